@@ -1,0 +1,208 @@
+"""Recordings in: anything libsndfile reads, any rate and channel count, to mono float32 at the wanted rate."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from emotune.errors import AudioError
+
+SAMPLING_RATE_HZ = 16000
+SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64", ".caf", ".sph")
+LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1000, 768000
+
+FloatArray = NDArray[np.float32]
+Source = str | Path | bytes | BinaryIO | tuple[NDArray[Any], int] | Mapping[str, Any]
+"""A path, encoded bytes, a binary file object, (samples, sampling_rate_hz), or {"array": ..., "sampling_rate": ...}."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Decoded samples as they are stored: shape (frames, channels), in [-1, 1] for integer formats."""
+
+    samples: FloatArray
+    sampling_rate_hz: int
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.samples) / self.sampling_rate_hz
+
+    def content_sha256(self) -> str:
+        """A fingerprint of what is heard: equal for a renamed or losslessly re-encoded copy."""
+        head = f"{self.sampling_rate_hz} {self.samples.shape[1]}\n".encode()
+        return hashlib.sha256(head + np.ascontiguousarray(self.samples, dtype="<f4").tobytes()).hexdigest()
+
+    def mono(self, sampling_rate_hz: int = SAMPLING_RATE_HZ) -> FloatArray:
+        """The mean of the channels at the wanted rate, shape (samples,)."""
+        mixed = self.samples[:, 0] if self.samples.shape[1] == 1 else self.samples.mean(axis=1)
+        if self.sampling_rate_hz == sampling_rate_hz:
+            return mixed
+        return cast(FloatArray, soxr.resample(mixed, self.sampling_rate_hz, sampling_rate_hz, quality="HQ"))
+
+
+def decode(source: Source, *, start_s: float | None = None, end_s: float | None = None) -> Recording:
+    """Decode a recording, or the segment from ``start_s`` to ``end_s`` of it.
+
+    Raises:
+        AudioError: for anything that is not a usable recording, with the cause and the cure.
+    """
+    if isinstance(source, str | Path):
+        recording = _decode_path(Path(source), start_s, end_s)
+        name = str(source)
+    elif isinstance(source, bytes | bytearray | memoryview):
+        name = "the given bytes"
+        recording = _decode_stream(io.BytesIO(bytes(source)), name, start_s, end_s)
+    elif isinstance(source, Mapping):
+        if "array" not in source or "sampling_rate" not in source:
+            raise AudioError("A mapping must hold 'array' and 'sampling_rate', got: " + ", ".join(map(str, source)))
+        return decode((np.asarray(source["array"]), source["sampling_rate"]), start_s=start_s, end_s=end_s)
+    elif isinstance(source, tuple):
+        name = "the given array"
+        recording = _from_array(source, start_s, end_s)
+    elif hasattr(source, "read"):
+        name = str(getattr(source, "name", "the given stream"))
+        recording = _decode_stream(source, name, start_s, end_s)
+    elif isinstance(source, np.ndarray):
+        raise AudioError(
+            "An array needs its sampling rate: give (samples, sampling_rate_hz), or {'array': ..., 'sampling_rate': ...}."
+        )
+    else:
+        raise AudioError(f"Cannot read a recording from a {type(source).__name__}; give a path, bytes, file or array.")
+    _check_samples(recording, name)
+    return recording
+
+
+def _decode_path(path: Path, start_s: float | None, end_s: float | None) -> Recording:
+    try:
+        if path.is_symlink() and not path.exists():
+            raise AudioError(f"{path} is a broken link to {path.readlink()}.")
+        if path.is_dir():
+            raise AudioError(f"{path} is a folder, expected a recording.")
+        with path.open("rb") as stream:
+            head = stream.read(64)
+            if not head:
+                raise AudioError(f"{path} is empty (0 bytes).")
+            if head.startswith(b"version https://git-lfs"):
+                raise AudioError(f"{path} is a git-LFS pointer, not the recording itself: run `git lfs pull`.")
+            stream.seek(0)
+            return _decode_stream(stream, str(path), start_s, end_s)
+    except FileNotFoundError as error:
+        raise AudioError(f"{path} does not exist.") from error
+    except PermissionError as error:
+        raise AudioError(f"{path} may not be read: permission denied.") from error
+    except (OSError, ValueError) as error:
+        raise AudioError(f"{path} cannot be read: {error}.") from error
+
+
+def _decode_stream(stream: BinaryIO, name: str, start_s: float | None, end_s: float | None) -> Recording:
+    try:
+        with soundfile.SoundFile(stream) as sound:
+            rate = sound.samplerate
+            _check_rate(rate, name)
+            start, stop = _frames(start_s, end_s, rate, name)
+            total = sound.frames
+            if start and start >= total:
+                raise AudioError(
+                    f"{name}: start_s {start_s} lies behind the end of the recording ({total / rate:.2f} s)."
+                )
+            if start:
+                sound.seek(start)
+            wanted = -1 if stop is None else stop - start
+            samples = _read_to_the_end(sound) if wanted < 0 else sound.read(wanted, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
+        reason = str(error).split(": ")[-1].rstrip(".")
+        raise AudioError(
+            f"{name} cannot be decoded ({reason}). Expected one of {', '.join(SUFFIXES)};"
+            " convert it, for example with ffmpeg -i input output.wav."
+        ) from error
+    if stop is not None and len(samples) < stop - start - rate // 10:
+        raise AudioError(f"{name}: end_s {end_s} lies behind the end of the recording ({total / rate:.2f} s).")
+    return Recording(samples, rate)
+
+
+def _read_to_the_end(sound: soundfile.SoundFile) -> FloatArray:
+    """All frames, in blocks: a header that promises 20 hours must not reserve the memory for them."""
+    block = 1 << 20
+    blocks = []
+    while len(samples := sound.read(block, dtype="float32", always_2d=True)):
+        blocks.append(samples)
+        if len(samples) < block:
+            break
+    return np.concatenate(blocks) if blocks else np.zeros((0, sound.channels), dtype=np.float32)
+
+
+def _from_array(source: tuple[NDArray[Any], int], start_s: float | None, end_s: float | None) -> Recording:
+    if len(source) != 2:
+        raise AudioError("An array comes as (samples, sampling_rate_hz).")
+    samples, rate = np.asarray(source[0]), source[1]
+    if isinstance(rate, bool) or not isinstance(rate, int | np.integer):
+        raise AudioError(f"The sampling rate must be a whole number of Hz, got {rate!r}.")
+    _check_rate(int(rate), "the given array")
+    if samples.ndim not in (1, 2) or samples.dtype.kind not in "fiu":
+        raise AudioError(
+            f"Expected samples of shape (samples,) or (samples, channels), got {samples.shape} of {samples.dtype}."
+        )
+    if samples.ndim == 2 and samples.shape[0] < samples.shape[1]:
+        raise AudioError(f"Samples of shape {samples.shape} have more channels than samples; transpose the array.")
+    if samples.dtype.kind in "iu":
+        limits = np.iinfo(samples.dtype)
+        middle = 0 if samples.dtype.kind == "i" else (limits.max + 1) / 2
+        samples = (samples.astype(np.float64) - middle) / ((limits.max + 1) - middle)
+    start, stop = _frames(start_s, end_s, int(rate), "the given array")
+    columns = samples.astype(np.float32).reshape(len(samples), -1)
+    return Recording(columns[start:stop], int(rate))
+
+
+def _check_rate(rate: int, name: str) -> None:
+    if not LOWEST_RATE_HZ <= rate <= HIGHEST_RATE_HZ:
+        raise AudioError(
+            f"{name}: a sampling rate of {rate} Hz, expected {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ}. Check its header."
+        )
+
+
+def _frames(start_s: float | None, end_s: float | None, rate: int, name: str) -> tuple[int, int | None]:
+    start = start_s or 0.0
+    finite = math.isfinite(start) and (end_s is None or math.isfinite(end_s))
+    if not finite or start < 0 or (end_s is not None and end_s <= start):
+        raise AudioError(f"{name}: the segment from {start_s} to {end_s} s is not one; expected 0 <= start_s < end_s.")
+    return round(start * rate), None if end_s is None else round(end_s * rate)
+
+
+def _check_samples(recording: Recording, name: str) -> None:
+    if not len(recording.samples):
+        raise AudioError(f"{name} holds no samples.")
+    if not np.isfinite(recording.samples).all():
+        raise AudioError(f"{name} holds NaN or infinite samples; export it again.")
+
+
+def trim_silence(samples: FloatArray, *, threshold_db: float, sampling_rate_hz: int = SAMPLING_RATE_HZ) -> FloatArray:
+    """Cut the silence before and after speech, shape (samples,) -> (fewer samples,).
+
+    Frames of 25 ms every 10 ms count as silent when their level lies more than ``threshold_db`` under the loudest frame.
+    At least one frame stays; a clip of zeros stays as it is.
+
+    >>> clip = np.concatenate([np.zeros(8000), np.ones(8000), np.zeros(8000)]).astype(np.float32)
+    >>> len(trim_silence(clip, threshold_db=40.0))
+    8480
+    """
+    length, hop = sampling_rate_hz // 40, sampling_rate_hz // 100
+    if len(samples) <= length:
+        return samples
+    power = np.concatenate([[0.0], np.cumsum(samples.astype(np.float64) ** 2)])
+    starts = np.arange(0, len(samples) - length + 1, hop)
+    energy = power[starts + length] - power[starts]
+    if energy.max() <= 0:
+        return samples
+    loud = np.flatnonzero(energy >= energy.max() * 10 ** (-threshold_db / 10))
+    first, last = starts[loud[0]], starts[loud[-1]] + length
+    return samples[first : len(samples) if loud[-1] == len(starts) - 1 else last]

@@ -1,0 +1,74 @@
+"""What goes into a model and what comes out: every padded tensor travels with its mask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Truth for a batch.
+
+    Args:
+        classes: class indices, shape (batch,), -1 where unknown; None without classes.
+        dimensions: values scaled to [0, 1], shape (batch, dimensions), NaN where unknown; None without dimensions.
+    """
+
+    classes: Tensor | None = None
+    dimensions: Tensor | None = None
+
+    def to(self, device: torch.device | str) -> Targets:
+        return Targets(
+            None if self.classes is None else self.classes.to(device),
+            None if self.dimensions is None else self.dimensions.to(device),
+        )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A padded batch of waveforms.
+
+    Args:
+        waveforms: shape (batch, samples), zeros after the end of a clip.
+        mask: shape (batch, samples), True = real.
+        targets: truth, where there is any.
+    """
+
+    waveforms: Tensor
+    mask: Tensor
+    targets: Targets | None = None
+
+    def to(self, device: torch.device | str) -> Batch:
+        return Batch(self.waveforms.to(device), self.mask.to(device), self.targets and self.targets.to(device))
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a model says of a batch.
+
+    Args:
+        logits: class scores before the softmax, shape (batch, classes); None without classes.
+        dimensions: values on the unit scale, shape (batch, dimensions); None without dimensions.
+        features: pooled features before the heads, shape (batch, features).
+    """
+
+    logits: Tensor | None
+    dimensions: Tensor | None
+    features: Tensor
+
+
+def pad(waveforms: Sequence[NDArray[Any]], targets: Targets | None = None) -> Batch:
+    """Stack clips of different lengths, each shape (samples,), into one padded batch."""
+    lengths = torch.tensor([len(waveform) for waveform in waveforms])
+    padded = torch.zeros(len(waveforms), int(lengths.max()))
+    for row, waveform in enumerate(waveforms):
+        padded[row, : len(waveform)] = torch.from_numpy(np.asarray(waveform, dtype=np.float32))
+    mask = torch.arange(padded.shape[1])[None, :] < lengths[:, None]
+    return Batch(padded, mask, targets)

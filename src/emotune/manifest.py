@@ -1,0 +1,253 @@
+"""The manifest: one row an utterance, all that training and scoring know of a corpus.
+
+Stored as CSV, JSONL or Parquet with a metadata file beside it. ``file`` is relative to ``root``, and ``root`` is stored
+relative to the manifest's own folder, so a corpus and its manifest move together.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from emotune.errors import CorpusError, TableError
+from emotune.labels import LabelSpace
+from emotune.tables import Row, metadata_path, read_json, read_rows, write_rows
+
+SCHEMA = "emotune-manifest/1"
+GENDERS = ("female", "male", "other", "unknown")
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One labelled stretch of speech. Times in seconds; what is unknown is None."""
+
+    utterance_id: str
+    file: str
+    start_s: float | None = None
+    end_s: float | None = None
+    duration_s: float | None = None
+    content_sha256: str | None = None
+    corpus: str | None = None
+    speaker: str | None = None
+    session: str | None = None
+    gender: str | None = None
+    age: float | None = None
+    language: str | None = None
+    text: str | None = None
+    split: str | None = None
+    emotion: str | None = None
+    emotion_original: str | None = None
+    votes: Mapping[str, float] = field(default_factory=dict)
+    dimensions: Mapping[str, float] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+_NUMBERS = ("start_s", "end_s", "duration_s", "age")
+COLUMNS = tuple(f.name for f in dataclasses.fields(Utterance) if f.name not in ("votes", "dimensions", "extra"))
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file or row that a reader left out, and why."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Utterances and what is known of them as a whole.
+
+    Args:
+        utterances: the rows, ids unique.
+        label_space: classes and dimensions with scales.
+        root: the folder that ``file`` is relative to.
+        information: corpus name, licence, version, reference, warnings, mappings made.
+        skipped: what the reader left out.
+    """
+
+    utterances: tuple[Utterance, ...]
+    label_space: LabelSpace
+    root: Path
+    information: Mapping[str, Any] = field(default_factory=dict)
+    skipped: tuple[Skipped, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        return iter(self.utterances)
+
+    def path_of(self, utterance: Utterance) -> Path:
+        return self.root / utterance.file
+
+    def replace_utterances(self, utterances: Sequence[Utterance]) -> Manifest:
+        return dataclasses.replace(self, utterances=tuple(utterances))
+
+    def filter(self, keep: Callable[[Utterance], bool]) -> Manifest:
+        return self.replace_utterances([utterance for utterance in self.utterances if keep(utterance)])
+
+    def split(self, name: str) -> Manifest:
+        """The utterances of one split; an error that lists the splits there are, when it has none."""
+        part = self.filter(lambda utterance: utterance.split == name)
+        if not len(part):
+            known = sorted({utterance.split or "(none)" for utterance in self.utterances})
+            raise CorpusError(
+                f"The manifest has no utterance in split '{name}'; it has: {', '.join(known)}."
+                " Make splits with `emotune corpus split`, or name them in the recipe under data.splits."
+            )
+        return part
+
+    def fingerprint(self) -> str:
+        """SHA-256 over content, segments, labels, speakers and splits: equal when the data are, wherever they lie."""
+        digest = hashlib.sha256(json.dumps(self.label_space.to_json()).encode())
+        for utterance in sorted(self.utterances, key=lambda item: item.utterance_id):
+            row = _to_row(utterance)
+            kept = {name: row[name] for name in COLUMNS if name != "file"} | {
+                name: value for name, value in row.items() if name.startswith("votes.") or name in utterance.dimensions
+            }
+            digest.update(json.dumps(kept, sort_keys=True).encode())
+        return digest.hexdigest()
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write table and metadata atomically; the suffix chooses the format."""
+        path = Path(path)
+        votes = sorted({name for utterance in self.utterances for name in utterance.votes})
+        extra = sorted({name for utterance in self.utterances for name in utterance.extra})
+        columns = [*COLUMNS, *(f"votes.{name}" for name in votes), *self.label_space.dimensions, *extra]
+        metadata = {
+            "schema": SCHEMA,
+            "root": Path(os.path.relpath(self.root.resolve(), path.resolve().parent)).as_posix(),
+            **self.label_space.to_json(),
+            "information": dict(self.information),
+            "skipped": [dataclasses.asdict(item) for item in self.skipped],
+        }
+        write_rows(path, columns, [_to_row(utterance) for utterance in self.utterances], metadata)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Manifest:
+        """Read a manifest that emotune wrote.
+
+        Raises:
+            TableError: for a file that is not one, naming file, row and field.
+        """
+        path = Path(path)
+        rows = read_rows(path)
+        if not metadata_path(path).exists():
+            raise TableError(
+                f"{path} has no {metadata_path(path).name} beside it, so it is not a manifest that emotune wrote."
+                f" Make one with `emotune corpus read table {path} -o manifest.csv`."
+            )
+        metadata = read_json(metadata_path(path), "The metadata file")
+        if metadata.get("schema") != SCHEMA:
+            raise TableError(
+                f"{metadata_path(path)}: schema is {metadata.get('schema')!r}, this version reads {SCHEMA!r}."
+                " Read the corpus again with `emotune corpus read`."
+            )
+        if not isinstance(metadata.get("root"), str):
+            raise TableError(f"{metadata_path(path)}: 'root' must be the folder of the recordings, as text.")
+        label_space = LabelSpace.from_json(metadata)
+        utterances = [_from_row(row, f"{path}, row {n}", label_space) for n, row in enumerate(rows, start=1)]
+        manifest = cls(
+            tuple(utterances),
+            label_space,
+            (path.parent / metadata["root"]),
+            metadata.get("information") or {},
+            tuple(Skipped(str(s.get("file")), str(s.get("reason"))) for s in metadata.get("skipped") or []),
+        )
+        manifest.check(str(path))
+        return manifest
+
+    def check(self, name: str) -> None:
+        """Raise a TableError on the first rule that a row breaks; ``name`` says whose rows these are."""
+        repeated = [key for key, count in Counter(u.utterance_id for u in self.utterances).items() if count > 1]
+        if repeated:
+            raise TableError(
+                f"{name}: utterance_id must be unique, but {len(repeated)} appear more than once, such as"
+                f" '{repeated[0]}'."
+            )
+        for number, utterance in enumerate(self.utterances, start=1):
+            check_utterance(utterance, self.label_space, f"{name}, row {number}")
+
+
+def check_utterance(utterance: Utterance, label_space: LabelSpace, where: str) -> None:
+    """Raise a TableError when one utterance breaks a rule of the schema; ``where`` names file and row."""
+    if not utterance.utterance_id:
+        raise TableError(f"{where}: utterance_id is missing.")
+    parts = PurePosixPath(utterance.file.replace("\\", "/"))
+    if not utterance.file or parts.is_absolute() or ".." in parts.parts:
+        raise TableError(
+            f"{where}: file '{utterance.file}' must be a path inside the root, not absolute, without '..'."
+        )
+    start, end = utterance.start_s or 0.0, utterance.end_s
+    if start < 0 or (end is not None and end <= start):
+        raise TableError(f"{where}: start_s {start} and end_s {end}: expected 0 <= start_s < end_s.")
+    if utterance.duration_s is not None and utterance.duration_s <= 0:
+        raise TableError(f"{where}: duration_s is {utterance.duration_s}, expected a positive number of seconds.")
+    if utterance.gender is not None and utterance.gender not in GENDERS:
+        raise TableError(f"{where}: gender '{utterance.gender}', expected one of {', '.join(GENDERS)} or nothing.")
+    if utterance.emotion is not None and utterance.emotion not in label_space.classes:
+        known = ", ".join(label_space.classes) or "none"
+        raise TableError(f"{where}: emotion '{utterance.emotion}' is not among the manifest's classes ({known}).")
+    for name, value in utterance.votes.items():
+        if not math.isfinite(value) or value < 0:
+            raise TableError(f"{where}: votes.{name} is {value}, expected a number of at least 0.")
+    for name, value in utterance.dimensions.items():
+        scale = label_space.dimensions.get(name)
+        if scale is not None and not scale.low <= value <= scale.high:
+            raise TableError(f"{where}: {name} is {value}, outside its scale [{scale.low}, {scale.high}].")
+
+
+def number_or_none(value: object, where: str) -> float | None:
+    """A finite number, or None for an empty field; anything else is an error at ``where``."""
+    if value is None or value == "":
+        return None
+    try:
+        number = float(value)  # pyright: ignore[reportArgumentType]
+    except (TypeError, ValueError) as error:
+        raise TableError(f"{where}: expected a number, got {value!r}.") from error
+    if not math.isfinite(number):
+        raise TableError(f"{where}: expected a finite number or an empty field, got {value!r}.")
+    return number
+
+
+def _to_row(utterance: Utterance) -> Row:
+    row: Row = {name: getattr(utterance, name) for name in COLUMNS}
+    row.update({f"votes.{name}": value for name, value in utterance.votes.items()})
+    row.update(utterance.dimensions)
+    row.update({name: value for name, value in utterance.extra.items() if name not in row})
+    return row
+
+
+def _from_row(row: Row, where: str, label_space: LabelSpace) -> Utterance:
+    values: dict[str, Any] = {}
+    votes: dict[str, float] = {}
+    dimensions: dict[str, float] = {}
+    extra: dict[str, Any] = {}
+    for name, value in row.items():
+        if name in _NUMBERS:
+            values[name] = number_or_none(value, f"{where}, {name}")
+        elif name in COLUMNS:
+            values[name] = None if value is None or value == "" else str(value)
+        elif name.startswith("votes."):
+            number = number_or_none(value, f"{where}, {name}")
+            if number is not None:
+                votes[name.removeprefix("votes.")] = number
+        elif name in label_space.dimensions:
+            number = number_or_none(value, f"{where}, {name}")
+            if number is not None:
+                dimensions[name] = number
+        else:
+            extra[name] = value
+    for required in ("utterance_id", "file"):
+        if not values.get(required):
+            raise TableError(f"{where}: {required} is missing.")
+    return Utterance(**values, votes=votes, dimensions=dimensions, extra=extra)

@@ -1,0 +1,164 @@
+"""The prediction table: one row an utterance, all that scoring and comparison know of a model. No truth in it."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from emotune.errors import TableError
+from emotune.labels import LabelSpace
+from emotune.manifest import number_or_none
+from emotune.tables import Row, metadata_path, read_json, read_rows, write_rows
+
+SCHEMA = "emotune-predictions/1"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one utterance, or why it could not.
+
+    Args:
+        utterance_id: the manifest's id, or the file's name for loose files.
+        probabilities: class -> probability, summing to one; empty for a model without classes or a failed clip.
+        dimensions: dimension -> value on its scale.
+        conditions_used: which conditions the model was given (label, predicted, unknown); empty without any.
+        error: why there is no prediction; None when there is one.
+        extra: the user's own columns, carried along.
+    """
+
+    utterance_id: str
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    dimensions: Mapping[str, float] = field(default_factory=dict)
+    conditions_used: str | None = None
+    error: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def emotion(self) -> str | None:
+        """The most probable class; None where there are no probabilities."""
+        return max(self.probabilities, key=self.probabilities.__getitem__) if self.probabilities else None
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions of one model, with the label space they are in and where they come from.
+
+    ``emotion`` in a written table is the most probable class, for people; reading derives it anew.
+    """
+
+    rows: tuple[Prediction, ...]
+    label_space: LabelSpace
+    model_fingerprint: str | None = None
+    manifest_fingerprint: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return iter(self.rows)
+
+    def by_id(self) -> dict[str, Prediction]:
+        return {row.utterance_id: row for row in self.rows}
+
+    @property
+    def failed(self) -> tuple[Prediction, ...]:
+        return tuple(row for row in self.rows if row.error)
+
+    def columns(self) -> list[str]:
+        extra = list(dict.fromkeys(name for row in self.rows for name in row.extra))
+        classes = self.label_space.classes
+        own = ["utterance_id", *(["emotion"] if classes else []), *(f"p.{name}" for name in classes)]
+        own += [*self.label_space.dimensions, "conditions_used", "error"]
+        return [*own[:1], *(name for name in extra if name not in own), *own[1:]]
+
+    def to_rows(self) -> list[Row]:
+        rows = []
+        for row in self.rows:
+            cells: Row = {**row.extra, "utterance_id": row.utterance_id}
+            if self.label_space.classes:
+                cells["emotion"] = row.emotion
+            cells.update({f"p.{name}": row.probabilities.get(name) for name in self.label_space.classes})
+            cells.update({name: row.dimensions.get(name) for name in self.label_space.dimensions})
+            rows.append(cells | {"conditions_used": row.conditions_used, "error": row.error})
+        return rows
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write table and metadata atomically; the suffix chooses the format."""
+        metadata = {
+            "schema": SCHEMA,
+            **self.label_space.to_json(),
+            "model_fingerprint": self.model_fingerprint,
+            "manifest_fingerprint": self.manifest_fingerprint,
+        }
+        write_rows(Path(path), self.columns(), self.to_rows(), metadata)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Predictions:
+        """Read a prediction table that emotune wrote.
+
+        Raises:
+            TableError: for a file that is not one, naming file, row and field.
+        """
+        path = Path(path)
+        rows = read_rows(path)
+        metadata = read_json(metadata_path(path), "The metadata file of a prediction table,")
+        if metadata.get("schema") != SCHEMA:
+            raise TableError(
+                f"{metadata_path(path)}: schema is {metadata.get('schema')!r}, this version reads {SCHEMA!r}."
+            )
+        label_space = LabelSpace.from_json(metadata)
+        predictions = [_from_row(row, f"{path}, row {n}", label_space) for n, row in enumerate(rows, start=1)]
+        repeated = [key for key, count in Counter(p.utterance_id for p in predictions).items() if count > 1]
+        if repeated:
+            raise TableError(f"{path}: utterance_id must be unique, '{repeated[0]}' appears more than once.")
+        return cls(
+            tuple(predictions), label_space, metadata.get("model_fingerprint"), metadata.get("manifest_fingerprint")
+        )
+
+
+def _from_row(row: Row, where: str, label_space: LabelSpace) -> Prediction:
+    if not row.get("utterance_id"):
+        raise TableError(f"{where}: utterance_id is missing.")
+    error = row.get("error") or None
+    probabilities = _numbers(row, where, {f"p.{name}": name for name in label_space.classes}, bool(error))
+    dimensions = _numbers(row, where, {name: name for name in label_space.dimensions}, bool(error))
+    if probabilities and not math.isclose(sum(probabilities.values()), 1.0, abs_tol=1e-3):
+        raise TableError(f"{where}: the probabilities sum to {sum(probabilities.values()):.4f}, expected 1.")
+    known = {"utterance_id", "emotion", "conditions_used", "error", *label_space.dimensions}
+    known |= {f"p.{name}" for name in label_space.classes}
+    extra = {name: value for name, value in row.items() if name not in known}
+    return Prediction(
+        str(row["utterance_id"]), probabilities, dimensions, row.get("conditions_used") or None, error, extra
+    )
+
+
+def _numbers(row: Row, where: str, columns: Mapping[str, str], may_be_empty: bool) -> dict[str, float]:
+    values = {}
+    for column, name in columns.items():
+        number = number_or_none(row.get(column), f"{where}, {column}")
+        if number is not None:
+            values[name] = number
+        elif not may_be_empty:
+            raise TableError(f"{where}, {column}: a value is missing, and the row names no error.")
+    return values
+
+
+def align(predictions: Predictions, utterance_ids: Sequence[str]) -> list[Prediction]:
+    """The predictions in the order of ``utterance_ids``.
+
+    Raises:
+        TableError: when an id has no prediction.
+    """
+    by_id = predictions.by_id()
+    missing = [name for name in utterance_ids if name not in by_id]
+    if missing:
+        raise TableError(
+            f"{len(missing)} of {len(utterance_ids)} utterances have no prediction, such as '{missing[0]}'."
+            " Predict the same manifest that is to be scored."
+        )
+    return [by_id[name] for name in utterance_ids]

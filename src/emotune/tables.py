@@ -1,0 +1,205 @@
+"""Rows in and out of CSV, JSONL and Parquet files, with a metadata file beside each; all writing is atomic."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from emotune.errors import TableError
+
+SUFFIXES = (".csv", ".jsonl", ".parquet")
+Row = dict[str, Any]
+
+
+def metadata_path(path: Path) -> Path:
+    """Where the metadata of a table lies: ``speech.csv`` -> ``speech.csv.meta.json``."""
+    return path.with_name(path.name + ".meta.json")
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that replaces it when the block ends well, and vanishes when it does not."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        os.close(handle)
+    except OSError as error:
+        raise TableError(f"Cannot write {path}: {error.strerror}. Choose a folder that you may write to.") from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    except OSError as error:
+        raise TableError(f"Cannot write {path}: {error.strerror or error}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically, UTF-8."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def to_json(value: object, *, indent: int | None = 2) -> str:
+    """JSON for people and machines alike: NaN and infinity become null, since JSON has no word for them."""
+    return json.dumps(_without_nan(value), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def _without_nan(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return value
+
+
+def read_json(path: Path, what: str) -> dict[str, Any]:
+    """Read a JSON object, or raise a TableError that names the file and what it should be."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise TableError(f"{what} {path} does not exist.") from error
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise TableError(f"{what} {path} cannot be read as JSON: {error}.") from error
+    if not isinstance(data, dict):
+        raise TableError(f"{what} {path} must hold a JSON object, not a {type(data).__name__}.")
+    return data
+
+
+def check_suffix(path: Path) -> str:
+    """The table's format by its suffix, or an error that lists the known ones."""
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise TableError(f"{path}: a table's name must end in {', '.join(SUFFIXES)}, not '{path.suffix}'.")
+    return suffix
+
+
+def read_rows(path: Path) -> list[Row]:
+    """All rows of a table as dictionaries; values of CSV are strings, an empty field is None."""
+    suffix = check_suffix(path)
+    if not path.exists():
+        raise TableError(f"{path} does not exist.")
+    if path.is_dir():
+        raise TableError(f"{path} is a folder, expected a table file.")
+    try:
+        if suffix == ".csv":
+            return _read_csv(path)
+        if suffix == ".jsonl":
+            return _read_jsonl(path)
+        return _read_parquet(path)
+    except UnicodeDecodeError as error:
+        raise TableError(
+            f"{path} is not UTF-8 text (byte {error.start}). Save it again as UTF-8, for example with"
+            f" iconv -f latin1 -t utf-8."
+        ) from error
+    except OSError as error:
+        raise TableError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _read_csv(path: Path) -> list[Row]:
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        reader = csv.reader(stream, strict=True)
+        try:
+            header = next(reader, None)
+            if header is None:
+                raise TableError(f"{path} is empty, expected a header line and one row an utterance.")
+            repeated = sorted({name for name in header if header.count(name) > 1})
+            if repeated:
+                raise TableError(f"{path}: column names appear twice: {', '.join(repeated)}.")
+            rows = []
+            for fields in reader:
+                if not fields:
+                    continue
+                if len(fields) != len(header):
+                    raise TableError(
+                        f"{path}, line {reader.line_num}: {len(fields)} fields, but the header has {len(header)}."
+                        " Quote fields that hold a comma."
+                    )
+                rows.append({name: value if value != "" else None for name, value in zip(header, fields, strict=True)})
+            return rows
+        except csv.Error as error:
+            raise TableError(f"{path}, line {reader.line_num}: not valid CSV ({error}).") from error
+
+
+def _read_jsonl(path: Path) -> list[Row]:
+    rows: list[Row] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise TableError(f"{path}, line {number}: not valid JSON ({error}).") from error
+        if not isinstance(row, dict):
+            raise TableError(f"{path}, line {number}: expected a JSON object, got a {type(row).__name__}.")
+        rows.append(row)
+    return rows
+
+
+def _pyarrow_parquet(path: Path) -> Any:
+    try:
+        return importlib.import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise TableError(
+            f"{path}: Parquet needs the extra 'tables' (pip install 'emotune[tables]'); CSV and JSONL do not."
+        ) from error
+
+
+def _read_parquet(path: Path) -> list[Row]:
+    parquet = _pyarrow_parquet(path)
+    try:
+        return parquet.read_table(path).to_pylist()
+    except Exception as error:  # pyarrow raises its own and OSError alike for a file that is not Parquet
+        raise TableError(f"{path} cannot be read as Parquet: {error}.") from error
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Row], metadata: Mapping[str, object]) -> None:
+    """Write a table and its metadata file, each atomically; a None is an empty field."""
+    suffix = check_suffix(path)
+    write_text(metadata_path(path), to_json(metadata) + "\n")
+    with atomic_path(path) as temporary:
+        if suffix == ".csv":
+            with temporary.open("w", newline="", encoding="utf-8") as stream:
+                writer = csv.writer(stream, lineterminator="\n")
+                writer.writerow(columns)
+                for row in rows:
+                    writer.writerow([_csv_field(row.get(name)) for name in columns])
+        elif suffix == ".jsonl":
+            with temporary.open("w", encoding="utf-8") as stream:
+                for row in rows:
+                    stream.write(to_json({name: row.get(name) for name in columns}, indent=None) + "\n")
+        else:
+            parquet = _pyarrow_parquet(path)
+            pyarrow = importlib.import_module("pyarrow")
+            table = pyarrow.table({name: _parquet_column(pyarrow, rows, name) for name in columns})
+            parquet.write_table(table, temporary)
+
+
+def _csv_field(value: object) -> object:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return repr(value) if isinstance(value, float) else value
+
+
+def _parquet_column(pyarrow: Any, rows: Sequence[Row], name: str) -> Any:
+    values = [row.get(name) for row in rows]
+    if all(value is None for value in values):
+        return pyarrow.array(values, type=pyarrow.string())
+    try:
+        return pyarrow.array(values)
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError):  # a user's own column of mixed types stays readable
+        return pyarrow.array([None if value is None else str(value) for value in values])
