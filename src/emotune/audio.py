@@ -74,7 +74,8 @@ def decode(source: Source, *, start_s: float | None = None, end_s: float | None 
         recording = _decode_stream(source, name, start_s, end_s)
     elif isinstance(source, np.ndarray):
         raise AudioError(
-            "An array needs its sampling rate: give (samples, sampling_rate_hz), or {'array': ..., 'sampling_rate': ...}."
+            "An array needs its sampling rate: give (samples, sampling_rate_hz)"
+            " or {'array': ..., 'sampling_rate': ...}."
         )
     else:
         raise AudioError(f"Cannot read a recording from a {type(source).__name__}; give a path, bytes, file or array.")
@@ -118,7 +119,7 @@ def _decode_stream(stream: BinaryIO, name: str, start_s: float | None, end_s: fl
             if start:
                 sound.seek(start)
             wanted = -1 if stop is None else stop - start
-            samples = _read_to_the_end(sound) if wanted < 0 else sound.read(wanted, dtype="float32", always_2d=True)
+            samples = _read_to_the_end(sound) if wanted < 0 else _read_block(sound, wanted)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
         reason = str(error).split(": ")[-1].rstrip(".")
         raise AudioError(
@@ -130,11 +131,15 @@ def _decode_stream(stream: BinaryIO, name: str, start_s: float | None, end_s: fl
     return Recording(samples, rate)
 
 
+def _read_block(sound: soundfile.SoundFile, frames: int) -> FloatArray:
+    return cast(FloatArray, sound.read(frames, dtype="float32", always_2d=True))
+
+
 def _read_to_the_end(sound: soundfile.SoundFile) -> FloatArray:
     """All frames, in blocks: a header that promises 20 hours must not reserve the memory for them."""
     block = 1 << 20
     blocks = []
-    while len(samples := sound.read(block, dtype="float32", always_2d=True)):
+    while len(samples := _read_block(sound, block)):
         blocks.append(samples)
         if len(samples) < block:
             break
@@ -188,12 +193,12 @@ def _check_samples(recording: Recording, name: str) -> None:
 def trim_silence(samples: FloatArray, *, threshold_db: float, sampling_rate_hz: int = SAMPLING_RATE_HZ) -> FloatArray:
     """Cut the silence before and after speech, shape (samples,) -> (fewer samples,).
 
-    Frames of 25 ms every 10 ms count as silent when their level lies more than ``threshold_db`` under the loudest frame.
-    At least one frame stays; a clip of zeros stays as it is.
+    Frames of 25 ms every 10 ms count as silent when their level lies more than ``threshold_db`` under the loudest
+    frame. At least one frame stays; a clip of zeros stays as it is.
 
     >>> clip = np.concatenate([np.zeros(8000), np.ones(8000), np.zeros(8000)]).astype(np.float32)
     >>> len(trim_silence(clip, threshold_db=40.0))
-    8480
+    8560
     """
     length, hop = sampling_rate_hz // 40, sampling_rate_hz // 100
     if len(samples) <= length:

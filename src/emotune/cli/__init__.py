@@ -1,0 +1,38 @@
+"""The command line. One file a command; torch is imported only by the commands that need it."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from emotune.cli import corpus, evaluate, predict, probe, recipes, train
+from emotune.errors import EmotuneError
+
+app = typer.Typer(
+    name="emotune",
+    help="Adapt pretrained speech encoders to speech emotion recognition, evaluate honestly, predict.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.add_typer(corpus.app, name="corpus")
+app.command("recipes")(recipes.recipes)
+app.command("train")(train.train)
+app.command("probe")(probe.probe)
+app.command("baseline")(probe.baseline)
+app.command("evaluate")(evaluate.evaluate)
+app.command("predict")(predict.predict)
+
+
+def main() -> None:
+    """Entry point: an error on user input is one message on standard error and exit code 2, never a traceback."""
+    try:
+        app()
+    except EmotuneError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201 (the command line speaks here)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)  # noqa: T201
+        sys.exit(130)

@@ -1,0 +1,70 @@
+"""What the commands print with: results on standard output, progress and warnings on standard error."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import ModuleType
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from emotune.errors import ConfigError
+
+Item = TypeVar("Item")
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def show_progress(items: Iterable[Item], *, total: int, title: str) -> Iterator[Item]:
+    """A progress bar on standard error; nothing when that is not a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=err, disable=not err.is_terminal
+    ) as bar:
+        yield from bar.track(items, total=total, description=title)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a small table; all columns but the first are right-aligned."""
+    shown = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    for position, name in enumerate(columns):
+        shown.add_column(name, justify="right" if position else "left", no_wrap=True)
+    for row in rows:
+        shown.add_row(*(str(cell) for cell in row))
+    out.print(shown)
+
+
+def pairs(values: Sequence[str], option: str, shape: str = "NAME=VALUE") -> dict[str, str]:
+    """``["a=1", "b=2"]`` as a dictionary; an error that names the option for anything else."""
+    parsed = {}
+    for value in values:
+        name, equals, right = value.partition("=")
+        if not equals or not name or not right:
+            raise ConfigError(f"{option} {value}: expected {shape}.")
+        parsed[name.strip()] = right.strip()
+    return parsed
+
+
+def with_extra(module: str, extra: str = "train") -> ModuleType:
+    """Import a room that needs more than the base installation, or say which extra holds what it needs."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("emotune"):
+            raise
+        raise ConfigError(
+            f"This command needs '{error.name}', which is not installed: pip install 'emotune[{extra}]'."
+        ) from error
+
+
+def warn_all(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        err.print(f"warning: {warning}", style="yellow", markup=False)
+
+
+def counts_text(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())

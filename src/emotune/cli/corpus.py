@@ -1,0 +1,160 @@
+"""emotune corpus: read a corpus into a manifest, look at it, split it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from emotune.cli.console import counts_text, err, out, pairs, show_progress, table, warn_all
+from emotune.corpora import CORPORA, map_classes, read_corpus
+from emotune.errors import ConfigError
+from emotune.labels import Scale
+from emotune.manifest import Manifest
+from emotune.splits import assign_folds, assign_splits, shared_between_splits
+from emotune.tables import check_suffix
+
+app = typer.Typer(
+    help="Read a corpus into a manifest, look at it, split it.", no_args_is_help=True, rich_markup_mode=None
+)
+
+Output = Annotated[Path, typer.Option("-o", "--output", help="The manifest to write: .csv, .jsonl or .parquet.")]
+
+
+@app.command()
+def read(
+    name: Annotated[str, typer.Argument(help=f"Which corpus: {', '.join(sorted(CORPORA))}.")],
+    root: Annotated[Path, typer.Argument(help="Its folder; for `table`, the table file.")],
+    output: Output,
+    audio_root: Annotated[Path | None, typer.Option(help="table: the folder that paths start from.")] = None,
+    column: Annotated[list[str], typer.Option(help="table: FIELD=COLUMN for a column of another name.")] = [],  # noqa: B006
+    scale: Annotated[list[str], typer.Option(help="table: DIMENSION=LOW:HIGH, such as arousal=1:7.")] = [],  # noqa: B006
+    map: Annotated[list[str], typer.Option(help="CLASS=CLASS: rename or merge a class.")] = [],  # noqa: B006
+    drop: Annotated[list[str], typer.Option(help="A class to leave out.")] = [],  # noqa: B006
+    licence: Annotated[str | None, typer.Option(help="Licence of the recordings, for the model card.")] = None,
+) -> None:
+    """Read a corpus into a manifest; what is skipped is counted with its reason."""
+    check_suffix(output)
+    manifest = read_corpus(
+        CORPORA[name],
+        root,
+        audio_root=audio_root,
+        columns=pairs(column, "--column", "FIELD=COLUMN"),
+        dimensions={dim: _scale(dim, bounds) for dim, bounds in pairs(scale, "--scale", "DIMENSION=LOW:HIGH").items()},
+        licence=licence,
+        progress=show_progress,
+    )
+    if map or drop:
+        manifest, report = map_classes(manifest, pairs(map, "--map", "CLASS=CLASS"), drop)
+        err.print(f"classes mapped: {counts_text(report)}", markup=False)
+    manifest.write(output)
+    warn_all(manifest.information.get("warnings", []))
+    if manifest.skipped:
+        reasons = Counter(item.reason for item in manifest.skipped)
+        err.print(f"skipped {len(manifest.skipped)}:", markup=False)
+        for reason, count in reasons.most_common(10):
+            err.print(f"  {count} x {reason}", markup=False)
+        if len(reasons) > 10:
+            err.print(f"  and {len(reasons) - 10} more reasons, all in {output.name}.meta.json", markup=False)
+    out.print(_summary(manifest, output), markup=False)
+
+
+@app.command()
+def show(
+    manifest_path: Annotated[Path, typer.Argument(metavar="MANIFEST")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+) -> None:
+    """Counts by class, speaker, gender, split and duration."""
+    manifest = Manifest.read(manifest_path)
+    counts = _counts(manifest)
+    if as_json:
+        typer.echo(json.dumps(counts, indent=2, ensure_ascii=False))
+        return
+    out.print(_summary(manifest, manifest_path), markup=False)
+    splits = sorted({utterance.split or "-" for utterance in manifest})
+    by_class_and_split = Counter((utterance.emotion or "-", utterance.split or "-") for utterance in manifest)
+    names = [*manifest.label_space.classes, *(["-"] if "-" in counts["emotion"] else [])]
+    rows = [[name, *(by_class_and_split[(name, s)] for s in splits), counts["emotion"].get(name, 0)] for name in names]
+    table("by class and split", ["class", *splits, "all"], rows)
+    for field in ("gender", "speaker"):
+        table(f"\nby {field}", [field, "utterances"], counts[field].items())
+    low, middle, high = (counts["duration_s"][name] for name in ("min", "median", "max"))
+    out.print(f"\nduration: shortest {low:.2f} s, median {middle:.2f} s, longest {high:.2f} s")
+    for name, bounds in manifest.label_space.dimensions.items():
+        values = [utterance.dimensions[name] for utterance in manifest if name in utterance.dimensions]
+        mean = sum(values) / max(len(values), 1)
+        out.print(f"{name}: {len(values)} values on [{bounds.low:g}, {bounds.high:g}], mean {mean:.3f}")
+    warn_all(shared_between_splits(manifest))
+
+
+@app.command()
+def split(
+    manifest_path: Annotated[Path, typer.Argument(metavar="MANIFEST")],
+    output: Output,
+    share: Annotated[list[str], typer.Option(help="SPLIT=SHARE; shares sum to 1.")] = [  # noqa: B006
+        "train=0.7",
+        "development=0.15",
+        "test=0.15",
+    ],
+    folds: Annotated[int | None, typer.Option(help="Equal parts fold_1, fold_2, ... instead of shares.")] = None,
+    group: Annotated[str, typer.Option(help="What no two splits share: speaker or session.")] = "speaker",
+    seed: Annotated[int, typer.Option(help="Another seed, another split.")] = 0,
+) -> None:
+    """Speaker-independent splits or folds, balanced by class and gender."""
+    check_suffix(output)
+    manifest = Manifest.read(manifest_path)
+    if folds is not None:
+        result = assign_folds(manifest, folds, group=group, seed=seed)
+    else:
+        shares = {name: _number(value, f"--share {name}={value}") for name, value in pairs(share, "--share").items()}
+        result = assign_splits(manifest, shares, group=group, seed=seed)
+    result.write(output)
+    for name, count in sorted(Counter(utterance.split or "-" for utterance in result).items()):
+        speakers = {utterance.speaker for utterance in result if utterance.split == name}
+        classes = Counter(utterance.emotion for utterance in result if utterance.split == name)
+        out.print(
+            f"{name}: {count} utterances, {len(speakers)} speakers, "
+            + counts_text({c: classes[c] for c in result.label_space.classes}),
+            markup=False,
+        )
+    warn_all(shared_between_splits(result))
+    out.print(f"wrote {output}", markup=False)
+
+
+def _counts(manifest: Manifest) -> dict[str, Any]:
+    durations = sorted(u.duration_s for u in manifest if u.duration_s is not None) or [float("nan")]
+    counts: dict[str, Any] = {"utterances": len(manifest), "hours": round(sum(durations) / 3600, 4)}
+    for field in ("emotion", "speaker", "gender", "split"):
+        counts[field] = dict(sorted(Counter(getattr(u, field) or "-" for u in manifest).items()))
+    counts["duration_s"] = {"min": durations[0], "median": durations[len(durations) // 2], "max": durations[-1]}
+    counts["skipped"] = len(manifest.skipped)
+    return counts
+
+
+def _summary(manifest: Manifest, path: Path) -> str:
+    counts = _counts(manifest)
+    speakers = [name for name in counts["speaker"] if name != "-"]
+    gender_of = {u.speaker: u.gender for u in manifest if u.speaker}
+    genders = Counter(gender or "unknown" for gender in gender_of.values())
+    return (
+        f"{path}: {counts['utterances']} utterances, {counts['hours']:.2f} h, {len(speakers)} speakers"
+        f" ({counts_text(dict(sorted(genders.items()))) or 'none named'}),"
+        f" {len(manifest.label_space.classes)} classes ({', '.join(manifest.label_space.classes)})"
+    )
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ConfigError(f"{where}: '{text}' is not a number.") from error
+
+
+def _scale(name: str, bounds: str) -> Scale:
+    low, colon, high = bounds.partition(":")
+    if not colon:
+        raise ConfigError(f"--scale {name}={bounds}: expected {name}=LOW:HIGH, such as {name}=1:7.")
+    return Scale(_number(low, f"--scale {name}={bounds}"), _number(high, f"--scale {name}={bounds}"))

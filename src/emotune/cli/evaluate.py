@@ -1,0 +1,59 @@
+"""emotune evaluate: predict and score one split of a run, or another manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emotune.cli.console import show_progress, with_extra
+from emotune.cli.train import print_evaluation
+from emotune.errors import ConfigError
+from emotune.manifest import Manifest
+from emotune.run_folder import RunFolder
+
+
+def evaluate(
+    run_path: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    split: Annotated[str | None, typer.Option(help="A split of the run's own manifest; default test.")] = None,
+    manifest_path: Annotated[
+        Path | None, typer.Option("--manifest", help="Another manifest instead, all of it or its --split.")
+    ] = None,
+    map: Annotated[list[str], typer.Option(help="--manifest: CLASS=CLASS, rename a class.")] = [],  # noqa: B006
+    drop: Annotated[list[str], typer.Option(help="--manifest: a class to leave out.")] = [],  # noqa: B006
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Where to write; default RUN/<split>.")] = None,
+    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples over speakers.")] = 1000,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
+) -> None:
+    """Predictions table, report.json and report.html for a split that training did not see."""
+    run = RunFolder(run_path)
+    run.information()
+    if manifest_path is None:
+        if map or drop:
+            raise ConfigError("--map and --drop go with --manifest; a run's own classes are mapped by its recipe.")
+        name = split or "test"
+        manifest = Manifest.read(run.manifest).split(name)
+    else:
+        manifest = Manifest.read(manifest_path)
+        manifest = manifest if split is None else manifest.split(split)
+        manifest = _mapped(manifest, map, drop)
+        name = manifest_path.stem if split is None else f"{manifest_path.stem}-{split}"
+    predictor = with_extra("emotune.inference").load(run_path, device=device)
+    predictions = predictor.predict_manifest(manifest, progress=show_progress)
+    score_run = with_extra("emotune.evaluation.score_run").score_run
+    evaluation = score_run(run, manifest, predictions, name=name, folder=output, resamples=resamples)
+    print_evaluation(evaluation, name, output or run.results(name))
+    if predictions.failed:
+        raise typer.Exit(1)
+
+
+def _mapped(manifest: Manifest, map: list[str], drop: list[str]) -> Manifest:
+    from emotune.cli.console import counts_text, err, pairs  # noqa: PLC0415
+    from emotune.corpora import map_classes  # noqa: PLC0415
+
+    if not map and not drop:
+        return manifest
+    mapped, report = map_classes(manifest, pairs(map, "--map", "CLASS=CLASS"), drop)
+    err.print(f"classes mapped: {counts_text(report)}", markup=False)
+    return mapped

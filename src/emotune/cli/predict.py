@@ -1,0 +1,134 @@
+"""emotune predict: any recordings to a table of emotions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emotune import audio
+from emotune.cli.console import err, out, show_progress, with_extra
+from emotune.corpora.table import columns_of
+from emotune.errors import ConfigError, TableError
+from emotune.inference.predictor import Item
+from emotune.manifest import Manifest, number_or_none
+from emotune.predictions import Predictions
+from emotune.tables import SUFFIXES, check_suffix, metadata_path, read_rows
+
+EXIT_SOME_FAILED = 1
+
+
+def predict(
+    model: Annotated[str, typer.Argument(help="A model folder, a run folder, or a Hub name.")],
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(help="Recordings, folders, a manifest, a table with a file column, or a .txt list of paths."),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Table to write: .csv, .jsonl or .parquet; else printed.")
+    ] = None,
+    batch_seconds: Annotated[float, typer.Option(min=1.0, help="Audio-seconds a batch; changes speed only.")] = 40.0,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
+) -> None:
+    """Predict emotions; a bad recording is a row with its error, and the exit code is then 1."""
+    if output is not None:
+        check_suffix(output)
+    items = [item for path in inputs for item in items_of(path)]
+    if not items:
+        raise ConfigError(f"Nothing to predict in {', '.join(map(str, inputs))}.")
+    items = _with_unique_ids(items)
+    predictor = with_extra("emotune.inference").load(model, device=device, batch_seconds=batch_seconds)
+    predictions = predictor.predict_items(items, progress=show_progress)
+    if output is None:
+        _print(predictions)
+    else:
+        predictions.write(output)
+        out.print(f"{output}: {len(predictions)} rows, {len(predictions.failed)} with an error", markup=False)
+    for row in predictions.failed[:20]:
+        err.print(f"error: {row.error}", markup=False)
+    if predictions.failed:
+        raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def items_of(path: Path) -> list[Item]:
+    """What one input stands for.
+
+    Raises:
+        TableError: for a table or list that cannot be read. A missing recording is an error row of its own, later.
+    """
+    if path.is_dir() and path.suffix.lower() not in audio.SUFFIXES:
+        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in audio.SUFFIXES and not p.name.startswith("."))
+        return [Item(p.relative_to(path).as_posix(), p, extra={"file": p.relative_to(path).as_posix()}) for p in files]
+    if path.suffix.lower() in SUFFIXES:
+        return _of_manifest(path) if metadata_path(path).exists() else _of_table(path)
+    if path.suffix.lower() == ".txt":
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise TableError(f"{path} cannot be read as a list of paths: {error}.") from error
+        return [
+            Item(line.strip(), path.parent / line.strip(), extra={"file": line.strip()})
+            for line in lines
+            if line.strip()
+        ]
+    return [Item(str(path), path, extra={"file": str(path)})]
+
+
+def _of_manifest(path: Path) -> list[Item]:
+    manifest = Manifest.read(path)
+    return [
+        Item(
+            utterance.utterance_id,
+            manifest.path_of(utterance),
+            utterance.start_s,
+            utterance.end_s,
+            {"file": utterance.file, "start_s": utterance.start_s, "end_s": utterance.end_s, **utterance.extra},
+        )
+        for utterance in manifest
+    ]
+
+
+def _of_table(path: Path) -> list[Item]:
+    rows = read_rows(path)
+    header = list(dict.fromkeys(name for row in rows for name in row))
+    found = columns_of(header, {}, {})
+    if "file" not in found:
+        raise TableError(
+            f"{path} has no column for the recordings (file, path, wav, audio); it has {', '.join(header)}."
+        )
+    items = []
+    for number, row in enumerate(rows, start=1):
+        where = f"{path}, row {number}"
+        file = str(row.get(found["file"]) or "")
+        bounds = [
+            number_or_none(row.get(found[name]), f"{where}, {found[name]}") if name in found else None
+            for name in ("start_s", "end_s")
+        ]
+        given = row.get(found["utterance_id"]) if "utterance_id" in found else None
+        segment = (
+            "" if bounds == [None, None] else f"#{bounds[0] or 0:g}-{'end' if bounds[1] is None else f'{bounds[1]:g}'}"
+        )
+        items.append(Item(str(given) if given else file + segment, path.parent / file, bounds[0], bounds[1], row))
+    return items
+
+
+def _with_unique_ids(items: Sequence[Item]) -> list[Item]:
+    """The same input named twice gets ``id (2)``, so that every row of the table has its own id."""
+    seen: dict[str, int] = {}
+    unique = []
+    for item in items:
+        count = seen[item.utterance_id] = seen.get(item.utterance_id, 0) + 1
+        name = item.utterance_id if count == 1 else f"{item.utterance_id} ({count})"
+        unique.append(Item(name, item.source, item.start_s, item.end_s, item.extra))
+    return unique
+
+
+def _print(predictions: Predictions) -> None:
+    for row in predictions:
+        if row.error:
+            continue
+        parts = [f"{name} {value:.3f}" for name, value in sorted(row.probabilities.items(), key=lambda pair: -pair[1])]
+        parts += [f"{name} {value:.3f}" for name, value in row.dimensions.items()]
+        out.print(f"{row.utterance_id}: {', '.join(parts)}", markup=False)

@@ -1,0 +1,106 @@
+"""emotune train: fine-tune as a recipe says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from emotune.cli.console import err, out, show_progress, warn_all, with_extra
+from emotune.evaluation.result import Evaluation
+from emotune.tables import to_json
+
+RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or a name from `emotune recipes`.")]
+Overrides = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Overrides such as train.epochs=3.")]
+RunPath = Annotated[Path | None, typer.Option("-o", "--output", help="Run folder; default runs/<recipe>-seed<seed>.")]
+
+
+def train(
+    recipe_name: RecipeName,
+    overrides: Overrides = None,
+    output: RunPath = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show model, batches and memory; train nothing.")] = False,
+) -> None:
+    """Fine-tune a speech encoder; the run folder holds model, predictions and report."""
+    config = with_extra("emotune.config")
+    recipe = config.load_recipe(recipe_name, overrides or [])
+    fine_tune = with_extra("emotune.training.fine_tune")
+    if dry_run:
+        print_description(fine_tune.describe(recipe, progress=show_progress))
+        return
+    folder = output or default_folder(recipe)
+    with TrainingDisplay() as display:
+        evaluation = fine_tune.train_run(recipe, folder, listener=display, progress=show_progress)
+    print_evaluation(evaluation, "development", folder / "development")
+    out.print(f"next: emotune evaluate {folder} --split test", markup=False)
+
+
+def default_folder(recipe: Any) -> Path:
+    return Path("runs") / f"{recipe.name.replace('/', '-')}-seed{recipe.seed}"
+
+
+def print_evaluation(evaluation: Evaluation, split: str, folder: Path) -> None:
+    """The headline figures with their intervals, and where the report lies."""
+    for name, estimate in evaluation.overall.items():
+        out.print(f"{split} {name} {estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]", markup=False)
+    warn_all(evaluation.notes)
+    out.print(f"report: {folder / 'report.html'}", markup=False)
+
+
+def print_description(description: Mapping[str, Any]) -> None:
+    out.print(to_json(description), markup=False)
+    share = description["trainable"] / max(description["parameters"], 1)
+    memory = description["memory"]["total"]
+    out.print(
+        f"{description['trainable']:,} of {description['parameters']:,} parameters train ({share:.1%});"
+        f" {description['batches']['a_epoch']} batches an epoch, {description['optimiser_steps']} steps;"
+        f" at least {memory:.2f} GB",
+        markup=False,
+    )
+
+
+class TrainingDisplay:
+    """A bar over all steps and one line an epoch, on standard error."""
+
+    def __init__(self) -> None:
+        columns = (
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        self.bar = Progress(*columns, console=err, disable=not err.is_terminal, transient=True)
+        self.task = None
+
+    def __enter__(self) -> TrainingDisplay:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def step(self, done: int, total: int) -> None:
+        if self.task is None:
+            self.bar.start()
+            self.task = self.bar.add_task("training", total=total)
+        self.bar.update(self.task, completed=done)
+        if done == total:
+            self.bar.stop()
+
+    def epoch(self, row: Mapping[str, float]) -> None:
+        figures = [
+            f"{name.removeprefix('development_')} {row[name]:.3f}"
+            for name in ("development_loss", "development_uar", "development_macro_f1", "development_ccc")
+            if name in row
+        ]
+        err.print(
+            f"epoch {row['epoch']}: train loss {row['train_loss']:.3f}; development {', '.join(figures)};"
+            f" {row['seconds']:.0f} s",
+            markup=False,
+        )
+
+    def say(self, message: str) -> None:
+        err.print(message, markup=False)

@@ -1,0 +1,309 @@
+"""Recipes: frozen sections read from YAML and ``key=value`` overrides; every fault is reported at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from emotune.corpora import CORPORA
+from emotune.errors import ConfigError
+from emotune.models.aggregations import LAYER_MIXES, POOLINGS
+from emotune.models.backbones import BACKBONES
+from emotune.recipes import recipe_folder, recipe_names
+from emotune.registry import Registry, unknown_name_message
+
+
+def _entry_of(registry: Registry[Any]) -> Callable[[str], str]:
+    def check(name: str) -> str:
+        try:
+            registry[name]
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return name
+
+    return check
+
+
+class Section(BaseModel):
+    """A part of a recipe: no unknown keys, no change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(Section):
+    """What is learnt from. Either ``manifest``, or ``corpus`` and ``root`` to read it on the way.
+
+    ``splits`` names the values that make up each split, such as {train: {speaker: ["01"]}}; without it the manifest's
+    own split column counts. ``map`` renames or merges classes, ``drop`` leaves classes out; both are reported.
+    """
+
+    manifest: Path | None = None
+    corpus: Annotated[str, AfterValidator(_entry_of(CORPORA))] | None = None
+    root: Path | None = None
+    classes: bool = True
+    dimensions: list[str] = []
+    map: dict[str, str] = {}
+    drop: list[str] = []
+    splits: dict[str, dict[str, list[str]]] = {}
+    trim_silence_db: float | None = Field(default=None, gt=0, le=120)
+    max_duration_s: float = Field(default=30.0, gt=0)
+    allow: list[Literal["shared_between_splits"]] = []
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Data:
+        if (self.manifest is None) == (self.corpus is None):
+            raise ValueError("give either manifest, or corpus and root")
+        if self.corpus is not None and self.root is None:
+            raise ValueError(f"root is missing: the folder that holds {self.corpus}, as data.root=PATH")
+        if self.corpus == "table":
+            raise ValueError(
+                "a table is read first: emotune corpus read table FILE -o manifest.csv, then data.manifest"
+            )
+        if not self.classes and not self.dimensions:
+            raise ValueError("classes is false and dimensions is empty: there is nothing to learn")
+        return self
+
+
+class Backbone(Section):
+    """The encoder: ``checkpoint`` is a Hub name or local folder; ``config`` builds it with random weights instead.
+
+    ``layers`` keeps the first k; ``train`` is all, none, or the number of top layers; the front end trains only on
+    request.
+    """
+
+    name: Annotated[str, AfterValidator(_entry_of(BACKBONES))]
+    checkpoint: str | None = None
+    revision: str | None = None
+    config: dict[str, Any] | None = None
+    layers: int | None = Field(default=None, ge=1)
+    train: Literal["all", "none"] | Annotated[int, Field(ge=0)] = "all"
+    train_front_end: bool = False
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Backbone:
+        if (self.checkpoint is None) == (self.config is None):
+            raise ValueError("give either checkpoint (Hub name or folder) or config (random weights)")
+        if self.train_front_end and self.train != "all":
+            raise ValueError("train_front_end needs train: all")
+        return self
+
+
+class Model(Section):
+    """What is built on the backbone."""
+
+    backbone: Backbone
+    layer_mix: Annotated[str, AfterValidator(_entry_of(LAYER_MIXES))] = "weighted_sum"
+    layer_mix_initial: list[Annotated[float, Field(gt=0)]] | None = None
+    pooling: Annotated[str, AfterValidator(_entry_of(POOLINGS))] = "mean_std"
+    hidden_size: int | None = Field(default=None, ge=1)
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+
+
+class Augmentation(Section):
+    """What training adds to a clip; null leaves a step out."""
+
+    crop_s: float | None = Field(default=None, gt=0)
+    noise_snr_db: tuple[float, float] | None = None
+    gain_db: float | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Augmentation:
+        if self.noise_snr_db is not None and self.noise_snr_db[0] > self.noise_snr_db[1]:
+            raise ValueError("noise_snr_db must be [lowest, highest]")
+        return self
+
+
+class CrossEntropy(Section):
+    """Cross-entropy over classes; ``balanced`` weights are N / (C n_c) of the training split."""
+
+    weight: float = Field(default=1.0, ge=0)
+    class_weights: Literal["balanced", "none"] = "balanced"
+    smoothing: float = Field(default=0.0, ge=0, lt=1)
+
+
+class CCC(Section):
+    """Mean of 1 - CCC over the dimensions, a loss of the whole batch."""
+
+    weight: float = Field(default=1.0, ge=0)
+
+
+class Loss(Section):
+    """The losses that are summed by weight: cross-entropy where classes are learnt, CCC where dimensions are."""
+
+    cross_entropy: CrossEntropy = CrossEntropy()
+    ccc: CCC = CCC()
+
+
+class Train(Section):
+    """Fine-tuning. Learning rates rise over ``warmup_share`` of the steps and fall to zero as ``schedule`` says."""
+
+    epochs: int = Field(default=10, ge=1)
+    batch_seconds: float = Field(default=60.0, gt=0)
+    accumulate: int = Field(default=1, ge=1)
+    encoder_lr: float = Field(default=1e-5, gt=0)
+    head_lr: float = Field(default=1e-3, gt=0)
+    mix_lr: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup_share: float = Field(default=0.1, ge=0, lt=1)
+    schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
+    clip_norm: float = Field(default=1.0, ge=0)
+    patience: int | None = Field(default=None, ge=1)
+    metric: str = "uar"
+    start_from_probe: bool = False
+    workers: int = Field(default=0, ge=0)
+    precision: Literal["fp32", "bf16"] = "fp32"
+
+
+class Probe(Section):
+    """Logistic (ridge, for dimensions) regression on frozen pooled features of one layer, chosen on development.
+
+    ``leave_out: speaker`` holds each speaker out in turn and chooses layer and ``inverse_regularisation`` by the same
+    rule among the other speakers only.
+    """
+
+    pooling: Literal["mean", "mean_std"] = "mean_std"
+    inverse_regularisation: list[Annotated[float, Field(gt=0)]] = Field(default=[0.01, 0.1, 1.0], min_length=1)
+    leave_out: Literal["speaker", "session"] | None = None
+    cache: Path = Path("~/.cache/emotune/features")
+
+
+class Recipe(Section):
+    """A whole experiment."""
+
+    name: str = Field(min_length=1)
+    description: str = ""
+    notice: str | None = None
+    seed: int = Field(default=0, ge=0)
+    data: Data
+    model: Model
+    augmentation: Augmentation = Augmentation()
+    loss: Loss = Loss()
+    train: Train = Train()
+    probe: Probe = Probe()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Recipe:
+        if self.data.dimensions and self.loss.ccc.weight and self.train.accumulate > 1:
+            raise ValueError(
+                "train.accumulate must be 1 with a ccc loss: CCC is not a sum over batches; raise train.batch_seconds"
+            )
+        if self.train.start_from_probe and self.model.hidden_size is not None:
+            raise ValueError("train.start_from_probe needs a linear head: leave model.hidden_size out")
+        metrics = ["uar", "macro_f1", "micro_f1", "accuracy"] if self.data.classes else []
+        metrics += ["ccc", *(f"ccc.{name}" for name in self.data.dimensions)] if self.data.dimensions else []
+        if self.train.metric not in metrics:
+            raise ValueError("train.metric: " + unknown_name_message("metric", self.train.metric, metrics))
+        return self
+
+
+def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe by path or by the name of one that comes with emotune, with ``key.path=value`` overrides.
+
+    Raises:
+        ConfigError: with every fault found, each with its path and, for a misspelt key, the likely one.
+    """
+    path = _recipe_path(name)
+    data = _read_yaml(path)
+    for override in overrides:
+        _apply(data, override)
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as error:
+        faults = [_fault(item) for item in error.errors()]
+        raise ConfigError(
+            f"{path} cannot be used, {len(faults)} fault(s):\n" + "\n".join(f"  {f}" for f in faults)
+        ) from error
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The resolved recipe as YAML, which reads back to the same recipe."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _recipe_path(name: str | Path) -> Path:
+    path = Path(name)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise ConfigError(f"{name} is a folder, expected a recipe file.")
+    bundled = str(name).removeprefix("recipes/").removesuffix(".yaml")
+    if bundled in recipe_names():
+        return recipe_folder() / f"{bundled}.yaml"
+    raise ConfigError(f"There is no file {name}. " + unknown_name_message("recipe", bundled, recipe_names()))
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML that refuses a key given twice, which PyYAML resolves silently."""
+
+
+def _unique_keys(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[str] = set()
+    for key_node, _ in node.value:
+        key = str(loader.construct_object(key_node))
+        if key in seen:
+            raise yaml.constructor.ConstructorError(None, None, f"key '{key}' appears twice", key_node.start_mark)
+        seen.add(key)
+    return loader.construct_mapping(node, deep=True)
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_keys)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path}{where}: not valid YAML ({getattr(error, 'problem', None) or error}).") from error
+    except (OSError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}.") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path} must hold sections such as data, model and train, not a {type(data).__name__}.")
+    return data
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not all(key.split(".")):
+        raise ConfigError(f"Override '{override}': expected key.path=value, such as train.epochs=3.")
+    try:
+        value = yaml.load(text, Loader=_StrictLoader)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"Override '{override}': the value is not valid YAML.") from error
+    *sections, last = key.split(".")
+    place = data
+    for section in sections:
+        inner = place.get(section)
+        if inner is not None and not isinstance(inner, dict):
+            raise ConfigError(f"Override '{override}': '{section}' is not a section.")
+        place[section] = inner = dict(inner or {})
+        place = inner
+    place[last] = value
+
+
+def _fault(item: Mapping[str, Any]) -> str:
+    location = [str(part) for part in item["loc"] if str(part) not in ("literal['all','none']", "constrained-int")]
+    path = ".".join(location) or "recipe"
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "extra_forbidden":
+        return f"{path}: " + unknown_name_message("key", location[-1], _keys_of(location[:-1]))
+    if item["type"] == "missing":
+        return f"{path}: is missing"
+    if item["type"] == "value_error":
+        return f"{path}: {message}"
+    return f"{path}: {message[0].lower()}{message[1:]}, got {item['input']!r}"
+
+
+def _keys_of(location: Sequence[str]) -> list[str]:
+    section: Any = Recipe
+    for part in location:
+        field = section.model_fields.get(part)
+        if field is None:
+            return []
+        section = field.annotation if isinstance(field.annotation, type) else get_args(field.annotation)[0]
+    return list(section.model_fields)

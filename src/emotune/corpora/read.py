@@ -1,0 +1,158 @@
+"""From a corpus on disk to a manifest: labels by the corpus's own reader, then every recording decoded once."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from emotune import audio
+from emotune.corpora.base import Corpus
+from emotune.errors import AudioError, CorpusError, TableError
+from emotune.labels import LabelSpace, Scale, in_class_order
+from emotune.manifest import Manifest, Skipped, Utterance, check_utterance
+from emotune.progress import Progress, silent
+
+
+def read_corpus(
+    corpus: Corpus,
+    root: Path,
+    *,
+    audio_root: Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    dimensions: Mapping[str, Scale] | None = None,
+    licence: str | None = None,
+    progress: Progress = silent,
+) -> Manifest:
+    """Read a corpus into a manifest; unreadable and unlabelled files are skipped, counted and named.
+
+    Args:
+        corpus: an entry of ``CORPORA``.
+        root: the corpus's folder, or the table file for ``table``.
+        audio_root, columns, dimensions: for ``table`` only, see ``emotune.corpora.table.read``.
+        licence: what the model card says of the recordings, where the corpus does not know it.
+        progress: shows how far the decoding is.
+
+    Raises:
+        CorpusError: when nothing can be read. A shortfall against the known totals is a warning in ``information``.
+    """
+    options: dict[str, Any] = {"audio_root": audio_root, "columns": columns, "dimensions": dimensions}
+    options = {name: value for name, value in options.items() if value}
+    is_table = corpus.name == "table"
+    if options and not is_table:
+        raise CorpusError(f"Corpus '{corpus.name}' takes no {', '.join(options)}: those describe a table of your own.")
+    found = list(corpus.read(root, **options))
+    folder = (audio_root or root.parent) if is_table else root
+    scales = dict(dimensions or corpus.dimensions)
+    skipped = [item for item in found if isinstance(item, Skipped)]
+    labelled, repeated = _unique([item for item in found if isinstance(item, Utterance)])
+    classes = in_class_order(utterance.emotion for utterance in labelled if utterance.emotion)
+    space = LabelSpace(classes, scales)
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        probed = list(
+            progress(pool.map(partial(_probe, corpus, folder, space), labelled), total=len(labelled), title="reading")
+        )
+    skipped += repeated + [item for item in probed if isinstance(item, Skipped)]
+    utterances = [item for item in probed if isinstance(item, Utterance)]
+    if not utterances:
+        reasons = "; ".join(f"{count}x {reason}" for reason, count in Counter(s.reason for s in skipped).most_common(3))
+        raise CorpusError(
+            f"{root}: no utterance of corpus '{corpus.name}' could be read. Skipped: {reasons or 'nothing'}."
+        )
+    space = LabelSpace(in_class_order(u.emotion for u in utterances if u.emotion), scales)
+    information = {
+        "corpus": corpus.name,
+        "licence": licence or corpus.licence,
+        "reference": corpus.reference,
+        "warnings": _shortfalls(corpus, utterances),
+    }
+    return Manifest(tuple(utterances), space, folder, information, tuple(skipped))
+
+
+def _unique(utterances: Sequence[Utterance]) -> tuple[list[Utterance], list[Skipped]]:
+    seen: dict[str, str] = {}
+    kept, repeated = [], []
+    for utterance in utterances:
+        if utterance.utterance_id in seen:
+            first = seen[utterance.utterance_id]
+            repeated.append(Skipped(utterance.file, f"utterance_id '{utterance.utterance_id}' is already {first}"))
+        else:
+            seen[utterance.utterance_id] = utterance.file
+            kept.append(utterance)
+    return kept, repeated
+
+
+def _probe(corpus: Corpus, folder: Path, space: LabelSpace, utterance: Utterance) -> Utterance | Skipped:
+    """Decode once: duration and content fingerprint, or why the file cannot be used."""
+    try:
+        check_utterance(utterance, space, utterance.file)
+        recording = audio.decode(folder / utterance.file, start_s=utterance.start_s, end_s=utterance.end_s)
+    except (AudioError, TableError) as error:
+        return Skipped(utterance.file, str(error))
+    return dataclasses.replace(
+        utterance,
+        corpus=corpus.name,
+        language=utterance.language or corpus.language,
+        duration_s=round(recording.duration_s, 6),
+        content_sha256=recording.content_sha256(),
+    )
+
+
+def _shortfalls(corpus: Corpus, utterances: Sequence[Utterance]) -> list[str]:
+    counts = {"utterances": len(utterances), "speakers": len({u.speaker for u in utterances if u.speaker})}
+    return [
+        f"{corpus.name}: {counts[what]} {what} read, the complete corpus has {expected}"
+        for what, expected in corpus.expected.items()
+        if counts[what] != expected
+    ]
+
+
+def map_classes(
+    manifest: Manifest, mapping: Mapping[str, str], drop: Sequence[str] = ()
+) -> tuple[Manifest, dict[str, int]]:
+    """Rename and drop classes; the report counts every change: ``{"calm -> neutral": 192, "surprise dropped": 192}``.
+
+    Raises:
+        CorpusError: when a class to map or drop does not occur in the manifest.
+    """
+    known = set(manifest.label_space.classes)
+    unknown = [name for name in [*mapping, *drop] if name not in known]
+    if unknown:
+        raise CorpusError(
+            f"Classes to map or drop that the manifest does not have: {', '.join(unknown)}."
+            f" It has: {', '.join(manifest.label_space.classes)}."
+        )
+    report: Counter[str] = Counter()
+    kept = []
+    for utterance in manifest:
+        emotion = utterance.emotion or ""
+        if emotion in drop:
+            report[f"{emotion} dropped"] += 1
+        elif emotion in mapping:
+            report[f"{emotion} -> {mapping[emotion]}"] += 1
+            kept.append(
+                dataclasses.replace(utterance, emotion=mapping[emotion], votes=_merged(utterance.votes, mapping))
+            )
+        else:
+            kept.append(dataclasses.replace(utterance, votes=_merged(utterance.votes, mapping)))
+    classes = in_class_order(mapping.get(name, name) for name in manifest.label_space.classes if name not in drop)
+    information = {**manifest.information, "class_mapping": dict(report)}
+    mapped = dataclasses.replace(
+        manifest,
+        utterances=tuple(kept),
+        label_space=LabelSpace(classes, manifest.label_space.dimensions),
+        information=information,
+    )
+    return mapped, dict(report)
+
+
+def _merged(votes: Mapping[str, float], mapping: Mapping[str, str]) -> dict[str, float]:
+    merged: Counter[str] = Counter()
+    for name, count in votes.items():
+        merged[mapping.get(name, name)] += count  # pyright: ignore[reportArgumentType]
+    return dict(merged)

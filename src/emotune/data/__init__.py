@@ -1,0 +1,1 @@
+"""Training data: utterances decoded and augmented on the fly, in batches of similar duration."""

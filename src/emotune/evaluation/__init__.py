@@ -1,0 +1,6 @@
+"""Evaluation without torch: scores, intervals over speakers, and a report (``emotune.evaluation.report``)."""
+
+from emotune.evaluation.evaluate import evaluate, scores
+from emotune.evaluation.result import Evaluation
+
+__all__ = ["Evaluation", "evaluate", "scores"]

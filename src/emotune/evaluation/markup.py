@@ -1,0 +1,97 @@
+"""The few pieces of HTML that the report is made of. Everything that goes in as text is escaped here."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from emotune.evaluation.bootstrap import Estimate
+
+
+@dataclass(frozen=True)
+class Markup:
+    """HTML that is already safe to put into a page."""
+
+    text: str
+
+
+class Cell(Markup):
+    """A whole table cell, for one that needs attributes of its own."""
+
+
+def text(value: object) -> str:
+    """A value as HTML: escaped, unless it is markup already."""
+    return value.text if isinstance(value, Markup) else html.escape(str(value))
+
+
+def number(value: float) -> str:
+    """Three decimals, or a dash for what is undefined.
+
+    >>> number(0.5), number(float("nan"))
+    ('0.500', '–')
+    """
+    return f"{value:.3f}" if math.isfinite(value) else "–"
+
+
+def interval(score: Estimate) -> str:
+    """The bounds in brackets, or nothing where there are none."""
+    return f"[{score.low:.3f}, {score.high:.3f}]" if score.has_interval else ""
+
+
+def scored(score: Estimate) -> Markup:
+    """A score and its interval as a table cell's content."""
+    bounds = f'<span class="interval">{interval(score)}</span>' if score.has_interval else ""
+    return Markup(f"{number(score.value)} {bounds}")
+
+
+def paragraph(content: object, kind: str = "") -> str:
+    return f"<p{_kind(kind)}>{text(content)}</p>"
+
+
+def section(name: str, title: str, *parts: str) -> str:
+    """A section with a heading that it is labelled by."""
+    body = "\n".join(part for part in parts if part)
+    head = f'<h2 id="{name}-title">{text(title)}</h2>'
+    return f'<section id="{name}" aria-labelledby="{name}-title">\n{head}\n{body}\n</section>'
+
+
+def figure(svg: str, caption: str) -> str:
+    return f"<figure>{svg}<figcaption>{text(caption)}</figcaption></figure>"
+
+
+def pair(*parts: str) -> str:
+    """Side by side on a wide screen, one below the other on a narrow one."""
+    body = "".join(f"<div>{part}</div>" for part in parts if part)
+    return f'<div class="pair">{body}</div>'
+
+
+def bullets(items: Iterable[object]) -> str:
+    return f"<ul>{''.join(f'<li>{text(item)}</li>' for item in items)}</ul>"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, caption: str = "", kind: str = "") -> str:
+    """A table whose first column names the row; it scrolls by itself when the screen is narrow.
+
+    A row of a single cell is a heading of those below it.
+    """
+    head = "".join(
+        f'<th scope="col"{_kind("text" if n == 0 else "")}>{text(name)}</th>' for n, name in enumerate(heads)
+    )
+    body = []
+    for row in rows:
+        first, *others = row
+        if not others:
+            body.append(f'<tr><th scope="rowgroup" colspan="{len(heads)}">{text(first)}</th></tr>')
+            continue
+        cells = "".join(cell.text if isinstance(cell, Cell) else f"<td>{text(cell)}</td>" for cell in others)
+        body.append(f'<tr><th scope="row">{text(first)}</th>{cells}</tr>')
+    titled = f"<caption>{text(caption)}</caption>" if caption else ""
+    top = f"<thead><tr>{head}</tr></thead>" if heads and any(heads) else ""
+    inside = f"{titled}{top}<tbody>{''.join(body)}</tbody>"
+    return f'<div class="scroll" tabindex="0"><table{_kind(kind)}>{inside}</table></div>'
+
+
+def _kind(kind: str) -> str:
+    return f' class="{kind}"' if kind else ""

@@ -1,0 +1,87 @@
+"""What a reader of the figures should know before believing them."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from emotune.evaluation.groups import GENDER, SPEAKER
+from emotune.evaluation.pairs import Pairs
+from emotune.evaluation.result import Evaluation
+from emotune.metrics.classes import accuracy_of, uar_of
+
+FEW_SPEAKERS = 10
+
+
+def notes_of(evaluation: Evaluation, pairs: Pairs) -> tuple[str, ...]:
+    """One sentence or two for each thing that limits what the figures mean."""
+    return (
+        *_failures(evaluation, pairs),
+        *pairs.notes,
+        *_classes(evaluation),
+        *_speakers(evaluation, pairs),
+        *_groups(evaluation),
+    )
+
+
+def _failures(evaluation: Evaluation, pairs: Pairs) -> Iterator[str]:
+    """What the headline would be if each failed prediction were a wrong one."""
+    missed = Counter(utterance.emotion for utterance in pairs.failed)
+    if not evaluation.classes or not sum(missed.values()):
+        return
+    column = np.array([[missed[name]] for name in evaluation.classes])
+    counts = np.hstack([evaluation.confusion, column])  # a further column, predicted as nothing
+    counts = np.vstack([counts, np.zeros((1, counts.shape[1]))])
+    yield (
+        f"Failed predictions, left out of every figure: {len(pairs.failed)}. Counted as wrong, they would give a UAR"
+        f" of {uar_of(counts):.3f} and an accuracy of {accuracy_of(counts):.3f}."
+    )
+
+
+def _classes(evaluation: Evaluation) -> Iterator[str]:
+    absent = [item.name for item in evaluation.per_class if not item.support]
+    if absent:
+        yield (
+            f"No scored utterance is of {_listed(absent)}: recall is undefined there and UAR and macro-F1 leave"
+            " them out. Predicting them still counts as wrong."
+        )
+    never = [item.name for item in evaluation.per_class if item.support and not item.predicted]
+    if never:
+        yield f"Never predicted: {_listed(never)}. Precision is undefined there."
+    undefined = [name for name, score in evaluation.overall.items() if math.isnan(score.value)]
+    if undefined:
+        yield f"Undefined, because there are fewer than two values or they are constant: {_listed(undefined)}."
+
+
+def _speakers(evaluation: Evaluation, pairs: Pairs) -> Iterator[str]:
+    unknown = sum(speaker is None for speaker in pairs.speakers)
+    if unknown:
+        yield (
+            f"{unknown} of {evaluation.scored} scored utterances have no known speaker. Each is its own cluster in the"
+            " bootstrap; if they share speakers, the intervals are too narrow."
+        )
+    if evaluation.clusters < 2:
+        yield "All scored utterances are of one speaker: there are no intervals, and other speakers may differ."
+    elif evaluation.clusters < FEW_SPEAKERS:
+        yield (
+            f"The intervals rest on {evaluation.clusters} speakers. With fewer than {FEW_SPEAKERS}, percentile"
+            " intervals tend to be too narrow."
+        )
+
+
+def _groups(evaluation: Evaluation) -> Iterator[str]:
+    if not evaluation.groups_by(GENDER):
+        yield "No gender is known, so there are no figures by gender."
+    everyone = {item.name for item in evaluation.per_class if item.support}
+    partial = Counter(group.by for group in evaluation.groups if set(group.classes) != everyone)
+    for by, count in partial.items():
+        total = len(evaluation.groups_by(by))
+        some = f"{count} of {total} {'speakers lack' if by == SPEAKER else by + ' groups lack'}"
+        yield f"{some} some of the classes; their UAR is a mean over fewer classes and not quite comparable."
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names)

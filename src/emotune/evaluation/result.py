@@ -1,0 +1,186 @@
+"""What an evaluation found, as plain data: ``to_json`` for machines, the report for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from emotune.evaluation.bootstrap import LEVEL, Estimate
+from emotune.evaluation.pairs import NotScored
+from emotune.labels import Scale
+from emotune.metrics.division import FloatArray, IntArray
+
+SCHEMA = "emotune-evaluation/1"
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """One class: how often it occurs and is predicted, and how well it is found."""
+
+    name: str
+    support: int
+    predicted: int
+    recall: Estimate
+    precision: float
+    f1: float
+
+
+@dataclass(frozen=True)
+class ConfidenceBin:
+    """Utterances whose most probable class got a confidence in (low, high]; means are NaN for an empty bin."""
+
+    low: float
+    high: float
+    count: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Are the probabilities honest? Smaller is better for all three figures."""
+
+    expected_calibration_error: Estimate
+    brier_score: Estimate
+    negative_log_likelihood: Estimate
+    bins: tuple[ConfidenceBin, ...]
+
+
+@dataclass(frozen=True)
+class DimensionScores:
+    """One dimension; ``rmse`` is on the scale of the annotation. The values themselves are not part of the JSON."""
+
+    name: str
+    scale: Scale
+    utterances: int
+    ccc: Estimate
+    pearson: Estimate
+    rmse: Estimate
+    truth: FloatArray = field(repr=False)
+    prediction: FloatArray = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The scores of some of the utterances: those of one gender, speaker or duration.
+
+    ``classes`` are those that occur in the group: UAR and macro-F1 are means over them alone.
+    """
+
+    by: str
+    name: str
+    utterances: int
+    speakers: int
+    classes: tuple[str, ...]
+    scores: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything that one model's predictions of one manifest show.
+
+    Args:
+        utterances: how many the manifest holds.
+        scored: how many of them have a truth and a usable prediction.
+        speakers: how many known speakers those have.
+        clusters: how many clusters the intervals resample: the speakers and every utterance without one.
+        classes: the model's classes, in the order of the confusion matrix.
+        confusion: counts, shape (classes, classes), rows the truth.
+        overall: metric -> score with interval.
+        per_class: one entry a class of the model.
+        calibration: None when classes are not scored.
+        dimensions: one entry a scored dimension.
+        groups: by gender, speaker and duration.
+        not_scored: what was left out, why, and how much.
+        notes: what a reader of the figures should know.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+    """
+
+    utterances: int
+    scored: int
+    speakers: int
+    clusters: int
+    classes: tuple[str, ...]
+    confusion: IntArray
+    overall: Mapping[str, Estimate]
+    per_class: tuple[ClassScores, ...]
+    calibration: Calibration | None
+    dimensions: tuple[DimensionScores, ...]
+    groups: tuple[Group, ...]
+    not_scored: tuple[NotScored, ...]
+    notes: tuple[str, ...]
+    resamples: int
+    seed: int
+
+    @property
+    def chance(self) -> float:
+        """The UAR of guessing: one over the number of classes that the truth has; NaN without classes."""
+        present = int(np.count_nonzero(self.confusion.sum(axis=1)))
+        return 1 / present if present else float("nan")
+
+    def groups_by(self, by: str) -> tuple[Group, ...]:
+        return tuple(group for group in self.groups if group.by == by)
+
+    def to_json(self) -> dict[str, object]:
+        """Plain lists, dictionaries and numbers; NaN stays NaN here and becomes null in the file."""
+        return {
+            "schema": SCHEMA,
+            "utterances": self.utterances,
+            "scored": self.scored,
+            "not_scored": [item.to_json() for item in self.not_scored],
+            "speakers": self.speakers,
+            "clusters": self.clusters,
+            "interval": {"level": LEVEL, "resamples": self.resamples, "seed": self.seed},
+            "overall": _estimates(self.overall),
+            "chance_uar": self.chance,
+            "classes": list(self.classes),
+            "confusion": self.confusion.tolist(),
+            "per_class": [
+                {
+                    "class": item.name,
+                    "support": item.support,
+                    "predicted": item.predicted,
+                    "recall": item.recall.to_json(),
+                    "precision": item.precision,
+                    "f1": item.f1,
+                }
+                for item in self.per_class
+            ],
+            "calibration": None if self.calibration is None else _calibration(self.calibration),
+            "dimensions": {
+                item.name: {
+                    "scale": [item.scale.low, item.scale.high],
+                    "utterances": item.utterances,
+                    **_estimates({"ccc": item.ccc, "pearson": item.pearson, "rmse": item.rmse}),
+                }
+                for item in self.dimensions
+            },
+            "groups": [
+                {
+                    "by": group.by,
+                    "name": group.name,
+                    "utterances": group.utterances,
+                    "speakers": group.speakers,
+                    "classes": list(group.classes),
+                    "scores": _estimates(group.scores),
+                }
+                for group in self.groups
+            ],
+            "notes": list(self.notes),
+        }
+
+
+def _estimates(scores: Mapping[str, Estimate]) -> dict[str, dict[str, float]]:
+    return {name: score.to_json() for name, score in scores.items()}
+
+
+def _calibration(calibration: Calibration) -> dict[str, object]:
+    return {
+        "expected_calibration_error": calibration.expected_calibration_error.to_json(),
+        "brier_score": calibration.brier_score.to_json(),
+        "negative_log_likelihood": calibration.negative_log_likelihood.to_json(),
+        "bins": [dict(vars(item)) for item in calibration.bins],
+    }

@@ -1,0 +1,65 @@
+"""Score one split of a run: predictions table, report.json and report.html under the run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from emotune.evaluation.evaluate import evaluate
+from emotune.evaluation.report import write_report
+from emotune.evaluation.result import Evaluation
+from emotune.manifest import Manifest
+from emotune.predictions import Predictions
+from emotune.run_folder import RunFolder
+
+
+def score_run(
+    run: RunFolder,
+    manifest: Manifest,
+    predictions: Predictions,
+    *,
+    name: str,
+    folder: Path | None = None,
+    resamples: int = 1000,
+    extra: Mapping[str, Any] | None = None,
+) -> Evaluation:
+    """Evaluate, and write ``predictions.csv`` and the report.
+
+    Args:
+        run: the run that the model comes from.
+        manifest: the truth, one split or another corpus.
+        predictions: of that manifest.
+        name: of the split, for title and folder.
+        folder: where to write; ``<run>/<name>`` when None.
+        resamples: of the bootstrap.
+        extra: more lines for the information table.
+    """
+    target = folder or run.results(name)
+    evaluation = evaluate(manifest, predictions, resamples=resamples)
+    predictions.write(target / "predictions.csv")
+    about = run.information()
+    notices = [about["notice"]] if about.get("notice") else []
+    shown = {
+        key: about[key] for key in ("recipe", "seed", "kind", "encoder", "emotune", "git_commit") if about.get(key)
+    }
+    write_report(
+        target,
+        evaluation,
+        title=f"{about.get('recipe', run.path.name)}: {name}",
+        information={
+            "split": name,
+            **{
+                key: manifest.information[key]
+                for key in ("corpus", "licence", "reference")
+                if key in manifest.information
+            },
+            **shown,
+            **(extra or {}),
+            "manifest fingerprint": manifest.fingerprint(),
+            "model fingerprint": predictions.model_fingerprint or "not saved as a model",
+        },
+        history=run.history(),
+        notices=notices,
+    )
+    return evaluation

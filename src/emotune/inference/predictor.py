@@ -1,0 +1,195 @@
+"""The one way to a prediction, for users, for the development score during training and for evaluation alike."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotune import audio
+from emotune.errors import AudioError, ModelError
+from emotune.labels import LabelSpace
+from emotune.manifest import Manifest
+from emotune.predictions import Prediction, Predictions
+from emotune.preprocessing import Preprocessing
+from emotune.progress import Progress, silent
+
+_POOL = 512  # clips decoded and sorted by length at a time: bounds memory, keeps padding small
+
+
+@dataclass(frozen=True)
+class EngineOutput:
+    """What an engine says of a batch: probabilities (batch, classes) and unit-scale dimensions (batch, dimensions)."""
+
+    probabilities: NDArray[np.float32]
+    dimensions: NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """Runs a model on prepared clips. Everything around it is the same for every engine."""
+
+    label_space: LabelSpace
+    preprocessing: Preprocessing
+    fingerprint: str | None
+
+    def run(self, waveforms: Sequence[audio.FloatArray]) -> EngineOutput: ...
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing to predict: a source, or a segment of it, under an id, with the user's own columns."""
+
+    utterance_id: str
+    source: audio.Source
+    start_s: float | None = None
+    end_s: float | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Predictor:
+    """Predicts emotions with a loaded model.
+
+    Args:
+        engine: what runs the model.
+        batch_seconds: longest padded batch in audio-seconds; a batch's size never changes a result, only the speed.
+    """
+
+    def __init__(self, engine: Engine, *, batch_seconds: float = 40.0) -> None:
+        self.engine = engine
+        self.batch_seconds = batch_seconds
+
+    @property
+    def label_space(self) -> LabelSpace:
+        """Classes and dimensions that are predicted."""
+        return self.engine.label_space
+
+    @overload
+    def predict(self, source: list[audio.Source], sampling_rate_hz: int | None = None) -> Predictions: ...
+
+    @overload
+    def predict(self, source: audio.Source | NDArray[Any], sampling_rate_hz: int | None = None) -> Prediction: ...
+
+    def predict(
+        self, source: audio.Source | NDArray[Any] | list[audio.Source], sampling_rate_hz: int | None = None
+    ) -> Prediction | Predictions:
+        """Predict one recording, or a list of them.
+
+        Args:
+            source: a path, encoded bytes, a binary file, samples of shape (samples,) or (samples, channels) together
+                with ``sampling_rate_hz``, ``{"array": ..., "sampling_rate": ...}``, or a list of such.
+            sampling_rate_hz: of samples given as an array.
+
+        Returns:
+            A ``Prediction`` with all classes; for a list ``Predictions`` in its order, where a bad recording is a row
+            with its ``error``.
+
+        Raises:
+            AudioError: when a single recording cannot be used.
+        """
+        if isinstance(source, list):
+            return self.predict_items([Item(_name_of(s, n), s) for n, s in enumerate(source)])
+        if isinstance(source, np.ndarray):
+            if sampling_rate_hz is None:
+                raise AudioError("An array needs its sampling rate: predict(samples, sampling_rate_hz=...).")
+            source = (source, sampling_rate_hz)
+        (row,) = self.predict_items([Item(_name_of(source, 0), source)])
+        if row.error is not None:
+            raise AudioError(row.error)
+        return row
+
+    def predict_manifest(
+        self, manifest: Manifest, *, keep_columns: bool = False, progress: Progress = silent
+    ) -> Predictions:
+        """Predict every utterance of a manifest, in its order; ``keep_columns`` keeps the user's own columns."""
+        items = [
+            Item(u.utterance_id, manifest.path_of(u), u.start_s, u.end_s, dict(u.extra) if keep_columns else {})
+            for u in manifest
+        ]
+        predictions = self.predict_items(items, progress=progress)
+        return Predictions(predictions.rows, self.label_space, self.engine.fingerprint, manifest.fingerprint())
+
+    def predict_items(self, items: Sequence[Item], *, progress: Progress = silent) -> Predictions:
+        """Predict items in order; one that fails becomes a row with its error, and the rest goes on."""
+        rows: list[Prediction | None] = [None] * len(items)
+        done = self._rows(items)
+        for position, row in progress(done, total=len(items), title="predicting"):
+            rows[position] = row
+        return Predictions(tuple(row for row in rows if row is not None), self.label_space, self.engine.fingerprint)
+
+    def _rows(self, items: Iterable[Item]) -> Iterator[tuple[int, Prediction]]:
+        numbered = enumerate(items)
+        while pool := list(islice(numbered, _POOL)):
+            ready: list[tuple[int, Item, audio.FloatArray]] = []
+            for position, item in pool:
+                try:
+                    ready.append((position, item, self._prepare(item)))
+                except AudioError as error:
+                    yield position, Prediction(item.utterance_id, error=str(error), extra=item.extra)
+            ready.sort(key=lambda entry: len(entry[2]))
+            for batch in self._batches(ready):
+                output = self.engine.run([waveform for _, _, waveform in batch])
+                for row, (position, item, _) in enumerate(batch):
+                    yield position, self._prediction(item, output, row)
+
+    def _prepare(self, item: Item) -> audio.FloatArray:
+        preprocessing = self.engine.preprocessing
+        recording = audio.decode(item.source, start_s=item.start_s, end_s=item.end_s)
+        try:
+            return preprocessing(recording.mono(preprocessing.sampling_rate_hz))
+        except AudioError as error:
+            raise AudioError(f"{item.utterance_id}: {error}") from error
+
+    def _batches(
+        self, ready: Sequence[tuple[int, Item, audio.FloatArray]]
+    ) -> Iterator[list[tuple[int, Item, audio.FloatArray]]]:
+        """Sorted clips in batches whose padded length stays within ``batch_seconds``; a longer clip goes alone."""
+        limit = self.batch_seconds * self.engine.preprocessing.sampling_rate_hz
+        batch: list[tuple[int, Item, audio.FloatArray]] = []
+        for entry in ready:
+            if batch and len(entry[2]) * (len(batch) + 1) > limit:
+                yield batch
+                batch = []
+            batch.append(entry)
+        if batch:
+            yield batch
+
+    def _prediction(self, item: Item, output: EngineOutput, row: int) -> Prediction:
+        space = self.label_space
+        values = [*output.probabilities[row], *output.dimensions[row]]
+        if not np.isfinite(values).all():
+            error = f"{item.utterance_id}: the model's output is not finite; the model folder holds broken weights."
+            return Prediction(item.utterance_id, error=error, extra=item.extra)
+        probabilities = dict(zip(space.classes, map(float, output.probabilities[row]), strict=True))
+        dimensions = {
+            name: scale.from_unit(float(value))
+            for (name, scale), value in zip(space.dimensions.items(), output.dimensions[row], strict=True)
+        }
+        return Prediction(item.utterance_id, probabilities, dimensions, extra=item.extra)
+
+
+def _name_of(source: audio.Source, position: int) -> str:
+    return str(source) if isinstance(source, str | Path) else f"clip_{position + 1}"
+
+
+def load(model: str | Path, *, device: str | None = None, batch_seconds: float = 40.0) -> Predictor:
+    """Load a model folder, or the model of a run folder, for prediction.
+
+    Args:
+        model: a model folder, a run folder that holds one under ``model``, or a Hub name.
+        device: where to run, such as ``cpu`` or ``cuda``; None = a GPU where there is one.
+        batch_seconds: longest padded batch in audio-seconds.
+
+    Raises:
+        ModelError: when there is no model, or any of its weights is missing, new or misshapen.
+    """
+    try:
+        torch_engine = importlib.import_module("emotune.inference.torch_engine")
+    except ModuleNotFoundError as error:
+        raise ModelError(f"Loading {model} needs '{error.name}': pip install 'emotune[train]'.") from error
+    return Predictor(torch_engine.TorchEngine.load(model, device=device), batch_seconds=batch_seconds)

@@ -1,0 +1,46 @@
+"""Runs a model with PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from emotune.audio import FloatArray
+from emotune.batch import pad
+from emotune.inference.predictor import EngineOutput
+from emotune.models.emotion_model import EmotionModel
+from emotune.models.store import load_model
+from emotune.preprocessing import Preprocessing
+
+
+class TorchEngine:
+    """An ``Engine`` over an ``EmotionModel`` in memory, in evaluation mode and without gradients."""
+
+    def __init__(self, model: EmotionModel, preprocessing: Preprocessing, *, fingerprint: str | None = None) -> None:
+        self.model = model
+        self.label_space = model.label_space
+        self.preprocessing = preprocessing
+        self.fingerprint = fingerprint
+
+    @classmethod
+    def load(cls, folder: str | Path, *, device: str | None = None) -> TorchEngine:
+        """Load a model folder; see ``emotune.load``."""
+        stored = load_model(folder)
+        chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        return cls(stored.model.to(chosen), stored.preprocessing, fingerprint=stored.fingerprint)
+
+    def run(self, waveforms: Sequence[FloatArray]) -> EngineOutput:
+        """Prepared clips, each shape (samples,), to probabilities and unit-scale dimensions."""
+        was_training = self.model.training
+        self.model.eval()
+        device = next(self.model.parameters()).device
+        with torch.inference_mode():
+            output = self.model(pad(waveforms).to(device))
+            empty = torch.zeros(len(waveforms), 0)
+            logits = empty if output.logits is None else torch.softmax(output.logits.double(), dim=1)
+            dimensions = empty if output.dimensions is None else output.dimensions.float()
+        self.model.train(was_training)
+        return EngineOutput(np.asarray(logits.cpu()), np.asarray(dimensions.cpu()))

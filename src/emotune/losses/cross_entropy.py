@@ -1,0 +1,54 @@
+"""Cross-entropy over classes, with class weights and label smoothing."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from emotune.batch import Output, Targets
+from emotune.losses.base import Loss, LossSum
+
+
+class CrossEntropy(Loss):
+    """Weighted cross-entropy; utterances without a class (-1) do not count.
+
+    Each utterance counts with the weight of its class, and the sum is divided by the sum of these weights, so that
+    equal weights give the plain mean and scaling all weights changes nothing. Smoothing spreads ``smoothing`` of the
+    target evenly over all classes (Szegedy et al. 2016, arXiv 1512.00567, section 7).
+
+    Args:
+        class_weights: one weight a class, shape (classes,); None = all one.
+        smoothing: share of the target spread over all classes, in [0, 1).
+    """
+
+    class_weights: Tensor | None
+
+    def __init__(self, *, class_weights: Tensor | None = None, smoothing: float = 0.0) -> None:
+        super().__init__()
+        self.register_buffer("class_weights", class_weights)
+        self.smoothing = smoothing
+
+    def _weights(self, classes: Tensor) -> Tensor:
+        known = classes >= 0
+        if self.class_weights is None:
+            return known.float()
+        return self.class_weights[classes.clamp(min=0)] * known
+
+    def forward(self, output: Output, targets: Targets) -> LossSum:
+        assert output.logits is not None and targets.classes is not None
+        log_probabilities = F.log_softmax(output.logits.float(), dim=1)
+        hard = -log_probabilities.gather(1, targets.classes.clamp(min=0)[:, None]).squeeze(1)
+        values = (1 - self.smoothing) * hard - self.smoothing * log_probabilities.mean(dim=1)
+        weights = self._weights(targets.classes)
+        return LossSum((weights * values).sum(), weights.sum())
+
+    def normaliser(self, targets: Targets) -> Tensor:
+        assert targets.classes is not None
+        return self._weights(targets.classes).sum()
+
+
+def balanced_class_weights(counts: Tensor) -> Tensor:
+    """N / (C n_c) for class counts of shape (classes,); a class that does not occur weighs nothing."""
+    occurring = counts > 0
+    return torch.where(occurring, counts.sum() / (occurring.sum() * counts.clamp(min=1)), torch.zeros_like(counts))

@@ -1,0 +1,34 @@
+"""Metrics: a thin layer without torch in which the undefined is NaN, and which a bootstrap over speakers can afford.
+
+``METRICS`` is the table of those that give one number, f(truth, prediction) -> float. By ``compares``, the two are
+
+- ``classes``: class indices and class indices, each of shape (utterances,);
+- ``values``: annotated and predicted values of one dimension, each of shape (utterances,);
+- ``probabilities``: class indices (utterances,) and probabilities (utterances, classes).
+
+Functions that end in ``_of`` answer from sums over utterances: confusion matrices, moments or bins of confidence.
+"""
+
+from emotune.metrics.classes import accuracy, macro_f1, uar
+from emotune.metrics.dimensions import ccc, pearson, rmse
+from emotune.metrics.metric import Metric
+from emotune.metrics.probabilities import brier_score, expected_calibration_error, negative_log_likelihood
+from emotune.registry import Registry
+
+METRICS: Registry[Metric] = Registry(
+    "metric",
+    {
+        "uar": Metric(uar, compares="classes", perfect=1.0),
+        "macro_f1": Metric(macro_f1, compares="classes", perfect=1.0),
+        "micro_f1": Metric(accuracy, compares="classes", perfect=1.0),
+        "accuracy": Metric(accuracy, compares="classes", perfect=1.0),
+        "ccc": Metric(ccc, compares="values", perfect=1.0),
+        "pearson": Metric(pearson, compares="values", perfect=1.0),
+        "rmse": Metric(rmse, compares="values", perfect=0.0),
+        "expected_calibration_error": Metric(expected_calibration_error, compares="probabilities", perfect=0.0),
+        "brier_score": Metric(brier_score, compares="probabilities", perfect=0.0),
+        "negative_log_likelihood": Metric(negative_log_likelihood, compares="probabilities", perfect=0.0),
+    },
+)
+
+__all__ = ["METRICS", "Metric"]

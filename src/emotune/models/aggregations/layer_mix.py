@@ -1,0 +1,61 @@
+"""Layer mixes: hidden states of every layer -> one sequence."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from emotune.errors import ConfigError
+from emotune.models.backbones.base import HiddenStates
+from emotune.registry import Registry
+
+
+class LayerMix(nn.Module, ABC):
+    """Args of every mix: ``num_states`` = layers kept + 1 (state 0 is the input of the first layer)."""
+
+    def __init__(self, num_states: int, *, initial: Sequence[float] | None = None) -> None:
+        super().__init__()
+        self.num_states = num_states
+
+    @abstractmethod
+    def forward(self, states: HiddenStates) -> Tensor:
+        """States, each (batch, frames, features), to (batch, frames, features)."""
+
+
+class Last(LayerMix):
+    """The raw output of the last layer kept: keep k layers to use layer k."""
+
+    def forward(self, states: HiddenStates) -> Tensor:
+        return states.states[-1]
+
+
+class WeightedSum(LayerMix):
+    """sum_l softmax(a)_l h_l with learned scalars a, as in SUPERB (Yang et al. 2021, arXiv 2105.01051).
+
+    Args:
+        num_states: number of states mixed.
+        initial: where the weights start, one positive share a state; None = all equal.
+    """
+
+    def __init__(self, num_states: int, *, initial: Sequence[float] | None = None) -> None:
+        super().__init__(num_states)
+        shares = torch.full((num_states,), 1.0 / num_states) if initial is None else torch.tensor(list(initial))
+        if len(shares) != num_states or bool((shares <= 0).any()):
+            raise ConfigError(
+                f"The initial layer weights must be {num_states} positive numbers (input of layer 1, then each layer),"
+                f" got {list(initial or [])}."
+            )
+        self.logits = nn.Parameter(torch.log(shares / shares.sum()))
+
+    def forward(self, states: HiddenStates) -> Tensor:
+        weights = torch.softmax(self.logits, dim=0)
+        mixed = weights[0] * states.states[0]
+        for weight, state in zip(weights[1:], states.states[1:], strict=True):
+            mixed = mixed + weight * state
+        return mixed
+
+
+LAYER_MIXES: Registry[type[LayerMix]] = Registry("layer mix", {"last": Last, "weighted_sum": WeightedSum})

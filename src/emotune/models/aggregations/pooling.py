@@ -1,0 +1,114 @@
+"""Poolings over time: a masked sequence -> one vector an utterance. Padding never changes the result."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from emotune.registry import Registry
+
+_SMALLEST_VARIANCE = 1e-5  # keeps the gradient of the square root finite; Odyssey 2024 baseline's value
+
+
+def weighted_mean(sequence: Tensor, weights: Tensor) -> Tensor:
+    """sum_t w_t h_t; sequence (batch, frames, features), weights (batch, frames) of sum one -> (batch, features)."""
+    return torch.einsum("btf,bt->bf", sequence, weights)
+
+
+def weighted_std(sequence: Tensor, weights: Tensor, mean: Tensor) -> Tensor:
+    """sqrt(max(sum_t w_t (h_t - mean)^2, 1e-5)), biased; shapes as in ``weighted_mean``."""
+    variance = torch.einsum("btf,bt->bf", (sequence - mean[:, None, :]) ** 2, weights)
+    return torch.sqrt(variance.clamp(min=_SMALLEST_VARIANCE))
+
+
+class Pooling(nn.Module, ABC):
+    """Pools (batch, frames, features) under a mask (batch, frames), True = real, to (batch, output_size)."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.output_size = features
+
+    def weights(self, sequence: Tensor, mask: Tensor) -> Tensor:
+        """How much each frame counts, (batch, frames), zero on padding, summing to one: here all real frames alike."""
+        share = mask.to(sequence.dtype)
+        return share / share.sum(dim=1, keepdim=True)
+
+    @abstractmethod
+    def forward(self, sequence: Tensor, mask: Tensor) -> Tensor: ...
+
+
+class Mean(Pooling):
+    """Average over the real frames."""
+
+    def forward(self, sequence: Tensor, mask: Tensor) -> Tensor:
+        return weighted_mean(sequence, self.weights(sequence, mask))
+
+
+class Std(Pooling):
+    """Standard deviation over the real frames: how much the features move, not where they lie."""
+
+    def forward(self, sequence: Tensor, mask: Tensor) -> Tensor:
+        weights = self.weights(sequence, mask)
+        return weighted_std(sequence, weights, weighted_mean(sequence, weights))
+
+
+class MeanStd(Pooling):
+    """Mean and standard deviation side by side."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features)
+        self.output_size = 2 * features
+
+    def forward(self, sequence: Tensor, mask: Tensor) -> Tensor:
+        weights = self.weights(sequence, mask)
+        mean = weighted_mean(sequence, weights)
+        return torch.cat([mean, weighted_std(sequence, weights, mean)], dim=1)
+
+
+class Attention(Pooling):
+    """Self-attentive mean: w = softmax_t(a^T tanh(S h_t + b)).
+
+    Reference: Okabe et al. (2018), Attentive statistics pooling, arXiv 1803.10963, equations 1-3.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features)
+        self.projection = nn.Linear(features, features)
+        self.score = nn.Linear(features, 1, bias=False)
+
+    def weights(self, sequence: Tensor, mask: Tensor) -> Tensor:
+        scores = self.score(torch.tanh(self.projection(sequence))).squeeze(-1)
+        return torch.softmax(scores.masked_fill(~mask, float("-inf")), dim=1)
+
+    def forward(self, sequence: Tensor, mask: Tensor) -> Tensor:
+        return weighted_mean(sequence, self.weights(sequence, mask))
+
+
+class AttentiveStats(Attention):
+    """Attentive statistics pooling: mean and standard deviation under the attention weights.
+
+    Reference: Okabe et al. (2018), arXiv 1803.10963, equations 5 and 6; used by the Odyssey 2024 challenge baseline.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features)
+        self.output_size = 2 * features
+
+    def forward(self, sequence: Tensor, mask: Tensor) -> Tensor:
+        weights = self.weights(sequence, mask)
+        mean = weighted_mean(sequence, weights)
+        return torch.cat([mean, weighted_std(sequence, weights, mean)], dim=1)
+
+
+POOLINGS: Registry[type[Pooling]] = Registry(
+    "pooling",
+    {
+        "attention": Attention,
+        "attentive_stats": AttentiveStats,
+        "mean": Mean,
+        "mean_std": MeanStd,
+        "std": Std,
+    },
+)

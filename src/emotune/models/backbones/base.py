@@ -1,0 +1,200 @@
+"""What every backbone promises: waveforms and mask in, the raw states of all layers and a frame mask out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from emotune.errors import AudioError, ConfigError
+
+
+@dataclass(frozen=True)
+class HiddenStates:
+    """The states of an encoder.
+
+    Args:
+        states: layers + 1 tensors, each shape (batch, frames, features): first the input of the first layer, then each
+            layer's raw output. What stands in padded frames is undefined.
+        mask: shape (batch, frames), True = real.
+    """
+
+    states: tuple[Tensor, ...]
+    mask: Tensor
+
+
+class Backbone(nn.Module, ABC):
+    """A speech encoder at 16 kHz, cut after any number of its layers.
+
+    A clip gives the same states alone and in a batch, whatever stands in the padding, to the rounding of float32.
+    State k is what the full model computes at layer k: no norm is ever applied after the last layer that is kept.
+
+    Attributes:
+        model_type: the `model_type` of the published config.json.
+        published_defaults: every config key that is read, with the value it has where config.json leaves it out.
+        layers_key: the config key that holds the number of layers.
+        hidden_size: features of each state.
+        num_layers: layers kept.
+        frame_rate_hz: frames a second.
+        normalize: what the caller does to each clip beforehand. "clip" = (x - mean) / sqrt(variance + 1e-7) over the
+            clip's own samples, "none" = nothing.
+        min_samples: the shortest clip that gives a frame.
+        max_samples: the longest clip, None = any.
+    """
+
+    model_type: ClassVar[str]
+    published_defaults: ClassVar[Mapping[str, Any]]
+    layers_key: ClassVar[str]
+
+    hidden_size: int
+    num_layers: int
+    frame_rate_hz: float
+    normalize: Literal["clip", "none"]
+    min_samples: int
+    max_samples: int | None
+
+    def __init__(self, settings: Mapping[str, Any], *, layers: int | None = None) -> None:
+        """Use `from_config`: settings must hold every key of `published_defaults`, checked by `read_config`."""
+        super().__init__()
+        available = settings[self.layers_key]
+        self.num_layers = available if layers is None else layers
+        if not 1 <= self.num_layers <= available:
+            raise ConfigError(
+                f"{self.num_layers} layers were asked of a {self.model_type} model that has {available}. "
+                f"Choose 1 to {available}, or leave the number out to keep all."
+            )
+        self._cut_layers = range(self.num_layers, available)
+        self._settings = {key: settings[key] for key in self.published_defaults} | {self.layers_key: self.num_layers}
+
+    @classmethod
+    def read_config(cls, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Pick the known keys of a published config.json, fill in defaults and check every value.
+
+        Raises:
+            ConfigError: naming every fault; keys that are not known are ignored.
+        """
+        found = config.get("model_type", cls.model_type)
+        faults = [] if found == cls.model_type else [f"model_type is {found!r}, expected {cls.model_type!r}"]
+        settings = {key: config.get(key, default) for key, default in cls.published_defaults.items()}
+        for key, default in cls.published_defaults.items():
+            expected = _what_is_wrong(settings[key], default)
+            if expected:
+                faults.append(f"{key} is {settings[key]!r}, expected {expected}")
+        faults = faults or cls._contradictions(settings)
+        if faults:
+            listed = "\n".join(f"  {fault}" for fault in faults)
+            raise ConfigError(
+                f"This is no usable {cls.model_type} config:\n{listed}\nCompare it with the published config.json."
+            )
+        return settings
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], *, layers: int | None = None) -> Self:
+        """Build with random weights from the keys of a published config.json; `layers` keeps only the first ones.
+
+        Raises:
+            ConfigError: if a value is wrong or unsupported, or more layers are asked than there are.
+        """
+        return cls(cls.read_config(config), layers=layers)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """All that `from_config` needs to build this again, weights aside; can be written as JSON."""
+        return {"model_type": self.model_type} | self._settings
+
+    @classmethod
+    @abstractmethod
+    def _contradictions(cls, settings: Mapping[str, Any]) -> list[str]:
+        """Faults of values that are each of the right kind: unsupported features, sizes that do not fit."""
+
+    @abstractmethod
+    def forward(self, waveforms: Tensor, mask: Tensor) -> HiddenStates:
+        """Encode a padded batch.
+
+        Args:
+            waveforms: 16 kHz, shape (batch, samples), float32, normalised as `normalize` says.
+            mask: shape (batch, samples), True = real; clips begin at sample 0 and have no gaps.
+
+        Raises:
+            AudioError: if a clip is shorter than `min_samples` or longer than `max_samples`.
+        """
+
+    @abstractmethod
+    def frame_count(self, samples: Tensor) -> Tensor:
+        """Frames that clips of so many samples give, same shape as `samples`."""
+
+    @abstractmethod
+    def front_end(self) -> list[nn.Module]:
+        """The convolutions before the transformer, which fine-tuning usually freezes."""
+
+    @abstractmethod
+    def layer_modules(self) -> list[nn.Module]:
+        """The transformer layers that are kept, in order."""
+
+    @abstractmethod
+    def adapt_state_dict(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Rename published weights to this model's names and drop what it is known not to keep, and only that."""
+
+    def _is_cut(self, name: str, layers_prefix: str) -> bool:
+        """Whether a weight belongs to one of the config's layers above the last one that is kept."""
+        index = name.removeprefix(layers_prefix).split(".")[0]
+        return name.startswith(layers_prefix) and index.isdecimal() and int(index) in self._cut_layers
+
+    def _lengths(self, mask: Tensor) -> tuple[Tensor, bool]:
+        """Samples of each clip, shape (batch,), and whether any clip is padded. Refuses clips of impossible length."""
+        lengths = mask.sum(dim=1)
+        if torch.compiler.is_compiling():
+            return lengths, True
+        counts: list[int] = lengths.tolist()
+        for clip, count in enumerate(counts):
+            if count < self.min_samples:
+                raise AudioError(
+                    f"Clip {clip} of the batch has {count} samples at 16 kHz; {self.model_type} needs at least "
+                    f"{self.min_samples} for one frame. Leave the clip out or pad it."
+                )
+            if self.max_samples is not None and count > self.max_samples:
+                raise AudioError(
+                    f"Clip {clip} of the batch lasts {count / 16000:.2f} s; {self.model_type} takes at most "
+                    f"{self.max_samples / 16000:g} s. Cut it into shorter segments."
+                )
+        return lengths, min(counts) < mask.shape[1]
+
+
+def mask_of(lengths: Tensor, size: int) -> Tensor:
+    """Mask of clips that begin at 0, shape (batch, size), True = real."""
+    return torch.arange(size, device=lengths.device)[None, :] < lengths[:, None]
+
+
+def split_heads(projected: Tensor, heads: int) -> Tensor:
+    """Shape (batch, frames, features) to (batch, heads, frames, features per head)."""
+    return projected.unflatten(2, (heads, -1)).transpose(1, 2)
+
+
+def without_prefix(state: Mapping[str, Tensor], anchor: str) -> dict[str, Tensor]:
+    """Strip the prefix under which the key `anchor` is found; keys outside the prefix stay as they are."""
+    prefixes = {key.removesuffix(anchor) for key in state if key == anchor or key.endswith("." + anchor)}
+    prefix = prefixes.pop() if len(prefixes) == 1 else ""
+    return {key.removeprefix(prefix): tensor for key, tensor in state.items()}
+
+
+def _what_is_wrong(value: object, default: object) -> str | None:
+    """What was expected where value is not of the default's kind; None where it is."""
+
+    def is_count(number: object) -> bool:
+        return isinstance(number, int) and not isinstance(number, bool) and number >= 1
+
+    if isinstance(default, bool):
+        return None if isinstance(value, bool) else "true or false"
+    if isinstance(default, str):
+        return None if isinstance(value, str) else "a word"
+    if isinstance(default, int):
+        return None if is_count(value) else "a whole number from 1"
+    if isinstance(default, float):
+        is_share = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
+        return None if is_share else "a number in [0, 1)"
+    is_list = isinstance(value, list | tuple) and len(value) > 0 and all(map(is_count, value))
+    return None if is_list else "a list of whole numbers from 1"

@@ -1,0 +1,159 @@
+"""The encoder of OpenAI's Whisper: our own forward, for clips of their own length instead of 30 s of mostly silence.
+
+On a clip of 30 s it equals the published encoder. Shorter clips are not filled up: the position embedding is cut to
+the clip's length and padding is masked, so a clip gives the same states alone and in a batch.
+
+Reference:
+    Radford et al. (2022), Robust Speech Recognition via Large-Scale Weak Supervision, arXiv 2212.04356, section 2.2.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from emotune.models.backbones.base import Backbone, HiddenStates, mask_of, split_heads, without_prefix
+from emotune.models.backbones.log_mel import HOP, log_mel, mel_frame_count
+
+NOT_THE_ENCODER = re.compile(r"(model\.)?decoder\.|proj_out\.|lm_head\.")
+
+
+class SelfAttention(nn.Module):
+    """Self-attention over the real frames of a clip; the keys have no bias."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.heads: int = settings["encoder_attention_heads"]
+        self.dropout: float = settings["attention_dropout"]
+        self.q_proj = nn.Linear(settings["d_model"], settings["d_model"])
+        self.k_proj = nn.Linear(settings["d_model"], settings["d_model"], bias=False)
+        self.v_proj = nn.Linear(settings["d_model"], settings["d_model"])
+        self.out_proj = nn.Linear(settings["d_model"], settings["d_model"])
+
+    def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        query, key, value = (split_heads(p(hidden), self.heads) for p in (self.q_proj, self.k_proj, self.v_proj))
+        keys = None if mask is None else mask[:, None, None, :]
+        dropout = self.dropout if self.training else 0.0
+        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=keys, dropout_p=dropout)
+        return self.out_proj(attended.transpose(1, 2).flatten(2))
+
+
+class WhisperLayer(nn.Module):
+    """A transformer layer with its norms first."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.self_attn = SelfAttention(settings)
+        self.self_attn_layer_norm = nn.LayerNorm(settings["d_model"])
+        self.fc1 = nn.Linear(settings["d_model"], settings["encoder_ffn_dim"])
+        self.fc2 = nn.Linear(settings["encoder_ffn_dim"], settings["d_model"])
+        self.final_layer_norm = nn.LayerNorm(settings["d_model"])
+        self.dropout = nn.Dropout(settings["dropout"])
+        self.activation_dropout = nn.Dropout(settings["activation_dropout"])
+
+    def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        """Shape (batch, frames, features) in and out; mask (batch, frames), None = nothing is padded."""
+        hidden = hidden + self.dropout(self.self_attn(self.self_attn_layer_norm(hidden), mask))
+        inner = self.activation_dropout(F.gelu(self.fc1(self.final_layer_norm(hidden))))
+        return hidden + self.dropout(self.fc2(inner))
+
+
+class Whisper(Backbone):
+    """The Whisper encoder of any size, cut after any layer, without its final norm.
+
+    It takes the waveform as it is (`normalize` is "none") and at most 30 s of it.
+    """
+
+    model_type = "whisper"
+    layers_key = "encoder_layers"
+    published_defaults: ClassVar[Mapping[str, Any]] = {
+        "d_model": 384,
+        "encoder_layers": 4,
+        "encoder_attention_heads": 6,
+        "encoder_ffn_dim": 1536,
+        "activation_function": "gelu",
+        "num_mel_bins": 80,
+        "max_source_positions": 1500,
+        "dropout": 0.0,
+        "attention_dropout": 0.0,
+        "activation_dropout": 0.0,
+        "encoder_layerdrop": 0.0,
+    }
+
+    def __init__(self, settings: Mapping[str, Any], *, layers: int | None = None) -> None:
+        super().__init__(settings, layers=layers)
+        features, positions = settings["d_model"], settings["max_source_positions"]
+        self.conv1 = nn.Conv1d(settings["num_mel_bins"], features, kernel_size=3, padding=1)
+        self.conv2 = nn.Conv1d(features, features, kernel_size=3, stride=2, padding=1)
+        self.embed_positions = nn.Embedding.from_pretrained(sinusoids(positions, features), freeze=True)
+        self.dropout = nn.Dropout(settings["dropout"])
+        self.layers = nn.ModuleList(WhisperLayer(settings) for _ in range(self.num_layers))
+        for module in self.layers.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.02)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        self.hidden_size = features
+        self.frame_rate_hz = 16000 / (2 * HOP)
+        self.normalize = "none"
+        self.min_samples = HOP
+        self.max_samples = positions * 2 * HOP
+
+    @classmethod
+    def _contradictions(cls, settings: Mapping[str, Any]) -> list[str]:
+        faults = []
+        if settings["activation_function"] != "gelu":
+            faults.append(f"activation_function is {settings['activation_function']!r}, only 'gelu' is supported")
+        for divisor, why in ((settings["encoder_attention_heads"], "encoder_attention_heads"), (2, "2 (sinusoids)")):
+            if settings["d_model"] % divisor:
+                faults.append(f"d_model is {settings['d_model']}, expected a multiple of {why} = {divisor}")
+        return faults
+
+    def forward(self, waveforms: Tensor, mask: Tensor) -> HiddenStates:
+        lengths, padded = self._lengths(mask)
+        waveforms = waveforms.masked_fill(~mask, 0)[:, : self.max_samples]
+        spectrogram = log_mel(waveforms, lengths, bins=self._settings["num_mel_bins"]).to(self.conv1.weight.dtype)
+        hidden = F.gelu(self.conv1(spectrogram))
+        if padded:
+            hidden = hidden.masked_fill(~mask_of(mel_frame_count(lengths), hidden.shape[2])[:, None, :], 0)
+        hidden = F.gelu(self.conv2(hidden)).transpose(1, 2)
+        frame_mask = mask_of(self.frame_count(lengths), hidden.shape[1])
+        positions = self.embed_positions.weight[: hidden.shape[1]]
+        states = [self.dropout(hidden + positions)]
+        layerdrop = self._settings["encoder_layerdrop"] if self.training else 0.0
+        for layer in self.layers:
+            dropped = layerdrop > 0 and float(torch.rand(())) < layerdrop
+            states.append(states[-1] if dropped else layer(states[-1], frame_mask if padded else None))
+        return HiddenStates(tuple(states), frame_mask)
+
+    def frame_count(self, samples: Tensor) -> Tensor:
+        return torch.div(mel_frame_count(samples) - 1, 2, rounding_mode="floor") + 1
+
+    def front_end(self) -> list[nn.Module]:
+        return [self.conv1, self.conv2]
+
+    def layer_modules(self) -> list[nn.Module]:
+        return list(self.layers)
+
+    def adapt_state_dict(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Strip the prefix; drop the decoder and its output layer, the layers that are not kept and the final norm."""
+        kept = {key: tensor for key, tensor in state.items() if not NOT_THE_ENCODER.match(key)}
+        return {
+            name: tensor
+            for name, tensor in without_prefix(kept, "conv1.weight").items()
+            if not (name.startswith("layer_norm.") or self._is_cut(name, "layers."))
+        }
+
+
+def sinusoids(positions: int, features: int) -> Tensor:
+    """Sines then cosines of wavelengths from 2 pi to 20000 pi frames, shape (positions, features)."""
+    half = features // 2
+    rates = torch.exp(-math.log(10000) / max(half - 1, 1) * torch.arange(half))
+    angles = torch.arange(positions)[:, None] * rates[None, :]
+    return torch.cat([angles.sin(), angles.cos()], dim=1)

@@ -1,0 +1,185 @@
+"""Models on disk: a Hub-style folder without pickle, loaded strictly."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
+from safetensors import SafetensorError
+
+from emotune.errors import EmotuneError, ModelError, TableError
+from emotune.models.emotion_model import EmotionModel
+from emotune.preprocessing import Preprocessing
+from emotune.tables import atomic_path, read_json, to_json, write_text
+
+CONFIG, PREPROCESSOR, WEIGHTS, CARD = "config.json", "preprocessor_config.json", "model.safetensors", "README.md"
+SCHEMA = "emotune-model/1"
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model as it came from disk."""
+
+    model: EmotionModel
+    preprocessing: Preprocessing
+    config: Mapping[str, Any]
+    fingerprint: str
+
+
+def save_model(folder: Path, model: EmotionModel, preprocessing: Preprocessing, *, card: str = "") -> None:
+    """Write config, preprocessing, weights and card; the weights last, each file atomically.
+
+    ``config.json`` follows the Hub's conventions (``id2label``, ``label2id``, ``problem_type``) beside our own keys.
+    """
+    space = model.label_space
+    config = {
+        "schema": SCHEMA,
+        "architectures": ["EmotionModel"],
+        "model_type": "emotune",
+        "id2label": {str(index): name for index, name in enumerate(space.classes)},
+        "label2id": {name: index for index, name in enumerate(space.classes)},
+        "problem_type": "single_label_classification" if space.classes else "regression",
+        **model.config,
+    }
+    write_text(folder / CONFIG, to_json(config) + "\n")
+    write_text(folder / PREPROCESSOR, to_json(preprocessing.to_json()) + "\n")
+    if card:
+        write_text(folder / CARD, card)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with atomic_path(folder / WEIGHTS) as temporary:
+        safetensors.torch.save_file(tensors, temporary, metadata={"format": "pt"})
+
+
+def load_model(name: str | Path) -> StoredModel:
+    """Load a model folder, a run folder with a ``model`` inside, or a model of the Hub.
+
+    Raises:
+        ModelError: on anything that is missing, new, misshapen or not finite.
+    """
+    folder = find_model_folder(name)
+    try:
+        config = read_json(folder / CONFIG, "The model's config")
+        preprocessing = Preprocessing.from_json(read_json(folder / PREPROCESSOR, "The model's preprocessing"))
+    except TableError as error:
+        raise ModelError(str(error)) from error
+    if config.get("schema") != SCHEMA:
+        raise ModelError(
+            f"{folder / CONFIG}: schema is {config.get('schema')!r}, this version reads {SCHEMA!r}. A pretrained"
+            " encoder is not an emotion model yet: name it as model.backbone.checkpoint of a recipe and train."
+        )
+    try:
+        model = EmotionModel.from_config(config)
+    except (EmotuneError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{folder / CONFIG} does not describe a model: {error}") from error
+    _load_weights(model, folder / WEIGHTS)
+    return StoredModel(model.eval(), preprocessing, config, _fingerprint(folder))
+
+
+def find_model_folder(name: str | Path) -> Path:
+    """Where a model lies: the folder itself, ``model`` inside a run folder, or a snapshot of the Hub."""
+    path = Path(name)
+    for folder in (path, path / "model"):
+        if (folder / CONFIG).exists():
+            return folder
+    if path.exists():
+        what = "a file" if path.is_file() else "a folder without config.json"
+        raise ModelError(f"{name} is {what}; expected a model folder, or a run folder with a finished model inside.")
+    try:
+        return Path(snapshot_download(str(name), allow_patterns=[CONFIG, PREPROCESSOR, WEIGHTS, CARD]))
+    except (HFValidationError, RepositoryNotFoundError, LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise ModelError(f"There is no folder {name}, and no model of that name could be had from the Hub.") from error
+
+
+def _load_weights(model: EmotionModel, path: Path) -> None:
+    if not path.exists():
+        raise ModelError(f"{path} is missing: the model folder is incomplete; train again or copy it again.")
+    try:
+        tensors = safetensors.torch.load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(f"{path} is not a readable safetensors file ({error}); copy it again.") from error
+    expected = model.state_dict()
+    faults = [f"missing {name}" for name in expected if name not in tensors]
+    faults += [f"unexpected {name}" for name in tensors if name not in expected]
+    for name in expected.keys() & tensors.keys():
+        if expected[name].shape != tensors[name].shape:
+            faults.append(f"{name} has shape {list(tensors[name].shape)}, expected {list(expected[name].shape)}")
+        elif not bool(torch.isfinite(tensors[name]).all()):
+            faults.append(f"{name} holds NaN or infinite values")
+    if faults:
+        more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
+        raise ModelError(f"{path} does not fit its config: {'; '.join(sorted(faults)[:5])}{more}.")
+    model.load_state_dict(tensors)
+
+
+def _fingerprint(folder: Path) -> str:
+    """SHA-256 over config, preprocessing and weights; the card may change."""
+    digest = hashlib.sha256()
+    for name in (CONFIG, PREPROCESSOR, WEIGHTS):
+        with (folder / name).open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+def model_card(
+    *,
+    title: str,
+    config: Mapping[str, Any],
+    information: Mapping[str, Any],
+    scores: Mapping[str, Any],
+    notice: str | None,
+) -> str:
+    """The card that lies beside the weights: what it is, of what data under which licence, how good, and its limits.
+
+    Args:
+        title: a name for people.
+        config: ``EmotionModel.config``.
+        information: corpus, licence, reference, backbone, recipe and so on, printed as a list.
+        scores: figures by name, with the split that they were measured on in the name.
+        notice: a warning for the top, such as that the corpus is synthetic.
+    """
+    classes = ", ".join(config["classes"]) or "none"
+    dimensions = (
+        ", ".join(f"{name} [{low:g}, {high:g}]" for name, (low, high) in config["dimensions"].items()) or "none"
+    )
+    lines = ["---", "library_name: emotune", "pipeline_tag: audio-classification", "---", f"# {title}", ""]
+    lines += [f"> **{notice}**", ""] if notice else []
+    lines += [
+        "Made by emotune: a speech encoder adapted to speech emotion recognition.",
+        "",
+        "## What it predicts",
+        f"- classes: {classes}",
+        f"- dimensions: {dimensions}",
+        f"- backbone: {config['backbone']['model_type']}",
+        f"- layer mix: {config['layer_mix']}; pooling: {config['pooling']}",
+        "",
+        "## Data and licences",
+        *(f"- {name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in information.items()),
+        "- The weights inherit the conditions of the corpus and of the pretrained encoder: check both before use.",
+        "",
+        "## Figures",
+        *(
+            f"- {name}: {value:.3f}" if isinstance(value, float) else f"- {name}: {value}"
+            for name, value in scores.items()
+        ),
+        "",
+        "## Intended use and limits",
+        "- For research and development on emotion as it is *expressed* in speech, in recordings like those above.",
+        "- It does not know what a person feels. Labels are what annotators heard or actors were asked to show.",
+        "- Figures hold for the corpus named here; other languages, channels and speakers need their own evaluation.",
+        "- Not for decisions about people at work or in education: the EU AI Act forbids emotion recognition there.",
+        "",
+        "## Use",
+        "```python",
+        "import emotune",
+        'print(emotune.load("this/folder").predict("speech.wav").probabilities)',
+        "```",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,82 @@
+"""What happens to a decoded clip before the model: trimming, length limits, normalisation. Travels with the model."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from emotune.audio import SAMPLING_RATE_HZ, FloatArray, trim_silence
+from emotune.errors import AudioError, ModelError
+
+NORMALIZATIONS = ("none", "clip")
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The same steps in training and prediction, stored as ``preprocessor_config.json``.
+
+    Args:
+        normalize: ``clip`` = zero mean and unit variance over the clip, (x - mean) / sqrt(var + 1e-7), biased variance;
+            ``none`` = samples as they are. Each backbone says which one it was trained with.
+        trim_silence_db: cut silence at both ends that lies this far under the loudest frame; None = keep it.
+        max_duration_s: a longer clip is an error: its cost grows with the square of its length.
+        min_samples: a shorter clip is an error: it would not give one frame.
+        sampling_rate_hz: what the model hears.
+    """
+
+    normalize: str = "none"
+    trim_silence_db: float | None = None
+    max_duration_s: float = 30.0
+    min_samples: int = 400
+    sampling_rate_hz: int = SAMPLING_RATE_HZ
+
+    def __post_init__(self) -> None:
+        if self.normalize not in NORMALIZATIONS:
+            raise ModelError(f"normalize must be one of {', '.join(NORMALIZATIONS)}, got '{self.normalize}'.")
+
+    def trim(self, samples: FloatArray) -> FloatArray:
+        """Cut silence and check the length, shape (samples,) -> (samples,).
+
+        Raises:
+            AudioError: for a clip that is too short or too long for the model.
+        """
+        if self.trim_silence_db is not None:
+            samples = trim_silence(samples, threshold_db=self.trim_silence_db, sampling_rate_hz=self.sampling_rate_hz)
+        duration_s = len(samples) / self.sampling_rate_hz
+        if len(samples) < self.min_samples:
+            least = self.min_samples / self.sampling_rate_hz
+            raise AudioError(f"the clip is {duration_s:.4f} s long; the model needs at least {least:.4f} s.")
+        if duration_s > self.max_duration_s:
+            raise AudioError(
+                f"the clip is {duration_s:.1f} s long; the model takes at most {self.max_duration_s:g} s. Cut it into"
+                " segments: a table with the columns file, start_s and end_s."
+            )
+        return samples
+
+    def finish(self, samples: FloatArray) -> FloatArray:
+        """Normalise a trimmed (and, in training, cropped and augmented) clip, shape (samples,) -> (samples,)."""
+        if self.normalize == "clip":
+            samples = (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
+        return samples.astype(np.float32, copy=False)
+
+    def __call__(self, samples: FloatArray) -> FloatArray:
+        """Everything that prediction does to a clip, shape (samples,) -> (samples,)."""
+        return self.finish(self.trim(samples))
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Preprocessing:
+        names = {field.name for field in dataclasses.fields(cls)}
+        missing = sorted(names - set(data))
+        if missing:
+            raise ModelError(f"preprocessor_config.json lacks {', '.join(missing)}; save the model again.")
+        try:
+            return cls(**{name: data[name] for name in names})
+        except TypeError as error:
+            raise ModelError(f"preprocessor_config.json cannot be read: {error}.") from error

@@ -1,0 +1,166 @@
+"""Splits that no speaker crosses, balanced by class and gender."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from emotune.errors import CorpusError
+from emotune.manifest import COLUMNS, Manifest, Utterance
+from emotune.registry import unknown_name_message
+
+GROUP_COLUMNS = ("speaker", "session")
+_RESTARTS = 300
+
+
+def assign_splits(
+    manifest: Manifest, shares: Mapping[str, float], *, group: str = "speaker", seed: int = 0
+) -> Manifest:
+    """A new ``split`` for each utterance; each speaker (or session) lies wholly in one split.
+
+    Of ``_RESTARTS`` seeded greedy assignments the one is kept whose counts by class and gender, and whose number of
+    groups, come nearest to the shares.
+
+    Args:
+        manifest: what is to be split.
+        shares: split name -> share of the utterances; the shares sum to one.
+        group: the column that no split may share, ``speaker`` or ``session``.
+
+    Raises:
+        CorpusError: for wrong shares, an unknown group, or fewer groups than splits.
+    """
+    if any(share <= 0 for share in shares.values()) or abs(sum(shares.values()) - 1) > 1e-6:
+        raise CorpusError(f"The shares of the splits must be positive and sum to 1, got {dict(shares)}.")
+    groups = _groups(manifest, group)
+    names = list(shares)
+    if len(groups) < len(names):
+        raise CorpusError(f"{len(groups)} different values of {group} cannot fill {len(names)} splits; ask for fewer.")
+    counts = _stratum_counts(groups)
+    share = np.array([shares[name] for name in names])
+    targets = share[:, None] * counts.sum(axis=0)[None, :]
+    weights = 1.0 / np.maximum(counts.sum(axis=0), 1.0)
+    generator = np.random.default_rng(seed)
+    best, best_cost = None, np.inf
+    for _ in range(_RESTARTS):
+        chosen, cost = _greedy(counts, targets, weights, generator)
+        if cost < best_cost and len(set(chosen.tolist())) == len(names):
+            best, best_cost = chosen, cost
+    if best is None:
+        raise CorpusError(
+            f"No assignment of {len(groups)} {group}s fills all of {', '.join(names)}; ask for fewer splits."
+        )
+    split_of = {key: names[index] for key, index in zip(groups, best.tolist(), strict=True)}
+    return manifest.replace_utterances(
+        [dataclasses.replace(utterance, split=split_of[getattr(utterance, group)]) for utterance in manifest]
+    )
+
+
+def assign_folds(manifest: Manifest, folds: int, *, group: str = "speaker", seed: int = 0) -> Manifest:
+    """``folds`` equal parts named ``fold_1``, ``fold_2``, ..., made as ``assign_splits`` makes splits."""
+    if folds < 2:
+        raise CorpusError(f"Folds must be at least 2, got {folds}.")
+    return assign_splits(manifest, {f"fold_{n}": 1 / folds for n in range(1, folds + 1)}, group=group, seed=seed)
+
+
+def select_splits(manifest: Manifest, splits: Mapping[str, Mapping[str, Sequence[str]]]) -> Manifest:
+    """Splits by the values of a column: ``{"train": {"speaker": ["01", "02"]}, "test": {"speaker": ["03"]}}``.
+
+    Utterances that no rule selects are left out.
+
+    Raises:
+        CorpusError: for an unknown column, a value that does not occur, or an utterance that two splits select.
+    """
+    chosen: dict[str, str] = {}
+    for split, rules in splits.items():
+        selected = list(manifest)
+        for column, values in rules.items():
+            if column not in COLUMNS:
+                raise CorpusError(f"data.splits.{split}: " + unknown_name_message("column", column, COLUMNS))
+            there = {str(getattr(utterance, column)) for utterance in manifest}
+            missing = [str(value) for value in values if str(value) not in there]
+            if missing:
+                raise CorpusError(
+                    f"data.splits.{split}: {column} {', '.join(missing)} does not occur in the manifest, which has"
+                    f" {', '.join(sorted(there)[:30])}. Quote numbers that begin with 0."
+                )
+            wanted = {str(value) for value in values}
+            selected = [utterance for utterance in selected if str(getattr(utterance, column)) in wanted]
+        if not selected:
+            raise CorpusError(f"data.splits.{split} selects no utterance.")
+        for utterance in selected:
+            other = chosen.setdefault(utterance.utterance_id, split)
+            if other != split:
+                raise CorpusError(f"Splits '{other}' and '{split}' both select {utterance.utterance_id}.")
+    return manifest.replace_utterances(
+        [
+            dataclasses.replace(utterance, split=chosen[utterance.utterance_id])
+            for utterance in manifest
+            if utterance.utterance_id in chosen
+        ]
+    )
+
+
+def shared_between_splits(manifest: Manifest) -> list[str]:
+    """What would make a test score dishonest: speakers, or identical recordings, that lie in more than one split."""
+    faults = []
+    for column, what in (("speaker", "speaker"), ("content_sha256", "identical recording")):
+        splits_of: dict[str, set[str]] = {}
+        for utterance in manifest:
+            value = getattr(utterance, column)
+            if value is not None and utterance.split is not None:
+                splits_of.setdefault(value, set()).add(utterance.split)
+        shared = {value: found for value, found in splits_of.items() if len(found) > 1}
+        if shared:
+            value, found = next(iter(sorted(shared.items())))
+            faults.append(
+                f"{len(shared)} {what}{'s' if len(shared) > 1 else ''} in more than one split, such as"
+                f" {value[:16]} in {' and '.join(sorted(found))}"
+            )
+    return faults
+
+
+def _groups(manifest: Manifest, group: str) -> dict[str, list[Utterance]]:
+    if group not in GROUP_COLUMNS:
+        raise CorpusError(unknown_name_message("group", group, GROUP_COLUMNS))
+    groups: dict[str, list[Utterance]] = {}
+    missing = 0
+    for utterance in manifest:
+        key = getattr(utterance, group)
+        if key is None:
+            missing += 1
+        else:
+            groups.setdefault(key, []).append(utterance)
+    if missing:
+        raise CorpusError(
+            f"{missing} of {len(manifest)} utterances name no {group}, so no split can keep them apart. Add the column"
+            f" '{group}', or leave those utterances out."
+        )
+    return dict(sorted(groups.items()))
+
+
+def _stratum_counts(groups: Mapping[str, Sequence[Utterance]]) -> np.ndarray:
+    """Utterances per group and (class, gender) stratum, with one last column that counts the group itself."""
+    strata = sorted({(u.emotion or "", u.gender or "") for members in groups.values() for u in members})
+    index = {stratum: column for column, stratum in enumerate(strata)}
+    counts = np.zeros((len(groups), len(strata) + 1))
+    for row, members in enumerate(groups.values()):
+        for utterance in members:
+            counts[row, index[(utterance.emotion or "", utterance.gender or "")]] += 1
+        counts[row, -1] = 1
+    return counts
+
+
+def _greedy(
+    counts: np.ndarray, targets: np.ndarray, weights: np.ndarray, generator: np.random.Generator
+) -> tuple[np.ndarray, float]:
+    """Groups in random order, each to the split that it brings nearest to the targets."""
+    filled = np.zeros_like(targets)
+    chosen = np.zeros(len(counts), dtype=int)
+    for row in generator.permutation(len(counts)):
+        before = ((filled - targets) ** 2 * weights).sum(axis=1)
+        after = ((filled + counts[row] - targets) ** 2 * weights).sum(axis=1)
+        chosen[row] = int(np.argmin(after - before))
+        filled[chosen[row]] += counts[row]
+    return chosen, float(((filled - targets) ** 2 * weights).sum())

@@ -1,0 +1,174 @@
+"""From a recipe to what training needs: the manifest with its splits, the model, its preprocessing and its losses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from emotune.batch import Output, Targets
+from emotune.config import Recipe
+from emotune.corpora import CORPORA, map_classes, read_corpus
+from emotune.data.augment import Augmentation
+from emotune.errors import ConfigError, CorpusError
+from emotune.labels import LabelSpace
+from emotune.losses import CCCLoss, CrossEntropy, Loss, LossSum
+from emotune.losses.cross_entropy import balanced_class_weights
+from emotune.manifest import Manifest
+from emotune.models.backbones import BACKBONES
+from emotune.models.backbones.base import Backbone
+from emotune.models.backbones.checkpoint import load_pretrained
+from emotune.models.emotion_model import EmotionModel
+from emotune.preprocessing import Preprocessing
+from emotune.progress import Progress, silent
+from emotune.splits import select_splits, shared_between_splits
+
+
+def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
+    """Read the data section: the corpus or manifest, classes mapped, splits chosen, utterances without truth left out.
+
+    Raises:
+        CorpusError: when splits share speakers or recordings and the recipe does not allow it.
+    """
+    data = recipe.data
+    if data.manifest is not None:
+        manifest = Manifest.read(data.manifest)
+    else:
+        assert data.corpus is not None and data.root is not None
+        manifest = read_corpus(CORPORA[data.corpus], data.root, progress=progress)
+    if data.map or data.drop:
+        manifest, _ = map_classes(manifest, data.map, data.drop)
+    if data.splits:
+        manifest = select_splits(manifest, data.splits)
+    unknown = [name for name in data.dimensions if name not in manifest.label_space.dimensions]
+    if unknown:
+        known = ", ".join(manifest.label_space.dimensions) or "none"
+        raise CorpusError(f"data.dimensions: {', '.join(unknown)} not in the manifest, which has {known}.")
+    if data.classes and not manifest.label_space.classes:
+        raise CorpusError("The manifest has no emotion classes; set data.classes=false to learn its dimensions alone.")
+    labelled = manifest.filter(
+        lambda u: (data.classes and u.emotion is not None) or any(name in u.dimensions for name in data.dimensions)
+    )
+    if not len(labelled):
+        raise CorpusError("No utterance of the manifest has a label to learn.")
+    faults = shared_between_splits(labelled)
+    if faults and "shared_between_splits" not in data.allow:
+        raise CorpusError(
+            f"A score on these splits would not be honest: {'; '.join(faults)}. Make speaker-independent splits with"
+            " `emotune corpus split`, or say data.allow=[shared_between_splits]."
+        )
+    return labelled
+
+
+def build_label_space(recipe: Recipe, manifest: Manifest) -> LabelSpace:
+    """What the model predicts: the manifest's classes, if wanted, and the chosen dimensions with their scales."""
+    dimensions = {name: manifest.label_space.dimensions[name] for name in recipe.data.dimensions}
+    return LabelSpace(manifest.label_space.classes if recipe.data.classes else (), dimensions)
+
+
+def build_backbone(recipe: Recipe) -> Backbone:
+    """The encoder: pretrained, or with random weights drawn from the recipe's seed."""
+    backbone = recipe.model.backbone
+    if backbone.checkpoint is not None:
+        return load_pretrained(backbone.name, backbone.checkpoint, layers=backbone.layers, revision=backbone.revision)
+    torch.manual_seed(recipe.seed)
+    return BACKBONES[backbone.name].from_config(backbone.config or {}, layers=backbone.layers)
+
+
+def build_preprocessing(recipe: Recipe, backbone: Backbone) -> Preprocessing:
+    """What happens to a clip before the model: as the encoder needs it and the recipe asks."""
+    longest = float("inf") if backbone.max_samples is None else backbone.max_samples / 16000
+    return Preprocessing(
+        normalize=backbone.normalize,
+        trim_silence_db=recipe.data.trim_silence_db,
+        max_duration_s=min(recipe.data.max_duration_s, longest),
+        min_samples=backbone.min_samples,
+    )
+
+
+def build_model(recipe: Recipe, space: LabelSpace, backbone: Backbone) -> EmotionModel:
+    """The whole model, with what trains of the backbone chosen; heads are drawn from the recipe's seed."""
+    torch.manual_seed(recipe.seed)
+    section = recipe.model
+    model = EmotionModel(
+        backbone,
+        space,
+        layer_mix=section.layer_mix,
+        layer_mix_initial=section.layer_mix_initial,
+        pooling=section.pooling,
+        hidden_size=section.hidden_size,
+        dropout=section.dropout,
+    )
+    model.choose_trainable(layers=section.backbone.train, front_end=section.backbone.train_front_end)
+    return model
+
+
+def build_augmentation(recipe: Recipe) -> Augmentation:
+    """What training adds to a clip."""
+    return Augmentation(**recipe.augmentation.model_dump())
+
+
+@dataclass(frozen=True)
+class LossSums:
+    """Loss sums by name, before their division."""
+
+    sums: Mapping[str, LossSum]
+    weights: Mapping[str, float]
+
+    def divided_by(self, normalisers: Mapping[str, Tensor]) -> Tensor:
+        """The weighted sum of each loss over its normaliser; a normaliser of zero (no truth at all) gives no loss."""
+        terms = [
+            self.weights[name] * loss.total / torch.where(normalisers[name] > 0, normalisers[name], 1.0)
+            for name, loss in self.sums.items()
+        ]
+        return torch.stack(terms).sum()
+
+
+class CombinedLoss(nn.Module):
+    """The recipe's losses, each with its weight."""
+
+    def __init__(self, losses: Mapping[str, tuple[float, Loss]]) -> None:
+        super().__init__()
+        self.losses = nn.ModuleDict({name: loss for name, (_, loss) in losses.items()})
+        self.weights = {name: weight for name, (weight, _) in losses.items()}
+
+    def forward(self, output: Output, targets: Targets) -> LossSums:
+        return LossSums({name: loss(output, targets) for name, loss in self.losses.items()}, self.weights)
+
+    def normalisers(self, targets: Targets) -> dict[str, Tensor]:
+        """What each loss of a batch is divided by, from the targets alone."""
+        return {name: loss.normaliser(targets) for name, loss in self.losses.items() if isinstance(loss, Loss)}
+
+
+def build_loss(recipe: Recipe, space: LabelSpace, train: Manifest) -> CombinedLoss:
+    """Cross-entropy where classes are learnt, CCC where dimensions are; class weights from the training split."""
+    losses: dict[str, tuple[float, Loss]] = {}
+    entropy, ccc = recipe.loss.cross_entropy, recipe.loss.ccc
+    if space.classes and entropy.weight:
+        counts = torch.tensor([float(sum(u.emotion == name for u in train)) for name in space.classes])
+        if not bool((counts > 0).all()):
+            absent = [name for name, count in zip(space.classes, counts.tolist(), strict=True) if not count]
+            raise CorpusError(
+                f"No training utterance of class {', '.join(absent)}; drop it with data.drop, or change the splits."
+            )
+        weights = balanced_class_weights(counts) if entropy.class_weights == "balanced" else None
+        losses["cross_entropy"] = (
+            entropy.weight,
+            CrossEntropy(class_weights=weights, smoothing=entropy.smoothing),
+        )
+    if space.dimensions and ccc.weight:
+        losses["ccc"] = (ccc.weight, CCCLoss())
+    if not losses:
+        raise ConfigError("loss: every weight is 0, so there is nothing to train; give one a positive weight.")
+    return CombinedLoss(losses)
+
+
+def count_parameters(model: nn.Module) -> dict[str, Any]:
+    """Parameters in all, and those that train."""
+    return {
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "trainable": sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
+    }

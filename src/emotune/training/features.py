@@ -1,0 +1,139 @@
+"""Pooled features of every layer of a frozen encoder, cached on disk by content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emotune import audio
+from emotune.batch import Batch, pad
+from emotune.errors import AudioError, CorpusError
+from emotune.manifest import Manifest, Utterance
+from emotune.models.aggregations import POOLINGS
+from emotune.models.backbones.base import Backbone
+from emotune.models.emotion_model import EmotionModel
+from emotune.preprocessing import Preprocessing
+from emotune.progress import Progress, silent
+from emotune.tables import atomic_path
+
+FloatArray = NDArray[np.float32]
+_BATCH_SECONDS = 40.0
+
+
+def utterance_waveforms(
+    manifest: Manifest, preprocessing: Preprocessing
+) -> Iterator[tuple[Utterance, audio.FloatArray]]:
+    """Each utterance decoded and prepared, shape (samples,).
+
+    Raises:
+        AudioError: for an utterance that cannot be used, naming it.
+    """
+    for utterance in manifest:
+        recording = audio.decode(manifest.path_of(utterance), start_s=utterance.start_s, end_s=utterance.end_s)
+        try:
+            yield utterance, preprocessing(recording.mono(preprocessing.sampling_rate_hz))
+        except AudioError as error:
+            raise AudioError(f"{utterance.utterance_id}: {error} Leave it out of the manifest.") from error
+
+
+def layer_features(
+    backbone: Backbone,
+    preprocessing: Preprocessing,
+    manifest: Manifest,
+    *,
+    pooling: str,
+    cache: Path,
+    progress: Progress = silent,
+) -> FloatArray:
+    """Pooled hidden states, shape (utterances, layers + 1, features); state 0 is the input of the first layer.
+
+    Each utterance's features lie in the cache under a key of the encoder's weights, the preprocessing and the pooling,
+    in a file named by the content of the recording, so another manifest or split reuses them.
+
+    Args:
+        backbone: a frozen encoder.
+        preprocessing: what it needs.
+        manifest: the utterances, with their content fingerprints.
+        pooling: ``mean`` or ``mean_std``: one without parameters.
+        cache: folder of the cache; made where it does not exist.
+
+    Raises:
+        AudioError: for an utterance that cannot be used.
+    """
+    folder = cache.expanduser() / _cache_key(backbone, preprocessing, pooling)
+    missing = manifest.filter(lambda utterance: not _cache_file(folder, utterance).exists())
+    pool = POOLINGS[pooling](backbone.hidden_size)
+    backbone.eval()
+
+    def encode(batch: Batch) -> torch.Tensor:
+        states = backbone(batch.waveforms, batch.mask)
+        return torch.stack([pool(state, states.mask) for state in states.states], dim=1)
+
+    rows = _encoded(encode, missing, preprocessing)
+    for utterance, features in progress(rows, total=len(missing), title="features"):
+        with atomic_path(_cache_file(folder, utterance)) as temporary, temporary.open("wb") as stream:
+            np.save(stream, features)
+    return np.stack([np.load(_cache_file(folder, utterance)) for utterance in manifest])
+
+
+def pooled_features(
+    model: EmotionModel, preprocessing: Preprocessing, manifest: Manifest, *, progress: Progress = silent
+) -> FloatArray:
+    """What an emotion model's heads see before standardisation, shape (utterances, features), in evaluation mode."""
+    model.eval()
+    rows = _encoded(lambda batch: model(batch).features, manifest, preprocessing)
+    found = {u.utterance_id: features for u, features in progress(rows, total=len(manifest), title="features")}
+    return np.stack([found[utterance.utterance_id] for utterance in manifest])
+
+
+def _encoded(
+    encode: Callable[[Batch], torch.Tensor], manifest: Manifest, preprocessing: Preprocessing
+) -> Iterator[tuple[Utterance, FloatArray]]:
+    """Run ``encode`` over the utterances, shortest first, in padded batches of at most ``_BATCH_SECONDS``."""
+    by_length = sorted(manifest, key=lambda utterance: utterance.duration_s or 0.0)
+    limit = _BATCH_SECONDS * preprocessing.sampling_rate_hz
+    batch: list[tuple[Utterance, audio.FloatArray]] = []
+    for item in utterance_waveforms(manifest.replace_utterances(by_length), preprocessing):
+        longest = max(len(waveform) for _, waveform in [item, *batch])
+        if batch and longest * (len(batch) + 1) > limit:
+            yield from _run(encode, batch)
+            batch = []
+        batch.append(item)
+    if batch:
+        yield from _run(encode, batch)
+
+
+def _run(
+    encode: Callable[[Batch], torch.Tensor], batch: Sequence[tuple[Utterance, audio.FloatArray]]
+) -> Iterator[tuple[Utterance, FloatArray]]:
+    with torch.inference_mode():
+        encoded = encode(pad([waveform for _, waveform in batch])).cpu().numpy()
+    yield from zip([utterance for utterance, _ in batch], encoded, strict=True)
+
+
+def _cache_file(folder: Path, utterance: Utterance) -> Path:
+    content = utterance.content_sha256
+    if content is None:
+        raise CorpusError(
+            f"{utterance.utterance_id} has no content_sha256; read the corpus again with `emotune corpus read`."
+        )
+    return folder / content[:2] / f"{content}.npy"
+
+
+def _cache_key(backbone: Backbone, preprocessing: Preprocessing, pooling: str) -> str:
+    settings: dict[str, Any] = {
+        "backbone": backbone.config,
+        "preprocessing": preprocessing.to_json(),
+        "pooling": pooling,
+    }
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for name, tensor in sorted(backbone.state_dict().items()):
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:24]

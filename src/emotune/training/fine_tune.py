@@ -1,0 +1,223 @@
+"""Fine-tuning: the recipe's model trained on its training split, the best epoch kept, scored on development."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch.utils.tensorboard import SummaryWriter
+from transformers import TrainerCallback, set_seed
+from transformers.trainer_utils import get_last_checkpoint
+
+from emotune.config import Recipe
+from emotune.data.dataset import EmotionDataset, class_index
+from emotune.errors import CorpusError, ModelError
+from emotune.evaluation import Evaluation, scores
+from emotune.inference.predictor import Predictor
+from emotune.inference.torch_engine import TorchEngine
+from emotune.manifest import Manifest
+from emotune.metrics import negative_log_likelihood
+from emotune.models.emotion_model import EmotionModel
+from emotune.preprocessing import Preprocessing
+from emotune.progress import Progress, silent
+from emotune.run_folder import RunFolder
+from emotune.tables import to_json, write_text
+from emotune.training import linear
+from emotune.training.build import (
+    build_augmentation,
+    build_backbone,
+    build_label_space,
+    build_loss,
+    build_manifest,
+    build_model,
+    build_preprocessing,
+    count_parameters,
+)
+from emotune.training.estimate import memory_estimate
+from emotune.training.features import pooled_features
+from emotune.training.run import (
+    DEVELOPMENT,
+    TRAIN,
+    Listener,
+    Quiet,
+    finish_run,
+    metric_of,
+    open_run,
+    provenance_of,
+    write_start,
+)
+from emotune.training.trainer import EmotionTrainer, train_loader
+
+
+def train_run(
+    recipe: Recipe, folder: Path, *, listener: Listener | None = None, progress: Progress = silent
+) -> Evaluation:
+    """Fine-tune as the recipe says, save the model of the best epoch, and score it on the development split.
+
+    The same recipe in the same folder continues an interrupted run from its last whole epoch.
+
+    Raises:
+        ConfigError: when the folder holds a finished run, or one of another recipe.
+        CorpusError: for a manifest without splits ``train`` and ``development``, or one that cannot be learnt from.
+    """
+    listener = listener or Quiet()
+    run = RunFolder(folder)
+    began = open_run(run, recipe)
+    manifest = build_manifest(recipe, progress=progress)
+    train, development = manifest.split(TRAIN), manifest.split(DEVELOPMENT)
+    space = build_label_space(recipe, manifest)
+    loss = build_loss(recipe, space, train)
+    backbone = build_backbone(recipe)
+    preprocessing = build_preprocessing(recipe, backbone)
+    model = build_model(recipe, space, backbone)
+    provenance = provenance_of(recipe, manifest, began, kind="fine-tuned", **count_parameters(model))
+    write_start(run, recipe, manifest, provenance)
+    checkpoint = _last_checkpoint(run, listener)
+    if recipe.train.start_from_probe and checkpoint is None:
+        choice = _start_from_probe(model, preprocessing, train, development, recipe, progress)
+        listener.say(f"head started from a probe: development {recipe.train.metric} {choice:.3f}")
+    score = partial(_development_scores, development, preprocessing, recipe.train.batch_seconds)
+    dataset = EmotionDataset(train, space, preprocessing, augmentation=build_augmentation(recipe), seed=recipe.seed)
+    log = _RunLog(run, listener)
+    set_seed(recipe.seed)
+    trainer = EmotionTrainer(model, loss, dataset, score, recipe, run.path, [log])
+    try:
+        trainer.train(resume_from_checkpoint=checkpoint)
+    except FloatingPointError as error:
+        raise ModelError(f"Training stopped: {error}. Lower train.encoder_lr and train.head_lr.") from error
+    log.finish(recipe.train.metric)
+    model = model.cpu().eval()
+    evaluation = finish_run(run, recipe, model, preprocessing, manifest, provenance, progress)
+    shutil.rmtree(run.checkpoints, ignore_errors=True)
+    return evaluation
+
+
+def describe(recipe: Recipe, *, progress: Progress = silent) -> dict[str, Any]:
+    """What a training run would be, without training: model, trainable parameters, batches, memory estimate."""
+    manifest = build_manifest(recipe, progress=progress)
+    train, development = manifest.split(TRAIN), manifest.split(DEVELOPMENT)
+    space = build_label_space(recipe, manifest)
+    loss = build_loss(recipe, space, train)
+    backbone = build_backbone(recipe)
+    preprocessing = build_preprocessing(recipe, backbone)
+    model = build_model(recipe, space, backbone)
+    dataset = EmotionDataset(train, space, preprocessing, augmentation=build_augmentation(recipe), seed=recipe.seed)
+    sampler = train_loader(dataset, recipe).batch_sampler
+    sizes = [len(batch) for batch in sampler]  # pyright: ignore[reportOptionalIterable]
+    return {
+        "model": {**model.config, "losses": list(loss.weights)},
+        **count_parameters(model),
+        "utterances": {"train": len(train), "development": len(development), "all": len(manifest)},
+        "batches": {"a_epoch": len(sizes), "smallest": min(sizes), "largest": max(sizes)},
+        "optimiser_steps": -(-len(sizes) // recipe.train.accumulate) * recipe.train.epochs,
+        "memory": memory_estimate(model, recipe.train.batch_seconds),
+    }
+
+
+def _last_checkpoint(run: RunFolder, listener: Listener) -> str | None:
+    """The newest whole checkpoint of an interrupted run; a half-written one is passed over, and said."""
+    while run.checkpoints.is_dir() and (newest := get_last_checkpoint(str(run.checkpoints))):
+        if (Path(newest) / "trainer_state.json").exists():
+            listener.say(f"continuing from {Path(newest).name}")
+            return newest
+        listener.say(f"{Path(newest).name} is incomplete and is left out")
+        shutil.rmtree(newest)
+    return None
+
+
+def _development_scores(
+    development: Manifest, preprocessing: Preprocessing, batch_seconds: float, model: EmotionModel
+) -> dict[str, float]:
+    """All figures on the whole development split, through the Predictor, with the mean log loss as ``loss``."""
+    predictor = Predictor(TorchEngine(model, preprocessing), batch_seconds=batch_seconds)
+    predictions = predictor.predict_manifest(development)
+    if predictions.failed:
+        raise CorpusError(f"A development utterance cannot be predicted: {predictions.failed[0].error}")
+    figures = scores(development, predictions)
+    if model.label_space.classes:
+        truth = np.array([class_index(utterance, model.label_space) for utterance in development])
+        probabilities = np.array([list(row.probabilities.values()) for row in predictions])
+        figures["loss"] = negative_log_likelihood(truth[truth >= 0], probabilities[truth >= 0])
+    return figures
+
+
+def _start_from_probe(
+    model: EmotionModel,
+    preprocessing: Preprocessing,
+    train: Manifest,
+    development: Manifest,
+    recipe: Recipe,
+    progress: Progress,
+) -> float:
+    """Fit a linear model to the untrained model's pooled features and copy it into the heads; its development score."""
+    both = train.replace_utterances([*train, *development])
+    features = pooled_features(model, preprocessing, both, progress=progress)[:, None, :]
+    in_train = np.arange(len(both)) < len(train)
+    choice = linear.choose(
+        features,
+        both,
+        in_train,
+        ~in_train,
+        model.label_space,
+        grid=recipe.probe.inverse_regularisation,
+        score=partial(metric_of, metric=recipe.train.metric),
+    )
+    fitted = linear.fit_linear(
+        features[in_train, 0], train, model.label_space, inverse_regularisation=choice.inverse_regularisation
+    )
+    linear.copy_into(model, fitted)
+    return choice.score
+
+
+class _RunLog(TrainerCallback):
+    """Writes one row an epoch to ``metrics.jsonl`` and every figure to TensorBoard, and tells the listener."""
+
+    def __init__(self, run: RunFolder, listener: Listener) -> None:
+        self.run = run
+        self.listener = listener
+        self.rows: list[dict[str, Any]] = []
+        self.losses: list[float] = []
+        self.writer = SummaryWriter(str(run.path / "tensorboard"))
+        self.epoch_began = time.perf_counter()
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.rows = [row for row in self.run.history() if row["epoch"] <= round(state.epoch or 0)]
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.epoch_began = time.perf_counter()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.listener.step(state.global_step, state.max_steps)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, float] | None = None, **_: Any) -> None:
+        for name, value in (logs or {}).items():
+            self.writer.add_scalar(name.replace("eval_", "development/"), value, state.global_step)
+        if logs and "loss" in logs:
+            self.losses.append(logs["loss"])
+
+    def on_evaluate(
+        self, args: Any, state: Any, control: Any, metrics: Mapping[str, float] | None = None, **_: Any
+    ) -> None:
+        row: dict[str, Any] = {"epoch": round(state.epoch or 0), "train_loss": float(np.mean(self.losses))}
+        row |= {name.replace("eval_", "development_"): value for name, value in (metrics or {}).items()}
+        row["seconds"] = round(time.perf_counter() - self.epoch_began, 1)
+        self.losses = []
+        self.rows.append(row)
+        self._write()
+        self.listener.epoch(row)
+
+    def finish(self, metric: str) -> None:
+        """Mark the epoch whose weights were kept: the first of the best."""
+        self.writer.close()
+        if self.rows:
+            best = max(self.rows, key=lambda row: np.nan_to_num(row[f"development_{metric}"], nan=-np.inf))
+            best["best"] = True
+            self._write()
+
+    def _write(self) -> None:
+        write_text(self.run.metrics, "".join(to_json(row, indent=None) + "\n" for row in self.rows))

@@ -1,0 +1,152 @@
+"""What every kind of run shares: its folder, its provenance, and how it ends with a scored model."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import emotune
+from emotune.config import Recipe, dump_recipe
+from emotune.errors import ConfigError
+from emotune.evaluation import Evaluation, scores
+from emotune.evaluation.score_run import score_run
+from emotune.inference.predictor import Predictor
+from emotune.inference.torch_engine import TorchEngine
+from emotune.manifest import Manifest
+from emotune.models.emotion_model import EmotionModel
+from emotune.models.store import load_model, model_card, save_model
+from emotune.predictions import Predictions
+from emotune.preprocessing import Preprocessing
+from emotune.progress import Progress
+from emotune.run_folder import RunFolder
+from emotune.tables import to_json, write_text
+
+TRAIN, DEVELOPMENT, TEST = "train", "development", "test"
+
+
+class Listener(Protocol):
+    """Hears how a fine-tuning run goes."""
+
+    def step(self, done: int, total: int) -> None: ...
+
+    def epoch(self, row: Mapping[str, float]) -> None: ...
+
+    def say(self, message: str) -> None: ...
+
+
+class Quiet:
+    """A ``Listener`` that ignores everything."""
+
+    def step(self, done: int, total: int) -> None: ...
+
+    def epoch(self, row: Mapping[str, float]) -> None: ...
+
+    def say(self, message: str) -> None: ...
+
+
+def open_run(run: RunFolder, recipe: Recipe) -> float:
+    """Refuse a folder that holds another run; the time at which this one began."""
+    if run.finished:
+        raise ConfigError(f"{run.path} already holds a finished run; choose another folder with -o, or remove it.")
+    if run.recipe.exists() and run.recipe.read_text(encoding="utf-8") != dump_recipe(recipe):
+        raise ConfigError(f"{run.path} holds an unfinished run of another recipe; choose another folder with -o.")
+    if run.path.exists() and not run.recipe.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+        raise ConfigError(f"{run.path} exists and is not a run folder; choose another with -o.")
+    return time.time()
+
+
+def provenance_of(recipe: Recipe, manifest: Manifest, began: float, **more: Any) -> dict[str, Any]:
+    packages = {name: version(name) for name in ("torch", "transformers", "numpy", "scikit-learn")}
+    backbone = recipe.model.backbone
+    return {
+        "recipe": recipe.name,
+        "description": recipe.description,
+        "notice": recipe.notice,
+        "seed": recipe.seed,
+        "encoder": (backbone.checkpoint and Path(backbone.checkpoint).name) or f"{backbone.name}, random weights",
+        "emotune": emotune.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": packages,
+        **_git_state(),
+        "manifest_fingerprint": manifest.fingerprint(),
+        "class_mapping": dict(manifest.information.get("class_mapping", {})),
+        "began": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
+        **more,
+    }
+
+
+def _git_state() -> dict[str, Any]:
+    """Commit and cleanliness of the working folder's repository; empty where there is none."""
+    try:
+        ask = partial(subprocess.run, capture_output=True, text=True, check=True, timeout=10)
+        commit = ask(["git", "rev-parse", "HEAD"]).stdout.strip()
+        changed = bool(ask(["git", "status", "--porcelain"]).stdout.strip())
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return {"git_commit": commit, "git_changed": changed}
+
+
+def write_start(run: RunFolder, recipe: Recipe, manifest: Manifest, provenance: Mapping[str, Any]) -> None:
+    write_text(run.recipe, dump_recipe(recipe))
+    manifest.write(run.manifest)
+    write_text(run.provenance, to_json({**provenance, "finished": None}) + "\n")
+
+
+def write_end(run: RunFolder, provenance: Mapping[str, Any]) -> None:
+    finished = datetime.now(UTC)
+    seconds = (finished - datetime.fromisoformat(provenance["began"])).total_seconds()
+    ended = {"finished": finished.isoformat(timespec="seconds"), "seconds": round(seconds, 1)}
+    write_text(run.provenance, to_json({**provenance, **ended}) + "\n")
+
+
+def metric_of(manifest: Manifest, predictions: Predictions, *, metric: str) -> float:
+    """One overall figure, such as ``uar``."""
+    return scores(manifest, predictions)[metric]
+
+
+def finish_run(
+    run: RunFolder,
+    recipe: Recipe,
+    model: EmotionModel,
+    preprocessing: Preprocessing,
+    manifest: Manifest,
+    provenance: Mapping[str, Any],
+    progress: Progress,
+) -> Evaluation:
+    """Save the model, score it on development as anyone would who loads it, and write the card and the end."""
+    save_model(run.model, model, preprocessing)
+    stored = load_model(run.model)
+    engine = TorchEngine(stored.model, stored.preprocessing, fingerprint=stored.fingerprint)
+    development = manifest.split(DEVELOPMENT)
+    predictor = Predictor(engine, batch_seconds=recipe.train.batch_seconds)
+    predictions = predictor.predict_manifest(development, progress=progress)
+    evaluation = score_run(run, development, predictions, name=DEVELOPMENT)
+    write_text(run.model / "README.md", _card(recipe, model, manifest, provenance, evaluation))
+    write_end(run, provenance)
+    return evaluation
+
+
+def _card(
+    recipe: Recipe, model: EmotionModel, manifest: Manifest, provenance: Mapping[str, Any], evaluation: Evaluation
+) -> str:
+    headline = {
+        f"{name} on the development split ({evaluation.scored} utterances, {evaluation.speakers} speakers)": (
+            f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}], 95 % over speakers"
+        )
+        for name, estimate in evaluation.overall.items()
+    }
+    information = {
+        **{name: str(manifest.information.get(name, "unknown")) for name in ("corpus", "licence", "reference")},
+        **{name: provenance[name] for name in ("encoder", "recipe", "kind", "seed", "manifest_fingerprint")},
+    }
+    return model_card(
+        title=recipe.name, config=model.config, information=information, scores=headline, notice=recipe.notice
+    )

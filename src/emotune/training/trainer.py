@@ -1,0 +1,171 @@
+"""A thin transformers Trainer: our batches, our loss normalisation, our development score."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from transformers import (
+    EarlyStoppingCallback,
+    PrinterCallback,
+    ProgressCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
+
+from emotune.batch import Batch
+from emotune.config import Recipe
+from emotune.data.dataset import EmotionDataset, collate
+from emotune.data.duration_batches import DurationBatches
+from emotune.models.emotion_model import EmotionModel
+from emotune.training.build import CombinedLoss
+
+Score = Callable[[EmotionModel], dict[str, float]]
+
+
+class EmotionTrainer(Trainer):
+    """Trains an ``EmotionModel``; scores the whole development split after every epoch and keeps the best checkpoint.
+
+    Args:
+        model: what is trained.
+        loss: its losses.
+        dataset: the training split.
+        score: model -> development figures by name, through the same Predictor that users call.
+        recipe: the train section and the seed.
+        folder: the run folder; checkpoints and TensorBoard files go below it.
+        callbacks: progress and the like.
+    """
+
+    loss_is_scaled_for_ga = True  # compute_loss divides by the normaliser of the whole optimiser step
+
+    def __init__(
+        self,
+        model: EmotionModel,
+        loss: CombinedLoss,
+        dataset: EmotionDataset,
+        score: Score,
+        recipe: Recipe,
+        folder: Path,
+        callbacks: list[TrainerCallback],
+    ) -> None:
+        self.emotion_loss = loss
+        self.dataset = dataset
+        self.score = score
+        self.recipe = recipe
+        if recipe.train.patience is not None:
+            callbacks = [*callbacks, EarlyStoppingCallback(early_stopping_patience=recipe.train.patience)]
+        super().__init__(model, training_arguments(recipe, folder), train_dataset=dataset, callbacks=callbacks)
+        self.remove_callback(PrinterCallback)
+        self.remove_callback(ProgressCallback)
+        self.loss_is_scaled_for_ga = True
+        self.emotion_loss.to(self.args.device)
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        return self.accelerator.prepare(train_loader(self.dataset, self.recipe))
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        if self.optimizer is None:
+            self.optimizer = torch.optim.AdamW(parameter_groups(self._emotion_model(), self.recipe))
+        return self.optimizer
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
+    ) -> tuple[list[dict[str, Batch]], Any]:
+        """The batches of one optimiser step, and for each loss the normaliser over all of them."""
+        batches = [batch for batch, _ in zip(epoch_iterator, range(num_batches), strict=False)]
+        totals: dict[str, Tensor] = {}
+        for inputs in batches:
+            targets = inputs["batch"].targets
+            assert targets is not None
+            for name, value in self.emotion_loss.normalisers(targets.to(device)).items():
+                totals[name] = totals[name] + value if name in totals else value
+        return batches, totals
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        batch: Batch = inputs["batch"].to(self.args.device)
+        assert batch.targets is not None
+        output = model(batch)
+        loss = self.emotion_loss(output, batch.targets).divided_by(num_items_in_batch)
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"the loss became {loss.item()} at step {self.state.global_step}")
+        return (loss, output) if return_outputs else loss
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        figures = {f"eval_{name}": value for name, value in self.score(self._emotion_model()).items()}
+        self.log(figures)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, figures)
+        return figures
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        return 0
+
+    def _emotion_model(self) -> EmotionModel:
+        model = self.accelerator.unwrap_model(self.model)
+        assert isinstance(model, EmotionModel)
+        return model
+
+
+def _as_inputs(examples: list[Any]) -> dict[str, Batch]:
+    """The Trainer hands mappings around; ours holds one batch."""
+    return {"batch": collate(examples)}
+
+
+def train_loader(dataset: EmotionDataset, recipe: Recipe) -> DataLoader[Any]:
+    """Training batches of similar duration, about ``train.batch_seconds`` each."""
+    crop_s = recipe.augmentation.crop_s or math.inf
+    durations = [min(utterance.duration_s or 0.0, crop_s) for utterance in dataset.manifest]
+    sampler = DurationBatches(durations, batch_seconds=recipe.train.batch_seconds, seed=recipe.seed)
+    return DataLoader(dataset, batch_sampler=sampler, collate_fn=_as_inputs, num_workers=recipe.train.workers)
+
+
+def parameter_groups(model: EmotionModel, recipe: Recipe) -> list[dict[str, Any]]:
+    """Encoder, layer mix and heads with their learning rates; no weight decay on vectors (biases, norms, mix)."""
+    rates = {"backbone": recipe.train.encoder_lr, "layer_mix": recipe.train.mix_lr}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            rate = rates.get(name.split(".")[0], recipe.train.head_lr)
+            decay = recipe.train.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((rate, decay), []).append(parameter)
+    return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]
+
+
+def training_arguments(recipe: Recipe, folder: Path) -> TrainingArguments:
+    """The Trainer's settings that follow from the recipe."""
+    train = recipe.train
+    return TrainingArguments(
+        output_dir=str(folder / "checkpoints"),
+        report_to="none",
+        seed=recipe.seed,
+        num_train_epochs=train.epochs,
+        gradient_accumulation_steps=train.accumulate,
+        learning_rate=train.head_lr,
+        lr_scheduler_type=train.schedule,
+        warmup_steps=train.warmup_share,
+        max_grad_norm=train.clip_norm,
+        bf16=train.precision == "bf16",
+        logging_strategy="steps",
+        logging_steps=1,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=1,
+        load_best_model_at_end=True,
+        metric_for_best_model=train.metric,
+        greater_is_better=True,
+        remove_unused_columns=False,
+        disable_tqdm=True,
+        use_cpu=not torch.cuda.is_available(),
+        average_tokens_across_devices=False,
+    )

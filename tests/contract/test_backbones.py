@@ -1,0 +1,242 @@
+"""What every backbone of the table promises, over all of them."""
+
+import json
+
+import pytest
+import torch
+
+from emotune.errors import AudioError, ConfigError
+from emotune.models.backbones import BACKBONES
+from emotune.models.backbones.base import Backbone, HiddenStates
+
+WAVLM = {
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "conv_dim": [16] * 7,
+    "num_conv_pos_embedding_groups": 4,
+}
+TINY_CONFIGS = {
+    "wavlm": {
+        "group norm": WAVLM,
+        "layer norm": {**WAVLM, "feat_extract_norm": "layer", "do_stable_layer_norm": True},
+    },
+    "whisper": {
+        "80 bins": {"d_model": 32, "encoder_layers": 3, "encoder_attention_heads": 4, "encoder_ffn_dim": 64},
+    },
+}
+CASES = [(name, flavour) for name, flavours in TINY_CONFIGS.items() for flavour in flavours]
+over_all = pytest.mark.parametrize(("name", "flavour"), CASES, ids=lambda value: value)
+
+
+def build(name: str, flavour: str, *, layers: int | None = None) -> Backbone:
+    torch.manual_seed(0)
+    backbone = BACKBONES[name].from_config(TINY_CONFIGS[name][flavour], layers=layers).eval()
+    with torch.no_grad():
+        for parameter in backbone.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return backbone
+
+
+def clips(backbone: Backbone) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    lengths = [16000, backbone.min_samples, 9999, backbone.min_samples + 321]
+    return [torch.randn(samples, generator=generator) + 0.3 for samples in lengths]
+
+
+def encode(backbone: Backbone, waveforms: list[torch.Tensor], *, padding: float = 0.0, extra: int = 0) -> HiddenStates:
+    longest = max(map(len, waveforms)) + extra
+    padded = torch.full((len(waveforms), longest), padding)
+    for row, waveform in enumerate(waveforms):
+        padded[row, : len(waveform)] = waveform
+    lengths = torch.tensor([len(waveform) for waveform in waveforms])
+    return backbone(padded, torch.arange(longest)[None, :] < lengths[:, None])
+
+
+def largest_difference(hidden: HiddenStates, others: HiddenStates) -> float:
+    """Over real frames."""
+    frames = int(min(hidden.mask.sum(1).max(), others.mask.sum(1).max()))
+    real = hidden.mask[:, :frames]
+    pairs = zip(hidden.states, others.states, strict=True)
+    return max((a[:, :frames] - b[:, :frames])[real].abs().max().item() for a, b in pairs)
+
+
+def test_every_backbone_of_the_table_has_a_tiny_config_here() -> None:
+    assert set(BACKBONES) == set(TINY_CONFIGS)
+
+
+@over_all
+@torch.no_grad()
+def test_a_clip_gives_the_same_states_alone_and_in_a_batch(name: str, flavour: str) -> None:
+    backbone = build(name, flavour)
+    waveforms = clips(backbone)
+    batched = encode(backbone, waveforms, extra=700)
+    for row, waveform in enumerate(waveforms):
+        alone = encode(backbone, [waveform])
+        assert alone.mask.all()
+        frames = alone.mask.shape[1]
+        assert int(batched.mask[row].sum()) == frames
+        for together, single in zip(batched.states, alone.states, strict=True):
+            torch.testing.assert_close(together[row, :frames], single[0], rtol=0, atol=1e-4)
+
+
+@over_all
+@pytest.mark.parametrize("garbage", [1000.0, float("nan")])
+@torch.no_grad()
+def test_what_stands_in_the_padding_does_not_matter(name: str, flavour: str, garbage: float) -> None:
+    backbone = build(name, flavour)
+    clean, dirty = (encode(backbone, clips(backbone), padding=padding, extra=500) for padding in (0.0, garbage))
+    assert largest_difference(clean, dirty) == 0.0
+    assert all(bool(state[dirty.mask].isfinite().all()) for state in dirty.states)
+
+
+@over_all
+@torch.no_grad()
+def test_there_is_one_state_more_than_layers_each_of_the_hidden_size(name: str, flavour: str) -> None:
+    for layers in (1, None):
+        backbone = build(name, flavour, layers=layers)
+        hidden = encode(backbone, clips(backbone))
+        assert backbone.num_layers == len(backbone.layer_modules()) == (layers or 3)
+        assert len(hidden.states) == backbone.num_layers + 1
+        assert {state.shape for state in hidden.states} == {(*hidden.mask.shape, backbone.hidden_size)}
+
+
+@over_all
+@torch.no_grad()
+def test_the_frame_mask_counts_what_frame_count_says(name: str, flavour: str) -> None:
+    backbone = build(name, flavour)
+    waveforms = clips(backbone)
+    lengths = torch.tensor([len(waveform) for waveform in waveforms])
+    mask = encode(backbone, waveforms).mask
+    assert mask.dtype == torch.bool
+    assert torch.equal(mask.sum(1), backbone.frame_count(lengths))
+    assert int(backbone.frame_count(torch.tensor(backbone.min_samples))) == 1
+    assert abs(int(mask[0].sum()) - backbone.frame_rate_hz * 1.0) <= 1
+
+
+@over_all
+@torch.no_grad()
+def test_a_truncated_model_gives_the_same_lower_states(name: str, flavour: str) -> None:
+    full, cut = build(name, flavour), build(name, flavour, layers=2)
+    cut.load_state_dict(cut.adapt_state_dict(full.state_dict()))
+    waveforms = clips(full)
+    for state, truth in zip(encode(cut, waveforms).states, encode(full, waveforms).states, strict=False):
+        assert torch.equal(state, truth)
+
+
+@over_all
+def test_gradients_reach_every_trainable_parameter(name: str, flavour: str) -> None:
+    backbone = build(name, flavour).train()
+    hidden = encode(backbone, clips(backbone))
+    weight = torch.randn(hidden.states[-1].shape, generator=torch.Generator().manual_seed(2))
+    (hidden.states[-1] * weight)[hidden.mask].sum().backward()
+    for parameter_name, parameter in backbone.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        assert parameter.grad is not None, parameter_name
+        assert bool(parameter.grad.isfinite().all()), parameter_name
+        if not parameter_name.endswith("k_proj.bias"):  # the softmax takes it out: its gradient is zero
+            assert float(parameter.grad.abs().max()) > 0, parameter_name
+
+
+@over_all
+def test_what_stands_in_the_padding_does_not_matter_for_gradients(name: str, flavour: str) -> None:
+    gradients = []
+    for padding in (0.0, float("nan")):
+        backbone = build(name, flavour)
+        hidden = encode(backbone, clips(backbone), padding=padding, extra=500)
+        hidden.states[-1][hidden.mask].square().sum().backward()
+        gradients.append([parameter.grad for parameter in backbone.parameters() if parameter.requires_grad])
+    assert all(torch.equal(clean, dirty) for clean, dirty in zip(*gradients, strict=True))
+
+
+@over_all
+def test_a_frozen_front_end_gets_no_gradient_and_the_layers_do(name: str, flavour: str) -> None:
+    backbone = build(name, flavour)
+    frozen = [parameter for module in backbone.front_end() for parameter in module.requires_grad_(False).parameters()]
+    encode(backbone, clips(backbone)).states[-1].square().sum().backward()
+    assert frozen
+    assert all(parameter.grad is None for parameter in frozen)
+    assert all(any(p.grad is not None for p in layer.parameters()) for layer in backbone.layer_modules())
+
+
+@over_all
+@torch.no_grad()
+def test_the_config_rebuilds_the_backbone(name: str, flavour: str) -> None:
+    first = build(name, flavour, layers=2)
+    config = json.loads(json.dumps(first.config))
+    second = BACKBONES[name].from_config(config).eval()
+    second.load_state_dict(first.state_dict())
+    assert second.config == first.config
+    assert config["model_type"] == name
+    waveforms = clips(first)
+    assert largest_difference(encode(first, waveforms), encode(second, waveforms)) == 0.0
+
+
+@over_all
+@torch.no_grad()
+def test_states_stay_finite_and_close_in_bfloat16_autocast(name: str, flavour: str) -> None:
+    backbone = build(name, flavour)
+    waveforms = clips(backbone)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        low = encode(backbone, waveforms)
+    exact = encode(backbone, waveforms)
+    scale = max(float(state[exact.mask].abs().max()) for state in exact.states)
+    assert largest_difference(exact, low) < 0.1 * scale
+
+
+@over_all
+def test_dropout_acts_in_training_only(name: str, flavour: str) -> None:
+    keys = ("hidden_dropout", "attention_dropout", "dropout")
+    config = TINY_CONFIGS[name][flavour] | dict.fromkeys(keys, 0.5)
+    backbone = BACKBONES[name].from_config(config)
+    waveforms = clips(backbone)
+    backbone.eval()
+    assert largest_difference(encode(backbone, waveforms), encode(backbone, waveforms)) == 0.0
+    backbone.train()
+    assert largest_difference(encode(backbone, waveforms), encode(backbone, waveforms)) > 0.0
+
+
+@over_all
+def test_layerdrop_repeats_states_in_training_only(name: str, flavour: str) -> None:
+    silent = dict.fromkeys(("hidden_dropout", "attention_dropout", "activation_dropout", "feat_proj_dropout"), 0.0)
+    drop = {"layerdrop": 0.99, "encoder_layerdrop": 0.99}
+    backbone = BACKBONES[name].from_config(TINY_CONFIGS[name][flavour] | silent | drop)
+    torch.manual_seed(0)
+    dropped = encode(backbone.train(), clips(backbone)).states
+    assert torch.equal(dropped[-1], dropped[-2])
+    kept = encode(backbone.eval(), clips(backbone)).states
+    assert not torch.equal(kept[-1], kept[-2])
+
+
+@over_all
+def test_a_clip_of_impossible_length_is_refused_by_number(name: str, flavour: str) -> None:
+    backbone = build(name, flavour)
+    good = torch.zeros(backbone.min_samples + 5)
+    with pytest.raises(AudioError, match=rf"Clip 1 .* at least {backbone.min_samples}"):
+        encode(backbone, [good, torch.zeros(backbone.min_samples - 1)])
+    if backbone.max_samples is not None:
+        with pytest.raises(AudioError, match=r"Clip 1 .* at most 30 s"):
+            encode(backbone, [good, torch.zeros(backbone.max_samples + 1)])
+
+
+@over_all
+def test_a_wrong_config_is_refused_with_all_its_faults(name: str, flavour: str) -> None:
+    backbone_class, config = BACKBONES[name], TINY_CONFIGS[name][flavour]
+    hidden, heads, act = {
+        "wavlm": ("hidden_size", "num_attention_heads", "hidden_act"),
+        "whisper": ("d_model", "encoder_attention_heads", "activation_function"),
+    }[name]
+    for layers in (0, 4):
+        with pytest.raises(ConfigError, match=f"{layers} layers were asked .* has 3"):
+            backbone_class.from_config(config, layers=layers)
+    with pytest.raises(ConfigError, match=f"(?s){hidden}.*{act}"):
+        backbone_class.from_config({**config, hidden: "many", act: 3})
+    with pytest.raises(ConfigError, match=heads):
+        backbone_class.from_config({**config, heads: 5})
+    with pytest.raises(ConfigError, match=act):
+        backbone_class.from_config({**config, act: "relu"})
+    with pytest.raises(ConfigError, match="model_type is 'other'"):
+        backbone_class.from_config({**config, "model_type": "other"})
+    backbone_class.from_config({**config, "key_of_next_year": {}})
