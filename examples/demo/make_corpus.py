@@ -79,39 +79,38 @@ STRESSED = re.compile(r"\*(\w+)\*(\.?)")
 
 @dataclass(frozen=True)
 class Voice:
-    """One speaker: an espeak-ng voice, its neutral pitch in Hz and its place in the split."""
+    """One speaker: an espeak-ng voice and its neutral pitch in Hz."""
 
     name: str
     gender: str
     pitch_hz: float
-    split: str
 
 
 VOICES = {
-    "v01": Voice("en-us+m8", "male", 84, "train"),
-    "v02": Voice("en-gb-x-gbclan+anika", "female", 251, "train"),
-    "v03": Voice("en-gb-scotland+m2", "male", 98, "train"),
-    "v04": Voice("en-us+f2", "female", 186, "train"),
-    "v05": Voice("en-gb-x-rp+m3", "male", 102, "train"),
-    "v06": Voice("en-gb-scotland+f3", "female", 195, "train"),
-    "v07": Voice("en+m4", "male", 92, "train"),
-    "v08": Voice("en-us+Annie", "female", 227, "train"),
-    "v09": Voice("en-us+m7", "male", 103, "train"),
-    "v10": Voice("en-gb-x-rp+belinda", "female", 220, "train"),
-    "v11": Voice("en+max", "male", 99, "train"),
-    "v12": Voice("en-gb-scotland+f4", "female", 172, "train"),
-    "v13": Voice("en-us-nyc+Michael", "male", 107, "train"),
-    "v14": Voice("en+Andrea", "female", 238, "train"),
-    "v15": Voice("en-gb-x-gbclan+Lee", "male", 95, "train"),
-    "v16": Voice("en-us+steph", "female", 171, "train"),
-    "v17": Voice("en-us+m6", "male", 99, "development"),
-    "v18": Voice("en+Alicia", "female", 242, "development"),
-    "v19": Voice("en-gb-scotland+Denis", "male", 97, "development"),
-    "v20": Voice("en-us+aunty", "female", 173, "development"),
-    "v21": Voice("en+m5", "male", 99, "test"),
-    "v22": Voice("en-us+f5", "female", 196, "test"),
-    "v23": Voice("en-us+m1", "male", 93, "test"),
-    "v24": Voice("en+f1", "female", 172, "test"),
+    "v01": Voice("en-us+m8", "male", 84),
+    "v02": Voice("en-gb-x-gbclan+anika", "female", 251),
+    "v03": Voice("en-gb-scotland+m2", "male", 98),
+    "v04": Voice("en-us+f2", "female", 186),
+    "v05": Voice("en-gb-x-rp+m3", "male", 102),
+    "v06": Voice("en-gb-scotland+f3", "female", 195),
+    "v07": Voice("en+m4", "male", 92),
+    "v08": Voice("en-us+Annie", "female", 227),
+    "v09": Voice("en-us+m7", "male", 103),
+    "v10": Voice("en-gb-x-rp+belinda", "female", 220),
+    "v11": Voice("en+max", "male", 99),
+    "v12": Voice("en-gb-scotland+f4", "female", 172),
+    "v13": Voice("en-us-nyc+Michael", "male", 107),
+    "v14": Voice("en+Andrea", "female", 238),
+    "v15": Voice("en-gb-x-gbclan+Lee", "male", 95),
+    "v16": Voice("en-us+steph", "female", 171),
+    "v17": Voice("en-us+m6", "male", 99),
+    "v18": Voice("en+Alicia", "female", 242),
+    "v19": Voice("en-gb-scotland+Denis", "male", 97),
+    "v20": Voice("en-us+aunty", "female", 173),
+    "v21": Voice("en+m5", "male", 99),
+    "v22": Voice("en-us+f5", "female", 196),
+    "v23": Voice("en-us+m1", "male", 93),
+    "v24": Voice("en+f1", "female", 172),
 }
 
 
@@ -157,6 +156,17 @@ EMOTIONS = {
     ),
 }
 NEUTRAL_RATE_WPM = 175
+SPLIT_OF_EACH_GENDER = ("test",) * 2 + ("development",) * 2 + ("train",) * 8
+
+
+def splits() -> dict[str, str]:
+    """The split of every speaker: drawn by the hash of the voice's name, so that no result could choose it."""
+    drawn = {}
+    for gender in ("female", "male"):
+        speakers = [speaker for speaker, voice in VOICES.items() if voice.gender == gender]
+        speakers.sort(key=lambda speaker: hashlib.sha256(VOICES[speaker].name.encode()).hexdigest())
+        drawn |= dict(zip(speakers, SPLIT_OF_EACH_GENDER, strict=True))
+    return drawn
 
 
 def main() -> None:
@@ -186,12 +196,13 @@ def write_corpus(folder: Path) -> int:
     shutil.rmtree(audio, ignore_errors=True)
     audio.mkdir(parents=True)
     rows = []
+    split_of = splits()
     for speaker, voice in VOICES.items():
         for number, text in enumerate(SENTENCES, start=1):
             for emotion in EMOTIONS:
                 file = f"audio/{speaker}-s{number}-{emotion}.ogg"
                 write_opus(folder / file, utterance(speaker, text, emotion))
-                rows.append((file, emotion, speaker, voice.gender, text.replace("*", ""), voice.split))
+                rows.append((file, emotion, speaker, voice.gender, text.replace("*", ""), split_of[speaker]))
     with (folder / "labels.csv").open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(("file", "emotion", "speaker", "gender", "text", "split"))

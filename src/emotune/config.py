@@ -106,6 +106,7 @@ class Model(Section):
 class Augmentation(Section):
     """What training adds to a clip; null leaves a step out."""
 
+    speed: float | None = Field(default=None, gt=0, le=0.7)
     crop_s: float | None = Field(default=None, gt=0)
     noise_snr_db: tuple[float, float] | None = None
     gain_db: float | None = Field(default=None, ge=0)

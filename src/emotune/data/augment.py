@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
+import soxr
 
 from emotune.audio import SAMPLING_RATE_HZ, FloatArray
 
@@ -18,20 +20,25 @@ def generator_of(seed: int, epoch: int, utterance_id: str) -> np.random.Generato
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random crop, white noise and gain, in this order; each is left out where it is None.
+    """Random speed, crop, white noise and gain, in this order; each is left out where it is None.
 
     Args:
+        speed: largest change of speed s: the clip is resampled by exp(u), u uniform in [-s, s], so pitch, formants and
+            rate move together and one voice becomes many.
         crop_s: longest piece in seconds; a longer clip gives a random piece of this length, a shorter one stays whole.
         noise_snr_db: (lowest, highest) signal-to-noise ratio of added white noise.
         gain_db: largest change of level, up or down.
     """
 
+    speed: float | None = None
     crop_s: float | None = None
     noise_snr_db: tuple[float, float] | None = None
     gain_db: float | None = None
 
     def __call__(self, samples: FloatArray, generator: np.random.Generator) -> FloatArray:
         """A changed copy, shape (samples,) -> (at most crop_s seconds,)."""
+        if self.speed is not None:
+            samples = change_speed(samples, float(np.exp(generator.uniform(-self.speed, self.speed))))
         if self.crop_s is not None:
             samples = crop(samples, round(self.crop_s * SAMPLING_RATE_HZ), generator)
         if self.noise_snr_db is not None:
@@ -39,6 +46,11 @@ class Augmentation:
         if self.gain_db is not None:
             samples = samples * np.float32(10 ** (generator.uniform(-self.gain_db, self.gain_db) / 20))
         return samples
+
+
+def change_speed(samples: FloatArray, factor: float) -> FloatArray:
+    """Play ``factor`` times faster by resampling, shape (samples,) -> (about samples / factor,)."""
+    return cast(FloatArray, soxr.resample(samples, SAMPLING_RATE_HZ * factor, SAMPLING_RATE_HZ, quality="MQ"))
 
 
 def crop(samples: FloatArray, length: int, generator: np.random.Generator) -> FloatArray:

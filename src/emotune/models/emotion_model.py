@@ -102,7 +102,7 @@ class EmotionModel(nn.Module):
         return self
 
     @property
-    def config(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """Everything but the weights, as plain JSON; ``from_config`` builds the model again."""
         return {"backbone": self.backbone.config, **self.options, **self.label_space.to_json()}
 

@@ -47,7 +47,7 @@ def save_model(folder: Path, model: EmotionModel, preprocessing: Preprocessing, 
         "id2label": {str(index): name for index, name in enumerate(space.classes)},
         "label2id": {name: index for index, name in enumerate(space.classes)},
         "problem_type": "single_label_classification" if space.classes else "regression",
-        **model.config,
+        **model.settings,
     }
     write_text(folder / CONFIG, to_json(config) + "\n")
     write_text(folder / PREPROCESSOR, to_json(preprocessing.to_json()) + "\n")
@@ -140,7 +140,7 @@ def model_card(
 
     Args:
         title: a name for people.
-        config: ``EmotionModel.config``.
+        config: ``EmotionModel.settings``.
         information: corpus, licence, reference, backbone, recipe and so on, printed as a list.
         scores: figures by name, with the split that they were measured on in the name.
         notice: a warning for the top, such as that the corpus is synthetic.

@@ -110,7 +110,7 @@ def describe(recipe: Recipe, *, progress: Progress = silent) -> dict[str, Any]:
     sampler = train_loader(dataset, recipe).batch_sampler
     sizes = [len(batch) for batch in sampler]  # pyright: ignore[reportOptionalIterable]
     return {
-        "model": {**model.config, "losses": list(loss.weights)},
+        "model": {**model.settings, "losses": list(loss.weights)},
         **count_parameters(model),
         "utterances": {"train": len(train), "development": len(development), "all": len(manifest)},
         "batches": {"a_epoch": len(sizes), "smallest": min(sizes), "largest": max(sizes)},

@@ -148,5 +148,5 @@ def _card(
         **{name: provenance[name] for name in ("encoder", "recipe", "kind", "seed", "manifest_fingerprint")},
     }
     return model_card(
-        title=recipe.name, config=model.config, information=information, scores=headline, notice=recipe.notice
+        title=recipe.name, config=model.settings, information=information, scores=headline, notice=recipe.notice
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,13 @@ class EmotionTrainer(Trainer):
         self.recipe = recipe
         if recipe.train.patience is not None:
             callbacks = [*callbacks, EarlyStoppingCallback(early_stopping_patience=recipe.train.patience)]
-        super().__init__(model, training_arguments(recipe, folder), train_dataset=dataset, callbacks=callbacks)
+        super().__init__(
+            model,
+            training_arguments(recipe, folder),
+            train_dataset=dataset,
+            eval_dataset=[],  # the Trainer wants one; ``evaluate`` scores through the Predictor instead
+            callbacks=callbacks,
+        )
         self.remove_callback(PrinterCallback)
         self.remove_callback(ProgressCallback)
         self.loss_is_scaled_for_ga = True
@@ -78,7 +85,7 @@ class EmotionTrainer(Trainer):
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
     ) -> tuple[list[dict[str, Batch]], Any]:
         """The batches of one optimiser step, and for each loss the normaliser over all of them."""
-        batches = [batch for batch, _ in zip(epoch_iterator, range(num_batches), strict=False)]
+        batches = list(islice(epoch_iterator, num_batches))
         totals: dict[str, Tensor] = {}
         for inputs in batches:
             targets = inputs["batch"].targets
@@ -104,7 +111,7 @@ class EmotionTrainer(Trainer):
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         figures = {f"eval_{name}": value for name, value in self.score(self._emotion_model()).items()}
-        self.log(figures)
+        self.log(dict(figures))  # log adds the epoch to what it is given
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, figures)
         return figures
 
