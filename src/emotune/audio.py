@@ -20,6 +20,9 @@ from emotune.errors import AudioError
 SAMPLING_RATE_HZ = 16000
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64", ".caf", ".sph")
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1000, 768000
+HIGHEST_PEAK = 100.0  # 40 dB over full scale: no recording, but integers given as floats
+_BLOCK = 1 << 20  # frames
+_UNKNOWN_LENGTH = 1 << 62  # libsndfile's way to say that a stream names no length
 
 FloatArray = NDArray[np.float32]
 Source = str | Path | bytes | BinaryIO | tuple[NDArray[Any], int] | Mapping[str, Any]
@@ -61,17 +64,20 @@ def decode(source: Source, *, start_s: float | None = None, end_s: float | None 
         name = str(source)
     elif isinstance(source, bytes | bytearray | memoryview):
         name = "the given bytes"
-        recording = _decode_stream(io.BytesIO(bytes(source)), name, start_s, end_s)
+        recording = _decode_bytes(bytes(source), name, start_s, end_s)
     elif isinstance(source, Mapping):
         if "array" not in source or "sampling_rate" not in source:
             raise AudioError("A mapping must hold 'array' and 'sampling_rate', got: " + ", ".join(map(str, source)))
-        return decode((np.asarray(source["array"]), source["sampling_rate"]), start_s=start_s, end_s=end_s)
+        return decode((source["array"], source["sampling_rate"]), start_s=start_s, end_s=end_s)
     elif isinstance(source, tuple):
         name = "the given array"
         recording = _from_array(source, start_s, end_s)
     elif hasattr(source, "read"):
         name = str(getattr(source, "name", "the given stream"))
-        recording = _decode_stream(source, name, start_s, end_s)
+        content = source.read()
+        if not isinstance(content, bytes):
+            raise AudioError(f"{name} gives {type(content).__name__}, expected bytes: open it in binary mode ('rb').")
+        recording = _decode_bytes(content, name, start_s, end_s)
     elif isinstance(source, np.ndarray):
         raise AudioError(
             "An array needs its sampling rate: give (samples, sampling_rate_hz)"
@@ -105,6 +111,12 @@ def _decode_path(path: Path, start_s: float | None, end_s: float | None) -> Reco
         raise AudioError(f"{path} cannot be read: {error}.") from error
 
 
+def _decode_bytes(content: bytes, name: str, start_s: float | None, end_s: float | None) -> Recording:
+    if not content:
+        raise AudioError(f"{name}: empty (0 bytes). A stream that was read or written before needs seek(0).")
+    return _decode_stream(io.BytesIO(content), name, start_s, end_s)
+
+
 def _decode_stream(stream: BinaryIO, name: str, start_s: float | None, end_s: float | None) -> Recording:
     try:
         with soundfile.SoundFile(stream) as sound:
@@ -118,38 +130,52 @@ def _decode_stream(stream: BinaryIO, name: str, start_s: float | None, end_s: fl
                 )
             if start:
                 sound.seek(start)
-            wanted = -1 if stop is None else stop - start
-            samples = _read_to_the_end(sound) if wanted < 0 else _read_block(sound, wanted)
+            samples = _read(sound, None if stop is None else stop - start)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
         reason = str(error).split(": ")[-1].rstrip(".")
         raise AudioError(
             f"{name} cannot be decoded ({reason}). Expected one of {', '.join(SUFFIXES)};"
             " convert it, for example with ffmpeg -i input output.wav."
         ) from error
-    if stop is not None and len(samples) < stop - start - rate // 10:
-        raise AudioError(f"{name}: end_s {end_s} lies behind the end of the recording ({total / rate:.2f} s).")
+    promised = total if stop is None else min(stop, total)
+    if start + len(samples) < promised and not _length_is_estimated(sound):
+        raise AudioError(
+            f"{name} is damaged: it ends after {(start + len(samples)) / rate:.2f} of {total / rate:.2f} s."
+            " Copy or download it again."
+        )
+    _check_end(end_s, stop, start + len(samples), rate, name)
     return Recording(samples, rate)
 
 
-def _read_block(sound: soundfile.SoundFile, frames: int) -> FloatArray:
-    return cast(FloatArray, sound.read(frames, dtype="float32", always_2d=True))
+def _length_is_estimated(sound: soundfile.SoundFile) -> bool:
+    """Whether the length that the decoder names is only a guess, as for MP3 without an index."""
+    return sound.format == "MP3" or sound.frames >= _UNKNOWN_LENGTH
 
 
-def _read_to_the_end(sound: soundfile.SoundFile) -> FloatArray:
-    """All frames, in blocks: a header that promises 20 hours must not reserve the memory for them."""
-    block = 1 << 20
-    blocks = []
-    while len(samples := _read_block(sound, block)):
-        blocks.append(samples)
-        if len(samples) < block:
-            break
-    return np.concatenate(blocks) if blocks else np.zeros((0, sound.channels), dtype=np.float32)
+def _read(sound: soundfile.SoundFile, frames: int | None) -> FloatArray:
+    """So many frames, or all, in blocks: a header that promises 20 hours must not reserve the memory for them."""
+    blocks = [np.zeros((0, sound.channels), dtype=np.float32)]
+    left = math.inf if frames is None else frames
+    while left > 0:
+        wanted = int(min(left, _BLOCK))
+        block = cast(FloatArray, sound.read(wanted, dtype="float32", always_2d=True))
+        blocks.append(block)
+        left = left - wanted if len(block) == wanted else 0
+    return np.concatenate(blocks)
+
+
+def _check_end(end_s: float | None, stop: int | None, total: int, rate: int, name: str) -> None:
+    if stop is not None and total < stop - rate // 10:
+        raise AudioError(f"{name}: end_s {end_s} lies behind the end of the recording ({total / rate:.2f} s).")
 
 
 def _from_array(source: tuple[NDArray[Any], int], start_s: float | None, end_s: float | None) -> Recording:
     if len(source) != 2:
         raise AudioError("An array comes as (samples, sampling_rate_hz).")
-    samples, rate = np.asarray(source[0]), source[1]
+    try:
+        samples, rate = np.asarray(source[0]), source[1]
+    except ValueError as error:  # rows of different lengths
+        raise AudioError(f"The samples are not a regular array: {error}.") from error
     if isinstance(rate, bool) or not isinstance(rate, int | np.integer):
         raise AudioError(f"The sampling rate must be a whole number of Hz, got {rate!r}.")
     _check_rate(int(rate), "the given array")
@@ -157,6 +183,8 @@ def _from_array(source: tuple[NDArray[Any], int], start_s: float | None, end_s: 
         raise AudioError(
             f"Expected samples of shape (samples,) or (samples, channels), got {samples.shape} of {samples.dtype}."
         )
+    if not samples.size:
+        raise AudioError(f"The given array, of shape {samples.shape}, holds no samples.")
     if samples.ndim == 2 and samples.shape[0] < samples.shape[1]:
         raise AudioError(f"Samples of shape {samples.shape} have more channels than samples; transpose the array.")
     if samples.dtype.kind in "iu":
@@ -164,7 +192,13 @@ def _from_array(source: tuple[NDArray[Any], int], start_s: float | None, end_s: 
         middle = 0 if samples.dtype.kind == "i" else (limits.max + 1) / 2
         samples = (samples.astype(np.float64) - middle) / ((limits.max + 1) - middle)
     start, stop = _frames(start_s, end_s, int(rate), "the given array")
-    columns = samples.astype(np.float32).reshape(len(samples), -1)
+    if start >= len(samples):
+        raise AudioError(
+            f"the given array: start_s {start_s} lies behind the end of the recording ({len(samples) / rate:.2f} s)."
+        )
+    _check_end(end_s, stop, len(samples), int(rate), "the given array")
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as such
+        columns = samples.astype(np.float32).reshape(len(samples), -1)
     return Recording(columns[start:stop], int(rate))
 
 
@@ -188,6 +222,12 @@ def _check_samples(recording: Recording, name: str) -> None:
         raise AudioError(f"{name} holds no samples.")
     if not np.isfinite(recording.samples).all():
         raise AudioError(f"{name} holds NaN or infinite samples; export it again.")
+    peak = float(np.abs(recording.samples).max())
+    if peak > HIGHEST_PEAK:
+        raise AudioError(
+            f"{name} holds samples up to {peak:.4g}, expected floats in [-1, 1]: divide 16-bit samples by 32768, or"
+            " give them as integers."
+        )
 
 
 def trim_silence(samples: FloatArray, *, threshold_db: float, sampling_rate_hz: int = SAMPLING_RATE_HZ) -> FloatArray:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from emotune.corpora import CORPORA
 from emotune.errors import ConfigError
@@ -28,10 +40,26 @@ def _entry_of(registry: Registry[Any]) -> Callable[[str], str]:
     return check
 
 
-class Section(BaseModel):
-    """A part of a recipe: no unknown keys, no change after reading."""
+def _with_home(path: object) -> object:
+    return os.path.expanduser(path) if isinstance(path, str) else path  # noqa: PTH111 (Path's raises for unknown users)
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+
+UserPath = Annotated[Path, BeforeValidator(_with_home)]
+LARGEST_SEED = 2**32 - 1  # of NumPy's generators
+
+
+class Section(BaseModel):
+    """A part of a recipe: no unknown keys, no infinite numbers, no true or false for a number; fixed after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_numbers(cls, value: object, info: ValidationInfo) -> object:
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and annotation is not bool:
+            raise ValueError(f"expected no truth value, got {str(value).lower()}")
+        return value
 
 
 class Data(Section):
@@ -41,9 +69,9 @@ class Data(Section):
     own split column counts. ``map`` renames or merges classes, ``drop`` leaves classes out; both are reported.
     """
 
-    manifest: Path | None = None
+    manifest: UserPath | None = None
     corpus: Annotated[str, AfterValidator(_entry_of(CORPORA))] | None = None
-    root: Path | None = None
+    root: UserPath | None = None
     classes: bool = True
     dimensions: list[str] = []
     map: dict[str, str] = {}
@@ -87,6 +115,10 @@ class Backbone(Section):
     def _one_source(self) -> Backbone:
         if (self.checkpoint is None) == (self.config is None):
             raise ValueError("give either checkpoint (Hub name or folder) or config (random weights)")
+        known = ["model_type", *BACKBONES[self.name].published_defaults]
+        unknown = [unknown_name_message("config key", key, known) for key in self.config or {} if key not in known]
+        if unknown:
+            raise ValueError(" ".join(unknown))
         if self.train_front_end and self.train != "all":
             raise ValueError("train_front_end needs train: all")
         return self
@@ -110,6 +142,8 @@ class Augmentation(Section):
     crop_s: float | None = Field(default=None, gt=0)
     noise_snr_db: tuple[float, float] | None = None
     gain_db: float | None = Field(default=None, ge=0)
+    band_masks: tuple[Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0)]] | None = None
+    time_masks: tuple[Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0)]] | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Augmentation:
@@ -169,7 +203,7 @@ class Probe(Section):
     pooling: Literal["mean", "mean_std"] = "mean_std"
     inverse_regularisation: list[Annotated[float, Field(gt=0)]] = Field(default=[0.01, 0.1, 1.0], min_length=1)
     leave_out: Literal["speaker", "session"] | None = None
-    cache: Path = Path("~/.cache/emotune/features")
+    cache: UserPath = Path("~/.cache/emotune/features")
 
 
 class Recipe(Section):
@@ -178,7 +212,7 @@ class Recipe(Section):
     name: str = Field(min_length=1)
     description: str = ""
     notice: str | None = None
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     data: Data
     model: Model
     augmentation: Augmentation = Augmentation()
@@ -274,8 +308,8 @@ def _apply(data: dict[str, Any], override: str) -> None:
         raise ConfigError(f"Override '{override}': expected key.path=value, such as train.epochs=3.")
     try:
         value = yaml.load(text, Loader=_StrictLoader)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"Override '{override}': the value is not valid YAML.") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: a date that does not exist
+        raise ConfigError(f"Override '{override}': the value is not valid YAML ({_first_line(error)}).") from error
     *sections, last = key.split(".")
     place = data
     for section in sections:
@@ -297,7 +331,21 @@ def _fault(item: Mapping[str, Any]) -> str:
         return f"{path}: is missing"
     if item["type"] == "value_error":
         return f"{path}: {message}"
-    return f"{path}: {message[0].lower()}{message[1:]}, got {item['input']!r}"
+    if item["type"] == "model_type":
+        message = f"expected a section with keys such as {', '.join(_keys_of(location)[:3])}"
+    given = item["input"]
+    cure = ""
+    if item["type"] == "string_type" and isinstance(given, int | float):
+        cure = f'; quote it to make it text: "{given}"'
+    return f"{path}: {message[0].lower()}{message[1:]}, got {_SHORT.repr(given)}{cure}"
+
+
+def _first_line(error: Exception) -> str:
+    return (getattr(error, "problem", None) or str(error)).splitlines()[0]
+
+
+_SHORT = reprlib.Repr()  # an input can be as long as a file
+_SHORT.maxstring = _SHORT.maxother = 120
 
 
 def _keys_of(location: Sequence[str]) -> list[str]:

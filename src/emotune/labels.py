@@ -89,7 +89,7 @@ class LabelSpace:
     def to_json(self) -> dict[str, object]:
         return {
             "classes": list(self.classes),
-            "dimensions": {name: [scale.low, scale.high] for name, scale in self.dimensions.items()},
+            "dimensions": {name: [float(scale.low), float(scale.high)] for name, scale in self.dimensions.items()},
         }
 
     @classmethod
@@ -99,8 +99,11 @@ class LabelSpace:
         if not isinstance(classes, list) or not isinstance(dimensions, dict):
             raise CorpusError("A label space needs 'classes' (a list) and 'dimensions' (name: [low, high]).")
         scales = {}
+        wrong = [name for name in classes if not isinstance(name, str) or not name or classes.count(name) > 1]
+        if wrong:
+            raise CorpusError(f"The classes of a label space must be different names, got {wrong[0]!r}.")
         for name, bounds in dimensions.items():
-            if not (isinstance(bounds, list) and len(bounds) == 2 and all(isinstance(b, int | float) for b in bounds)):
+            if not (isinstance(bounds, list) and len(bounds) == 2 and all(type(b) in (int, float) for b in bounds)):
                 raise CorpusError(f"The scale of dimension '{name}' must be [low, high], got {bounds!r}.")
             scales[str(name)] = Scale(float(bounds[0]), float(bounds[1]))
-        return cls(tuple(str(name) for name in classes), scales)
+        return cls(tuple(classes), scales)

@@ -114,6 +114,7 @@ class Manifest:
             kept = {name: row[name] for name in COLUMNS if name != "file"} | {
                 name: value for name, value in row.items() if name.startswith("votes.") or name in utterance.dimensions
             }
+            kept = {name: float(value) if isinstance(value, int) else value for name, value in kept.items()}
             digest.update(json.dumps(kept, sort_keys=True).encode())
         return digest.hexdigest()
 
@@ -122,7 +123,8 @@ class Manifest:
         path = Path(path)
         votes = sorted({name for utterance in self.utterances for name in utterance.votes})
         extra = sorted({name for utterance in self.utterances for name in utterance.extra})
-        columns = [*COLUMNS, *(f"votes.{name}" for name in votes), *self.label_space.dimensions, *extra]
+        own = [*COLUMNS, *(f"votes.{name}" for name in votes), *self.label_space.dimensions]
+        columns = [*own, *(name for name in extra if name not in own)]
         metadata = {
             "schema": SCHEMA,
             "root": Path(os.path.relpath(self.root.resolve(), path.resolve().parent)).as_posix(),
@@ -154,14 +156,20 @@ class Manifest:
             )
         if not isinstance(metadata.get("root"), str):
             raise TableError(f"{metadata_path(path)}: 'root' must be the folder of the recordings, as text.")
-        label_space = LabelSpace.from_json(metadata)
+        label_space = label_space_of(metadata, path)
+        information, skipped = metadata.get("information") or {}, metadata.get("skipped") or []
+        if not isinstance(information, dict) or not all(isinstance(item, dict) for item in skipped):
+            raise TableError(
+                f"{metadata_path(path)}: 'information' must be an object and 'skipped' a list of objects."
+                " Read the corpus again with `emotune corpus read`."
+            )
         utterances = [_from_row(row, f"{path}, row {n}", label_space) for n, row in enumerate(rows, start=1)]
         manifest = cls(
             tuple(utterances),
             label_space,
             (path.parent / metadata["root"]),
-            metadata.get("information") or {},
-            tuple(Skipped(str(s.get("file")), str(s.get("reason"))) for s in metadata.get("skipped") or []),
+            information,
+            tuple(Skipped(str(item.get("file")), str(item.get("reason"))) for item in skipped),
         )
         manifest.check(str(path))
         return manifest
@@ -187,6 +195,8 @@ def check_utterance(utterance: Utterance, label_space: LabelSpace, where: str) -
         raise TableError(
             f"{where}: file '{utterance.file}' must be a path inside the root, not absolute, without '..'."
         )
+    if "\0" in utterance.file or utterance.file.encode(errors="replace").decode() != utterance.file:
+        raise TableError(f"{where}: file {utterance.file!r} is not UTF-8 text; rename the recording.")
     start, end = utterance.start_s or 0.0, utterance.end_s
     if start < 0 or (end is not None and end <= start):
         raise TableError(f"{where}: start_s {start} and end_s {end}: expected 0 <= start_s < end_s.")
@@ -211,12 +221,31 @@ def number_or_none(value: object, where: str) -> float | None:
     if value is None or value == "":
         return None
     try:
+        if isinstance(value, bool):
+            raise TypeError
         number = float(value)  # pyright: ignore[reportArgumentType]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise TableError(f"{where}: expected a number, got {value!r}.") from error
     if not math.isfinite(number):
         raise TableError(f"{where}: expected a finite number or an empty field, got {value!r}.")
     return number
+
+
+def text_or_none(value: object, where: str) -> str | None:
+    """A field as text, or None for an empty one (Parquet's NaN too); a list or an object is an error at ``where``."""
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, list | tuple | Mapping):
+        raise TableError(f"{where}: expected text, got {value!r}. One value a field.")
+    return str(value)
+
+
+def label_space_of(metadata: Mapping[str, Any], table: Path) -> LabelSpace:
+    """The label space that a table's metadata file holds, or a TableError that names the file."""
+    try:
+        return LabelSpace.from_json(metadata)
+    except CorpusError as error:
+        raise TableError(f"{metadata_path(table)}: {error}") from error
 
 
 def _to_row(utterance: Utterance) -> Row:
@@ -236,7 +265,7 @@ def _from_row(row: Row, where: str, label_space: LabelSpace) -> Utterance:
         if name in _NUMBERS:
             values[name] = number_or_none(value, f"{where}, {name}")
         elif name in COLUMNS:
-            values[name] = None if value is None or value == "" else str(value)
+            values[name] = text_or_none(value, f"{where}, {name}")
         elif name.startswith("votes."):
             number = number_or_none(value, f"{where}, {name}")
             if number is not None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from emotune.errors import TableError
 from emotune.labels import LabelSpace
-from emotune.manifest import number_or_none
+from emotune.manifest import label_space_of, number_or_none, text_or_none
 from emotune.tables import Row, metadata_path, read_json, read_rows, write_rows
 
 SCHEMA = "emotune-predictions/1"
@@ -111,7 +111,7 @@ class Predictions:
             raise TableError(
                 f"{metadata_path(path)}: schema is {metadata.get('schema')!r}, this version reads {SCHEMA!r}."
             )
-        label_space = LabelSpace.from_json(metadata)
+        label_space = label_space_of(metadata, path)
         predictions = [_from_row(row, f"{path}, row {n}", label_space) for n, row in enumerate(rows, start=1)]
         repeated = [key for key, count in Counter(p.utterance_id for p in predictions).items() if count > 1]
         if repeated:
@@ -122,18 +122,27 @@ class Predictions:
 
 
 def _from_row(row: Row, where: str, label_space: LabelSpace) -> Prediction:
-    if not row.get("utterance_id"):
+    utterance_id = text_or_none(row.get("utterance_id"), f"{where}, utterance_id")
+    if utterance_id is None:
         raise TableError(f"{where}: utterance_id is missing.")
-    error = row.get("error") or None
+    error = text_or_none(row.get("error"), f"{where}, error")
     probabilities = _numbers(row, where, {f"p.{name}": name for name in label_space.classes}, bool(error))
     dimensions = _numbers(row, where, {name: name for name in label_space.dimensions}, bool(error))
+    for name, value in probabilities.items():
+        if not -1e-6 <= value <= 1 + 1e-6:
+            raise TableError(f"{where}, p.{name}: {value} is no probability, expected a number from 0 to 1.")
     if probabilities and not math.isclose(sum(probabilities.values()), 1.0, abs_tol=1e-3):
         raise TableError(f"{where}: the probabilities sum to {sum(probabilities.values()):.4f}, expected 1.")
     known = {"utterance_id", "emotion", "conditions_used", "error", *label_space.dimensions}
     known |= {f"p.{name}" for name in label_space.classes}
     extra = {name: value for name, value in row.items() if name not in known}
     return Prediction(
-        str(row["utterance_id"]), probabilities, dimensions, row.get("conditions_used") or None, error, extra
+        utterance_id,
+        probabilities,
+        dimensions,
+        text_or_none(row.get("conditions_used"), f"{where}, conditions_used"),
+        error,
+        extra,
     )
 
 

@@ -36,7 +36,13 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         if self.normalize not in NORMALIZATIONS:
-            raise ModelError(f"normalize must be one of {', '.join(NORMALIZATIONS)}, got '{self.normalize}'.")
+            raise ModelError(f"normalize must be one of {', '.join(NORMALIZATIONS)}, got {self.normalize!r}.")
+        for name in ("trim_silence_db", "max_duration_s", "min_samples", "sampling_rate_hz"):
+            value = getattr(self, name)
+            may_be_none = name == "trim_silence_db" and value is None
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not may_be_none and not (is_number and value > 0):
+                raise ModelError(f"{name} must be a number above 0, got {value!r}.")
 
     def trim(self, samples: FloatArray) -> FloatArray:
         """Cut silence and check the length, shape (samples,) -> (samples,).
@@ -78,5 +84,5 @@ class Preprocessing:
             raise ModelError(f"preprocessor_config.json lacks {', '.join(missing)}; save the model again.")
         try:
             return cls(**{name: data[name] for name in names})
-        except TypeError as error:
-            raise ModelError(f"preprocessor_config.json cannot be read: {error}.") from error
+        except ModelError as error:
+            raise ModelError(f"preprocessor_config.json cannot be used: {error} Save the model again.") from error

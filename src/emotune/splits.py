@@ -31,8 +31,10 @@ def assign_splits(
     Raises:
         CorpusError: for wrong shares, an unknown group, or fewer groups than splits.
     """
-    if any(share <= 0 for share in shares.values()) or abs(sum(shares.values()) - 1) > 1e-6:
+    if not all(share > 0 for share in shares.values()) or not abs(sum(shares.values()) - 1) <= 1e-6:
         raise CorpusError(f"The shares of the splits must be positive and sum to 1, got {dict(shares)}.")
+    if seed < 0:
+        raise CorpusError(f"The seed must be a whole number from 0, got {seed}.")
     groups = _groups(manifest, group)
     names = list(shares)
     if len(groups) < len(names):
@@ -45,12 +47,9 @@ def assign_splits(
     best, best_cost = None, np.inf
     for _ in range(_RESTARTS):
         chosen, cost = _greedy(counts, targets, weights, generator)
-        if cost < best_cost and len(set(chosen.tolist())) == len(names):
+        if cost < best_cost:
             best, best_cost = chosen, cost
-    if best is None:
-        raise CorpusError(
-            f"No assignment of {len(groups)} {group}s fills all of {', '.join(names)}; ask for fewer splits."
-        )
+    assert best is not None
     split_of = {key: names[index] for key, index in zip(groups, best.tolist(), strict=True)}
     return manifest.replace_utterances(
         [dataclasses.replace(utterance, split=split_of[getattr(utterance, group)]) for utterance in manifest]
@@ -155,12 +154,14 @@ def _stratum_counts(groups: Mapping[str, Sequence[Utterance]]) -> np.ndarray:
 def _greedy(
     counts: np.ndarray, targets: np.ndarray, weights: np.ndarray, generator: np.random.Generator
 ) -> tuple[np.ndarray, float]:
-    """Groups in random order, each to the split that it brings nearest to the targets."""
+    """Groups in random order, each to the split that it brings nearest to the targets; the last ones fill empty splits."""
     filled = np.zeros_like(targets)
     chosen = np.zeros(len(counts), dtype=int)
-    for row in generator.permutation(len(counts)):
+    for position, row in enumerate(generator.permutation(len(counts))):
         before = ((filled - targets) ** 2 * weights).sum(axis=1)
         after = ((filled + counts[row] - targets) ** 2 * weights).sum(axis=1)
-        chosen[row] = int(np.argmin(after - before))
+        empty = filled[:, -1] == 0
+        must_fill = empty.sum() >= len(counts) - position
+        chosen[row] = int(np.argmin(np.where(empty, after - before, np.inf) if must_fill else after - before))
         filled[chosen[row]] += counts[row]
     return chosen, float(((filled - targets) ** 2 * weights).sum())

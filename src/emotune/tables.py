@@ -17,6 +17,7 @@ from emotune.errors import TableError
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 Row = dict[str, Any]
+_UNENCODABLE = "backslashreplace"  # a file name that is not UTF-8 must not lose a whole table of results
 
 
 def metadata_path(path: Path) -> Path:
@@ -27,6 +28,8 @@ def metadata_path(path: Path) -> Path:
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that replaces it when the block ends well, and vanishes when it does not."""
+    if path.is_dir():
+        raise TableError(f"Cannot write {path}: it is a folder. Name a file.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
@@ -49,7 +52,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, UTF-8."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors=_UNENCODABLE)
 
 
 def to_json(value: object, *, indent: int | None = 2) -> str:
@@ -86,6 +89,19 @@ def check_suffix(path: Path) -> str:
     if suffix not in SUFFIXES:
         raise TableError(f"{path}: a table's name must end in {', '.join(SUFFIXES)}, not '{path.suffix}'.")
     return suffix
+
+
+def check_output(path: Path) -> None:
+    """Before any work is done: raise a TableError when a table could not be written there afterwards."""
+    if check_suffix(path) == ".parquet":
+        _pyarrow_parquet(path)
+    for file in (path, metadata_path(path)):
+        if file.is_dir():
+            raise TableError(f"Cannot write {file}: it is a folder. Name a file.")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        what = "may not be written to" if folder.is_dir() else "is not a folder"
+        raise TableError(f"Cannot write {path}: {folder} {what}. Choose a folder that you may write to.")
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -168,18 +184,19 @@ def _read_parquet(path: Path) -> list[Row]:
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Row], metadata: Mapping[str, object]) -> None:
-    """Write a table and its metadata file, each atomically; a None is an empty field."""
+    """Write a table and its metadata file, both or neither; a None is an empty field."""
     suffix = check_suffix(path)
-    write_text(metadata_path(path), to_json(metadata) + "\n")
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, atomic_path(metadata_path(path)) as temporary_metadata:
+        temporary_metadata.write_text(to_json(metadata) + "\n", encoding="utf-8", errors=_UNENCODABLE)
         if suffix == ".csv":
-            with temporary.open("w", newline="", encoding="utf-8") as stream:
-                writer = csv.writer(stream, lineterminator="\n")
-                writer.writerow(columns)
-                for row in rows:
-                    writer.writerow([_csv_field(row.get(name)) for name in columns])
+            with temporary.open("w", newline="", encoding="utf-8", errors=_UNENCODABLE) as stream:
+                plain = csv.writer(stream, lineterminator="\n")
+                quoted = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
+                for fields in [list(columns), *([_csv_field(row.get(name)) for name in columns] for row in rows)]:
+                    # the plain writer leaves a lone carriage return unquoted, where readers begin a new row
+                    (quoted if any("\r" in str(field) for field in fields) else plain).writerow(fields)
         elif suffix == ".jsonl":
-            with temporary.open("w", encoding="utf-8") as stream:
+            with temporary.open("w", encoding="utf-8", errors=_UNENCODABLE) as stream:
                 for row in rows:
                     stream.write(to_json({name: row.get(name) for name in columns}, indent=None) + "\n")
         else:
@@ -192,7 +209,7 @@ def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Row], metadata
 def _csv_field(value: object) -> object:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return repr(value) if isinstance(value, float) else value
+    return repr(float(value)) if isinstance(value, float) else value  # float() for NumPy's, which repr otherwise
 
 
 def _parquet_column(pyarrow: Any, rows: Sequence[Row], name: str) -> Any:
@@ -201,5 +218,6 @@ def _parquet_column(pyarrow: Any, rows: Sequence[Row], name: str) -> Any:
         return pyarrow.array(values, type=pyarrow.string())
     try:
         return pyarrow.array(values)
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError):  # a user's own column of mixed types stays readable
-        return pyarrow.array([None if value is None else str(value) for value in values])
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, OverflowError, UnicodeEncodeError):
+        texts = [None if value is None else str(value).encode(errors=_UNENCODABLE).decode() for value in values]
+        return pyarrow.array(texts)  # a user's own column of mixed types stays readable

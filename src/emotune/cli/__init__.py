@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import typer
@@ -28,9 +29,12 @@ app.command("predict")(predict.predict)
 
 def main() -> None:
     """Entry point: an error on user input is one message on standard error and exit code 2, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file name that the terminal cannot spell is printed escaped
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
-    except EmotuneError as error:
+    except (EmotuneError, OSError) as error:  # OSError: what the system refuses, with its own words and the path
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 (the command line speaks here)
         sys.exit(2)
     except KeyboardInterrupt:

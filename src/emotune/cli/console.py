@@ -43,8 +43,10 @@ def pairs(values: Sequence[str], option: str, shape: str = "NAME=VALUE") -> dict
     parsed = {}
     for value in values:
         name, equals, right = value.partition("=")
-        if not equals or not name or not right:
+        if not equals or not name.strip() or not right.strip():
             raise ConfigError(f"{option} {value}: expected {shape}.")
+        if name.strip() in parsed:
+            raise ConfigError(f"{option} {value}: '{name.strip()}' is given twice.")
         parsed[name.strip()] = right.strip()
     return parsed
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +14,7 @@ from emotune.errors import ConfigError
 from emotune.labels import Scale
 from emotune.manifest import Manifest
 from emotune.splits import assign_folds, assign_splits, shared_between_splits
-from emotune.tables import check_suffix
+from emotune.tables import check_output, to_json
 
 app = typer.Typer(
     help="Read a corpus into a manifest, look at it, split it.", no_args_is_help=True, rich_markup_mode=None
@@ -37,7 +36,7 @@ def read(
     licence: Annotated[str | None, typer.Option(help="Licence of the recordings, for the model card.")] = None,
 ) -> None:
     """Read a corpus into a manifest; what is skipped is counted with its reason."""
-    check_suffix(output)
+    check_output(output)
     manifest = read_corpus(
         CORPORA[name],
         root,
@@ -71,7 +70,7 @@ def show(
     manifest = Manifest.read(manifest_path)
     counts = _counts(manifest)
     if as_json:
-        typer.echo(json.dumps(counts, indent=2, ensure_ascii=False))
+        typer.echo(to_json(counts))
         return
     out.print(_summary(manifest, manifest_path), markup=False)
     splits = sorted({utterance.split or "-" for utterance in manifest})
@@ -104,7 +103,7 @@ def split(
     seed: Annotated[int, typer.Option(help="Another seed, another split.")] = 0,
 ) -> None:
     """Speaker-independent splits or folds, balanced by class and gender."""
-    check_suffix(output)
+    check_output(output)
     manifest = Manifest.read(manifest_path)
     if folds is not None:
         result = assign_folds(manifest, folds, group=group, seed=seed)

@@ -13,9 +13,9 @@ from emotune.cli.console import err, out, show_progress, with_extra
 from emotune.corpora.table import columns_of
 from emotune.errors import ConfigError, TableError
 from emotune.inference.predictor import Item
-from emotune.manifest import Manifest, number_or_none
+from emotune.manifest import Manifest, number_or_none, text_or_none
 from emotune.predictions import Predictions
-from emotune.tables import SUFFIXES, check_suffix, metadata_path, read_rows
+from emotune.tables import SUFFIXES, check_output, metadata_path, read_rows
 
 EXIT_SOME_FAILED = 1
 
@@ -34,7 +34,7 @@ def predict(
 ) -> None:
     """Predict emotions; a bad recording is a row with its error, and the exit code is then 1."""
     if output is not None:
-        check_suffix(output)
+        check_output(output)
     items = [item for path in inputs for item in items_of(path)]
     if not items:
         raise ConfigError(f"Nothing to predict in {', '.join(map(str, inputs))}.")
@@ -92,6 +92,8 @@ def _of_manifest(path: Path) -> list[Item]:
 
 def _of_table(path: Path) -> list[Item]:
     rows = read_rows(path)
+    if not rows:
+        raise TableError(f"{path} has no rows.")
     header = list(dict.fromkeys(name for row in rows for name in row))
     found = columns_of(header, {}, {})
     if "file" not in found:
@@ -101,16 +103,18 @@ def _of_table(path: Path) -> list[Item]:
     items = []
     for number, row in enumerate(rows, start=1):
         where = f"{path}, row {number}"
-        file = str(row.get(found["file"]) or "")
+        file = text_or_none(row.get(found["file"]), f"{where}, {found['file']}")
+        if file is None:
+            raise TableError(f"{where}: {found['file']} is empty, expected the path of a recording.")
         bounds = [
             number_or_none(row.get(found[name]), f"{where}, {found[name]}") if name in found else None
             for name in ("start_s", "end_s")
         ]
-        given = row.get(found["utterance_id"]) if "utterance_id" in found else None
+        given = text_or_none(row.get(found["utterance_id"]), where) if "utterance_id" in found else None
         segment = (
             "" if bounds == [None, None] else f"#{bounds[0] or 0:g}-{'end' if bounds[1] is None else f'{bounds[1]:g}'}"
         )
-        items.append(Item(str(given) if given else file + segment, path.parent / file, bounds[0], bounds[1], row))
+        items.append(Item(given or file + segment, path.parent / file, bounds[0], bounds[1], row))
     return items
 
 

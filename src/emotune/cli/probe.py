@@ -21,5 +21,7 @@ def baseline(recipe_name: RecipeName, overrides: Overrides = None, output: RunPa
     """Pitch and energy statistics with logistic regression: what an encoder should beat."""
     recipe = with_extra("emotune.config").load_recipe(recipe_name, overrides or [])
     folder = output or default_folder(recipe).with_name(f"{default_folder(recipe).name}-baseline")
-    split, evaluation = with_extra("emotune.training.probe").baseline_run(recipe, folder, progress=show_progress)
+    split, evaluation = with_extra("emotune.training.probe").baseline_run(
+        recipe, folder, listener=TrainingDisplay(), progress=show_progress
+    )
     print_evaluation(evaluation, split, folder / split)

@@ -53,10 +53,10 @@ def print_evaluation(evaluation: Evaluation, split: str, folder: Path) -> None:
 def print_description(description: Mapping[str, Any]) -> None:
     out.print(to_json(description), markup=False)
     share = description["trainable"] / max(description["parameters"], 1)
-    memory = description["memory"]["total"]
+    memory = description["memory_gb"]["total"]
     out.print(
         f"{description['trainable']:,} of {description['parameters']:,} parameters train ({share:.1%});"
-        f" {description['batches']['a_epoch']} batches an epoch, {description['optimiser_steps']} steps;"
+        f" {description['batches']['an_epoch']} batches an epoch, {description['optimiser_steps']} steps;"
         f" at least {memory:.2f} GB",
         markup=False,
     )

@@ -9,7 +9,7 @@ from typing import Any
 from emotune.corpora.base import Corpus
 from emotune.errors import CorpusError, EmotuneError, TableError
 from emotune.labels import Scale, class_noun
-from emotune.manifest import Skipped, Utterance, number_or_none
+from emotune.manifest import COLUMNS, Skipped, Utterance, number_or_none, text_or_none
 from emotune.registry import unknown_name_message
 from emotune.tables import Row, read_rows
 
@@ -73,6 +73,9 @@ def read(
     Columns ``votes.<class>`` are the annotators' votes; other columns are carried along.
     """
     dimensions = dimensions or {}
+    for name in dimensions:
+        if name in COLUMNS:
+            raise CorpusError(f"A dimension cannot be called '{name}': the manifest has a column of that name.")
     rows = read_rows(table)
     if not rows:
         raise CorpusError(f"{table} has no rows.")
@@ -106,8 +109,8 @@ def _utterance(
     row: Row, found: Mapping[str, str], dimensions: Mapping[str, Scale], root: Path, where: str
 ) -> Utterance:
     def text(field: str) -> str | None:
-        value = row.get(found[field]) if field in found else None
-        return None if value is None or not str(value).strip() else str(value).strip()
+        value = text_or_none(row.get(found[field]), f"{where}, {found[field]}") if field in found else None
+        return None if value is None or not value.strip() else value.strip()
 
     def number(field: str) -> float | None:
         return number_or_none(row.get(found[field]), f"{where}, {found[field]}") if field in found else None
@@ -153,7 +156,10 @@ def _utterance(
 
 def _inside(path: Path, root: Path, where: str) -> str:
     """The path relative to the root, or an error for one that leads outside."""
-    full = (path if path.is_absolute() else root / path).resolve()
+    try:
+        full = (path if path.is_absolute() else root / path).resolve()
+    except (OSError, ValueError) as error:  # a loop of links, a NUL in the name
+        raise TableError(f"{where}: {str(path)!r} is no usable path: {error}.") from error
     if not full.is_relative_to(root):
         raise TableError(
             f"{where}: {path} lies outside the folder of the recordings ({root}). Give it with --audio-root."

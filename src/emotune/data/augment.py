@@ -20,7 +20,7 @@ def generator_of(seed: int, epoch: int, utterance_id: str) -> np.random.Generato
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random speed, crop, white noise and gain, in this order; each is left out where it is None.
+    """Random speed, crop, noise, gain, masked bands and masked spans, in this order; each is left out where it is None.
 
     Args:
         speed: largest change of speed s: the clip is resampled by exp(u), u uniform in [-s, s], so pitch, formants and
@@ -28,12 +28,19 @@ class Augmentation:
         crop_s: longest piece in seconds; a longer clip gives a random piece of this length, a shorter one stays whole.
         noise_snr_db: (lowest, highest) signal-to-noise ratio of added white noise.
         gain_db: largest change of level, up or down.
+        band_masks: (how many, widest in mel): frequency bands that are filtered out, the waveform's equivalent of
+            SpecAugment's frequency masks, so that they act before any encoder.
+        time_masks: (how many, longest in seconds): spans that are set to zero.
+
+    Reference: Park et al. (2019), SpecAugment, arXiv 1904.08779, for the two kinds of masks.
     """
 
     speed: float | None = None
     crop_s: float | None = None
     noise_snr_db: tuple[float, float] | None = None
     gain_db: float | None = None
+    band_masks: tuple[int, float] | None = None
+    time_masks: tuple[int, float] | None = None
 
     def __call__(self, samples: FloatArray, generator: np.random.Generator) -> FloatArray:
         """A changed copy, shape (samples,) -> (at most crop_s seconds,)."""
@@ -45,6 +52,10 @@ class Augmentation:
             samples = add_noise(samples, generator.uniform(*self.noise_snr_db), generator)
         if self.gain_db is not None:
             samples = samples * np.float32(10 ** (generator.uniform(-self.gain_db, self.gain_db) / 20))
+        if self.band_masks is not None:
+            samples = mask_bands(samples, *self.band_masks, generator)
+        if self.time_masks is not None:
+            samples = mask_spans(samples, *self.time_masks, generator)
         return samples
 
 
@@ -67,3 +78,25 @@ def add_noise(samples: FloatArray, snr_db: float, generator: np.random.Generator
     power, noise_power = np.mean(samples.astype(np.float64) ** 2), np.mean(noise**2)
     scale = np.sqrt(power / max(noise_power, 1e-12) / 10 ** (snr_db / 10))
     return (samples + scale * noise).astype(np.float32)
+
+
+def mask_bands(samples: FloatArray, count: int, widest_mel: float, generator: np.random.Generator) -> FloatArray:
+    """Filter out ``count`` random bands of up to ``widest_mel`` mel (2595 log10(1 + f / 700)), shape kept."""
+    spectrum = np.fft.rfft(samples)
+    mel = 2595 * np.log10(1 + np.fft.rfftfreq(len(samples), 1 / SAMPLING_RATE_HZ) / 700)
+    for _ in range(count):
+        width = generator.uniform(0, widest_mel)
+        low = generator.uniform(0, max(mel[-1] - width, 0))
+        spectrum[(mel >= low) & (mel < low + width)] = 0
+    return np.fft.irfft(spectrum, n=len(samples)).astype(np.float32)
+
+
+def mask_spans(samples: FloatArray, count: int, longest_s: float, generator: np.random.Generator) -> FloatArray:
+    """Set ``count`` random spans of up to ``longest_s`` seconds to zero, shape kept; never more than half the clip."""
+    masked = samples.copy()
+    longest = min(longest_s * SAMPLING_RATE_HZ, len(samples) / (2 * count))
+    for _ in range(count):
+        length = int(generator.uniform(0, longest))
+        start = int(generator.integers(0, len(samples) - length + 1))
+        masked[start : start + length] = 0
+    return masked

@@ -14,8 +14,8 @@ _JITTER = 0.1  # durations are scaled by up to +-10 % before sorting, so that ba
 class DurationBatches(Sampler[list[tuple[int, int]]]):
     """Every utterance once an epoch, as lists of (epoch, index).
 
-    Utterances are sorted by slightly jittered duration and cut into batches of about ``batch_seconds``, as many in every
-    epoch; the batches come in random order. All randomness comes from the seed and the epoch.
+    Utterances are sorted by slightly jittered duration and cut into batches of about ``batch_seconds``, as many in
+    every epoch; the batches come in random order. All randomness comes from the seed and the epoch.
 
     Args:
         durations_s: seconds of each utterance as training hears it (cropped).

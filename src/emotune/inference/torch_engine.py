@@ -10,6 +10,7 @@ import torch
 
 from emotune.audio import FloatArray
 from emotune.batch import pad
+from emotune.errors import ConfigError
 from emotune.inference.predictor import EngineOutput
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.store import load_model
@@ -28,8 +29,15 @@ class TorchEngine:
     @classmethod
     def load(cls, folder: str | Path, *, device: str | None = None) -> TorchEngine:
         """Load a model folder; see ``emotune.load``."""
-        stored = load_model(folder)
         chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            torch.zeros(1, device=chosen)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:  # AssertionError: torch without CUDA
+            reason = str(error).splitlines()[0]
+            raise ConfigError(
+                f"Device '{chosen}' cannot be used here ({reason}). Choose another, such as cpu."
+            ) from error
+        stored = load_model(folder)
         return cls(stored.model.to(chosen), stored.preprocessing, fingerprint=stored.fingerprint)
 
     def run(self, waveforms: Sequence[FloatArray]) -> EngineOutput:

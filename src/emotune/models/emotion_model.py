@@ -93,12 +93,11 @@ class EmotionModel(nn.Module):
         """As ``nn.Module.train``, but what is frozen stays in evaluation mode: no dropout in frozen layers."""
         super().train(mode)
         if mode:
-            for module in self.backbone.modules():
-                parameters = list(module.parameters())
-                if parameters and not any(parameter.requires_grad for parameter in parameters):
-                    module.eval()
-            if not any(parameter.requires_grad for parameter in self.backbone.parameters()):
+            layers = self.backbone.layer_modules()
+            if not _trains(layers[0]):
                 self.backbone.eval()
+            for module in [*layers, *self.backbone.front_end()]:
+                module.train(_trains(module))
         return self
 
     @property
@@ -113,7 +112,21 @@ class EmotionModel(nn.Module):
         Raises:
             ConfigError: for unknown names or values.
         """
-        backbone_config = dict(config["backbone"])
-        backbone = BACKBONES[str(backbone_config.get("model_type"))].from_config(backbone_config)
-        options = {name: config[name] for name in ("layer_mix", "pooling", "hidden_size", "dropout")}
-        return cls(backbone, LabelSpace.from_json(config), **options)
+        options = ("layer_mix", "pooling", "hidden_size", "dropout")
+        _check_keys(config, ("backbone", "classes", "dimensions", *options), "config")
+        kind = config["backbone"].get("model_type") if isinstance(config["backbone"], dict) else None
+        backbone_class = BACKBONES[str(kind)]
+        _check_keys(config["backbone"], ("model_type", *backbone_class.published_defaults), "config of the backbone")
+        backbone = backbone_class.from_config(config["backbone"])
+        return cls(backbone, LabelSpace.from_json(config), **{name: config[name] for name in options})
+
+
+def _check_keys(config: Mapping[str, Any], keys: Sequence[str], what: str) -> None:
+    """A default in place of a lost key would be a guess at what the weights were trained with."""
+    missing = [key for key in keys if key not in config]
+    if missing:
+        raise ConfigError(f"The {what} lacks {', '.join(missing)}.")
+
+
+def _trains(module: nn.Module) -> bool:
+    return any(parameter.requires_grad for parameter in module.parameters())

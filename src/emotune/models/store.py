@@ -22,6 +22,7 @@ from emotune.tables import atomic_path, read_json, to_json, write_text
 
 CONFIG, PREPROCESSOR, WEIGHTS, CARD = "config.json", "preprocessor_config.json", "model.safetensors", "README.md"
 SCHEMA = "emotune-model/1"
+_CURE = "The model folder is incomplete or was changed: copy it again, or train again."
 
 
 @dataclass(frozen=True)
@@ -67,18 +68,23 @@ def load_model(name: str | Path) -> StoredModel:
     folder = find_model_folder(name)
     try:
         config = read_json(folder / CONFIG, "The model's config")
-        preprocessing = Preprocessing.from_json(read_json(folder / PREPROCESSOR, "The model's preprocessing"))
     except TableError as error:
-        raise ModelError(str(error)) from error
+        raise ModelError(f"{error} {_CURE}") from error
     if config.get("schema") != SCHEMA:
         raise ModelError(
             f"{folder / CONFIG}: schema is {config.get('schema')!r}, this version reads {SCHEMA!r}. A pretrained"
             " encoder is not an emotion model yet: name it as model.backbone.checkpoint of a recipe and train."
         )
     try:
+        preprocessing = Preprocessing.from_json(read_json(folder / PREPROCESSOR, "The model's preprocessing"))
+    except TableError as error:
+        raise ModelError(f"{error} {_CURE}") from error
+    except ModelError as error:
+        raise ModelError(f"{folder}: {error}") from error
+    try:
         model = EmotionModel.from_config(config)
-    except (EmotuneError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{folder / CONFIG} does not describe a model: {error}") from error
+    except (EmotuneError, TypeError, ValueError, RuntimeError) as error:  # RuntimeError: torch, for impossible sizes
+        raise ModelError(f"{folder / CONFIG} does not describe a model: {error} {_CURE}") from error
     _load_weights(model, folder / WEIGHTS)
     return StoredModel(model.eval(), preprocessing, config, _fingerprint(folder))
 
@@ -115,7 +121,7 @@ def _load_weights(model: EmotionModel, path: Path) -> None:
             faults.append(f"{name} holds NaN or infinite values")
     if faults:
         more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
-        raise ModelError(f"{path} does not fit its config: {'; '.join(sorted(faults)[:5])}{more}.")
+        raise ModelError(f"{path} does not fit its config: {'; '.join(sorted(faults)[:5])}{more}. {_CURE}")
     model.load_state_dict(tensors)
 
 

@@ -13,6 +13,7 @@ from emotune.batch import Output, Targets
 from emotune.config import Recipe
 from emotune.corpora import CORPORA, map_classes, read_corpus
 from emotune.data.augment import Augmentation
+from emotune.data.dataset import EmotionDataset
 from emotune.errors import ConfigError, CorpusError
 from emotune.labels import LabelSpace
 from emotune.losses import CCCLoss, CrossEntropy, Loss, LossSum
@@ -25,6 +26,8 @@ from emotune.models.emotion_model import EmotionModel
 from emotune.preprocessing import Preprocessing
 from emotune.progress import Progress, silent
 from emotune.splits import select_splits, shared_between_splits
+
+TRAIN, DEVELOPMENT, TEST = "train", "development", "test"
 
 
 def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
@@ -106,11 +109,6 @@ def build_model(recipe: Recipe, space: LabelSpace, backbone: Backbone) -> Emotio
     return model
 
 
-def build_augmentation(recipe: Recipe) -> Augmentation:
-    """What training adds to a clip."""
-    return Augmentation(**recipe.augmentation.model_dump())
-
-
 @dataclass(frozen=True)
 class LossSums:
     """Loss sums by name, before their division."""
@@ -164,6 +162,37 @@ def build_loss(recipe: Recipe, space: LabelSpace, train: Manifest) -> CombinedLo
     if not losses:
         raise ConfigError("loss: every weight is 0, so there is nothing to train; give one a positive weight.")
     return CombinedLoss(losses)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All that fine-tuning works with, as the recipe says."""
+
+    manifest: Manifest
+    train: Manifest
+    development: Manifest
+    space: LabelSpace
+    preprocessing: Preprocessing
+    model: EmotionModel
+    loss: CombinedLoss
+    dataset: EmotionDataset
+
+
+def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
+    """Build everything that fine-tuning on a manifest needs.
+
+    Raises:
+        CorpusError: for a manifest without splits ``train`` and ``development``, or with a class that training lacks.
+    """
+    train, development = manifest.split(TRAIN), manifest.split(DEVELOPMENT)
+    space = build_label_space(recipe, manifest)
+    loss = build_loss(recipe, space, train)
+    backbone = build_backbone(recipe)
+    preprocessing = build_preprocessing(recipe, backbone)
+    model = build_model(recipe, space, backbone)
+    augmentation = Augmentation(**recipe.augmentation.model_dump())
+    dataset = EmotionDataset(train, space, preprocessing, augmentation=augmentation, seed=recipe.seed)
+    return Experiment(manifest, train, development, space, preprocessing, model, loss, dataset)
 
 
 def count_parameters(model: nn.Module) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from transformers import TrainerCallback, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from emotune.config import Recipe
-from emotune.data.dataset import EmotionDataset, class_index
+from emotune.data.dataset import class_index
 from emotune.errors import CorpusError, ModelError
 from emotune.evaluation import Evaluation, scores
 from emotune.inference.predictor import Predictor
@@ -29,20 +29,16 @@ from emotune.run_folder import RunFolder
 from emotune.tables import to_json, write_text
 from emotune.training import linear
 from emotune.training.build import (
-    build_augmentation,
-    build_backbone,
-    build_label_space,
-    build_loss,
+    DEVELOPMENT,
+    TRAIN,
+    Experiment,
+    build_experiment,
     build_manifest,
-    build_model,
-    build_preprocessing,
     count_parameters,
 )
 from emotune.training.estimate import memory_estimate
 from emotune.training.features import pooled_features
 from emotune.training.run import (
-    DEVELOPMENT,
-    TRAIN,
     Listener,
     Quiet,
     finish_run,
@@ -51,7 +47,7 @@ from emotune.training.run import (
     provenance_of,
     write_start,
 )
-from emotune.training.trainer import EmotionTrainer, train_loader
+from emotune.training.trainer import EmotionTrainer, batches_of
 
 
 def train_run(
@@ -68,54 +64,43 @@ def train_run(
     listener = listener or Quiet()
     run = RunFolder(folder)
     began = open_run(run, recipe)
-    manifest = build_manifest(recipe, progress=progress)
-    train, development = manifest.split(TRAIN), manifest.split(DEVELOPMENT)
-    space = build_label_space(recipe, manifest)
-    loss = build_loss(recipe, space, train)
-    backbone = build_backbone(recipe)
-    preprocessing = build_preprocessing(recipe, backbone)
-    model = build_model(recipe, space, backbone)
+    experiment = build_experiment(recipe, build_manifest(recipe, progress=progress))
+    model, manifest = experiment.model, experiment.manifest
     provenance = provenance_of(recipe, manifest, began, kind="fine-tuned", **count_parameters(model))
-    write_start(run, recipe, manifest, provenance)
+    write_start(run, recipe, manifest, provenance, listener)
     checkpoint = _last_checkpoint(run, listener)
     if recipe.train.start_from_probe and checkpoint is None:
-        choice = _start_from_probe(model, preprocessing, train, development, recipe, progress)
-        listener.say(f"head started from a probe: development {recipe.train.metric} {choice:.3f}")
-    score = partial(_development_scores, development, preprocessing, recipe.train.batch_seconds)
-    dataset = EmotionDataset(train, space, preprocessing, augmentation=build_augmentation(recipe), seed=recipe.seed)
+        reached = _start_from_probe(experiment, recipe, progress)
+        listener.say(f"head started from a probe: development {recipe.train.metric} {reached:.3f}")
+    score = partial(_development_scores, experiment.development, experiment.preprocessing, recipe.train.batch_seconds)
     log = _RunLog(run, listener)
     set_seed(recipe.seed)
-    trainer = EmotionTrainer(model, loss, dataset, score, recipe, run.path, [log])
+    trainer = EmotionTrainer(model, experiment.loss, experiment.dataset, score, recipe, run.path, [log])
     try:
         trainer.train(resume_from_checkpoint=checkpoint)
     except FloatingPointError as error:
         raise ModelError(f"Training stopped: {error}. Lower train.encoder_lr and train.head_lr.") from error
     log.finish(recipe.train.metric)
-    model = model.cpu().eval()
-    evaluation = finish_run(run, recipe, model, preprocessing, manifest, provenance, progress)
+    evaluation = finish_run(run, recipe, model.cpu().eval(), experiment.preprocessing, manifest, provenance, progress)
     shutil.rmtree(run.checkpoints, ignore_errors=True)
     return evaluation
 
 
 def describe(recipe: Recipe, *, progress: Progress = silent) -> dict[str, Any]:
     """What a training run would be, without training: model, trainable parameters, batches, memory estimate."""
-    manifest = build_manifest(recipe, progress=progress)
-    train, development = manifest.split(TRAIN), manifest.split(DEVELOPMENT)
-    space = build_label_space(recipe, manifest)
-    loss = build_loss(recipe, space, train)
-    backbone = build_backbone(recipe)
-    preprocessing = build_preprocessing(recipe, backbone)
-    model = build_model(recipe, space, backbone)
-    dataset = EmotionDataset(train, space, preprocessing, augmentation=build_augmentation(recipe), seed=recipe.seed)
-    sampler = train_loader(dataset, recipe).batch_sampler
-    sizes = [len(batch) for batch in sampler]  # pyright: ignore[reportOptionalIterable]
+    experiment = build_experiment(recipe, build_manifest(recipe, progress=progress))
+    sizes = [len(batch) for batch in batches_of(experiment.dataset, recipe)]
     return {
-        "model": {**model.settings, "losses": list(loss.weights)},
-        **count_parameters(model),
-        "utterances": {"train": len(train), "development": len(development), "all": len(manifest)},
-        "batches": {"a_epoch": len(sizes), "smallest": min(sizes), "largest": max(sizes)},
+        "model": {**experiment.model.settings, "losses": list(experiment.loss.weights)},
+        **count_parameters(experiment.model),
+        "utterances": {
+            TRAIN: len(experiment.train),
+            DEVELOPMENT: len(experiment.development),
+            "all": len(experiment.manifest),
+        },
+        "batches": {"an_epoch": len(sizes), "smallest": min(sizes), "largest": max(sizes)},
         "optimiser_steps": -(-len(sizes) // recipe.train.accumulate) * recipe.train.epochs,
-        "memory": memory_estimate(model, recipe.train.batch_seconds),
+        "memory_gb": memory_estimate(experiment.model, recipe.train.batch_seconds),
     }
 
 
@@ -146,29 +131,23 @@ def _development_scores(
     return figures
 
 
-def _start_from_probe(
-    model: EmotionModel,
-    preprocessing: Preprocessing,
-    train: Manifest,
-    development: Manifest,
-    recipe: Recipe,
-    progress: Progress,
-) -> float:
+def _start_from_probe(experiment: Experiment, recipe: Recipe, progress: Progress) -> float:
     """Fit a linear model to the untrained model's pooled features and copy it into the heads; its development score."""
-    both = train.replace_utterances([*train, *development])
-    features = pooled_features(model, preprocessing, both, progress=progress)[:, None, :]
+    model, train = experiment.model, experiment.train
+    both = train.replace_utterances([*train, *experiment.development])
+    features = pooled_features(model, experiment.preprocessing, both, progress=progress)[:, None, :]
     in_train = np.arange(len(both)) < len(train)
     choice = linear.choose(
         features,
         both,
         in_train,
         ~in_train,
-        model.label_space,
+        experiment.space,
         grid=recipe.probe.inverse_regularisation,
         score=partial(metric_of, metric=recipe.train.metric),
     )
     fitted = linear.fit_linear(
-        features[in_train, 0], train, model.label_space, inverse_regularisation=choice.inverse_regularisation
+        features[in_train, 0], train, experiment.space, inverse_regularisation=choice.inverse_regularisation
     )
     linear.copy_into(model, fitted)
     return choice.score

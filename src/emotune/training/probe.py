@@ -25,6 +25,9 @@ from emotune.progress import Progress, silent
 from emotune.run_folder import RunFolder
 from emotune.training import linear
 from emotune.training.build import (
+    DEVELOPMENT,
+    TEST,
+    TRAIN,
     build_backbone,
     build_label_space,
     build_manifest,
@@ -33,9 +36,6 @@ from emotune.training.build import (
 )
 from emotune.training.features import layer_features, utterance_waveforms
 from emotune.training.run import (
-    DEVELOPMENT,
-    TEST,
-    TRAIN,
     Listener,
     Quiet,
     finish_run,
@@ -66,7 +66,7 @@ def probe_run(
     space = build_label_space(recipe, manifest)
     backbone = build_backbone(recipe)
     preprocessing = build_preprocessing(recipe, backbone)
-    write_start(run, recipe, manifest, provenance_of(recipe, manifest, began, kind="probe"))
+    write_start(run, recipe, manifest, provenance_of(recipe, manifest, began, kind="probe"), listener)
     features = layer_features(
         backbone, preprocessing, manifest, pooling=recipe.probe.pooling, cache=recipe.probe.cache, progress=progress
     )[:, 1:]
@@ -113,7 +113,9 @@ def probe_run(
     return finish_run(run, recipe, model, preprocessing, manifest, provenance, progress)
 
 
-def baseline_run(recipe: Recipe, folder: Path, *, progress: Progress = silent) -> tuple[str, Evaluation]:
+def baseline_run(
+    recipe: Recipe, folder: Path, *, listener: Listener | None = None, progress: Progress = silent
+) -> tuple[str, Evaluation]:
     """Pitch and energy statistics with logistic regression: what any encoder should beat.
 
     Regularisation is chosen on development. Returns which split is scored, ``test`` where there is one, and the scores.
@@ -121,11 +123,14 @@ def baseline_run(recipe: Recipe, folder: Path, *, progress: Progress = silent) -
     Raises:
         ConfigError, CorpusError: as ``train_run`` does.
     """
+    listener = listener or Quiet()
     run = RunFolder(folder)
     began = open_run(run, recipe)
     manifest = build_manifest(recipe, progress=progress)
     space = build_label_space(recipe, manifest)
-    write_start(run, recipe, manifest, provenance_of(recipe, manifest, began, kind="pitch and energy baseline"))
+    write_start(
+        run, recipe, manifest, provenance_of(recipe, manifest, began, kind="pitch and energy baseline"), listener
+    )
     waveforms = utterance_waveforms(manifest, Preprocessing(max_duration_s=float("inf"), min_samples=1))
     rows = [
         acoustics.functionals(waveform, audio.SAMPLING_RATE_HZ)

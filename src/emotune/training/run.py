@@ -27,8 +27,7 @@ from emotune.preprocessing import Preprocessing
 from emotune.progress import Progress
 from emotune.run_folder import RunFolder
 from emotune.tables import to_json, write_text
-
-TRAIN, DEVELOPMENT, TEST = "train", "development", "test"
+from emotune.training.build import DEVELOPMENT
 
 
 class Listener(Protocol):
@@ -94,7 +93,18 @@ def _git_state() -> dict[str, Any]:
     return {"git_commit": commit, "git_changed": changed}
 
 
-def write_start(run: RunFolder, recipe: Recipe, manifest: Manifest, provenance: Mapping[str, Any]) -> None:
+def write_start(
+    run: RunFolder, recipe: Recipe, manifest: Manifest, provenance: Mapping[str, Any], listener: Listener
+) -> None:
+    """Write what is known before the work begins, and say what happened to the corpus on the way in."""
+    for warning in manifest.information.get("warnings", []):
+        listener.say(f"warning: {warning}")
+    for change, count in manifest.information.get("class_mapping", {}).items():
+        listener.say(f"classes mapped: {change}, {count} utterances")
+    if manifest.skipped:
+        listener.say(
+            f"skipped when the corpus was read: {len(manifest.skipped)}, listed in {run.manifest.name}.meta.json"
+        )
     write_text(run.recipe, dump_recipe(recipe))
     manifest.write(run.manifest)
     write_text(run.provenance, to_json({**provenance, "finished": None}) + "\n")

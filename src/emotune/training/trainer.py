@@ -74,7 +74,10 @@ class EmotionTrainer(Trainer):
         self.emotion_loss.to(self.args.device)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        return self.accelerator.prepare(train_loader(self.dataset, self.recipe))
+        sampler = batches_of(self.dataset, self.recipe)
+        workers = self.recipe.train.workers
+        loader = DataLoader(self.dataset, batch_sampler=sampler, collate_fn=_as_inputs, num_workers=workers)
+        return self.accelerator.prepare(loader)
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         if self.optimizer is None:
@@ -129,12 +132,11 @@ def _as_inputs(examples: list[Any]) -> dict[str, Batch]:
     return {"batch": collate(examples)}
 
 
-def train_loader(dataset: EmotionDataset, recipe: Recipe) -> DataLoader[Any]:
+def batches_of(dataset: EmotionDataset, recipe: Recipe) -> DurationBatches:
     """Training batches of similar duration, about ``train.batch_seconds`` each."""
     crop_s = recipe.augmentation.crop_s or math.inf
     durations = [min(utterance.duration_s or 0.0, crop_s) for utterance in dataset.manifest]
-    sampler = DurationBatches(durations, batch_seconds=recipe.train.batch_seconds, seed=recipe.seed)
-    return DataLoader(dataset, batch_sampler=sampler, collate_fn=_as_inputs, num_workers=recipe.train.workers)
+    return DurationBatches(durations, batch_seconds=recipe.train.batch_seconds, seed=recipe.seed)
 
 
 def parameter_groups(model: EmotionModel, recipe: Recipe) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import re
 import zipfile
@@ -105,7 +106,7 @@ def _first(names: list[str]) -> str:
 
 def _folder(checkpoint: str, revision: str | None) -> Path:
     """The local folder of a checkpoint, downloaded first where it is a name on the Hub."""
-    local = Path(checkpoint).expanduser()
+    local = Path(os.path.expanduser(checkpoint))  # noqa: PTH111 (Path's own raises for an unknown user)
     if local.is_dir():
         return local
     missing = f"There is no local folder '{checkpoint}'"
