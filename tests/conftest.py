@@ -1,6 +1,9 @@
 """Fixtures that several test folders share."""
 
 import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -82,3 +85,51 @@ def tones(tmp_path_factory) -> Manifest:
     manifest = Manifest(tuple(utterances), LabelSpace(("anger", "neutral")), root, {"corpus": "tones"})
     manifest.write(root / "manifest.csv")
     return manifest
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory, tiny_wavlm) -> Path:
+    """A model folder with random weights: anger, neutral, and arousal from 1 to 7. Copy it to change it."""
+    import torch
+
+    from emotune.labels import Scale
+    from emotune.models.backbones import BACKBONES
+    from emotune.models.emotion_model import EmotionModel
+    from emotune.models.store import save_model
+    from emotune.preprocessing import Preprocessing
+
+    torch.manual_seed(0)
+    backbone = BACKBONES["wavlm"].from_config(tiny_wavlm)
+    space = LabelSpace(("anger", "neutral"), {"arousal": Scale(1, 7)})
+    folder = tmp_path_factory.mktemp("tiny") / "model"
+    preprocessing = Preprocessing(backbone.normalize, max_duration_s=5.0, min_samples=backbone.min_samples)
+    save_model(folder, EmotionModel(backbone, space), preprocessing)
+    return folder
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def emotune_command(monkeypatch, capsys) -> Callable[..., Ended]:
+    """Runs the command line in this process: ``emotune_command("corpus", "show", path)``."""
+    from emotune.cli import main
+
+    def run(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["emotune", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        shown = capsys.readouterr()
+        return Ended(code, shown.out, shown.err)
+
+    return run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -41,7 +40,10 @@ def _entry_of(registry: Registry[Any]) -> Callable[[str], str]:
 
 
 def _with_home(path: object) -> object:
-    return os.path.expanduser(path) if isinstance(path, str) else path  # noqa: PTH111 (Path's raises for unknown users)
+    try:
+        return Path(path).expanduser() if isinstance(path, str | Path) else path
+    except RuntimeError as error:
+        raise ValueError(f"{path}: the folder that ~ stands for is not known; write it out") from error
 
 
 UserPath = Annotated[Path, BeforeValidator(_with_home)]
@@ -138,6 +140,7 @@ class Model(Section):
 class Augmentation(Section):
     """What training adds to a clip; null leaves a step out."""
 
+    probability: float = Field(default=1.0, ge=0, le=1)
     speed: float | None = Field(default=None, gt=0, le=0.7)
     crop_s: float | None = Field(default=None, gt=0)
     noise_snr_db: tuple[float, float] | None = None
@@ -186,6 +189,7 @@ class Train(Section):
     warmup_share: float = Field(default=0.1, ge=0, lt=1)
     schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
     clip_norm: float = Field(default=1.0, ge=0)
+    average: float | None = Field(default=None, gt=0, lt=1)
     patience: int | None = Field(default=None, ge=1)
     metric: str = "uar"
     start_from_probe: bool = False
@@ -203,7 +207,7 @@ class Probe(Section):
     pooling: Literal["mean", "mean_std"] = "mean_std"
     inverse_regularisation: list[Annotated[float, Field(gt=0)]] = Field(default=[0.01, 0.1, 1.0], min_length=1)
     leave_out: Literal["speaker", "session"] | None = None
-    cache: UserPath = Path("~/.cache/emotune/features")
+    cache: Path = Path("~/.cache/emotune/features")
 
 
 class Recipe(Section):
@@ -346,6 +350,7 @@ def _first_line(error: Exception) -> str:
 
 _SHORT = reprlib.Repr()  # an input can be as long as a file
 _SHORT.maxstring = _SHORT.maxother = 120
+_SHORT.maxlevel = 3
 
 
 def _keys_of(location: Sequence[str]) -> list[str]:

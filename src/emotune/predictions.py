@@ -70,16 +70,25 @@ class Predictions:
         return tuple(row for row in self.rows if row.error)
 
     def columns(self) -> list[str]:
-        extra = list(dict.fromkeys(name for row in self.rows for name in row.extra))
+        """The columns of the table: the id, the user's own, then the prediction."""
+        extra = list(dict.fromkeys(name for row in self.rows for name in self._own_columns(row)))
+        return ["utterance_id", *extra, *self._predicted_columns()]
+
+    def _predicted_columns(self) -> list[str]:
         classes = self.label_space.classes
-        own = ["utterance_id", *(["emotion"] if classes else []), *(f"p.{name}" for name in classes)]
-        own += [*self.label_space.dimensions, "conditions_used", "error"]
-        return [*own[:1], *(name for name in extra if name not in own), *own[1:]]
+        named = [*(["emotion"] if classes else []), *(f"p.{name}" for name in classes)]
+        return [*named, *self.label_space.dimensions, "conditions_used", "error"]
+
+    def _own_columns(self, row: Prediction) -> dict[str, Any]:
+        """The user's columns; one that is named like a column of the prediction is kept as ``given.<name>``."""
+        taken = {"utterance_id", *self._predicted_columns()}
+        return {f"given.{name}" if name in taken else name: value for name, value in row.extra.items()}
 
     def to_rows(self) -> list[Row]:
+        """One dictionary a prediction, by column."""
         rows = []
         for row in self.rows:
-            cells: Row = {**row.extra, "utterance_id": row.utterance_id}
+            cells: Row = {"utterance_id": row.utterance_id, **self._own_columns(row)}
             if self.label_space.classes:
                 cells["emotion"] = row.emotion
             cells.update({f"p.{name}": row.probabilities.get(name) for name in self.label_space.classes})

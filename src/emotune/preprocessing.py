@@ -38,10 +38,9 @@ class Preprocessing:
         if self.normalize not in NORMALIZATIONS:
             raise ModelError(f"normalize must be one of {', '.join(NORMALIZATIONS)}, got {self.normalize!r}.")
         for name in ("trim_silence_db", "max_duration_s", "min_samples", "sampling_rate_hz"):
-            value = getattr(self, name)
-            may_be_none = name == "trim_silence_db" and value is None
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not may_be_none and not (is_number and value > 0):
+            value: object = getattr(self, name)
+            is_number = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+            if not is_number and not (name == "trim_silence_db" and value is None):
                 raise ModelError(f"{name} must be a number above 0, got {value!r}.")
 
     def trim(self, samples: FloatArray) -> FloatArray:
@@ -62,6 +61,10 @@ class Preprocessing:
                 " segments: a table with the columns file, start_s and end_s."
             )
         return samples
+
+    def fits(self, samples: FloatArray) -> bool:
+        """Whether a clip, shape (samples,), has a length that the model takes."""
+        return self.min_samples <= len(samples) <= self.max_duration_s * self.sampling_rate_hz
 
     def finish(self, samples: FloatArray) -> FloatArray:
         """Normalise a trimmed (and, in training, cropped and augmented) clip, shape (samples,) -> (samples,)."""

@@ -154,7 +154,7 @@ def _stratum_counts(groups: Mapping[str, Sequence[Utterance]]) -> np.ndarray:
 def _greedy(
     counts: np.ndarray, targets: np.ndarray, weights: np.ndarray, generator: np.random.Generator
 ) -> tuple[np.ndarray, float]:
-    """Groups in random order, each to the split that it brings nearest to the targets; the last ones fill empty splits."""
+    """Groups in random order, each to the split that it brings nearest to the targets; the last fill empty splits."""
     filled = np.zeros_like(targets)
     chosen = np.zeros(len(counts), dtype=int)
     for position, row in enumerate(generator.permutation(len(counts))):

@@ -18,7 +18,9 @@ from emotune.predictions import Prediction, Predictions
 from emotune.tables import SUFFIXES, metadata_path, read_json, read_rows, write_rows
 
 words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
-tricky = st.one_of(words, st.sampled_from(['a,b\n"c"', "\r", "\r\n", "\u2028", "Grüße 😀", " ", "\ufeff", "null", "nan"]))
+tricky = st.one_of(
+    words, st.sampled_from(['a,b\n"c"', "\r", "\r\n", "\u2028", "Grüße 😀", " ", "\ufeff", "null", "nan"])
+)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 over_formats = pytest.mark.parametrize("suffix", SUFFIXES)
 few = settings(max_examples=40, deadline=None)

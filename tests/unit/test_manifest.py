@@ -109,7 +109,7 @@ def test_a_row_that_breaks_a_rule_is_named(change, message):
 
 
 def test_two_rows_of_one_id_are_an_error():
-    with pytest.raises(TableError, match="unique.*'a'"):
+    with pytest.raises(TableError, match=r"unique.*'a'"):
         manifest(FIRST, FIRST).check("m.csv")
 
 

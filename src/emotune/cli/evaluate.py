@@ -12,6 +12,7 @@ from emotune.cli.train import print_evaluation
 from emotune.errors import ConfigError
 from emotune.manifest import Manifest
 from emotune.run_folder import RunFolder
+from emotune.tables import check_output
 
 
 def evaluate(
@@ -39,6 +40,7 @@ def evaluate(
         manifest = manifest if split is None else manifest.split(split)
         manifest = _mapped(manifest, map, drop)
         name = manifest_path.stem if split is None else f"{manifest_path.stem}-{split}"
+    check_output((output or run.results(name)) / "predictions.csv")
     predictor = with_extra("emotune.inference").load(run_path, device=device)
     predictions = predictor.predict_manifest(manifest, progress=show_progress)
     score_run = with_extra("emotune.evaluation.score_run").score_run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from emotune import audio
 from emotune.cli.console import err, out, show_progress, with_extra
 from emotune.corpora.table import columns_of
 from emotune.errors import ConfigError, TableError
-from emotune.inference.predictor import Item
+from emotune.inference.predictor import Item, with_unique_ids
 from emotune.manifest import Manifest, number_or_none, text_or_none
 from emotune.predictions import Predictions
 from emotune.tables import SUFFIXES, check_output, metadata_path, read_rows
@@ -24,7 +23,10 @@ def predict(
     model: Annotated[str, typer.Argument(help="A model folder, a run folder, or a Hub name.")],
     inputs: Annotated[
         list[Path],
-        typer.Argument(help="Recordings, folders, a manifest, a table with a file column, or a .txt list of paths."),
+        typer.Argument(
+            readable=False,  # not checked at the door: a recording that may not be read is a row with its error
+            help="Recordings, folders, a manifest, a table with a file column, or a .txt list of paths.",
+        ),
     ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Table to write: .csv, .jsonl or .parquet; else printed.")
@@ -38,7 +40,7 @@ def predict(
     items = [item for path in inputs for item in items_of(path)]
     if not items:
         raise ConfigError(f"Nothing to predict in {', '.join(map(str, inputs))}.")
-    items = _with_unique_ids(items)
+    items = with_unique_ids(items)
     predictor = with_extra("emotune.inference").load(model, device=device, batch_seconds=batch_seconds)
     predictions = predictor.predict_items(items, progress=show_progress)
     if output is None:
@@ -116,17 +118,6 @@ def _of_table(path: Path) -> list[Item]:
         )
         items.append(Item(given or file + segment, path.parent / file, bounds[0], bounds[1], row))
     return items
-
-
-def _with_unique_ids(items: Sequence[Item]) -> list[Item]:
-    """The same input named twice gets ``id (2)``, so that every row of the table has its own id."""
-    seen: dict[str, int] = {}
-    unique = []
-    for item in items:
-        count = seen[item.utterance_id] = seen.get(item.utterance_id, 0) + 1
-        name = item.utterance_id if count == 1 else f"{item.utterance_id} ({count})"
-        unique.append(Item(name, item.source, item.start_s, item.end_s, item.extra))
-    return unique
 
 
 def _print(predictions: Predictions) -> None:

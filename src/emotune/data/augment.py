@@ -23,6 +23,7 @@ class Augmentation:
     """Random speed, crop, noise, gain, masked bands and masked spans, in this order; each is left out where it is None.
 
     Args:
+        probability: of each step but the crop, drawn for each on its own, so that training hears clean speech too.
         speed: largest change of speed s: the clip is resampled by exp(u), u uniform in [-s, s], so pitch, formants and
             rate move together and one voice becomes many.
         crop_s: longest piece in seconds; a longer clip gives a random piece of this length, a shorter one stays whole.
@@ -35,6 +36,7 @@ class Augmentation:
     Reference: Park et al. (2019), SpecAugment, arXiv 1904.08779, for the two kinds of masks.
     """
 
+    probability: float = 1.0
     speed: float | None = None
     crop_s: float | None = None
     noise_snr_db: tuple[float, float] | None = None
@@ -44,19 +46,22 @@ class Augmentation:
 
     def __call__(self, samples: FloatArray, generator: np.random.Generator) -> FloatArray:
         """A changed copy, shape (samples,) -> (at most crop_s seconds,)."""
-        if self.speed is not None:
+        if self.speed is not None and self._draw(generator):
             samples = change_speed(samples, float(np.exp(generator.uniform(-self.speed, self.speed))))
         if self.crop_s is not None:
             samples = crop(samples, round(self.crop_s * SAMPLING_RATE_HZ), generator)
-        if self.noise_snr_db is not None:
+        if self.noise_snr_db is not None and self._draw(generator):
             samples = add_noise(samples, generator.uniform(*self.noise_snr_db), generator)
-        if self.gain_db is not None:
+        if self.gain_db is not None and self._draw(generator):
             samples = samples * np.float32(10 ** (generator.uniform(-self.gain_db, self.gain_db) / 20))
-        if self.band_masks is not None:
+        if self.band_masks is not None and self._draw(generator):
             samples = mask_bands(samples, *self.band_masks, generator)
-        if self.time_masks is not None:
+        if self.time_masks is not None and self._draw(generator):
             samples = mask_spans(samples, *self.time_masks, generator)
         return samples
+
+    def _draw(self, generator: np.random.Generator) -> bool:
+        return bool(generator.random() < self.probability)
 
 
 def change_speed(samples: FloatArray, factor: float) -> FloatArray:

@@ -79,7 +79,8 @@ class EmotionDataset(Dataset[Example]):
         except AudioError as error:
             raise AudioError(f"{utterance.utterance_id}: {error} Leave it out of the manifest to train.") from error
         if self.augmentation is not None:
-            samples = self.augmentation(samples, generator_of(self.seed, epoch, utterance.utterance_id))
+            changed = self.augmentation(samples, generator_of(self.seed, epoch, utterance.utterance_id))
+            samples = changed if self.preprocessing.fits(changed) else samples  # a changed speed may not suit the model
         return Example(
             self.preprocessing.finish(samples),
             class_index(utterance, self.label_space),

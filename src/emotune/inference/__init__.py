@@ -1,5 +1,6 @@
 """Prediction: decode, prepare, batch, run an engine, give back one row for every input."""
 
-from emotune.inference.predictor import Engine, Item, Predictor, load
+from emotune.inference.engine import Engine
+from emotune.inference.predictor import Item, Predictor, load
 
 __all__ = ["Engine", "Item", "Predictor", "load"]

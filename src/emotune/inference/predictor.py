@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol, overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotune import audio
-from emotune.errors import AudioError, ModelError
+from emotune.errors import AudioError, ConfigError, ModelError
+from emotune.inference.engine import Engine, EngineOutput
 from emotune.labels import LabelSpace
 from emotune.manifest import Manifest
 from emotune.predictions import Prediction, Predictions
-from emotune.preprocessing import Preprocessing
 from emotune.progress import Progress, silent
 
 _POOL = 512  # clips decoded and sorted by length at a time: bounds memory, keeps padding small
-
-
-@dataclass(frozen=True)
-class EngineOutput:
-    """What an engine says of a batch: probabilities (batch, classes) and unit-scale dimensions (batch, dimensions)."""
-
-    probabilities: NDArray[np.float32]
-    dimensions: NDArray[np.float32]
-
-
-class Engine(Protocol):
-    """Runs a model on prepared clips. Everything around it is the same for every engine."""
-
-    label_space: LabelSpace
-    preprocessing: Preprocessing
-    fingerprint: str | None
-
-    def run(self, waveforms: Sequence[audio.FloatArray]) -> EngineOutput: ...
 
 
 @dataclass(frozen=True)
@@ -61,6 +44,8 @@ class Predictor:
     """
 
     def __init__(self, engine: Engine, *, batch_seconds: float = 40.0) -> None:
+        if not batch_seconds > 0:
+            raise ConfigError(f"batch_seconds must be above 0, got {batch_seconds}.")
         self.engine = engine
         self.batch_seconds = batch_seconds
 
@@ -70,20 +55,24 @@ class Predictor:
         return self.engine.label_space
 
     @overload
-    def predict(self, source: list[audio.Source], sampling_rate_hz: int | None = None) -> Predictions: ...
+    def predict(
+        self, source: list[audio.Source | NDArray[Any]], sampling_rate_hz: int | None = None
+    ) -> Predictions: ...
 
     @overload
     def predict(self, source: audio.Source | NDArray[Any], sampling_rate_hz: int | None = None) -> Prediction: ...
 
     def predict(
-        self, source: audio.Source | NDArray[Any] | list[audio.Source], sampling_rate_hz: int | None = None
+        self,
+        source: audio.Source | NDArray[Any] | list[audio.Source | NDArray[Any]],
+        sampling_rate_hz: int | None = None,
     ) -> Prediction | Predictions:
         """Predict one recording, or a list of them.
 
         Args:
             source: a path, encoded bytes, a binary file, samples of shape (samples,) or (samples, channels) together
                 with ``sampling_rate_hz``, ``{"array": ..., "sampling_rate": ...}``, or a list of such.
-            sampling_rate_hz: of samples given as an array.
+            sampling_rate_hz: of samples given as an array, alone or in a list.
 
         Returns:
             A ``Prediction`` with all classes; for a list ``Predictions`` in its order, where a bad recording is a row
@@ -93,12 +82,9 @@ class Predictor:
             AudioError: when a single recording cannot be used.
         """
         if isinstance(source, list):
-            return self.predict_items([Item(_name_of(s, n), s) for n, s in enumerate(source)])
-        if isinstance(source, np.ndarray):
-            if sampling_rate_hz is None:
-                raise AudioError("An array needs its sampling rate: predict(samples, sampling_rate_hz=...).")
-            source = (source, sampling_rate_hz)
-        (row,) = self.predict_items([Item(_name_of(source, 0), source)])
+            items = [Item(_name_of(s, n), _with_rate(s, sampling_rate_hz)) for n, s in enumerate(source)]
+            return self.predict_items(with_unique_ids(items))
+        (row,) = self.predict_items([Item(_name_of(source, 0), _with_rate(source, sampling_rate_hz))])
         if row.error is not None:
             raise AudioError(row.error)
         return row
@@ -173,8 +159,29 @@ class Predictor:
         return Prediction(item.utterance_id, probabilities, dimensions, extra=item.extra)
 
 
-def _name_of(source: audio.Source, position: int) -> str:
+def with_unique_ids(items: Sequence[Item]) -> list[Item]:
+    """The same input named twice gets ``id (2)``, so that every row of a table has its own id."""
+    taken: set[str] = set()
+    unique = []
+    for item in items:
+        name, count = item.utterance_id, 1
+        while name in taken:
+            count += 1
+            name = f"{item.utterance_id} ({count})"
+        taken.add(name)
+        unique.append(dataclasses.replace(item, utterance_id=name))
+    return unique
+
+
+def _name_of(source: audio.Source | NDArray[Any], position: int) -> str:
     return str(source) if isinstance(source, str | Path) else f"clip_{position + 1}"
+
+
+def _with_rate(source: audio.Source | NDArray[Any], sampling_rate_hz: int | None) -> audio.Source:
+    """An array together with its rate; where that is missing, decoding says so."""
+    if not isinstance(source, np.ndarray):
+        return source
+    return source if sampling_rate_hz is None else (source, sampling_rate_hz)  # pyright: ignore[reportReturnType]
 
 
 def load(model: str | Path, *, device: str | None = None, batch_seconds: float = 40.0) -> Predictor:

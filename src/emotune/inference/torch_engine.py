@@ -11,7 +11,7 @@ import torch
 from emotune.audio import FloatArray
 from emotune.batch import pad
 from emotune.errors import ConfigError
-from emotune.inference.predictor import EngineOutput
+from emotune.inference.engine import EngineOutput
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.store import load_model
 from emotune.preprocessing import Preprocessing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,9 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
 from safetensors import SafetensorError
 
+from emotune.audio import SAMPLING_RATE_HZ
 from emotune.errors import EmotuneError, ModelError, TableError
+from emotune.models.backbones.base import Backbone
 from emotune.models.emotion_model import EmotionModel
 from emotune.preprocessing import Preprocessing
 from emotune.tables import atomic_path, read_json, to_json, write_text
@@ -85,6 +88,7 @@ def load_model(name: str | Path) -> StoredModel:
         model = EmotionModel.from_config(config)
     except (EmotuneError, TypeError, ValueError, RuntimeError) as error:  # RuntimeError: torch, for impossible sizes
         raise ModelError(f"{folder / CONFIG} does not describe a model: {error} {_CURE}") from error
+    _check_fit(preprocessing, model.backbone, folder / PREPROCESSOR)
     _load_weights(model, folder / WEIGHTS)
     return StoredModel(model.eval(), preprocessing, config, _fingerprint(folder))
 
@@ -102,6 +106,18 @@ def find_model_folder(name: str | Path) -> Path:
         return Path(snapshot_download(str(name), allow_patterns=[CONFIG, PREPROCESSOR, WEIGHTS, CARD]))
     except (HFValidationError, RepositoryNotFoundError, LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise ModelError(f"There is no folder {name}, and no model of that name could be had from the Hub.") from error
+
+
+def _check_fit(preprocessing: Preprocessing, backbone: Backbone, path: Path) -> None:
+    """Clips that the preprocessing lets through must be ones that the encoder takes."""
+    rate = preprocessing.sampling_rate_hz
+    most = math.inf if backbone.max_samples is None else backbone.max_samples
+    too_long = preprocessing.max_duration_s * rate > most + 0.5  # half a sample: seconds are rounded
+    if rate != SAMPLING_RATE_HZ or preprocessing.min_samples < backbone.min_samples or too_long:
+        raise ModelError(
+            f"{path} does not fit the encoder, which needs sampling_rate_hz {SAMPLING_RATE_HZ}, min_samples of at least"
+            f" {backbone.min_samples} and max_duration_s of at most {most / SAMPLING_RATE_HZ:g}. {_CURE}"
+        )
 
 
 def _load_weights(model: EmotionModel, path: Path) -> None:

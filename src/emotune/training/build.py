@@ -57,6 +57,11 @@ def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
     )
     if not len(labelled):
         raise CorpusError("No utterance of the manifest has a label to learn.")
+    unknown = [u.utterance_id for u in labelled if u.duration_s is None or u.content_sha256 is None]
+    if unknown:
+        raise CorpusError(
+            f"{unknown[0]} has no duration_s or no content_sha256; read the corpus again with `emotune corpus read`."
+        )
     faults = shared_between_splits(labelled)
     if faults and "shared_between_splits" not in data.allow:
         raise CorpusError(

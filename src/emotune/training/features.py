@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from emotune import audio
 from emotune.batch import Batch, pad
-from emotune.errors import AudioError, CorpusError
+from emotune.errors import AudioError
 from emotune.manifest import Manifest, Utterance
 from emotune.models.aggregations import POOLINGS
 from emotune.models.backbones.base import Backbone
@@ -67,7 +67,7 @@ def layer_features(
     Raises:
         AudioError: for an utterance that cannot be used.
     """
-    folder = cache.expanduser() / _cache_key(backbone, preprocessing, pooling)
+    folder = cache / _cache_key(backbone, preprocessing, pooling)
     missing = manifest.filter(lambda utterance: not _cache_file(folder, utterance).exists())
     pool = POOLINGS[pooling](backbone.hidden_size)
     backbone.eval()
@@ -120,10 +120,7 @@ def _run(
 
 def _cache_file(folder: Path, utterance: Utterance) -> Path:
     content = utterance.content_sha256
-    if content is None:
-        raise CorpusError(
-            f"{utterance.utterance_id} has no content_sha256; read the corpus again with `emotune corpus read`."
-        )
+    assert content is not None, "build_manifest refuses utterances without a fingerprint"
     return folder / content[:2] / f"{content}.npy"
 
 

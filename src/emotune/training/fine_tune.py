@@ -16,7 +16,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from emotune.config import Recipe
 from emotune.data.dataset import class_index
-from emotune.errors import CorpusError, ModelError
+from emotune.errors import AudioError, CorpusError, ModelError
 from emotune.evaluation import Evaluation, scores
 from emotune.inference.predictor import Predictor
 from emotune.inference.torch_engine import TorchEngine
@@ -80,8 +80,13 @@ def train_run(
         trainer.train(resume_from_checkpoint=checkpoint)
     except FloatingPointError as error:
         raise ModelError(f"Training stopped: {error}. Lower train.encoder_lr and train.head_lr.") from error
+    except AudioError as error:  # a DataLoader worker wraps it in a traceback
+        reason = str(error).rstrip().splitlines()[-1].removeprefix("emotune.errors.AudioError: ")
+        raise AudioError(reason) from error
     log.finish(recipe.train.metric)
-    evaluation = finish_run(run, recipe, model.cpu().eval(), experiment.preprocessing, manifest, provenance, progress)
+    evaluation = finish_run(
+        run, recipe, trainer.best_model().cpu().eval(), experiment.preprocessing, manifest, provenance, progress
+    )
     shutil.rmtree(run.checkpoints, ignore_errors=True)
     return evaluation
 

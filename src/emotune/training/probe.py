@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -47,6 +46,28 @@ from emotune.training.run import (
 )
 
 
+@dataclass(frozen=True)
+class _Probing:
+    """What both ways of probing work with; features have shape (utterances, layers, features), layer 1 first."""
+
+    run: RunFolder
+    recipe: Recipe
+    manifest: Manifest
+    space: LabelSpace
+    backbone: Backbone
+    preprocessing: Preprocessing
+    features: np.ndarray
+    began: float
+
+    @property
+    def grid(self) -> list[float]:
+        return self.recipe.probe.inverse_regularisation
+
+    @property
+    def score(self) -> linear.Score:
+        return partial(metric_of, metric=self.recipe.train.metric)
+
+
 def probe_run(
     recipe: Recipe, folder: Path, *, listener: Listener | None = None, progress: Progress = silent
 ) -> Evaluation:
@@ -63,54 +84,75 @@ def probe_run(
     run = RunFolder(folder)
     began = open_run(run, recipe)
     manifest = build_manifest(recipe, progress=progress)
-    space = build_label_space(recipe, manifest)
+    if recipe.probe.leave_out is None:  # what cannot be probed is refused before the long work
+        _mask(manifest, TRAIN), _mask(manifest, DEVELOPMENT)
+    else:
+        _groups(manifest, recipe.probe.leave_out)
     backbone = build_backbone(recipe)
     preprocessing = build_preprocessing(recipe, backbone)
     write_start(run, recipe, manifest, provenance_of(recipe, manifest, began, kind="probe"), listener)
     features = layer_features(
-        backbone, preprocessing, manifest, pooling=recipe.probe.pooling, cache=recipe.probe.cache, progress=progress
+        backbone,
+        preprocessing,
+        manifest,
+        pooling=recipe.probe.pooling,
+        cache=recipe.probe.cache.expanduser(),
+        progress=progress,
     )[:, 1:]
     listener.say(f"features of {len(manifest)} utterances, {features.shape[1]} layers of {features.shape[2]}")
-    score, grid = partial(metric_of, metric=recipe.train.metric), recipe.probe.inverse_regularisation
-    if recipe.probe.leave_out is not None:
-        predictions, choices = _leave_out(features, manifest, recipe, space, score, progress)
-        for held_out, choice in choices.items():
-            listener.say(f"held out {held_out}: layer {choice.layer + 1}, C {choice.inverse_regularisation:g}")
-        chosen = {
-            f"chosen without {name}": f"layer {choice.layer + 1}, C {choice.inverse_regularisation:g}"
-            for name, choice in choices.items()
-        }
-        provenance = provenance_of(recipe, manifest, began, kind=f"probe, leave one {recipe.probe.leave_out} out")
-        return _finish_without_model(run, manifest, predictions, provenance, chosen)
+    space = build_label_space(recipe, manifest)
+    probing = _Probing(run, recipe, manifest, space, backbone, preprocessing, features, began)
+    if recipe.probe.leave_out is None:
+        return _probe_on_development(probing, listener, progress)
+    return _probe_leaving_out(probing, listener, progress)
+
+
+def _probe_on_development(probing: _Probing, listener: Listener, progress: Progress) -> Evaluation:
+    manifest, features, recipe = probing.manifest, probing.features, probing.recipe
     train, development = _mask(manifest, TRAIN), _mask(manifest, DEVELOPMENT)
     started = time.perf_counter()
-    choice = linear.choose(features, manifest, train, development, space, grid=grid, score=score)
+    choice = linear.choose(
+        features, manifest, train, development, probing.space, grid=probing.grid, score=probing.score
+    )
     seconds = (time.perf_counter() - started) / len(choice.scores)
     for layer in range(features.shape[1]):
-        best = max(choice.scores[(layer, strength)] for strength in grid)
+        best = max(choice.scores[(layer, strength)] for strength in probing.grid)
         listener.say(f"layer {layer + 1}: development {recipe.train.metric} {best:.3f}")
-    listener.say(
-        f"chosen: layer {choice.layer + 1}, C {choice.inverse_regularisation:g}, development {choice.score:.3f};"
-        f" {seconds:.2f} s a fit"
-    )
+    listener.say(f"chosen: {_chosen(choice)}, development {choice.score:.3f}; {seconds:.2f} s a fit")
     fitted = linear.fit_linear(
         features[train, choice.layer],
         manifest.split(TRAIN),
-        space,
+        probing.space,
         inverse_regularisation=choice.inverse_regularisation,
     )
-    model = _probe_model(backbone, recipe, choice.layer + 1, fitted, space)
-    provenance = provenance_of(
-        recipe,
+    model = _probe_model(probing, choice.layer + 1, fitted)
+    found = {"chosen": _chosen(choice), "seconds_per_fit": round(seconds, 4), **count_parameters(model)}
+    provenance = provenance_of(recipe, manifest, probing.began, kind="probe", **found)
+    return finish_run(probing.run, recipe, model, probing.preprocessing, manifest, provenance, progress)
+
+
+def _probe_leaving_out(probing: _Probing, listener: Listener, progress: Progress) -> Evaluation:
+    manifest, column = probing.manifest, str(probing.recipe.probe.leave_out)
+    predictions, choices = linear.leave_groups_out(
+        probing.features,
         manifest,
-        began,
-        kind="probe",
-        layer=choice.layer + 1,
-        inverse_regularisation=choice.inverse_regularisation,
-        seconds_per_fit=round(seconds, 4),
-        **count_parameters(model),
+        _groups(manifest, column),
+        probing.space,
+        grid=probing.grid,
+        score=probing.score,
+        progress=progress,
     )
-    return finish_run(run, recipe, model, preprocessing, manifest, provenance, progress)
+    for name, choice in choices.items():
+        listener.say(f"held out {name}: {_chosen(choice)}")
+    chosen = {f"chosen without {name}": _chosen(choice) for name, choice in choices.items()}
+    evaluation = score_run(probing.run, manifest, predictions, name="all", extra=chosen)
+    kind = f"probe, leave one {column} out"
+    write_end(probing.run, provenance_of(probing.recipe, manifest, probing.began, kind=kind, **chosen))
+    return evaluation
+
+
+def _chosen(choice: linear.Choice) -> str:
+    return f"layer {choice.layer + 1}, C {choice.inverse_regularisation:g}"
 
 
 def baseline_run(
@@ -167,42 +209,18 @@ def _mask(manifest: Manifest, split: str) -> np.ndarray:
     return np.array([utterance.split == split for utterance in manifest])
 
 
-def _leave_out(
-    features: np.ndarray,
-    manifest: Manifest,
-    recipe: Recipe,
-    space: LabelSpace,
-    score: linear.Score,
-    progress: Progress,
-) -> tuple[Predictions, dict[str, linear.Choice]]:
-    column = recipe.probe.leave_out
-    assert column is not None
+def _groups(manifest: Manifest, column: str) -> list[str]:
     groups = [getattr(utterance, column) for utterance in manifest]
     if any(group is None for group in groups):
         raise CorpusError(f"probe.leave_out: {column} needs a {column} for every utterance; some have none.")
-    grid = recipe.probe.inverse_regularisation
-    return linear.leave_groups_out(features, manifest, groups, space, grid=grid, score=score, progress=progress)
+    return groups
 
 
-def _probe_model(
-    backbone: Backbone, recipe: Recipe, layer: int, fitted: linear.LinearModel, space: LabelSpace
-) -> EmotionModel:
+def _probe_model(probing: _Probing, layer: int, fitted: linear.LinearModel) -> EmotionModel:
     """The probe as an emotion model: the encoder cut after the chosen layer, its last state, pooling, linear heads."""
-    cut = type(backbone).from_config(backbone.config, layers=layer)
-    weights = backbone.state_dict()
+    cut = type(probing.backbone).from_config(probing.backbone.config, layers=layer)
+    weights = probing.backbone.state_dict()
     cut.load_state_dict({name: weights[name] for name in cut.state_dict()})
-    model = EmotionModel(cut, space, layer_mix="last", pooling=recipe.probe.pooling)
+    model = EmotionModel(cut, probing.space, layer_mix="last", pooling=probing.recipe.probe.pooling)
     linear.copy_into(model, fitted)
     return model.eval()
-
-
-def _finish_without_model(
-    run: RunFolder,
-    manifest: Manifest,
-    predictions: Predictions,
-    provenance: Mapping[str, Any],
-    extra: Mapping[str, str],
-) -> Evaluation:
-    evaluation = score_run(run, manifest, predictions, name="all", extra=extra)
-    write_end(run, provenance)
-    return evaluation

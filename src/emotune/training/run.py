@@ -54,7 +54,7 @@ def open_run(run: RunFolder, recipe: Recipe) -> float:
     """Refuse a folder that holds another run; the time at which this one began."""
     if run.finished:
         raise ConfigError(f"{run.path} already holds a finished run; choose another folder with -o, or remove it.")
-    if run.recipe.exists() and run.recipe.read_text(encoding="utf-8") != dump_recipe(recipe):
+    if run.recipe.exists() and run.recipe.read_text(encoding="utf-8", errors="replace") != dump_recipe(recipe):
         raise ConfigError(f"{run.path} holds an unfinished run of another recipe; choose another folder with -o.")
     if run.path.exists() and not run.recipe.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
         raise ConfigError(f"{run.path} exists and is not a run folder; choose another with -o.")

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from transformers import (
     EarlyStoppingCallback,
@@ -27,11 +29,14 @@ from emotune.data.duration_batches import DurationBatches
 from emotune.models.emotion_model import EmotionModel
 from emotune.training.build import CombinedLoss
 
+_AVERAGE = "average.safetensors"  # beside the weights in a checkpoint
 Score = Callable[[EmotionModel], dict[str, float]]
 
 
 class EmotionTrainer(Trainer):
     """Trains an ``EmotionModel``; scores the whole development split after every epoch and keeps the best checkpoint.
+
+    With ``train.average`` it is the moving average of the weights that is scored, kept and given back at the end.
 
     Args:
         model: what is trained.
@@ -72,6 +77,9 @@ class EmotionTrainer(Trainer):
         self.remove_callback(ProgressCallback)
         self.loss_is_scaled_for_ga = True
         self.emotion_loss.to(self.args.device)
+        decay = recipe.train.average
+        averaging = None if decay is None else get_ema_multi_avg_fn(decay)
+        self.average = None if averaging is None else AveragedModel(model, multi_avg_fn=averaging, use_buffers=False)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         sampler = batches_of(self.dataset, self.recipe)
@@ -82,6 +90,9 @@ class EmotionTrainer(Trainer):
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         if self.optimizer is None:
             self.optimizer = torch.optim.AdamW(parameter_groups(self._emotion_model(), self.recipe))
+            if self.average is not None:
+                average = self.average
+                self.optimizer.register_step_post_hook(lambda *_: average.update_parameters(self._emotion_model()))
         return self.optimizer
 
     def get_batch_samples(
@@ -113,13 +124,38 @@ class EmotionTrainer(Trainer):
         return (loss, output) if return_outputs else loss
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        figures = {f"eval_{name}": value for name, value in self.score(self._emotion_model()).items()}
+        figures = {f"eval_{name}": value for name, value in self.score(self._scored_model()).items()}
         self.log(dict(figures))  # log adds the epoch to what it is given
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, figures)
         return figures
 
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        super()._save(output_dir, state_dict)
+        if self.average is not None and output_dir is not None:
+            save_file(self.average.state_dict(), Path(output_dir) / _AVERAGE)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        if self.average is not None:
+            self.average.load_state_dict(load_file(Path(resume_from_checkpoint) / _AVERAGE))
+
+    def _load_best_model(self) -> None:
+        super()._load_best_model()
+        if self.average is not None and self.state.best_model_checkpoint is not None:
+            self.average.load_state_dict(load_file(Path(self.state.best_model_checkpoint) / _AVERAGE))
+
+    def best_model(self) -> EmotionModel:
+        """After training: the model, or the moving average, of the best epoch."""
+        return self._scored_model()
+
     def floating_point_ops(self, inputs: Any) -> int:
         return 0
+
+    def _scored_model(self) -> EmotionModel:
+        if self.average is None:
+            return self._emotion_model()
+        assert isinstance(self.average.module, EmotionModel)
+        return self.average.module
 
     def _emotion_model(self) -> EmotionModel:
         model = self.accelerator.unwrap_model(self.model)

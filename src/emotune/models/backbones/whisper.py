@@ -44,6 +44,16 @@ class SelfAttention(nn.Module):
         return self.out_proj(attended.transpose(1, 2).flatten(2))
 
 
+class FixedPositions(nn.Module):
+    """The position embedding under its published name; a buffer, since it never trains."""
+
+    weight: Tensor
+
+    def __init__(self, positions: int, features: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", sinusoids(positions, features))
+
+
 class WhisperLayer(nn.Module):
     """A transformer layer with its norms first."""
 
@@ -91,7 +101,7 @@ class Whisper(Backbone):
         features, positions = settings["d_model"], settings["max_source_positions"]
         self.conv1 = nn.Conv1d(settings["num_mel_bins"], features, kernel_size=3, padding=1)
         self.conv2 = nn.Conv1d(features, features, kernel_size=3, stride=2, padding=1)
-        self.embed_positions = nn.Embedding.from_pretrained(sinusoids(positions, features), freeze=True)
+        self.embed_positions = FixedPositions(positions, features)
         self.dropout = nn.Dropout(settings["dropout"])
         self.layers = nn.ModuleList(WhisperLayer(settings) for _ in range(self.num_layers))
         for module in self.layers.modules():

@@ -1,0 +1,32 @@
+"""What runs a model: prepared clips in, probabilities and dimensions out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotune.audio import FloatArray
+from emotune.labels import LabelSpace
+from emotune.preprocessing import Preprocessing
+
+
+@dataclass(frozen=True)
+class EngineOutput:
+    """What an engine says of a batch: probabilities (batch, classes) and unit-scale dimensions (batch, dimensions)."""
+
+    probabilities: NDArray[np.float32]
+    dimensions: NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """Runs a model on prepared clips. Everything around it is the same for every engine."""
+
+    label_space: LabelSpace
+    preprocessing: Preprocessing
+    fingerprint: str | None
+
+    def run(self, waveforms: Sequence[FloatArray]) -> EngineOutput: ...

@@ -1,0 +1,270 @@
+"""Broken model folders and outputs that cannot be written: one clear error, and nothing half-written."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from safetensors.torch import load_file, save_file
+
+import emotune
+from emotune.errors import ConfigError, ModelError
+from emotune.models.backbones import BACKBONES
+
+CURE = "copy it again, or train again"
+
+
+def edit_json(name: str, **changes):
+    """Change keys of a JSON file of the model; None takes the key out."""
+
+    def edit(folder: Path) -> None:
+        data = json.loads((folder / name).read_text())
+        for path, value in changes.items():
+            *sections, key = path.split("__")
+            place = data
+            for section in sections:
+                place = place[section]
+            if value is None:
+                del place[key]
+            else:
+                place[key] = value
+        (folder / name).write_text(json.dumps(data))
+
+    return edit
+
+
+def write(name: str, content: bytes):
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def remove(name: str):
+    return lambda folder: (folder / name).unlink()
+
+
+def edit_tensors(change):
+    def edit(folder: Path) -> None:
+        tensors = load_file(folder / "model.safetensors")
+        change(tensors)
+        save_file(tensors, folder / "model.safetensors")
+
+    return edit
+
+
+def cut_weights(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def weights_folder(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").mkdir()
+
+
+def set_to_nan(tensors) -> None:
+    tensors["class_head.out.bias"][0] = float("nan")
+
+
+PREPROCESSOR, CONFIG, WEIGHTS = "preprocessor_config.json", "config.json", "model.safetensors"
+HEAD = "class_head.out.weight"
+FAULTS = {
+    "config missing": (remove(CONFIG), ["a folder without config.json", "expected a model folder"]),
+    "config not JSON": (write(CONFIG, b"{"), [CONFIG, "cannot be read as JSON", CURE]),
+    "config not UTF-8": (write(CONFIG, b"\xff\xfe"), [CONFIG, "cannot be read as JSON", CURE]),
+    "config a list": (write(CONFIG, b"[]"), [CONFIG, "must hold a JSON object, not a list"]),
+    "config of another schema": (edit_json(CONFIG, schema="emotune-model/9"), ["'emotune-model/9'", "emotune-model/1"]),
+    "unknown pooling": (edit_json(CONFIG, pooling="mean_sdt"), [CONFIG, "did you mean 'mean_std'?"]),
+    "pooling not a word": (edit_json(CONFIG, pooling=["mean"]), [CONFIG, "does not describe a model"]),
+    "no pooling": (edit_json(CONFIG, pooling=None), [CONFIG, "lacks pooling", CURE]),
+    "no classes": (edit_json(CONFIG, classes=None), [CONFIG, "lacks classes", CURE]),
+    "no backbone": (edit_json(CONFIG, backbone=None), [CONFIG, "lacks backbone", CURE]),
+    "backbone a word": (edit_json(CONFIG, backbone="wavlm"), [CONFIG, "Unknown backbone"]),
+    "unknown backbone": (edit_json(CONFIG, backbone__model_type="wavml"), [CONFIG, "did you mean 'wavlm'?"]),
+    "backbone without a key": (edit_json(CONFIG, backbone__max_bucket_distance=None), ["lacks max_bucket_distance"]),
+    "backbone with a word for a number": (edit_json(CONFIG, backbone__hidden_size="x"), ["hidden_size is 'x'"]),
+    "hidden size below 0": (edit_json(CONFIG, hidden_size=-1), [CONFIG, "does not describe a model", CURE]),
+    "hidden size a word": (edit_json(CONFIG, hidden_size="big"), [CONFIG, "does not describe a model", CURE]),
+    "dropout of 5": (edit_json(CONFIG, dropout=5), [CONFIG, "dropout probability", CURE]),
+    "class named twice": (edit_json(CONFIG, classes=["anger", "anger"]), [CONFIG, "different names, got 'anger'"]),
+    "class that is no name": (edit_json(CONFIG, classes=["anger", 5]), [CONFIG, "different names, got 5"]),
+    "scale upside down": (edit_json(CONFIG, dimensions={"arousal": [7, 1]}), [CONFIG, "low < high, got 7.0 and 1.0"]),
+    "scale of truth values": (edit_json(CONFIG, dimensions={"arousal": [False, True]}), ["must be [low, high]"]),
+    "preprocessor missing": (remove(PREPROCESSOR), [PREPROCESSOR, "does not exist", CURE]),
+    "preprocessor lacks a key": (edit_json(PREPROCESSOR, min_samples=None), ["model: ", "lacks min_samples"]),
+    "preprocessor with a word": (edit_json(PREPROCESSOR, min_samples="400"), ["min_samples", "above 0, got '400'"]),
+    "preprocessor with true": (edit_json(PREPROCESSOR, max_duration_s=True), ["max_duration_s", "above 0, got True"]),
+    "unknown normalisation": (edit_json(PREPROCESSOR, normalize="clipp"), ["one of none, clip, got 'clipp'"]),
+    "trimming below 0": (edit_json(PREPROCESSOR, trim_silence_db=-5), ["trim_silence_db", "above 0, got -5"]),
+    "rate the encoder does not know": (edit_json(PREPROCESSOR, sampling_rate_hz=8000), ["sampling_rate_hz 16000"]),
+    "clips shorter than a frame": (edit_json(PREPROCESSOR, min_samples=1), ["does not fit the encoder", CURE]),
+    "weights missing": (remove(WEIGHTS), [WEIGHTS, "is missing", "incomplete"]),
+    "weights cut": (cut_weights, [WEIGHTS, "not a readable safetensors file", "copy it again"]),
+    "weights empty": (write(WEIGHTS, b""), [WEIGHTS, "not a readable safetensors file"]),
+    "weights a git-LFS pointer": (write(WEIGHTS, b"version https://git-lfs"), ["not a readable safetensors file"]),
+    "weights a folder": (weights_folder, [WEIGHTS, "not a readable safetensors file"]),
+    "tensor missing": (edit_tensors(lambda t: t.pop(HEAD)), [WEIGHTS, f"missing {HEAD}", CURE]),
+    "tensor too many": (edit_tensors(lambda t: t.update(extra=torch.ones(1))), [WEIGHTS, "unexpected extra", CURE]),
+    "tensor of another shape": (edit_tensors(lambda t: t.update({HEAD: torch.ones(3, 32)})), ["[3, 32], expected [2"]),
+    "tensor with NaN": (edit_tensors(set_to_nan), ["class_head.out.bias holds NaN", CURE]),
+}
+
+
+@pytest.fixture
+def model(tmp_path, tiny_model) -> Path:
+    return Path(shutil.copytree(tiny_model, tmp_path / "model"))
+
+
+@pytest.mark.parametrize("case", FAULTS)
+def test_a_broken_model_folder_is_a_model_error_that_says_what_and_where(model, case):
+    change, words = FAULTS[case]
+    change(model)
+    with pytest.raises(ModelError) as caught:
+        emotune.load(model, device="cpu")
+    for word in words:
+        assert word in str(caught.value)
+    assert str(model) in str(caught.value)
+
+
+def test_a_pretrained_encoder_is_no_model(tmp_path, tiny_wavlm):
+    (tmp_path / "config.json").write_text(json.dumps(BACKBONES["wavlm"].from_config(tiny_wavlm).config))
+    with pytest.raises(ModelError, match=r"name it as model\.backbone\.checkpoint of a recipe and train"):
+        emotune.load(tmp_path)
+
+
+def test_a_run_folder_without_a_model_says_what_was_expected(tmp_path, emotune_command):
+    (tmp_path / "provenance.json").write_text("{}")
+    ended = emotune_command("predict", tmp_path, "x.wav")
+    assert ended.code == 2
+    assert "a run folder with a finished model inside" in ended.err
+
+
+@pytest.mark.parametrize("name", ["no/such/model", "gone", "new\nline"])
+def test_a_missing_folder_is_a_model_error(name, monkeypatch):
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    from emotune.models import store
+
+    def offline(*_, **__):
+        raise LocalEntryNotFoundError("offline")
+
+    monkeypatch.setattr(store, "snapshot_download", offline)
+    with pytest.raises(ModelError, match=f"There is no folder {name}, and no model of that name"):
+        emotune.load(name)
+
+
+def test_a_file_is_no_model_folder(tmp_path):
+    (tmp_path / "model.bin").write_bytes(b"")
+    with pytest.raises(ModelError, match=r"model\.bin is a file; expected a model folder"):
+        emotune.load(tmp_path / "model.bin")
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "meta:x", ""])
+def test_a_device_that_is_not_there_is_a_config_error(model, device):
+    if not device:
+        emotune.load(model, device=device)  # an empty option is no choice
+        return
+    with pytest.raises(ConfigError, match=f"Device '{device}' cannot be used here"):
+        emotune.load(model, device=device)
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan")])
+def test_a_batch_without_length_is_a_config_error(model, seconds):
+    with pytest.raises(ConfigError, match="batch_seconds must be above 0"):
+        emotune.load(model, device="cpu", batch_seconds=seconds)
+
+
+@pytest.fixture
+def clip(tmp_path) -> Path:
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal(8000), 16000)
+    return path
+
+
+def a_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def metadata_a_folder(path: Path) -> None:
+    path.with_name(path.name + ".meta.json").mkdir()
+
+
+def below_a_file(path: Path) -> None:
+    path.parent.rmdir()
+    path.parent.write_text("a file")
+
+
+OUTPUTS = {
+    "unknown suffix": ("out.xlsx", lambda path: None, ".csv, .jsonl, .parquet, not '.xlsx'"),
+    "no suffix": ("out", lambda path: None, ".csv, .jsonl, .parquet, not ''"),
+    "a folder": ("out.csv", a_folder, "out.csv: it is a folder"),
+    "metadata a folder": ("out.csv", metadata_a_folder, "out.csv.meta.json: it is a folder"),
+    "below a file": ("out.csv", below_a_file, "is not a folder. Choose a folder that you may write to"),
+}
+
+
+@pytest.mark.parametrize("case", OUTPUTS)
+def test_an_output_that_cannot_be_written_is_refused_before_any_work(
+    tmp_path, clip, emotune_command, monkeypatch, case
+):
+    name, prepare, words = OUTPUTS[case]
+    (tmp_path / "results").mkdir()
+    prepare(tmp_path / "results" / name)
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.setattr(emotune.inference, "load", lambda *_, **__: pytest.fail("the model was loaded"))
+    for command in (
+        ["predict", "no-model", clip],
+        ["corpus", "split", "none.csv"],
+        ["corpus", "read", "table", "x.csv"],
+    ):
+        ended = emotune_command(*command, "-o", tmp_path / "results" / name)
+        assert ended.code == 2
+        assert words in ended.err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_read_only_output_folder_is_refused_before_any_work(tmp_path, clip, emotune_command, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: not mode & os.W_OK)  # root may write everywhere
+    ended = emotune_command("predict", "no-model", clip, "-o", tmp_path / "new" / "out.csv")
+    assert ended.code == 2
+    assert f"{tmp_path} may not be written to. Choose a folder" in ended.err
+
+
+def test_a_disk_that_fills_up_leaves_nothing_half_written(tmp_path, clip, tiny_model, emotune_command, monkeypatch):
+    output = tmp_path / "out.csv"
+    output.write_text("the table of yesterday")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    ended = emotune_command("predict", tiny_model, clip, "-o", output, "--device", "cpu")
+    assert ended.code == 2
+    assert f"{output}.meta.json: No space left on device" in ended.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.wav", "out.csv"]
+    assert output.read_text() == "the table of yesterday"
+
+
+PROCESSES = {
+    "no model": (["predict", "no/such/model", "x.wav"], 2, "There is no folder no/such/model"),
+    "no recording": (["predict", "MODEL", "gone.wav", "--device", "cpu"], 1, "error: gone.wav does not exist"),
+    "unknown suffix": (["predict", "MODEL", "x.wav", "-o", "out.txt"], 2, "not '.txt'"),
+    "unknown recipe": (["train", "demo/tiny_wavml"], 2, "did you mean 'demo/tiny_wavlm'?"),
+}
+
+
+@pytest.mark.parametrize("case", PROCESSES)
+def test_a_real_process_ends_with_one_error_and_its_code(tmp_path, tiny_model, case):
+    arguments, code, words = PROCESSES[case]
+    command = [sys.executable, "-c", "from emotune.cli import main; main()"]
+    command += [str(tiny_model) if word == "MODEL" else word for word in arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
+    assert ended.returncode == code
+    assert words in ended.stderr
+    assert ended.stderr.startswith("error: ")
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,118 @@
+"""Poolings and layer mixes against plain NumPy loops over clips."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from emotune.errors import ConfigError
+from emotune.models.aggregations import LAYER_MIXES, POOLINGS
+from emotune.models.backbones.base import HiddenStates
+
+FEATURES, LENGTHS = 5, [7, 1, 12, 3]
+
+
+def sequence() -> tuple[torch.Tensor, torch.Tensor]:
+    """A batch whose padding holds large numbers."""
+    generator = torch.Generator().manual_seed(0)
+    frames = torch.randn(len(LENGTHS), max(LENGTHS) + 2, FEATURES, generator=generator) + 0.5
+    mask = torch.arange(frames.shape[1])[None, :] < torch.tensor(LENGTHS)[:, None]
+    return frames.masked_fill(~mask[:, :, None], 1e4), mask
+
+
+def uniform(clip: np.ndarray, pool: torch.nn.Module) -> np.ndarray:
+    return np.full(len(clip), 1 / len(clip))
+
+
+def attention(clip: np.ndarray, pool: torch.nn.Module) -> np.ndarray:
+    """Okabe et al. (2018), equations 1 and 2, frame by frame."""
+    weights = {name: value.double().numpy() for name, value in pool.state_dict().items()}
+    scores = []
+    for frame in clip:
+        hidden = np.tanh(weights["projection.weight"] @ frame + weights["projection.bias"])
+        scores.append(float((weights["score.weight"] @ hidden)[0]))
+    shares = np.exp(np.array(scores) - max(scores))
+    return shares / shares.sum()
+
+
+def mean(clip: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    total = np.zeros(FEATURES)
+    for frame, share in zip(clip, shares, strict=True):
+        total += share * frame
+    return total
+
+
+def std(clip: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    variance = np.zeros(FEATURES)
+    for frame, share in zip(clip, shares, strict=True):
+        variance += share * (frame - mean(clip, shares)) ** 2
+    return np.sqrt(np.maximum(variance, 1e-5))
+
+
+def mean_and_std(clip: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    return np.concatenate([mean(clip, shares), std(clip, shares)])
+
+
+EXPECTED: dict[str, tuple[Callable, Callable]] = {
+    "attention": (attention, mean),
+    "attentive_stats": (attention, mean_and_std),
+    "mean": (uniform, mean),
+    "mean_std": (uniform, mean_and_std),
+    "std": (uniform, std),
+}
+
+
+def test_every_pooling_and_every_mix_of_the_tables_has_its_formula_here():
+    assert set(POOLINGS) == set(EXPECTED)
+    assert set(LAYER_MIXES) == {"last", "weighted_sum"}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+@torch.no_grad()
+def test_a_pooling_is_the_plain_loop_over_clips(name):
+    torch.manual_seed(3)
+    pool = POOLINGS[name](FEATURES)
+    frames, mask = sequence()
+    found = pool(frames, mask)
+    weigh, summarise = EXPECTED[name]
+    assert found.shape == (len(LENGTHS), pool.output_size)
+    for row, length in enumerate(LENGTHS):
+        clip = frames[row, :length].double().numpy()
+        np.testing.assert_allclose(found[row], summarise(clip, weigh(clip, pool)), rtol=1e-4, atol=1e-5)
+
+
+def states(count: int) -> HiddenStates:
+    generator = torch.Generator().manual_seed(1)
+    layers = tuple(torch.randn(2, 4, FEATURES, generator=generator) for _ in range(count))
+    return HiddenStates(layers, torch.ones(2, 4, dtype=torch.bool))
+
+
+def test_the_last_layer_is_taken_as_it_is():
+    hidden = states(4)
+    assert torch.equal(LAYER_MIXES["last"](4)(hidden), hidden.states[3])
+
+
+@torch.no_grad()
+def test_the_weighted_sum_weighs_by_the_softmax_of_its_scalars():
+    mix = LAYER_MIXES["weighted_sum"](4)
+    mix.logits.copy_(torch.tensor([0.5, -1.0, 2.0, 0.0]))
+    scalars = np.exp([0.5, -1.0, 2.0, 0.0])
+    hidden = states(4)
+    expected = sum(share * state.numpy() for share, state in zip(scalars / scalars.sum(), hidden.states, strict=True))
+    np.testing.assert_allclose(mix(hidden), expected, rtol=1e-5, atol=1e-6)
+
+
+@torch.no_grad()
+def test_the_weighted_sum_starts_at_the_mean_or_at_the_shares_given():
+    hidden = states(3)
+    stacked = np.stack([state.numpy() for state in hidden.states])
+    np.testing.assert_allclose(LAYER_MIXES["weighted_sum"](3)(hidden), stacked.mean(axis=0), rtol=1e-5, atol=1e-6)
+    given = LAYER_MIXES["weighted_sum"](3, initial=[1, 1, 6])(hidden)
+    np.testing.assert_allclose(given, np.average(stacked, axis=0, weights=[1, 1, 6]), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("initial", [[1.0], [1.0, 2.0, 0.0], [1.0, 2.0, -1.0]])
+def test_shares_that_do_not_fit_the_layers_are_an_error(initial):
+    with pytest.raises(ConfigError, match="3 positive numbers"):
+        LAYER_MIXES["weighted_sum"](3, initial=initial)

@@ -1,0 +1,84 @@
+"""Training examples: waveforms, targets, and the padded batch that they make."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from emotune import audio
+from emotune.data.augment import Augmentation
+from emotune.data.dataset import EmotionDataset, collate
+from emotune.errors import AudioError
+from emotune.labels import LabelSpace, Scale
+from emotune.manifest import Manifest
+from emotune.preprocessing import Preprocessing
+
+SPACE = LabelSpace(("neutral", "anger"), {"valence": Scale(-1, 1), "arousal": Scale(1, 7)})
+
+
+@pytest.fixture
+def labelled(tones) -> Manifest:
+    """Three tones: one with everything known, one without a class, one without a value."""
+    first, second, third = tones.utterances[:3]
+    rows = [
+        dataclasses.replace(first, emotion="anger", dimensions={"arousal": 4.0, "valence": -1.0}),
+        dataclasses.replace(second, emotion=None, dimensions={"arousal": 7.0}),
+        dataclasses.replace(third, emotion="neutral"),
+    ]
+    return tones.replace_utterances(rows)
+
+
+def test_an_example_is_the_prepared_clip_with_its_truth_in_the_order_of_the_model(labelled):
+    preprocessing = Preprocessing("clip", min_samples=800)
+    dataset = EmotionDataset(labelled, SPACE, preprocessing)
+    examples = [dataset[0, index] for index in range(len(dataset))]
+    for example, utterance in zip(examples, labelled, strict=True):
+        np.testing.assert_array_equal(example.waveform, preprocessing(audio.decode(labelled.path_of(utterance)).mono()))
+    assert [example.class_index for example in examples] == [1, -1, 0]
+    np.testing.assert_allclose(examples[0].dimensions, (0.0, 0.5))
+    np.testing.assert_allclose(examples[1].dimensions, (math.nan, 1.0))
+    np.testing.assert_allclose(examples[2].dimensions, (math.nan, math.nan))
+
+
+def test_a_batch_is_padded_with_zeros_and_masked(labelled):
+    dataset = EmotionDataset(labelled, SPACE, Preprocessing(min_samples=800))
+    examples = [dataset[0, index] for index in range(3)]
+    batch = collate(examples)
+    lengths = [len(example.waveform) for example in examples]
+    assert len(set(lengths)) == 3
+    assert batch.mask.sum(dim=1).tolist() == lengths
+    assert not batch.waveforms[~batch.mask].any()
+    for row, example in enumerate(examples):
+        np.testing.assert_array_equal(batch.waveforms[row, : lengths[row]], example.waveform)
+    assert batch.targets.classes.tolist() == [1, -1, 0]
+    assert torch.isnan(batch.targets.dimensions).tolist() == [[False, False], [True, False], [True, True]]
+
+
+def test_the_epoch_changes_the_augmentation_and_nothing_else_does(labelled):
+    augmentation = Augmentation(noise_snr_db=(10, 10))
+    dataset = EmotionDataset(labelled, SPACE, Preprocessing(), augmentation=augmentation)
+    first = dataset[0, 0].waveform
+    dataset[1, 2], dataset[0, 1]
+    np.testing.assert_array_equal(dataset[0, 0].waveform, first)
+    assert not np.array_equal(dataset[1, 0].waveform, first)
+    other = EmotionDataset(labelled, SPACE, Preprocessing(), augmentation=augmentation, seed=1)
+    assert not np.array_equal(other[0, 0].waveform, first)
+
+
+@pytest.mark.parametrize("limit", ["min_samples", "max_duration_s"])
+def test_augmentation_never_makes_a_clip_too_short_or_too_long_for_the_model(labelled, limit):
+    samples = len(audio.decode(labelled.path_of(labelled.utterances[0])).samples)
+    exact = {"min_samples": samples} if limit == "min_samples" else {"max_duration_s": samples / 16000}
+    preprocessing = Preprocessing(**exact)
+    dataset = EmotionDataset(labelled, SPACE, preprocessing, augmentation=Augmentation(speed=0.3))
+    lengths = [len(dataset[epoch, 0].waveform) for epoch in range(20)]
+    assert len(set(lengths)) > 3
+    assert min(lengths) == samples if limit == "min_samples" else max(lengths) == samples
+
+
+def test_a_clip_that_cannot_be_trained_on_is_named(labelled):
+    dataset = EmotionDataset(labelled, SPACE, Preprocessing(max_duration_s=0.1))
+    with pytest.raises(AudioError, match=r"u00: the clip is .* Leave it out of the manifest to train"):
+        dataset[0, 0]

@@ -1,0 +1,87 @@
+"""The Predictor around any engine: order, batches, errors and ids."""
+
+import numpy as np
+import pytest
+
+from emotune.errors import AudioError
+from emotune.inference import Item, Predictor
+from emotune.inference.engine import EngineOutput
+from emotune.inference.predictor import with_unique_ids
+from emotune.labels import LabelSpace, Scale
+from emotune.preprocessing import Preprocessing
+
+
+class Lengths:
+    """An engine that says how long a clip is: anger = seconds / 10, arousal = seconds / 10 of its scale."""
+
+    label_space = LabelSpace(("anger", "neutral"), {"arousal": Scale(1, 7)})
+    preprocessing = Preprocessing(min_samples=1600)
+    fingerprint = "lengths"
+
+    def __init__(self) -> None:
+        self.batches: list[list[float]] = []
+
+    def run(self, waveforms) -> EngineOutput:
+        seconds = np.array([len(waveform) / 16000 for waveform in waveforms])
+        self.batches.append(seconds.tolist())
+        anger = seconds / 10
+        return EngineOutput(np.stack([anger, 1 - anger], axis=1), anger[:, None])
+
+
+def items(*seconds: float) -> list[Item]:
+    return [Item(f"u{n}", (np.full(round(s * 16000), 0.1), 16000)) for n, s in enumerate(seconds)]
+
+
+def test_answers_come_in_the_order_of_the_questions_whatever_the_batches():
+    seconds = [3.0, 1.0, 5.0, 0.05, 2.0, 1.0]
+    engine = Lengths()
+    rows = Predictor(engine, batch_seconds=6.0).predict_items(items(*seconds)).rows
+    assert [row.utterance_id for row in rows] == [f"u{n}" for n in range(6)]
+    for row, expected in zip(rows, seconds, strict=True):
+        if expected < 0.1:
+            assert "at least 0.1000 s" in row.error
+            assert row.error.startswith("u3: ")
+        else:
+            assert row.probabilities["anger"] == pytest.approx(expected / 10)
+            assert row.dimensions["arousal"] == pytest.approx(1 + 6 * expected / 10)
+    assert engine.batches == [[1.0, 1.0, 2.0], [3.0], [5.0]]
+
+
+def test_a_padded_batch_stays_within_its_seconds_and_a_longer_clip_goes_alone():
+    engine = Lengths()
+    seconds = np.random.default_rng(0).uniform(0.2, 9, 60)
+    Predictor(engine, batch_seconds=8.0).predict_items(items(*seconds))
+    assert sum(map(len, engine.batches)) == 60
+    assert all(len(batch) == 1 or max(batch) * len(batch) <= 8.001 for batch in engine.batches)
+
+
+def test_more_clips_than_are_held_at_once_are_all_answered(monkeypatch):
+    monkeypatch.setattr("emotune.inference.predictor._POOL", 4)
+    seconds = np.random.default_rng(1).uniform(0.2, 3, 11)
+    rows = Predictor(Lengths()).predict_items(items(*seconds)).rows
+    assert [row.probabilities["anger"] for row in rows] == pytest.approx((seconds / 10).tolist(), abs=1e-4)
+
+
+def test_output_that_is_not_finite_is_an_error_row(monkeypatch):
+    engine = Lengths()
+    monkeypatch.setattr(engine, "run", lambda waveforms: EngineOutput(np.array([[np.nan, 0]]), np.array([[0.5]])))
+    (row,) = Predictor(engine).predict_items(items(1.0))
+    assert "not finite" in row.error
+    assert not row.probabilities
+    assert not row.dimensions
+
+
+def test_ids_given_twice_are_numbered_and_stay_unique():
+    names = ["a", "a", "b", "a (2)", "a"]
+    unique = [item.utterance_id for item in with_unique_ids([Item(name, "x.wav") for name in names])]
+    assert unique == ["a", "a (2)", "b", "a (2) (2)", "a (3)"]
+
+
+def test_an_array_without_its_rate_raises_alone_and_is_an_error_row_in_a_list():
+    predictor = Predictor(Lengths())
+    with pytest.raises(AudioError, match="An array needs its sampling rate"):
+        predictor.predict(np.zeros(16000))
+    (row,) = predictor.predict([np.zeros(16000)])
+    assert "An array needs its sampling rate" in row.error
+    (row,) = predictor.predict([np.zeros(8000)], 8000)
+    assert row.probabilities["anger"] == pytest.approx(0.1)

@@ -1,0 +1,152 @@
+"""Model folders: what is saved is what is loaded, and nothing else is accepted."""
+
+import json
+
+import pytest
+import safetensors.torch
+import torch
+
+from emotune.batch import Batch
+from emotune.errors import ModelError
+from emotune.labels import LabelSpace, Scale
+from emotune.models.backbones import BACKBONES
+from emotune.models.emotion_model import EmotionModel
+from emotune.models.store import find_model_folder, load_model, model_card, save_model
+from emotune.preprocessing import Preprocessing
+
+SPACE = LabelSpace(("anger", "neutral"), {"arousal": Scale(1, 7)})
+WHISPER = {"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 32}
+PREPROCESSING = Preprocessing("clip", 40.0, 12.5, 800)
+
+
+def build(kind: str, config: dict, **options) -> EmotionModel:
+    torch.manual_seed(0)
+    model = EmotionModel(BACKBONES[kind].from_config(config), SPACE, **options).eval()
+    model.standardize.set(torch.rand(len(model.standardize.mean)), torch.rand(len(model.standardize.std)) + 0.5)
+    return model
+
+
+@pytest.fixture
+def folder(tmp_path, tiny_wavlm):
+    save_model(tmp_path / "model", build("wavlm", tiny_wavlm), PREPROCESSING, card="# Card")
+    return tmp_path / "model"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"layer_mix": "weighted_sum", "layer_mix_initial": [1, 2, 3], "pooling": "attentive_stats"},
+        {"layer_mix": "last", "pooling": "mean", "hidden_size": 8, "dropout": 0.3},
+    ],
+)
+@pytest.mark.parametrize("kind", ["wavlm", "whisper"])
+@torch.no_grad()
+def test_a_loaded_model_gives_the_same_output_bit_for_bit(tmp_path, tiny_wavlm, kind, options):
+    model = build(kind, tiny_wavlm if kind == "wavlm" else WHISPER, **options)
+    save_model(tmp_path, model, PREPROCESSING)
+    stored = load_model(tmp_path)
+    batch = Batch(torch.randn(2, 8000), torch.arange(8000)[None, :] < torch.tensor([8000, 5000])[:, None])
+    expected, found = model(batch), stored.model(batch)
+    assert torch.equal(found.logits, expected.logits)
+    assert torch.equal(found.dimensions, expected.dimensions)
+    assert torch.equal(found.features, expected.features)
+    assert stored.preprocessing == PREPROCESSING
+    assert stored.model.label_space == SPACE
+    assert stored.model.settings == model.settings
+    assert not stored.model.training
+
+
+def test_a_model_cut_after_a_layer_is_stored_without_the_layers_above(tmp_path, tiny_wavlm):
+    torch.manual_seed(0)
+    model = EmotionModel(BACKBONES["wavlm"].from_config(tiny_wavlm, layers=1), SPACE)
+    save_model(tmp_path, model, PREPROCESSING)
+    assert load_model(tmp_path).model.backbone.num_layers == 1
+    assert not [
+        name for name in safetensors.torch.load_file(tmp_path / "model.safetensors") if "encoder.layers.1." in name
+    ]
+
+
+def test_the_config_follows_the_hubs_conventions_beside_our_own_keys(folder):
+    config = json.loads((folder / "config.json").read_text())
+    assert config["id2label"] == {"0": "anger", "1": "neutral"}
+    assert config["label2id"] == {"anger": 0, "neutral": 1}
+    assert config["problem_type"] == "single_label_classification"
+    assert config["model_type"] == "emotune"
+    assert config["dimensions"] == {"arousal": [1.0, 7.0]}
+    assert config["backbone"]["model_type"] == "wavlm"
+    assert (config["layer_mix"], config["pooling"]) == ("weighted_sum", "mean_std")
+
+
+def test_there_is_no_pickle_in_the_folder(folder):
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "README.md", "config.json", "model.safetensors", "preprocessor_config.json",
+    ]  # fmt: skip
+    for path in folder.iterdir():
+        assert b"PK\x03\x04" not in path.read_bytes()[:4]
+        assert not path.read_bytes().startswith(b"\x80")
+
+
+def test_the_fingerprint_knows_weights_and_config_but_not_the_card(folder):
+    before = load_model(folder).fingerprint
+    (folder / "README.md").write_text("another card")
+    assert load_model(folder).fingerprint == before
+    change(folder, lambda tensors: tensors["class_head.out.bias"].add_(1))
+    assert load_model(folder).fingerprint != before
+
+
+def change(folder, edit) -> None:
+    tensors = safetensors.torch.load_file(folder / "model.safetensors")
+    edit(tensors)
+    safetensors.torch.save_file(tensors, folder / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda t: t.pop("class_head.out.bias"), r"missing class_head\.out\.bias"),
+        (lambda t: t.pop("standardize.mean"), r"missing standardize\.mean"),
+        (lambda t: t.update(extra=torch.zeros(1)), "unexpected extra"),
+        (lambda t: t.update({"class_head.out.bias": torch.zeros(3)}), r"has shape \[3\], expected \[2\]"),
+        (lambda t: t["class_head.out.bias"].fill_(torch.nan), "NaN or infinite"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused_by_name(folder, edit, message):
+    change(folder, edit)
+    with pytest.raises(ModelError, match=message):
+        load_model(folder)
+
+
+def test_a_run_folder_leads_to_the_model_inside(folder):
+    assert find_model_folder(folder.parent) == folder
+    assert load_model(folder.parent).fingerprint == load_model(folder).fingerprint
+
+
+def test_a_folder_without_weights_and_a_pretrained_encoder_are_no_models(folder, tmp_path):
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match="is missing"):
+        load_model(folder)
+    (folder / "config.json").write_text('{"model_type": "wavlm"}')
+    with pytest.raises(ModelError, match="A pretrained encoder is not an emotion model yet"):
+        load_model(folder)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError, match="a folder without config"):
+        load_model(tmp_path / "empty")
+
+
+def test_the_card_names_data_licence_figures_and_limits(tiny_wavlm):
+    card = model_card(
+        title="demo",
+        config=build("wavlm", tiny_wavlm).settings,
+        information={"corpus": "ravdess", "licence": "CC BY-NC-SA 4.0", "seed": 3},
+        scores={"uar on the development split": 0.51234},
+        notice="Synthetic corpus",
+    )
+    for line in (
+        "# demo", "> **Synthetic corpus**", "- classes: anger, neutral", "- dimensions: arousal [1, 7]",
+        "- backbone: wavlm", "- corpus: ravdess", "- licence: CC BY-NC-SA 4.0", "- seed: 3",
+        "- uar on the development split: 0.512", "## Intended use and limits",
+    ):  # fmt: skip
+        assert line in card.splitlines()
+    assert "the EU AI Act forbids emotion recognition there" in card
+    assert "does not know what a person feels" in card
+    assert "licen" in card.split("## Data and licences")[1].split("##")[0]
