@@ -128,9 +128,11 @@ def _decode_stream(stream: BinaryIO, name: str, start_s: float | None, end_s: fl
                 raise AudioError(
                     f"{name}: start_s {start_s} lies behind the end of the recording ({total / rate:.2f} s)."
                 )
-            if start:
+            if sound.format == "MP3":  # a seek lands near the wanted frame only, and reading in blocks seeks each time
+                samples = cast(FloatArray, sound.read(dtype="float32", always_2d=True))[start:stop]
+            else:
                 sound.seek(start)
-            samples = _read(sound, None if stop is None else stop - start)
+                samples = _read(sound, None if stop is None else stop - start)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
         reason = str(error).split(": ")[-1].rstrip(".")
         raise AudioError(

@@ -46,6 +46,12 @@ def _with_home(path: object) -> object:
         raise ValueError(f"{path}: the folder that ~ stands for is not known; write it out") from error
 
 
+def _checked_home(path: Path) -> Path:
+    """The path as it was given, so that a written recipe does not name anybody's home."""
+    _with_home(path)
+    return path
+
+
 UserPath = Annotated[Path, BeforeValidator(_with_home)]
 LARGEST_SEED = 2**32 - 1  # of NumPy's generators
 
@@ -177,7 +183,10 @@ class Loss(Section):
 
 
 class Train(Section):
-    """Fine-tuning. Learning rates rise over ``warmup_share`` of the steps and fall to zero as ``schedule`` says."""
+    """Fine-tuning. Learning rates rise over ``warmup_share`` of the steps and fall to zero as ``schedule`` says.
+
+    ``average`` is the decay a step of a moving average of the weights, which then is what is scored and kept.
+    """
 
     epochs: int = Field(default=10, ge=1)
     batch_seconds: float = Field(default=60.0, gt=0)
@@ -207,7 +216,7 @@ class Probe(Section):
     pooling: Literal["mean", "mean_std"] = "mean_std"
     inverse_regularisation: list[Annotated[float, Field(gt=0)]] = Field(default=[0.01, 0.1, 1.0], min_length=1)
     leave_out: Literal["speaker", "session"] | None = None
-    cache: Path = Path("~/.cache/emotune/features")
+    cache: Annotated[Path, AfterValidator(_checked_home)] = Path("~/.cache/emotune/features")
 
 
 class Recipe(Section):

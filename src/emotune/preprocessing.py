@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from emotune.audio import SAMPLING_RATE_HZ, FloatArray, trim_silence
 from emotune.errors import AudioError, ModelError
 
+Item = TypeVar("Item")
 NORMALIZATIONS = ("none", "clip")
 
 
@@ -89,3 +90,21 @@ class Preprocessing:
             return cls(**{name: data[name] for name in names})
         except ModelError as error:
             raise ModelError(f"preprocessor_config.json cannot be used: {error} Save the model again.") from error
+
+
+def batches_under(items: Iterable[Item], *, samples_of: Callable[[Item], int], limit: float) -> Iterator[list[Item]]:
+    """Consecutive items in batches whose padded size stays within ``limit`` samples; a longer item goes alone.
+
+    >>> list(batches_under([3, 3, 4, 9], samples_of=int, limit=8))
+    [[3, 3], [4], [9]]
+    """
+    batch: list[Item] = []
+    longest = 0
+    for item in items:
+        longest = max(longest, samples_of(item))
+        if batch and longest * (len(batch) + 1) > limit:
+            yield batch
+            batch, longest = [], samples_of(item)
+        batch.append(item)
+    if batch:
+        yield batch

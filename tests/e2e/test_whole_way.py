@@ -171,12 +171,14 @@ def test_files_a_list_a_manifest_and_a_table_are_predicted_alike(home, expected,
     written = Predictions.read(tmp_path / "manifest.csv")
     assert [row.utterance_id for row in written] == [u.utterance_id for u in Manifest.read(home / "split.csv")]
     (home / "corpus" / "mine.csv").write_text(
-        "id,path,note\n" + "".join(f'clip-{n},audio/{clip.name},"a, {n}"\n' for n, clip in enumerate(clips[:5]))
+        "id,path,note,emotion\n"
+        + "".join(f'clip-{n},audio/{clip.name},"a, {n}",mine-{n}\n' for n, clip in enumerate(clips[:5]))
     )
     well("predict", home / "run", home / "corpus" / "mine.csv", "-o", tmp_path / "table.jsonl")
     rows = read_rows(tmp_path / "table.jsonl")
     assert [row["utterance_id"] for row in rows] == [f"clip-{n}" for n in range(5)]
     assert [row["note"] for row in rows] == [f"a, {n}" for n in range(5)]
+    assert [row["given.emotion"] for row in rows] == [f"mine-{n}" for n in range(5)]
     for row, clip in zip(rows, clips, strict=False):
         assert {name: row[f"p.{name}"] for name in CLASSES} == pytest.approx(expected[clip.name], abs=1e-4)
 
@@ -219,8 +221,10 @@ def test_a_probe_is_a_model_like_any_other(home, clips, tmp_path):
     assert "development uar" in shown.out
     assert "chosen: layer" in shown.err
     well("predict", tmp_path / "probe", clips[0], "-o", tmp_path / "p.csv")
-    layer = json.loads((tmp_path / "probe" / "provenance.json").read_text())["layer"]
-    assert emotune.load(tmp_path / "probe").engine.model.backbone.num_layers == layer
+    layers = emotune.load(tmp_path / "probe").engine.model.backbone.num_layers
+    chosen = json.loads((tmp_path / "probe" / "provenance.json").read_text())["chosen"]
+    assert chosen.startswith(f"layer {layers}, C ")
+    assert f"chosen: {chosen}" in shown.err
 
 
 def test_a_probe_that_leaves_speakers_out_predicts_everybody(home, tmp_path):
@@ -321,8 +325,8 @@ def test_torch_is_not_imported_where_it_is_not_needed(home, tmp_path, code):
 def test_every_public_name_can_be_had_from_the_package():
     for name in emotune.__all__:
         assert getattr(emotune, name) is not None
-    with pytest.raises(AttributeError, match="no attribute 'lod'"):
-        _ = emotune.lod
+    with pytest.raises(AttributeError, match="no attribute 'loda'"):
+        _ = emotune.loda
 
 
 def test_ravdess_is_read_completely(shared, tmp_path):

@@ -35,6 +35,16 @@ def test_a_written_table_holds_ids_own_columns_emotion_probabilities_and_values_
     assert [row.utterance_id for row in table.failed] == ["b"]
 
 
+def test_a_users_column_that_is_named_like_a_prediction_is_kept_beside_it(tmp_path):
+    extra = {"emotion": "neutral", "arousal": "7", "utterance_id": "mine", "error": "none", "note": "x"}
+    Predictions((said("a", (0.2, 0.5, 0.3), extra=extra),), SPACE).write(tmp_path / "p.csv")
+    (row,) = read_rows(tmp_path / "p.csv")
+    assert {name: row[f"given.{name}"] for name in extra if name != "note"} | {"note": row["note"]} == extra
+    assert (row["utterance_id"], row["emotion"], row["arousal"], row["error"]) == ("a", "happiness", "4.0", None)
+    (read,) = Predictions.read(tmp_path / "p.csv")
+    assert read.dimensions == {"arousal": 4.0}
+
+
 def test_predictions_are_brought_into_the_order_of_the_truth():
     table = Predictions(tuple(said(name, (1, 0, 0)) for name in "abc"), SPACE)
     assert [row.utterance_id for row in align(table, ["c", "a"])] == ["c", "a"]

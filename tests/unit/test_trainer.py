@@ -184,6 +184,35 @@ def test_encoder_mix_and_heads_have_their_learning_rates_and_vectors_no_decay(re
     assert sum(len(group["params"]) for group in parameter_groups(model, chosen)) == len(found)
 
 
+@pytest.mark.usefixtures("plain_descent")
+def test_the_average_of_the_weights_is_what_is_scored_and_kept(recipe, tmp_path, monkeypatch):
+    after_steps, kept = [], []
+    create_optimizer = EmotionTrainer.create_optimizer
+
+    def watched(self, *arguments):
+        optimizer = create_optimizer(self, *arguments)
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        optimizer.register_step_post_hook(lambda *_: after_steps.append([p.detach().clone() for p in parameters]))
+        return optimizer
+
+    monkeypatch.setattr(EmotionTrainer, "create_optimizer", watched)
+    monkeypatch.setattr(fine_tune, "_development_scores", rising_scores([0.1, 0.2], kept))
+    chosen = recipe(epochs=2, average=0.7)
+    train_run(chosen, tmp_path / "run")
+    average = after_steps[0]
+    for moved in after_steps[1:]:
+        average = [0.7 * old + 0.3 * new for old, new in zip(average, moved, strict=True)]
+    model = build_experiment(chosen, build_manifest(chosen)).model
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    order = [names[id(p)] for group in parameter_groups(model, chosen) for p in group["params"]]
+    saved = weights(tmp_path / "run")
+    assert_same_weights(
+        {name: saved[name] for name in order}, dict(zip(order, average, strict=True)), rtol=0, atol=1e-5
+    )
+    assert_same_weights(saved, kept[1], rtol=0, atol=0)
+    assert not torch.allclose(saved["class_head.out.weight"], after_steps[-1][order.index("class_head.out.weight")])
+
+
 def rising_scores(values: list[float], kept: list | None = None):
     """A stand-in for the development score that says what it is told, and keeps the weights that it was asked about."""
     told = iter(values)
@@ -291,10 +320,14 @@ class Impatient(Recorder):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("moment", ["in the first epoch", "while the second is scored", "in the third epoch"])
-def test_an_interrupted_run_continues_and_ends_with_the_same_weights(recipe, tmp_path, tiny_wavlm, moment):
+@pytest.mark.parametrize(
+    ("moment", "average"),
+    [("in the first epoch", None), ("while the second is scored", None), ("in the third epoch", 0.8)],
+)
+def test_an_interrupted_run_continues_and_ends_with_the_same_weights(recipe, tmp_path, tiny_wavlm, moment, average):
     noisy = {"backbone": {"name": "wavlm", "config": {**tiny_wavlm, "hidden_dropout": 0.2}}, "dropout": 0.2}
-    chosen = recipe(epochs=4, model=noisy, augmentation={"crop_s": 0.4, "noise_snr_db": [5, 20], "gain_db": 6.0})
+    augmentation = {"crop_s": 0.4, "noise_snr_db": [5, 20], "gain_db": 6.0}
+    chosen = recipe(epochs=4, model=noisy, augmentation=augmentation, average=average)
     train_run(chosen, tmp_path / "whole")
     steps = describe(chosen)["batches"]["an_epoch"]
     listener = {
@@ -368,6 +401,14 @@ def test_a_class_that_training_lacks_is_an_error_before_anything_is_trained(reci
     tones.replace_utterances(rows).write(tmp_path / "m.csv")
     with pytest.raises(CorpusError, match="No training utterance of class anger"):
         train_run(recipe(data={"manifest": tmp_path / "m.csv"}), tmp_path / "run")
+
+
+@pytest.mark.parametrize("lost", ["duration_s", "content_sha256"])
+def test_an_utterance_without_duration_or_fingerprint_is_refused_before_the_long_work(recipe, tones, tmp_path, lost):
+    rows = [dataclasses.replace(u, **{lost: None}) if u.utterance_id == "u05" else u for u in tones]
+    tones.replace_utterances(rows).write(tmp_path / "m.csv")
+    with pytest.raises(CorpusError, match="u05 has no duration_s or no content_sha256; read the corpus again"):
+        build_manifest(recipe(data={"manifest": tmp_path / "m.csv"}))
 
 
 def test_splits_that_share_a_speaker_are_refused_unless_allowed(recipe, tones, tmp_path):

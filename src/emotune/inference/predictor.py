@@ -19,6 +19,7 @@ from emotune.inference.engine import Engine, EngineOutput
 from emotune.labels import LabelSpace
 from emotune.manifest import Manifest
 from emotune.predictions import Prediction, Predictions
+from emotune.preprocessing import batches_under
 from emotune.progress import Progress, silent
 
 _POOL = 512  # clips decoded and sorted by length at a time: bounds memory, keeps padding small
@@ -89,14 +90,9 @@ class Predictor:
             raise AudioError(row.error)
         return row
 
-    def predict_manifest(
-        self, manifest: Manifest, *, keep_columns: bool = False, progress: Progress = silent
-    ) -> Predictions:
-        """Predict every utterance of a manifest, in its order; ``keep_columns`` keeps the user's own columns."""
-        items = [
-            Item(u.utterance_id, manifest.path_of(u), u.start_s, u.end_s, dict(u.extra) if keep_columns else {})
-            for u in manifest
-        ]
+    def predict_manifest(self, manifest: Manifest, *, progress: Progress = silent) -> Predictions:
+        """Predict every utterance of a manifest, in its order."""
+        items = [Item(u.utterance_id, manifest.path_of(u), u.start_s, u.end_s) for u in manifest]
         predictions = self.predict_items(items, progress=progress)
         return Predictions(predictions.rows, self.label_space, self.engine.fingerprint, manifest.fingerprint())
 
@@ -118,7 +114,8 @@ class Predictor:
                 except AudioError as error:
                     yield position, Prediction(item.utterance_id, error=str(error), extra=item.extra)
             ready.sort(key=lambda entry: len(entry[2]))
-            for batch in self._batches(ready):
+            limit = self.batch_seconds * self.engine.preprocessing.sampling_rate_hz
+            for batch in batches_under(ready, samples_of=lambda entry: len(entry[2]), limit=limit):
                 output = self.engine.run([waveform for _, _, waveform in batch])
                 for row, (position, item, _) in enumerate(batch):
                     yield position, self._prediction(item, output, row)
@@ -130,20 +127,6 @@ class Predictor:
             return preprocessing(recording.mono(preprocessing.sampling_rate_hz))
         except AudioError as error:
             raise AudioError(f"{item.utterance_id}: {error}") from error
-
-    def _batches(
-        self, ready: Sequence[tuple[int, Item, audio.FloatArray]]
-    ) -> Iterator[list[tuple[int, Item, audio.FloatArray]]]:
-        """Sorted clips in batches whose padded length stays within ``batch_seconds``; a longer clip goes alone."""
-        limit = self.batch_seconds * self.engine.preprocessing.sampling_rate_hz
-        batch: list[tuple[int, Item, audio.FloatArray]] = []
-        for entry in ready:
-            if batch and len(entry[2]) * (len(batch) + 1) > limit:
-                yield batch
-                batch = []
-            batch.append(entry)
-        if batch:
-            yield batch
 
     def _prediction(self, item: Item, output: EngineOutput, row: int) -> Prediction:
         space = self.label_space

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from emotune.manifest import Manifest, Utterance
 from emotune.models.aggregations import POOLINGS
 from emotune.models.backbones.base import Backbone
 from emotune.models.emotion_model import EmotionModel
-from emotune.preprocessing import Preprocessing
+from emotune.preprocessing import Preprocessing, batches_under
 from emotune.progress import Progress, silent
 from emotune.tables import atomic_path
 
@@ -98,24 +98,12 @@ def _encoded(
 ) -> Iterator[tuple[Utterance, FloatArray]]:
     """Run ``encode`` over the utterances, shortest first, in padded batches of at most ``_BATCH_SECONDS``."""
     by_length = sorted(manifest, key=lambda utterance: utterance.duration_s or 0.0)
+    prepared = utterance_waveforms(manifest.replace_utterances(by_length), preprocessing)
     limit = _BATCH_SECONDS * preprocessing.sampling_rate_hz
-    batch: list[tuple[Utterance, audio.FloatArray]] = []
-    for item in utterance_waveforms(manifest.replace_utterances(by_length), preprocessing):
-        longest = max(len(waveform) for _, waveform in [item, *batch])
-        if batch and longest * (len(batch) + 1) > limit:
-            yield from _run(encode, batch)
-            batch = []
-        batch.append(item)
-    if batch:
-        yield from _run(encode, batch)
-
-
-def _run(
-    encode: Callable[[Batch], torch.Tensor], batch: Sequence[tuple[Utterance, audio.FloatArray]]
-) -> Iterator[tuple[Utterance, FloatArray]]:
-    with torch.inference_mode():
-        encoded = encode(pad([waveform for _, waveform in batch])).cpu().numpy()
-    yield from zip([utterance for utterance, _ in batch], encoded, strict=True)
+    for batch in batches_under(prepared, samples_of=lambda item: len(item[1]), limit=limit):
+        with torch.inference_mode():
+            encoded = encode(pad([waveform for _, waveform in batch])).cpu().numpy()
+        yield from zip([utterance for utterance, _ in batch], encoded, strict=True)
 
 
 def _cache_file(folder: Path, utterance: Utterance) -> Path:

@@ -83,7 +83,7 @@ def train_run(
     except AudioError as error:  # a DataLoader worker wraps it in a traceback
         reason = str(error).rstrip().splitlines()[-1].removeprefix("emotune.errors.AudioError: ")
         raise AudioError(reason) from error
-    log.finish(recipe.train.metric)
+    log.finish(trainer.state.best_global_step)
     evaluation = finish_run(
         run, recipe, trainer.best_model().cpu().eval(), experiment.preprocessing, manifest, provenance, progress
     )
@@ -187,7 +187,8 @@ class _RunLog(TrainerCallback):
     def on_evaluate(
         self, args: Any, state: Any, control: Any, metrics: Mapping[str, float] | None = None, **_: Any
     ) -> None:
-        row: dict[str, Any] = {"epoch": round(state.epoch or 0), "train_loss": float(np.mean(self.losses))}
+        row: dict[str, Any] = {"epoch": round(state.epoch or 0), "step": state.global_step}
+        row |= {"train_loss": float(np.mean(self.losses))}
         row |= {name.replace("eval_", "development_"): value for name, value in (metrics or {}).items()}
         row["seconds"] = round(time.perf_counter() - self.epoch_began, 1)
         self.losses = []
@@ -195,13 +196,12 @@ class _RunLog(TrainerCallback):
         self._write()
         self.listener.epoch(row)
 
-    def finish(self, metric: str) -> None:
-        """Mark the epoch whose weights were kept: the first of the best."""
+    def finish(self, best_step: int | None) -> None:
+        """Mark the epoch whose weights were kept."""
         self.writer.close()
-        if self.rows:
-            best = max(self.rows, key=lambda row: np.nan_to_num(row[f"development_{metric}"], nan=-np.inf))
-            best["best"] = True
-            self._write()
+        for row in self.rows:
+            row["best"] = row["step"] == best_step
+        self._write()
 
     def _write(self) -> None:
         write_text(self.run.metrics, "".join(to_json(row, indent=None) + "\n" for row in self.rows))

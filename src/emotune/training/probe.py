@@ -85,7 +85,8 @@ def probe_run(
     began = open_run(run, recipe)
     manifest = build_manifest(recipe, progress=progress)
     if recipe.probe.leave_out is None:  # what cannot be probed is refused before the long work
-        _mask(manifest, TRAIN), _mask(manifest, DEVELOPMENT)
+        manifest.split(TRAIN)
+        manifest.split(DEVELOPMENT)
     else:
         _groups(manifest, recipe.probe.leave_out)
     backbone = build_backbone(recipe)
