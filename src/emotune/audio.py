@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from emotune.errors import AudioError
 
 SAMPLING_RATE_HZ = 16000
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64", ".caf", ".sph")
+MEDIA_SUFFIXES = (*SUFFIXES, ".m4a", ".aac", ".mp4", ".webm", ".wma", ".amr", ".mkv", ".mov")
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1000, 768000
 HIGHEST_PEAK = 100.0  # 40 dB over full scale: no recording, but integers given as floats
 _BLOCK = 1 << 20  # frames
@@ -124,6 +126,8 @@ def _decode_stream(stream: BinaryIO, name: str, start_s: float | None, end_s: fl
             _check_rate(rate, name)
             start, stop = _frames(start_s, end_s, rate, name)
             total = sound.frames
+            if _is_cut_short(sound):
+                raise AudioError(f"{name} is damaged: its header promises more than the file holds. Copy it again.")
             if start and start >= total:
                 raise AudioError(
                     f"{name}: start_s {start_s} lies behind the end of the recording ({total / rate:.2f} s)."
@@ -147,6 +151,15 @@ def _decode_stream(stream: BinaryIO, name: str, start_s: float | None, end_s: fl
         )
     _check_end(end_s, stop, start + len(samples), rate, name)
     return Recording(samples, rate)
+
+
+def _is_cut_short(sound: soundfile.SoundFile) -> bool:
+    """Whether a WAV's data chunk is larger than its file; 0 and the largest sizes mean that a stream was written."""
+    found = re.search(r"data : (0x[0-9A-Fa-f]+|\d+) \(should be (\d+)\)", sound.extra_info)
+    if not sound.format.startswith("WAV") or found is None:
+        return False
+    promised, held = int(found.group(1), 0), int(found.group(2))
+    return held < promised < 0x7FFFFF00
 
 
 def _length_is_estimated(sound: soundfile.SoundFile) -> bool:
@@ -178,6 +191,8 @@ def _from_array(source: tuple[NDArray[Any], int], start_s: float | None, end_s: 
         samples, rate = np.asarray(source[0]), source[1]
     except ValueError as error:  # rows of different lengths
         raise AudioError(f"The samples are not a regular array: {error}.") from error
+    if isinstance(rate, float) and rate.is_integer():
+        rate = int(rate)
     if isinstance(rate, bool) or not isinstance(rate, int | np.integer):
         raise AudioError(f"The sampling rate must be a whole number of Hz, got {rate!r}.")
     _check_rate(int(rate), "the given array")

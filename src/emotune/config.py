@@ -235,16 +235,19 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:
+        faults = []
         if self.data.dimensions and self.loss.ccc.weight and self.train.accumulate > 1:
-            raise ValueError(
+            faults.append(
                 "train.accumulate must be 1 with a ccc loss: CCC is not a sum over batches; raise train.batch_seconds"
             )
         if self.train.start_from_probe and self.model.hidden_size is not None:
-            raise ValueError("train.start_from_probe needs a linear head: leave model.hidden_size out")
+            faults.append("train.start_from_probe needs a linear head: leave model.hidden_size out")
         metrics = ["uar", "macro_f1", "micro_f1", "accuracy"] if self.data.classes else []
         metrics += ["ccc", *(f"ccc.{name}" for name in self.data.dimensions)] if self.data.dimensions else []
         if self.train.metric not in metrics:
-            raise ValueError("train.metric: " + unknown_name_message("metric", self.train.metric, metrics))
+            faults.append("train.metric: " + unknown_name_message("metric", self.train.metric, metrics))
+        if faults:
+            raise ValueError("; ".join(faults))
         return self
 
 

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from emotune.errors import CorpusError, TableError
+from emotune import audio
+from emotune.errors import AudioError, CorpusError, TableError
 from emotune.labels import LabelSpace
 from emotune.tables import Row, metadata_path, read_json, read_rows, write_rows
 
@@ -88,6 +89,16 @@ class Manifest:
 
     def path_of(self, utterance: Utterance) -> Path:
         return self.root / utterance.file
+
+    def recording_of(self, utterance: Utterance) -> audio.Recording:
+        """Decode an utterance.
+
+        Raises:
+            AudioError: when it cannot be decoded, or is not the recording that the manifest describes.
+        """
+        recording = audio.decode(self.path_of(utterance), start_s=utterance.start_s, end_s=utterance.end_s)
+        check_content(recording, utterance.content_sha256, str(self.path_of(utterance)))
+        return recording
 
     def replace_utterances(self, utterances: Sequence[Utterance]) -> Manifest:
         return dataclasses.replace(self, utterances=tuple(utterances))
@@ -184,6 +195,15 @@ class Manifest:
             )
         for number, utterance in enumerate(self.utterances, start=1):
             check_utterance(utterance, self.label_space, f"{name}, row {number}")
+
+
+def check_content(recording: audio.Recording, expected_sha256: str | None, name: str) -> None:
+    """Raise an AudioError when a recording has changed since its manifest was made."""
+    if expected_sha256 is not None and recording.content_sha256() != expected_sha256:
+        raise AudioError(
+            f"{name} is not the recording that the manifest describes: it has changed since. Read the corpus again with"
+            " `emotune corpus read`."
+        )
 
 
 def check_utterance(utterance: Utterance, label_space: LabelSpace, where: str) -> None:

@@ -102,9 +102,9 @@ def select_splits(manifest: Manifest, splits: Mapping[str, Mapping[str, Sequence
 
 
 def shared_between_splits(manifest: Manifest) -> list[str]:
-    """What would make a test score dishonest: speakers, or identical recordings, that lie in more than one split."""
+    """What would make a test score dishonest: speakers, files or identical recordings in more than one split."""
     faults = []
-    for column, what in (("speaker", "speaker"), ("content_sha256", "identical recording")):
+    for column, what in (("speaker", "speaker"), ("file", "file"), ("content_sha256", "identical recording")):
         splits_of: dict[str, set[str]] = {}
         for utterance in manifest:
             value = getattr(utterance, column)
@@ -115,9 +115,17 @@ def shared_between_splits(manifest: Manifest) -> list[str]:
             value, found = next(iter(sorted(shared.items())))
             faults.append(
                 f"{len(shared)} {what}{'s' if len(shared) > 1 else ''} in more than one split, such as"
-                f" {value[:16]} in {' and '.join(sorted(found))}"
+                f" {value if column != 'content_sha256' else value[:16]} in {' and '.join(sorted(found))}"
             )
     return faults
+
+
+def classes_missing(manifest: Manifest) -> list[str]:
+    """Which splits lack which classes, one sentence a split: nothing is learnt or scored of a class that is absent."""
+    splits = sorted({utterance.split for utterance in manifest if utterance.split is not None})
+    found = {split: {u.emotion for u in manifest if u.split == split} for split in splits}
+    missing = {split: [name for name in manifest.label_space.classes if name not in found[split]] for split in splits}
+    return [f"split '{split}' has no utterance of {', '.join(names)}" for split, names in missing.items() if names]
 
 
 def _groups(manifest: Manifest, group: str) -> dict[str, list[Utterance]]:

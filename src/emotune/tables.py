@@ -184,7 +184,7 @@ def _read_parquet(path: Path) -> list[Row]:
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Row], metadata: Mapping[str, object]) -> None:
-    """Write a table and its metadata file, both or neither; a None is an empty field."""
+    """Write a table and its metadata file, each written whole before either is renamed; None is empty."""
     suffix = check_suffix(path)
     with atomic_path(path) as temporary, atomic_path(metadata_path(path)) as temporary_metadata:
         temporary_metadata.write_text(to_json(metadata) + "\n", encoding="utf-8", errors=_UNENCODABLE)

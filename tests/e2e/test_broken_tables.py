@@ -433,9 +433,6 @@ def test_splits_that_cannot_be_made_end_with_2_and_write_nothing(tmp_path, manif
 PREDICT_FAULTS = {
     "no file column": ("own.csv", "recording\na.wav\n", ["no column for the recordings", "it has recording"]),
     "no rows": ("own.csv", "file\n", ["own.csv has no rows"]),
-    "row without file": ("own.csv", "file,text\na.wav,x\n,y\n", ["own.csv, row 2: file is empty"]),
-    "start in words": ("own.csv", "file,start\na.wav,soon\n", ["own.csv, row 1, start: expected a number, got 'soon'"]),
-    "list for a file": ("own.jsonl", '{"file": ["a.wav"]}\n', ["own.jsonl, row 1, file: expected text"]),
     "empty list of paths": ("own.txt", "\n\n", ["Nothing to predict in"]),
     "table of another kind": ("own.csv", "", ["own.csv is empty, expected a header line"]),
 }
@@ -450,6 +447,25 @@ def test_a_broken_table_to_predict_ends_with_2_before_the_model_is_loaded(tmp_pa
     for word in words:
         assert word in ended.err
     assert not (tmp_path / "out.csv").exists()
+
+
+BROKEN_ROWS = {
+    "row without file": ("own.csv", "file,text\n{good},x\n,y\n", "own.csv, row 2: file is empty"),
+    "start in words": ("own.csv", "file,start\n{good},0\na,soon\n", "row 2, start: expected a number, got 'soon'"),
+    "list for a file": ("own.jsonl", '{{"file": "{good}"}}\n{{"file": ["a.wav"]}}\n', "row 2, file: expected text"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN_ROWS)
+def test_a_broken_row_to_predict_is_an_error_row_and_the_rest_is_done(tmp_path, tiny_model, emotune_command, case):
+    name, text, words = BROKEN_ROWS[case]
+    soundfile.write(tmp_path / "good.wav", np.random.default_rng(0).normal(size=16000) * 0.1, 16000)
+    (tmp_path / name).write_text(text.format(good="good.wav"))
+    ended = emotune_command("predict", tiny_model, tmp_path / name, "-o", tmp_path / "out.csv", "--device", "cpu")
+    assert ended.code == 1
+    good, broken = Predictions.read(tmp_path / "out.csv")
+    assert good.emotion and good.error is None
+    assert broken.error is not None and words in broken.error
 
 
 def test_a_list_of_paths_that_is_not_utf_8_says_so(tmp_path, emotune_command):

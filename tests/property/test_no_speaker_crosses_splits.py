@@ -142,7 +142,7 @@ def test_a_rule_that_selects_nothing_or_too_much_is_an_error(rules, message):
 
 def in_splits(*rows: tuple[str, str, str | None]) -> Manifest:
     utterances = [
-        Utterance(f"u{n}", "x.wav", speaker=speaker, content_sha256=content, split=split)
+        Utterance(f"u{n}", f"{n}.wav", speaker=speaker, content_sha256=content, split=split)
         for n, (speaker, content, split) in enumerate(rows)
     ]
     return Manifest(tuple(utterances), LabelSpace(), Path())
@@ -156,6 +156,16 @@ def test_shared_speakers_and_identical_recordings_are_found():
         "1 identical recording in more than one split, such as x in test and train"
     ]
     assert len(shared_between_splits(in_splits(("s1", "x", "train"), ("s1", "x", "test")))) == 2
+
+
+def test_segments_of_one_file_in_two_splits_are_found_without_any_speaker():
+    halves = [
+        Utterance(f"u{n}", "call.wav", start_s=n, end_s=n + 2, content_sha256=str(n), split=split)
+        for n, split in enumerate(("train", "test"))
+    ]
+    assert shared_between_splits(Manifest(tuple(halves), LabelSpace(), Path())) == [
+        "1 file in more than one split, such as call.wav in test and train"
+    ]
 
 
 def test_what_is_in_no_split_is_shared_by_none():

@@ -13,7 +13,7 @@ from emotune.corpora import CORPORA, map_classes, read_corpus
 from emotune.errors import ConfigError
 from emotune.labels import Scale
 from emotune.manifest import Manifest
-from emotune.splits import assign_folds, assign_splits, shared_between_splits
+from emotune.splits import assign_folds, assign_splits, classes_missing, shared_between_splits
 from emotune.tables import check_output, to_json
 
 app = typer.Typer(
@@ -50,6 +50,11 @@ def read(
         manifest, report = map_classes(manifest, pairs(map, "--map", "CLASS=CLASS"), drop)
         err.print(f"classes mapped: {counts_text(report)}", markup=False)
     manifest.write(output)
+    taken = manifest.information.get("columns", {})
+    if taken:
+        err.print(
+            "columns taken: " + ", ".join(f"{field} from '{name}'" for field, name in taken.items()), markup=False
+        )
     warn_all(manifest.information.get("warnings", []))
     if manifest.skipped:
         reasons = Counter(item.reason for item in manifest.skipped)
@@ -119,7 +124,7 @@ def split(
             + counts_text({c: classes[c] for c in result.label_space.classes}),
             markup=False,
         )
-    warn_all(shared_between_splits(result))
+    warn_all([*shared_between_splits(result), *classes_missing(result)])
     out.print(f"wrote {output}", markup=False)
 
 

@@ -39,7 +39,7 @@ def evaluate(
         manifest = Manifest.read(manifest_path)
         manifest = manifest if split is None else manifest.split(split)
         manifest = _mapped(manifest, map, drop)
-        name = manifest_path.stem if split is None else f"{manifest_path.stem}-{split}"
+        name = "manifest-" + (manifest_path.stem if split is None else f"{manifest_path.stem}-{split}")
     check_output((output or run.results(name)) / "predictions.csv")
     predictor = with_extra("emotune.inference").load(run_path, device=device)
     predictions = predictor.predict_manifest(manifest, progress=show_progress)

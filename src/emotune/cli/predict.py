@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -9,14 +10,24 @@ import typer
 
 from emotune import audio
 from emotune.cli.console import err, out, show_progress, with_extra
-from emotune.corpora.table import columns_of
+from emotune.corpora.table import columns_of, segment_name
 from emotune.errors import ConfigError, TableError
 from emotune.inference.predictor import Item, with_unique_ids
 from emotune.manifest import Manifest, number_or_none, text_or_none
 from emotune.predictions import Predictions
-from emotune.tables import SUFFIXES, check_output, metadata_path, read_rows
+from emotune.tables import SUFFIXES, Row, check_output, metadata_path, read_rows
 
 EXIT_SOME_FAILED = 1
+_KEPT = (
+    "file",
+    "start_s",
+    "end_s",
+    "speaker",
+    "session",
+    "gender",
+    "text",
+    "split",
+)  # of a manifest: all but the truth
 
 
 def predict(
@@ -61,7 +72,8 @@ def items_of(path: Path) -> list[Item]:
         TableError: for a table or list that cannot be read. A missing recording is an error row of its own, later.
     """
     if path.is_dir() and path.suffix.lower() not in audio.SUFFIXES:
-        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in audio.SUFFIXES and not p.name.startswith("."))
+        found = (p for p in path.rglob("*") if p.suffix.lower() in audio.MEDIA_SUFFIXES)
+        files = sorted(p for p in found if not p.name.startswith("."))
         return [Item(p.relative_to(path).as_posix(), p, extra={"file": p.relative_to(path).as_posix()}) for p in files]
     if path.suffix.lower() in SUFFIXES:
         return _of_manifest(path) if metadata_path(path).exists() else _of_table(path)
@@ -86,7 +98,8 @@ def _of_manifest(path: Path) -> list[Item]:
             manifest.path_of(utterance),
             utterance.start_s,
             utterance.end_s,
-            {"file": utterance.file, "start_s": utterance.start_s, "end_s": utterance.end_s, **utterance.extra},
+            {name: getattr(utterance, name) for name in _KEPT} | dict(utterance.extra),
+            utterance.content_sha256,
         )
         for utterance in manifest
     ]
@@ -102,22 +115,25 @@ def _of_table(path: Path) -> list[Item]:
         raise TableError(
             f"{path} has no column for the recordings (file, path, wav, audio); it has {', '.join(header)}."
         )
-    items = []
-    for number, row in enumerate(rows, start=1):
-        where = f"{path}, row {number}"
+    return [_of_row(row, found, path, number) for number, row in enumerate(rows, start=1)]
+
+
+def _of_row(row: Row, found: Mapping[str, str], table: Path, number: int) -> Item:
+    """One row of a user's table; what is wrong with it becomes its error, and the other rows go on."""
+    where = f"{table}, row {number}"
+
+    def number_in(field: str) -> float | None:
+        return number_or_none(row.get(found[field]), f"{where}, {found[field]}") if field in found else None
+
+    try:
+        given = text_or_none(row.get(found["utterance_id"]), where) if "utterance_id" in found else None
         file = text_or_none(row.get(found["file"]), f"{where}, {found['file']}")
         if file is None:
             raise TableError(f"{where}: {found['file']} is empty, expected the path of a recording.")
-        bounds = [
-            number_or_none(row.get(found[name]), f"{where}, {found[name]}") if name in found else None
-            for name in ("start_s", "end_s")
-        ]
-        given = text_or_none(row.get(found["utterance_id"]), where) if "utterance_id" in found else None
-        segment = (
-            "" if bounds == [None, None] else f"#{bounds[0] or 0:g}-{'end' if bounds[1] is None else f'{bounds[1]:g}'}"
-        )
-        items.append(Item(given or file + segment, path.parent / file, bounds[0], bounds[1], row))
-    return items
+        start_s, end_s = number_in("start_s"), number_in("end_s")
+    except TableError as error:
+        return Item(f"row {number}", table, extra=row, error=str(error))
+    return Item(given or file + segment_name(start_s, end_s), table.parent / file, start_s, end_s, row)
 
 
 def _print(predictions: Predictions) -> None:

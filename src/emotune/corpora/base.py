@@ -48,7 +48,7 @@ def audio_files(root: Path) -> list[Path]:
     files = [
         path
         for path in sorted(root.rglob("*"))
-        if path.suffix.lower() in audio.SUFFIXES and not path.name.startswith(".") and not path.is_dir()
+        if path.suffix.lower() in audio.MEDIA_SUFFIXES and not path.name.startswith(".") and not path.is_dir()
     ]
     if not files:
         raise CorpusError(f"{root} holds no recording ({', '.join(audio.SUFFIXES)}).")

@@ -13,6 +13,7 @@ from typing import Any
 
 from emotune import audio
 from emotune.corpora.base import Corpus
+from emotune.corpora.table import table_columns
 from emotune.errors import AudioError, CorpusError, TableError
 from emotune.labels import LabelSpace, Scale, in_class_order
 from emotune.manifest import Manifest, Skipped, Utterance, check_utterance
@@ -69,8 +70,10 @@ def read_corpus(
         "corpus": corpus.name,
         "licence": licence or corpus.licence,
         "reference": corpus.reference,
-        "warnings": _shortfalls(corpus, utterances),
+        "warnings": [*_shortfalls(corpus, utterances), *_unknown(utterances, scales)],
     }
+    if is_table:
+        information["columns"] = table_columns(root, columns or {}, scales)
     return Manifest(tuple(utterances), space, folder, information, tuple(skipped))
 
 
@@ -112,6 +115,23 @@ def _shortfalls(corpus: Corpus, utterances: Sequence[Utterance]) -> list[str]:
     ]
 
 
+def _unknown(utterances: Sequence[Utterance], scales: Mapping[str, Scale]) -> list[str]:
+    """What training or an honest evaluation will miss."""
+    without = {
+        "emotion or dimension": sum(u.emotion is None and not u.dimensions for u in utterances),
+        "speaker": sum(u.speaker is None for u in utterances),
+    }
+    cures = {
+        "emotion or dimension": "nothing can be learnt of them",
+        "speaker": "whether splits share speakers cannot be checked for them",
+    }
+    return [
+        f"{count} of {len(utterances)} utterances have no {what}: {cures[what]}"
+        for what, count in without.items()
+        if count
+    ]
+
+
 def map_classes(
     manifest: Manifest, mapping: Mapping[str, str], drop: Sequence[str] = ()
 ) -> tuple[Manifest, dict[str, int]]:
@@ -136,12 +156,13 @@ def map_classes(
         elif emotion in mapping:
             report[f"{emotion} -> {mapping[emotion]}"] += 1
             kept.append(
-                dataclasses.replace(utterance, emotion=mapping[emotion], votes=_merged(utterance.votes, mapping))
+                dataclasses.replace(utterance, emotion=mapping[emotion], votes=_merged(utterance.votes, mapping, drop))
             )
         else:
-            kept.append(dataclasses.replace(utterance, votes=_merged(utterance.votes, mapping)))
+            kept.append(dataclasses.replace(utterance, votes=_merged(utterance.votes, mapping, drop)))
     classes = in_class_order(mapping.get(name, name) for name in manifest.label_space.classes if name not in drop)
-    information = {**manifest.information, "class_mapping": dict(report)}
+    earlier = manifest.information.get("class_mapping", {})
+    information = {**manifest.information, "class_mapping": {**earlier, **report}}
     mapped = dataclasses.replace(
         manifest,
         utterances=tuple(kept),
@@ -151,8 +172,10 @@ def map_classes(
     return mapped, dict(report)
 
 
-def _merged(votes: Mapping[str, float], mapping: Mapping[str, str]) -> dict[str, float]:
+def _merged(votes: Mapping[str, float], mapping: Mapping[str, str], drop: Sequence[str]) -> dict[str, float]:
     merged: Counter[str] = Counter()
     for name, count in votes.items():
+        if name in drop:
+            continue
         merged[mapping.get(name, name)] += count  # pyright: ignore[reportArgumentType]
     return dict(merged)

@@ -54,6 +54,12 @@ def columns_of(header: list[str], chosen: Mapping[str, str], dimensions: Mapping
     return found
 
 
+def table_columns(table: Path, chosen: Mapping[str, str], dimensions: Mapping[str, Scale]) -> dict[str, str]:
+    """Which column of a table file is taken for which field."""
+    header = list(dict.fromkeys(name for row in read_rows(table) for name in row))
+    return columns_of(header, chosen, dimensions)
+
+
 def read(
     table: Path,
     *,
@@ -120,9 +126,6 @@ def _utterance(
         raise TableError(f"{where}: {found['file']} is empty.")
     relative = _inside(Path(file), root, where)
     start_s, end_s = number("start_s"), number("end_s")
-    segment = (
-        "" if start_s is None and end_s is None else f"#{start_s or 0:g}-{'end' if end_s is None else f'{end_s:g}'}"
-    )
     word = text("emotion")
     split = text("split")
     gender = text("gender")
@@ -135,7 +138,7 @@ def _utterance(
     used = {*found.values(), *(f"votes.{name}" for name in votes)}
     extra: dict[str, Any] = {name: value for name, value in row.items() if name not in used}
     return Utterance(
-        utterance_id=text("utterance_id") or Path(relative).with_suffix("").as_posix() + segment,
+        utterance_id=text("utterance_id") or Path(relative).with_suffix("").as_posix() + segment_name(start_s, end_s),
         file=relative,
         start_s=start_s,
         end_s=end_s,
@@ -152,6 +155,13 @@ def _utterance(
         dimensions=values,
         extra=extra,
     )
+
+
+def segment_name(start_s: float | None, end_s: float | None) -> str:
+    """What an id says of a segment: ``#1.5-3``, ``#1.5-end``; nothing for a whole file."""
+    if start_s is None and end_s is None:
+        return ""
+    return f"#{start_s or 0:g}-{'end' if end_s is None else f'{end_s:g}'}"
 
 
 def _inside(path: Path, root: Path, where: str) -> str:

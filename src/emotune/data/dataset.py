@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from emotune import audio
 from emotune.audio import FloatArray
 from emotune.batch import Batch, Targets, pad
 from emotune.data.augment import Augmentation, generator_of
@@ -73,7 +72,7 @@ class EmotionDataset(Dataset[Example]):
     def __getitem__(self, key: tuple[int, int]) -> Example:
         epoch, index = key
         utterance = self.manifest.utterances[index]
-        recording = audio.decode(self.manifest.path_of(utterance), start_s=utterance.start_s, end_s=utterance.end_s)
+        recording = self.manifest.recording_of(utterance)
         try:
             samples = self.preprocessing.trim(recording.mono(self.preprocessing.sampling_rate_hz))
         except AudioError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ def score_run(
     name: str,
     folder: Path | None = None,
     resamples: int = 1000,
+    held_out: bool = False,
     extra: Mapping[str, Any] | None = None,
 ) -> Evaluation:
     """Evaluate, and write ``predictions.csv`` and the report.
@@ -33,6 +35,7 @@ def score_run(
         name: of the split, for title and folder.
         folder: where to write; ``<run>/<name>`` when None.
         resamples: of the bootstrap.
+        held_out: the predictions are of a cross-validation, so that what the run trained on says nothing.
         extra: more lines for the information table.
     """
     target = folder or run.results(name)
@@ -40,6 +43,9 @@ def score_run(
     predictions.write(target / "predictions.csv")
     about = run.information()
     notices = [about["notice"]] if about.get("notice") else []
+    seen = [] if held_out else seen_before(Manifest.read(run.manifest), manifest)
+    notices += seen
+    evaluation = dataclasses.replace(evaluation, notes=(*seen, *evaluation.notes))
     shown = {
         key: about[key] for key in ("recipe", "seed", "kind", "encoder", "emotune", "git_commit") if about.get(key)
     }
@@ -63,3 +69,19 @@ def score_run(
         notices=notices,
     )
     return evaluation
+
+
+def seen_before(run_manifest: Manifest, manifest: Manifest) -> list[str]:
+    """What of the scored utterances the run knew already, one sentence a fact; empty for an honest test."""
+    sentences = []
+    for split, verb in (("train", "was trained on"), ("development", "chose layer, epoch or settings by")):
+        known = [utterance for utterance in run_manifest if utterance.split == split]
+        contents = {utterance.content_sha256 for utterance in known} - {None}
+        voices = {(utterance.corpus, utterance.speaker) for utterance in known if utterance.speaker is not None}
+        clips = sum(utterance.content_sha256 in contents for utterance in manifest)
+        speakers = len({(utterance.corpus, utterance.speaker) for utterance in manifest} & voices)
+        if clips:
+            sentences.append(f"The model {verb} {clips} of these {len(manifest)} utterances: figures are optimistic.")
+        elif speakers:
+            sentences.append(f"The model {verb} {speakers} of these speakers: figures are optimistic.")
+    return sentences

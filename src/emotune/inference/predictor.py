@@ -17,7 +17,7 @@ from emotune import audio
 from emotune.errors import AudioError, ConfigError, ModelError
 from emotune.inference.engine import Engine, EngineOutput
 from emotune.labels import LabelSpace
-from emotune.manifest import Manifest
+from emotune.manifest import Manifest, check_content
 from emotune.predictions import Prediction, Predictions
 from emotune.preprocessing import batches_under
 from emotune.progress import Progress, silent
@@ -27,13 +27,19 @@ _POOL = 512  # clips decoded and sorted by length at a time: bounds memory, keep
 
 @dataclass(frozen=True)
 class Item:
-    """One thing to predict: a source, or a segment of it, under an id, with the user's own columns."""
+    """One thing to predict: a source, or a segment of it, under an id, with the user's own columns.
+
+    ``content_sha256`` is what the recording must be, where a manifest says so; ``error`` says why a row of a table is
+    nothing that could be predicted: it becomes an error row among the others.
+    """
 
     utterance_id: str
     source: audio.Source
     start_s: float | None = None
     end_s: float | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    content_sha256: str | None = None
+    error: str | None = None
 
 
 class Predictor:
@@ -92,7 +98,10 @@ class Predictor:
 
     def predict_manifest(self, manifest: Manifest, *, progress: Progress = silent) -> Predictions:
         """Predict every utterance of a manifest, in its order."""
-        items = [Item(u.utterance_id, manifest.path_of(u), u.start_s, u.end_s) for u in manifest]
+        items = [
+            Item(u.utterance_id, manifest.path_of(u), u.start_s, u.end_s, content_sha256=u.content_sha256)
+            for u in manifest
+        ]
         predictions = self.predict_items(items, progress=progress)
         return Predictions(predictions.rows, self.label_space, self.engine.fingerprint, manifest.fingerprint())
 
@@ -122,7 +131,10 @@ class Predictor:
 
     def _prepare(self, item: Item) -> audio.FloatArray:
         preprocessing = self.engine.preprocessing
+        if item.error is not None:
+            raise AudioError(item.error)
         recording = audio.decode(item.source, start_s=item.start_s, end_s=item.end_s)
+        check_content(recording, item.content_sha256, item.utterance_id)
         try:
             return preprocessing(recording.mono(preprocessing.sampling_rate_hz))
         except AudioError as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from emotune.errors import ConfigError, CorpusError
 from emotune.labels import LabelSpace
 from emotune.losses import CCCLoss, CrossEntropy, Loss, LossSum
 from emotune.losses.cross_entropy import balanced_class_weights
-from emotune.manifest import Manifest
+from emotune.manifest import Manifest, Utterance
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone
 from emotune.models.backbones.checkpoint import load_pretrained
@@ -44,8 +45,11 @@ def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
         manifest = read_corpus(CORPORA[data.corpus], data.root, progress=progress)
     if data.map or data.drop:
         manifest, _ = map_classes(manifest, data.map, data.drop)
+    left_out: dict[str, int] = {}
     if data.splits:
-        manifest = select_splits(manifest, data.splits)
+        selected = select_splits(manifest, data.splits)
+        left_out["that no rule of data.splits selects"] = len(manifest) - len(selected)
+        manifest = selected
     unknown = [name for name in data.dimensions if name not in manifest.label_space.dimensions]
     if unknown:
         known = ", ".join(manifest.label_space.dimensions) or "none"
@@ -55,6 +59,7 @@ def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
     labelled = manifest.filter(
         lambda u: (data.classes and u.emotion is not None) or any(name in u.dimensions for name in data.dimensions)
     )
+    left_out["without a label to learn"] = len(manifest) - len(labelled)
     if not len(labelled):
         raise CorpusError("No utterance of the manifest has a label to learn.")
     unknown = [u.utterance_id for u in labelled if u.duration_s is None or u.content_sha256 is None]
@@ -68,7 +73,13 @@ def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
             f"A score on these splits would not be honest: {'; '.join(faults)}. Make speaker-independent splits with"
             " `emotune corpus split`, or say data.allow=[shared_between_splits]."
         )
-    return labelled
+    counted = {reason: count for reason, count in left_out.items() if count}
+    return dataclasses.replace(labelled, information={**labelled.information, "left_out": counted})
+
+
+def best_device() -> torch.device:
+    """A GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def build_label_space(recipe: Recipe, manifest: Manifest) -> LabelSpace:
@@ -194,10 +205,23 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
     loss = build_loss(recipe, space, train)
     backbone = build_backbone(recipe)
     preprocessing = build_preprocessing(recipe, backbone)
+    _refuse_long_clips([*train, *development], preprocessing)
     model = build_model(recipe, space, backbone)
     augmentation = Augmentation(**recipe.augmentation.model_dump())
     dataset = EmotionDataset(train, space, preprocessing, augmentation=augmentation, seed=recipe.seed)
     return Experiment(manifest, train, development, space, preprocessing, model, loss, dataset)
+
+
+def _refuse_long_clips(utterances: Sequence[Utterance], preprocessing: Preprocessing) -> None:
+    """Clips that are too long are named before training; with trimming, only each clip itself can tell."""
+    if preprocessing.trim_silence_db is not None:
+        return
+    long = [u for u in utterances if (u.duration_s or 0.0) > preprocessing.max_duration_s]
+    if long:
+        raise CorpusError(
+            f"{len(long)} utterances are longer than {preprocessing.max_duration_s:g} s, such as {long[0].utterance_id}"
+            f" ({long[0].duration_s:.1f} s). Cut them into segments, or raise data.max_duration_s."
+        )
 
 
 def count_parameters(model: nn.Module) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from emotune.tables import atomic_path
 
 FloatArray = NDArray[np.float32]
 _BATCH_SECONDS = 40.0
+_FEATURES_VERSION = 1  # raise it when an encoder's forward changes, so that old features are not reused
 
 
 def utterance_waveforms(
@@ -36,7 +37,7 @@ def utterance_waveforms(
         AudioError: for an utterance that cannot be used, naming it.
     """
     for utterance in manifest:
-        recording = audio.decode(manifest.path_of(utterance), start_s=utterance.start_s, end_s=utterance.end_s)
+        recording = manifest.recording_of(utterance)
         try:
             yield utterance, preprocessing(recording.mono(preprocessing.sampling_rate_hz))
         except AudioError as error:
@@ -68,19 +69,27 @@ def layer_features(
         AudioError: for an utterance that cannot be used.
     """
     folder = cache / _cache_key(backbone, preprocessing, pooling)
-    missing = manifest.filter(lambda utterance: not _cache_file(folder, utterance).exists())
-    pool = POOLINGS[pooling](backbone.hidden_size)
+    missing = manifest.filter(lambda utterance: _cached(_cache_file(folder, utterance)) is None)
+    pool = POOLINGS[pooling](backbone.hidden_size)  # mean and mean_std have no parameters
     backbone.eval()
 
     def encode(batch: Batch) -> torch.Tensor:
         states = backbone(batch.waveforms, batch.mask)
         return torch.stack([pool(state, states.mask) for state in states.states], dim=1)
 
-    rows = _encoded(encode, missing, preprocessing)
+    rows = _encoded(encode, missing, preprocessing, next(backbone.parameters()).device)
     for utterance, features in progress(rows, total=len(missing), title="features"):
         with atomic_path(_cache_file(folder, utterance)) as temporary, temporary.open("wb") as stream:
             np.save(stream, features)
-    return np.stack([np.load(_cache_file(folder, utterance)) for utterance in manifest])
+    return np.stack([_cached(_cache_file(folder, utterance)) for utterance in manifest])  # pyright: ignore
+
+
+def _cached(path: Path) -> FloatArray | None:
+    """Features from the cache; None where there are none, or none that can be read."""
+    try:
+        return np.load(path)
+    except (OSError, ValueError, EOFError):
+        return None
 
 
 def pooled_features(
@@ -88,13 +97,14 @@ def pooled_features(
 ) -> FloatArray:
     """What an emotion model's heads see before standardisation, shape (utterances, features), in evaluation mode."""
     model.eval()
-    rows = _encoded(lambda batch: model(batch).features, manifest, preprocessing)
+    device = next(model.parameters()).device
+    rows = _encoded(lambda batch: model(batch).features, manifest, preprocessing, device)
     found = {u.utterance_id: features for u, features in progress(rows, total=len(manifest), title="features")}
     return np.stack([found[utterance.utterance_id] for utterance in manifest])
 
 
 def _encoded(
-    encode: Callable[[Batch], torch.Tensor], manifest: Manifest, preprocessing: Preprocessing
+    encode: Callable[[Batch], torch.Tensor], manifest: Manifest, preprocessing: Preprocessing, device: torch.device
 ) -> Iterator[tuple[Utterance, FloatArray]]:
     """Run ``encode`` over the utterances, shortest first, in padded batches of at most ``_BATCH_SECONDS``."""
     by_length = sorted(manifest, key=lambda utterance: utterance.duration_s or 0.0)
@@ -102,7 +112,7 @@ def _encoded(
     limit = _BATCH_SECONDS * preprocessing.sampling_rate_hz
     for batch in batches_under(prepared, samples_of=lambda item: len(item[1]), limit=limit):
         with torch.inference_mode():
-            encoded = encode(pad([waveform for _, waveform in batch])).cpu().numpy()
+            encoded = encode(pad([waveform for _, waveform in batch]).to(device)).cpu().numpy()
         yield from zip([utterance for utterance, _ in batch], encoded, strict=True)
 
 
@@ -114,6 +124,7 @@ def _cache_file(folder: Path, utterance: Utterance) -> Path:
 
 def _cache_key(backbone: Backbone, preprocessing: Preprocessing, pooling: str) -> str:
     settings: dict[str, Any] = {
+        "features": _FEATURES_VERSION,
         "backbone": backbone.config,
         "preprocessing": preprocessing.to_json(),
         "pooling": pooling,

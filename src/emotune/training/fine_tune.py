@@ -32,6 +32,7 @@ from emotune.training.build import (
     DEVELOPMENT,
     TRAIN,
     Experiment,
+    best_device,
     build_experiment,
     build_manifest,
     count_parameters,
@@ -63,14 +64,15 @@ def train_run(
     """
     listener = listener or Quiet()
     run = RunFolder(folder)
-    began = open_run(run, recipe)
+    began = open_run(run, recipe, "fine-tuned")
     experiment = build_experiment(recipe, build_manifest(recipe, progress=progress))
-    model, manifest = experiment.model, experiment.manifest
+    model, manifest = experiment.model.to(best_device()), experiment.manifest
     provenance = provenance_of(recipe, manifest, began, kind="fine-tuned", **count_parameters(model))
     write_start(run, recipe, manifest, provenance, listener)
     checkpoint = _last_checkpoint(run, listener)
     if recipe.train.start_from_probe and checkpoint is None:
         reached = _start_from_probe(experiment, recipe, progress)
+        provenance["started_from_probe"] = {f"development_{recipe.train.metric}": reached}
         listener.say(f"head started from a probe: development {recipe.train.metric} {reached:.3f}")
     score = partial(_development_scores, experiment.development, experiment.preprocessing, recipe.train.batch_seconds)
     log = _RunLog(run, listener)
@@ -83,6 +85,8 @@ def train_run(
     except AudioError as error:  # a DataLoader worker wraps it in a traceback
         reason = str(error).rstrip().splitlines()[-1].removeprefix("emotune.errors.AudioError: ")
         raise AudioError(reason) from error
+    if trainer.state.best_global_step is None or trainer.state.best_model_checkpoint is None:
+        raise ModelError(f"No epoch has a development {recipe.train.metric}: it is undefined on this split.")
     log.finish(trainer.state.best_global_step)
     evaluation = finish_run(
         run, recipe, trainer.best_model().cpu().eval(), experiment.preprocessing, manifest, provenance, progress

@@ -27,6 +27,7 @@ from emotune.training.build import (
     DEVELOPMENT,
     TEST,
     TRAIN,
+    best_device,
     build_backbone,
     build_label_space,
     build_manifest,
@@ -82,14 +83,14 @@ def probe_run(
     """
     listener = listener or Quiet()
     run = RunFolder(folder)
-    began = open_run(run, recipe)
+    began = open_run(run, recipe, "probe")
     manifest = build_manifest(recipe, progress=progress)
     if recipe.probe.leave_out is None:  # what cannot be probed is refused before the long work
         manifest.split(TRAIN)
         manifest.split(DEVELOPMENT)
     else:
         _groups(manifest, recipe.probe.leave_out)
-    backbone = build_backbone(recipe)
+    backbone = build_backbone(recipe).to(best_device())
     preprocessing = build_preprocessing(recipe, backbone)
     write_start(run, recipe, manifest, provenance_of(recipe, manifest, began, kind="probe"), listener)
     features = layer_features(
@@ -146,7 +147,7 @@ def _probe_leaving_out(probing: _Probing, listener: Listener, progress: Progress
     for name, choice in choices.items():
         listener.say(f"held out {name}: {_chosen(choice)}")
     chosen = {f"chosen without {name}": _chosen(choice) for name, choice in choices.items()}
-    evaluation = score_run(probing.run, manifest, predictions, name="all", extra=chosen)
+    evaluation = score_run(probing.run, manifest, predictions, name="all", held_out=True, extra=chosen)
     kind = f"probe, leave one {column} out"
     write_end(probing.run, provenance_of(probing.recipe, manifest, probing.began, kind=kind, **chosen))
     return evaluation
@@ -168,7 +169,7 @@ def baseline_run(
     """
     listener = listener or Quiet()
     run = RunFolder(folder)
-    began = open_run(run, recipe)
+    began = open_run(run, recipe, "pitch and energy baseline")
     manifest = build_manifest(recipe, progress=progress)
     space = build_label_space(recipe, manifest)
     write_start(

@@ -27,7 +27,7 @@ from emotune.preprocessing import Preprocessing
 from emotune.progress import Progress
 from emotune.run_folder import RunFolder
 from emotune.tables import to_json, write_text
-from emotune.training.build import DEVELOPMENT
+from emotune.training.build import DEVELOPMENT, best_device
 
 
 class Listener(Protocol):
@@ -50,15 +50,20 @@ class Quiet:
     def say(self, message: str) -> None: ...
 
 
-def open_run(run: RunFolder, recipe: Recipe) -> float:
-    """Refuse a folder that holds another run; the time at which this one began."""
+def open_run(run: RunFolder, recipe: Recipe, kind: str) -> float:
+    """Refuse a folder that holds another run; the time at which this one began, now or before an interruption."""
     if run.finished:
         raise ConfigError(f"{run.path} already holds a finished run; choose another folder with -o, or remove it.")
     if run.recipe.exists() and run.recipe.read_text(encoding="utf-8", errors="replace") != dump_recipe(recipe):
         raise ConfigError(f"{run.path} holds an unfinished run of another recipe; choose another folder with -o.")
     if run.path.exists() and not run.recipe.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
         raise ConfigError(f"{run.path} exists and is not a run folder; choose another with -o.")
-    return time.time()
+    if not run.provenance.exists():
+        return time.time()
+    earlier = run.information()
+    if earlier.get("kind") != kind:
+        raise ConfigError(f"{run.path} holds an unfinished run ({earlier.get('kind')}), not {kind}; choose another -o.")
+    return datetime.fromisoformat(str(earlier["began"])).timestamp()
 
 
 def provenance_of(recipe: Recipe, manifest: Manifest, began: float, **more: Any) -> dict[str, Any]:
@@ -96,11 +101,20 @@ def _git_state() -> dict[str, Any]:
 def write_start(
     run: RunFolder, recipe: Recipe, manifest: Manifest, provenance: Mapping[str, Any], listener: Listener
 ) -> None:
-    """Write what is known before the work begins, and say what happened to the corpus on the way in."""
+    """Write what is known before the work begins, and say what happened to the corpus on the way in.
+
+    Raises:
+        ConfigError: when an interrupted run saw other data.
+    """
+    earlier = run.information().get("manifest_fingerprint") if run.provenance.exists() else None
+    if earlier not in (None, manifest.fingerprint()):
+        raise ConfigError(f"{run.path} holds an unfinished run on other data; choose another folder with -o.")
     for warning in manifest.information.get("warnings", []):
         listener.say(f"warning: {warning}")
     for change, count in manifest.information.get("class_mapping", {}).items():
         listener.say(f"classes mapped: {change}, {count} utterances")
+    for reason, count in manifest.information.get("left_out", {}).items():
+        listener.say(f"left out: {count} utterances {reason}")
     if manifest.skipped:
         listener.say(
             f"skipped when the corpus was read: {len(manifest.skipped)}, listed in {run.manifest.name}.meta.json"
@@ -134,7 +148,7 @@ def finish_run(
     """Save the model, score it on development as anyone would who loads it, and write the card and the end."""
     save_model(run.model, model, preprocessing)
     stored = load_model(run.model)
-    engine = TorchEngine(stored.model, stored.preprocessing, fingerprint=stored.fingerprint)
+    engine = TorchEngine(stored.model.to(best_device()), stored.preprocessing, fingerprint=stored.fingerprint)
     development = manifest.split(DEVELOPMENT)
     predictor = Predictor(engine, batch_seconds=recipe.train.batch_seconds)
     predictions = predictor.predict_manifest(development, progress=progress)
@@ -147,8 +161,9 @@ def finish_run(
 def _card(
     recipe: Recipe, model: EmotionModel, manifest: Manifest, provenance: Mapping[str, Any], evaluation: Evaluation
 ) -> str:
+    measured = f"{evaluation.scored} utterances, {evaluation.speakers} speakers"
     headline = {
-        f"{name} on the development split ({evaluation.scored} utterances, {evaluation.speakers} speakers)": (
+        f"{name} on the development split, which chose epoch or layer ({measured})": (
             f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}], 95 % over speakers"
         )
         for name, estimate in evaluation.overall.items()

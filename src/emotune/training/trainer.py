@@ -26,6 +26,7 @@ from emotune.batch import Batch
 from emotune.config import Recipe
 from emotune.data.dataset import EmotionDataset, collate
 from emotune.data.duration_batches import DurationBatches
+from emotune.errors import ConfigError
 from emotune.models.emotion_model import EmotionModel
 from emotune.training.build import CombinedLoss
 
@@ -190,7 +191,7 @@ def parameter_groups(model: EmotionModel, recipe: Recipe) -> list[dict[str, Any]
 def training_arguments(recipe: Recipe, folder: Path) -> TrainingArguments:
     """The Trainer's settings that follow from the recipe."""
     train = recipe.train
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder / "checkpoints"),
         report_to="none",
         seed=recipe.seed,
@@ -213,4 +214,11 @@ def training_arguments(recipe: Recipe, folder: Path) -> TrainingArguments:
         disable_tqdm=True,
         use_cpu=not torch.cuda.is_available(),
         average_tokens_across_devices=False,
+        restore_callback_states_from_checkpoint=True,
     )
+    if arguments.world_size > 1:
+        raise ConfigError("Training runs in one process so far; start `emotune train` without torchrun.")
+    arguments._n_gpu = min(
+        arguments.n_gpu, 1
+    )  # several GPUs in one process would need DataParallel, which splits batches
+    return arguments

@@ -1,0 +1,88 @@
+"""A report says when the model knew what it is scored on."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from emotune.errors import AudioError, ConfigError
+from emotune.evaluation.score_run import seen_before
+from emotune.labels import LabelSpace
+from emotune.manifest import Manifest, Utterance
+from emotune.run_folder import RunFolder
+from emotune.splits import classes_missing
+from emotune.tables import to_json, write_text
+
+SPACE = LabelSpace(("anger", "neutral"))
+
+
+def manifest_of(*rows: tuple[str, str, str]) -> Manifest:
+    return Manifest(
+        tuple(
+            Utterance(content, f"{content}.wav", corpus="c", speaker=speaker, content_sha256=content, split=split)
+            for content, speaker, split in rows
+        ),
+        SPACE,
+        Path(),
+    )
+
+
+RUN = manifest_of(("a", "s1", "train"), ("b", "s2", "development"), ("c", "s3", "test"))
+
+
+def test_an_unseen_test_split_brings_no_word():
+    assert seen_before(RUN, RUN.split("test")) == []
+
+
+def test_training_utterances_speakers_and_the_split_that_chose_are_named():
+    (sentence,) = seen_before(RUN, RUN.split("train"))
+    assert "was trained on 1 of these 1 utterances" in sentence
+    (sentence,) = seen_before(RUN, RUN.split("development"))
+    assert "chose layer, epoch or settings by 1 of these" in sentence
+    (sentence,) = seen_before(RUN, manifest_of(("new", "s1", "test")))
+    assert "was trained on 1 of these speakers" in sentence
+
+
+def test_another_corpus_may_use_the_same_speaker_names():
+    other = manifest_of(("new", "s1", "test"))
+    other = other.replace_utterances([dataclasses.replace(u, corpus="other") for u in other])
+    assert seen_before(RUN, other) == []
+
+
+def test_a_split_without_a_class_is_named():
+    manifest = manifest_of(("a", "s1", "train"), ("b", "s2", "test"))
+    manifest = manifest.replace_utterances(
+        [dataclasses.replace(u, emotion=name) for u, name in zip(manifest, ("anger", "neutral"), strict=True)]
+    )
+    assert classes_missing(manifest) == [
+        "split 'test' has no utterance of anger",
+        "split 'train' has no utterance of neutral",
+    ]
+
+
+def test_a_recording_that_changed_since_the_manifest_was_made_is_refused(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(1600), 16000)
+    utterance = Utterance("a", "a.wav", content_sha256="something else")
+    manifest = Manifest((utterance,), SPACE, tmp_path)
+    with pytest.raises(AudioError, match="has changed since"):
+        manifest.recording_of(utterance)
+
+
+def test_an_interrupted_run_of_another_kind_or_on_other_data_is_not_continued(tmp_path):
+    from emotune.config import load_recipe
+    from emotune.training.run import Quiet, open_run, provenance_of, write_start
+
+    recipe = load_recipe("demo/tiny_wavlm", ["data.manifest=m.csv"])
+    run = RunFolder(tmp_path / "run")
+    provenance = provenance_of(recipe, RUN, open_run(run, recipe, "probe"), kind="probe")
+    write_start(run, recipe, RUN, provenance, Quiet())
+    assert open_run(run, recipe, "probe") == pytest.approx(open_run(run, recipe, "probe"))
+    with pytest.raises(ConfigError, match="unfinished run \\(probe\\), not fine-tuned"):
+        open_run(run, recipe, "fine-tuned")
+    with pytest.raises(ConfigError, match="on other data"):
+        write_start(run, recipe, RUN.split("test"), provenance, Quiet())
+    write_text(run.provenance, to_json({**run.information(), "finished": "now"}))
+    with pytest.raises(ConfigError, match="finished run"):
+        open_run(run, recipe, "probe")
