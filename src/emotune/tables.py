@@ -133,6 +133,8 @@ def _read_csv(path: Path) -> list[Row]:
             header = next(reader, None)
             if header is None:
                 raise TableError(f"{path} is empty, expected a header line and one row an utterance.")
+            if len(header) == 1 and ";" in header[0]:
+                raise TableError(f"{path} is separated by semicolons; save it again with commas.")
             repeated = sorted({name for name in header if header.count(name) > 1})
             if repeated:
                 raise TableError(f"{path}: column names appear twice: {', '.join(repeated)}.")

@@ -10,6 +10,7 @@ import typer
 
 from emotune.cli.console import counts_text, err, out, pairs, show_progress, table, warn_all
 from emotune.corpora import CORPORA, map_classes, read_corpus
+from emotune.corpora.table import SPLIT_NAMES
 from emotune.errors import ConfigError
 from emotune.labels import Scale
 from emotune.manifest import Manifest
@@ -113,7 +114,10 @@ def split(
     if folds is not None:
         result = assign_folds(manifest, folds, group=group, seed=seed)
     else:
-        shares = {name: _number(value, f"--share {name}={value}") for name, value in pairs(share, "--share").items()}
+        shares = {
+            SPLIT_NAMES.get(name, name): _number(value, f"--share {name}={value}")
+            for name, value in pairs(share, "--share").items()
+        }
         result = assign_splits(manifest, shares, group=group, seed=seed)
     result.write(output)
     for name, count in sorted(Counter(utterance.split or "-" for utterance in result).items()):

@@ -30,8 +30,8 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
 """For each field, the column names that are taken for it, in this order, whatever their case."""
 
 DIMENSION_NAMES = {"arousal": ("arousal", "activation"), "valence": ("valence",), "dominance": ("dominance",)}
-_SPLITS = {"dev": "development", "validation": "development", "valid": "development", "val": "development"}
-_SPLITS |= {"training": "train", "testing": "test", "eval": "test", "evaluation": "test"}
+SPLIT_NAMES = {"dev": "development", "validation": "development", "valid": "development", "val": "development"}
+SPLIT_NAMES |= {"training": "train", "testing": "test", "eval": "test", "evaluation": "test"}
 _GENDERS = {"f": "female", "w": "female", "woman": "female", "m": "male", "man": "male", "": None}
 
 
@@ -148,7 +148,7 @@ def _utterance(
         age=number("age"),
         language=text("language"),
         text=text("text"),
-        split=None if split is None else _SPLITS.get(split.lower(), split.lower()),
+        split=None if split is None else SPLIT_NAMES.get(split.lower(), split.lower()),
         emotion=None if word is None else class_noun(word),
         emotion_original=word,
         votes={class_noun(name): value for name, value in votes.items()},

@@ -35,7 +35,8 @@ class Backbone(nn.Module, ABC):
 
     Attributes:
         model_type: the `model_type` of the published config.json.
-        published_defaults: every config key that is read, with the value it has where config.json leaves it out.
+        published_defaults: every config key that is read, with the value it has where config.json leaves it out (the
+            published one, but for `layerdrop`: a layer is dropped only where a config asks for it).
         layers_key: the config key that holds the number of layers.
         hidden_size: features of each state.
         num_layers: layers kept.
