@@ -23,6 +23,12 @@ def weighted_std(sequence: Tensor, weights: Tensor, mean: Tensor) -> Tensor:
     return torch.sqrt(variance.clamp(min=_SMALLEST_VARIANCE))
 
 
+def weighted_mean_std(sequence: Tensor, weights: Tensor) -> Tensor:
+    """Mean and standard deviation side by side, (batch, 2 * features); shapes as in ``weighted_mean``."""
+    mean = weighted_mean(sequence, weights)
+    return torch.cat([mean, weighted_std(sequence, weights, mean)], dim=1)
+
+
 class Pooling(nn.Module, ABC):
     """Pools (batch, frames, features) under a mask (batch, frames), True = real, to (batch, output_size)."""
 
@@ -62,9 +68,7 @@ class MeanStd(Pooling):
         self.output_size = 2 * features
 
     def forward(self, sequence: Tensor, mask: Tensor) -> Tensor:
-        weights = self.weights(sequence, mask)
-        mean = weighted_mean(sequence, weights)
-        return torch.cat([mean, weighted_std(sequence, weights, mean)], dim=1)
+        return weighted_mean_std(sequence, self.weights(sequence, mask))
 
 
 class Attention(Pooling):
@@ -97,9 +101,7 @@ class AttentiveStats(Attention):
         self.output_size = 2 * features
 
     def forward(self, sequence: Tensor, mask: Tensor) -> Tensor:
-        weights = self.weights(sequence, mask)
-        mean = weighted_mean(sequence, weights)
-        return torch.cat([mean, weighted_std(sequence, weights, mean)], dim=1)
+        return weighted_mean_std(sequence, self.weights(sequence, mask))
 
 
 POOLINGS: Registry[type[Pooling]] = Registry(
