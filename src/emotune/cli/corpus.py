@@ -30,10 +30,10 @@ def read(
     root: Annotated[Path, typer.Argument(help="Its folder; for `table`, the table file.")],
     output: Output,
     audio_root: Annotated[Path | None, typer.Option(help="table: the folder that paths start from.")] = None,
-    column: Annotated[list[str], typer.Option(help="table: FIELD=COLUMN for a column of another name.")] = [],  # noqa: B006
-    scale: Annotated[list[str], typer.Option(help="table: DIMENSION=LOW:HIGH, such as arousal=1:7.")] = [],  # noqa: B006
-    map: Annotated[list[str], typer.Option(help="CLASS=CLASS: rename or merge a class.")] = [],  # noqa: B006
-    drop: Annotated[list[str], typer.Option(help="A class to leave out.")] = [],  # noqa: B006
+    column: Annotated[list[str], typer.Option(help="table: FIELD=COLUMN for a column of another name.")] = [],
+    scale: Annotated[list[str], typer.Option(help="table: DIMENSION=LOW:HIGH, such as arousal=1:7.")] = [],
+    map: Annotated[list[str], typer.Option(help="CLASS=CLASS: rename or merge a class.")] = [],
+    drop: Annotated[list[str], typer.Option(help="A class to leave out.")] = [],
     licence: Annotated[str | None, typer.Option(help="Licence of the recordings, for the model card.")] = None,
 ) -> None:
     """Read a corpus into a manifest; what is skipped is counted with its reason."""
@@ -47,9 +47,7 @@ def read(
         licence=licence,
         progress=show_progress,
     )
-    if map or drop:
-        manifest, report = map_classes(manifest, pairs(map, "--map", "CLASS=CLASS"), drop)
-        err.print(f"classes mapped: {counts_text(report)}", markup=False)
+    manifest = mapped(manifest, map, drop)
     manifest.write(output)
     taken = manifest.information.get("columns", {})
     if taken:
@@ -99,7 +97,7 @@ def show(
 def split(
     manifest_path: Annotated[Path, typer.Argument(metavar="MANIFEST")],
     output: Output,
-    share: Annotated[list[str], typer.Option(help="SPLIT=SHARE; shares sum to 1.")] = [  # noqa: B006
+    share: Annotated[list[str], typer.Option(help="SPLIT=SHARE; shares sum to 1.")] = [
         "train=0.7",
         "development=0.15",
         "test=0.15",
@@ -130,6 +128,15 @@ def split(
         )
     warn_all([*shared_between_splits(result), *classes_missing(result)])
     out.print(f"wrote {output}", markup=False)
+
+
+def mapped(manifest: Manifest, map: list[str], drop: list[str]) -> Manifest:
+    """The manifest with its classes mapped as ``--map`` and ``--drop`` say, and the changes printed."""
+    if not map and not drop:
+        return manifest
+    manifest, report = map_classes(manifest, pairs(map, "--map", "CLASS=CLASS"), drop)
+    err.print(f"classes mapped: {counts_text(report)}", markup=False)
+    return manifest
 
 
 def _counts(manifest: Manifest) -> dict[str, Any]:

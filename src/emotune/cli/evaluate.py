@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from emotune.cli.console import show_progress, with_extra
+from emotune.cli.corpus import mapped
 from emotune.cli.train import print_evaluation
 from emotune.errors import ConfigError
 from emotune.manifest import Manifest
@@ -21,8 +22,8 @@ def evaluate(
     manifest_path: Annotated[
         Path | None, typer.Option("--manifest", help="Another manifest instead, all of it or its --split.")
     ] = None,
-    map: Annotated[list[str], typer.Option(help="--manifest: CLASS=CLASS, rename a class.")] = [],  # noqa: B006
-    drop: Annotated[list[str], typer.Option(help="--manifest: a class to leave out.")] = [],  # noqa: B006
+    map: Annotated[list[str], typer.Option(help="--manifest: CLASS=CLASS, rename a class.")] = [],
+    drop: Annotated[list[str], typer.Option(help="--manifest: a class to leave out.")] = [],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Where to write; default RUN/<split>.")] = None,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples over speakers.")] = 1000,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
@@ -38,7 +39,7 @@ def evaluate(
     else:
         manifest = Manifest.read(manifest_path)
         manifest = manifest if split is None else manifest.split(split)
-        manifest = _mapped(manifest, map, drop)
+        manifest = mapped(manifest, map, drop)
         name = "manifest-" + (manifest_path.stem if split is None else f"{manifest_path.stem}-{split}")
     check_output((output or run.results(name)) / "predictions.csv")
     predictor = with_extra("emotune.inference").load(run_path, device=device)
@@ -48,14 +49,3 @@ def evaluate(
     print_evaluation(evaluation, name, output or run.results(name))
     if predictions.failed:
         raise typer.Exit(1)
-
-
-def _mapped(manifest: Manifest, map: list[str], drop: list[str]) -> Manifest:
-    from emotune.cli.console import counts_text, err, pairs  # noqa: PLC0415
-    from emotune.corpora import map_classes  # noqa: PLC0415
-
-    if not map and not drop:
-        return manifest
-    mapped, report = map_classes(manifest, pairs(map, "--map", "CLASS=CLASS"), drop)
-    err.print(f"classes mapped: {counts_text(report)}", markup=False)
-    return mapped

@@ -69,7 +69,8 @@ def layer_features(
         AudioError: for an utterance that cannot be used.
     """
     folder = cache / _cache_key(backbone, preprocessing, pooling)
-    missing = manifest.filter(lambda utterance: _cached(_cache_file(folder, utterance)) is None)
+    found = {utterance.content_sha256: _cached(_cache_file(folder, utterance)) for utterance in manifest}
+    missing = manifest.filter(lambda utterance: found[utterance.content_sha256] is None)
     pool = POOLINGS[pooling](backbone.hidden_size)  # mean and mean_std have no parameters
     backbone.eval()
 
@@ -81,7 +82,9 @@ def layer_features(
     for utterance, features in progress(rows, total=len(missing), title="features"):
         with atomic_path(_cache_file(folder, utterance)) as temporary, temporary.open("wb") as stream:
             np.save(stream, features)
-    return np.stack([_cached(_cache_file(folder, utterance)) for utterance in manifest])  # pyright: ignore
+        found[utterance.content_sha256] = features
+    complete = {content: features for content, features in found.items() if features is not None}
+    return np.stack([complete[utterance.content_sha256] for utterance in manifest])
 
 
 def _cached(path: Path) -> FloatArray | None:

@@ -49,8 +49,6 @@ class EmotionTrainer(Trainer):
         callbacks: progress and the like.
     """
 
-    loss_is_scaled_for_ga = True  # compute_loss divides by the normaliser of the whole optimiser step
-
     def __init__(
         self,
         model: EmotionModel,
@@ -76,7 +74,7 @@ class EmotionTrainer(Trainer):
         )
         self.remove_callback(PrinterCallback)
         self.remove_callback(ProgressCallback)
-        self.loss_is_scaled_for_ga = True
+        self.loss_is_scaled_for_ga = True  # compute_loss divides by the normaliser of the whole optimiser step
         self.emotion_loss.to(self.args.device)
         decay = recipe.train.average
         averaging = None if decay is None else get_ema_multi_avg_fn(decay)
