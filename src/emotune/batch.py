@@ -19,16 +19,26 @@ class Targets:
     Args:
         classes: class indices, shape (batch,), -1 where unknown; None without classes.
         dimensions: values scaled to [0, 1], shape (batch, dimensions), NaN where unknown; None without dimensions.
+        votes: shares of the annotators' votes, shape (batch, classes), rows summing to one or NaN where there are none;
+            None without classes.
     """
 
     classes: Tensor | None = None
     dimensions: Tensor | None = None
+    votes: Tensor | None = None
+
+    def __len__(self) -> int:
+        return next(len(part) for part in self._parts() if part is not None)
+
+    @property
+    def device(self) -> torch.device:
+        return next(part.device for part in self._parts() if part is not None)
 
     def to(self, device: torch.device | str) -> Targets:
-        return Targets(
-            None if self.classes is None else self.classes.to(device),
-            None if self.dimensions is None else self.dimensions.to(device),
-        )
+        return Targets(*(None if part is None else part.to(device) for part in self._parts()))
+
+    def _parts(self) -> tuple[Tensor | None, ...]:
+        return self.classes, self.dimensions, self.votes
 
 
 @dataclass(frozen=True)
@@ -50,18 +60,38 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class LayerOutputs:
+    """What the heads of single layers say, where every layer has its own.
+
+    Args:
+        posterior: how much each layer counts for each clip, shape (batch, layers), summing to one.
+        logits: shape (batch, layers, classes); None without classes.
+        dimensions: shape (batch, layers, dimensions); None without dimensions.
+    """
+
+    posterior: Tensor
+    logits: Tensor | None
+    dimensions: Tensor | None
+
+
+@dataclass(frozen=True)
 class Output:
     """What a model says of a batch.
 
     Args:
         logits: class scores before the softmax, shape (batch, classes); None without classes.
         dimensions: values on the unit scale, shape (batch, dimensions); None without dimensions.
-        features: pooled features before the heads, shape (batch, features).
+        features: pooled features before the heads, shape (batch, features), or (batch, layers, features) where every
+            layer has its own head.
+        layers: what those heads say; None where there is one head.
+        penalty: a loss of the model's own for each clip, shape (batch,); None where it has none.
     """
 
     logits: Tensor | None
     dimensions: Tensor | None
     features: Tensor
+    layers: LayerOutputs | None = None
+    penalty: Tensor | None = None
 
 
 def pad(waveforms: Sequence[NDArray[Any]], targets: Targets | None = None) -> Batch:

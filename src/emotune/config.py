@@ -13,7 +13,9 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -22,7 +24,7 @@ from pydantic import (
 
 from emotune.corpora import CORPORA
 from emotune.errors import ConfigError
-from emotune.models.aggregations import LAYER_MIXES, POOLINGS
+from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN
 from emotune.models.backbones import BACKBONES
 from emotune.recipes import recipe_folder, recipe_names
 from emotune.registry import Registry, unknown_name_message
@@ -132,15 +134,83 @@ class Backbone(Section):
         return self
 
 
+def _layer_mix(name: str) -> str:
+    if name not in (*LAYER_MIXES, VARAN):
+        raise ValueError(unknown_name_message("layer mix", name, [*LAYER_MIXES, VARAN]))
+    return name
+
+
+class Varan(Section):
+    """Options of ``layer_mix: varan``: weight and shape of the prior over layers."""
+
+    beta: float = Field(default=0.05, ge=0)
+    prior: Literal["chi2", "geometric", "uniform"] = "chi2"
+    parameter: float = Field(default=35.0, gt=0)
+
+    @model_validator(mode="after")
+    def _share(self) -> Varan:
+        if self.prior == "geometric" and self.parameter >= 1:
+            raise ValueError(f"parameter is {self.parameter:g}, expected a probability below 1 for prior: geometric")
+        return self
+
+
+class LoRA(Section):
+    """Low-rank changes beside the linear layers named in ``targets``."""
+
+    name: Literal["lora"]
+    rank: int = Field(default=8, ge=1)
+    alpha: float = Field(default=16.0, gt=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    targets: list[str] = Field(default=["q_proj", "v_proj"], min_length=1)
+
+
+class Bottleneck(Section):
+    """Small networks behind the named sublayers."""
+
+    name: Literal["bottleneck"]
+    size: int = Field(default=64, ge=1)
+    after: list[Literal["attention", "feed_forward"]] = Field(default=["feed_forward"], min_length=1)
+
+
+class BitFit(Section):
+    """The biases of the transformer layers."""
+
+    name: Literal["bitfit"]
+
+
+def _adapter_name(value: Any) -> str:
+    name = value.get("name") if isinstance(value, dict) else getattr(value, "name", None)
+    return str(name)
+
+
+Adapter = Annotated[
+    Annotated[LoRA, Tag("lora")] | Annotated[Bottleneck, Tag("bottleneck")] | Annotated[BitFit, Tag("bitfit")],
+    Discriminator(_adapter_name),
+]
+_ADAPTER_SECTIONS = {"lora": LoRA, "bottleneck": Bottleneck, "bitfit": BitFit}
+
+
 class Model(Section):
-    """What is built on the backbone."""
+    """What is built on the backbone. With an ``adapter``, ``backbone.train`` says how many top layers get it."""
 
     backbone: Backbone
-    layer_mix: Annotated[str, AfterValidator(_entry_of(LAYER_MIXES))] = "weighted_sum"
+    adapter: Adapter | None = None
+    layer_mix: Annotated[str, AfterValidator(_layer_mix)] = "weighted_sum"
     layer_mix_initial: list[Annotated[float, Field(gt=0)]] | None = None
+    varan: Varan = Varan()
     pooling: Annotated[str, AfterValidator(_entry_of(POOLINGS))] = "mean_std"
     hidden_size: int | None = Field(default=None, ge=1)
     dropout: float = Field(default=0.3, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Model:
+        if self.adapter is not None and (self.backbone.train in ("none", 0) or self.backbone.train_front_end):
+            raise ValueError(
+                "an adapter needs backbone.train: all, or the number of top layers that get it, and no train_front_end"
+            )
+        if self.layer_mix_initial is not None and self.layer_mix != "weighted_sum":
+            raise ValueError("layer_mix_initial goes with layer_mix: weighted_sum; leave it out (null)")
+        return self
 
 
 class Augmentation(Section):
@@ -169,6 +239,27 @@ class CrossEntropy(Section):
     smoothing: float = Field(default=0.0, ge=0, lt=1)
 
 
+class Focal(Section):
+    """Cross-entropy times (1 - p)^gamma, for hard and rare classes; off where its weight is 0."""
+
+    weight: float = Field(default=0.0, ge=0)
+    class_weights: Literal["balanced", "none"] = "balanced"
+    gamma: float = Field(default=2.0, ge=0)
+
+
+class SoftCrossEntropy(Section):
+    """Cross-entropy against the annotators' votes; off where its weight is 0."""
+
+    weight: float = Field(default=0.0, ge=0)
+    smoothing: float = Field(default=0.0, ge=0, lt=1)
+
+
+class KL(Section):
+    """KL(votes || prediction); off where its weight is 0."""
+
+    weight: float = Field(default=0.0, ge=0)
+
+
 class CCC(Section):
     """Mean of 1 - CCC over the dimensions, a loss of the whole batch."""
 
@@ -176,22 +267,38 @@ class CCC(Section):
 
 
 class Loss(Section):
-    """The losses that are summed by weight: cross-entropy where classes are learnt, CCC where dimensions are."""
+    """The losses that are summed by weight: those of classes where classes are learnt, CCC where dimensions are."""
 
     cross_entropy: CrossEntropy = CrossEntropy()
+    focal: Focal = Focal()
+    soft_cross_entropy: SoftCrossEntropy = SoftCrossEntropy()
+    kl: KL = KL()
     ccc: CCC = CCC()
+
+
+class Unfreeze(Section):
+    """Gradual unfreezing: before ``start_epoch`` (counted from 0) the encoder is frozen; from then on
+    ``layers_per_epoch`` more layers train each epoch, from the top; null = all at once.
+    """
+
+    start_epoch: int = Field(default=0, ge=0)
+    layers_per_epoch: int | None = Field(default=None, ge=1)
 
 
 class Train(Section):
     """Fine-tuning. Learning rates rise over ``warmup_share`` of the steps and fall to zero as ``schedule`` says.
 
     ``average`` is the decay a step of a moving average of the weights, which then is what is scored and kept.
+    ``layer_decay`` d gives layer l of L the rate encoder_lr d^(L - l).
     """
 
     epochs: int = Field(default=10, ge=1)
     batch_seconds: float = Field(default=60.0, gt=0)
     accumulate: int = Field(default=1, ge=1)
     encoder_lr: float = Field(default=1e-5, gt=0)
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    unfreeze: Unfreeze | None = None
+    adapter_lr: float = Field(default=1e-3, gt=0)
     head_lr: float = Field(default=1e-3, gt=0)
     mix_lr: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
@@ -236,10 +343,6 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:
         faults = []
-        if self.data.dimensions and self.loss.ccc.weight and self.train.accumulate > 1:
-            faults.append(
-                "train.accumulate must be 1 with a ccc loss: CCC is not a sum over batches; raise train.batch_seconds"
-            )
         if self.train.start_from_probe and self.model.hidden_size is not None:
             faults.append("train.start_from_probe needs a linear head: leave model.hidden_size out")
         metrics = ["uar", "macro_f1", "micro_f1", "accuracy"] if self.data.classes else []
@@ -339,10 +442,12 @@ def _apply(data: dict[str, Any], override: str) -> None:
 
 def _fault(item: Mapping[str, Any]) -> str:
     location = [str(part) for part in item["loc"] if str(part) not in ("literal['all','none']", "constrained-int")]
-    path = ".".join(location) or "recipe"
+    path = ".".join(part for part in location if part not in _ADAPTER_SECTIONS) or "recipe"
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
         return f"{path}: " + unknown_name_message("key", location[-1], _keys_of(location[:-1]))
+    if item["type"] == "union_tag_invalid":
+        return f"{path}.name: " + unknown_name_message("adapter", _adapter_name(item["input"]), _ADAPTER_SECTIONS)
     if item["type"] == "missing":
         return f"{path}: is missing"
     if item["type"] == "value_error":
@@ -368,6 +473,9 @@ _SHORT.maxlevel = 3
 def _keys_of(location: Sequence[str]) -> list[str]:
     section: Any = Recipe
     for part in location:
+        if part in _ADAPTER_SECTIONS:
+            section = _ADAPTER_SECTIONS[part]
+            continue
         field = section.model_fields.get(part)
         if field is None:
             return []

@@ -17,11 +17,14 @@ WAVLM = {
     "conv_dim": [16] * 7,
     "num_conv_pos_embedding_groups": 4,
 }
+FAMILY = {
+    "group norm": WAVLM,
+    "layer norm": {**WAVLM, "feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True},
+}
 TINY_CONFIGS = {
-    "wavlm": {
-        "group norm": WAVLM,
-        "layer norm": {**WAVLM, "feat_extract_norm": "layer", "do_stable_layer_norm": True},
-    },
+    "hubert": FAMILY,
+    "wav2vec2": FAMILY,
+    "wavlm": FAMILY,
     "whisper": {
         "80 bins": {"d_model": 32, "encoder_layers": 3, "encoder_attention_heads": 4, "encoder_ffn_dim": 64},
     },
@@ -67,11 +70,12 @@ def test_every_backbone_of_the_table_has_a_tiny_config_here() -> None:
 
 
 @over_all
-@torch.no_grad()
-def test_a_clip_gives_the_same_states_alone_and_in_a_batch(name: str, flavour: str) -> None:
+@pytest.mark.parametrize("graph", [False, True])
+def test_a_clip_gives_the_same_states_alone_and_in_a_batch(name: str, flavour: str, graph: bool) -> None:
     backbone = build(name, flavour)
     waveforms = clips(backbone)
-    batched = encode(backbone, waveforms, extra=700)
+    with torch.set_grad_enabled(graph):
+        batched = encode(backbone, waveforms, extra=700)
     for row, waveform in enumerate(waveforms):
         alone = encode(backbone, [waveform])
         assert alone.mask.all()
@@ -89,6 +93,20 @@ def test_what_stands_in_the_padding_does_not_matter(name: str, flavour: str, gar
     clean, dirty = (encode(backbone, clips(backbone), padding=padding, extra=500) for padding in (0.0, garbage))
     assert largest_difference(clean, dirty) == 0.0
     assert all(bool(state[dirty.mask].isfinite().all()) for state in dirty.states)
+
+
+@over_all
+def test_states_are_the_same_with_and_without_a_graph(name: str, flavour: str) -> None:
+    """Without one a CPU packs the clips and goes through the front end in tiles; with one they are padded."""
+    backbone = build(name, flavour)
+    waveforms = clips(backbone)
+    with_graph = encode(backbone, waveforms)
+    assert with_graph.states[-1].requires_grad
+    with torch.no_grad():
+        assert largest_difference(with_graph, encode(backbone, waveforms)) < 2e-5
+    for module in backbone.front_end():
+        module.requires_grad_(False)
+    assert largest_difference(with_graph, encode(backbone, waveforms)) < 2e-5
 
 
 @over_all
@@ -224,10 +242,9 @@ def test_a_clip_of_impossible_length_is_refused_by_number(name: str, flavour: st
 @over_all
 def test_a_wrong_config_is_refused_with_all_its_faults(name: str, flavour: str) -> None:
     backbone_class, config = BACKBONES[name], TINY_CONFIGS[name][flavour]
-    hidden, heads, act = {
-        "wavlm": ("hidden_size", "num_attention_heads", "hidden_act"),
-        "whisper": ("d_model", "encoder_attention_heads", "activation_function"),
-    }[name]
+    hidden, heads, act = ("hidden_size", "num_attention_heads", "hidden_act")
+    if name == "whisper":
+        hidden, heads, act = ("d_model", "encoder_attention_heads", "activation_function")
     for layers in (0, 4):
         with pytest.raises(ConfigError, match=f"{layers} layers were asked .* has 3"):
             backbone_class.from_config(config, layers=layers)

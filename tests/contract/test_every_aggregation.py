@@ -59,18 +59,37 @@ def states(count: int) -> HiddenStates:
 
 @pytest.mark.parametrize("name", LAYER_MIXES)
 @pytest.mark.parametrize("count", [2, 5])
-def test_a_mix_gives_one_sequence_that_is_worked_out_frame_by_frame(name, count):
-    mix, hidden = LAYER_MIXES[name](count), states(count)
+def test_a_mix_gives_one_sequence_that_does_not_depend_on_padding_or_batch_mates(name, count):
+    torch.manual_seed(1)
+    mix, hidden = LAYER_MIXES[name](count, FEATURES), states(count)
     mixed = mix(hidden)
     assert mixed.shape == hidden.states[0].shape
-    cut = HiddenStates(tuple(state[:, 3:5] for state in hidden.states), hidden.mask[:, 3:5])
-    torch.testing.assert_close(mix(cut), mixed[:, 3:5])
+    for row, length in enumerate(LENGTHS):
+        alone = HiddenStates(
+            tuple(state[row : row + 1, :length] for state in hidden.states), hidden.mask[row : row + 1, :length]
+        )
+        torch.testing.assert_close(mix(alone)[0], mixed[row, :length])
 
 
-@pytest.mark.parametrize("name", LAYER_MIXES)
+@pytest.mark.parametrize("name", sorted(set(LAYER_MIXES) - {"last"}))
+def test_every_parameter_of_a_mix_has_a_gradient(name):
+    torch.manual_seed(1)
+    mix = LAYER_MIXES[name](5, FEATURES)
+    mix(states(5))[:, :2].square().sum().backward()
+    assert all(parameter.grad is not None and parameter.grad.any() for parameter in mix.parameters())
+
+
+@pytest.mark.parametrize("name", ["last", "weighted_sum"])
 def test_a_mix_of_equal_layers_is_that_layer(name):
     layer = states(1).states[0]
-    torch.testing.assert_close(LAYER_MIXES[name](4)(HiddenStates((layer,) * 4, sequence()[1])), layer)
+    mix = LAYER_MIXES[name](4, FEATURES)
+    torch.testing.assert_close(mix(HiddenStates((layer,) * 4, sequence()[1])), layer)
+
+
+@pytest.mark.parametrize("name", ["last", "attentive_merging"])
+def test_only_a_weighted_sum_takes_initial_weights(name):
+    with pytest.raises(ConfigError, match="layer_mix_initial goes with layer_mix: weighted_sum"):
+        LAYER_MIXES[name](3, FEATURES, initial=[1.0, 1.0, 1.0])
 
 
 @pytest.mark.parametrize("registry", [LAYER_MIXES, POOLINGS], ids=lambda registry: registry.kind)

@@ -4,12 +4,20 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
 
-from emotune.batch import Output, Targets
-from emotune.losses import LOSSES
+from emotune.batch import LayerOutputs, Output, Targets
+from emotune.losses import LOSSES, BatchLoss, CombinedLoss, Loss
 
-LEARNS = {"ccc": "dimensions", "cross_entropy": "classes"}
-SIZE, CLASSES, DIMENSIONS = 12, 4, 2
+LEARNS = {
+    "ccc": "dimensions",
+    "cross_entropy": "logits",
+    "focal": "logits",
+    "kl": "logits",
+    "soft_cross_entropy": "logits",
+}
+SIZE, CLASSES, DIMENSIONS, LAYERS = 12, 4, 2, 3
+MEANS = [name for name in LOSSES if issubclass(LOSSES[name], Loss)]
 
 
 def example(seed: int = 0) -> tuple[Output, Targets]:
@@ -17,81 +25,112 @@ def example(seed: int = 0) -> tuple[Output, Targets]:
     logits = torch.randn(SIZE, CLASSES, generator=generator, requires_grad=True)
     values = torch.rand(SIZE, DIMENSIONS, generator=generator, requires_grad=True)
     truth = Targets(
-        torch.randint(0, CLASSES, (SIZE,), generator=generator), torch.rand(SIZE, DIMENSIONS, generator=generator)
+        torch.randint(0, CLASSES, (SIZE,), generator=generator),
+        torch.rand(SIZE, DIMENSIONS, generator=generator),
+        torch.rand(SIZE, CLASSES, generator=generator).softmax(dim=1),
     )
     return Output(logits, values, logits), truth
 
 
-def part(output: Output, targets: Targets, rows: torch.Tensor) -> tuple[Output, Targets]:
+def part(output: Output, targets: Targets, rows: Tensor) -> tuple[Output, Targets]:
     return (
         Output(output.logits[rows], output.dimensions[rows], output.features[rows]),
-        Targets(targets.classes[rows], targets.dimensions[rows]),
+        Targets(targets.classes[rows], targets.dimensions[rows], targets.votes[rows]),
     )
 
 
-def what_is_learnt(name: str, output: Output) -> torch.Tensor:
-    return output.logits if LEARNS[name] == "classes" else output.dimensions
+def blanked(targets: Targets, known: Tensor) -> Targets:
+    return Targets(
+        torch.where(known, targets.classes, -1),
+        torch.where(known[:, None], targets.dimensions, math.nan),
+        torch.where(known[:, None], targets.votes, math.nan),
+    )
+
+
+def combined(name: str) -> CombinedLoss:
+    return CombinedLoss({name: (1.0, LOSSES[name]())})
+
+
+def value(name: str, output: Output, targets: Targets) -> Tensor:
+    """The loss of one batch, as training has it."""
+    loss = combined(name)
+    if loss.wholes:
+        return loss.whole_losses(output.dimensions, targets.dimensions)
+    return loss.mean_losses(output, targets, loss.normalisers(targets))
 
 
 def test_every_loss_of_the_table_is_known_here():
     assert set(LOSSES) == set(LEARNS)
+    assert all(issubclass(LOSSES[name], Loss) or issubclass(LOSSES[name], BatchLoss) for name in LOSSES)
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_a_loss_is_a_finite_sum_and_its_normaliser_is_known_from_the_targets_alone(name):
-    loss, (output, targets) = LOSSES[name](), example()
-    found = loss(output, targets)
-    assert found.total.shape == found.normaliser.shape == ()
-    assert found.total.item() > 0
-    assert found.normaliser.item() == loss.normaliser(targets).item() > 0
-
-
-@pytest.mark.parametrize("name", LOSSES)
-def test_a_step_down_the_gradient_makes_the_loss_smaller(name):
-    loss, (output, targets) = LOSSES[name](), example()
-    before = loss(output, targets).total
-    learnt = what_is_learnt(name, output)
+def test_a_loss_is_a_positive_scalar_and_a_step_down_its_gradient_makes_it_smaller(name):
+    output, targets = example()
+    before = value(name, output, targets)
+    assert before.shape == ()
+    assert before.item() > 0
+    learnt = getattr(output, LEARNS[name])
     (gradient,) = torch.autograd.grad(before, learnt)
     moved = learnt - 0.01 * gradient / gradient.norm()
-    assert loss(Output(moved, moved, moved), targets).total < before
+    assert value(name, Output(moved, moved, moved), targets) < before
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_the_order_of_utterances_does_not_matter(name):
-    loss, (output, targets) = LOSSES[name](), example()
-    turned = loss(*part(output, targets, torch.arange(SIZE).flip(0)))
-    torch.testing.assert_close(turned.total, loss(output, targets).total)
+    output, targets = example()
+    turned = part(output, targets, torch.arange(SIZE).flip(0))
+    torch.testing.assert_close(value(name, *turned), value(name, output, targets))
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_utterances_without_truth_change_nothing(name):
-    loss, (output, targets) = LOSSES[name](), example()
+    output, targets = example()
     known = torch.arange(SIZE) % 3 > 0
-    blank = Targets(torch.where(known, targets.classes, -1), torch.where(known[:, None], targets.dimensions, math.nan))
-    some, only = loss(output, blank), loss(*part(output, targets, known.nonzero().squeeze(1)))
-    torch.testing.assert_close(some.total, only.total)
-    torch.testing.assert_close(some.normaliser, only.normaliser)
-    (gradient,) = torch.autograd.grad(some.total, what_is_learnt(name, output))
+    some = value(name, output, blanked(targets, known))
+    torch.testing.assert_close(some, value(name, *part(output, targets, known.nonzero().squeeze(1))))
+    (gradient,) = torch.autograd.grad(some, getattr(output, LEARNS[name]))
     assert gradient.isfinite().all()
     assert not gradient[~known].any()
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_batch_without_any_truth_gives_no_loss_and_no_gradient(name):
-    loss, (output, _) = LOSSES[name](), example()
-    blank = Targets(torch.full((SIZE,), -1), torch.full((SIZE, DIMENSIONS), math.nan))
-    total = loss(output, blank).total
-    assert total.item() == 0
-    (gradient,) = torch.autograd.grad(total, what_is_learnt(name, output))
+    output, targets = example()
+    nothing = value(name, output, blanked(targets, torch.zeros(SIZE, dtype=torch.bool)))
+    assert nothing.item() == 0
+    (gradient,) = torch.autograd.grad(nothing, getattr(output, LEARNS[name]))
     assert not gradient.any()
 
 
-@pytest.mark.parametrize("name", LOSSES)
-def test_a_loss_says_truly_whether_its_parts_add_up(name):
+@pytest.mark.parametrize("name", MEANS)
+def test_values_are_one_an_utterance_and_add_up_over_micro_batches(name):
     loss, (output, targets) = LOSSES[name](), example()
-    parts = [loss(*part(output, targets, rows)) for rows in torch.arange(SIZE).split(5)]
-    whole = loss(output, targets)
-    adds_up = torch.isclose(sum(p.total for p in parts), whole.total) and torch.isclose(
-        sum(p.normaliser for p in parts), whole.normaliser
-    )
-    assert bool(adds_up) is loss.additive
+    whole = loss.values(output, targets)
+    assert whole.shape == (SIZE,)
+    parts = [part(output, targets, rows) for rows in torch.arange(SIZE).split(5)]
+    torch.testing.assert_close(torch.cat([loss.values(*each) for each in parts]), whole)
+    torch.testing.assert_close(sum(loss.normaliser(truth) for _, truth in parts), loss.normaliser(targets))
+
+
+@pytest.mark.parametrize("name", MEANS)
+def test_layers_count_with_each_clips_own_posterior(name):
+    loss, (output, targets) = LOSSES[name](), example()
+    generator = torch.Generator().manual_seed(5)
+    posterior = torch.rand(SIZE, LAYERS, generator=generator).softmax(dim=1)
+    logits = torch.randn(SIZE, LAYERS, CLASSES, generator=generator)
+    found = loss.values_over_layers(Output(None, None, logits, LayerOutputs(posterior, logits, None)), targets)
+    for clip in range(SIZE):
+        alone = [loss.values(Output(logits[:, layer], None, logits), targets)[clip] for layer in range(LAYERS)]
+        expected = sum(posterior[clip, layer] * alone[layer] for layer in range(LAYERS))
+        torch.testing.assert_close(found[clip], expected)
+    torch.testing.assert_close(loss.values_over_layers(output, targets), loss.values(output, targets))
+
+
+def test_a_models_own_penalty_is_a_mean_over_the_clips_of_the_step():
+    loss, (output, targets) = combined("cross_entropy"), example()
+    penalty = torch.arange(float(SIZE))
+    with_penalty = Output(output.logits, output.dimensions, output.features, penalty=penalty)
+    normalisers = loss.normalisers(targets)
+    difference = loss.mean_losses(with_penalty, targets, normalisers) - loss.mean_losses(output, targets, normalisers)
+    torch.testing.assert_close(difference, penalty.mean())

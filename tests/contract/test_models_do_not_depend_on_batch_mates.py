@@ -10,7 +10,7 @@ from emotune.inference import Predictor
 from emotune.inference.predictor import Item
 from emotune.inference.torch_engine import TorchEngine
 from emotune.labels import LabelSpace, Scale
-from emotune.models.aggregations import LAYER_MIXES, POOLINGS
+from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone
 from emotune.models.backbones.checkpoint import load_pretrained
@@ -29,6 +29,8 @@ WAVLM = {
 TINY = {
     "wavlm": WAVLM,
     "wavlm, layer norm": {**WAVLM, "feat_extract_norm": "layer", "do_stable_layer_norm": True},
+    "hubert": WAVLM,
+    "wav2vec2": {**WAVLM, "feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True},
     "whisper": {"d_model": 32, "encoder_layers": 2, "encoder_attention_heads": 4, "encoder_ffn_dim": 64},
 }
 TOLERANCE = 1e-4
@@ -65,12 +67,13 @@ def assert_alone_as_together(model: EmotionModel, waveforms: list[np.ndarray]) -
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
-@pytest.mark.parametrize("layer_mix", LAYER_MIXES)
+@pytest.mark.parametrize("layer_mix", [*LAYER_MIXES, VARAN])
 @pytest.mark.parametrize("flavour", TINY)
-@torch.no_grad()
-def test_a_clip_gives_the_same_output_alone_and_in_a_batch(flavour, layer_mix, pooling):
+@pytest.mark.parametrize("graph", [False, True], ids=["packed", "padded"])
+def test_a_clip_gives_the_same_output_alone_and_in_a_batch(flavour, layer_mix, pooling, graph):
     backbone = tiny_backbone(flavour)
-    assert_alone_as_together(model_of(backbone, layer_mix=layer_mix, pooling=pooling), clips(backbone))
+    with torch.set_grad_enabled(graph):
+        assert_alone_as_together(model_of(backbone, layer_mix=layer_mix, pooling=pooling), clips(backbone))
 
 
 def assert_same_whatever_the_batch(predictor_of, sources: list) -> None:

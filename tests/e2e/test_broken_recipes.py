@@ -144,10 +144,24 @@ SOURCES = {
     "neither manifest nor corpus": ([], "data: give either manifest, or corpus and root"),
     "corpus without root": (["data.corpus=emodb"], "root is missing: the folder that holds emodb, as data.root=PATH"),
     "a table": (["data.corpus=table", "data.root=x"], "a table is read first: emotune corpus read table FILE"),
-    "ccc over accumulated batches": (
-        [DATA, "data.dimensions=[arousal]", "train.accumulate=2"],
-        "train.accumulate must be 1 with a ccc loss",
+    "an adapter in a frozen encoder": (
+        [DATA, "model.adapter={name: bitfit}", "model.backbone.train=none"],
+        "an adapter needs backbone.train: all, or the number of top layers that get it",
     ),
+    "initial weights of a mix that has none": (
+        [DATA, "model.layer_mix=attentive_merging", "model.layer_mix_initial=[1, 1]"],
+        "layer_mix_initial goes with layer_mix: weighted_sum; leave it out (null)",
+    ),
+    "a geometric prior that is no probability": (
+        [DATA, "model.varan={prior: geometric, parameter: 2}"],
+        "model.varan: parameter is 2, expected a probability below 1 for prior: geometric",
+    ),
+    "an unknown adapter": ([DATA, "model.adapter={name: lorra}"], "model.adapter.name: Unknown adapter 'lorra', did"),
+    "a misspelt adapter key": (
+        [DATA, "model.adapter={name: lora, rnak: 4}"],
+        "model.adapter.rnak: Unknown key 'rnak', did you mean 'rank'?",
+    ),
+    "an adapter of rank zero": ([DATA, "model.adapter={name: lora, rank: 0}"], "model.adapter.rank: "),
     "probe start with a hidden layer": (
         [DATA, "train.start_from_probe=true", "model.hidden_size=8"],
         "train.start_from_probe needs a linear head: leave model.hidden_size out",

@@ -1,14 +1,16 @@
-"""The losses against PyTorch's cross-entropy and audmetric's CCC, and their sums over micro-batches."""
+"""The losses against PyTorch, SciPy and audmetric, and their sums over micro-batches."""
 
 import audmetric
 import numpy as np
 import pytest
+import scipy.special
+import scipy.stats
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from emotune.batch import Output, Targets
-from emotune.losses import CCCLoss, CrossEntropy, Loss, LossSum
+from emotune.losses import KL, CCCLoss, CrossEntropy, Focal, Loss, SoftCrossEntropy
 from emotune.losses.cross_entropy import balanced_class_weights
 
 WEIGHTS = torch.tensor([0.5, 2.0, 1.25, 0.25])
@@ -20,45 +22,45 @@ def logits_and_classes(size: int = 24, seed: int = 0) -> tuple[Tensor, Tensor]:
     return logits, torch.randint(0, 4, (size,), generator=generator)
 
 
-def entropy(loss: Loss, logits: Tensor, classes: Tensor) -> LossSum:
-    return loss(Output(logits, None, logits), Targets(classes=classes))
+def total(loss: Loss, logits: Tensor, **truth: Tensor) -> Tensor:
+    return loss.values(Output(logits, None, logits), Targets(**truth)).sum()
 
 
-def value(loss_sum: LossSum) -> Tensor:
-    return loss_sum.total / loss_sum.normaliser
+def mean(loss: Loss, logits: Tensor, **truth: Tensor) -> Tensor:
+    return total(loss, logits, **truth) / loss.normaliser(Targets(**truth))
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
 def test_cross_entropy_is_that_of_pytorch(weights):
     logits, classes = logits_and_classes()
-    found = value(entropy(CrossEntropy(class_weights=weights), logits, classes))
+    found = mean(CrossEntropy(class_weights=weights), logits, classes=classes)
     torch.testing.assert_close(found, F.cross_entropy(logits, classes, weight=weights))
 
 
 @pytest.mark.parametrize("smoothing", [0.05, 0.5])
 def test_smoothing_without_weights_is_that_of_pytorch(smoothing):
     logits, classes = logits_and_classes()
-    found = value(entropy(CrossEntropy(smoothing=smoothing), logits, classes))
+    found = mean(CrossEntropy(smoothing=smoothing), logits, classes=classes)
     torch.testing.assert_close(found, F.cross_entropy(logits, classes, label_smoothing=smoothing))
 
 
 def test_with_weights_and_smoothing_every_utterance_counts_with_the_weight_of_its_class():
     logits, classes = logits_and_classes()
     log_p = np.log(np.exp(logits.double().numpy()) / np.exp(logits.double().numpy()).sum(axis=1, keepdims=True))
-    total, weight_sum = 0.0, 0.0
+    expected, weight_sum = 0.0, 0.0
     for row, label in zip(log_p, classes.tolist(), strict=True):
         target = np.full(4, 0.1 / 4)
         target[label] += 0.9
-        total += WEIGHTS[label].item() * -(target * row).sum()
+        expected += WEIGHTS[label].item() * -(target * row).sum()
         weight_sum += WEIGHTS[label].item()
-    found = entropy(CrossEntropy(class_weights=WEIGHTS, smoothing=0.1), logits, classes)
-    assert found.total.item() == pytest.approx(total, rel=1e-5)
-    assert found.normaliser.item() == pytest.approx(weight_sum, rel=1e-6)
+    loss = CrossEntropy(class_weights=WEIGHTS, smoothing=0.1)
+    assert total(loss, logits, classes=classes).item() == pytest.approx(expected, rel=1e-5)
+    assert loss.normaliser(Targets(classes=classes)).item() == pytest.approx(weight_sum, rel=1e-6)
 
 
 def test_scaling_all_weights_changes_nothing():
     logits, classes = logits_and_classes()
-    found = [value(entropy(CrossEntropy(class_weights=f * WEIGHTS, smoothing=0.1), logits, classes)) for f in (1, 7)]
+    found = [mean(CrossEntropy(class_weights=f * WEIGHTS, smoothing=0.1), logits, classes=classes) for f in (1, 7)]
     torch.testing.assert_close(*found)
 
 
@@ -67,12 +69,12 @@ def test_utterances_without_a_class_do_not_count():
     unknown = torch.zeros(len(classes), dtype=torch.bool)
     unknown[::3] = True
     loss = CrossEntropy(class_weights=WEIGHTS, smoothing=0.1)
-    some = entropy(loss, logits.requires_grad_(), torch.where(unknown, -1, classes))
-    torch.testing.assert_close(value(some), value(entropy(loss, logits[~unknown], classes[~unknown])))
-    some.total.backward()
+    some = mean(loss, logits.requires_grad_(), classes=torch.where(unknown, -1, classes))
+    torch.testing.assert_close(some, mean(loss, logits[~unknown], classes=classes[~unknown]))
+    some.backward()
     assert not logits.grad[unknown].any()
-    nothing = entropy(loss, logits, torch.full_like(classes, -1))
-    assert nothing.total.item() == nothing.normaliser.item() == 0
+    nothing = torch.full_like(classes, -1)
+    assert total(loss, logits, classes=nothing).item() == loss.normaliser(Targets(classes=nothing)).item() == 0
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
@@ -87,7 +89,7 @@ def test_gradients_of_the_parts_add_up_to_those_of_the_whole(weights):
         head = torch.nn.Linear(6, 4)
         normaliser = sum(loss.normaliser(Targets(classes=classes[part])) for part in parts)
         for part in parts:
-            (entropy(loss, head(inputs[part]), classes[part]).total / normaliser).backward()
+            (total(loss, head(inputs[part]), classes=classes[part]) / normaliser).backward()
         return head.weight.grad
 
     whole = gradient([slice(0, 20)])
@@ -103,6 +105,77 @@ def test_balanced_weights_are_those_of_scikit_learn():
     assert balanced_class_weights(torch.tensor([10.0, 0.0, 10.0])).tolist() == [1.0, 0.0, 1.0]
 
 
+@pytest.mark.parametrize("gamma", [0.5, 2.0, 5.0])
+def test_focal_loss_is_the_formula_of_its_paper(gamma):
+    logits, classes = logits_and_classes()
+    p = scipy.special.softmax(logits.double().numpy(), axis=1)[np.arange(len(classes)), classes.numpy()]
+    weight = WEIGHTS.double().numpy()[classes.numpy()]
+    expected = (weight * (1 - p) ** gamma * -np.log(p)).sum() / weight.sum()
+    found = mean(Focal(class_weights=WEIGHTS, gamma=gamma), logits, classes=classes)
+    assert found.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_focal_loss_of_gamma_zero_is_cross_entropy():
+    logits, classes = logits_and_classes()
+    expected = mean(CrossEntropy(class_weights=WEIGHTS), logits, classes=classes)
+    torch.testing.assert_close(mean(Focal(class_weights=WEIGHTS, gamma=0.0), logits, classes=classes), expected)
+
+
+def test_focal_loss_has_a_finite_gradient_where_the_truth_is_certain():
+    logits = torch.tensor([[200.0, 0.0, 0.0, 0.0]], requires_grad=True)
+    mean(Focal(gamma=0.5), logits, classes=torch.tensor([0])).backward()
+    assert logits.grad.isfinite().all()
+
+
+def votes(size: int = 24) -> Tensor:
+    counts = torch.randint(0, 4, (size, 4), generator=torch.Generator().manual_seed(3)).float()
+    counts[:, 1] += 1
+    return counts / counts.sum(dim=1, keepdim=True)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_soft_cross_entropy_is_that_of_pytorch_with_probabilities(smoothing):
+    logits, _ = logits_and_classes()
+    found = mean(SoftCrossEntropy(smoothing=smoothing), logits, votes=votes())
+    torch.testing.assert_close(found, F.cross_entropy(logits, votes(), label_smoothing=smoothing))
+
+
+def test_kl_is_the_relative_entropy_of_scipy():
+    logits, _ = logits_and_classes()
+    p = scipy.special.softmax(logits.double().numpy(), axis=1)
+    expected = scipy.stats.entropy(votes().double().numpy(), p, axis=1).mean()
+    assert mean(KL(), logits, votes=votes()).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_unanimous_votes_are_hard_classes():
+    logits, classes = logits_and_classes()
+    unanimous = F.one_hot(classes, 4).float()
+    expected = F.cross_entropy(logits, classes)
+    torch.testing.assert_close(mean(SoftCrossEntropy(), logits, votes=unanimous), expected)
+    torch.testing.assert_close(mean(KL(), logits, votes=unanimous), expected)
+
+
+def test_votes_teach_what_the_majority_hides():
+    """Two kinds of clip with the majority alike: only the votes tell how far annotators agree."""
+    kinds = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).repeat(50, 1)
+    shares = torch.tensor([[0.55, 0.45], [0.95, 0.05]]).repeat(50, 1)
+
+    def fitted(loss: Loss, **truth: Tensor) -> Tensor:
+        torch.manual_seed(0)
+        head = torch.nn.Linear(2, 2)
+        optimiser = torch.optim.Adam(head.parameters(), lr=0.05)
+        for _ in range(400):
+            optimiser.zero_grad()
+            mean(loss, head(kinds), **truth).backward()
+            optimiser.step()
+        return torch.softmax(head(kinds), dim=1).detach()
+
+    soft = fitted(KL(), votes=shares)
+    hard = fitted(CrossEntropy(), classes=shares.argmax(dim=1))
+    assert (soft - shares).abs().max() < 0.02
+    assert (hard - shares).abs().max() > 0.3
+
+
 def values(size: int = 40, seed: int = 0) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     truth = torch.rand(size, 3, generator=generator)
@@ -110,7 +183,7 @@ def values(size: int = 40, seed: int = 0) -> tuple[Tensor, Tensor]:
 
 
 def ccc_loss(truth: Tensor, prediction: Tensor) -> Tensor:
-    return value(CCCLoss()(Output(None, prediction, prediction), Targets(dimensions=truth)))
+    return CCCLoss()(prediction, truth)
 
 
 def one_minus_ccc(truth: Tensor, prediction: Tensor) -> float:

@@ -65,7 +65,7 @@ EXPECTED: dict[str, tuple[Callable, Callable]] = {
 
 def test_every_pooling_and_every_mix_of_the_tables_has_its_formula_here():
     assert set(POOLINGS) == set(EXPECTED)
-    assert set(LAYER_MIXES) == {"last", "weighted_sum"}
+    assert set(LAYER_MIXES) == {"attentive_merging", "last", "weighted_sum"}
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -90,12 +90,12 @@ def states(count: int) -> HiddenStates:
 
 def test_the_last_layer_is_taken_as_it_is():
     hidden = states(4)
-    assert torch.equal(LAYER_MIXES["last"](4)(hidden), hidden.states[3])
+    assert torch.equal(LAYER_MIXES["last"](4, FEATURES)(hidden), hidden.states[3])
 
 
 @torch.no_grad()
 def test_the_weighted_sum_weighs_by_the_softmax_of_its_scalars():
-    mix = LAYER_MIXES["weighted_sum"](4)
+    mix = LAYER_MIXES["weighted_sum"](4, FEATURES)
     mix.logits.copy_(torch.tensor([0.5, -1.0, 2.0, 0.0]))
     scalars = np.exp([0.5, -1.0, 2.0, 0.0])
     hidden = states(4)
@@ -107,12 +107,47 @@ def test_the_weighted_sum_weighs_by_the_softmax_of_its_scalars():
 def test_the_weighted_sum_starts_at_the_mean_or_at_the_shares_given():
     hidden = states(3)
     stacked = np.stack([state.numpy() for state in hidden.states])
-    np.testing.assert_allclose(LAYER_MIXES["weighted_sum"](3)(hidden), stacked.mean(axis=0), rtol=1e-5, atol=1e-6)
-    given = LAYER_MIXES["weighted_sum"](3, initial=[1, 1, 6])(hidden)
+    np.testing.assert_allclose(
+        LAYER_MIXES["weighted_sum"](3, FEATURES)(hidden), stacked.mean(axis=0), rtol=1e-5, atol=1e-6
+    )
+    given = LAYER_MIXES["weighted_sum"](3, FEATURES, initial=[1, 1, 6])(hidden)
     np.testing.assert_allclose(given, np.average(stacked, axis=0, weights=[1, 1, 6]), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("initial", [[1.0], [1.0, 2.0, 0.0], [1.0, 2.0, -1.0]])
 def test_shares_that_do_not_fit_the_layers_are_an_error(initial):
     with pytest.raises(ConfigError, match="3 positive numbers"):
-        LAYER_MIXES["weighted_sum"](3, initial=initial)
+        LAYER_MIXES["weighted_sum"](3, FEATURES, initial=initial)
+
+
+def test_attentive_merging_is_what_its_paper_writes():
+    """Re-derived clip by clip and frame by frame, in float64, from arXiv 2406.10283."""
+    torch.manual_seed(0)
+    mix = LAYER_MIXES["attentive_merging"](5, FEATURES).double()
+    lengths = [4, 2]
+    hidden = HiddenStates(
+        tuple(torch.randn(2, 4, FEATURES, dtype=torch.float64) for _ in range(5)),
+        torch.arange(4)[None, :] < torch.tensor(lengths)[:, None],
+    )
+    weight = {name: tensor.numpy() for name, tensor in mix.state_dict().items()}
+
+    def silu(x: np.ndarray) -> np.ndarray:
+        return x / (1 + np.exp(-x))
+
+    found = mix(hidden).detach().numpy()
+    for clip, length in enumerate(lengths):
+        layers = np.stack([state[clip, :length].numpy() for state in hidden.states[1:]])  # (layers, frames, features)
+        z = silu(layers.mean(axis=1) @ weight["squeeze.weight"].T)[:, 0]
+        gates = 1 / (1 + np.exp(-(weight["excite.2.weight"] @ silu(weight["excite.0.weight"] @ z))))
+        for frame in range(length):
+            merged = (layers[:, frame] * gates[:, None]).T.ravel()
+            inner = silu(weight["project.0.weight"] @ merged + weight["project.0.bias"])
+            expected = weight["project.2.weight"] @ inner + weight["project.2.bias"]
+            np.testing.assert_allclose(found[clip, frame], expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(("layers", "parameters"), [(12, 40_899_728), (24, 157_295_168)])
+def test_attentive_merging_has_the_published_number_of_parameters(layers, parameters):
+    with torch.device("meta"):
+        mix = LAYER_MIXES["attentive_merging"](layers + 1, 1024)
+    assert sum(parameter.numel() for parameter in mix.parameters()) == parameters

@@ -20,11 +20,14 @@ from emotune.preprocessing import Preprocessing
 
 @dataclass(frozen=True)
 class Example:
-    """One prepared clip, shape (samples,), with its truth: a class index or -1, unit-scale dimensions or NaN."""
+    """One prepared clip, shape (samples,), with its truth: a class index or -1, unit-scale dimensions or NaN, shares of
+    the votes or NaN.
+    """
 
     waveform: FloatArray
     class_index: int
     dimensions: tuple[float, ...]
+    votes: tuple[float, ...]
 
 
 def class_index(utterance: Utterance, space: LabelSpace) -> int:
@@ -38,6 +41,13 @@ def unit_dimensions(utterance: Utterance, space: LabelSpace) -> tuple[float, ...
         scale.to_unit(utterance.dimensions[name]) if name in utterance.dimensions else math.nan
         for name, scale in space.dimensions.items()
     )
+
+
+def vote_shares(utterance: Utterance, space: LabelSpace) -> tuple[float, ...]:
+    """Each class's share of the votes for classes of the label space; NaN where there are none of them."""
+    votes = [utterance.votes.get(name, 0.0) for name in space.classes]
+    total = sum(votes)
+    return tuple(vote / total if total else math.nan for vote in votes)
 
 
 class EmotionDataset(Dataset[Example]):
@@ -84,6 +94,7 @@ class EmotionDataset(Dataset[Example]):
             self.preprocessing.finish(samples),
             class_index(utterance, self.label_space),
             unit_dimensions(utterance, self.label_space),
+            vote_shares(utterance, self.label_space),
         )
 
 
@@ -92,5 +103,6 @@ def collate(examples: list[Example]) -> Batch:
     targets = Targets(
         torch.tensor([example.class_index for example in examples]),
         torch.tensor(np.array([example.dimensions for example in examples], dtype=np.float32)),
+        torch.tensor(np.array([example.votes for example in examples], dtype=np.float32)),
     )
     return pad([example.waveform for example in examples], targets)

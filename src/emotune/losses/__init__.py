@@ -1,10 +1,22 @@
-"""Losses: (output, targets) -> a sum and what it is to be divided by, so that a step over several batches is exact."""
+"""Losses: means over utterances, exact over micro-batches, and losses of a whole batch."""
 
-from emotune.losses.base import Loss, LossSum
+from emotune.losses.base import BatchLoss, Loss
 from emotune.losses.ccc import CCCLoss
+from emotune.losses.combined import CombinedLoss
 from emotune.losses.cross_entropy import CrossEntropy
+from emotune.losses.focal import Focal
+from emotune.losses.votes import KL, SoftCrossEntropy
 from emotune.registry import Registry
 
-LOSSES: Registry[type[Loss]] = Registry("loss", {"ccc": CCCLoss, "cross_entropy": CrossEntropy})
+LOSSES: Registry[type[Loss | BatchLoss]] = Registry(
+    "loss",
+    {
+        "ccc": CCCLoss,
+        "cross_entropy": CrossEntropy,
+        "focal": Focal,
+        "kl": KL,
+        "soft_cross_entropy": SoftCrossEntropy,
+    },
+)
 
-__all__ = ["LOSSES", "Loss", "LossSum"]
+__all__ = ["LOSSES", "BatchLoss", "CombinedLoss", "Loss"]

@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from emotune.batch import Output, Targets
-from emotune.losses.base import Loss, LossSum
+from emotune.losses.class_loss import ClassLoss
 
 
-class CrossEntropy(Loss):
-    """Weighted cross-entropy; utterances without a class (-1) do not count.
+class CrossEntropy(ClassLoss):
+    """Weighted cross-entropy.
 
     Each utterance counts with the weight of its class, and the sum is divided by the sum of these weights, so that
     equal weights give the plain mean and scaling all weights changes nothing. Smoothing spreads ``smoothing`` of the
@@ -22,30 +22,16 @@ class CrossEntropy(Loss):
         smoothing: share of the target spread over all classes, in [0, 1).
     """
 
-    class_weights: Tensor | None
-
     def __init__(self, *, class_weights: Tensor | None = None, smoothing: float = 0.0) -> None:
-        super().__init__()
-        self.register_buffer("class_weights", class_weights)
+        super().__init__(class_weights=class_weights)
         self.smoothing = smoothing
 
-    def _weights(self, classes: Tensor) -> Tensor:
-        known = classes >= 0
-        if self.class_weights is None:
-            return known.float()
-        return self.class_weights[classes.clamp(min=0)] * known
-
-    def forward(self, output: Output, targets: Targets) -> LossSum:
+    def values(self, output: Output, targets: Targets) -> Tensor:
         assert output.logits is not None and targets.classes is not None
         log_probabilities = F.log_softmax(output.logits.float(), dim=1)
         hard = -log_probabilities.gather(1, targets.classes.clamp(min=0)[:, None]).squeeze(1)
         values = (1 - self.smoothing) * hard - self.smoothing * log_probabilities.mean(dim=1)
-        weights = self._weights(targets.classes)
-        return LossSum((weights * values).sum(), weights.sum())
-
-    def normaliser(self, targets: Targets) -> Tensor:
-        assert targets.classes is not None
-        return self._weights(targets.classes).sum()
+        return self.weights(targets) * values
 
 
 def balanced_class_weights(counts: Tensor) -> Tensor:

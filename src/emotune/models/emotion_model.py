@@ -1,19 +1,25 @@
-"""The emotion model: backbone -> layer mix -> pooling -> standardise -> heads."""
+"""The emotion model: backbone -> layer mix -> pooling -> standardise -> heads; or, with VARAN, pooling and heads for
+each layer, weighed for each clip.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from emotune.batch import Batch, Output
+from emotune.batch import Batch, LayerOutputs, Output
 from emotune.errors import ConfigError
 from emotune.labels import LabelSpace
-from emotune.models.aggregations import LAYER_MIXES, POOLINGS
+from emotune.models.adapters import ADAPTERS, Inserted, check_that_all_act, merge_lora
+from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN, LayerPosterior
 from emotune.models.backbones import BACKBONES
-from emotune.models.backbones.base import Backbone
-from emotune.models.heads import Head, Standardize
+from emotune.models.backbones.base import Backbone, HiddenStates
+from emotune.models.heads import Head, LayerHeads, Standardize
+
+_OPTIONS = ("layer_mix", "varan", "pooling", "hidden_size", "dropout", "adapter")
 
 
 class EmotionModel(nn.Module):
@@ -22,11 +28,14 @@ class EmotionModel(nn.Module):
     Args:
         backbone: an entry of ``BACKBONES``, loaded or with random weights.
         label_space: classes and dimensions that are predicted, in this order.
-        layer_mix: an entry of ``LAYER_MIXES``.
+        layer_mix: an entry of ``LAYER_MIXES``, or ``varan``.
         layer_mix_initial: where a learned mix starts, one share a state.
-        pooling: an entry of ``POOLINGS``.
+        varan: options of ``LayerPosterior``, for ``varan``.
+        pooling: an entry of ``POOLINGS``; ``varan`` pools every layer with it.
         hidden_size: size of the heads' hidden layer; None = linear heads.
         dropout: before each linear layer of the heads.
+        adapter: ``name``, an entry of ``ADAPTERS``, its options, and ``layers``, how many top layers get it (None =
+            all); None = no adapter.
 
     Dimensions come out on the unit scale, where 0 and 1 are the ends of the annotation scale.
     """
@@ -38,36 +47,101 @@ class EmotionModel(nn.Module):
         *,
         layer_mix: str = "weighted_sum",
         layer_mix_initial: Sequence[float] | None = None,
+        varan: Mapping[str, Any] | None = None,
         pooling: str = "mean_std",
         hidden_size: int | None = None,
         dropout: float = 0.0,
+        adapter: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if not label_space.classes and not label_space.dimensions:
             raise ConfigError("A model needs classes or dimensions to predict, and has neither.")
         self.label_space = label_space
-        self.options = {"layer_mix": layer_mix, "pooling": pooling, "hidden_size": hidden_size, "dropout": dropout}
-        self.backbone = backbone
-        self.layer_mix = LAYER_MIXES[layer_mix](backbone.num_layers + 1, initial=layer_mix_initial)
-        self.pooling = POOLINGS[pooling](backbone.hidden_size)
-        features = self.pooling.output_size
-        self.standardize = Standardize(features)
-        classes, dimensions = len(label_space.classes), len(label_space.dimensions)
-        self.class_head = Head(features, classes, hidden_size=hidden_size, dropout=dropout) if classes else None
-        self.dimension_head = (
-            Head(features, dimensions, hidden_size=hidden_size, dropout=dropout) if dimensions else None
+        self.options: dict[str, Any] = dict(
+            zip(_OPTIONS, (layer_mix, varan, pooling, hidden_size, dropout, adapter), strict=True)
         )
+        self.backbone = backbone
+        self.pooling = POOLINGS[pooling](backbone.hidden_size)
+        features, layers = self.pooling.output_size, backbone.num_layers
+        if layer_mix == VARAN:
+            self.layer_mix = LayerPosterior(layers, features, **(varan or {}))
+        else:
+            self.layer_mix = LAYER_MIXES[layer_mix](layers + 1, backbone.hidden_size, initial=layer_mix_initial)
+        self.standardize = Standardize([layers, features] if layer_mix == VARAN else [features])
+        self.class_head = self._head(features, len(label_space.classes))
+        self.dimension_head = self._head(features, len(label_space.dimensions))
+        self._inserted = self._insert_adapter() if adapter else None
+        self.adapter_parameters = self._names_of(self._inserted)
+
+    def _head(self, features: int, outputs: int) -> Head | LayerHeads | None:
+        options = {name: self.options[name] for name in ("hidden_size", "dropout")}
+        if not outputs:
+            return None
+        if self.options["layer_mix"] == VARAN:
+            return LayerHeads(self.backbone.num_layers, features, outputs, **options)
+        return Head(features, outputs, **options)
 
     def forward(self, batch: Batch) -> Output:
         states = self.backbone(batch.waveforms, batch.mask)
+        if isinstance(self.layer_mix, LayerPosterior):
+            return self._by_layer(states, self.layer_mix)
         features = self.pooling(self.layer_mix(states), states.mask)
         standard = self.standardize(features)
         logits = None if self.class_head is None else self.class_head(standard)
         dimensions = None if self.dimension_head is None else self.dimension_head(standard)
         return Output(logits, dimensions, features)
 
+    def _by_layer(self, states: HiddenStates, posterior_of: LayerPosterior) -> Output:
+        """sum_l q(l | clip) log softmax(logits_l) as logits, and the expected dimensions (these are ours)."""
+        features = torch.stack([self.pooling(state, states.mask) for state in states.states[1:]], dim=1)
+        standard = self.standardize(features)
+        posterior = posterior_of(standard)
+        layer_logits = None if self.class_head is None else self.class_head(standard)
+        layer_dimensions = None if self.dimension_head is None else self.dimension_head(standard)
+
+        def expected(values: Tensor) -> Tensor:
+            return (posterior[:, :, None] * values).sum(dim=1)
+
+        return Output(
+            None if layer_logits is None else expected(torch.log_softmax(layer_logits, dim=-1)),
+            None if layer_dimensions is None else expected(layer_dimensions),
+            features,
+            LayerOutputs(posterior, layer_logits, layer_dimensions),
+            posterior_of.penalty(posterior),
+        )
+
+    def _insert_adapter(self) -> Inserted:
+        options = dict(self.options["adapter"])
+        name, top = options.pop("name"), options.pop("layers", None)
+        layers = self.backbone.layer_modules()
+        if top is not None and not 1 <= top <= len(layers):
+            raise ConfigError(f"An adapter in {top} top layers was asked, the backbone has {len(layers)}.")
+        return ADAPTERS[name](self.backbone, layers[len(layers) - (top or len(layers)) :], **options)
+
+    def _names_of(self, inserted: Inserted | None) -> frozenset[str]:
+        """Names of the parameters that an adapter trains."""
+        trained = {id(parameter) for parameter in inserted.trained} if inserted else set()
+        return frozenset(name for name, parameter in self.named_parameters() if id(parameter) in trained)
+
+    def check_adapter(self) -> None:
+        """See that every adapter changes the encoder's output.
+
+        Raises:
+            ConfigError: naming those that do not.
+        """
+        if self._inserted is not None:
+            check_that_all_act(self.backbone, self._inserted)
+
+    def merge_adapter(self) -> None:
+        """Fold into the encoder's own weights what can be: LoRA, and BitFit's biases, which are its own already."""
+        adapter = self.options["adapter"]
+        if adapter is not None and adapter["name"] in ("lora", "bitfit"):
+            merge_lora(self.backbone)
+            self.options["adapter"] = self._inserted = None
+            self.adapter_parameters = frozenset()
+
     def choose_trainable(self, *, layers: int | str, front_end: bool) -> None:
-        """Choose what of the backbone trains; mix, pooling and heads always do.
+        """Choose what of the backbone trains; mix, pooling and heads always do. With an adapter it is that alone.
 
         Args:
             layers: ``all`` = the whole encoder behind the front end, ``none``, or the number of top layers.
@@ -81,7 +155,12 @@ class EmotionModel(nn.Module):
             raise ConfigError("model.backbone.train_front_end needs model.backbone.train: all.")
         if isinstance(layers, int) and layers > len(modules):
             raise ConfigError(f"model.backbone.train: {layers} top layers asked, the backbone has {len(modules)}.")
-        self.backbone.requires_grad_(layers == "all")
+        self.backbone.requires_grad_(layers == "all" and not self.adapter_parameters)
+        if self.adapter_parameters:
+            for name, parameter in self.named_parameters():
+                if name in self.adapter_parameters:
+                    parameter.requires_grad_(True)
+            return
         if isinstance(layers, int):
             for module in modules[len(modules) - layers :]:
                 module.requires_grad_(True)
@@ -112,13 +191,12 @@ class EmotionModel(nn.Module):
         Raises:
             ConfigError: for unknown names or values.
         """
-        options = ("layer_mix", "pooling", "hidden_size", "dropout")
-        _check_keys(config, ("backbone", "classes", "dimensions", *options), "config")
+        _check_keys(config, ("backbone", "classes", "dimensions", *_OPTIONS), "config")
         kind = config["backbone"].get("model_type") if isinstance(config["backbone"], dict) else None
         backbone_class = BACKBONES[str(kind)]
         _check_keys(config["backbone"], ("model_type", *backbone_class.published_defaults), "config of the backbone")
         backbone = backbone_class.from_config(config["backbone"])
-        return cls(backbone, LabelSpace.from_json(config), **{name: config[name] for name in options})
+        return cls(backbone, LabelSpace.from_json(config), **{name: config[name] for name in _OPTIONS})
 
 
 def _check_keys(config: Mapping[str, Any], keys: Sequence[str], what: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -12,13 +14,13 @@ class Standardize(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, features: int) -> None:
+    def __init__(self, shape: Sequence[int]) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(features))
-        self.register_buffer("std", torch.ones(features))
+        self.register_buffer("mean", torch.zeros(*shape))
+        self.register_buffer("std", torch.ones(*shape))
 
     def set(self, mean: Tensor, std: Tensor) -> None:
-        """Statistics of the training split, each of shape (features,); a constant feature keeps a scale of one."""
+        """Statistics of the training split, each of the features' shape; a constant feature keeps a scale of one."""
         self.mean.copy_(mean)
         self.std.copy_(torch.where(std > 1e-8, std, torch.ones_like(std)))
 
@@ -61,3 +63,18 @@ class Head(nn.Module):
         assert self.hidden is None, "only a linear head can start from a linear model"
         self.out.weight.copy_(weight)
         self.out.bias.copy_(bias)
+
+
+class LayerHeads(nn.Module):
+    """A head for each layer: (batch, layers, features) -> (batch, layers, outputs). Arguments as those of ``Head``."""
+
+    def __init__(
+        self, layers: int, features: int, outputs: int, *, hidden_size: int | None = None, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(
+            Head(features, outputs, hidden_size=hidden_size, dropout=dropout) for _ in range(layers)
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        return torch.stack([head(features[:, layer]) for layer, head in enumerate(self.heads)], dim=1)

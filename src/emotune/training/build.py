@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from emotune.batch import Output, Targets
-from emotune.config import Recipe
+from emotune.config import Model, Recipe
 from emotune.corpora import CORPORA, map_classes, read_corpus
 from emotune.data.augment import Augmentation
-from emotune.data.dataset import EmotionDataset
+from emotune.data.dataset import EmotionDataset, vote_shares
 from emotune.errors import ConfigError, CorpusError
 from emotune.labels import LabelSpace
-from emotune.losses import CCCLoss, CrossEntropy, Loss, LossSum
+from emotune.losses import LOSSES, BatchLoss, CombinedLoss, Loss
 from emotune.losses.cross_entropy import balanced_class_weights
 from emotune.manifest import Manifest, Utterance
+from emotune.models.aggregations import VARAN
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone
 from emotune.models.backbones.checkpoint import load_pretrained
@@ -29,6 +30,7 @@ from emotune.progress import Progress, silent
 from emotune.splits import select_splits, shared_between_splits
 
 TRAIN, DEVELOPMENT, TEST = "train", "development", "test"
+VOTE_LOSSES = ("kl", "soft_cross_entropy")
 
 
 def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
@@ -117,67 +119,58 @@ def build_model(recipe: Recipe, space: LabelSpace, backbone: Backbone) -> Emotio
         space,
         layer_mix=section.layer_mix,
         layer_mix_initial=section.layer_mix_initial,
+        varan=section.varan.model_dump() if section.layer_mix == VARAN else None,
         pooling=section.pooling,
         hidden_size=section.hidden_size,
         dropout=section.dropout,
+        adapter=_adapter_options(section),
     )
+    model.check_adapter()
     model.choose_trainable(layers=section.backbone.train, front_end=section.backbone.train_front_end)
     return model
 
 
-@dataclass(frozen=True)
-class LossSums:
-    """Loss sums by name, before their division."""
-
-    sums: Mapping[str, LossSum]
-    weights: Mapping[str, float]
-
-    def divided_by(self, normalisers: Mapping[str, Tensor]) -> Tensor:
-        """The weighted sum of each loss over its normaliser; a normaliser of zero (no truth at all) gives no loss."""
-        terms = [
-            self.weights[name] * loss.total / torch.where(normalisers[name] > 0, normalisers[name], 1.0)
-            for name, loss in self.sums.items()
-        ]
-        return torch.stack(terms).sum()
-
-
-class CombinedLoss(nn.Module):
-    """The recipe's losses, each with its weight."""
-
-    def __init__(self, losses: Mapping[str, tuple[float, Loss]]) -> None:
-        super().__init__()
-        self.losses = nn.ModuleDict({name: loss for name, (_, loss) in losses.items()})
-        self.weights = {name: weight for name, (weight, _) in losses.items()}
-
-    def forward(self, output: Output, targets: Targets) -> LossSums:
-        return LossSums({name: loss(output, targets) for name, loss in self.losses.items()}, self.weights)
-
-    def normalisers(self, targets: Targets) -> dict[str, Tensor]:
-        """What each loss of a batch is divided by, from the targets alone."""
-        return {name: loss.normaliser(targets) for name, loss in self.losses.items() if isinstance(loss, Loss)}
+def _adapter_options(section: Model) -> dict[str, Any] | None:
+    """What ``EmotionModel`` takes: with how many top layers get the adapter."""
+    if section.adapter is None:
+        return None
+    top = section.backbone.train
+    return section.adapter.model_dump() | {"layers": top if isinstance(top, int) else None}
 
 
 def build_loss(recipe: Recipe, space: LabelSpace, train: Manifest) -> CombinedLoss:
-    """Cross-entropy where classes are learnt, CCC where dimensions are; class weights from the training split."""
-    losses: dict[str, tuple[float, Loss]] = {}
-    entropy, ccc = recipe.loss.cross_entropy, recipe.loss.ccc
-    if space.classes and entropy.weight:
-        counts = torch.tensor([float(sum(u.emotion == name for u in train)) for name in space.classes])
-        if not bool((counts > 0).all()):
-            absent = [name for name, count in zip(space.classes, counts.tolist(), strict=True) if not count]
-            raise CorpusError(
-                f"No training utterance of class {', '.join(absent)}; drop it with data.drop, or change the splits."
-            )
-        weights = balanced_class_weights(counts) if entropy.class_weights == "balanced" else None
-        losses["cross_entropy"] = (
-            entropy.weight,
-            CrossEntropy(class_weights=weights, smoothing=entropy.smoothing),
-        )
-    if space.dimensions and ccc.weight:
-        losses["ccc"] = (ccc.weight, CCCLoss())
+    """The losses of positive weight: CCC where dimensions are learnt, the others where classes are.
+
+    Class weights come from the training split.
+
+    Raises:
+        CorpusError: for a class without training utterance, or losses of votes without a training utterance with votes.
+    """
+    losses: dict[str, tuple[float, Loss | BatchLoss]] = {}
+    for name, section in recipe.loss:
+        options = section.model_dump()
+        weight = options.pop("weight")
+        if not weight or not (space.dimensions if name == "ccc" else space.classes):
+            continue
+        if "class_weights" in options:
+            balanced = _class_weights(train, space)
+            options["class_weights"] = balanced if options["class_weights"] == "balanced" else None
+        if name in VOTE_LOSSES and not any(math.isfinite(sum(vote_shares(u, space))) for u in train):
+            raise CorpusError(f"loss.{name} learns from votes, and no training utterance has any; see votes.<class>.")
+        losses[name] = (weight, LOSSES[name](**options))
     if not losses:
         raise ConfigError("loss: every weight is 0, so there is nothing to train; give one a positive weight.")
     return CombinedLoss(losses)
+
+
+def _class_weights(train: Manifest, space: LabelSpace) -> Tensor:
+    counts = torch.tensor([float(sum(u.emotion == name for u in train)) for name in space.classes])
+    if not bool((counts > 0).all()):
+        absent = [name for name, count in zip(space.classes, counts.tolist(), strict=True) if not count]
+        raise CorpusError(
+            f"No training utterance of class {', '.join(absent)}; drop it with data.drop, or change the splits."
+        )
+    return balanced_class_weights(counts)
 
 
 @dataclass(frozen=True)

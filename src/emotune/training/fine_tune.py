@@ -89,10 +89,17 @@ def train_run(
         raise ModelError(f"No epoch has a development {recipe.train.metric}: it is undefined on this split.")
     log.finish(trainer.state.best_global_step)
     evaluation = finish_run(
-        run, recipe, trainer.best_model().cpu().eval(), experiment.preprocessing, manifest, provenance, progress
+        run, recipe, _finished(trainer.best_model()), experiment.preprocessing, manifest, provenance, progress
     )
     shutil.rmtree(run.checkpoints, ignore_errors=True)
     return evaluation
+
+
+def _finished(model: EmotionModel) -> EmotionModel:
+    """The model as it is kept: on the CPU, and plain where an adapter can be folded in."""
+    model = model.cpu().eval()
+    model.merge_adapter()
+    return model
 
 
 def describe(recipe: Recipe, *, progress: Progress = silent) -> dict[str, Any]:
@@ -141,10 +148,17 @@ def _development_scores(
 
 
 def _start_from_probe(experiment: Experiment, recipe: Recipe, progress: Progress) -> float:
-    """Fit a linear model to the untrained model's pooled features and copy it into the heads; its development score."""
+    """Fit linear models to the untrained model's pooled features, one for each head, and copy them into the heads.
+
+    Regularisation is chosen on development; where every layer has its head, the best layer chooses it for all.
+
+    Returns:
+        The development score that chose.
+    """
     model, train = experiment.model, experiment.train
     both = train.replace_utterances([*train, *experiment.development])
-    features = pooled_features(model, experiment.preprocessing, both, progress=progress)[:, None, :]
+    features = pooled_features(model, experiment.preprocessing, both, progress=progress)
+    features = features.reshape(len(both), -1, features.shape[-1])  # (utterances, heads, features)
     in_train = np.arange(len(both)) < len(train)
     choice = linear.choose(
         features,
@@ -155,9 +169,12 @@ def _start_from_probe(experiment: Experiment, recipe: Recipe, progress: Progress
         grid=recipe.probe.inverse_regularisation,
         score=partial(metric_of, metric=recipe.train.metric),
     )
-    fitted = linear.fit_linear(
-        features[in_train, 0], train, experiment.space, inverse_regularisation=choice.inverse_regularisation
-    )
+    fitted = [
+        linear.fit_linear(
+            features[in_train, head], train, experiment.space, inverse_regularisation=choice.inverse_regularisation
+        )
+        for head in range(features.shape[1])
+    ]
     linear.copy_into(model, fitted)
     return choice.score
 

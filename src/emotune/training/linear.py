@@ -16,6 +16,7 @@ from emotune.errors import CorpusError
 from emotune.labels import LabelSpace
 from emotune.manifest import Manifest
 from emotune.models.emotion_model import EmotionModel
+from emotune.models.heads import Head, LayerHeads
 from emotune.predictions import Prediction, Predictions
 from emotune.progress import Progress, silent
 
@@ -106,17 +107,24 @@ def predict_linear(model: LinearModel, features: FloatArray, manifest: Manifest,
     return Predictions(tuple(rows), space, manifest_fingerprint=manifest.fingerprint())
 
 
-def copy_into(model: EmotionModel, fitted: LinearModel) -> None:
-    """Let an emotion model with linear heads give what the linear model gives on the same pooled features."""
+def copy_into(model: EmotionModel, fitted: Sequence[LinearModel]) -> None:
+    """Let the linear heads of an emotion model give what linear models give on the same pooled features.
 
-    def tensor(values: FloatArray) -> torch.Tensor:
-        return torch.tensor(np.asarray(values), dtype=torch.float32)
+    Args:
+        model: with one head, or one for each layer.
+        fitted: a linear model for each head.
+    """
 
-    model.standardize.set(tensor(fitted.mean), tensor(fitted.std))
-    if model.class_head is not None:
-        model.class_head.start_from(tensor(fitted.class_weight), tensor(fitted.class_bias))
-    if model.dimension_head is not None:
-        model.dimension_head.start_from(tensor(fitted.dimension_weight), tensor(fitted.dimension_bias))
+    def tensors(name: str) -> list[torch.Tensor]:
+        return [torch.tensor(np.asarray(getattr(linear, name)), dtype=torch.float32) for linear in fitted]
+
+    shape = model.standardize.mean.shape
+    model.standardize.set(torch.stack(tensors("mean")).reshape(shape), torch.stack(tensors("std")).reshape(shape))
+    for kind, head in (("class", model.class_head), ("dimension", model.dimension_head)):
+        heads = list(head.heads) if isinstance(head, LayerHeads) else [head] if head is not None else []
+        for single, weight, bias in zip(heads, tensors(f"{kind}_weight"), tensors(f"{kind}_bias"), strict=False):
+            assert isinstance(single, Head)
+            single.start_from(weight, bias)
 
 
 @dataclass(frozen=True)

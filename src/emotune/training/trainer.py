@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from transformers import (
@@ -27,8 +27,10 @@ from emotune.config import Recipe
 from emotune.data.dataset import EmotionDataset, collate
 from emotune.data.duration_batches import DurationBatches
 from emotune.errors import ConfigError
+from emotune.losses import CombinedLoss
 from emotune.models.emotion_model import EmotionModel
-from emotune.training.build import CombinedLoss
+from emotune.training.parameters import GradualUnfreezing, parameter_groups
+from emotune.training.whole_step import Part, parts_of_step, processes, summed
 
 _AVERAGE = "average.safetensors"  # beside the weights in a checkpoint
 Score = Callable[[EmotionModel], dict[str, float]]
@@ -72,9 +74,11 @@ class EmotionTrainer(Trainer):
             eval_dataset=[],  # the Trainer wants one; ``evaluate`` scores through the Predictor instead
             callbacks=callbacks,
         )
+        if recipe.train.unfreeze is not None:
+            self.add_callback(GradualUnfreezing(recipe.train.unfreeze))
         self.remove_callback(PrinterCallback)
         self.remove_callback(ProgressCallback)
-        self.loss_is_scaled_for_ga = True  # compute_loss divides by the normaliser of the whole optimiser step
+        self.loss_is_scaled_for_ga = True  # compute_loss divides by the normalisers of the whole optimiser step
         self.emotion_loss.to(self.args.device)
         decay = recipe.train.average
         averaging = None if decay is None else get_ema_multi_avg_fn(decay)
@@ -96,16 +100,19 @@ class EmotionTrainer(Trainer):
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
-    ) -> tuple[list[dict[str, Batch]], Any]:
-        """The batches of one optimiser step, and for each loss the normaliser over all of them."""
-        batches = list(islice(epoch_iterator, num_batches))
-        totals: dict[str, Tensor] = {}
-        for inputs in batches:
-            targets = inputs["batch"].targets
-            assert targets is not None
-            for name, value in self.emotion_loss.normalisers(targets.to(device)).items():
-                totals[name] = totals[name] + value if name in totals else value
-        return batches, totals
+    ) -> tuple[list[dict[str, Any]], Any]:
+        """The batches of one optimiser step, and for each mean the normaliser over all of them."""
+        steps: list[dict[str, Any]] = list(islice(epoch_iterator, num_batches))
+        batches: list[Batch] = [inputs["batch"] for inputs in steps]
+        if not batches:
+            return steps, {}
+        targets = [batch.targets.to(device) for batch in batches if batch.targets is not None]
+        if self.emotion_loss.wholes and (len(batches) > 1 or processes() > 1):
+            model = self._emotion_model().train()
+            with self.compute_loss_context_manager():
+                parts = parts_of_step(model, batches, self.emotion_loss.whole_losses, device)
+            steps = [inputs | {"part": part} for inputs, part in zip(steps, parts, strict=True)]
+        return steps, summed([self.emotion_loss.normalisers(truth) for truth in targets])
 
     def compute_loss(
         self,
@@ -115,11 +122,20 @@ class EmotionTrainer(Trainer):
         num_items_in_batch: Any = None,
     ) -> Any:
         batch: Batch = inputs["batch"].to(self.args.device)
+        part: Part | None = inputs.get("part")
         assert batch.targets is not None
+        if part is not None:
+            part.random.restore()
         output = model(batch)
-        loss = self.emotion_loss(output, batch.targets).divided_by(num_items_in_batch)
+        loss = self.emotion_loss.mean_losses(output, batch.targets, num_items_in_batch)
+        if part is not None:
+            loss = loss + part.surrogate(output.dimensions)
+        elif self.emotion_loss.wholes:
+            assert batch.targets.dimensions is not None
+            loss = loss + self.emotion_loss.whole_losses(output.dimensions, batch.targets.dimensions)
         if not torch.isfinite(loss):
             raise FloatingPointError(f"the loss became {loss.item()} at step {self.state.global_step}")
+        loss = loss * processes()
         return (loss, output) if return_outputs else loss
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
@@ -172,18 +188,6 @@ def batches_of(dataset: EmotionDataset, recipe: Recipe) -> DurationBatches:
     crop_s = recipe.augmentation.crop_s or math.inf
     durations = [min(utterance.duration_s or 0.0, crop_s) for utterance in dataset.manifest]
     return DurationBatches(durations, batch_seconds=recipe.train.batch_seconds, seed=recipe.seed)
-
-
-def parameter_groups(model: EmotionModel, recipe: Recipe) -> list[dict[str, Any]]:
-    """Encoder, layer mix and heads with their learning rates; no weight decay on vectors (biases, norms, mix)."""
-    rates = {"backbone": recipe.train.encoder_lr, "layer_mix": recipe.train.mix_lr}
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            rate = rates.get(name.split(".")[0], recipe.train.head_lr)
-            decay = recipe.train.weight_decay if parameter.ndim > 1 else 0.0
-            groups.setdefault((rate, decay), []).append(parameter)
-    return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]
 
 
 def training_arguments(recipe: Recipe, folder: Path) -> TrainingArguments:

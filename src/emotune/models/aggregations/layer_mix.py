@@ -10,14 +10,19 @@ from torch import Tensor, nn
 
 from emotune.errors import ConfigError
 from emotune.models.backbones.base import HiddenStates
-from emotune.registry import Registry
 
 
 class LayerMix(nn.Module, ABC):
-    """Args of every mix: ``num_states`` = layers kept + 1 (state 0 is the input of the first layer)."""
+    """Args of every mix: ``num_states`` = layers kept + 1 (state 0 is the input of the first layer), ``features`` of
+    each state, and ``initial``, which only a weighted sum takes.
+    """
 
-    def __init__(self, num_states: int, *, initial: Sequence[float] | None = None) -> None:
+    takes_initial = False
+
+    def __init__(self, num_states: int, features: int, *, initial: Sequence[float] | None = None) -> None:
         super().__init__()
+        if initial is not None and not self.takes_initial:
+            raise ConfigError("model.layer_mix_initial goes with layer_mix: weighted_sum; leave it out (null).")
         self.num_states = num_states
 
     @abstractmethod
@@ -37,11 +42,14 @@ class WeightedSum(LayerMix):
 
     Args:
         num_states: number of states mixed.
+        features: of each state.
         initial: where the weights start, one positive share a state; None = all equal.
     """
 
-    def __init__(self, num_states: int, *, initial: Sequence[float] | None = None) -> None:
-        super().__init__(num_states)
+    takes_initial = True
+
+    def __init__(self, num_states: int, features: int, *, initial: Sequence[float] | None = None) -> None:
+        super().__init__(num_states, features, initial=initial)
         shares = torch.full((num_states,), 1.0 / num_states) if initial is None else torch.tensor(list(initial))
         if len(shares) != num_states or bool((shares <= 0).any()):
             raise ConfigError(
@@ -56,6 +64,3 @@ class WeightedSum(LayerMix):
         for weight, state in zip(weights[1:], states.states[1:], strict=True):
             mixed = mixed + weight * state
         return mixed
-
-
-LAYER_MIXES: Registry[type[LayerMix]] = Registry("layer mix", {"last": Last, "weighted_sum": WeightedSum})

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from emotune.models.backbones.base import Backbone
+from emotune.models.backbones.hubert import HuBERT
+from emotune.models.backbones.wav2vec2 import Wav2Vec2
 from emotune.models.backbones.wavlm import WavLM
 from emotune.models.backbones.whisper import Whisper
 from emotune.registry import Registry
 
-BACKBONES: Registry[type[Backbone]] = Registry("backbone", {"wavlm": WavLM, "whisper": Whisper})
+BACKBONES: Registry[type[Backbone]] = Registry(
+    "backbone", {"hubert": HuBERT, "wav2vec2": Wav2Vec2, "wavlm": WavLM, "whisper": Whisper}
+)

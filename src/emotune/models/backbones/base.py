@@ -38,6 +38,7 @@ class Backbone(nn.Module, ABC):
         published_defaults: every config key that is read, with the value it has where config.json leaves it out (the
             published one, but for `layerdrop`: a layer is dropped only where a config asks for it).
         layers_key: the config key that holds the number of layers.
+        sublayer_ends: the linear layer that ends each sublayer of a transformer layer, where adapters go.
         hidden_size: features of each state.
         num_layers: layers kept.
         frame_rate_hz: frames a second.
@@ -50,6 +51,7 @@ class Backbone(nn.Module, ABC):
     model_type: ClassVar[str]
     published_defaults: ClassVar[Mapping[str, Any]]
     layers_key: ClassVar[str]
+    sublayer_ends: ClassVar[Mapping[str, str]]
 
     hidden_size: int
     num_layers: int

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from emotune.models.backbones.base import Backbone, HiddenStates, mask_of, split_heads, without_prefix
 from emotune.models.backbones.log_mel import HOP, log_mel, mel_frame_count
+from emotune.models.backbones.product import dense
 
 NOT_THE_ENCODER = re.compile(r"(model\.)?decoder\.|proj_out\.|lm_head\.")
 
@@ -37,11 +38,11 @@ class SelfAttention(nn.Module):
         self.out_proj = nn.Linear(settings["d_model"], settings["d_model"])
 
     def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
-        query, key, value = (split_heads(p(hidden), self.heads) for p in (self.q_proj, self.k_proj, self.v_proj))
+        query, key, value = (split_heads(dense(p, hidden), self.heads) for p in (self.q_proj, self.k_proj, self.v_proj))
         keys = None if mask is None else mask[:, None, None, :]
         dropout = self.dropout if self.training else 0.0
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=keys, dropout_p=dropout)
-        return self.out_proj(attended.transpose(1, 2).flatten(2))
+        return dense(self.out_proj, attended.transpose(1, 2).flatten(2))
 
 
 class FixedPositions(nn.Module):
@@ -70,8 +71,8 @@ class WhisperLayer(nn.Module):
     def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
         """Shape (batch, frames, features) in and out; mask (batch, frames), None = nothing is padded."""
         hidden = hidden + self.dropout(self.self_attn(self.self_attn_layer_norm(hidden), mask))
-        inner = self.activation_dropout(F.gelu(self.fc1(self.final_layer_norm(hidden))))
-        return hidden + self.dropout(self.fc2(inner))
+        inner = self.activation_dropout(F.gelu(dense(self.fc1, self.final_layer_norm(hidden))))
+        return hidden + self.dropout(dense(self.fc2, inner))
 
 
 class Whisper(Backbone):
@@ -82,6 +83,7 @@ class Whisper(Backbone):
 
     model_type = "whisper"
     layers_key = "encoder_layers"
+    sublayer_ends: ClassVar[Mapping[str, str]] = {"attention": "out_proj", "feed_forward": "fc2"}
     published_defaults: ClassVar[Mapping[str, Any]] = {
         "d_model": 384,
         "encoder_layers": 4,

@@ -1,0 +1,185 @@
+"""The convolutional front end of the wav2vec 2.0 family: waveforms to frames of features.
+
+Two ways to the same numbers. A padded batch goes through ordinary convolutions: for GPUs, and where the front end
+trains. Without a graph, on a CPU, each clip goes alone, in tiles that fit the cache, as matrix products over windows of
+frames in the order of time: norms need no transposition, and no work is done on padding.
+
+Reference:
+    Baevski et al. (2020), wav2vec 2.0, arXiv 2006.11477, section 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from emotune.models.backbones.base import mask_of
+from emotune.models.backbones.derived import Derived
+from emotune.models.backbones.product import product
+
+Count = TypeVar("Count", int, Tensor)
+TILE = 24  # frames of the output that are worked out at once; their layers fill about 3 MB
+
+
+class ClipChannelNorm(nn.Module):
+    """Group norm with one group a channel, over each clip's own frames only.
+
+    A plain group norm would let the padding into the statistics, and a clip would depend on its neighbours.
+    """
+
+    def __init__(self, channels: int, *, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.eps = eps
+
+    def forward(self, features: Tensor, lengths: Tensor | None) -> Tensor:
+        """Normalise features, shape (batch, channels, frames); lengths, shape (batch,), None = nothing is padded."""
+        if lengths is None:
+            return F.group_norm(features, features.shape[1], self.weight, self.bias, self.eps)
+        exact = features if features.dtype == torch.float64 else features.float()
+        padding = ~mask_of(lengths, features.shape[2])[:, None, :]
+        frames = lengths[:, None, None]
+        mean = exact.masked_fill(padding, 0).sum(dim=2, keepdim=True) / frames
+        centred = (exact - mean).masked_fill(padding, 0)
+        variance = centred.square().sum(dim=2, keepdim=True) / frames
+        scale = torch.rsqrt(variance + self.eps) * self.weight[:, None]
+        return (centred * scale + self.bias[:, None]).to(features.dtype)
+
+    def folded(self, windows: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Weight and bias that make a linear map of the clip's windows give convolution and norm in one.
+
+        The statistics follow from the mean and covariance of the windows; a bias of the convolution cancels.
+
+        Args:
+            windows: what the convolution sees, shape (frames, taps).
+            weight: of the convolution, shape (channels, taps).
+        """
+        exact, taps = windows.double(), weight.double()
+        mean = exact.mean(dim=0)
+        centred = exact - mean
+        covariance = centred.T @ centred / len(exact)
+        variance = ((taps @ covariance) * taps).sum(dim=1)
+        scale = torch.rsqrt(variance + self.eps) * self.weight.double()
+        shift = self.bias.double() - taps @ mean * scale
+        return (taps * scale[:, None]).to(weight.dtype), shift.to(weight.dtype)
+
+
+class ConvolutionLayer(nn.Module):
+    """One convolution without padding, its norm ("group", "layer" or None) and GELU."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, *, bias: bool, norm: str | None) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(inputs, outputs, kernel, stride, bias=bias)
+        nn.init.kaiming_normal_(self.conv.weight)
+        if norm == "group":
+            self.layer_norm = ClipChannelNorm(outputs)
+        elif norm == "layer":
+            self.layer_norm = nn.LayerNorm(outputs)
+        else:
+            self.layer_norm = None
+
+    def forward(self, features: Tensor, lengths: Tensor | None) -> Tensor:
+        """Shape (batch, channels, frames) in and out; lengths are those of the output, None = nothing is padded."""
+        features = self.conv(features)
+        if isinstance(self.layer_norm, ClipChannelNorm):
+            features = self.layer_norm(features, lengths)
+        elif self.layer_norm is not None:
+            features = self.layer_norm(features.transpose(1, 2)).transpose(1, 2)
+        return F.gelu(features)
+
+    def matrix(self) -> Tensor:
+        """The weight as a matrix over the taps of a window in the order of time, shape (outputs, taps * inputs)."""
+        return self.conv.weight.transpose(1, 2).flatten(1).contiguous()
+
+    def of_a_tile(self, frames: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """As ``forward`` for a piece of one clip, shape (frames, channels) in and out, without a graph.
+
+        Args:
+            frames: contiguous.
+            weight: shape (outputs, taps * inputs); of a group norm it is folded in.
+            bias: shape (outputs,).
+        """
+        kernel, stride, inputs = self.conv.kernel_size[0], self.conv.stride[0], frames.shape[1]
+        count = (len(frames) - kernel) // stride + 1
+        windows = frames.as_strided((count, kernel * inputs), (stride * inputs, 1), frames.storage_offset())
+        outputs = product(windows, weight, bias)
+        if isinstance(self.layer_norm, nn.LayerNorm):
+            norm = self.layer_norm
+            outputs = F.layer_norm(outputs, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
+        return torch.ops.aten.gelu_(outputs)
+
+
+class FeatureExtractor(nn.Module):
+    """The convolutional front end."""
+
+    def __init__(
+        self, channels: Sequence[int], kernels: Sequence[int], strides: Sequence[int], *, bias: bool, norm: str
+    ) -> None:
+        super().__init__()
+        self.kernels, self.strides = tuple(kernels), tuple(strides)
+        norms = [norm if norm == "layer" or index == 0 else None for index in range(len(channels))]
+        self.conv_layers = nn.ModuleList(
+            ConvolutionLayer(inputs, outputs, kernel, stride, bias=bias, norm=layer_norm)
+            for inputs, outputs, kernel, stride, layer_norm in zip(
+                [1, *channels[:-1]], channels, kernels, strides, norms, strict=True
+            )
+        )
+        self._matrices = Derived()
+
+    def forward(self, waveforms: Tensor, lengths: Tensor | None) -> Tensor:
+        """Encode a padded batch, shape (batch, samples), into shape (batch, frames, channels)."""
+        features = waveforms[:, None, :]
+        for layer, kernel, stride in zip(self.conv_layers, self.kernels, self.strides, strict=True):
+            lengths = None if lengths is None else _convolved(lengths, kernel, stride)
+            features = layer(features, lengths)
+        return features.transpose(1, 2)
+
+    @torch.no_grad()
+    def of_a_clip(self, waveform: Tensor) -> Tensor:
+        """Encode one clip, shape (samples,), into shape (frames, channels), tile by tile and without a graph."""
+        layers = list(self._layers())
+        matrices = self._matrices(lambda: [layer.matrix() for layer in layers], [layer.conv.weight for layer in layers])
+        biases = [layer.conv.bias for layer in layers]
+        first = layers[0].layer_norm
+        if isinstance(first, ClipChannelNorm):
+            weight, bias = first.folded(waveform.unfold(0, self.kernels[0], self.strides[0]), matrices[0])
+            matrices, biases = [weight, *matrices[1:]], [bias, *biases[1:]]
+        frames, hop = self.frame_count(len(waveform)), self.hop()
+        encoded = waveform.new_empty(frames, matrices[-1].shape[0])
+        for start in range(0, frames, TILE):
+            end = min(start + TILE, frames)
+            tile = waveform[start * hop : (end - 1) * hop + self.min_samples(), None]
+            for layer, matrix, bias in zip(layers, matrices, biases, strict=True):
+                tile = layer.of_a_tile(tile, matrix, bias)
+            encoded[start:end] = tile
+        return encoded
+
+    def _layers(self) -> list[ConvolutionLayer]:
+        return [layer for layer in self.conv_layers if isinstance(layer, ConvolutionLayer)]
+
+    def frame_count(self, samples: Count) -> Count:
+        for kernel, stride in zip(self.kernels, self.strides, strict=True):
+            samples = _convolved(samples, kernel, stride)
+        return samples
+
+    def hop(self) -> int:
+        """Samples from one frame to the next."""
+        return self._seen_by(2) - self._seen_by(1)
+
+    def min_samples(self) -> int:
+        """Samples that one frame sees."""
+        return self._seen_by(1)
+
+    def _seen_by(self, frames: int) -> int:
+        for kernel, stride in zip(reversed(self.kernels), reversed(self.strides), strict=True):
+            frames = (frames - 1) * stride + kernel
+        return frames
+
+
+def _convolved(lengths: Count, kernel: int, stride: int) -> Count:
+    return (lengths - kernel) // stride + 1

@@ -1,0 +1,24 @@
+"""HuBERT Base, Large and Extra Large: our own forward.
+
+Reference:
+    Hsu et al. (2021), HuBERT, arXiv 2106.07447.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from emotune.models.backbones.family import Wav2Vec2Family
+
+
+class HuBERT(Wav2Vec2Family):
+    """HuBERT, without output layers."""
+
+    model_type = "hubert"
+    published_defaults: ClassVar[Mapping[str, Any]] = {
+        **Wav2Vec2Family.common_defaults,
+        "feat_proj_layer_norm": True,
+        "conv_pos_batch_norm": False,
+    }
+    heads_on_top = ("lm_head.",)

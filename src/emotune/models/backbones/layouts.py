@@ -1,0 +1,136 @@
+"""How the frames of a batch lie in memory: padded with a mask, or packed one clip after the other.
+
+Linear layers and norms do not care; attention and the positional convolution work through one of these.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from emotune.models.backbones.base import HiddenStates, mask_of, split_heads
+
+_ALIGNMENT = 8  # the memory-efficient attention of GPUs wants the rows of a bias to begin at multiples of this
+
+
+class Layout(Protocol):
+    """Args: frames lie in tensors (..., features), where ... is what the layout makes of (clips, frames)."""
+
+    def along_time(self, function: Callable[[Tensor], Tensor], hidden: Tensor) -> Tensor:
+        """Apply what mixes neighbouring frames, (batch, frames, features) -> the same; padding reads as zero."""
+        ...
+
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, gate: Tensor | None, *, heads: int, dropout: float
+    ) -> Tensor:
+        """Self-attention inside each clip.
+
+        Args:
+            query, key, value: shape (..., features).
+            gate: what each query multiplies its position bias by, shape (..., heads); None = there is no bias.
+            heads: that features are split into.
+            dropout: share of the attention weights dropped.
+        """
+        ...
+
+    def states(self, packed_or_padded: Sequence[Tensor]) -> HiddenStates:
+        """States in this layout as padded ones with their mask."""
+        ...
+
+
+class Padded:
+    """(batch, frames, features) with a mask.
+
+    Args:
+        mask: shape (batch, frames), True = real.
+        position_bias: before gating, shape (heads, frames, frames), or None.
+    """
+
+    def __init__(self, mask: Tensor, position_bias: Tensor | None, *, is_padded: bool) -> None:
+        self.mask = mask
+        self.padding = ~mask if is_padded else None
+        self.position_bias = position_bias
+
+    def along_time(self, function: Callable[[Tensor], Tensor], hidden: Tensor) -> Tensor:
+        if self.padding is not None:
+            hidden = hidden.masked_fill(self.padding[:, :, None], 0)
+        return function(hidden)
+
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, gate: Tensor | None, *, heads: int, dropout: float
+    ) -> Tensor:
+        query, key, value = (split_heads(projected, heads) for projected in (query, key, value))
+        bias = None
+        if gate is not None:
+            assert self.position_bias is not None
+            bias = (gate.transpose(1, 2)[:, :, :, None] * self.position_bias).to(query.dtype)
+        if self.padding is not None:
+            hidden_keys = self.padding[:, None, None, :]
+            bias = ~hidden_keys if bias is None else bias.masked_fill(hidden_keys, -math.inf)
+        if bias is not None and bias.device.type == "cuda":
+            bias = aligned(bias)
+        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout)
+        return attended.transpose(1, 2).flatten(2)
+
+    def states(self, packed_or_padded: Sequence[Tensor]) -> HiddenStates:
+        return HiddenStates(tuple(packed_or_padded), self.mask)
+
+
+class Packed:
+    """(frames of all clips, features) without padding, for forwards without a graph on a CPU.
+
+    Args:
+        counts: frames of each clip.
+        position_bias: for the longest clip, shape (heads, frames, frames), or None; shorter clips use its corner.
+    """
+
+    def __init__(self, counts: Sequence[int], position_bias: Tensor | None) -> None:
+        self.counts = list(counts)
+        self.position_bias = position_bias
+
+    def along_time(self, function: Callable[[Tensor], Tensor], hidden: Tensor) -> Tensor:
+        return torch.cat([function(clip[None])[0] for clip in hidden.split(self.counts)])
+
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, gate: Tensor | None, *, heads: int, dropout: float
+    ) -> Tensor:
+        assert dropout == 0, "training is padded"
+        attended = query.new_empty(query.shape)
+        start = 0
+        for count in self.counts:
+            clip = slice(start, start + count)
+            start += count
+            parts = (split_heads(projected[None, clip], heads) for projected in (query, key, value))
+            bias = None
+            if gate is not None:
+                assert self.position_bias is not None
+                bias = (gate[clip].T[:, :, None] * self.position_bias[:, :count, :count])[None]
+            heard = F.scaled_dot_product_attention(*parts, attn_mask=bias)
+            attended[clip] = heard[0].transpose(0, 1).flatten(1)
+        return attended
+
+    def states(self, packed_or_padded: Sequence[Tensor]) -> HiddenStates:
+        counts = torch.tensor(self.counts)
+        mask = mask_of(counts, int(counts.max()))
+        return HiddenStates(tuple(self._padded(state, mask) for state in packed_or_padded), mask)
+
+    def _padded(self, state: Tensor, mask: Tensor) -> Tensor:
+        if len(self.counts) == 1:
+            return state[None]
+        padded = state.new_zeros(*mask.shape, state.shape[1])
+        start = 0
+        for row, count in enumerate(self.counts):
+            padded[row, :count] = state[start : start + count]
+            start += count
+        return padded
+
+
+def aligned(bias: Tensor) -> Tensor:
+    """The same bias, (..., frames), in memory whose rows begin at multiples of eight elements."""
+    frames = bias.shape[-1]
+    return F.pad(bias, (0, -frames % _ALIGNMENT))[..., :frames]

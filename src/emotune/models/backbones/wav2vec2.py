@@ -1,0 +1,20 @@
+"""wav2vec 2.0 Base and Large, and what shares its shape (XLS-R, robust, ...): our own forward.
+
+Reference:
+    Baevski et al. (2020), wav2vec 2.0, arXiv 2006.11477.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from emotune.models.backbones.family import Wav2Vec2Family
+
+
+class Wav2Vec2(Wav2Vec2Family):
+    """wav2vec 2.0, without quantiser and output layers."""
+
+    model_type = "wav2vec2"
+    published_defaults: ClassVar[Mapping[str, Any]] = {**Wav2Vec2Family.common_defaults, "add_adapter": False}
+    heads_on_top = ("quantizer.", "project_q.", "project_hid.", "lm_head.")
