@@ -17,6 +17,7 @@ class Lengths:
     label_space = LabelSpace(("anger", "neutral"), {"arousal": Scale(1, 7)})
     preprocessing = Preprocessing(min_samples=1600)
     fingerprint = "lengths"
+    concurrency = 1
 
     def __init__(self) -> None:
         self.batches: list[list[float]] = []

@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from emotune.allocator import keep_freed_memory
 from emotune.cli import corpus, evaluate, predict, probe, recipes, train
 from emotune.errors import EmotuneError
 
@@ -32,6 +33,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a file name that the terminal cannot spell is printed escaped
             stream.reconfigure(errors="backslashreplace")
+    keep_freed_memory()
     try:
         app()
     except (EmotuneError, OSError) as error:  # OSError: what the system refuses, with its own words and the path

@@ -44,6 +44,9 @@ def predict(
     ] = None,
     batch_seconds: Annotated[float, typer.Option(min=1.0, help="Audio-seconds a batch; changes speed only.")] = 40.0,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="CPU processes of one thread, a model in each; best: one a core.")
+    ] = None,
 ) -> None:
     """Predict emotions; a bad recording is a row with its error, and the exit code is then 1."""
     if output is not None:
@@ -52,7 +55,7 @@ def predict(
     if not items:
         raise ConfigError(f"Nothing to predict in {', '.join(map(str, inputs))}.")
     items = with_unique_ids(items)
-    predictor = with_extra("emotune.inference").load(model, device=device, batch_seconds=batch_seconds)
+    predictor = with_extra("emotune.inference").load(model, device=device, batch_seconds=batch_seconds, workers=workers)
     predictions = predictor.predict_items(items, progress=show_progress)
     if output is None:
         _print(predictions)

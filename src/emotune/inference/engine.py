@@ -23,10 +23,14 @@ class EngineOutput:
 
 
 class Engine(Protocol):
-    """Runs a model on prepared clips. Everything around it is the same for every engine."""
+    """Runs a model on prepared clips. Everything around it is the same for every engine.
+
+    ``concurrency`` is the number of threads that may call ``run`` at a time.
+    """
 
     label_space: LabelSpace
     preprocessing: Preprocessing
     fingerprint: str | None
+    concurrency: int
 
     def run(self, waveforms: Sequence[FloatArray]) -> EngineOutput: ...

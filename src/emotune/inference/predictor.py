@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from emotune import audio
 from emotune.errors import AudioError, ConfigError, ModelError
 from emotune.inference.engine import Engine, EngineOutput
+from emotune.inference.workers import WorkerEngine
 from emotune.labels import LabelSpace
 from emotune.manifest import Manifest, check_content
 from emotune.predictions import Prediction, Predictions
@@ -124,10 +126,20 @@ class Predictor:
                     yield position, Prediction(item.utterance_id, error=str(error), extra=item.extra)
             ready.sort(key=lambda entry: len(entry[2]))
             limit = self.batch_seconds * self.engine.preprocessing.sampling_rate_hz
-            for batch in batches_under(ready, samples_of=lambda entry: len(entry[2]), limit=limit):
-                output = self.engine.run([waveform for _, _, waveform in batch])
+            batches = list(batches_under(ready, samples_of=lambda entry: len(entry[2]), limit=limit))
+            batches.reverse()  # the longest first: at the end the workers become idle together
+            for batch, output in zip(batches, self._outputs(batches), strict=True):
                 for row, (position, item, _) in enumerate(batch):
                     yield position, self._prediction(item, output, row)
+
+    def _outputs(self, batches: Sequence[Sequence[tuple[int, Item, audio.FloatArray]]]) -> Iterator[EngineOutput]:
+        """What the engine says of each batch, in order."""
+        prepared = [[waveform for _, _, waveform in batch] for batch in batches]
+        if self.engine.concurrency == 1:
+            yield from map(self.engine.run, prepared)
+            return
+        with ThreadPoolExecutor(self.engine.concurrency) as threads:
+            yield from threads.map(self.engine.run, prepared)
 
     def _prepare(self, item: Item) -> audio.FloatArray:
         preprocessing = self.engine.preprocessing
@@ -179,17 +191,25 @@ def _with_rate(source: audio.Source | NDArray[Any], sampling_rate_hz: int | None
     return source if sampling_rate_hz is None else (source, sampling_rate_hz)  # pyright: ignore[reportReturnType]
 
 
-def load(model: str | Path, *, device: str | None = None, batch_seconds: float = 40.0) -> Predictor:
+def load(
+    model: str | Path, *, device: str | None = None, batch_seconds: float = 40.0, workers: int | None = None
+) -> Predictor:
     """Load a model folder, or the model of a run folder, for prediction.
 
     Args:
         model: a model folder, a run folder that holds one under ``model``, or a Hub name.
         device: where to run, such as ``cpu`` or ``cuda``; None = a GPU where there is one.
         batch_seconds: longest padded batch in audio-seconds.
+        workers: processes of one thread each, on the CPU: the fastest way through many recordings there, with a copy of
+            the model in each. None = this process with all its threads.
 
     Raises:
         ModelError: when there is no model, or any of its weights is missing, new or misshapen.
     """
+    if workers is not None:
+        if device not in (None, "cpu"):
+            raise ConfigError(f"workers run on the CPU; leave out either workers or device '{device}'.")
+        return Predictor(WorkerEngine(model, workers=workers), batch_seconds=batch_seconds)
     try:
         torch_engine = importlib.import_module("emotune.inference.torch_engine")
     except ModuleNotFoundError as error:

@@ -20,6 +20,8 @@ from emotune.preprocessing import Preprocessing
 class TorchEngine:
     """An ``Engine`` over an ``EmotionModel`` in memory, in evaluation mode and without gradients."""
 
+    concurrency = 1
+
     def __init__(self, model: EmotionModel, preprocessing: Preprocessing, *, fingerprint: str | None = None) -> None:
         self.model = model
         self.label_space = model.label_space

@@ -1,0 +1,378 @@
+"""emotune against transformers' own WavLM, in one run: prediction and training on this machine's cores.
+
+    python benchmarks/speed.py OUTPUT_FOLDER [--repeats 5] [--only prediction single step mixed]
+
+Each contender is a process of its own, as its user would run it: transformers as it comes, ours with the allocator
+that the command line sets. Contenders of a group go in turn, so that a busy moment of the machine meets them all.
+Weights are random, of the published shapes; lengths are drawn like MSP-Podcast's (2-12 s, mean 5.4). Writes speed.json
+and speed.png.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+import transformers
+from torch import nn
+from torch.nn import functional as F
+
+import emotune
+from emotune.allocator import keep_freed_memory
+from emotune.batch import pad
+from emotune.data.duration_batches import DurationBatches
+from emotune.inference.predictor import Item
+from emotune.inference.workers import usable_cores
+from emotune.models.backbones import BACKBONES
+from emotune.models.emotion_model import EmotionModel
+from emotune.models.store import save_model
+from emotune.preprocessing import Preprocessing
+
+LARGE = {
+    "hidden_size": 1024,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "intermediate_size": 4096,
+    "feat_extract_norm": "layer",
+    "do_stable_layer_norm": True,
+}
+BASE_PLUS: dict = {}
+SAMPLING_RATE_HZ = 16000
+PREDICTED, STEP_S, MICRO_CLIPS = 16, 160.0, 8
+Work = Callable[[], float]
+"""Does the work once; returns the audio-seconds that it went through, padding not counted."""
+
+
+GROUPS: dict[str, dict[str, str]] = {
+    "prediction": {
+        "ours": "emotune: packed, one single-thread worker a core",
+        "theirs_padded": "transformers: padded batches of 8",
+        "theirs_loop": "transformers: one clip at a time",
+    },
+    "single": {"ours": "emotune", "theirs": "transformers"},
+    "step": {"ours": "emotune: front end frozen", "theirs": "transformers: full fine-tuning"},
+    "mixed": {
+        "ours": "emotune: front end frozen, batches of similar length",
+        "theirs": "transformers: full fine-tuning, random padded batches of 8",
+    },
+}
+TITLES = {
+    "prediction": "Large, mixed lengths, exact float32 prediction",
+    "single": "Large, one clip of 5 s",
+    "step": "Base+, training step, 4 clips of 5 s",
+    "mixed": "Base+, training step over about 160 s of mixed lengths",
+}
+
+
+def lengths_like_msp_podcast(count: int, seed: int) -> list[int]:
+    """Samples of clips of 2 to 12 s with a mean of 5.4 s: 2 + 10 x Beta(1.6, 3.1)."""
+    generator = np.random.default_rng(seed)
+    return [round(SAMPLING_RATE_HZ * (2 + 10 * draw)) for draw in generator.beta(1.6, 3.1, count)]
+
+
+def noise(samples: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(samples).astype(np.float32) * 0.1
+
+
+# --- transformers
+
+
+def their_model(config: dict, *, train: bool) -> nn.Module:
+    torch.manual_seed(0)
+    model = transformers.WavLMModel(transformers.WavLMConfig(**config, apply_spec_augment=False, layerdrop=0.0))
+    return model.train() if train else model.eval()
+
+
+def their_padded(clips: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
+    batch = pad(clips)
+    return batch.waveforms, batch.mask.to(torch.long)
+
+
+def theirs_padded() -> Work:
+    model = their_model(LARGE, train=False)
+    clips = [noise(samples) for samples in lengths_like_msp_podcast(PREDICTED, 0)]
+
+    @torch.inference_mode()
+    def work() -> float:
+        for start in range(0, len(clips), MICRO_CLIPS):
+            waveforms, mask = their_padded(clips[start : start + MICRO_CLIPS])
+            model(waveforms, attention_mask=mask)
+        return sum(map(len, clips)) / SAMPLING_RATE_HZ
+
+    return work
+
+
+def theirs_loop(clips: list[np.ndarray] | None = None) -> Work:
+    model = their_model(LARGE, train=False)
+    clips = clips or [noise(samples) for samples in lengths_like_msp_podcast(PREDICTED, 0)]
+
+    @torch.inference_mode()
+    def work() -> float:
+        for clip in clips:
+            model(torch.from_numpy(clip)[None])
+        return sum(map(len, clips)) / SAMPLING_RATE_HZ
+
+    return work
+
+
+def theirs_training(micro_batches: Iterator[list[list[int]]]) -> Work:
+    """A step: every micro-batch forward and backward, then AdamW; mean over time, a linear head, cross-entropy."""
+
+    model = their_model(BASE_PLUS, train=True)
+    head = nn.Linear(768, 8)
+    optimiser = torch.optim.AdamW([*model.parameters(), *head.parameters()], lr=1e-5)
+
+    def work() -> float:
+        seconds, step = 0.0, next(micro_batches)
+        clips = sum(map(len, step))
+        for samples in step:
+            waveforms, mask = their_padded([noise(count) for count in samples])
+            hidden = model(waveforms, attention_mask=mask).last_hidden_state
+            frames = model._get_feature_vector_attention_mask(hidden.shape[1], mask)[:, :, None]
+            pooled = (hidden * frames).sum(dim=1) / frames.sum(dim=1)
+            targets = torch.zeros(len(samples), dtype=torch.long)
+            (F.cross_entropy(head(pooled), targets, reduction="sum") / clips).backward()
+            seconds += sum(samples) / SAMPLING_RATE_HZ
+        optimiser.step()
+        optimiser.zero_grad()
+        return seconds
+
+    return work
+
+
+# --- emotune
+
+
+def ours_prediction() -> Work:
+    """The way of a user: a saved model, ``emotune.load(..., workers=cores)``, recordings as arrays."""
+
+    torch.manual_seed(0)
+    model = EmotionModel(BACKBONES["wavlm"].from_config(LARGE), emotune.LabelSpace(("anger", "neutral")))
+    folder = tempfile.TemporaryDirectory()
+    save_model(Path(folder.name), model, Preprocessing(model.backbone.normalize, min_samples=400))
+    del model
+    predictor = emotune.load(folder.name, workers=usable_cores(), batch_seconds=20.0)
+    clips = [noise(samples) for samples in lengths_like_msp_podcast(PREDICTED, 0)]
+    items = [Item(f"clip {number}", (clip, SAMPLING_RATE_HZ)) for number, clip in enumerate(clips)]
+
+    def work() -> float:
+        assert folder and not predictor.predict_items(items).failed
+        return sum(map(len, clips)) / SAMPLING_RATE_HZ
+
+    return work
+
+
+def ours_single() -> Work:
+    keep_freed_memory()
+    torch.manual_seed(0)
+    backbone = BACKBONES["wavlm"].from_config(LARGE).eval()
+    waveform = torch.from_numpy(noise(5 * SAMPLING_RATE_HZ))[None]
+
+    @torch.inference_mode()
+    def work() -> float:
+        backbone(waveform, torch.ones_like(waveform, dtype=torch.bool))
+        return 5.0
+
+    return work
+
+
+def ours_training(micro_batches: Iterator[list[list[int]]]) -> Work:
+    """The same step with an ``EmotionModel``, as ``emotune train`` runs it."""
+
+    keep_freed_memory()
+    torch.manual_seed(0)
+    classes = tuple(f"class {number}" for number in range(8))
+    backbone = BACKBONES["wavlm"].from_config(BASE_PLUS)
+    model = EmotionModel(backbone, emotune.LabelSpace(classes), layer_mix="last", pooling="mean")
+    model.choose_trainable(layers="all", front_end=False)
+    model.train()
+    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-5)
+
+    def work() -> float:
+        seconds, step = 0.0, next(micro_batches)
+        clips = sum(map(len, step))
+        for samples in step:
+            logits = model(pad([noise(count) for count in samples])).logits
+            targets = torch.zeros(len(samples), dtype=torch.long)
+            (F.cross_entropy(logits, targets, reduction="sum") / clips).backward()
+            seconds += sum(samples) / SAMPLING_RATE_HZ
+        optimiser.step()
+        optimiser.zero_grad()
+        return seconds
+
+    return work
+
+
+# --- what both train on
+
+
+def four_clips() -> Iterator[list[list[int]]]:
+    while True:
+        yield [[5 * SAMPLING_RATE_HZ] * 4]
+
+
+def random_micro_batches() -> Iterator[list[list[int]]]:
+    """Clips in random order, eight a micro-batch, until the step holds 160 s."""
+    lengths = lengths_like_msp_podcast(4096, 1)
+    start = 0
+    while True:
+        step: list[list[int]] = []
+        while sum(map(sum, step)) < STEP_S * SAMPLING_RATE_HZ:
+            step.append(lengths[start : start + MICRO_CLIPS])
+            start += MICRO_CLIPS
+        yield step
+
+
+def similar_micro_batches() -> Iterator[list[list[int]]]:
+    """emotune's batches of similar duration, as many audio-seconds a micro-batch as eight clips have on average."""
+
+    lengths = lengths_like_msp_podcast(4096, 1)
+    seconds = [samples / SAMPLING_RATE_HZ for samples in lengths]
+    batches = iter(DurationBatches(seconds, batch_seconds=MICRO_CLIPS * float(np.mean(seconds)), seed=0))
+    while True:
+        step: list[list[int]] = []
+        while sum(map(sum, step)) < STEP_S * SAMPLING_RATE_HZ:
+            step.append([lengths[index] for _, index in next(batches)])
+        yield step
+
+
+CONTENDERS: dict[tuple[str, str], Callable[[], Work]] = {
+    ("prediction", "ours"): ours_prediction,
+    ("prediction", "theirs_padded"): theirs_padded,
+    ("prediction", "theirs_loop"): theirs_loop,
+    ("single", "ours"): ours_single,
+    ("single", "theirs"): lambda: theirs_loop([noise(5 * SAMPLING_RATE_HZ)]),
+    ("step", "ours"): lambda: ours_training(four_clips()),
+    ("step", "theirs"): lambda: theirs_training(four_clips()),
+    ("mixed", "ours"): lambda: ours_training(similar_micro_batches()),
+    ("mixed", "theirs"): lambda: theirs_training(random_micro_batches()),
+}
+
+
+def child(group: str, name: str) -> None:
+    """Warm up, then do the work at each line of input: seconds, audio-seconds and peak memory as one line of JSON."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    work = CONTENDERS[group, name]()
+    work()
+    answers.write("ready\n")
+    answers.flush()
+    for _ in iter(sys.stdin.readline, ""):
+        began = time.perf_counter()
+        audio_seconds = work()
+        took = time.perf_counter() - began
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        answers.write(json.dumps({"seconds": took, "audio_seconds": audio_seconds, "peak_gb": peak}) + "\n")
+        answers.flush()
+
+
+def run_group(group: str, repeats: int) -> dict[str, dict]:
+    processes = {
+        name: subprocess.Popen(
+            [sys.executable, __file__, "--child", group, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for name in GROUPS[group]
+    }
+    for process in processes.values():  # nobody is measured while another warms up
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n", f"{group}: a contender ended early"
+    turns: dict[str, list[dict]] = {name: [] for name in processes}
+    for _ in range(repeats):
+        for name, process in processes.items():
+            assert process.stdin and process.stdout
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            turns[name].append(json.loads(process.stdout.readline()))
+            print(group, name, turns[name][-1], file=sys.stderr, flush=True)
+    for process in processes.values():
+        process.communicate()
+    return {name: summary(rows) | {"what": GROUPS[group][name]} for name, rows in turns.items()}
+
+
+def summary(rows: list[dict]) -> dict:
+    rates = [row["audio_seconds"] / row["seconds"] for row in rows]
+    return {
+        "audio_seconds_per_second": statistics.median(rates),
+        "lowest": min(rates),
+        "highest": max(rates),
+        "peak_gb": max(row["peak_gb"] for row in rows),
+        "seconds": [round(row["seconds"], 3) for row in rows],
+    }
+
+
+def machine() -> dict:
+    info = Path("/proc/cpuinfo")
+    models = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+    return {
+        "processor": models[0] if models else platform.processor(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }
+
+
+def ratios(groups: dict[str, dict[str, dict]]) -> dict[str, float]:
+    """How many times faster ours is, by medians; and ours of their memory."""
+    found = {}
+    for group, rows in groups.items():
+        for name, row in rows.items():
+            if name != "ours":
+                key = group if len(rows) == 2 else f"{group}, {name.removeprefix('theirs_')}"
+                found[key] = rows["ours"]["audio_seconds_per_second"] / row["audio_seconds_per_second"]
+        if group == "mixed":
+            found["mixed, peak memory"] = rows["ours"]["peak_gb"] / rows["theirs"]["peak_gb"]
+    return found
+
+
+def draw(groups: dict[str, dict[str, dict]], path: Path) -> None:
+    figure, axes = plt.subplots(len(groups), 1, figsize=(9, 1.6 * len(groups)), layout="constrained", squeeze=False)
+    for axis, (group, rows) in zip(axes[:, 0], groups.items(), strict=True):
+        names = list(rows)[::-1]
+        values = [rows[name]["audio_seconds_per_second"] for name in names]
+        spread = np.abs([[rows[n][edge] for n in names] for edge in ("lowest", "highest")] - np.array(values))
+        colours = ["tab:blue" if name == "ours" else "lightgrey" for name in names]
+        axis.barh([rows[name]["what"] for name in names], values, xerr=spread, color=colours)
+        axis.set_title(TITLES[group], fontsize=10, loc="left")
+        axis.bar_label(axis.containers[-1], [f"{value:.2f}" for value in values], padding=8, fontsize=8)
+        axis.margins(x=0.12)
+        axis.tick_params(labelsize=8)
+    axes[-1, 0].set_xlabel("audio-seconds a second, median of the turns; lines from lowest to highest", fontsize=8)
+    figure.savefig(path, dpi=150)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--only", nargs="+", choices=list(GROUPS), default=list(GROUPS))
+    parser.add_argument("--child", nargs=2)
+    arguments = parser.parse_args()
+    if arguments.child:
+        child(*arguments.child)
+        return
+    if arguments.folder is None:
+        parser.error("name a folder for speed.json and speed.png")
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    groups = {group: run_group(group, arguments.repeats) for group in arguments.only}
+    result = {"machine": machine(), "repeats": arguments.repeats, "groups": groups, "ratios": ratios(groups)}
+    (arguments.folder / "speed.json").write_text(json.dumps(result, indent=2) + "\n")
+    draw(groups, arguments.folder / "speed.png")
+    for name, ratio in result["ratios"].items():
+        print(f"{name:28} {ratio:.2f}")
+
+
+if __name__ == "__main__":
+    main()
