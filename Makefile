@@ -5,11 +5,12 @@ PIP_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help demo test check clean
+.PHONY: help demo test bench check clean
 
 help:
 	@echo "make demo   train a tiny model on the synthetic corpus, test it on unseen voices, draw the report"
 	@echo "make test   run the test suite"
+	@echo "make bench  speed and memory against transformers, about twenty minutes on an idle machine"
 	@echo "make check  ruff, pyright, import-linter, codespell"
 
 # torch first and by itself: a later package could otherwise pull in another build of it
@@ -25,6 +26,9 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n auto
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/speed.py runs/bench
 
 check: $(INSTALLED)
 	$(BIN)/ruff check

@@ -66,6 +66,21 @@ def test_published_weights_load_under_any_prefix_and_weight_norm_spelling(
     assert_loads(folder_with(tmp_path, renamed), weights())
 
 
+@pytest.mark.parametrize(("told", "expected"), [(True, "clip"), (False, "none"), (None, "none")])
+def test_the_published_preprocessor_says_whether_clips_are_normalised(tmp_path: Path, told, expected: str) -> None:
+    folder = folder_with(tmp_path, published(weights()))
+    assert load_pretrained("wavlm", folder).normalize == "none"
+    (folder / "preprocessor_config.json").write_text(json.dumps({} if told is None else {"do_normalize": told}))
+    assert load_pretrained("wavlm", folder).normalize == expected
+
+
+def test_a_preprocessor_that_says_something_else_is_refused(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, published(weights()))
+    (folder / "preprocessor_config.json").write_text('{"do_normalize": "often"}')
+    with pytest.raises(ModelError, match="do_normalize is 'often', expected true or false"):
+        load_pretrained("wavlm", folder)
+
+
 def test_half_precision_weights_become_float32(tmp_path: Path) -> None:
     half = {name: tensor.half() for name, tensor in weights().items()}
     assert_loads(folder_with(tmp_path, half), {name: tensor.float() for name, tensor in half.items()})

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import yaml
+from pydantic import BaseModel
 
 from emotune.config import Recipe, load_recipe
 from emotune.recipes import recipe_names
@@ -21,18 +22,22 @@ def test_the_recipe_reference_lists_every_key_and_reads(tmp_path):
     for section in ("data", "augmentation", "loss", "train", "probe", "model"):
         assert set(shown[section]) == set(type(getattr(recipe, section)).model_fields), section
     assert set(shown) == set(Recipe.model_fields)
-    assert set(shown["model"]["backbone"]) == set(type(recipe.model.backbone).model_fields)
+    for section in ("backbone", "varan"):
+        assert set(shown["model"][section]) == set(type(getattr(recipe.model, section)).model_fields)
+    for section in shown["loss"]:
+        assert set(shown["loss"][section]) == set(type(getattr(recipe.loss, section)).model_fields)
 
 
 def test_the_defaults_in_the_recipe_reference_are_those_of_the_code(tmp_path):
     block = re.search(r"```yaml\n(.*?)```", (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8"), re.DOTALL)
     assert block is not None
     shown = yaml.safe_load(block.group(1))
-    for section in ("train", "augmentation", "probe"):
+    for section in ("train", "augmentation", "probe", "loss"):
         fields = Recipe.model_fields[section].annotation.model_fields
         defaults = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
+        told = {name: value.model_dump() if isinstance(value, BaseModel) else value for name, value in defaults.items()}
         assert {name: str(value) for name, value in shown[section].items()} == {
-            name: str(value) for name, value in defaults.items()
+            name: str(value) for name, value in told.items()
         }
 
 

@@ -95,7 +95,7 @@ class EmotionModel(nn.Module):
         """sum_l q(l | clip) log softmax(logits_l) as logits, and the expected dimensions (these are ours)."""
         features = torch.stack([self.pooling(state, states.mask) for state in states.states[1:]], dim=1)
         standard = self.standardize(features)
-        posterior = posterior_of(standard)
+        posterior = posterior_of(self.standardize.over_layers(features))
         layer_logits = None if self.class_head is None else self.class_head(standard)
         layer_dimensions = None if self.dimension_head is None else self.dimension_head(standard)
 

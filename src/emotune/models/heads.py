@@ -27,6 +27,14 @@ class Standardize(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         return (features - self.mean) / self.std
 
+    def over_layers(self, features: Tensor) -> Tensor:
+        """Where statistics are of layers, shape (layers, features): one mean and scale for all of them together, so
+        that (batch, layers, features) keeps what sets the layers apart.
+        """
+        mean = self.mean.mean(dim=0)
+        variance = (self.std.square() + (self.mean - mean).square()).mean(dim=0)
+        return (features - mean) / variance.sqrt()
+
 
 class Head(nn.Module):
     """Pooled features (batch, features) -> (batch, outputs).

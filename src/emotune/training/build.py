@@ -217,9 +217,25 @@ def _refuse_long_clips(utterances: Sequence[Utterance], preprocessing: Preproces
         )
 
 
-def count_parameters(model: nn.Module) -> dict[str, Any]:
-    """Parameters in all, and those that train."""
+def count_parameters(model: EmotionModel) -> dict[str, Any]:
+    """Parameters in all, those that train, and these by part."""
+    front_end = {id(p) for module in model.backbone.front_end() for p in module.parameters()}
+
+    def part_of(name: str, parameter: nn.Parameter) -> str:
+        if name in model.adapter_parameters:
+            return "adapter"
+        if id(parameter) in front_end:
+            return "front end"
+        if name.startswith("backbone."):
+            return "encoder"
+        return "aggregation" if name.startswith(("layer_mix.", "pooling.")) else "heads"
+
+    parts: dict[str, int] = dict.fromkeys(("front end", "encoder", "adapter", "aggregation", "heads"), 0)
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            parts[part_of(name, parameter)] += parameter.numel()
     return {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "trainable": sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
+        "trainable": sum(parts.values()),
+        "trainable_by_part": parts,
     }

@@ -69,6 +69,7 @@ def train_run(
     model, manifest = experiment.model.to(best_device()), experiment.manifest
     provenance = provenance_of(recipe, manifest, began, kind="fine-tuned", **count_parameters(model))
     write_start(run, recipe, manifest, provenance, listener)
+    listener.say(_what_trains(provenance))
     checkpoint = _last_checkpoint(run, listener)
     if recipe.train.start_from_probe and checkpoint is None:
         reached = _start_from_probe(experiment, recipe, progress)
@@ -100,6 +101,11 @@ def _finished(model: EmotionModel) -> EmotionModel:
     model = model.cpu().eval()
     model.merge_adapter()
     return model
+
+
+def _what_trains(counts: Mapping[str, Any]) -> str:
+    parts = ", ".join(f"{part} {count:,}" for part, count in counts["trainable_by_part"].items() if count)
+    return f"{counts['trainable']:,} of {counts['parameters']:,} parameters train: {parts}"
 
 
 def describe(recipe: Recipe, *, progress: Progress = silent) -> dict[str, Any]:

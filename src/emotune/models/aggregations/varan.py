@@ -18,7 +18,8 @@ class LayerPosterior(nn.Module):
     """q(layer | clip): self-attention across the layers' pooled vectors, a score each, softmax.
 
     The attention has 16 heads, or, where 16 does not divide the features, the largest divisor below it (ours). It reads
-    the vectors standardised with training statistics (ours: layers differ in scale by orders of magnitude).
+    the vectors standardised with training statistics over all layers together (ours: raw ones saturate the softmax, and
+    vectors standardised layer by layer would hide which layer is which).
 
     Args:
         layers: transformer layers, L.

@@ -38,6 +38,7 @@ class Backbone(nn.Module, ABC):
         published_defaults: every config key that is read, with the value it has where config.json leaves it out (the
             published one, but for `layerdrop`: a layer is dropped only where a config asks for it).
         layers_key: the config key that holds the number of layers.
+        obeys_do_normalize: whether `do_normalize` of a published preprocessor_config.json says what `normalize` is.
         sublayer_ends: the linear layer that ends each sublayer of a transformer layer, where adapters go.
         hidden_size: features of each state.
         num_layers: layers kept.
@@ -52,6 +53,7 @@ class Backbone(nn.Module, ABC):
     published_defaults: ClassVar[Mapping[str, Any]]
     layers_key: ClassVar[str]
     sublayer_ends: ClassVar[Mapping[str, str]]
+    obeys_do_normalize: ClassVar[bool] = False
 
     hidden_size: int
     num_layers: int

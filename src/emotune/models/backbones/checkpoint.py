@@ -24,6 +24,8 @@ from emotune.models.backbones.base import Backbone
 CURE = "Name a folder that holds one: model.backbone.checkpoint=/path/to/folder"
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 NAMED_AT_MOST = 5
+PREPROCESSOR = "preprocessor_config.json"
+SAFETENSORS = ("model.safetensors", "model-*.safetensors", "*.safetensors.index.json")
 
 
 def load_pretrained(
@@ -34,7 +36,8 @@ def load_pretrained(
     Args:
         backbone: name in `BACKBONES`.
         checkpoint: a folder with config.json and model.safetensors (whole or sharded) or pytorch_model.bin, or a name
-            on the Hugging Face Hub. A local folder of that name comes first.
+            on the Hugging Face Hub. A local folder of that name comes first. Where it has a preprocessor_config.json,
+            that decides whether clips are normalised.
         layers: keep only the first ones, None = all.
         revision: branch, tag or commit on the Hub, None = its main branch. A local folder has none.
 
@@ -59,6 +62,14 @@ def load_pretrained(
         raise ModelError(f"{folder / 'config.json'} is not as expected. {error}") from error
     model = backbone_class.from_config(settings, layers=layers)
     load_weights(model, _read_weights(folder), source=str(checkpoint))
+    if model.obeys_do_normalize and (folder / PREPROCESSOR).exists():
+        do_normalize = _read_json(folder / PREPROCESSOR).get("do_normalize")
+        if not isinstance(do_normalize, bool | None):
+            raise ModelError(
+                f"{folder / PREPROCESSOR}: do_normalize is {do_normalize!r}, expected true or false. {CURE}"
+            )
+        if do_normalize is not None:
+            model.normalize = "clip" if do_normalize else "none"
     return model
 
 
@@ -119,7 +130,7 @@ def _folder(checkpoint: str, revision: str | None) -> Path:
             snapshot_download(
                 checkpoint,
                 revision=revision,
-                allow_patterns=["config.json", "model.safetensors", "model-*.safetensors", "*.safetensors.index.json"],
+                allow_patterns=["config.json", PREPROCESSOR, *SAFETENSORS],
             )
         )
         if not any(folder.glob("*.safetensors")):

@@ -185,6 +185,7 @@ class Wav2Vec2Family(Backbone):
     """
 
     layers_key = "num_hidden_layers"
+    obeys_do_normalize = True
     sublayer_ends: ClassVar[Mapping[str, str]] = {"attention": "out_proj", "feed_forward": "output_dense"}
     common_defaults: ClassVar[Mapping[str, Any]] = {
         "hidden_size": 768,
@@ -269,7 +270,7 @@ class Wav2Vec2Family(Backbone):
 
     def forward(self, waveforms: Tensor, mask: Tensor) -> HiddenStates:
         lengths, padded = self._lengths(mask)
-        waveforms = waveforms.masked_fill(~mask, 0).to(self.feature_projection.projection.weight.dtype)
+        waveforms = waveforms.masked_fill(~mask, 0).to(next(self.feature_extractor.parameters()).dtype)
         if self._can_pack(waveforms):
             clips = self._clips(waveforms, lengths)
             hidden = self.feature_projection(torch.cat(clips))

@@ -1,0 +1,173 @@
+"""The faster matrix product, and what is kept of weights, give what PyTorch's own give."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from emotune.models.backbones import BACKBONES, product
+from emotune.models.backbones.convolutions import FeatureExtractor
+from emotune.models.backbones.derived import Derived
+from emotune.models.backbones.layouts import Packed, Padded, aligned
+from emotune.models.backbones.product import dense
+
+
+def tensors(*shape_before: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    torch.manual_seed(0)
+    return torch.randn(*shape_before, 24), torch.randn(40, 24), torch.randn(40)
+
+
+@pytest.mark.parametrize("shape", [(7,), (2, 5), (3, 2, 4), (1,)])
+@pytest.mark.parametrize("with_bias", [True, False])
+def test_a_product_and_its_gradients_are_those_of_pytorch(shape, with_bias):
+    found, expected = [], []
+    for function, results in ((product.product, found), (F.linear, expected)):
+        parts = [tensor.requires_grad_() for tensor in tensors(*shape)]
+        output = function(parts[0], parts[1], parts[2] if with_bias else None)
+        (output.sin().sum()).backward()
+        results += [output.detach(), *(part.grad for part in parts if part.grad is not None)]
+    assert len(found) == len(expected) == 3 + with_bias
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("float64", lambda x: x.double()),
+        ("bfloat16", lambda x: x.bfloat16()),
+        ("transposed weight", lambda x: x.T.contiguous().T if x.ndim == 2 else x),
+        ("strided rows", lambda x: x.repeat_interleave(2, dim=-1)[..., ::2]),
+        ("no rows", lambda x: x[:0] if x.shape[0] == 7 else x),
+    ],
+)
+def test_what_onednn_does_not_suit_is_left_to_pytorch(name, change):
+    hidden, weight, bias = (change(tensor) for tensor in tensors(7))
+    tolerance = {"rtol": 1e-4, "atol": 1e-5}
+    torch.testing.assert_close(product.product(hidden, weight, bias), F.linear(hidden, weight, bias), **tolerance)
+
+
+def test_only_what_needs_a_gradient_has_one():
+    hidden, weight, bias = tensors(7)
+    product.product(hidden.requires_grad_(), weight, bias).sum().backward()
+    torch.testing.assert_close(hidden.grad, weight.sum(dim=0).expand(7, 24))
+    assert weight.grad is None
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_a_hooked_or_changed_linear_layer_is_called():
+    linear, seen = nn.Linear(24, 40), []
+    hidden = torch.randn(3, 24)
+    torch.testing.assert_close(dense(linear, hidden), linear(hidden))
+    linear.register_forward_hook(lambda *_: seen.append(1))
+    dense(linear, hidden)
+    assert seen == [1]
+    quantised = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(24, 40)), {nn.Linear})[0]
+    assert dense(quantised, hidden).shape == (3, 40)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_dynamic_quantisation_reaches_the_linear_layers(tiny_wavlm):
+    backbone = BACKBONES["wavlm"].from_config(tiny_wavlm).eval()
+    waveforms = torch.randn(1, 8000)
+    mask = torch.ones_like(waveforms, dtype=torch.bool)
+    quantised = torch.ao.quantization.quantize_dynamic(backbone, {nn.Linear})
+    with torch.no_grad():
+        exact, coarse = backbone(waveforms, mask).states[-1], quantised(waveforms, mask).states[-1]
+    difference = (exact - coarse).abs().max()
+    assert 0 < difference < 0.2 * exact.abs().max()
+
+
+def test_what_is_derived_follows_its_weights():
+    weight, derived, made = torch.randn(3), Derived(), []
+
+    def make() -> torch.Tensor:
+        made.append(1)
+        return weight * 2
+
+    assert torch.equal(derived(make, [weight]), weight * 2)
+    derived(make, [weight])
+    assert len(made) == 1
+    weight.add_(1)
+    assert torch.equal(derived(make, [weight]), weight * 2)
+    weight.data = torch.zeros(3)
+    assert torch.equal(derived(make, [weight]), torch.zeros(3))
+    assert len(made) == 3
+    assert copy.deepcopy(derived)._value is None
+    assert pickle.loads(pickle.dumps(derived))._value is None
+
+
+@pytest.mark.parametrize("kind", ["hubert", "wavlm"])
+def test_a_training_step_reaches_the_next_prediction(tiny_wavlm, kind):
+    """What is kept of fused weights is made anew after the optimiser has moved them."""
+    torch.manual_seed(0)
+    config = {key: value for key, value in tiny_wavlm.items() if kind == "wavlm" or "bucket" not in key}
+    backbone = BACKBONES[kind].from_config(config).eval()
+    waveforms = torch.randn(1, 8000)
+    mask = torch.ones_like(waveforms, dtype=torch.bool)
+    with torch.no_grad():
+        before = backbone(waveforms, mask).states[-1]
+    optimiser = torch.optim.SGD(backbone.parameters(), lr=0.5)
+    backbone(waveforms, mask).states[-1].square().sum().backward()
+    optimiser.step()
+    with torch.no_grad():
+        packed = backbone(waveforms, mask).states[-1]
+    padded = backbone(waveforms, mask).states[-1].detach()
+    assert (packed - before).abs().max() > 1e-3
+    torch.testing.assert_close(packed, padded, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("norm", ["group", "layer"])
+@pytest.mark.parametrize("samples", [400, 7999, 16000 * 3])
+@torch.no_grad()
+def test_the_tiled_front_end_is_the_plain_one(norm, samples):
+    """Over several tiles and their seams; the group norm's statistics are of the whole clip."""
+    torch.manual_seed(0)
+    front_end = FeatureExtractor(
+        [16] * 7, [10, 3, 3, 3, 3, 2, 2], [5, 2, 2, 2, 2, 2, 2], bias=norm == "layer", norm=norm
+    )
+    for parameter in front_end.parameters():
+        parameter.add_(0.3 * torch.randn_like(parameter))
+    waveform = torch.randn(samples) * 0.2 + 0.1
+    expected = front_end(waveform[None], None)[0]
+    found = front_end.of_a_clip(waveform)
+    assert found.shape == (front_end.frame_count(samples), 16)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_silent_clip_goes_through_the_group_norm():
+    front_end = FeatureExtractor([16] * 3, [10, 3, 3], [5, 2, 2], bias=False, norm="group")
+    assert front_end.of_a_clip(torch.zeros(4000)).isfinite().all()
+
+
+@pytest.mark.parametrize("frames", [1, 7, 8, 13])
+def test_an_aligned_bias_is_the_same_with_rows_at_multiples_of_eight(frames):
+    bias = torch.randn(2, 3, frames, frames)
+    found = aligned(bias)
+    assert torch.equal(found, bias)
+    assert found.stride(-2) % 8 == 0
+
+
+@torch.no_grad()
+def test_packed_and_padded_attention_are_the_same():
+    torch.manual_seed(0)
+    counts, heads, features = [5, 2, 9], 2, 8
+    bias = torch.randn(heads, 9, 9)
+    packed = [torch.randn(16, features) for _ in range(3)]
+    gate = torch.rand(16, heads)
+    mask = torch.arange(9)[None, :] < torch.tensor(counts)[:, None]
+
+    def padded(rows: torch.Tensor) -> torch.Tensor:
+        return nn.utils.rnn.pad_sequence(list(rows.split(counts)), batch_first=True)
+
+    for given, table in ((gate, bias), (None, None)):
+        found = Packed(counts, table).attend(*packed, given, heads=heads, dropout=0.0)
+        parts = [padded(part) for part in packed]
+        together = Padded(mask, table, is_padded=True).attend(
+            *parts, None if given is None else padded(given), heads=heads, dropout=0.0
+        )
+        torch.testing.assert_close(together[mask], found)
