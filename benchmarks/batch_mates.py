@@ -16,7 +16,7 @@ import torch
 from emotune import audio
 from emotune.batch import pad
 from emotune.labels import LabelSpace, Scale
-from emotune.models.aggregations import LAYER_MIXES, POOLINGS
+from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone
 from emotune.models.backbones.checkpoint import load_pretrained
@@ -34,24 +34,26 @@ LARGE = {
 }
 
 
-@torch.inference_mode()
-def largest_difference(model: EmotionModel, clips: list[np.ndarray]) -> float:
-    together = model(pad(clips))
+def largest_difference(model: EmotionModel, clips: list[np.ndarray], *, graph: bool) -> float:
+    with torch.set_grad_enabled(graph):  # without a graph the wav2vec 2.0 family packs the clips on a CPU
+        together = model(pad(clips))
     differences = []
     for row, clip in enumerate(clips):
-        alone = model(pad([clip]))
+        with torch.no_grad():
+            alone = model(pad([clip]))
         differences.append((together.logits[row] - alone.logits[0]).abs().max())
         differences.append((together.dimensions[row] - alone.dimensions[0]).abs().max())
-    return float(torch.stack(differences).max())
+    return float(torch.stack(differences).detach().max())
 
 
 def report(name: str, backbone: Backbone, clips: list[np.ndarray]) -> None:
     prepared = [Preprocessing(backbone.normalize, min_samples=backbone.min_samples)(clip) for clip in clips]
-    for layer_mix in LAYER_MIXES:
+    for layer_mix in [*LAYER_MIXES, VARAN]:
         for pooling in POOLINGS:
             torch.manual_seed(0)
             model = EmotionModel(backbone, SPACE, layer_mix=layer_mix, pooling=pooling).eval()
-            print(f"{name:32} {layer_mix:13} {pooling:16} {largest_difference(model, prepared):.1e}", flush=True)
+            found = [f"{largest_difference(model, prepared, graph=graph):.1e}" for graph in (False, True)]
+            print(f"{name:30} {layer_mix:17} {pooling:16} packed {found[0]}  padded {found[1]}", flush=True)
 
 
 def main() -> None:
@@ -60,6 +62,7 @@ def main() -> None:
     torch.manual_seed(0)
     report("WavLM Base+, random weights", BACKBONES["wavlm"].from_config({}, layers=4), noise)
     report("WavLM Large, random weights", BACKBONES["wavlm"].from_config(LARGE, layers=4), noise)
+    report("HuBERT Base, random weights", BACKBONES["hubert"].from_config({}, layers=4), noise)
     report("Whisper tiny, random weights", BACKBONES["whisper"].from_config({}, layers=4), noise)
     if len(sys.argv) == 3:
         recordings = sorted(Path(sys.argv[2]).glob("*.flac"))[::360]

@@ -33,7 +33,8 @@ SYSTEMS: dict[str, tuple[str, list[str]]] = {  # name -> (command, overrides of 
     "probe_mean": ("probe", [*PROBED, "probe.pooling=mean"]),
     "probe_mean_std": ("probe", [*PROBED, "probe.pooling=mean_std"]),
     "frozen_mix": ("train", [*SHORTER, "model.backbone.train=none"]),
-    "fine_tuned": ("train", SHORTER),
+    "fine_tuned": ("train", []),
+    "fine_tuned_10_epochs": ("train", SHORTER),
     "lora": ("train", [*SHORTER, f"model.adapter={LORA}"]),
     "attentive_merging": (
         "train",

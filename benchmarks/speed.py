@@ -162,7 +162,7 @@ def ours_prediction() -> Work:
     folder = tempfile.TemporaryDirectory()
     save_model(Path(folder.name), model, Preprocessing(model.backbone.normalize, min_samples=400))
     del model
-    predictor = emotune.load(folder.name, workers=usable_cores(), batch_seconds=20.0)
+    predictor = emotune.load(folder.name, workers=usable_cores(), batch_seconds=10.0)
     clips = [noise(samples) for samples in lengths_like_msp_podcast(PREDICTED, 0)]
     items = [Item(f"clip {number}", (clip, SAMPLING_RATE_HZ)) for number, clip in enumerate(clips)]
 

@@ -144,8 +144,8 @@ SOURCES = {
     "neither manifest nor corpus": ([], "data: give either manifest, or corpus and root"),
     "corpus without root": (["data.corpus=emodb"], "root is missing: the folder that holds emodb, as data.root=PATH"),
     "a table": (["data.corpus=table", "data.root=x"], "a table is read first: emotune corpus read table FILE"),
-    "an adapter in a frozen encoder": (
-        [DATA, "model.adapter={name: bitfit}", "model.backbone.train=none"],
+    "an adapter beside a front end that trains": (
+        [DATA, "model.adapter={name: bitfit}", "model.backbone.train_front_end=true"],
         "an adapter needs backbone.train: all, or the number of top layers that get it",
     ),
     "initial weights of a mix that has none": (
