@@ -17,24 +17,17 @@ from emotune.batch import pad
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone
 from emotune.models.backbones.checkpoint import load_weights
+from emotune.models.backbones.family import LARGE_SHAPE
 
 BASE: dict = {"hidden_dropout": 0.0}
-LARGE = {
-    "hidden_size": 1024,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 16,
-    "intermediate_size": 4096,
-    "feat_extract_norm": "layer",
-    "do_stable_layer_norm": True,
-}
 MODELS = {
     "WavLM Base": ("wavlm", "WavLM", BASE),
     "WavLM Base+": ("wavlm", "WavLM", BASE),
-    "WavLM Large": ("wavlm", "WavLM", LARGE),
+    "WavLM Large": ("wavlm", "WavLM", LARGE_SHAPE),
     "HuBERT Base": ("hubert", "Hubert", BASE),
-    "HuBERT Large": ("hubert", "Hubert", {**LARGE, "conv_bias": True}),
+    "HuBERT Large": ("hubert", "Hubert", {**LARGE_SHAPE, "conv_bias": True}),
     "wav2vec 2.0 Base": ("wav2vec2", "Wav2Vec2", BASE),
-    "wav2vec 2.0 Large": ("wav2vec2", "Wav2Vec2", {**LARGE, "conv_bias": True}),
+    "wav2vec 2.0 Large": ("wav2vec2", "Wav2Vec2", {**LARGE_SHAPE, "conv_bias": True}),
 }
 SECONDS = (1.0, 3.0, 5.0)
 

@@ -20,18 +20,11 @@ from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone
 from emotune.models.backbones.checkpoint import load_pretrained
+from emotune.models.backbones.family import LARGE_SHAPE
 from emotune.models.emotion_model import EmotionModel
 from emotune.preprocessing import Preprocessing
 
 SPACE = LabelSpace(("anger", "happiness", "sadness", "neutral"), {"arousal": Scale(1, 7)})
-LARGE = {
-    "hidden_size": 1024,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 16,
-    "intermediate_size": 4096,
-    "feat_extract_norm": "layer",
-    "do_stable_layer_norm": True,
-}
 
 
 def largest_difference(model: EmotionModel, clips: list[np.ndarray], *, graph: bool) -> float:
@@ -61,7 +54,7 @@ def main() -> None:
     noise = [generator.standard_normal(n).astype(np.float32) * 0.1 for n in (8000, 32000, 1000, 20000)]
     torch.manual_seed(0)
     report("WavLM Base+, random weights", BACKBONES["wavlm"].from_config({}, layers=4), noise)
-    report("WavLM Large, random weights", BACKBONES["wavlm"].from_config(LARGE, layers=4), noise)
+    report("WavLM Large, random weights", BACKBONES["wavlm"].from_config(LARGE_SHAPE, layers=4), noise)
     report("HuBERT Base, random weights", BACKBONES["hubert"].from_config({}, layers=4), noise)
     report("Whisper tiny, random weights", BACKBONES["whisper"].from_config({}, layers=4), noise)
     if len(sys.argv) == 3:

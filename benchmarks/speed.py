@@ -35,18 +35,11 @@ from emotune.data.duration_batches import DurationBatches
 from emotune.inference.predictor import Item
 from emotune.inference.workers import usable_cores
 from emotune.models.backbones import BACKBONES
+from emotune.models.backbones.family import LARGE_SHAPE
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.store import save_model
 from emotune.preprocessing import Preprocessing
 
-LARGE = {
-    "hidden_size": 1024,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 16,
-    "intermediate_size": 4096,
-    "feat_extract_norm": "layer",
-    "do_stable_layer_norm": True,
-}
 BASE_PLUS: dict = {}
 SAMPLING_RATE_HZ = 16000
 PREDICTED, STEP_S, MICRO_CLIPS = 16, 160.0, 8
@@ -100,7 +93,7 @@ def their_padded(clips: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def theirs_padded() -> Work:
-    model = their_model(LARGE, train=False)
+    model = their_model(LARGE_SHAPE, train=False)
     clips = [noise(samples) for samples in lengths_like_msp_podcast(PREDICTED, 0)]
 
     @torch.inference_mode()
@@ -114,7 +107,7 @@ def theirs_padded() -> Work:
 
 
 def theirs_loop(clips: list[np.ndarray] | None = None) -> Work:
-    model = their_model(LARGE, train=False)
+    model = their_model(LARGE_SHAPE, train=False)
     clips = clips or [noise(samples) for samples in lengths_like_msp_podcast(PREDICTED, 0)]
 
     @torch.inference_mode()
@@ -158,7 +151,7 @@ def ours_prediction() -> Work:
     """The way of a user: a saved model, ``emotune.load(..., workers=cores)``, recordings as arrays."""
 
     torch.manual_seed(0)
-    model = EmotionModel(BACKBONES["wavlm"].from_config(LARGE), emotune.LabelSpace(("anger", "neutral")))
+    model = EmotionModel(BACKBONES["wavlm"].from_config(LARGE_SHAPE), emotune.LabelSpace(("anger", "neutral")))
     folder = tempfile.TemporaryDirectory()
     save_model(Path(folder.name), model, Preprocessing(model.backbone.normalize, min_samples=400))
     del model
@@ -176,7 +169,7 @@ def ours_prediction() -> Work:
 def ours_single() -> Work:
     keep_freed_memory()
     torch.manual_seed(0)
-    backbone = BACKBONES["wavlm"].from_config(LARGE).eval()
+    backbone = BACKBONES["wavlm"].from_config(LARGE_SHAPE).eval()
     waveform = torch.from_numpy(noise(5 * SAMPLING_RATE_HZ))[None]
 
     @torch.inference_mode()

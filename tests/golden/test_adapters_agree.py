@@ -10,15 +10,8 @@ from emotune.models.adapters.bottleneck import BottleneckLinear
 from emotune.models.adapters.lora import LoRALinear
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.checkpoint import load_weights
+from emotune.models.backbones.family import LARGE_SHAPE
 
-LARGE = {
-    "hidden_size": 1024,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 16,
-    "intermediate_size": 4096,
-    "feat_extract_norm": "layer",
-    "do_stable_layer_norm": True,
-}
 SMALL = {
     "hidden_size": 48,
     "num_hidden_layers": 2,
@@ -34,7 +27,7 @@ FFN = ["intermediate_dense", "output_dense"]
     ("config", "name", "options", "published"),
     [
         ({}, "lora", {"rank": 16, "targets": FFN}, 1_474_560),
-        (LARGE, "lora", {"rank": 16, "targets": FFN}, 3_932_160),
+        (LARGE_SHAPE, "lora", {"rank": 16, "targets": FFN}, 3_932_160),
         ({}, "bottleneck", {"size": 128}, 2_370_048),
     ],
     ids=["LoRA Base+", "LoRA Large", "bottleneck Base+"],

@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 import torch
+from layer_states import raw_states
 from torch import Tensor
 
 from emotune.errors import ModelError
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone
 from emotune.models.backbones.checkpoint import load_weights
+from emotune.models.backbones.family import LARGE_SHAPE
 
 transformers = pytest.importorskip("transformers")
 
@@ -52,20 +54,6 @@ def ours(case: str, state: dict[str, Tensor], *, layers: int | None = None) -> B
     backbone = BACKBONES[name].from_config(config, layers=layers).eval()
     load_weights(backbone, state, source="transformers")
     return backbone
-
-
-def raw_states(model: Any, waveforms: Tensor) -> list[Tensor]:
-    states: list[Tensor] = []
-    layers = list(model.encoder.layers)
-    hooks = [layers[0].register_forward_pre_hook(lambda _, inputs: states.append(inputs[0]))]
-    hooks += [
-        layer.register_forward_hook(lambda _, __, out: states.append(out[0] if isinstance(out, tuple) else out))
-        for layer in layers
-    ]
-    model(waveforms)
-    for hook in hooks:
-        hook.remove()
-    return states
 
 
 def noise(clips: int, samples: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -137,15 +125,7 @@ def test_an_unknown_part_of_a_checkpoint_is_an_error() -> None:
         ("hubert", {}, 94_371_712),
         (
             "hubert",
-            {
-                "hidden_size": 1024,
-                "num_hidden_layers": 24,
-                "num_attention_heads": 16,
-                "intermediate_size": 4096,
-                "feat_extract_norm": "layer",
-                "do_stable_layer_norm": True,
-                "conv_bias": True,
-            },
+            {**LARGE_SHAPE, "conv_bias": True},
             315_438_720,
         ),
     ],

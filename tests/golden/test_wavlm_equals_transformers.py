@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 import torch
+from layer_states import raw_states
 from torch import Tensor
 
 from emotune.models.backbones.checkpoint import load_weights
+from emotune.models.backbones.family import LARGE_SHAPE
 from emotune.models.backbones.wavlm import WavLM, relative_position_buckets
 
 transformers = pytest.importorskip("transformers")
@@ -51,18 +53,6 @@ def ours(config: dict, model: Any, *, layers: int | None = None) -> WavLM:
     backbone = WavLM.from_config(config, layers=layers).eval()
     load_weights(backbone, model.state_dict(), source="transformers")
     return backbone
-
-
-def raw_states(model: Any, waveforms: Tensor) -> list[Tensor]:
-    """Input of layer 0 and each layer's output, caught at the layers: `hidden_states` differs between versions."""
-    states: list[Tensor] = []
-    layers = list(model.encoder.layers)
-    hooks = [layers[0].register_forward_pre_hook(lambda _, inputs: states.append(inputs[0]))]
-    hooks += [layer.register_forward_hook(lambda _, __, output: states.append(output[0])) for layer in layers]
-    model(waveforms)
-    for hook in hooks:
-        hook.remove()
-    return states
 
 
 def everything(waveforms: Tensor) -> Tensor:
@@ -138,14 +128,7 @@ def test_position_buckets_equal_those_of_transformers() -> None:
     [
         ({}, 94_381_936, 768),  # masked_spec_embed
         (
-            {
-                "hidden_size": 1024,
-                "num_hidden_layers": 24,
-                "num_attention_heads": 16,
-                "intermediate_size": 4096,
-                "feat_extract_norm": "layer",
-                "do_stable_layer_norm": True,
-            },
+            LARGE_SHAPE,
             315_453_120,
             1024 + 2 * 1024,  # masked_spec_embed, weight and bias of the final encoder norm
         ),

@@ -27,6 +27,15 @@ OLD_WEIGHT_NORM = {
     "pos_conv_embed.conv.weight_g": "pos_conv_embed.conv.parametrizations.weight.original0",
     "pos_conv_embed.conv.weight_v": "pos_conv_embed.conv.parametrizations.weight.original1",
 }
+LARGE_SHAPE = {
+    "hidden_size": 1024,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "intermediate_size": 4096,
+    "feat_extract_norm": "layer",
+    "do_stable_layer_norm": True,
+}
+"""Where published large configs differ from base ones; those of HuBERT and wav2vec 2.0 have `conv_bias` too."""
 
 
 class FeatureProjection(nn.Module):

@@ -19,10 +19,15 @@ _ALIGNMENT = 8  # the memory-efficient attention of GPUs wants the rows of a bia
 
 
 class Layout(Protocol):
-    """Args: frames lie in tensors (..., features), where ... is what the layout makes of (clips, frames)."""
+    """An arrangement of frames: tensors have shape (..., features), where ... stands for clips and frames."""
 
     def along_time(self, function: Callable[[Tensor], Tensor], hidden: Tensor) -> Tensor:
-        """Apply what mixes neighbouring frames, (batch, frames, features) -> the same; padding reads as zero."""
+        """Apply to every clip what mixes neighbouring frames; padding reads as zero.
+
+        Args:
+            function: (batch, frames, features) -> the same shape.
+            hidden: shape (..., features).
+        """
         ...
 
     def attend(
@@ -38,8 +43,8 @@ class Layout(Protocol):
         """
         ...
 
-    def states(self, packed_or_padded: Sequence[Tensor]) -> HiddenStates:
-        """States in this layout as padded ones with their mask."""
+    def states(self, layers: Sequence[Tensor]) -> HiddenStates:
+        """What the layers gave, each (..., features), as padded states with their mask."""
         ...
 
 
@@ -77,8 +82,8 @@ class Padded:
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout)
         return attended.transpose(1, 2).flatten(2)
 
-    def states(self, packed_or_padded: Sequence[Tensor]) -> HiddenStates:
-        return HiddenStates(tuple(packed_or_padded), self.mask)
+    def states(self, layers: Sequence[Tensor]) -> HiddenStates:
+        return HiddenStates(tuple(layers), self.mask)
 
 
 class Packed:
@@ -114,10 +119,10 @@ class Packed:
             attended[clip] = heard[0].transpose(0, 1).flatten(1)
         return attended
 
-    def states(self, packed_or_padded: Sequence[Tensor]) -> HiddenStates:
+    def states(self, layers: Sequence[Tensor]) -> HiddenStates:
         counts = torch.tensor(self.counts)
         mask = mask_of(counts, int(counts.max()))
-        return HiddenStates(tuple(self._padded(state, mask) for state in packed_or_padded), mask)
+        return HiddenStates(tuple(self._padded(state, mask) for state in layers), mask)
 
     def _padded(self, state: Tensor, mask: Tensor) -> Tensor:
         if len(self.counts) == 1:
