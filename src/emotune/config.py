@@ -447,7 +447,7 @@ def _fault(item: Mapping[str, Any]) -> str:
     if item["type"] == "extra_forbidden":
         return f"{path}: " + unknown_name_message("key", location[-1], _keys_of(location[:-1]))
     if item["type"] == "union_tag_invalid":
-        return f"{path}.name: " + unknown_name_message("adapter", _adapter_name(item["input"]), _ADAPTER_SECTIONS)
+        return path + _adapter_fault(item["input"])
     if item["type"] == "missing":
         return f"{path}: is missing"
     if item["type"] == "value_error":
@@ -459,6 +459,14 @@ def _fault(item: Mapping[str, Any]) -> str:
     if item["type"] == "string_type" and isinstance(given, int | float):
         cure = f'; quote it to make it text: "{given}"'
     return f"{path}: {message[0].lower()}{message[1:]}, got {_SHORT.repr(given)}{cure}"
+
+
+def _adapter_fault(given: object) -> str:
+    if not isinstance(given, dict):
+        return f": expected a section such as {{name: lora, rank: 8}}, got {_SHORT.repr(given)}"
+    if "name" not in given:
+        return f".name: is missing. Known: {', '.join(sorted(_ADAPTER_SECTIONS))}"
+    return ".name: " + unknown_name_message("adapter", given["name"], _ADAPTER_SECTIONS)
 
 
 def _first_line(error: Exception) -> str:

@@ -157,6 +157,8 @@ SOURCES = {
         "model.varan: parameter is 2, expected a probability below 1 for prior: geometric",
     ),
     "an unknown adapter": ([DATA, "model.adapter={name: lorra}"], "model.adapter.name: Unknown adapter 'lorra', did"),
+    "an adapter that is no section": ([DATA, "model.adapter=lora"], "model.adapter: expected a section such as {name:"),
+    "an adapter without a name": ([DATA, "model.adapter={rank: 3}"], "model.adapter.name: is missing. Known: bitfit,"),
     "a misspelt adapter key": (
         [DATA, "model.adapter={name: lora, rnak: 4}"],
         "model.adapter.rnak: Unknown key 'rnak', did you mean 'rank'?",

@@ -418,3 +418,37 @@ def test_splits_that_share_a_speaker_are_refused_unless_allowed(recipe, tones, t
         build_manifest(recipe(data={"manifest": tmp_path / "m.csv"}))
     allowed = {"manifest": tmp_path / "m.csv", "allow": ["shared_between_splits"]}
     assert len(build_manifest(recipe(data=allowed))) == 24
+
+
+def test_votes_teach_and_who_has_none_is_counted(recipe, tones, tmp_path):
+    rows = [
+        dataclasses.replace(u, votes={} if n % 5 == 0 else {u.emotion: 4.0, "other": 1.0, "neutral": 1.0})
+        for n, u in enumerate(tones)
+    ]
+    tones.replace_utterances(rows).write(tmp_path / "m.csv")
+    votes_only = {"cross_entropy": {"weight": 0}, "kl": {"weight": 1.0}}
+    recorder = Recorder()
+    chosen = recipe(data={"manifest": tmp_path / "m.csv"}, loss=votes_only, epochs=1)
+    assert train_run(chosen, tmp_path / "run", listener=recorder).scored == 8
+    assert "votes: 4 of 16 training utterances have none and teach no vote loss" in recorder.said
+    with pytest.raises(CorpusError, match=r"loss\.kl learns from votes, and no training utterance has any"):
+        train_run(recipe(loss=votes_only), tmp_path / "none")
+
+
+@pytest.mark.usefixtures("plain_descent")
+def test_ccc_over_accumulated_batches_trains_as_one_batch(recipe, tones, tmp_path):
+    rows = [dataclasses.replace(u, dimensions={"arousal": 1 + 6 * (n % 7) / 6}) for n, u in enumerate(tones)]
+    manifest = dataclasses.replace(
+        tones, utterances=tuple(rows), label_space=LabelSpace(tones.label_space.classes, {"arousal": Scale(1, 7)})
+    )
+    manifest.write(tmp_path / "m.csv")
+    data = {"manifest": tmp_path / "m.csv", "dimensions": ["arousal"]}
+    seconds = sum(u.duration_s for u in manifest.split("train"))
+    options = {"data": data, "epochs": 2, "schedule": "constant_with_warmup", "clip_norm": 0, "encoder_lr": 0.02}
+    for parts in (1, 3):
+        chosen = recipe(**options, accumulate=parts, batch_seconds=seconds / parts * 1.001)
+        assert describe(chosen)["optimiser_steps"] == 2
+        train_run(chosen, tmp_path / f"parts{parts}")
+    assert_same_weights(weights(tmp_path / "parts1"), weights(tmp_path / "parts3"), rtol=0, atol=1e-4)
+    losses = [[r["train_loss"] for r in read_rows(tmp_path / f"parts{n}" / "metrics.jsonl")] for n in (1, 3)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)

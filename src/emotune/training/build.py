@@ -155,12 +155,17 @@ def build_loss(recipe: Recipe, space: LabelSpace, train: Manifest) -> CombinedLo
         if "class_weights" in options:
             balanced = _class_weights(train, space)
             options["class_weights"] = balanced if options["class_weights"] == "balanced" else None
-        if name in VOTE_LOSSES and not any(math.isfinite(sum(vote_shares(u, space))) for u in train):
+        if name in VOTE_LOSSES and without_votes(train, space) == len(train):
             raise CorpusError(f"loss.{name} learns from votes, and no training utterance has any; see votes.<class>.")
         losses[name] = (weight, LOSSES[name](**options))
     if not losses:
         raise ConfigError("loss: every weight is 0, so there is nothing to train; give one a positive weight.")
     return CombinedLoss(losses)
+
+
+def without_votes(train: Manifest, space: LabelSpace) -> int:
+    """How many utterances have no vote for any class of the label space."""
+    return sum(not math.isfinite(sum(vote_shares(utterance, space))) for utterance in train)
 
 
 def _class_weights(train: Manifest, space: LabelSpace) -> Tensor:

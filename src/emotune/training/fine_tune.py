@@ -31,11 +31,13 @@ from emotune.training import linear
 from emotune.training.build import (
     DEVELOPMENT,
     TRAIN,
+    VOTE_LOSSES,
     Experiment,
     best_device,
     build_experiment,
     build_manifest,
     count_parameters,
+    without_votes,
 )
 from emotune.training.estimate import memory_estimate
 from emotune.training.features import pooled_features
@@ -70,6 +72,9 @@ def train_run(
     provenance = provenance_of(recipe, manifest, began, kind="fine-tuned", **count_parameters(model))
     write_start(run, recipe, manifest, provenance, listener)
     listener.say(_what_trains(provenance))
+    if any(name in experiment.loss.weights for name in VOTE_LOSSES):
+        silent = without_votes(experiment.train, experiment.space)
+        listener.say(f"votes: {silent} of {len(experiment.train)} training utterances have none and teach no vote loss")
     checkpoint = _last_checkpoint(run, listener)
     if recipe.train.start_from_probe and checkpoint is None:
         reached = _start_from_probe(experiment, recipe, progress)
