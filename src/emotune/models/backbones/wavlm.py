@@ -17,7 +17,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from emotune.models.backbones.family import Attention, Wav2Vec2Family
+from emotune.models.backbones.family import Wav2Vec2Family
+from emotune.models.backbones.transformer import Attention
 
 
 class GatedAttention(Attention):

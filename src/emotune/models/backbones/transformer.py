@@ -1,0 +1,166 @@
+"""The transformer of the wav2vec 2.0 family: positions by convolution, layers with norms after each part or before.
+
+Everything works on tensors (..., features) in a layout, padded or packed; see ``layouts``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from emotune.models.backbones.derived import Derived
+from emotune.models.backbones.layouts import Layout
+from emotune.models.backbones.product import dense, is_plain, product
+
+
+class FeatureProjection(nn.Module):
+    """From the channels of the front end to the features of the transformer."""
+
+    def __init__(self, channels: int, hidden_size: int, *, norm: bool, eps: float, dropout: float) -> None:
+        super().__init__()
+        self.layer_norm = nn.LayerNorm(channels, eps=eps) if norm else nn.Identity()
+        self.projection = nn.Linear(channels, hidden_size)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.dropout(dense(self.projection, self.layer_norm(features)))
+
+
+class PositionalConvolution(nn.Module):
+    """A wide grouped convolution in the place of position embeddings, weight-normed over each tap."""
+
+    def __init__(self, hidden_size: int, kernel: int, groups: int) -> None:
+        super().__init__()
+        convolution = nn.Conv1d(hidden_size, hidden_size, kernel, padding=kernel // 2, groups=groups)
+        nn.init.normal_(convolution.weight, std=2 / math.sqrt(kernel * hidden_size))
+        nn.init.zeros_(convolution.bias)  # pyright: ignore[reportArgumentType]
+        self.conv = nn.utils.parametrizations.weight_norm(convolution, dim=2)
+        self.padding, self.groups = kernel // 2, groups
+
+    def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
+        """What each frame learns of its place, (..., features) in the layout."""
+        weight, bias = self.conv.weight, self.conv.bias  # the norm is worked out once for all clips
+        assert isinstance(weight, Tensor) and isinstance(bias, Tensor)
+
+        def convolve(frames: Tensor) -> Tensor:
+            positions = F.conv1d(frames.transpose(1, 2), weight, bias, padding=self.padding, groups=self.groups)
+            return F.gelu(positions[:, :, : frames.shape[1]]).transpose(1, 2)  # an even kernel gives one frame more
+
+        return layout.along_time(convolve, hidden)
+
+
+class Attention(nn.Module):
+    """Self-attention with a bias in every projection."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        super().__init__()
+        hidden_size = settings["hidden_size"]
+        self.heads: int = settings["num_attention_heads"]
+        self.dropout: float = settings["attention_dropout"]
+        self.q_proj = nn.Linear(hidden_size, hidden_size)
+        self.k_proj = nn.Linear(hidden_size, hidden_size)
+        self.v_proj = nn.Linear(hidden_size, hidden_size)
+        self.out_proj = nn.Linear(hidden_size, hidden_size)
+        self._fused = Derived()
+
+    def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
+        """Shape (..., features) in and out, in the layout."""
+        query, key, value, gate = self._project(hidden)
+        dropout = self.dropout if self.training else 0.0
+        return dense(self.out_proj, layout.attend(query, key, value, gate, heads=self.heads, dropout=dropout))
+
+    def _project(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Query, key, value, each (..., features), and the gate, (..., heads): in one product where nothing forbids."""
+        modules = [self.q_proj, self.k_proj, self.v_proj]
+        if torch.is_grad_enabled() or not all(map(is_plain, self._projections())):
+            query, key, value = (dense(module, hidden) for module in modules)
+            return query, key, value, self._gate(self._gate_input(hidden))
+        weights = [tensor for module in self._projections() for tensor in (module.weight, module.bias)]
+        weight, bias = self._fused(self._fuse, weights)
+        size = hidden.shape[-1]
+        query, key, value, rest = product(hidden, weight, bias).split([size, size, size, len(bias) - 3 * size], dim=-1)
+        return query, key, value, self._gate(rest)
+
+    def _projections(self) -> list[nn.Linear]:
+        """The linear layers that read the input of the attention."""
+        return [self.q_proj, self.k_proj, self.v_proj]
+
+    def _fuse(self) -> tuple[Tensor, Tensor]:
+        """One weight and bias for query, key, value and what the gate needs."""
+        modules = [self.q_proj, self.k_proj, self.v_proj]
+        return torch.cat([module.weight for module in modules]), torch.cat([module.bias for module in modules])
+
+    def _gate_input(self, hidden: Tensor) -> Tensor:
+        """What the gate is made of, from the input of the attention."""
+        return hidden
+
+    def _gate(self, gate_input: Tensor) -> Tensor | None:
+        """What each query multiplies the position bias by, (..., heads); None = there is no position bias."""
+        return None
+
+
+class FeedForward(nn.Module):
+    """The two dense layers of a transformer layer."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.intermediate_dense = nn.Linear(settings["hidden_size"], settings["intermediate_size"])
+        self.intermediate_dropout = nn.Dropout(settings["activation_dropout"])
+        self.output_dense = nn.Linear(settings["intermediate_size"], settings["hidden_size"])
+        self.output_dropout = nn.Dropout(settings["hidden_dropout"])
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        hidden = self.intermediate_dropout(F.gelu(dense(self.intermediate_dense, hidden)))
+        return self.output_dropout(dense(self.output_dense, hidden))
+
+
+class EncoderLayer(nn.Module):
+    """A transformer layer, its norms after each part or before."""
+
+    def __init__(self, attention: Attention, settings: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.attention = attention
+        self.dropout = nn.Dropout(settings["hidden_dropout"])
+        self.layer_norm = nn.LayerNorm(settings["hidden_size"], eps=settings["layer_norm_eps"])
+        self.feed_forward = FeedForward(settings)
+        self.final_layer_norm = nn.LayerNorm(settings["hidden_size"], eps=settings["layer_norm_eps"])
+        self.norm_first: bool = settings["do_stable_layer_norm"]
+
+    def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
+        """Shape (..., features) in and out, in the layout."""
+        if self.norm_first:
+            hidden = hidden + self.dropout(self.attention(self.layer_norm(hidden), layout))
+            return hidden + self.feed_forward(self.final_layer_norm(hidden))
+        hidden = self.layer_norm(hidden + self.dropout(self.attention(hidden, layout)))
+        return self.final_layer_norm(hidden + self.feed_forward(hidden))
+
+
+class Encoder(nn.Module):
+    """Positions and transformer layers. With norms first there is no norm here: the published one is a final norm."""
+
+    def __init__(self, attentions: Sequence[Attention], settings: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.pos_conv_embed = PositionalConvolution(
+            settings["hidden_size"], settings["num_conv_pos_embeddings"], settings["num_conv_pos_embedding_groups"]
+        )
+        norm = nn.LayerNorm(settings["hidden_size"], eps=settings["layer_norm_eps"])
+        self.layer_norm = None if settings["do_stable_layer_norm"] else norm
+        self.dropout = nn.Dropout(settings["hidden_dropout"])
+        self.layers = nn.ModuleList(EncoderLayer(attention, settings) for attention in attentions)
+        self.layerdrop: float = settings["layerdrop"]
+
+    def forward(self, hidden: Tensor, layout: Layout) -> list[Tensor]:
+        """The input of the first layer and each layer's raw output, each shape (..., features) in the layout."""
+        hidden = hidden + self.pos_conv_embed(hidden, layout)
+        if self.layer_norm is not None:
+            hidden = self.layer_norm(hidden)
+        states = [self.dropout(hidden)]
+        for index, layer in enumerate(self.layers):
+            dropped = self.training and index > 0 and self.layerdrop > 0 and float(torch.rand(())) < self.layerdrop
+            states.append(states[-1] if dropped else layer(states[-1], layout))
+        return states
