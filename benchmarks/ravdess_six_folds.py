@@ -86,9 +86,10 @@ def system_folders(runs: Path) -> dict[str, list[Path]]:
         if all((runs / f"{name}-fold{fold}" / "test" / "report.json").exists() for fold in folds)
     }
     frozen = [name for name in FROZEN if name in found]
-    if frozen:
-        best = [max((found[name][fold] for name in frozen), key=development_uar) for fold in range(len(FOLDS))]
-        found = {"frozen_best": best} | {name: folders for name, folders in found.items() if name not in FROZEN}
+    if len(frozen) < len(FROZEN):
+        raise SystemExit(f"Scored once all of {', '.join(FROZEN)} are there: the others are compared with the best.")
+    best = [max((found[name][fold] for name in frozen), key=development_uar) for fold in range(len(FOLDS))]
+    found = {"frozen_best": best} | {name: folders for name, folders in found.items() if name not in FROZEN}
     return found
 
 
@@ -114,15 +115,19 @@ def score(runs: Path) -> None:
     stacked = np.stack(list(matrices.values()), axis=1)  # (actors, systems, classes, classes)
     bootstrap = ClusterBootstrap(stacked, resamples=10_000, seed=0)
     scores = bootstrap.estimates(uar_of)
-    differences = bootstrap.estimates(lambda sums: uar_of(sums) - uar_of(sums)[..., :1])
     never_chosen = np.array([actor not in CHOSEN_BY for actor in ACTORS])
-    rest = ClusterBootstrap(stacked[never_chosen], resamples=10_000, seed=0).estimates(uar_of)
+    rest = ClusterBootstrap(stacked[never_chosen], resamples=10_000, seed=0)
+    rest_scores = rest.estimates(uar_of)
+    differences, rest_differences = (sample.estimates(beyond_the_first) for sample in (bootstrap, rest))
     result = {
         name: {
             "development_uar": float(np.mean([development_uar(folder) for folder in found[name]])),
             "uar": scores[number].to_json(),
             "difference": differences[number].to_json(),
-            "uar_without_actors_17_20": rest[number].to_json(),
+            "without_actors_17_20": {
+                "uar": rest_scores[number].to_json(),
+                "difference": rest_differences[number].to_json(),
+            },
             "folds": [float(uar_of(confusions([folder]).sum(axis=0))) for folder in found[name]],
             "chosen": [folder.name for folder in found[name]],
         }
@@ -130,9 +135,15 @@ def score(runs: Path) -> None:
     }
     (runs / "six_folds.json").write_text(json.dumps(result, indent=2) + "\n")
     for name, row in result.items():
-        print(f"{name:18} {text(row['uar'])}  minus frozen {text(row['difference'])}  without 17-20", end=" ")
-        print(f"{row['uar_without_actors_17_20']['value']:.3f}  development {row['development_uar']:.3f}")
+        rest = row["without_actors_17_20"]
+        print(f"{name:20} {text(row['uar'])}  minus frozen {text(row['difference'])}  without 17-20", end=" ")
+        print(f"{rest['uar']['value']:.3f}, {text(rest['difference'])}  development {row['development_uar']:.3f}")
     draw(dict(zip(found, scores, strict=True)), dict(zip(found, differences, strict=True)), runs / "six_folds.png")
+
+
+def beyond_the_first(sums: np.ndarray) -> np.ndarray:
+    scores = uar_of(sums)
+    return scores - scores[..., :1]
 
 
 def text(estimate: dict[str, float]) -> str:

@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -54,10 +53,15 @@ GROUPS: dict[str, dict[str, str]] = {
         "theirs_loop": "transformers: one clip at a time",
     },
     "single": {"ours": "emotune", "theirs": "transformers"},
-    "step": {"ours": "emotune: front end frozen", "theirs": "transformers: full fine-tuning"},
+    "step": {
+        "ours": "emotune: front end frozen",
+        "theirs": "transformers: full fine-tuning",
+        "theirs_frozen": "transformers: front end frozen",
+    },
     "mixed": {
         "ours": "emotune: front end frozen, batches of similar length",
         "theirs": "transformers: full fine-tuning, random padded batches of 8",
+        "theirs_frozen": "transformers: front end frozen, random padded batches of 8",
     },
 }
 TITLES = {
@@ -119,12 +123,14 @@ def theirs_loop(clips: list[np.ndarray] | None = None) -> Work:
     return work
 
 
-def theirs_training(micro_batches: Iterator[list[list[int]]]) -> Work:
+def theirs_training(micro_batches: Iterator[list[list[int]]], *, front_end: bool = True) -> Work:
     """A step: every micro-batch forward and backward, then AdamW; mean over time, a linear head, cross-entropy."""
 
     model = their_model(BASE_PLUS, train=True)
+    if not front_end:
+        model.freeze_feature_encoder()
     head = nn.Linear(768, 8)
-    optimiser = torch.optim.AdamW([*model.parameters(), *head.parameters()], lr=1e-5)
+    optimiser = torch.optim.AdamW([p for p in [*model.parameters(), *head.parameters()] if p.requires_grad], lr=1e-5)
 
     def work() -> float:
         seconds, step = 0.0, next(micro_batches)
@@ -248,8 +254,10 @@ CONTENDERS: dict[tuple[str, str], Callable[[], Work]] = {
     ("single", "theirs"): lambda: theirs_loop([noise(5 * SAMPLING_RATE_HZ)]),
     ("step", "ours"): lambda: ours_training(four_clips()),
     ("step", "theirs"): lambda: theirs_training(four_clips()),
+    ("step", "theirs_frozen"): lambda: theirs_training(four_clips(), front_end=False),
     ("mixed", "ours"): lambda: ours_training(similar_micro_batches()),
     ("mixed", "theirs"): lambda: theirs_training(random_micro_batches()),
+    ("mixed", "theirs_frozen"): lambda: theirs_training(random_micro_batches(), front_end=False),
 }
 
 
@@ -265,9 +273,15 @@ def child(group: str, name: str) -> None:
         began = time.perf_counter()
         audio_seconds = work()
         took = time.perf_counter() - began
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        answers.write(json.dumps({"seconds": took, "audio_seconds": audio_seconds, "peak_gb": peak}) + "\n")
+        answers.write(json.dumps({"seconds": took, "audio_seconds": audio_seconds, "peak_gb": peak_gb()}) + "\n")
         answers.flush()
+
+
+def peak_gb() -> float:
+    """Peak resident memory of this process and of its workers, added up."""
+    processes = ["self", *Path("/proc/self/task").joinpath(str(os.getpid()), "children").read_text().split()]
+    status = "\n".join(Path(f"/proc/{process}/status").read_text() for process in processes)
+    return sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 2**20
 
 
 def run_group(group: str, repeats: int) -> dict[str, dict]:
@@ -323,10 +337,13 @@ def ratios(groups: dict[str, dict[str, dict]]) -> dict[str, float]:
     for group, rows in groups.items():
         for name, row in rows.items():
             if name != "ours":
-                key = group if len(rows) == 2 else f"{group}, {name.removeprefix('theirs_')}"
+                against = name.removeprefix("theirs").strip("_")
+                key = f"{group}, {against}" if against else group
                 found[key] = rows["ours"]["audio_seconds_per_second"] / row["audio_seconds_per_second"]
         if group == "mixed":
-            found["mixed, peak memory"] = rows["ours"]["peak_gb"] / rows["theirs"]["peak_gb"]
+            for name in ("theirs", "theirs_frozen"):
+                key = "mixed, peak memory" + name.removeprefix("theirs").replace("_", ", ")
+                found[key] = rows["ours"]["peak_gb"] / rows[name]["peak_gb"]
     return found
 
 

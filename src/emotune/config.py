@@ -210,6 +210,8 @@ class Model(Section):
             )
         if self.layer_mix_initial is not None and self.layer_mix != "weighted_sum":
             raise ValueError("layer_mix_initial goes with layer_mix: weighted_sum; leave it out (null)")
+        if self.varan != Varan() and self.layer_mix != VARAN:
+            raise ValueError("varan holds options of layer_mix: varan; leave it out, or choose that mix")
         return self
 
 
@@ -240,7 +242,10 @@ class CrossEntropy(Section):
 
 
 class Focal(Section):
-    """Cross-entropy times (1 - p)^gamma, for hard and rare classes; off where its weight is 0."""
+    """Cross-entropy times (1 - p)^gamma, for hard and rare classes; off where its weight is 0.
+
+    It is added to ``cross_entropy``: to have it alone, set that one's weight to 0.
+    """
 
     weight: float = Field(default=0.0, ge=0)
     class_weights: Literal["balanced", "none"] = "balanced"
@@ -343,6 +348,16 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:
         faults = []
+        unfreeze = self.train.unfreeze
+        if unfreeze is not None and self.model.backbone.train in ("none", 0):
+            faults.append(
+                "train.unfreeze: model.backbone.train leaves nothing to unfreeze; use all or a number of layers"
+            )
+        if unfreeze is not None and unfreeze.start_epoch >= self.train.epochs:
+            faults.append(
+                f"train.unfreeze.start_epoch is {unfreeze.start_epoch}, counted from 0, expected less than train.epochs"
+                f" = {self.train.epochs}: nothing would ever be unfrozen"
+            )
         if self.train.start_from_probe and self.model.hidden_size is not None:
             faults.append("train.start_from_probe needs a linear head: leave model.hidden_size out")
         metrics = ["uar", "macro_f1", "micro_f1", "accuracy"] if self.data.classes else []

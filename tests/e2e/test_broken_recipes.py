@@ -156,6 +156,18 @@ SOURCES = {
         [DATA, "model.varan={prior: geometric, parameter: 2}"],
         "model.varan: parameter is 2, expected a probability below 1 for prior: geometric",
     ),
+    "options of a mix that is not chosen": (
+        [DATA, "model.varan={beta: 0.1}"],
+        "varan holds options of layer_mix: varan; leave it out, or choose that mix",
+    ),
+    "unfreezing after the last epoch": (
+        [DATA, "train.epochs=3", "train.unfreeze={start_epoch: 3}"],
+        "train.unfreeze.start_epoch is 3, counted from 0, expected less than train.epochs = 3",
+    ),
+    "unfreezing what stays frozen": (
+        [DATA, "model.backbone.train=none", "model.backbone.train_front_end=false", "train.unfreeze={start_epoch: 0}"],
+        "train.unfreeze: model.backbone.train leaves nothing to unfreeze",
+    ),
     "an unknown adapter": ([DATA, "model.adapter={name: lorra}"], "model.adapter.name: Unknown adapter 'lorra', did"),
     "an adapter that is no section": ([DATA, "model.adapter=lora"], "model.adapter: expected a section such as {name:"),
     "an adapter without a name": ([DATA, "model.adapter={rank: 3}"], "model.adapter.name: is missing. Known: bitfit,"),

@@ -45,7 +45,7 @@ def test_answers_come_in_the_order_of_the_questions_whatever_the_batches():
         else:
             assert row.probabilities["anger"] == pytest.approx(expected / 10)
             assert row.dimensions["arousal"] == pytest.approx(1 + 6 * expected / 10)
-    assert engine.batches == [[1.0, 1.0, 2.0], [3.0], [5.0]]
+    assert engine.batches == [[5.0], [3.0], [1.0, 1.0, 2.0]]  # the longest first
 
 
 def test_a_padded_batch_stays_within_its_seconds_and_a_longer_clip_goes_alone():

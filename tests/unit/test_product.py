@@ -1,7 +1,6 @@
-"""The faster matrix product, and what is kept of weights, give what PyTorch's own give."""
+"""The faster matrix products give what PyTorch's own give, whatever happens to the weights."""
 
 import copy
-import pickle
 
 import pytest
 import torch
@@ -10,9 +9,9 @@ from torch.nn import functional as F
 
 from emotune.models.backbones import BACKBONES, product
 from emotune.models.backbones.convolutions import FeatureExtractor
-from emotune.models.backbones.derived import Derived
 from emotune.models.backbones.layouts import Packed, Padded, aligned
 from emotune.models.backbones.product import dense
+from emotune.models.backbones.transformer import _side_by_side
 
 
 def tensors(*shape_before: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -81,28 +80,48 @@ def test_dynamic_quantisation_reaches_the_linear_layers(tiny_wavlm):
     assert 0 < difference < 0.2 * exact.abs().max()
 
 
-def test_what_is_derived_follows_its_weights():
-    weight, derived, made = torch.randn(3), Derived(), []
-
-    def make() -> torch.Tensor:
-        made.append(1)
-        return weight * 2
-
-    assert torch.equal(derived(make, [weight]), weight * 2)
-    derived(make, [weight])
-    assert len(made) == 1
-    weight.add_(1)
-    assert torch.equal(derived(make, [weight]), weight * 2)
-    weight.data = torch.zeros(3)
-    assert torch.equal(derived(make, [weight]), torch.zeros(3))
-    assert len(made) == 3
-    assert copy.deepcopy(derived)._value is None
-    assert pickle.loads(pickle.dumps(derived))._value is None
+def sgd(backbone, states):
+    optimiser = torch.optim.SGD(backbone.parameters(), lr=0.5)
+    states.square().sum().backward()
+    optimiser.step()
+    return backbone
 
 
+def fused_adamw(backbone, states):
+    """Moves the weights without a count that PyTorch's versions would show."""
+    optimiser = torch.optim.AdamW(backbone.parameters(), lr=0.01, fused=True)
+    states.square().sum().backward()
+    optimiser.step()
+    return backbone
+
+
+def written_through_data(backbone, states):
+    for parameter in backbone.parameters():
+        parameter.data.mul_(1.1)
+    return backbone
+
+
+def replaced(backbone, states):
+    for parameter in backbone.parameters():
+        parameter.data = parameter.data * 1.1
+    return backbone
+
+
+def copied_and_changed(backbone, states):
+    return written_through_data(copy.deepcopy(backbone), states)
+
+
+def loaded(backbone, states):
+    backbone.load_state_dict({name: tensor * 1.1 for name, tensor in backbone.state_dict().items()})
+    return backbone
+
+
+CHANGES = [sgd, fused_adamw, written_through_data, replaced, copied_and_changed, loaded]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("kind", ["hubert", "wavlm"])
-def test_a_training_step_reaches_the_next_prediction(tiny_wavlm, kind):
-    """What is kept of fused weights is made anew after the optimiser has moved them."""
+def test_a_change_of_the_weights_reaches_the_next_prediction(tiny_wavlm, kind, change):
     torch.manual_seed(0)
     config = {key: value for key, value in tiny_wavlm.items() if kind == "wavlm" or "bucket" not in key}
     backbone = BACKBONES[kind].from_config(config).eval()
@@ -110,14 +129,23 @@ def test_a_training_step_reaches_the_next_prediction(tiny_wavlm, kind):
     mask = torch.ones_like(waveforms, dtype=torch.bool)
     with torch.no_grad():
         before = backbone(waveforms, mask).states[-1]
-    optimiser = torch.optim.SGD(backbone.parameters(), lr=0.5)
-    backbone(waveforms, mask).states[-1].square().sum().backward()
-    optimiser.step()
+    backbone = change(backbone, backbone(waveforms, mask).states[-1])
     with torch.no_grad():
         packed = backbone(waveforms, mask).states[-1]
     padded = backbone(waveforms, mask).states[-1].detach()
     assert (packed - before).abs().max() > 1e-3
     torch.testing.assert_close(packed, padded, rtol=1e-3, atol=1e-4)
+
+
+def test_query_key_and_value_are_one_product_as_long_as_their_weights_lie_together(tiny_wavlm):
+    attention = BACKBONES["wavlm"].from_config(tiny_wavlm).encoder.layers[0].attention
+    weights = [attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight]
+    attention.load_state_dict({name: tensor + 1 for name, tensor in attention.state_dict().items()})
+    together = _side_by_side(weights)
+    assert torch.equal(together, torch.cat(weights))
+    assert together.data_ptr() == weights[0].data_ptr()
+    assert _side_by_side(weights[::-1]) is None
+    assert _side_by_side([weight.clone() for weight in weights]) is None
 
 
 @pytest.mark.parametrize("norm", ["group", "layer"])
@@ -133,7 +161,7 @@ def test_the_tiled_front_end_is_the_plain_one(norm, samples):
         parameter.add_(0.3 * torch.randn_like(parameter))
     waveform = torch.randn(samples) * 0.2 + 0.1
     expected = front_end(waveform[None], None)[0]
-    found = front_end.of_a_clip(waveform)
+    (found,) = front_end.of_each_clip([waveform])
     assert found.shape == (front_end.frame_count(samples), 16)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
@@ -141,7 +169,8 @@ def test_the_tiled_front_end_is_the_plain_one(norm, samples):
 @torch.no_grad()
 def test_a_silent_clip_goes_through_the_group_norm():
     front_end = FeatureExtractor([16] * 3, [10, 3, 3], [5, 2, 2], bias=False, norm="group")
-    assert front_end.of_a_clip(torch.zeros(4000)).isfinite().all()
+    (encoded,) = front_end.of_each_clip([torch.zeros(4000)])
+    assert encoded.isfinite().all()
 
 
 @pytest.mark.parametrize("frames", [1, 7, 8, 13])

@@ -77,6 +77,13 @@ def test_the_config_follows_the_hubs_conventions_beside_our_own_keys(folder):
     assert (config["layer_mix"], config["pooling"]) == ("weighted_sum", "mean_std")
 
 
+def test_a_model_saved_before_there_were_adapters_is_loaded(folder):
+    config = json.loads((folder / "config.json").read_text())
+    assert config.pop("adapter") is None and config.pop("varan") is None
+    (folder / "config.json").write_text(json.dumps(config))
+    assert load_model(folder).model.options["adapter"] is None
+
+
 def test_there_is_no_pickle_in_the_folder(folder):
     assert sorted(path.name for path in folder.iterdir()) == [
         "README.md", "config.json", "model.safetensors", "preprocessor_config.json",

@@ -9,7 +9,7 @@ from emotune.batch import Targets, pad
 from emotune.errors import ConfigError
 from emotune.labels import LabelSpace, Scale
 from emotune.losses import CombinedLoss, CrossEntropy
-from emotune.models.aggregations.varan import LayerPosterior, prior_over_layers
+from emotune.models.aggregations.varan import LayerPosterior, log_prior_over_layers
 from emotune.models.backbones import BACKBONES
 from emotune.models.emotion_model import EmotionModel
 
@@ -65,12 +65,20 @@ def test_the_penalty_is_beta_times_the_relative_entropy_of_prior_and_posterior(t
 def test_priors_are_those_of_scipy():
     numbers = np.arange(1, 25)
     chi2 = scipy.stats.chi2(35).pdf(numbers)
-    np.testing.assert_allclose(prior_over_layers("chi2", 24), chi2 / chi2.sum(), rtol=1e-9)
+    np.testing.assert_allclose(log_prior_over_layers("chi2", 24).exp(), chi2 / chi2.sum(), rtol=1e-9)
     geometric = scipy.stats.geom(0.2).pmf(numbers)
-    np.testing.assert_allclose(prior_over_layers("geometric", 24, parameter=0.2), geometric / geometric.sum())
-    np.testing.assert_allclose(prior_over_layers("uniform", 5), np.full(5, 0.2))
+    np.testing.assert_allclose(log_prior_over_layers("geometric", 24, parameter=0.2).exp(), geometric / geometric.sum())
+    np.testing.assert_allclose(log_prior_over_layers("uniform", 5).exp(), np.full(5, 0.2))
     with pytest.raises(ConfigError, match=r"prior 'geometric' with parameter 3\. Known: chi2"):
-        prior_over_layers("geometric", 4, parameter=3)
+        log_prior_over_layers("geometric", 4, parameter=3)
+
+
+def test_a_prior_far_from_some_layers_leaves_the_penalty_finite():
+    posterior_of = LayerPosterior(24, 12, prior="geometric", parameter=1 - 1e-16)
+    posterior = torch.softmax(torch.randn(2, 24), dim=1).requires_grad_()
+    penalty = posterior_of.penalty(posterior)
+    penalty.sum().backward()
+    assert penalty.isfinite().all() and posterior.grad.isfinite().all()
 
 
 @pytest.mark.parametrize(("beta", "near"), [(100.0, True), (0.0, False)])
@@ -79,7 +87,7 @@ def test_a_large_beta_drives_the_posterior_to_the_prior(tiny_wavlm, beta, near):
     posterior_of = LayerPosterior(4, 12, beta=beta, prior="geometric", parameter=0.6)
     pooled = torch.randn(16, 4, 12)
     optimiser = torch.optim.Adam(posterior_of.parameters(), lr=0.02)
-    prior = prior_over_layers("geometric", 4, parameter=0.6).float()
+    prior = log_prior_over_layers("geometric", 4, parameter=0.6).exp().float()
     for _ in range(300):
         optimiser.zero_grad()
         q = posterior_of(pooled)

@@ -9,7 +9,7 @@ import sys
 from typing import BinaryIO
 
 from emotune.allocator import keep_freed_memory
-from emotune.errors import EmotuneError
+from emotune.errors import EmotuneError, ModelError
 
 
 def main() -> None:
@@ -26,8 +26,11 @@ def main() -> None:
 
         torch.set_num_threads(1)
         engine = TorchEngine.load(sys.argv[1], device="cpu")
-    except (EmotuneError, ImportError) as error:
-        send(error, answers)
+    except ModuleNotFoundError as error:
+        send(ModelError(f"Loading {sys.argv[1]} needs '{error.name}': pip install 'emotune[train]'."), answers)
+        return
+    except Exception as error:
+        send(_clean(error), answers)
         return
     send((engine.label_space, engine.preprocessing, engine.fingerprint), answers)
     while True:
@@ -37,8 +40,13 @@ def main() -> None:
             return
         try:
             send(engine.run(waveforms), answers)
-        except EmotuneError as error:
-            send(error, answers)
+        except Exception as error:
+            send(_clean(error), answers)
+
+
+def _clean(error: Exception) -> EmotuneError:
+    """An error that the parent can show: others might not even be pickled."""
+    return error if isinstance(error, EmotuneError) else ModelError(f"A worker failed: {type(error).__name__}: {error}")
 
 
 def send(answer: object, answers: BinaryIO) -> None:

@@ -13,8 +13,10 @@ from types import TracebackType
 from typing import Any
 
 from emotune.audio import FloatArray
-from emotune.errors import ConfigError, ModelError
+from emotune.errors import ConfigError, EmotuneError, ModelError
 from emotune.inference.engine import EngineOutput
+from emotune.labels import LabelSpace
+from emotune.preprocessing import Preprocessing
 
 
 class WorkerEngine:
@@ -28,15 +30,19 @@ class WorkerEngine:
         ModelError: when a worker cannot load the model, with its reason, or ends unexpectedly.
     """
 
+    fingerprint: str | None
+
     def __init__(self, folder: str | Path, *, workers: int) -> None:
         if workers < 1:
             raise ConfigError(f"workers must be at least 1, got {workers}.")
         self.concurrency = workers
-        self._workers = [_Worker(str(folder)) for _ in range(workers)]
+        self._folder = str(folder)
+        self._closed = False
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        self._workers = {_Worker(self._folder) for _ in range(workers)}
         try:
             for worker in self._workers:
-                self.label_space, self.preprocessing, self.fingerprint = worker.answer()
+                self.label_space, self.preprocessing, self.fingerprint = worker.description()
                 self._idle.put(worker)
         except BaseException:
             self.close()
@@ -44,15 +50,30 @@ class WorkerEngine:
 
     def run(self, waveforms: Sequence[FloatArray]) -> EngineOutput:
         """As ``TorchEngine.run``; may be called from as many threads as there are workers."""
+        if self._closed:
+            raise ModelError(f"The workers of {self._folder} were closed; load the model again.")
         worker = self._idle.get()
         try:
-            worker.ask(list(waveforms))
-            return worker.answer()
-        finally:
+            answer = worker.answer_to(list(waveforms))
+        except BaseException:  # it ended, or an interrupt left its answer to be read by whoever asks next
+            self._replace(worker)
+            raise
+        self._idle.put(worker)
+        if isinstance(answer, EmotuneError):
+            raise answer
+        return answer
+
+    def _replace(self, worker: _Worker) -> None:
+        self._workers.discard(worker)
+        worker.kill()
+        if not self._closed:
+            worker = _Worker(self._folder)
+            self._workers.add(worker)
             self._idle.put(worker)
 
     def close(self) -> None:
         """End the processes."""
+        self._closed = True
         for worker in self._workers:
             worker.close()
 
@@ -65,7 +86,7 @@ class WorkerEngine:
         self.close()
 
     def __del__(self) -> None:
-        for worker in getattr(self, "_workers", []):
+        for worker in getattr(self, "_workers", ()):
             worker.close()
 
 
@@ -79,36 +100,51 @@ class _Worker:
 
     def __init__(self, folder: str) -> None:
         one_thread = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        self._description: tuple[LabelSpace, Preprocessing, str] | None = None
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "emotune.inference.worker", folder],
+            [sys.executable, "-P", "-m", "emotune.inference.worker", folder],  # -P: no modules of the working folder
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | one_thread,
         )
 
-    def ask(self, waveforms: list[FloatArray]) -> None:
+    def description(self) -> tuple[LabelSpace, Preprocessing, str]:
+        """Label space, preprocessing and fingerprint of the model, once it is loaded."""
+        if self._description is not None:
+            return self._description
+        answer = self._answer()
+        if isinstance(answer, EmotuneError):
+            raise answer
+        self._description = answer
+        return answer
+
+    def answer_to(self, waveforms: list[FloatArray]) -> EngineOutput | EmotuneError:
+        """What the model says of a batch, or why it says nothing."""
+        self.description()
         assert self.process.stdin is not None
         try:
             pickle.dump(waveforms, self.process.stdin, protocol=pickle.HIGHEST_PROTOCOL)
             self.process.stdin.flush()
-        except BrokenPipeError:
-            pass  # the answer says why
+        except (OSError, ValueError):
+            pass  # the process has ended: the answer says how
+        return self._answer()
 
-    def answer(self) -> Any:
+    def _answer(self) -> Any:
         assert self.process.stdout is not None
         try:
-            found = pickle.load(self.process.stdout)
-        except (EOFError, pickle.UnpicklingError) as error:
+            return pickle.load(self.process.stdout)
+        except (EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
             code = self.process.wait()
-            raise ModelError(
-                f"A worker process ended with code {code} before its work was done; out of memory, perhaps: try fewer"
-                " workers or batch seconds."
-            ) from error
-        if isinstance(found, Exception):
-            raise found
-        return found
+            cure = " The system may have run out of memory: try fewer workers or batch seconds." if code == -9 else ""
+            raise ModelError(f"A worker process ended with code {code} before its work was done.{cure}") from error
+
+    def kill(self) -> None:
+        """End the process whatever it is doing."""
+        self.process.kill()
+        self.close()
 
     def close(self) -> None:
+        """End the process once it has done what it is doing, at the latest after five seconds."""
         if self.process.stdin is not None and not self.process.stdin.closed:
             try:
                 self.process.stdin.close()  # the end of its input ends the process

@@ -20,6 +20,7 @@ from emotune.models.backbones.base import Backbone, HiddenStates
 from emotune.models.heads import Head, LayerHeads, Standardize
 
 _OPTIONS = ("layer_mix", "varan", "pooling", "hidden_size", "dropout", "adapter")
+_LATER = ("varan", "adapter")  # models saved before there were any lack these
 
 
 class EmotionModel(nn.Module):
@@ -191,12 +192,15 @@ class EmotionModel(nn.Module):
         Raises:
             ConfigError: for unknown names or values.
         """
-        _check_keys(config, ("backbone", "classes", "dimensions", *_OPTIONS), "config")
+        needed = [name for name in _OPTIONS if name not in _LATER]
+        _check_keys(config, ("backbone", "classes", "dimensions", *needed), "config")
         kind = config["backbone"].get("model_type") if isinstance(config["backbone"], dict) else None
         backbone_class = BACKBONES[str(kind)]
         _check_keys(config["backbone"], ("model_type", *backbone_class.published_defaults), "config of the backbone")
         backbone = backbone_class.from_config(config["backbone"])
-        return cls(backbone, LabelSpace.from_json(config), **{name: config[name] for name in _OPTIONS})
+        return cls(
+            backbone, LabelSpace.from_json(config), **{name: config[name] for name in _OPTIONS if name in config}
+        )
 
 
 def _check_keys(config: Mapping[str, Any], keys: Sequence[str], what: str) -> None:

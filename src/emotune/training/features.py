@@ -25,7 +25,7 @@ from emotune.tables import atomic_path
 
 FloatArray = NDArray[np.float32]
 _BATCH_SECONDS = 40.0
-_FEATURES_VERSION = 1  # raise it when an encoder's forward changes, so that old features are not reused
+_FEATURES_VERSION = 2  # raise it when an encoder's forward changes, so that old features are not reused
 
 
 def utterance_waveforms(

@@ -73,8 +73,10 @@ def train_run(
     write_start(run, recipe, manifest, provenance, listener)
     listener.say(_what_trains(provenance))
     if any(name in experiment.loss.weights for name in VOTE_LOSSES):
-        silent = without_votes(experiment.train, experiment.space)
-        listener.say(f"votes: {silent} of {len(experiment.train)} training utterances have none and teach no vote loss")
+        voteless = without_votes(experiment.train, experiment.space)
+        listener.say(
+            f"votes: {voteless} of {len(experiment.train)} training utterances have none and teach no vote loss"
+        )
     checkpoint = _last_checkpoint(run, listener)
     if recipe.train.start_from_probe and checkpoint is None:
         reached = _start_from_probe(experiment, recipe, progress)

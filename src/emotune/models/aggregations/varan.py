@@ -25,7 +25,7 @@ class LayerPosterior(nn.Module):
         layers: transformer layers, L.
         features: of each pooled vector.
         beta: weight of the divergence from the prior.
-        prior: ``chi2``, ``geometric`` or ``uniform``; see ``prior_over_layers``.
+        prior: ``chi2``, ``geometric`` or ``uniform``; see ``log_prior_over_layers``.
         parameter: degrees of freedom of chi2, or success probability of the geometric prior.
 
     Reference:
@@ -42,9 +42,8 @@ class LayerPosterior(nn.Module):
         self.heads = next(heads for heads in range(MOST_HEADS, 0, -1) if features % heads == 0)
         self.projection = nn.Linear(features, 3 * features)
         self.score = nn.Linear(features, 1)
-        self.register_buffer(
-            "log_prior", prior_over_layers(prior, layers, parameter=parameter).log().float(), persistent=False
-        )
+        log_prior = log_prior_over_layers(prior, layers, parameter=parameter).float()
+        self.register_buffer("log_prior", log_prior, persistent=False)
 
     def forward(self, pooled: Tensor) -> Tensor:
         """Posterior, shape (batch, layers), from pooled vectors, shape (batch, layers, features)."""
@@ -58,13 +57,15 @@ class LayerPosterior(nn.Module):
         return self.beta * divergence.sum(dim=1)
 
 
-def prior_over_layers(prior: str, layers: int, *, parameter: float = 35.0) -> Tensor:
-    """A distribution over layers 1..L, shape (layers,): chi2's density or the geometric weights there, normalised.
+def log_prior_over_layers(prior: str, layers: int, *, parameter: float = 35.0) -> Tensor:
+    """The logarithm of a distribution over layers 1..L, shape (layers,).
+
+    It is chi2's density or the geometric weights there, normalised.
 
     That the density is read at the layer's number is ours. With 35 degrees of freedom it rises over all 24 layers of
     WavLM Large; for models of few layers fewer degrees suit better.
 
-    >>> prior_over_layers("geometric", 3, parameter=0.5)
+    >>> log_prior_over_layers("geometric", 3, parameter=0.5).exp()
     tensor([0.5714, 0.2857, 0.1429], dtype=torch.float64)
     """
     number = torch.arange(1, layers + 1, dtype=torch.float64)
@@ -79,4 +80,4 @@ def prior_over_layers(prior: str, layers: int, *, parameter: float = 35.0) -> Te
             f"model.varan: prior {prior!r} with parameter {parameter:g}. Known: chi2 with a parameter above 0 (degrees"
             " of freedom), geometric with one in (0, 1), uniform."
         )
-    return torch.softmax(log_weights, dim=0)
+    return torch.log_softmax(log_weights, dim=0)

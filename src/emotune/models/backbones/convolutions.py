@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from emotune.models.backbones.base import mask_of
-from emotune.models.backbones.derived import Derived
 from emotune.models.backbones.product import product
 
 Count = TypeVar("Count", int, Tensor)
@@ -129,7 +128,6 @@ class FeatureExtractor(nn.Module):
                 [1, *channels[:-1]], channels, kernels, strides, norms, strict=True
             )
         )
-        self._matrices = Derived()
 
     def forward(self, waveforms: Tensor, lengths: Tensor | None) -> Tensor:
         """Encode a padded batch, shape (batch, samples), into shape (batch, frames, channels)."""
@@ -140,10 +138,16 @@ class FeatureExtractor(nn.Module):
         return features.transpose(1, 2)
 
     @torch.no_grad()
-    def of_a_clip(self, waveform: Tensor) -> Tensor:
-        """Encode one clip, shape (samples,), into shape (frames, channels), tile by tile and without a graph."""
-        layers = list(self._layers())
-        matrices = self._matrices(lambda: [layer.matrix() for layer in layers], [layer.conv.weight for layer in layers])
+    def of_each_clip(self, waveforms: Sequence[Tensor]) -> list[Tensor]:
+        """Encode clips, each (samples,), into (frames, channels) each, tile by tile and without a graph.
+
+        Hooks on parts of the front end are not called.
+        """
+        layers = self._layers()
+        matrices = [layer.matrix() for layer in layers]
+        return [self._of_a_clip(waveform, layers, matrices) for waveform in waveforms]
+
+    def _of_a_clip(self, waveform: Tensor, layers: Sequence[ConvolutionLayer], matrices: Sequence[Tensor]) -> Tensor:
         biases = [layer.conv.bias for layer in layers]
         first = layers[0].layer_norm
         if isinstance(first, ClipChannelNorm):

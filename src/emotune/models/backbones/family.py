@@ -151,10 +151,9 @@ class Wav2Vec2Family(Backbone):
     def _clips(self, waveforms: Tensor, lengths: Tensor) -> list[Tensor]:
         """The front end's output for each clip, shape (frames, channels)."""
         counts: list[int] = lengths.tolist()
-        return [
-            self.feature_extractor.of_a_clip(waveform[:count])
-            for waveform, count in zip(waveforms, counts, strict=True)
-        ]
+        return self.feature_extractor.of_each_clip(
+            [waveform[:count] for waveform, count in zip(waveforms, counts, strict=True)]
+        )
 
     def _can_pack(self, waveforms: Tensor) -> bool:
         trains = self.training or any(layer.training for layer in self.encoder.layers)  # dropout is drawn padded

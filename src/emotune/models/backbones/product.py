@@ -8,7 +8,7 @@ The numbers are the same but for the order of additions.
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +17,12 @@ from torch.nn import functional as F
 
 def dense(linear: nn.Module, hidden: Tensor) -> Tensor:
     """What a linear layer gives, (..., inputs) -> (..., outputs); anything but a plain one is called as it is."""
-    if type(linear) is nn.Linear and is_plain(linear):
+    if is_plain(linear):
         return product(hidden, linear.weight, linear.bias)
     return linear(hidden)
 
 
-def is_plain(linear: nn.Module) -> bool:
+def is_plain(linear: nn.Module) -> TypeGuard[nn.Linear]:
     """Whether a module is nothing but a linear layer: no adapter, quantisation, hook or parametrisation."""
     hooks = (linear._forward_hooks, linear._forward_pre_hooks, linear._backward_hooks, linear._backward_pre_hooks)
     return type(linear) is nn.Linear and not any(hooks)

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from emotune.models.backbones.derived import Derived
 from emotune.models.backbones.layouts import Layout
 from emotune.models.backbones.product import dense, is_plain, product
 
@@ -66,42 +65,47 @@ class Attention(nn.Module):
         self.k_proj = nn.Linear(hidden_size, hidden_size)
         self.v_proj = nn.Linear(hidden_size, hidden_size)
         self.out_proj = nn.Linear(hidden_size, hidden_size)
-        self._fused = Derived()
+        _put_side_by_side([self.q_proj, self.k_proj, self.v_proj])
 
     def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
         """Shape (..., features) in and out, in the layout."""
-        query, key, value, gate = self._project(hidden)
+        query, key, value = self._project(hidden)
         dropout = self.dropout if self.training else 0.0
-        return dense(self.out_proj, layout.attend(query, key, value, gate, heads=self.heads, dropout=dropout))
+        attended = layout.attend(query, key, value, self._gate(hidden), heads=self.heads, dropout=dropout)
+        return dense(self.out_proj, attended)
 
-    def _project(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """Query, key, value, each (..., features), and the gate, (..., heads): in one product where nothing forbids."""
+    def _project(self, hidden: Tensor) -> Sequence[Tensor]:
+        """Query, key and value, each (..., features): one product where their weights still lie side by side."""
         modules = [self.q_proj, self.k_proj, self.v_proj]
-        if torch.is_grad_enabled() or not all(map(is_plain, self._projections())):
-            query, key, value = (dense(module, hidden) for module in modules)
-            return query, key, value, self._gate(self._gate_input(hidden))
-        weights = [tensor for module in self._projections() for tensor in (module.weight, module.bias)]
-        weight, bias = self._fused(self._fuse, weights)
-        size = hidden.shape[-1]
-        query, key, value, rest = product(hidden, weight, bias).split([size, size, size, len(bias) - 3 * size], dim=-1)
-        return query, key, value, self._gate(rest)
+        if not torch.is_grad_enabled() and all(map(is_plain, modules)):
+            weight = _side_by_side([module.weight for module in modules])
+            if weight is not None:
+                return product(hidden, weight, torch.cat([module.bias for module in modules])).chunk(3, dim=-1)
+        return [dense(module, hidden) for module in modules]
 
-    def _projections(self) -> list[nn.Linear]:
-        """The linear layers that read the input of the attention."""
-        return [self.q_proj, self.k_proj, self.v_proj]
-
-    def _fuse(self) -> tuple[Tensor, Tensor]:
-        """One weight and bias for query, key, value and what the gate needs."""
-        modules = [self.q_proj, self.k_proj, self.v_proj]
-        return torch.cat([module.weight for module in modules]), torch.cat([module.bias for module in modules])
-
-    def _gate_input(self, hidden: Tensor) -> Tensor:
-        """What the gate is made of, from the input of the attention."""
-        return hidden
-
-    def _gate(self, gate_input: Tensor) -> Tensor | None:
-        """What each query multiplies the position bias by, (..., heads); None = there is no position bias."""
+    def _gate(self, hidden: Tensor) -> Tensor | None:
+        """What each query multiplies the position bias by, (..., heads), from the input of the attention; None = there
+        is no position bias.
+        """
         return None
+
+
+def _put_side_by_side(modules: Sequence[nn.Linear]) -> None:
+    """Move the weights into one memory. Loading, training and merging write in place and leave them there."""
+    together = torch.cat([module.weight.data for module in modules])
+    for module, part in zip(modules, together.chunk(len(modules)), strict=True):
+        module.weight.data = part
+
+
+def _side_by_side(weights: Sequence[Tensor]) -> Tensor | None:
+    """Weights of one shape as one over the same memory, shape (sum of outputs, inputs); None where they were moved."""
+    first, size = weights[0], weights[0].numel() * weights[0].element_size()
+    shared = first.untyped_storage().data_ptr()
+    for place, weight in enumerate(weights):
+        in_place = weight.data_ptr() == first.data_ptr() + place * size and weight.is_contiguous()
+        if not in_place or weight.untyped_storage().data_ptr() != shared or weight.dtype != first.dtype:
+            return None
+    return first.detach().as_strided((len(weights) * first.shape[0], first.shape[1]), (first.shape[1], 1))
 
 
 class FeedForward(nn.Module):

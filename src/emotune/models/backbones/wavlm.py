@@ -16,17 +16,18 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from emotune.models.backbones.family import Wav2Vec2Family
+from emotune.models.backbones.product import is_plain
 from emotune.models.backbones.transformer import Attention
 
 
 class GatedAttention(Attention):
     """Self-attention with a relative position bias that each query gates for itself.
 
-    The bias table is layer 0's, which alone has `rel_attn_embed`; every layer has its own gate. The gate's linear layer
-    has eight outputs a head, which are summed in fours: in a forward without a graph they ride in the product of query,
-    key and value as two.
+    The bias table is layer 0's, which alone has `rel_attn_embed`; every layer has its own gate, whose linear layer has
+    eight outputs a head that are summed in fours.
     """
 
     def __init__(self, settings: Mapping[str, Any], *, owns_bias: bool) -> None:
@@ -36,23 +37,14 @@ class GatedAttention(Attention):
         if owns_bias:
             self.rel_attn_embed = nn.Embedding(settings["num_buckets"], self.heads)
 
-    def _projections(self) -> list[nn.Linear]:
-        return [*super()._projections(), self.gru_rel_pos_linear]
-
-    def _fuse(self) -> tuple[Tensor, Tensor]:
-        weight, bias = super()._fuse()
-        folded = self.gru_rel_pos_linear.weight.unflatten(0, (2, 4)).sum(dim=1)  # (2, features of a head)
-        gates = torch.block_diag(*[folded] * self.heads)
-        gate_bias = self.gru_rel_pos_linear.bias.unflatten(0, (2, 4)).sum(dim=1).repeat(self.heads)
-        return torch.cat([weight, gates]), torch.cat([bias, gate_bias])
-
-    def _gate_input(self, hidden: Tensor) -> Tensor:
-        projected = self.gru_rel_pos_linear(hidden.unflatten(-1, (self.heads, -1)))
-        return projected.unflatten(-1, (2, 4)).sum(dim=-1).flatten(-2)
-
-    def _gate(self, gate_input: Tensor) -> Tensor:
-        """From (..., heads * 2), before the sigmoid, to (..., heads)."""
-        update, reset = gate_input.unflatten(-1, (self.heads, 2)).sigmoid().unbind(dim=-1)
+    def _gate(self, hidden: Tensor) -> Tensor:
+        heads, linear = hidden.unflatten(-1, (self.heads, -1)), self.gru_rel_pos_linear
+        if is_plain(linear):  # the sum over four outputs is folded into the weight
+            weight, bias = (tensor.unflatten(0, (2, 4)).sum(dim=1) for tensor in (linear.weight, linear.bias))
+            gates = F.linear(heads, weight, bias)
+        else:
+            gates = linear(heads).unflatten(-1, (2, 4)).sum(dim=-1)
+        update, reset = gates.sigmoid().unbind(dim=-1)
         return update * (reset * self.gru_rel_pos_const.flatten() - 1) + 2
 
 
