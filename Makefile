@@ -10,7 +10,7 @@ INSTALLED := .venv/.installed
 help:
 	@echo "make demo   train a tiny model on the synthetic corpus, test it on unseen voices, draw the report"
 	@echo "make test   run the test suite"
-	@echo "make bench  speed and memory against transformers, about twenty minutes on an idle machine with 24 GB"
+	@echo "make bench  speed and memory against transformers, about half an hour on an idle machine with 24 GB"
 	@echo "make check  ruff, pyright, import-linter, codespell"
 
 # torch first and by itself: a later package could otherwise pull in another build of it

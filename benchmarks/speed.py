@@ -3,9 +3,10 @@
     python benchmarks/speed.py OUTPUT_FOLDER [--repeats 5] [--only prediction single step mixed]
 
 Each contender is a process of its own, as its user would run it: transformers as it comes, ours with the allocator
-that the command line sets. Contenders of a group go in turn, so that a busy moment of the machine meets them all.
-Weights are random, of the published shapes; lengths are drawn like MSP-Podcast's (2-12 s, mean 5.4). Writes speed.json
-and speed.png.
+that the command line sets. Contenders of a group go in turn, so that a busy moment of the machine meets them all, and
+each turn is a fresh process, so that no one's memory stands in the way of the others; it warms up on a little work of
+the same kind. Weights are random, of the published shapes; lengths are drawn like MSP-Podcast's (2-12 s, mean 5.4).
+Writes speed.json and speed.png.
 """
 
 import argparse
@@ -42,8 +43,10 @@ from emotune.preprocessing import Preprocessing
 BASE_PLUS: dict = {}
 SAMPLING_RATE_HZ = 16000
 PREDICTED, STEP_S, MICRO_CLIPS = 16, 160.0, 8
-Work = Callable[[], float]
-"""Does the work once; returns the audio-seconds that it went through, padding not counted."""
+Lengths = list[list[int]]
+"""Samples of each clip, in batches."""
+Work = Callable[[Lengths], object]
+"""Goes through clips of these lengths once."""
 
 
 GROUPS: dict[str, dict[str, str]] = {
@@ -97,32 +100,28 @@ def their_padded(clips: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
 
 def theirs_padded() -> Work:
     model = their_model(LARGE_SHAPE, train=False)
-    clips = [noise(samples) for samples in lengths_like_msp_podcast(PREDICTED, 0)]
 
     @torch.inference_mode()
-    def work() -> float:
-        for start in range(0, len(clips), MICRO_CLIPS):
-            waveforms, mask = their_padded(clips[start : start + MICRO_CLIPS])
+    def work(batches: Lengths) -> None:
+        for batch in batches:
+            waveforms, mask = their_padded(clips_of(batch))
             model(waveforms, attention_mask=mask)
-        return sum(map(len, clips)) / SAMPLING_RATE_HZ
 
     return work
 
 
-def theirs_loop(clips: list[np.ndarray] | None = None) -> Work:
+def theirs_loop() -> Work:
     model = their_model(LARGE_SHAPE, train=False)
-    clips = clips or [noise(samples) for samples in lengths_like_msp_podcast(PREDICTED, 0)]
 
     @torch.inference_mode()
-    def work() -> float:
-        for clip in clips:
+    def work(batches: Lengths) -> None:
+        for clip in (clip for batch in batches for clip in clips_of(batch)):
             model(torch.from_numpy(clip)[None])
-        return sum(map(len, clips)) / SAMPLING_RATE_HZ
 
     return work
 
 
-def theirs_training(micro_batches: Iterator[list[list[int]]], *, front_end: bool = True) -> Work:
+def theirs_training(*, front_end: bool = True) -> Work:
     """A step: every micro-batch forward and backward, then AdamW; mean over time, a linear head, cross-entropy."""
 
     model = their_model(BASE_PLUS, train=True)
@@ -131,20 +130,17 @@ def theirs_training(micro_batches: Iterator[list[list[int]]], *, front_end: bool
     head = nn.Linear(768, 8)
     optimiser = torch.optim.AdamW([p for p in [*model.parameters(), *head.parameters()] if p.requires_grad], lr=1e-5)
 
-    def work() -> float:
-        seconds, step = 0.0, next(micro_batches)
-        clips = sum(map(len, step))
-        for samples in step:
-            waveforms, mask = their_padded([noise(count) for count in samples])
+    def work(batches: Lengths) -> None:
+        clips = sum(map(len, batches))
+        for samples in batches:
+            waveforms, mask = their_padded(clips_of(samples))
             hidden = model(waveforms, attention_mask=mask).last_hidden_state
             frames = model._get_feature_vector_attention_mask(hidden.shape[1], mask)[:, :, None]
             pooled = (hidden * frames).sum(dim=1) / frames.sum(dim=1)
             targets = torch.zeros(len(samples), dtype=torch.long)
             (F.cross_entropy(head(pooled), targets, reduction="sum") / clips).backward()
-            seconds += sum(samples) / SAMPLING_RATE_HZ
         optimiser.step()
         optimiser.zero_grad()
-        return seconds
 
     return work
 
@@ -161,12 +157,11 @@ def ours_prediction() -> Work:
     save_model(Path(folder.name), model, Preprocessing(model.backbone.normalize, min_samples=400))
     del model
     predictor = emotune.load(folder.name, workers=usable_cores(), batch_seconds=10.0)
-    clips = [noise(samples) for samples in lengths_like_msp_podcast(PREDICTED, 0)]
-    items = [Item(f"clip {number}", (clip, SAMPLING_RATE_HZ)) for number, clip in enumerate(clips)]
 
-    def work() -> float:
+    def work(batches: Lengths) -> None:
+        clips = [clip for batch in batches for clip in clips_of(batch)]
+        items = [Item(f"clip {number}", (clip, SAMPLING_RATE_HZ)) for number, clip in enumerate(clips)]
         assert folder and not predictor.predict_items(items).failed
-        return sum(map(len, clips)) / SAMPLING_RATE_HZ
 
     return work
 
@@ -175,17 +170,17 @@ def ours_single() -> Work:
     keep_freed_memory()
     torch.manual_seed(0)
     backbone = BACKBONES["wavlm"].from_config(LARGE_SHAPE).eval()
-    waveform = torch.from_numpy(noise(5 * SAMPLING_RATE_HZ))[None]
 
     @torch.inference_mode()
-    def work() -> float:
-        backbone(waveform, torch.ones_like(waveform, dtype=torch.bool))
-        return 5.0
+    def work(batches: Lengths) -> None:
+        for batch in batches:
+            padded = pad(clips_of(batch))
+            backbone(padded.waveforms, padded.mask)
 
     return work
 
 
-def ours_training(micro_batches: Iterator[list[list[int]]]) -> Work:
+def ours_training() -> Work:
     """The same step with an ``EmotionModel``, as ``emotune train`` runs it."""
 
     keep_freed_memory()
@@ -197,82 +192,88 @@ def ours_training(micro_batches: Iterator[list[list[int]]]) -> Work:
     model.train()
     optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-5)
 
-    def work() -> float:
-        seconds, step = 0.0, next(micro_batches)
-        clips = sum(map(len, step))
-        for samples in step:
-            logits = model(pad([noise(count) for count in samples])).logits
+    def work(batches: Lengths) -> None:
+        clips = sum(map(len, batches))
+        for samples in batches:
+            logits = model(pad(clips_of(samples))).logits
             targets = torch.zeros(len(samples), dtype=torch.long)
             (F.cross_entropy(logits, targets, reduction="sum") / clips).backward()
-            seconds += sum(samples) / SAMPLING_RATE_HZ
         optimiser.step()
         optimiser.zero_grad()
-        return seconds
 
     return work
 
 
-# --- what both train on
+# --- what they go through: for each turn a little to warm up on, then the work that is timed
 
 
-def four_clips() -> Iterator[list[list[int]]]:
-    while True:
-        yield [[5 * SAMPLING_RATE_HZ] * 4]
+def mixed_prediction(turn: int) -> Iterator[Lengths]:
+    lengths = lengths_like_msp_podcast(PREDICTED, turn)
+    yield [lengths[:4]]
+    yield [lengths[start : start + MICRO_CLIPS] for start in range(0, PREDICTED, MICRO_CLIPS)]
 
 
-def random_micro_batches() -> Iterator[list[list[int]]]:
+def clips_of_five_seconds(count: int) -> Callable[[int], Iterator[Lengths]]:
+    return lambda turn: iter([[[5 * SAMPLING_RATE_HZ] * count]] * 2)
+
+
+def random_micro_batches(turn: int) -> Iterator[Lengths]:
     """Clips in random order, eight a micro-batch, until the step holds 160 s."""
-    lengths = lengths_like_msp_podcast(4096, 1)
-    start = 0
-    while True:
-        step: list[list[int]] = []
-        while sum(map(sum, step)) < STEP_S * SAMPLING_RATE_HZ:
-            step.append(lengths[start : start + MICRO_CLIPS])
-            start += MICRO_CLIPS
-        yield step
+    lengths = lengths_like_msp_podcast(256, turn)
+    batches = [lengths[start : start + MICRO_CLIPS] for start in range(0, len(lengths), MICRO_CLIPS)]
+    yield batches[-1:]
+    yield first_of(batches, STEP_S)
 
 
-def similar_micro_batches() -> Iterator[list[list[int]]]:
+def similar_micro_batches(turn: int) -> Iterator[Lengths]:
     """emotune's batches of similar duration, as many audio-seconds a micro-batch as eight clips have on average."""
-
-    lengths = lengths_like_msp_podcast(4096, 1)
+    lengths = lengths_like_msp_podcast(256, turn)
     seconds = [samples / SAMPLING_RATE_HZ for samples in lengths]
-    batches = iter(DurationBatches(seconds, batch_seconds=MICRO_CLIPS * float(np.mean(seconds)), seed=0))
-    while True:
-        step: list[list[int]] = []
-        while sum(map(sum, step)) < STEP_S * SAMPLING_RATE_HZ:
-            step.append([lengths[index] for _, index in next(batches)])
-        yield step
+    sampler = DurationBatches(seconds, batch_seconds=MICRO_CLIPS * float(np.mean(seconds)), seed=turn)
+    batches = [[lengths[index] for _, index in batch] for batch in sampler]
+    yield batches[-1:]
+    yield first_of(batches, STEP_S)
 
 
-CONTENDERS: dict[tuple[str, str], Callable[[], Work]] = {
-    ("prediction", "ours"): ours_prediction,
-    ("prediction", "theirs_padded"): theirs_padded,
-    ("prediction", "theirs_loop"): theirs_loop,
-    ("single", "ours"): ours_single,
-    ("single", "theirs"): lambda: theirs_loop([noise(5 * SAMPLING_RATE_HZ)]),
-    ("step", "ours"): lambda: ours_training(four_clips()),
-    ("step", "theirs"): lambda: theirs_training(four_clips()),
-    ("step", "theirs_frozen"): lambda: theirs_training(four_clips(), front_end=False),
-    ("mixed", "ours"): lambda: ours_training(similar_micro_batches()),
-    ("mixed", "theirs"): lambda: theirs_training(random_micro_batches()),
+def first_of(batches: Lengths, seconds: float) -> Lengths:
+    """As many of the batches as it takes to hold so many seconds."""
+    held = np.cumsum([sum(batch) for batch in batches]) / SAMPLING_RATE_HZ
+    return batches[: int(np.searchsorted(held, seconds)) + 1]
+
+
+def clips_of(lengths: list[int]) -> list[np.ndarray]:
+    return [noise(samples) for samples in lengths]
+
+
+Contender = tuple[Callable[[], Work], Callable[[int], Iterator[Lengths]]]
+CONTENDERS: dict[tuple[str, str], Contender] = {
+    ("prediction", "ours"): (ours_prediction, mixed_prediction),
+    ("prediction", "theirs_padded"): (theirs_padded, mixed_prediction),
+    ("prediction", "theirs_loop"): (theirs_loop, mixed_prediction),
+    ("single", "ours"): (ours_single, clips_of_five_seconds(1)),
+    ("single", "theirs"): (theirs_loop, clips_of_five_seconds(1)),
+    ("step", "ours"): (ours_training, clips_of_five_seconds(4)),
+    ("step", "theirs"): (theirs_training, clips_of_five_seconds(4)),
+    ("step", "theirs_frozen"): (lambda: theirs_training(front_end=False), clips_of_five_seconds(4)),
+    ("mixed", "ours"): (ours_training, similar_micro_batches),
+    ("mixed", "theirs"): (theirs_training, random_micro_batches),
 }
 
 
-def child(group: str, name: str) -> None:
-    """Warm up, then do the work at each line of input: seconds, audio-seconds and peak memory as one line of JSON."""
+def child(group: str, name: str, turn: int) -> None:
+    """Warm up, then do the work: seconds, audio-seconds (padding not counted) and peak memory as one line of JSON."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    work = CONTENDERS[group, name]()
-    work()
-    answers.write("ready\n")
+    build, batches_of = CONTENDERS[group, name]
+    work, batches = build(), batches_of(turn)
+    work(next(batches))
+    timed = next(batches)
+    began = time.perf_counter()
+    work(timed)
+    took = time.perf_counter() - began
+    audio_seconds = sum(map(sum, timed)) / SAMPLING_RATE_HZ
+    answers.write(json.dumps({"seconds": took, "audio_seconds": audio_seconds, "peak_gb": peak_gb()}) + "\n")
     answers.flush()
-    for _ in iter(sys.stdin.readline, ""):
-        began = time.perf_counter()
-        audio_seconds = work()
-        took = time.perf_counter() - began
-        answers.write(json.dumps({"seconds": took, "audio_seconds": audio_seconds, "peak_gb": peak_gb()}) + "\n")
-        answers.flush()
 
 
 def peak_gb() -> float:
@@ -283,25 +284,13 @@ def peak_gb() -> float:
 
 
 def run_group(group: str, repeats: int) -> dict[str, dict]:
-    processes = {
-        name: subprocess.Popen(
-            [sys.executable, __file__, "--child", group, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for name in GROUPS[group]
-    }
-    for process in processes.values():  # nobody is measured while another warms up
-        assert process.stdout
-        assert process.stdout.readline() == "ready\n", f"{group}: a contender ended early"
-    turns: dict[str, list[dict]] = {name: [] for name in processes}
-    for _ in range(repeats):
-        for name, process in processes.items():
-            assert process.stdin and process.stdout
-            process.stdin.write("go\n")
-            process.stdin.flush()
-            turns[name].append(json.loads(process.stdout.readline()))
-            print(group, name, turns[name][-1], file=sys.stderr, flush=True)
-    for process in processes.values():
-        process.communicate()
+    turns: dict[str, list[dict]] = {name: [] for name in GROUPS[group]}
+    for turn in range(repeats):
+        for name, rows in turns.items():
+            command = [sys.executable, __file__, "--child", group, name, str(turn)]
+            answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+            rows.append(json.loads(answer))
+            print(group, name, rows[-1], file=sys.stderr, flush=True)
     return {name: summary(rows) | {"what": GROUPS[group][name]} for name, rows in turns.items()}
 
 
@@ -364,10 +353,11 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--only", nargs="+", choices=list(GROUPS), default=list(GROUPS))
-    parser.add_argument("--child", nargs=2)
+    parser.add_argument("--child", nargs=3)
     arguments = parser.parse_args()
     if arguments.child:
-        child(*arguments.child)
+        group, name, turn = arguments.child
+        child(group, name, int(turn))
         return
     if arguments.folder is None:
         parser.error("name a folder for speed.json and speed.png")

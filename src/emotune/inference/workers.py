@@ -38,7 +38,6 @@ class WorkerEngine:
         self.concurrency = workers
         self._folder = str(folder)
         self._closed = False
-        self._closed = False
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         self._workers = {_Worker(self._folder) for _ in range(workers)}
         try:
