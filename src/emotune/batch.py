@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class Targets:
     """Truth for a batch.
 
     Args:
-        classes: class indices, shape (batch,), -1 where unknown; None without classes.
+        classes: shares of the classes, shape (batch, classes): one for the class of an utterance, or parts of several
+            where clips are mixed; rows of NaN where unknown; None without classes.
         dimensions: values scaled to [0, 1], shape (batch, dimensions), NaN where unknown; None without dimensions.
         votes: shares of the annotators' votes, shape (batch, classes), rows summing to one or NaN where there are none;
             None without classes.
@@ -36,6 +38,9 @@ class Targets:
 
     def to(self, device: torch.device | str) -> Targets:
         return Targets(*(None if part is None else part.to(device) for part in self._parts()))
+
+    def rows(self, which: slice) -> Targets:
+        return Targets(*(None if part is None else part[which] for part in self._parts()))
 
     def _parts(self) -> tuple[Tensor | None, ...]:
         return self.classes, self.dimensions, self.votes
@@ -57,6 +62,12 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         return Batch(self.waveforms.to(device), self.mask.to(device), self.targets and self.targets.to(device))
+
+    def rows(self, which: slice) -> Batch:
+        """Some of the clips, without the padding that only the others need."""
+        mask = self.mask[which]
+        longest = int(mask.sum(dim=1).max())
+        return Batch(self.waveforms[which, :longest], mask[:, :longest], self.targets and self.targets.rows(which))
 
 
 @dataclass(frozen=True)
@@ -92,6 +103,17 @@ class Output:
     features: Tensor
     layers: LayerOutputs | None = None
     penalty: Tensor | None = None
+
+
+def class_shares(indices: Tensor, classes: int) -> Tensor:
+    """Shares of the classes from class indices, shape (batch,), -1 where unknown, to (batch, classes).
+
+    >>> class_shares(torch.tensor([1, -1]), 2)
+    tensor([[0., 1.],
+            [nan, nan]])
+    """
+    shares = F.one_hot(indices.clamp(min=0), classes).float()
+    return torch.where(indices[:, None] >= 0, shares, torch.nan)
 
 
 def pad(waveforms: Sequence[NDArray[Any]], targets: Targets | None = None) -> Batch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -23,6 +23,8 @@ from pydantic import (
 )
 
 from emotune.corpora import CORPORA
+from emotune.data.augmentations.channel import CODECS
+from emotune.data.augmentations.noise import COLOURS
 from emotune.errors import ConfigError
 from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN
 from emotune.models.backbones import BACKBONES
@@ -36,6 +38,15 @@ def _entry_of(registry: Registry[Any]) -> Callable[[str], str]:
             registry[name]
         except ConfigError as error:
             raise ValueError(str(error)) from error
+        return name
+
+    return check
+
+
+def _one_of(kind: str, known: Collection[str]) -> Callable[[str], str]:
+    def check(name: str) -> str:
+        if name not in known:
+            raise ValueError(unknown_name_message(kind, name, known))
         return name
 
     return check
@@ -77,6 +88,7 @@ class Data(Section):
 
     ``splits`` names the values that make up each split, such as {train: {speaker: ["01"]}}; without it the manifest's
     own split column counts. ``map`` renames or merges classes, ``drop`` leaves classes out; both are reported.
+    ``cache`` is a folder for decoded training clips, which may grow to ``cache_gb``.
     """
 
     manifest: UserPath | None = None
@@ -89,6 +101,8 @@ class Data(Section):
     splits: dict[str, dict[str, list[str]]] = {}
     trim_silence_db: float | None = Field(default=None, gt=0, le=120)
     max_duration_s: float = Field(default=30.0, gt=0)
+    cache: Annotated[Path, AfterValidator(_checked_home)] | None = None
+    cache_gb: float = Field(default=50.0, gt=0)
     allow: list[Literal["shared_between_splits"]] = []
 
     @model_validator(mode="after")
@@ -132,12 +146,6 @@ class Backbone(Section):
         if self.train_front_end and self.train != "all":
             raise ValueError("train_front_end needs train: all")
         return self
-
-
-def _layer_mix(name: str) -> str:
-    if name not in (*LAYER_MIXES, VARAN):
-        raise ValueError(unknown_name_message("layer mix", name, [*LAYER_MIXES, VARAN]))
-    return name
 
 
 class Varan(Section):
@@ -195,7 +203,7 @@ class Model(Section):
 
     backbone: Backbone
     adapter: Adapter | None = None
-    layer_mix: Annotated[str, AfterValidator(_layer_mix)] = "weighted_sum"
+    layer_mix: Annotated[str, AfterValidator(_one_of("layer mix", [*LAYER_MIXES, VARAN]))] = "weighted_sum"
     layer_mix_initial: list[Annotated[float, Field(gt=0)]] | None = None
     varan: Varan = Varan()
     pooling: Annotated[str, AfterValidator(_entry_of(POOLINGS))] = "mean_std"
@@ -215,22 +223,74 @@ class Model(Section):
         return self
 
 
-class Augmentation(Section):
-    """What training adds to a clip; null leaves a step out."""
+def _ordered(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] > bounds[1]:
+        raise ValueError(f"expected [lowest, highest], got {list(bounds)}")
+    return bounds
 
-    probability: float = Field(default=1.0, ge=0, le=1)
+
+Bounds = Annotated[tuple[float, float], AfterValidator(_ordered)]
+PositiveBounds = Annotated[
+    tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]], AfterValidator(_ordered)
+]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Mix(Section):
+    """Mixing with another clip, labels with labels; a small ``alpha`` leaves one of the two in front."""
+
+    alpha: float = Field(default=0.4, gt=0)
+    probability: Probability = 0.5
+
+
+class Reverberation(Section):
+    """A simulated room, or a recorded impulse response from ``folder``."""
+
+    rt60_s: PositiveBounds = (0.2, 0.8)
+    direct_db: Bounds = (0.0, 10.0)
+    folder: UserPath | None = None
+    probability: Probability | None = None
+
+
+class Noise(Section):
+    """Coloured noise, or recordings of noise from ``folder``, at a random signal-to-noise ratio."""
+
+    snr_db: Bounds = (10.0, 30.0)
+    colour: Annotated[str, AfterValidator(_one_of("colour", COLOURS))] = "white"
+    folder: UserPath | None = None
+    probability: Probability | None = None
+
+
+class Telephone(Section):
+    """The telephone's band alone."""
+
+    probability: Probability | None = None
+
+
+class Compression(Section):
+    """A random one of the named codecs."""
+
+    codecs: list[Annotated[str, AfterValidator(_one_of("codec", CODECS))]] = Field(default=sorted(CODECS), min_length=1)
+    probability: Probability | None = None
+
+
+class Augmentation(Section):
+    """What training does to a clip, in this order; null leaves a step out.
+
+    ``probability`` is that of every step but mixing and the crop; a step's own one takes its place.
+    """
+
+    probability: Probability = 1.0
+    mix: Mix | None = None
     speed: float | None = Field(default=None, gt=0, le=0.7)
     crop_s: float | None = Field(default=None, gt=0)
-    noise_snr_db: tuple[float, float] | None = None
+    reverberation: Reverberation | None = None
+    noise: Noise | None = None
+    telephone: Telephone | None = None
+    compression: Compression | None = None
     gain_db: float | None = Field(default=None, ge=0)
     band_masks: tuple[Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0)]] | None = None
     time_masks: tuple[Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0)]] | None = None
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Augmentation:
-        if self.noise_snr_db is not None and self.noise_snr_db[0] > self.noise_snr_db[1]:
-            raise ValueError("noise_snr_db must be [lowest, highest]")
-        return self
 
 
 class CrossEntropy(Section):
@@ -294,7 +354,10 @@ class Train(Section):
     """Fine-tuning. Learning rates rise over ``warmup_share`` of the steps and fall to zero as ``schedule`` says.
 
     ``average`` is the decay a step of a moving average of the weights, which then is what is scored and kept.
-    ``layer_decay`` d gives layer l of L the rate encoder_lr d^(L - l).
+    ``layer_decay`` d gives layer l of L the rate encoder_lr d^(L - l). A checkpoint is written after every epoch, and
+    inside one every ``checkpoint_minutes``. With ``memory_gb`` batches are cut into as many as fit into it.
+    ``gradient_checkpointing`` keeps less of a forward pass and computes it again. ``fsdp`` spreads weights, gradients
+    and optimiser over the processes.
     """
 
     epochs: int = Field(default=10, ge=1)
@@ -312,6 +375,10 @@ class Train(Section):
     clip_norm: float = Field(default=1.0, ge=0)
     average: float | None = Field(default=None, gt=0, lt=1)
     patience: int | None = Field(default=None, ge=1)
+    checkpoint_minutes: float = Field(default=10.0, ge=0)
+    memory_gb: float | None = Field(default=None, gt=0)
+    gradient_checkpointing: bool = False
+    fsdp: bool = False
     metric: str = "uar"
     start_from_probe: bool = False
     workers: int = Field(default=0, ge=0)
@@ -364,6 +431,8 @@ class Recipe(Section):
         metrics += ["ccc", *(f"ccc.{name}" for name in self.data.dimensions)] if self.data.dimensions else []
         if self.train.metric not in metrics:
             faults.append("train.metric: " + unknown_name_message("metric", self.train.metric, metrics))
+        if self.train.fsdp and self.train.average is not None:
+            faults.append("train.fsdp has no whole weights to average: set train.average to null")
         if faults:
             raise ValueError("; ".join(faults))
         return self

@@ -121,7 +121,10 @@ OVERRIDES = {
     "unknown metric": ("train.metric=uarr", "train.metric: Unknown metric 'uarr', did you mean 'uar'?"),
     "metric of nothing learnt": ("train.metric=ccc", "train.metric: Unknown metric 'ccc'"),
     "unknown leave-out": ("probe.leave_out=speakers", "probe.leave_out: input should be 'speaker' or 'session'"),
-    "noise upside down": ("augmentation.noise_snr_db=[9, 1]", "noise_snr_db must be [lowest, highest]"),
+    "noise upside down": (
+        "augmentation.noise={snr_db: [9, 1]}",
+        "noise.snr_db: expected [lowest, highest], got [9.0, 1.0]",
+    ),
     "layers of 0": ("model.backbone.layers=0", "model.backbone.layers: input should be greater than or equal to 1"),
     "front end without encoder": ("model.backbone.train=1", "train_front_end needs train: all"),
     "checkpoint and config": ("model.backbone.checkpoint=x", "give either checkpoint (Hub name or folder) or config"),

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from emotune.batch import Output, Targets
+from emotune.batch import Output, Targets, class_shares
 from emotune.losses import KL, CCCLoss, CrossEntropy, Focal, Loss, SoftCrossEntropy
 from emotune.losses.cross_entropy import balanced_class_weights
 
@@ -23,11 +23,17 @@ def logits_and_classes(size: int = 24, seed: int = 0) -> tuple[Tensor, Tensor]:
 
 
 def total(loss: Loss, logits: Tensor, **truth: Tensor) -> Tensor:
-    return loss.values(Output(logits, None, logits), Targets(**truth)).sum()
+    return loss.values(Output(logits, None, logits), truth_of(**truth)).sum()
 
 
 def mean(loss: Loss, logits: Tensor, **truth: Tensor) -> Tensor:
-    return total(loss, logits, **truth) / loss.normaliser(Targets(**truth))
+    return total(loss, logits, **truth) / loss.normaliser(truth_of(**truth))
+
+
+def truth_of(*, classes: Tensor | None = None, **others: Tensor) -> Targets:
+    """Targets from indices of four classes, -1 where unknown, or from shares of classes."""
+    shares = classes if classes is None or classes.ndim == 2 else class_shares(classes, 4)
+    return Targets(shares, **others)
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
@@ -55,7 +61,7 @@ def test_with_weights_and_smoothing_every_utterance_counts_with_the_weight_of_it
         weight_sum += WEIGHTS[label].item()
     loss = CrossEntropy(class_weights=WEIGHTS, smoothing=0.1)
     assert total(loss, logits, classes=classes).item() == pytest.approx(expected, rel=1e-5)
-    assert loss.normaliser(Targets(classes=classes)).item() == pytest.approx(weight_sum, rel=1e-6)
+    assert loss.normaliser(truth_of(classes=classes)).item() == pytest.approx(weight_sum, rel=1e-6)
 
 
 def test_scaling_all_weights_changes_nothing():
@@ -74,7 +80,7 @@ def test_utterances_without_a_class_do_not_count():
     some.backward()
     assert not logits.grad[unknown].any()
     nothing = torch.full_like(classes, -1)
-    assert total(loss, logits, classes=nothing).item() == loss.normaliser(Targets(classes=nothing)).item() == 0
+    assert total(loss, logits, classes=nothing).item() == loss.normaliser(truth_of(classes=nothing)).item() == 0
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
@@ -87,7 +93,7 @@ def test_gradients_of_the_parts_add_up_to_those_of_the_whole(weights):
     def gradient(parts: list[slice]) -> Tensor:
         torch.manual_seed(0)
         head = torch.nn.Linear(6, 4)
-        normaliser = sum(loss.normaliser(Targets(classes=classes[part])) for part in parts)
+        normaliser = sum(loss.normaliser(truth_of(classes=classes[part])) for part in parts)
         for part in parts:
             (total(loss, head(inputs[part]), classes=classes[part]) / normaliser).backward()
         return head.weight.grad
@@ -171,7 +177,7 @@ def test_votes_teach_what_the_majority_hides():
         return torch.softmax(head(kinds), dim=1).detach()
 
     soft = fitted(KL(), votes=shares)
-    hard = fitted(CrossEntropy(), classes=shares.argmax(dim=1))
+    hard = fitted(CrossEntropy(), classes=class_shares(shares.argmax(dim=1), 2))
     assert (soft - shares).abs().max() < 0.02
     assert (hard - shares).abs().max() > 0.3
 

@@ -8,7 +8,10 @@ import pytest
 import torch
 
 from emotune import audio
-from emotune.data.augment import Augmentation
+from emotune.batch import class_shares
+from emotune.data.augmentations import Augmentation
+from emotune.data.augmentations.noise import Noise
+from emotune.data.augmentations.speed import Speed
 from emotune.data.dataset import EmotionDataset, collate
 from emotune.errors import AudioError
 from emotune.labels import LabelSpace, Scale
@@ -36,7 +39,8 @@ def test_an_example_is_the_prepared_clip_with_its_truth_in_the_order_of_the_mode
     examples = [dataset[0, index] for index in range(len(dataset))]
     for example, utterance in zip(examples, labelled, strict=True):
         np.testing.assert_array_equal(example.waveform, preprocessing(audio.decode(labelled.path_of(utterance)).mono()))
-    assert [example.class_index for example in examples] == [1, -1, 0]
+    assert examples[0].classes == (0.0, 1.0) and examples[2].classes == (1.0, 0.0)
+    assert all(map(math.isnan, examples[1].classes))
     np.testing.assert_allclose(examples[0].dimensions, (0.0, 0.5))
     np.testing.assert_allclose(examples[1].dimensions, (math.nan, 1.0))
     np.testing.assert_allclose(examples[2].dimensions, (math.nan, math.nan))
@@ -52,12 +56,12 @@ def test_a_batch_is_padded_with_zeros_and_masked(labelled):
     assert not batch.waveforms[~batch.mask].any()
     for row, example in enumerate(examples):
         np.testing.assert_array_equal(batch.waveforms[row, : lengths[row]], example.waveform)
-    assert batch.targets.classes.tolist() == [1, -1, 0]
+    torch.testing.assert_close(batch.targets.classes, class_shares(torch.tensor([1, -1, 0]), 2), equal_nan=True)
     assert torch.isnan(batch.targets.dimensions).tolist() == [[False, False], [True, False], [True, True]]
 
 
 def test_the_epoch_changes_the_augmentation_and_nothing_else_does(labelled):
-    augmentation = Augmentation(noise_snr_db=(10, 10))
+    augmentation = Augmentation([(Noise((10, 10)), None)])
     dataset = EmotionDataset(labelled, SPACE, Preprocessing(), augmentation=augmentation)
     first = dataset[0, 0].waveform
     dataset[1, 2], dataset[0, 1]
@@ -72,7 +76,7 @@ def test_augmentation_never_makes_a_clip_too_short_or_too_long_for_the_model(lab
     samples = len(audio.decode(labelled.path_of(labelled.utterances[0])).samples)
     exact = {"min_samples": samples} if limit == "min_samples" else {"max_duration_s": samples / 16000}
     preprocessing = Preprocessing(**exact)
-    dataset = EmotionDataset(labelled, SPACE, preprocessing, augmentation=Augmentation(speed=0.3))
+    dataset = EmotionDataset(labelled, SPACE, preprocessing, augmentation=Augmentation([(Speed(0.3), None)]))
     lengths = [len(dataset[epoch, 0].waveform) for epoch in range(20)]
     assert len(set(lengths)) > 3
     assert min(lengths) == samples if limit == "min_samples" else max(lengths) == samples

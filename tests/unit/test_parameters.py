@@ -1,7 +1,5 @@
 """Which parameters train, at which rate, and from which epoch on."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from emotune.config import Recipe, Unfreeze
@@ -63,9 +61,9 @@ def test_an_adapter_has_its_own_rate(recipe):
 def test_layers_join_from_the_top(recipe, unfreeze, expected):
     chosen = recipe(unfreeze=unfreeze)
     model = build_experiment(chosen, build_manifest(chosen)).model
-    callback = GradualUnfreezing(Unfreeze(**unfreeze))
+    unfreezing = GradualUnfreezing(model, Unfreeze(**unfreeze))
     for epoch, count in enumerate(expected):
-        callback.on_epoch_begin(None, SimpleNamespace(epoch=float(epoch)), None, model=model)
+        unfreezing.begin_epoch(epoch)
         trains = [any(p.requires_grad for p in layer.parameters()) for layer in model.backbone.layer_modules()]
         assert trains == [False] * (3 - count) + [True] * count
         assert model.backbone.feature_projection.projection.weight.requires_grad is (count == 3)
@@ -76,7 +74,7 @@ def test_layers_join_from_the_top(recipe, unfreeze, expected):
 def test_a_resumed_run_unfreezes_by_its_epoch(recipe):
     chosen = recipe(unfreeze={"layers_per_epoch": 1})
     model = build_experiment(chosen, build_manifest(chosen)).model
-    GradualUnfreezing(Unfreeze(layers_per_epoch=1)).on_epoch_begin(None, SimpleNamespace(epoch=1.0), None, model=model)
+    GradualUnfreezing(model, Unfreeze(layers_per_epoch=1)).begin_epoch(1)
     trains = [any(p.requires_grad for p in layer.parameters()) for layer in model.backbone.layer_modules()]
     assert trains == [False, True, True]
 

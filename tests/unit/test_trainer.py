@@ -26,7 +26,7 @@ from emotune.training import fine_tune
 from emotune.training.build import build_experiment, build_manifest
 from emotune.training.fine_tune import describe, train_run
 from emotune.training.run import Quiet
-from emotune.training.trainer import EmotionTrainer, parameter_groups
+from emotune.training.trainer import Trainer, parameter_groups
 
 
 @pytest.fixture
@@ -78,18 +78,18 @@ def assert_same_weights(first: dict, second: dict, **tolerance) -> None:
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_training_sees_every_utterance_exactly_once_an_epoch(recipe, tmp_path, monkeypatch, tones, accumulate):
     fetched, trained = Counter(), []
-    get_item, compute_loss = EmotionDataset.__getitem__, EmotionTrainer.compute_loss
+    get_item, forward = EmotionDataset.__getitem__, Trainer._forward
 
     def counted_item(self, key):
         fetched[key] += 1
         return get_item(self, key)
 
-    def counted_loss(self, model, inputs, *others, **named):
-        trained.append(inputs["batch"].mask.sum(dim=1).tolist())
-        return compute_loss(self, model, inputs, *others, **named)
+    def counted_forward(self, piece):
+        trained.append(piece.batch.mask.sum(dim=1).tolist())
+        return forward(self, piece)
 
     monkeypatch.setattr(EmotionDataset, "__getitem__", counted_item)
-    monkeypatch.setattr(EmotionTrainer, "compute_loss", counted_loss)
+    monkeypatch.setattr(Trainer, "_forward", counted_forward)
     train_run(recipe(epochs=3, accumulate=accumulate), tmp_path / "run")
     assert fetched == Counter((epoch, index) for epoch in range(3) for index in range(16))
     batches = len(trained) // 3
@@ -141,11 +141,11 @@ def test_a_run_is_the_plain_pytorch_loop(recipe, tmp_path, unbalanced, monkeypat
     before = copy.deepcopy(model.state_dict())
     batch = collate([experiment.dataset[0, index] for index in range(13)])
     class_weights = torch.tensor([13 / (2 * 5), 13 / (2 * 8)])
-    assert Counter(batch.targets.classes.tolist()) == {0: 5, 1: 8}
+    assert batch.targets.classes.sum(dim=0).tolist() == [5, 8]
     for _ in range(2):
         model.zero_grad()
         logits = model(Batch(batch.waveforms, batch.mask)).logits
-        F.cross_entropy(logits, batch.targets.classes, weight=class_weights).backward()
+        F.cross_entropy(logits, batch.targets.classes.argmax(dim=1), weight=class_weights).backward()
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 if parameter.grad is not None:
@@ -187,15 +187,15 @@ def test_encoder_mix_and_heads_have_their_learning_rates_and_vectors_no_decay(re
 @pytest.mark.usefixtures("plain_descent")
 def test_the_average_of_the_weights_is_what_is_scored_and_kept(recipe, tmp_path, monkeypatch):
     after_steps, kept = [], []
-    create_optimizer = EmotionTrainer.create_optimizer
+    step = Trainer._step
 
     def watched(self, *arguments):
-        optimizer = create_optimizer(self, *arguments)
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        optimizer.register_step_post_hook(lambda *_: after_steps.append([p.detach().clone() for p in parameters]))
-        return optimizer
+        figures = step(self, *arguments)
+        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+        after_steps.append([p.detach().clone() for p in parameters])
+        return figures
 
-    monkeypatch.setattr(EmotionTrainer, "create_optimizer", watched)
+    monkeypatch.setattr(Trainer, "_step", watched)
     monkeypatch.setattr(fine_tune, "_development_scores", rising_scores([0.1, 0.2], kept))
     chosen = recipe(epochs=2, average=0.7)
     train_run(chosen, tmp_path / "run")
@@ -326,7 +326,7 @@ class Impatient(Recorder):
 )
 def test_an_interrupted_run_continues_and_ends_with_the_same_weights(recipe, tmp_path, tiny_wavlm, moment, average):
     noisy = {"backbone": {"name": "wavlm", "config": {**tiny_wavlm, "hidden_dropout": 0.2}}, "dropout": 0.2}
-    augmentation = {"crop_s": 0.4, "noise_snr_db": [5, 20], "gain_db": 6.0}
+    augmentation = {"crop_s": 0.4, "noise": {"snr_db": [5, 20]}, "gain_db": 6.0, "mix": {"alpha": 1.0}}
     chosen = recipe(epochs=4, model=noisy, augmentation=augmentation, average=average)
     train_run(chosen, tmp_path / "whole")
     steps = describe(chosen)["batches"]["an_epoch"]
@@ -365,9 +365,9 @@ def test_a_dry_run_describes_what_training_would_do_and_writes_nothing(recipe, t
     assert told["parameters"] == sum(parameter.numel() for parameter in model.parameters())
     assert told["trainable"] == sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     assert told["utterances"] == {"train": 16, "development": 8, "all": 24}
-    batches = math.ceil(sum(u.duration_s for u in tones.split("train")) / 3.0)
-    assert told["batches"]["an_epoch"] == batches
-    assert told["optimiser_steps"] == 3 * math.ceil(batches / 2)
+    steps = math.ceil(sum(u.duration_s for u in tones.split("train")) / 3.0 / 2)
+    assert told["batches"]["an_epoch"] == 2 * steps
+    assert told["optimiser_steps"] == 3 * steps
     assert told["memory_gb"]["total"] > 0
     assert list(tmp_path.iterdir()) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 
 import typer
@@ -37,7 +38,9 @@ def main() -> None:
     try:
         app()
     except (EmotuneError, OSError) as error:  # OSError: what the system refuses, with its own words and the path
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201 (the command line speaks here)
+        number = os.environ.get("RANK", "0")  # of a process that a launcher such as torchrun started
+        where = "" if number == "0" else f"process {number}: "
+        print(f"{where}error: {error}", file=sys.stderr)  # noqa: T201 (the command line speaks here)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)  # noqa: T201

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -11,7 +12,10 @@ from torch.utils.data import Dataset
 
 from emotune.audio import FloatArray
 from emotune.batch import Batch, Targets, pad
-from emotune.data.augment import Augmentation, generator_of
+from emotune.data.audio_cache import AudioCache
+from emotune.data.augmentations import Augmentation, generator_of
+from emotune.data.augmentations.crop import filled_to
+from emotune.data.augmentations.pipeline import mixed
 from emotune.errors import AudioError
 from emotune.labels import LabelSpace
 from emotune.manifest import Manifest, Utterance
@@ -20,12 +24,12 @@ from emotune.preprocessing import Preprocessing
 
 @dataclass(frozen=True)
 class Example:
-    """One prepared clip, shape (samples,), with its truth: a class index or -1, unit-scale dimensions or NaN, shares of
-    the votes or NaN.
+    """One prepared clip, shape (samples,), with its truth: shares of the classes, unit-scale dimensions, and shares of
+    the votes; NaN where unknown.
     """
 
     waveform: FloatArray
-    class_index: int
+    classes: tuple[float, ...]
     dimensions: tuple[float, ...]
     votes: tuple[float, ...]
 
@@ -33,6 +37,13 @@ class Example:
 def class_index(utterance: Utterance, space: LabelSpace) -> int:
     """The index of an utterance's class, -1 where it has none."""
     return -1 if utterance.emotion is None or not space.classes else space.classes.index(utterance.emotion)
+
+
+def class_shares(utterance: Utterance, space: LabelSpace) -> tuple[float, ...]:
+    """One for an utterance's class and zero for the others; NaN where it has none."""
+    if utterance.emotion is None:
+        return (math.nan,) * len(space.classes)
+    return tuple(float(name == utterance.emotion) for name in space.classes)
 
 
 def unit_dimensions(utterance: Utterance, space: LabelSpace) -> tuple[float, ...]:
@@ -58,6 +69,7 @@ class EmotionDataset(Dataset[Example]):
         label_space: classes and dimensions that are trained, in the model's order.
         preprocessing: what the model needs.
         augmentation: what training adds; None = nothing.
+        cache: where decoded clips are kept; None = each is decoded anew.
         seed: of the augmentation.
     """
 
@@ -68,12 +80,14 @@ class EmotionDataset(Dataset[Example]):
         preprocessing: Preprocessing,
         *,
         augmentation: Augmentation | None = None,
+        cache: AudioCache | None = None,
         seed: int = 0,
     ) -> None:
         self.manifest = manifest
         self.label_space = label_space
         self.preprocessing = preprocessing
-        self.augmentation = augmentation
+        self.augmentation = augmentation or Augmentation()
+        self.cache = cache
         self.seed = seed
 
     def __len__(self) -> int:
@@ -82,26 +96,53 @@ class EmotionDataset(Dataset[Example]):
     def __getitem__(self, key: tuple[int, int]) -> Example:
         epoch, index = key
         utterance = self.manifest.utterances[index]
-        recording = self.manifest.recording_of(utterance)
-        try:
-            samples = self.preprocessing.trim(recording.mono(self.preprocessing.sampling_rate_hz))
-        except AudioError as error:
-            raise AudioError(f"{utterance.utterance_id}: {error} Leave it out of the manifest to train.") from error
-        if self.augmentation is not None:
-            changed = self.augmentation(samples, generator_of(self.seed, epoch, utterance.utterance_id))
-            samples = changed if self.preprocessing.fits(changed) else samples  # a changed speed may not suit the model
-        return Example(
-            self.preprocessing.finish(samples),
-            class_index(utterance, self.label_space),
+        example = Example(
+            self._samples_of(utterance),
+            class_shares(utterance, self.label_space),
             unit_dimensions(utterance, self.label_space),
             vote_shares(utterance, self.label_space),
         )
+        generator = generator_of(self.seed, epoch, utterance.utterance_id)
+        kept = None if self.augmentation.mix is None else self.augmentation.mix.draw(generator)
+        if kept is not None:
+            example = self._with_another(example, kept, generator)
+        changed = self.augmentation(example.waveform, generator)
+        samples = changed if self.preprocessing.fits(changed) else example.waveform  # a changed speed may not suit
+        return dataclasses.replace(example, waveform=self.preprocessing.finish(samples))
+
+    def _with_another(self, example: Example, share: float, generator: np.random.Generator) -> Example:
+        """A clip mixed with a random other one, and its truth with that one's."""
+        utterance = self.manifest.utterances[int(generator.integers(len(self.manifest)))]
+        other = filled_to(self._samples_of(utterance), len(example.waveform), generator)
+
+        def between(truth: tuple[float, ...], others: tuple[float, ...]) -> tuple[float, ...]:
+            return tuple(share * value + (1 - share) * another for value, another in zip(truth, others, strict=True))
+
+        return Example(
+            mixed(example.waveform, other, share),
+            between(example.classes, class_shares(utterance, self.label_space)),
+            between(example.dimensions, unit_dimensions(utterance, self.label_space)),
+            between(example.votes, vote_shares(utterance, self.label_space)),
+        )
+
+    def _samples_of(self, utterance: Utterance) -> FloatArray:
+        """An utterance decoded and trimmed, shape (samples,)."""
+
+        def decoded() -> FloatArray:
+            return self.manifest.recording_of(utterance).mono(self.preprocessing.sampling_rate_hz)
+
+        content = utterance.content_sha256
+        try:
+            samples = decoded() if self.cache is None or content is None else self.cache.get(content, decoded)
+            return self.preprocessing.trim(samples)
+        except AudioError as error:
+            raise AudioError(f"{utterance.utterance_id}: {error} Leave it out of the manifest to train.") from error
 
 
 def collate(examples: list[Example]) -> Batch:
     """Examples to one padded batch with targets."""
     targets = Targets(
-        torch.tensor([example.class_index for example in examples]),
+        torch.tensor(np.array([example.classes for example in examples], dtype=np.float32)),
         torch.tensor(np.array([example.dimensions for example in examples], dtype=np.float32)),
         torch.tensor(np.array([example.votes for example in examples], dtype=np.float32)),
     )

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from torch.utils.data import Sampler
 
+from emotune.errors import ConfigError
+
 _JITTER = 0.1  # durations are scaled by up to +-10 % before sorting, so that batch mates change from epoch to epoch
 
 
@@ -20,12 +22,23 @@ class DurationBatches(Sampler[list[tuple[int, int]]]):
     Args:
         durations_s: seconds of each utterance as training hears it (cropped).
         batch_seconds: audio-seconds a batch.
+        together: how many batches make an optimiser step; there are only whole steps.
         seed: another seed, another order.
+
+    Raises:
+        ConfigError: when there are fewer utterances than batches in a step.
     """
 
-    def __init__(self, durations_s: Sequence[float], *, batch_seconds: float, seed: int = 0) -> None:
+    def __init__(self, durations_s: Sequence[float], *, batch_seconds: float, together: int = 1, seed: int = 0) -> None:
         self.durations_s = np.asarray(durations_s, dtype=float)
-        self.count = max(1, min(len(self.durations_s), math.ceil(self.durations_s.sum() / batch_seconds)))
+        self.together = together
+        most, wanted = len(self.durations_s) // together, self.durations_s.sum() / batch_seconds / together
+        if not most:
+            raise ConfigError(
+                f"{len(self.durations_s)} training utterances cannot fill the {together} batches of an optimiser step."
+                " Lower train.accumulate, or use fewer processes."
+            )
+        self.count = together * max(1, min(most, math.ceil(wanted)))
         self.seed = seed
         self.epoch = 0
 

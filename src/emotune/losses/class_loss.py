@@ -1,7 +1,8 @@
-"""What the losses of hard classes share."""
+"""What the losses of classes share."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from emotune.batch import Targets
@@ -9,7 +10,9 @@ from emotune.losses.base import Loss
 
 
 class ClassLoss(Loss):
-    """A loss of classes; utterances without a class (-1) do not count, others with the weight of their class.
+    """A loss of classes; utterances without one do not count, others with the weight of their class.
+
+    Where clips were mixed, an utterance has shares of several classes and counts with the mean of their weights.
 
     Args:
         class_weights: one weight a class, shape (classes,); None = all one.
@@ -21,11 +24,11 @@ class ClassLoss(Loss):
         super().__init__()
         self.register_buffer("class_weights", class_weights)
 
-    def weights(self, targets: Targets) -> Tensor:
-        """Each utterance's weight, shape (batch,)."""
+    def weighted_shares(self, targets: Targets) -> Tensor:
+        """Each class's share of each utterance times its weight, shape (batch, classes); zero where unknown."""
         assert targets.classes is not None
-        known = targets.classes >= 0
-        return known.float() if self.class_weights is None else self.class_weights[targets.classes.clamp(min=0)] * known
+        shares = torch.nan_to_num(targets.classes, nan=0.0)
+        return shares if self.class_weights is None else shares * self.class_weights
 
     def normaliser(self, targets: Targets) -> Tensor:
-        return self.weights(targets).sum()
+        return self.weighted_shares(targets).sum()

@@ -27,11 +27,12 @@ class CrossEntropy(ClassLoss):
         self.smoothing = smoothing
 
     def values(self, output: Output, targets: Targets) -> Tensor:
-        assert output.logits is not None and targets.classes is not None
+        assert output.logits is not None
         log_probabilities = F.log_softmax(output.logits.float(), dim=1)
-        hard = -log_probabilities.gather(1, targets.classes.clamp(min=0)[:, None]).squeeze(1)
-        values = (1 - self.smoothing) * hard - self.smoothing * log_probabilities.mean(dim=1)
-        return self.weights(targets) * values
+        shares = self.weighted_shares(targets)
+        of_truth = (shares * log_probabilities).sum(dim=1)
+        of_all = shares.sum(dim=1) * log_probabilities.mean(dim=1)
+        return -(1 - self.smoothing) * of_truth - self.smoothing * of_all
 
 
 def balanced_class_weights(counts: Tensor) -> Tensor:

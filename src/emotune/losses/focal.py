@@ -25,7 +25,7 @@ class Focal(ClassLoss):
         self.gamma = gamma
 
     def values(self, output: Output, targets: Targets) -> Tensor:
-        assert output.logits is not None and targets.classes is not None
+        assert output.logits is not None
         log_probabilities = F.log_softmax(output.logits.float(), dim=1)
-        of_truth = log_probabilities.gather(1, targets.classes.clamp(min=0)[:, None]).squeeze(1)
-        return self.weights(targets) * -((-of_truth.expm1()).clamp(min=1e-12) ** self.gamma) * of_truth
+        hardness = (-log_probabilities.expm1()).clamp(min=1e-12) ** self.gamma  # (1 - p)^gamma
+        return -(self.weighted_shares(targets) * hardness * log_probabilities).sum(dim=1)

@@ -1,1 +1,1 @@
-"""Training: fine-tuning on the transformers Trainer, probes on frozen features, and the run folder that keeps both."""
+"""Training: fine-tuning in one process or many, probes on frozen features, and the run folder that keeps both."""

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from emotune.config import Model, Recipe
+from emotune.config import Model, Recipe, Section
 from emotune.corpora import CORPORA, map_classes, read_corpus
-from emotune.data.augment import Augmentation
+from emotune.data.audio_cache import AudioCache
+from emotune.data.augmentations import AUGMENTATIONS, Augmentation, Mix, Step
 from emotune.data.dataset import EmotionDataset, vote_shares
 from emotune.errors import ConfigError, CorpusError
 from emotune.labels import LabelSpace
@@ -126,6 +127,7 @@ def build_model(recipe: Recipe, space: LabelSpace, backbone: Backbone) -> Emotio
         adapter=_adapter_options(section),
     )
     model.check_adapter()
+    backbone.recompute_layers = recipe.train.gradient_checkpointing
     model.choose_trainable(layers=section.backbone.train, front_end=section.backbone.train_front_end)
     return model
 
@@ -192,6 +194,26 @@ class Experiment:
     dataset: EmotionDataset
 
 
+def build_augmentation(recipe: Recipe) -> Augmentation:
+    """The steps that the recipe asks for, in the order of their table.
+
+    Raises:
+        ConfigError: for a folder without recordings.
+    """
+    section = recipe.augmentation
+    steps: list[tuple[Step, float | None]] = []
+    for name, augmentation in AUGMENTATIONS.items():
+        value = getattr(section, {"crop": "crop_s", "gain": "gain_db"}.get(name, name))
+        probability = None if name == "crop" else section.probability
+        if isinstance(value, Section):
+            options = value.model_dump()
+            own = options.pop("probability")
+            steps.append((augmentation(**options), probability if own is None else own))
+        elif value is not None:
+            steps.append((augmentation(*(value if isinstance(value, tuple) else (value,))), probability))
+    return Augmentation(steps, section.mix and Mix(**section.mix.model_dump()))
+
+
 def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
     """Build everything that fine-tuning on a manifest needs.
 
@@ -205,8 +227,14 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
     preprocessing = build_preprocessing(recipe, backbone)
     _refuse_long_clips([*train, *development], preprocessing)
     model = build_model(recipe, space, backbone)
-    augmentation = Augmentation(**recipe.augmentation.model_dump())
-    dataset = EmotionDataset(train, space, preprocessing, augmentation=augmentation, seed=recipe.seed)
+    dataset = EmotionDataset(
+        train,
+        space,
+        preprocessing,
+        augmentation=build_augmentation(recipe),
+        cache=recipe.data.cache and AudioCache(recipe.data.cache.expanduser(), most_gb=recipe.data.cache_gb),
+        seed=recipe.seed,
+    )
     return Experiment(manifest, train, development, space, preprocessing, model, loss, dataset)
 
 

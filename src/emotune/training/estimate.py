@@ -1,46 +1,120 @@
-"""How much memory a training step will take, from a measured small one."""
+"""How much memory a training step takes, counted over a small one, and the batches that fit into a given memory."""
 
 from __future__ import annotations
 
+import math
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from emotune.batch import Batch
+from emotune.config import Recipe
+from emotune.errors import ConfigError
 from emotune.models.emotion_model import EmotionModel
 
-_CLIPS, _CLIP_S = 2, 2.0
+_CLIP_S = 2.0
+_USABLE = 0.85  # of the memory that is given: libraries need scratch space, and freed memory comes back in pieces
+
+
+class PeakCounter(TorchDispatchMode):
+    """Counts the bytes of the tensors that are alive, and the most there ever were, whatever device they are on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive = self.peak = 0
+        self._known: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, Tensor):
+                self._count(tensor.untyped_storage())
+        return result
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        if storage not in self._known:
+            self._known.add(storage)
+            self.alive += storage.nbytes()
+            self.peak = max(self.peak, self.alive)
+            weakref.finalize(storage, self._forget, storage.nbytes())
+
+    def _forget(self, size: int) -> None:
+        self.alive -= size
+
+
+def bytes_per_second(model: EmotionModel, clip_s: float) -> float:
+    """What each padded audio-second of a batch of clips of this length adds to the peak of a forward and backward."""
+    was_training = model.training
+    model.train()
+    peaks = []
+    device = next(model.parameters()).device
+    for clips in (1, 2):
+        waveforms = torch.randn(clips, int(clip_s * 16000), device=device) * 0.1
+        with PeakCounter() as counter:
+            output = model(Batch(waveforms, torch.ones_like(waveforms, dtype=torch.bool)))
+            given = [part.float().sum() for part in (output.logits, output.dimensions) if part is not None]
+            torch.stack(given).sum().backward()
+        model.zero_grad()
+        peaks.append(counter.peak)
+    model.train(was_training)
+    return (peaks[1] - peaks[0]) / clip_s
+
+
+def fixed_bytes(model: EmotionModel) -> tuple[int, int]:
+    """Bytes of the weights, and of gradients and Adam's two moments."""
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    return sum(p.numel() * p.element_size() for p in model.parameters()), trainable * 12
 
 
 def memory_estimate(model: EmotionModel, batch_seconds: float) -> dict[str, float]:
-    """Bytes of a training step, in GB: weights, gradients and Adam states, and activations kept for the backward pass.
+    """A training step's memory in GB: weights, gradients and Adam's moments, and what a batch adds, at its peak.
 
-    The activations are counted, not guessed: a step over a few seconds of noise is run forward, the tensors that
-    autograd keeps are added up, and the sum is scaled to ``batch_seconds``. Attention grows faster than linearly with
-    long clips, and temporary buffers come on top: take the figure as a lower bound.
+    The last is counted, not guessed, over forward and backward passes of a few seconds, and scaled to
+    ``batch_seconds``. Attention grows faster than linearly with long clips, and libraries need some scratch space on
+    top: take the figure as a lower bound.
     """
-    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    parameters = sum(p.numel() for p in model.parameters())
-    kept: dict[int, int] = {}
-
-    def remember(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    waveforms = torch.randn(_CLIPS, int(_CLIP_S * 16000)) * 0.1
-    was_training = model.training
-    model.train()
-    with torch.autograd.graph.saved_tensors_hooks(remember, lambda tensor: tensor):
-        output = model(Batch(waveforms, torch.ones_like(waveforms, dtype=torch.bool)))
-    model.train(was_training)
-    del output
-    activations = sum(size for pointer, size in kept.items() if pointer not in own)
-    per_second = activations / (_CLIPS * _CLIP_S)
+    weights, moments = fixed_bytes(model)
     gb = {
-        "weights": parameters * 4 / 1e9,
-        "gradients_and_adam": trainable * 12 / 1e9,
-        "activations": per_second * batch_seconds / 1e9,
+        "weights": weights / 1e9,
+        "gradients_and_adam": moments / 1e9,
+        "activations": bytes_per_second(model, min(_CLIP_S, batch_seconds)) * batch_seconds / 1e9,
     }
     gb["total"] = sum(gb.values())
     return {name: round(value, 3) for name, value in gb.items()}
+
+
+def within_memory(recipe: Recipe, model: EmotionModel, longest_s: float) -> Recipe:
+    """The recipe with batches so small that a step stays within ``train.memory_gb``, and accordingly more of them.
+
+    An optimiser step keeps its audio-seconds, so that training is the same but for the place of the cuts.
+
+    Args:
+        recipe: with ``train.memory_gb``.
+        model: what is trained, on its device.
+        longest_s: seconds of the longest clip as training hears it.
+
+    Raises:
+        ConfigError: when not even one clip would fit.
+    """
+    train = recipe.train
+    assert train.memory_gb is not None
+    room = train.memory_gb * 1e9 * _USABLE - sum(fixed_bytes(model))
+    per_second = bytes_per_second(model, longest_s)
+    if room < per_second * longest_s:
+        needed = (sum(fixed_bytes(model)) + per_second * longest_s) / _USABLE / 1e9
+        raise ConfigError(
+            f"train.memory_gb is {train.memory_gb:g}, but a step with one clip of {longest_s:.1f} s takes about"
+            f" {needed:.1f} GB. Set train.gradient_checkpointing=true, shorten clips (augmentation.crop_s), or train"
+            " fewer layers (model.backbone.train)."
+        )
+    seconds = train.batch_seconds * train.accumulate
+    accumulate = max(train.accumulate, math.ceil(seconds / (room / per_second)))
+    changed = train.model_copy(update={"batch_seconds": seconds / accumulate, "accumulate": accumulate})
+    return recipe.model_copy(update={"train": changed})

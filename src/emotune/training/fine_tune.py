@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch.utils.tensorboard import SummaryWriter
-from transformers import TrainerCallback, set_seed
-from transformers.trainer_utils import get_last_checkpoint
 
 from emotune.config import Recipe
 from emotune.data.dataset import class_index
@@ -23,11 +19,11 @@ from emotune.inference.torch_engine import TorchEngine
 from emotune.manifest import Manifest
 from emotune.metrics import negative_log_likelihood
 from emotune.models.emotion_model import EmotionModel
+from emotune.predictions import Predictions
 from emotune.preprocessing import Preprocessing
 from emotune.progress import Progress, silent
 from emotune.run_folder import RunFolder
-from emotune.tables import to_json, write_text
-from emotune.training import linear
+from emotune.training import linear, processes
 from emotune.training.build import (
     DEVELOPMENT,
     TRAIN,
@@ -39,7 +35,8 @@ from emotune.training.build import (
     count_parameters,
     without_votes,
 )
-from emotune.training.estimate import memory_estimate
+from emotune.training.checkpoints import Checkpoints
+from emotune.training.estimate import memory_estimate, within_memory
 from emotune.training.features import pooled_features
 from emotune.training.run import (
     Listener,
@@ -50,7 +47,8 @@ from emotune.training.run import (
     provenance_of,
     write_start,
 )
-from emotune.training.trainer import EmotionTrainer, batches_of
+from emotune.training.run_log import OtherProcess, RunLog
+from emotune.training.trainer import Trainer, batches_of, heard_seconds
 
 
 def train_run(
@@ -58,48 +56,59 @@ def train_run(
 ) -> Evaluation:
     """Fine-tune as the recipe says, save the model of the best epoch, and score it on the development split.
 
-    The same recipe in the same folder continues an interrupted run from its last whole epoch.
+    The same recipe in the same folder continues an interrupted run from its last checkpoint. Started by a launcher such
+    as ``torchrun``, all its processes train together; the first one writes the folder, which all must see.
 
     Raises:
         ConfigError: when the folder holds a finished run, or one of another recipe.
         CorpusError: for a manifest without splits ``train`` and ``development``, or one that cannot be learnt from.
     """
-    listener = listener or Quiet()
-    run = RunFolder(folder)
+    with processes.joined():
+        return _train_run(recipe, RunFolder(folder), listener or Quiet(), progress if processes.is_first() else silent)
+
+
+def _train_run(recipe: Recipe, run: RunFolder, listener: Listener, progress: Progress) -> Evaluation:
     began = open_run(run, recipe, "fine-tuned")
+    processes.wait_for_all()  # nobody writes into the folder before everybody has looked
     experiment = build_experiment(recipe, build_manifest(recipe, progress=progress))
     model, manifest = experiment.model.to(best_device()), experiment.manifest
-    provenance = provenance_of(recipe, manifest, began, kind="fine-tuned", **count_parameters(model))
-    write_start(run, recipe, manifest, provenance, listener)
-    listener.say(_what_trains(provenance))
-    if any(name in experiment.loss.weights for name in VOTE_LOSSES):
-        voteless = without_votes(experiment.train, experiment.space)
-        listener.say(
-            f"votes: {voteless} of {len(experiment.train)} training utterances have none and teach no vote loss"
-        )
-    checkpoint = _last_checkpoint(run, listener)
+    batching = _fitting(recipe, experiment)
+    counts = {
+        **count_parameters(model),
+        "processes": processes.count(),
+        "batch_seconds": batching.train.batch_seconds,
+        "accumulate": batching.train.accumulate,
+    }
+    provenance = provenance_of(recipe, manifest, began, kind="fine-tuned", **counts)
+    checkpoints, checkpoint = Checkpoints(run.checkpoints), None
+    if processes.is_first():
+        write_start(run, recipe, manifest, provenance, listener)
+        _say_what_trains(experiment, provenance, listener)
+        checkpoint = _last_checkpoint(checkpoints, listener)
+    checkpoint = processes.from_first(checkpoint)
     if recipe.train.start_from_probe and checkpoint is None:
         reached = _start_from_probe(experiment, recipe, progress)
         provenance["started_from_probe"] = {f"development_{recipe.train.metric}": reached}
-        listener.say(f"head started from a probe: development {recipe.train.metric} {reached:.3f}")
+        if processes.is_first():
+            listener.say(f"head started from a probe: development {recipe.train.metric} {reached:.3f}")
     score = partial(_development_scores, experiment.development, experiment.preprocessing, recipe.train.batch_seconds)
-    log = _RunLog(run, listener)
-    set_seed(recipe.seed)
-    trainer = EmotionTrainer(model, experiment.loss, experiment.dataset, score, recipe, run.path, [log])
+    log = RunLog(run, listener) if processes.is_first() else OtherProcess(listener)
+    trainer = Trainer(model, experiment.loss, experiment.dataset, score, batching, run.checkpoints, log)
     try:
-        trainer.train(resume_from_checkpoint=checkpoint)
+        best = trainer.train(checkpoint)
     except FloatingPointError as error:
         raise ModelError(f"Training stopped: {error}. Lower train.encoder_lr and train.head_lr.") from error
     except AudioError as error:  # a DataLoader worker wraps it in a traceback
         reason = str(error).rstrip().splitlines()[-1].removeprefix("emotune.errors.AudioError: ")
         raise AudioError(reason) from error
-    if trainer.state.best_global_step is None or trainer.state.best_model_checkpoint is None:
-        raise ModelError(f"No epoch has a development {recipe.train.metric}: it is undefined on this split.")
-    log.finish(trainer.state.best_global_step)
-    evaluation = finish_run(
-        run, recipe, _finished(trainer.best_model()), experiment.preprocessing, manifest, provenance, progress
-    )
-    shutil.rmtree(run.checkpoints, ignore_errors=True)
+    finally:
+        log.close()
+    evaluation = None
+    if processes.is_first():
+        evaluation = finish_run(run, recipe, _finished(best), experiment.preprocessing, manifest, provenance, progress)
+        shutil.rmtree(run.checkpoints, ignore_errors=True)
+    evaluation = processes.from_first(evaluation)
+    assert evaluation is not None
     return evaluation
 
 
@@ -110,14 +119,28 @@ def _finished(model: EmotionModel) -> EmotionModel:
     return model
 
 
-def _what_trains(counts: Mapping[str, Any]) -> str:
+def _fitting(recipe: Recipe, experiment: Experiment) -> Recipe:
+    """The recipe with batches that fit into its ``train.memory_gb``, where it has one."""
+    if recipe.train.memory_gb is None:
+        return recipe
+    return within_memory(recipe, experiment.model, max(heard_seconds(experiment.dataset, recipe)))
+
+
+def _say_what_trains(experiment: Experiment, counts: Mapping[str, Any], listener: Listener) -> None:
     parts = ", ".join(f"{part} {count:,}" for part, count in counts["trainable_by_part"].items() if count)
-    return f"{counts['trainable']:,} of {counts['parameters']:,} parameters train: {parts}"
+    listener.say(f"{counts['trainable']:,} of {counts['parameters']:,} parameters train: {parts}")
+    listener.say(f"batches of {counts['batch_seconds']:.1f} s, {counts['accumulate']} a step in each process")
+    if any(name in experiment.loss.weights for name in VOTE_LOSSES):
+        voteless = without_votes(experiment.train, experiment.space)
+        listener.say(
+            f"votes: {voteless} of {len(experiment.train)} training utterances have none and teach no vote loss"
+        )
 
 
 def describe(recipe: Recipe, *, progress: Progress = silent) -> dict[str, Any]:
     """What a training run would be, without training: model, trainable parameters, batches, memory estimate."""
     experiment = build_experiment(recipe, build_manifest(recipe, progress=progress))
+    recipe = _fitting(recipe, experiment)
     sizes = [len(batch) for batch in batches_of(experiment.dataset, recipe)]
     return {
         "model": {**experiment.model.settings, "losses": list(experiment.loss.weights)},
@@ -128,28 +151,34 @@ def describe(recipe: Recipe, *, progress: Progress = silent) -> dict[str, Any]:
             "all": len(experiment.manifest),
         },
         "batches": {"an_epoch": len(sizes), "smallest": min(sizes), "largest": max(sizes)},
-        "optimiser_steps": -(-len(sizes) // recipe.train.accumulate) * recipe.train.epochs,
+        "optimiser_steps": len(sizes) // recipe.train.accumulate * recipe.train.epochs,
         "memory_gb": memory_estimate(experiment.model, recipe.train.batch_seconds),
     }
 
 
-def _last_checkpoint(run: RunFolder, listener: Listener) -> str | None:
-    """The newest whole checkpoint of an interrupted run; a half-written one is passed over, and said."""
-    while run.checkpoints.is_dir() and (newest := get_last_checkpoint(str(run.checkpoints))):
-        if (Path(newest) / "trainer_state.json").exists():
-            listener.say(f"continuing from {Path(newest).name}")
-            return newest
-        listener.say(f"{Path(newest).name} is incomplete and is left out")
-        shutil.rmtree(newest)
-    return None
+def _last_checkpoint(checkpoints: Checkpoints, listener: Listener) -> Path | None:
+    """The newest whole checkpoint of an interrupted run; what was left out on the way is said."""
+    checkpoint, said = checkpoints.newest()
+    for message in said:
+        listener.say(message)
+    if checkpoint is not None:
+        listener.say(f"continuing from {checkpoint.name}")
+    return checkpoint
 
 
 def _development_scores(
     development: Manifest, preprocessing: Preprocessing, batch_seconds: float, model: EmotionModel
 ) -> dict[str, float]:
-    """All figures on the whole development split, through the Predictor, with the mean log loss as ``loss``."""
+    """All figures on the whole development split, through the Predictor, with the mean log loss as ``loss``.
+
+    Each process predicts its part, and every one gets the figures of all.
+    """
     predictor = Predictor(TorchEngine(model, preprocessing), batch_seconds=batch_seconds)
-    predictions = predictor.predict_manifest(development)
+    by_length = sorted(development, key=lambda utterance: utterance.duration_s or 0.0)
+    own = predictor.predict_manifest(development.replace_utterances(processes.own_part(by_length)))
+    rows = {row.utterance_id: row for part in processes.from_all(own.rows) for row in part}
+    ordered = tuple(rows[utterance.utterance_id] for utterance in development)
+    predictions = Predictions(ordered, own.label_space)
     if predictions.failed:
         raise CorpusError(f"A development utterance cannot be predicted: {predictions.failed[0].error}")
     figures = scores(development, predictions)
@@ -170,7 +199,11 @@ def _start_from_probe(experiment: Experiment, recipe: Recipe, progress: Progress
     """
     model, train = experiment.model, experiment.train
     both = train.replace_utterances([*train, *experiment.development])
-    features = pooled_features(model, experiment.preprocessing, both, progress=progress)
+    own = both.replace_utterances(processes.own_part(both.utterances))
+    computed = pooled_features(model, experiment.preprocessing, own, progress=progress)
+    features = np.empty((len(both), *computed.shape[1:]), dtype=computed.dtype)
+    for number, part in enumerate(processes.from_all(computed)):
+        features[number :: processes.count()] = part
     features = features.reshape(len(both), -1, features.shape[-1])  # (utterances, heads, features)
     in_train = np.arange(len(both)) < len(train)
     choice = linear.choose(
@@ -190,52 +223,3 @@ def _start_from_probe(experiment: Experiment, recipe: Recipe, progress: Progress
     ]
     linear.copy_into(model, fitted)
     return choice.score
-
-
-class _RunLog(TrainerCallback):
-    """Writes one row an epoch to ``metrics.jsonl`` and every figure to TensorBoard, and tells the listener."""
-
-    def __init__(self, run: RunFolder, listener: Listener) -> None:
-        self.run = run
-        self.listener = listener
-        self.rows: list[dict[str, Any]] = []
-        self.losses: list[float] = []
-        self.writer = SummaryWriter(str(run.path / "tensorboard"))
-        self.epoch_began = time.perf_counter()
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.rows = [row for row in self.run.history() if row["epoch"] <= round(state.epoch or 0)]
-
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.epoch_began = time.perf_counter()
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.listener.step(state.global_step, state.max_steps)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, float] | None = None, **_: Any) -> None:
-        for name, value in (logs or {}).items():
-            self.writer.add_scalar(name.replace("eval_", "development/"), value, state.global_step)
-        if logs and "loss" in logs:
-            self.losses.append(logs["loss"])
-
-    def on_evaluate(
-        self, args: Any, state: Any, control: Any, metrics: Mapping[str, float] | None = None, **_: Any
-    ) -> None:
-        row: dict[str, Any] = {"epoch": round(state.epoch or 0), "step": state.global_step}
-        row |= {"train_loss": float(np.mean(self.losses))}
-        row |= {name.replace("eval_", "development_"): value for name, value in (metrics or {}).items()}
-        row["seconds"] = round(time.perf_counter() - self.epoch_began, 1)
-        self.losses = []
-        self.rows.append(row)
-        self._write()
-        self.listener.epoch(row)
-
-    def finish(self, best_step: int | None) -> None:
-        """Mark the epoch whose weights were kept."""
-        self.writer.close()
-        for row in self.rows:
-            row["best"] = row["step"] == best_step
-        self._write()
-
-    def _write(self) -> None:
-        write_text(self.run.metrics, "".join(to_json(row, indent=None) + "\n" for row in self.rows))

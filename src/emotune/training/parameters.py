@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from torch import nn
-from transformers import TrainerCallback
 
 from emotune.config import Recipe, Unfreeze
 from emotune.models.emotion_model import EmotionModel
@@ -39,7 +38,7 @@ def parameter_groups(model: EmotionModel, recipe: Recipe) -> list[dict[str, Any]
     return [{"params": params, "lr": lr, "weight_decay": decay} for (lr, decay), params in groups.items()]
 
 
-class GradualUnfreezing(TrainerCallback):
+class GradualUnfreezing:
     """Before each epoch, let the layers train whose turn has come.
 
     What the recipe freezes for good stays frozen. What lies before the first layer joins with it.
@@ -48,17 +47,15 @@ class GradualUnfreezing(TrainerCallback):
         Howard and Ruder (2018), ULMFiT, arXiv 1801.06146, section 3.3: one layer more each epoch, from the top.
     """
 
-    def __init__(self, unfreeze: Unfreeze) -> None:
+    def __init__(self, model: EmotionModel, unfreeze: Unfreeze) -> None:
         self.unfreeze = unfreeze
-        self.trained: list[nn.Parameter] | None = None
+        self.backbone = model.backbone
+        self.trained = [parameter for parameter in model.backbone.parameters() if parameter.requires_grad]
 
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, *, model: EmotionModel, **_: Any) -> None:
-        backbone = model.backbone
-        if self.trained is None:
-            self.trained = [parameter for parameter in backbone.parameters() if parameter.requires_grad]
-        layers = backbone.layer_modules()
-        open_layers = self.layers_open(int(state.epoch or 0), len(layers))
-        frozen = layers[: len(layers) - open_layers]
+    def begin_epoch(self, epoch: int) -> None:
+        """Freeze what does not train in an epoch, counted from 0, and unfreeze the rest."""
+        layers = self.backbone.layer_modules()
+        frozen = layers[: len(layers) - self.layers_open(epoch, len(layers))]
         shut = {id(parameter) for layer in frozen for parameter in layer.parameters()}
         if frozen:
             inside = {id(parameter) for layer in layers for parameter in layer.parameters()}

@@ -67,7 +67,7 @@ def open_run(run: RunFolder, recipe: Recipe, kind: str) -> float:
 
 
 def provenance_of(recipe: Recipe, manifest: Manifest, began: float, **more: Any) -> dict[str, Any]:
-    packages = {name: version(name) for name in ("torch", "transformers", "numpy", "scikit-learn")}
+    packages = {name: version(name) for name in ("torch", "numpy", "scikit-learn")}
     backbone = recipe.model.backbone
     return {
         "recipe": recipe.name,

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from emotune.errors import AudioError, ConfigError
 
@@ -47,6 +48,8 @@ class Backbone(nn.Module, ABC):
             clip's own samples, "none" = nothing.
         min_samples: the shortest clip that gives a frame.
         max_samples: the longest clip, None = any.
+        recompute_layers: whether a forward with a graph keeps only the input of each transformer layer, and the
+            backward pass computes the layer again: less memory, about a third more work.
     """
 
     model_type: ClassVar[str]
@@ -61,6 +64,7 @@ class Backbone(nn.Module, ABC):
     normalize: Literal["clip", "none"]
     min_samples: int
     max_samples: int | None
+    recompute_layers: bool = False
 
     def __init__(self, settings: Mapping[str, Any], *, layers: int | None = None) -> None:
         """Use `from_config`: settings must hold every key of `published_defaults`, checked by `read_config`."""
@@ -167,6 +171,13 @@ class Backbone(nn.Module, ABC):
                     f"{self.max_samples / 16000:g} s. Cut it into shorter segments."
                 )
         return lengths, min(counts) < mask.shape[1]
+
+
+def run_layer(layer: nn.Module, *inputs: Any, recompute: bool) -> Tensor:
+    """A transformer layer's output; with ``recompute`` nothing inside it is kept for the backward pass."""
+    if recompute and torch.is_grad_enabled():
+        return checkpoint(layer, *inputs, use_reentrant=False)
+    return layer(*inputs)
 
 
 def mask_of(lengths: Tensor, size: int) -> Tensor:

@@ -140,7 +140,7 @@ class Wav2Vec2Family(Backbone):
             hidden = self.feature_projection(features)
             frame_mask = mask_of(self.frame_count(lengths), features.shape[1])
             layout = Padded(frame_mask, self._position_bias(features.shape[1], hidden.device), is_padded=padded)
-        return layout.states(self.encoder(hidden, layout))
+        return layout.states(self.encoder(hidden, layout, recompute=self.recompute_layers))
 
     def _features(self, waveforms: Tensor, lengths: Tensor, *, padded: bool) -> Tensor:
         """The front end's output, shape (batch, frames, channels)."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from emotune.models.backbones.base import run_layer
 from emotune.models.backbones.layouts import Layout
 from emotune.models.backbones.product import dense, is_plain, product
 
@@ -158,7 +159,7 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(EncoderLayer(attention, settings) for attention in attentions)
         self.layerdrop: float = settings["layerdrop"]
 
-    def forward(self, hidden: Tensor, layout: Layout) -> list[Tensor]:
+    def forward(self, hidden: Tensor, layout: Layout, *, recompute: bool = False) -> list[Tensor]:
         """The input of the first layer and each layer's raw output, each shape (..., features) in the layout."""
         hidden = hidden + self.pos_conv_embed(hidden, layout)
         if self.layer_norm is not None:
@@ -166,5 +167,5 @@ class Encoder(nn.Module):
         states = [self.dropout(hidden)]
         for index, layer in enumerate(self.layers):
             dropped = self.training and index > 0 and self.layerdrop > 0 and float(torch.rand(())) < self.layerdrop
-            states.append(states[-1] if dropped else layer(states[-1], layout))
+            states.append(states[-1] if dropped else run_layer(layer, states[-1], layout, recompute=recompute))
         return states

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from emotune.models.backbones.base import Backbone, HiddenStates, mask_of, split_heads, without_prefix
+from emotune.models.backbones.base import Backbone, HiddenStates, mask_of, run_layer, split_heads, without_prefix
 from emotune.models.backbones.log_mel import HOP, log_mel, mel_frame_count
 from emotune.models.backbones.product import dense
 
@@ -139,9 +139,11 @@ class Whisper(Backbone):
         positions = self.embed_positions.weight[: hidden.shape[1]]
         states = [self.dropout(hidden + positions)]
         layerdrop = self._settings["encoder_layerdrop"] if self.training else 0.0
+        attended = frame_mask if padded else None
         for layer in self.layers:
             dropped = layerdrop > 0 and float(torch.rand(())) < layerdrop
-            states.append(states[-1] if dropped else layer(states[-1], frame_mask if padded else None))
+            output = states[-1] if dropped else run_layer(layer, states[-1], attended, recompute=self.recompute_layers)
+            states.append(output)
         return HiddenStates(tuple(states), frame_mask)
 
     def frame_count(self, samples: Tensor) -> Tensor:

@@ -1,0 +1,152 @@
+"""Training in several processes, on one machine or many: what they have to tell each other.
+
+``torchrun`` and ``accelerate launch`` start the processes and say through the environment who is who. Alone, everything
+here does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from emotune.errors import ModelError
+
+Item = TypeVar("Item")
+_LONGEST_WAIT = timedelta(hours=12)  # the others wait while one scores or reads a corpus
+_BUCKET = 2**24  # elements of gradients that travel together
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """Join the processes that a launcher started, for the time of the block; alone, or inside another block, nothing.
+
+    After an error the group is left as it is: a goodbye could wait for ever, and the launcher ends the others.
+    """
+    if dist.is_initialized() or int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, timeout=_LONGEST_WAIT)
+    try:
+        yield
+    except RuntimeError as error:
+        if "peer" in str(error):  # gloo's and NCCL's word for a process that is gone
+            raise ModelError("Another process of this training has ended; its own message says why.") from error
+        raise
+    dist.destroy_process_group()
+
+
+def count() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def number() -> int:
+    """This process's number, from 0."""
+    return dist.get_rank() if count() > 1 else 0
+
+
+def launched_number() -> int:
+    """This process's number among those that the launcher started, whether they have joined or not."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def is_first() -> bool:
+    """Whether this is the process that writes files and talks."""
+    return number() == 0
+
+
+def own_part(items: Sequence[Item]) -> list[Item]:
+    """Every n-th item, beginning with this process's number: each item belongs to one process."""
+    return list(items[number() :: count()])
+
+
+def from_all(value: Item) -> list[Item]:
+    """The values of all processes, in the order of their numbers."""
+    if count() == 1:
+        return [value]
+    values: list[Any] = [None] * count()
+    dist.all_gather_object(values, value)
+    return values
+
+
+def from_first(value: Item) -> Item:
+    """The first process's value, everywhere."""
+    if count() == 1:
+        return value
+    values: list[Any] = [value]
+    dist.broadcast_object_list(values, src=0)
+    return values[0]
+
+
+def any_of(flag: bool) -> bool:
+    """Whether the flag is set in at least one process."""
+    if count() == 1:
+        return flag
+    flags = torch.tensor([int(flag)])
+    dist.all_reduce(flags, dist.ReduceOp.MAX)
+    return bool(flags.item())
+
+
+def wait_for_all() -> None:
+    """Go on when every process has come here."""
+    if count() > 1:
+        any_of(False)
+
+
+def summed(value: Tensor) -> Tensor:
+    """The sum over all processes."""
+    if count() > 1:
+        value = value.clone()
+        dist.all_reduce(value)
+    return value
+
+
+def copy_from_first(module: nn.Module) -> None:
+    """Give every process the first one's parameters and buffers."""
+    if count() > 1:
+        for tensor in [*module.parameters(), *module.buffers()]:
+            dist.broadcast(tensor.detach(), src=0)
+
+
+def sum_gradients(parameters: Sequence[nn.Parameter]) -> None:
+    """Add up every parameter's gradient over all processes; one that none of them has stays None."""
+    if count() == 1:
+        return
+    device = parameters[0].device
+    here = torch.tensor([parameter.grad is not None for parameter in parameters], dtype=torch.int32, device=device)
+    dist.all_reduce(here)
+    wanted = [parameter for parameter, found in zip(parameters, here.tolist(), strict=True) if found]
+    for parameter in wanted:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    travelling = []
+    for bucket in _buckets([parameter.grad for parameter in wanted if parameter.grad is not None]):
+        together = torch.cat([gradient.flatten() for gradient in bucket])
+        travelling.append((bucket, together, dist.all_reduce(together, async_op=True)))
+    for bucket, together, arrival in travelling:
+        assert arrival is not None
+        arrival.wait()
+        for gradient, total in zip(bucket, together.split([gradient.numel() for gradient in bucket]), strict=True):
+            gradient.copy_(total.view_as(gradient))
+
+
+def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    """Neighbours of one type, about ``_BUCKET`` elements each."""
+    bucket: list[Tensor] = []
+    for tensor in tensors:
+        if bucket and (tensor.dtype != bucket[0].dtype or sum(t.numel() for t in bucket) + tensor.numel() > _BUCKET):
+            yield bucket
+            bucket = []
+        bucket.append(tensor)
+    if bucket:
+        yield bucket

@@ -1,0 +1,219 @@
+"""Memory: what is counted, what is kept less, what is split, and what fits into a budget."""
+
+import contextlib
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+
+from emotune.batch import Targets, class_shares, pad
+from emotune.config import Recipe
+from emotune.errors import ConfigError, ModelError
+from emotune.labels import LabelSpace, Scale
+from emotune.models.backbones import BACKBONES
+from emotune.models.emotion_model import EmotionModel
+from emotune.training import trainer as trainer_module
+from emotune.training.estimate import PeakCounter, bytes_per_second, memory_estimate, within_memory
+from emotune.training.fine_tune import describe, train_run
+from emotune.training.run import Quiet
+from emotune.training.trainer import Trainer
+
+SPACE = LabelSpace(("anger", "neutral"), {"arousal": Scale(1, 7)})
+
+
+def backbone_config(name: str, tiny_wavlm: dict) -> dict:
+    if name == "whisper":
+        return {"d_model": 64, "encoder_layers": 4, "encoder_attention_heads": 2, "encoder_ffn_dim": 256}
+    return tiny_wavlm | {"num_hidden_layers": 4}
+
+
+def model_of(name: str, tiny_wavlm: dict, *, recompute: bool) -> EmotionModel:
+    torch.manual_seed(0)
+    backbone = BACKBONES[name].from_config(backbone_config(name, tiny_wavlm))
+    backbone.recompute_layers = recompute
+    return EmotionModel(backbone, SPACE).train()
+
+
+def test_the_counter_knows_what_is_alive_and_what_was():
+    with PeakCounter() as counter:
+        first = torch.zeros(1000)
+        second = first + 1
+        view = second[:10]
+        del first
+        third = torch.zeros(500)
+    assert counter.peak == 8000
+    assert counter.alive == 6000
+    del second, view, third
+
+
+@pytest.mark.parametrize("name", ["wavlm", "hubert", "wav2vec2", "whisper"])
+def test_recomputed_layers_give_the_same_gradients_for_less_memory(name, tiny_wavlm):
+    clips = [np.random.default_rng(n).standard_normal(n).astype(np.float32) for n in (24000, 16000, 31000)]
+    targets = Targets(class_shares(torch.tensor([0, 1, 0]), 2), torch.rand(3, 1))
+    grads, peaks = [], []
+    for recompute in (False, True):
+        model = model_of(name, tiny_wavlm, recompute=recompute)
+        torch.manual_seed(3)
+        with PeakCounter() as counter:
+            output = model(pad(clips, targets))
+            (output.logits.square().sum() + output.dimensions.sum()).backward()
+        grads.append({key: p.grad for key, p in model.named_parameters() if p.grad is not None})
+        peaks.append(counter.peak)
+    assert grads[0].keys() == grads[1].keys()
+    for key, gradient in grads[0].items():
+        torch.testing.assert_close(gradient, grads[1][key], rtol=1e-4, atol=1e-6, msg=lambda m, k=key: f"{k}: {m}")
+    assert peaks[1] < 0.8 * peaks[0]
+
+
+def test_with_dropout_the_second_computation_draws_as_the_first_did(tiny_wavlm):
+    noisy = tiny_wavlm | {"hidden_dropout": 0.3, "attention_dropout": 0.3, "layerdrop": 0.3}
+    grads = []
+    for recompute in (False, True):
+        model = model_of("wavlm", noisy, recompute=recompute)
+        torch.manual_seed(5)
+        model(pad([np.ones(20000, dtype=np.float32)])).logits.sum().backward()
+        grads.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
+    torch.testing.assert_close(*grads, rtol=1e-4, atol=1e-6)
+
+
+def test_an_estimate_grows_with_the_batch_and_shrinks_with_what_is_frozen(tiny_wavlm):
+    model = model_of("wavlm", tiny_wavlm, recompute=False)
+    small, large = memory_estimate(model, 100.0), memory_estimate(model, 1000.0)
+    assert large["activations"] == pytest.approx(10 * small["activations"], rel=0.05)
+    all_bytes = bytes_per_second(model, 2.0)
+    model.choose_trainable(layers="none", front_end=False)
+    assert bytes_per_second(model, 2.0) < 0.6 * all_bytes
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.fixture
+def recipe(tones, tiny_wavlm):
+    def build(**train) -> Recipe:
+        options = {"epochs": 2, "batch_seconds": 3.0, "encoder_lr": 1e-3, "head_lr": 1e-2, "clip_norm": 0}
+        return Recipe.model_validate(
+            {
+                "name": "tones",
+                "data": {"manifest": tones.root / "manifest.csv"},
+                "model": {"backbone": {"name": "wavlm", "config": tiny_wavlm}, "dropout": 0.0},
+                "train": options | train,
+            }
+        )
+
+    return build
+
+
+class Recorder(Quiet):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+class Impatient(Recorder):
+    def step(self, done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+
+def test_a_budget_cuts_batches_and_keeps_the_seconds_of_a_step(recipe, tiny_wavlm, tmp_path):
+    model = model_of("wavlm", tiny_wavlm, recompute=False)
+    chosen = recipe(memory_gb=1.0, batch_seconds=40.0, accumulate=2)
+    assert within_memory(chosen, model, 0.8).train == chosen.train  # all of it fits
+    per_second = bytes_per_second(model, 0.8)
+    less = recipe(memory_gb=(30 * per_second) / 0.85 / 1e9, batch_seconds=40.0, accumulate=2)
+    found = within_memory(less, model, 0.8).train
+    assert found.batch_seconds * found.accumulate == pytest.approx(80.0)
+    assert found.accumulate in (3, 4)
+    with pytest.raises(ConfigError, match=r"a step with one clip of 0\.8 s takes about .* GB\. Set train\.gradient"):
+        within_memory(recipe(memory_gb=1e-6), model, 0.8)
+
+
+def test_a_run_within_a_budget_says_its_batches_and_can_be_continued(recipe, tmp_path):
+    model = EmotionModel(BACKBONES["wavlm"].from_config(recipe().model.backbone.config), SPACE).train()
+    chosen = recipe(memory_gb=3 * bytes_per_second(model, 0.8) / 0.85 / 1e9, batch_seconds=8.0, checkpoint_minutes=0)
+    said = []
+    for listener in (Impatient(), Recorder()):
+        with contextlib.suppress(KeyboardInterrupt):
+            train_run(chosen, tmp_path / "run", listener=listener)
+        said += [message for message in listener.said if message.startswith("batches of")]
+    assert said[0] == said[1] != "batches of 8.0 s, 1 a step in each process"
+    assert "continuing from step-00000002" in listener.said
+    assert describe(chosen)["batches"]["an_epoch"] > 2
+
+
+class SmallMemory:
+    """A forward that runs out of memory for batches of more padded samples than ``most``."""
+
+    def __init__(self, monkeypatch, most: int) -> None:
+        self.sizes: list[int] = []
+        forward = Trainer._forward
+
+        def limited(trainer, piece):
+            self.sizes.append(piece.samples)
+            if piece.samples > most:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return forward(trainer, piece)
+
+        monkeypatch.setattr(Trainer, "_forward", limited)
+
+
+def weights(folder) -> torch.Tensor:
+    from emotune.models.store import load_model
+
+    return torch.cat([t.flatten() for t in load_model(folder / "model").model.state_dict().values()])
+
+
+@pytest.mark.parametrize("dimensions", [False, True])
+def test_a_batch_that_does_not_fit_is_split_and_trains_the_same(recipe, tones, tmp_path, monkeypatch, dimensions):
+    monkeypatch.setattr(torch.optim, "AdamW", torch.optim.SGD)
+    chosen = recipe(accumulate=2, encoder_lr=0.02)
+    if dimensions:
+        import dataclasses
+
+        rows = [dataclasses.replace(u, dimensions={"arousal": 1 + 6 * (n % 7) / 6}) for n, u in enumerate(tones)]
+        space = LabelSpace(tones.label_space.classes, {"arousal": Scale(1, 7)})
+        dataclasses.replace(tones, utterances=tuple(rows), label_space=space).write(tmp_path / "m.csv")
+        data = chosen.data.model_copy(update={"manifest": tmp_path / "m.csv", "dimensions": ["arousal"]})
+        chosen = chosen.model_copy(update={"data": data})
+    train_run(chosen, tmp_path / "whole")
+    memory, recorder = SmallMemory(monkeypatch, most=25000), Recorder()
+    train_run(chosen, tmp_path / "split", listener=recorder)
+    torch.testing.assert_close(weights(tmp_path / "split"), weights(tmp_path / "whole"), rtol=0, atol=1e-5)
+    said = [message for message in recorder.said if message.startswith("out of memory: a batch of")]
+    assert said
+    too_large = [size for size in memory.sizes if size > 25000]
+    assert len(too_large) == len(said), "what did not fit once is not tried again"
+
+
+def test_a_clip_that_does_not_fit_alone_is_an_error_with_its_cure(recipe, tmp_path, monkeypatch):
+    SmallMemory(monkeypatch, most=5000)
+    with pytest.raises(ModelError, match=r"A single clip of .* s does not fit into memory\. Set data\.max_duration_s"):
+        train_run(recipe(), tmp_path / "run")
+
+
+def test_what_a_cpu_says_when_it_has_no_memory_left_is_understood():
+    """A real allocation that fails, in a process that may not have more."""
+    program = textwrap.dedent("""
+        import resource, torch
+        from emotune.training.trainer import StepOutOfMemoryError, _everywhere
+        torch.zeros(10)
+        resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30, 4 * 2**30))
+        try:
+            _everywhere(lambda: torch.zeros(2**31))
+        except StepOutOfMemoryError as error:
+            print("split" if error.here else "elsewhere")
+    """)
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.stdout == "split\n", ended.stderr
+
+
+def test_other_errors_are_not_taken_for_memory():
+    def broken() -> None:
+        raise RuntimeError("size mismatch")
+
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        trainer_module._everywhere(broken)
