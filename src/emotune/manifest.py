@@ -14,13 +14,14 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from emotune import audio
 from emotune.errors import AudioError, CorpusError, TableError
 from emotune.labels import LabelSpace
-from emotune.tables import Row, metadata_path, read_json, read_rows, write_rows
+from emotune.tables import Row, iter_rows, metadata_path, read_json, write_rows
 
 SCHEMA = "emotune-manifest/1"
 GENDERS = ("female", "male", "other", "unknown")
@@ -152,8 +153,26 @@ class Manifest:
         Raises:
             TableError: for a file that is not one, naming file, row and field.
         """
+        head, utterances = cls.stream(path)
+        manifest = head.replace_utterances(tuple(utterances))
+        repeated = [key for key, count in Counter(u.utterance_id for u in manifest).items() if count > 1]
+        if repeated:
+            raise TableError(
+                f"{path}: utterance_id must be unique, but {len(repeated)} appear more than once, such as"
+                f" '{repeated[0]}'."
+            )
+        return manifest
+
+    @classmethod
+    def stream(cls, path: str | os.PathLike[str]) -> tuple[Manifest, Iterator[Utterance]]:
+        """A manifest without its utterances, and these one after the other, each checked but for repeated ids.
+
+        Raises:
+            TableError: as ``read``; for a row when its turn comes.
+        """
         path = Path(path)
-        rows = read_rows(path)
+        rows = iter_rows(path)
+        first = next(rows, None)
         if not metadata_path(path).exists():
             raise TableError(
                 f"{path} has no {metadata_path(path).name} beside it, so it is not a manifest that emotune wrote."
@@ -174,27 +193,22 @@ class Manifest:
                 f"{metadata_path(path)}: 'information' must be an object and 'skipped' a list of objects."
                 " Read the corpus again with `emotune corpus read`."
             )
-        utterances = [_from_row(row, f"{path}, row {n}", label_space) for n, row in enumerate(rows, start=1)]
-        manifest = cls(
-            tuple(utterances),
+        head = cls(
+            (),
             label_space,
             (path.parent / metadata["root"]),
             information,
             tuple(Skipped(str(item.get("file")), str(item.get("reason"))) for item in skipped),
         )
-        manifest.check(str(path))
-        return manifest
 
-    def check(self, name: str) -> None:
-        """Raise a TableError on the first rule that a row breaks; ``name`` says whose rows these are."""
-        repeated = [key for key, count in Counter(u.utterance_id for u in self.utterances).items() if count > 1]
-        if repeated:
-            raise TableError(
-                f"{name}: utterance_id must be unique, but {len(repeated)} appear more than once, such as"
-                f" '{repeated[0]}'."
-            )
-        for number, utterance in enumerate(self.utterances, start=1):
-            check_utterance(utterance, self.label_space, f"{name}, row {number}")
+        def utterances() -> Iterator[Utterance]:
+            for number, row in enumerate([] if first is None else chain([first], rows), start=1):
+                where = f"{path}, row {number}"
+                utterance = _from_row(row, where, label_space)
+                check_utterance(utterance, label_space, where)
+                yield utterance
+
+        return head, utterances()
 
 
 def check_content(recording: audio.Recording, expected_sha256: str | None, name: str) -> None:

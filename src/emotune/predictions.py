@@ -104,7 +104,8 @@ class Predictions:
             "model_fingerprint": self.model_fingerprint,
             "manifest_fingerprint": self.manifest_fingerprint,
         }
-        write_rows(Path(path), self.columns(), self.to_rows(), metadata)
+        numbers = [*(f"p.{name}" for name in self.label_space.classes), *self.label_space.dimensions]
+        write_rows(Path(path), self.columns(), self.to_rows(), metadata, numbers=numbers)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Predictions:

@@ -8,7 +8,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -106,17 +106,23 @@ def check_output(path: Path) -> None:
 
 def read_rows(path: Path) -> list[Row]:
     """All rows of a table as dictionaries; values of CSV are strings, an empty field is None."""
+    return list(iter_rows(path))
+
+
+def iter_rows(path: Path) -> Iterator[Row]:
+    """As ``read_rows``, one after the other, so that a table of any length can be gone through.
+
+    Raises:
+        TableError: for what is no table, or is broken, naming file and row.
+    """
     suffix = check_suffix(path)
     if not path.exists():
         raise TableError(f"{path} does not exist.")
     if path.is_dir():
         raise TableError(f"{path} is a folder, expected a table file.")
+    rows = {".csv": _iter_csv, ".jsonl": _iter_jsonl, ".parquet": _iter_parquet}[suffix](path)
     try:
-        if suffix == ".csv":
-            return _read_csv(path)
-        if suffix == ".jsonl":
-            return _read_jsonl(path)
-        return _read_parquet(path)
+        yield from rows
     except UnicodeDecodeError as error:
         raise TableError(
             f"{path} is not UTF-8 text (byte {error.start}). Save it again as UTF-8, for example with"
@@ -126,7 +132,7 @@ def read_rows(path: Path) -> list[Row]:
         raise TableError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def _read_csv(path: Path) -> list[Row]:
+def _iter_csv(path: Path) -> Iterator[Row]:
     with path.open(newline="", encoding="utf-8-sig") as stream:
         reader = csv.reader(stream, strict=True)
         try:
@@ -138,7 +144,6 @@ def _read_csv(path: Path) -> list[Row]:
             repeated = sorted({name for name in header if header.count(name) > 1})
             if repeated:
                 raise TableError(f"{path}: column names appear twice: {', '.join(repeated)}.")
-            rows = []
             for fields in reader:
                 if not fields:
                     continue
@@ -147,25 +152,23 @@ def _read_csv(path: Path) -> list[Row]:
                         f"{path}, line {reader.line_num}: {len(fields)} fields, but the header has {len(header)}."
                         " Quote fields that hold a comma."
                     )
-                rows.append({name: value if value != "" else None for name, value in zip(header, fields, strict=True)})
-            return rows
+                yield {name: value if value != "" else None for name, value in zip(header, fields, strict=True)}
         except csv.Error as error:
             raise TableError(f"{path}, line {reader.line_num}: not valid CSV ({error}).") from error
 
 
-def _read_jsonl(path: Path) -> list[Row]:
-    rows: list[Row] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise TableError(f"{path}, line {number}: not valid JSON ({error}).") from error
-        if not isinstance(row, dict):
-            raise TableError(f"{path}, line {number}: expected a JSON object, got a {type(row).__name__}.")
-        rows.append(row)
-    return rows
+def _iter_jsonl(path: Path) -> Iterator[Row]:
+    with path.open(encoding="utf-8-sig", newline="\n") as stream:
+        for number, line in enumerate(stream, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise TableError(f"{path}, line {number}: not valid JSON ({error}).") from error
+            if not isinstance(row, dict):
+                raise TableError(f"{path}, line {number}: expected a JSON object, got a {type(row).__name__}.")
+            yield row
 
 
 def _pyarrow_parquet(path: Path) -> Any:
@@ -177,16 +180,28 @@ def _pyarrow_parquet(path: Path) -> Any:
         ) from error
 
 
-def _read_parquet(path: Path) -> list[Row]:
+def _iter_parquet(path: Path) -> Iterator[Row]:
     parquet = _pyarrow_parquet(path)
     try:
-        return parquet.read_table(path).to_pylist()
+        for batch in parquet.ParquetFile(path).iter_batches():
+            yield from batch.to_pylist()
     except Exception as error:  # pyarrow raises its own and OSError alike for a file that is not Parquet
         raise TableError(f"{path} cannot be read as Parquet: {error}.") from error
 
 
-def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Row], metadata: Mapping[str, object]) -> None:
-    """Write a table and its metadata file, each written whole before either is renamed; None is empty."""
+def write_rows(
+    path: Path,
+    columns: Sequence[str],
+    rows: Sequence[Row],
+    metadata: Mapping[str, object],
+    *,
+    numbers: Collection[str] = (),
+) -> None:
+    """Write a table and its metadata file, each written whole before either is renamed; None is empty.
+
+    Args:
+        numbers: columns that are numbers in Parquet even where all of them are empty.
+    """
     suffix = check_suffix(path)
     with atomic_path(path) as temporary, atomic_path(metadata_path(path)) as temporary_metadata:
         temporary_metadata.write_text(to_json(metadata) + "\n", encoding="utf-8", errors=_UNENCODABLE)
@@ -204,7 +219,7 @@ def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Row], metadata
         else:
             parquet = _pyarrow_parquet(path)
             pyarrow = importlib.import_module("pyarrow")
-            table = pyarrow.table({name: _parquet_column(pyarrow, rows, name) for name in columns})
+            table = pyarrow.table({name: _parquet_column(pyarrow, rows, name, name in numbers) for name in columns})
             parquet.write_table(table, temporary)
 
 
@@ -214,8 +229,10 @@ def _csv_field(value: object) -> object:
     return repr(float(value)) if isinstance(value, float) else value  # float() for NumPy's, which repr otherwise
 
 
-def _parquet_column(pyarrow: Any, rows: Sequence[Row], name: str) -> Any:
+def _parquet_column(pyarrow: Any, rows: Sequence[Row], name: str, is_number: bool) -> Any:
     values = [row.get(name) for row in rows]
+    if is_number:
+        return pyarrow.array(values, type=pyarrow.float64())
     if all(value is None for value in values):
         return pyarrow.array(values, type=pyarrow.string())
     try:

@@ -100,17 +100,29 @@ def test_a_split_that_is_not_there_is_answered_with_those_that_are():
         ({"gender": "w"}, "female, male, other, unknown"),
         ({"emotion": "joy"}, r"not among the manifest's classes \(anger, neutral\)"),
         ({"votes": {"anger": -1}}, "votes.anger"),
-        ({"dimensions": {"arousal": 7.5}}, r"outside its scale \[1, 7\]"),
+        ({"dimensions": {"arousal": 7.5}}, r"outside its scale \[1.0, 7.0\]"),
     ],
 )
-def test_a_row_that_breaks_a_rule_is_named(change, message):
+def test_a_row_that_breaks_a_rule_is_named(change, message, tmp_path):
+    manifest(SECOND, dataclasses.replace(FIRST, **change)).write(tmp_path / "m.csv")
     with pytest.raises(TableError, match=f"m.csv, row 2.*{message}"):
-        manifest(SECOND, dataclasses.replace(FIRST, **change)).check("m.csv")
+        Manifest.read(tmp_path / "m.csv")
 
 
-def test_two_rows_of_one_id_are_an_error():
+def test_two_rows_of_one_id_are_an_error(tmp_path):
+    manifest(FIRST, FIRST).write(tmp_path / "m.csv")
     with pytest.raises(TableError, match=r"unique.*'a'"):
-        manifest(FIRST, FIRST).check("m.csv")
+        Manifest.read(tmp_path / "m.csv")
+
+
+def test_a_manifest_can_be_gone_through_without_holding_it(tmp_path):
+    whole = manifest(FIRST, SECOND)
+    whole.write(tmp_path / "m.csv")
+    head, utterances = Manifest.stream(tmp_path / "m.csv")
+    assert head.utterances == ()
+    assert head.label_space == SPACE
+    assert [next(utterances).utterance_id, next(utterances).utterance_id] == ["a", "b"]
+    assert next(utterances, None) is None
 
 
 def test_a_table_without_metadata_is_no_manifest(tmp_path):

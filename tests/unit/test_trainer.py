@@ -321,15 +321,21 @@ class Impatient(Recorder):
 
 
 @pytest.mark.parametrize(
-    ("moment", "average"),
-    [("in the first epoch", None), ("while the second is scored", None), ("in the third epoch", 0.8)],
+    ("moment", "train"),
+    [
+        ("in the first epoch", {}),
+        ("while the second is scored", {}),
+        ("in the third epoch", {"average": 0.8}),
+        ("in the third epoch", {"checkpoint_minutes": 0, "workers": 2, "accumulate": 2, "average": 0.8}),
+        ("while the second is scored", {"checkpoint_minutes": 0, "unfreeze": {"layers_per_epoch": 1}}),
+    ],
 )
-def test_an_interrupted_run_continues_and_ends_with_the_same_weights(recipe, tmp_path, tiny_wavlm, moment, average):
+def test_an_interrupted_run_continues_and_ends_with_the_same_weights(recipe, tmp_path, tiny_wavlm, moment, train):
     noisy = {"backbone": {"name": "wavlm", "config": {**tiny_wavlm, "hidden_dropout": 0.2}}, "dropout": 0.2}
     augmentation = {"crop_s": 0.4, "noise": {"snr_db": [5, 20]}, "gain_db": 6.0, "mix": {"alpha": 1.0}}
-    chosen = recipe(epochs=4, model=noisy, augmentation=augmentation, average=average)
+    chosen = recipe(epochs=4, model=noisy, augmentation=augmentation, **train)
     train_run(chosen, tmp_path / "whole")
-    steps = describe(chosen)["batches"]["an_epoch"]
+    steps = describe(chosen)["optimiser_steps"] // 4
     listener = {
         "in the first epoch": Impatient(step=2),
         "while the second is scored": Impatient(epoch=2),
@@ -348,6 +354,36 @@ def test_an_interrupted_run_continues_and_ends_with_the_same_weights(recipe, tmp
         for path in (tmp_path / "broken" / "metrics.jsonl", tmp_path / "whole" / "metrics.jsonl")
     ]
     assert timeless[0] == timeless[1]
+
+
+def test_a_run_that_had_lost_its_patience_stops_at_once_when_it_is_continued(recipe, tmp_path, monkeypatch):
+    """Killed between the last checkpoint and the end, it does not train another epoch."""
+    told = [0.5, 0.4, 0.3, 0.9]
+    monkeypatch.setattr(fine_tune, "_development_scores", rising_scores(told))
+    finish = fine_tune.finish_run
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fine_tune, "finish_run", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train_run(recipe(epochs=5, patience=2), tmp_path / "run")
+    monkeypatch.setattr(fine_tune, "finish_run", finish)
+    train_run(recipe(epochs=5, patience=2), tmp_path / "run")
+    rows = read_rows(tmp_path / "run" / "metrics.jsonl")
+    assert [(row["epoch"], row["best"]) for row in rows] == [(1, True), (2, False), (3, False)]
+
+
+def test_a_run_moved_to_another_place_is_continued_there(recipe, tmp_path, monkeypatch):
+    chosen = recipe(epochs=3)
+    train_run(chosen, tmp_path / "whole")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        train_run(chosen, Path("here"), listener=Impatient(epoch=2))
+    (tmp_path / "there").mkdir()
+    (tmp_path / "here").rename(tmp_path / "there" / "run")
+    train_run(chosen, tmp_path / "there" / "run")
+    assert_same_weights(weights(tmp_path / "there" / "run"), weights(tmp_path / "whole"), rtol=0, atol=0)
 
 
 def test_an_unfinished_run_of_another_recipe_is_not_continued(recipe, tmp_path):

@@ -1,33 +1,34 @@
-"""emotune predict: any recordings to a table of emotions."""
+"""emotune predict: any recordings to a table of emotions, or to a folder of tables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from emotune import audio
 from emotune.cli.console import err, out, show_progress, with_extra
-from emotune.corpora.table import columns_of, segment_name
-from emotune.errors import ConfigError, TableError
-from emotune.inference.predictor import Item, with_unique_ids
-from emotune.manifest import Manifest, number_or_none, text_or_none
+from emotune.errors import ConfigError
+from emotune.inference.inputs import items_of
+from emotune.inference.parts import PredictionParts, predict_in_parts, working_in
 from emotune.predictions import Predictions
-from emotune.tables import SUFFIXES, Row, check_output, metadata_path, read_rows
+from emotune.tables import check_output
 
 EXIT_SOME_FAILED = 1
-_KEPT = (
-    "file",
-    "start_s",
-    "end_s",
-    "speaker",
-    "session",
-    "gender",
-    "text",
-    "split",
-)  # of a manifest: all but the truth
+_ERRORS_SHOWN = 20
+
+
+class Engine(StrEnum):
+    local = "local"
+    ray = "ray"
+
+
+class Format(StrEnum):
+    parquet = "parquet"
+    csv = "csv"
+    jsonl = "jsonl"
 
 
 def predict(
@@ -40,103 +41,98 @@ def predict(
         ),
     ],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Table to write: .csv, .jsonl or .parquet; else printed.")
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Table to write: .csv, .jsonl or .parquet; with --part-rows a folder; else printed.",
+        ),
     ] = None,
     batch_seconds: Annotated[float, typer.Option(min=1.0, help="Audio-seconds a batch; changes speed only.")] = 40.0,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="CPU processes of one thread, a model in each; best: one a core.")
     ] = None,
+    part_rows: Annotated[
+        int | None,
+        typer.Option(min=1, help="For very many recordings: a folder of parts that an interrupted job continues."),
+    ] = None,
+    part_format: Annotated[Format, typer.Option(help="Of the parts.")] = Format.parquet,
+    engine: Annotated[Engine, typer.Option(help="Of the parts: here, or on a Ray cluster (extra ray).")] = Engine.local,
 ) -> None:
     """Predict emotions; a bad recording is a row with its error, and the exit code is then 1."""
+    if part_rows is not None:
+        if output is None:
+            raise ConfigError("--part-rows needs a folder for the parts: name it with -o.")
+        parts = _predict_in_parts(
+            model, inputs, output, f".{part_format}", part_rows, engine, batch_seconds, device, workers
+        )
+        _end(f"{output}: {parts.rows} rows in {len(parts.parts)} parts", parts.failed, parts.errors(_ERRORS_SHOWN))
+        return
+    if engine is not Engine.local:
+        raise ConfigError(
+            "--engine ray writes a folder of parts: say how large they are with --part-rows, such as 2000."
+        )
     if output is not None:
         check_output(output)
-    items = [item for path in inputs for item in items_of(path)]
+    items = list(items_of(inputs))
     if not items:
-        raise ConfigError(f"Nothing to predict in {', '.join(map(str, inputs))}.")
-    items = with_unique_ids(items)
+        raise _nothing_in(inputs)
     predictor = with_extra("emotune.inference").load(model, device=device, batch_seconds=batch_seconds, workers=workers)
     predictions = predictor.predict_items(items, progress=show_progress)
     if output is None:
         _print(predictions)
     else:
         predictions.write(output)
-        out.print(f"{output}: {len(predictions)} rows, {len(predictions.failed)} with an error", markup=False)
-    for row in predictions.failed[:20]:
-        err.print(f"error: {row.error}", markup=False)
-    if predictions.failed:
+    errors = [row.error or "" for row in predictions.failed]
+    _end("" if output is None else f"{output}: {len(predictions)} rows", len(errors), errors[:_ERRORS_SHOWN])
+
+
+def _predict_in_parts(
+    model: str,
+    inputs: list[Path],
+    folder: Path,
+    suffix: str,
+    part_rows: int,
+    engine: Engine,
+    batch_seconds: float,
+    device: str | None,
+    workers: int | None,
+) -> PredictionParts:
+    if engine is Engine.ray:
+        if device is not None:
+            raise ConfigError("--engine ray runs on CPUs so far; leave out --device.")
+        ray_job = with_extra("emotune.inference.ray_job", "ray")
+        fingerprint = ray_job.model_fingerprint(model)
+        run = partial(ray_job.predict_on_ray, model, workers=workers, batch_seconds=batch_seconds)
+    else:
+        load = with_extra("emotune.inference").load
+        predictor = load(model, device=device, batch_seconds=batch_seconds, workers=workers)
+        fingerprint = predictor.engine.fingerprint
+        run = partial(predict_in_parts, predictor)
+    parts = PredictionParts(folder, part_rows=part_rows, suffix=suffix, model_fingerprint=fingerprint)
+    total = parts.check(items_of(inputs))
+    if not total:
+        raise _nothing_in(inputs)
+    if parts.rows:
+        err.print(f"continuing: {parts.rows} of {total} rows are there", markup=False)
+    with working_in(parts):
+        run(items_of(inputs), parts, total=total, progress=show_progress)
+    return parts
+
+
+def _nothing_in(inputs: list[Path]) -> ConfigError:
+    return ConfigError(f"Nothing to predict in {', '.join(map(str, inputs))}.")
+
+
+def _end(summary: str, failed: int, errors: list[str]) -> None:
+    """Say what was written and what went wrong, and leave with the exit code for it."""
+    if summary:
+        out.print(f"{summary}, {failed} with an error", markup=False)
+    for error in errors:
+        err.print(f"error: {error}", markup=False)
+    if failed:
         raise typer.Exit(EXIT_SOME_FAILED)
-
-
-def items_of(path: Path) -> list[Item]:
-    """What one input stands for.
-
-    Raises:
-        TableError: for a table or list that cannot be read. A missing recording is an error row of its own, later.
-    """
-    if path.is_dir() and path.suffix.lower() not in audio.SUFFIXES:
-        found = (p for p in path.rglob("*") if p.suffix.lower() in audio.MEDIA_SUFFIXES)
-        files = sorted(p for p in found if not p.name.startswith("."))
-        return [Item(p.relative_to(path).as_posix(), p, extra={"file": p.relative_to(path).as_posix()}) for p in files]
-    if path.suffix.lower() in SUFFIXES:
-        return _of_manifest(path) if metadata_path(path).exists() else _of_table(path)
-    if path.suffix.lower() == ".txt":
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise TableError(f"{path} cannot be read as a list of paths: {error}.") from error
-        return [
-            Item(line.strip(), path.parent / line.strip(), extra={"file": line.strip()})
-            for line in lines
-            if line.strip()
-        ]
-    return [Item(str(path), path, extra={"file": str(path)})]
-
-
-def _of_manifest(path: Path) -> list[Item]:
-    manifest = Manifest.read(path)
-    return [
-        Item(
-            utterance.utterance_id,
-            manifest.path_of(utterance),
-            utterance.start_s,
-            utterance.end_s,
-            {name: getattr(utterance, name) for name in _KEPT} | dict(utterance.extra),
-            utterance.content_sha256,
-        )
-        for utterance in manifest
-    ]
-
-
-def _of_table(path: Path) -> list[Item]:
-    rows = read_rows(path)
-    if not rows:
-        raise TableError(f"{path} has no rows.")
-    header = list(dict.fromkeys(name for row in rows for name in row))
-    found = columns_of(header, {}, {})
-    if "file" not in found:
-        raise TableError(
-            f"{path} has no column for the recordings (file, path, wav, audio); it has {', '.join(header)}."
-        )
-    return [_of_row(row, found, path, number) for number, row in enumerate(rows, start=1)]
-
-
-def _of_row(row: Row, found: Mapping[str, str], table: Path, number: int) -> Item:
-    """One row of a user's table; what is wrong with it becomes its error, and the other rows go on."""
-    where = f"{table}, row {number}"
-
-    def number_in(field: str) -> float | None:
-        return number_or_none(row.get(found[field]), f"{where}, {found[field]}") if field in found else None
-
-    try:
-        given = text_or_none(row.get(found["utterance_id"]), where) if "utterance_id" in found else None
-        file = text_or_none(row.get(found["file"]), f"{where}, {found['file']}")
-        if file is None:
-            raise TableError(f"{where}: {found['file']} is empty, expected the path of a recording.")
-        start_s, end_s = number_in("start_s"), number_in("end_s")
-    except TableError as error:
-        return Item(f"row {number}", table, extra=row, error=str(error))
-    return Item(given or file + segment_name(start_s, end_s), table.parent / file, start_s, end_s, row)
 
 
 def _print(predictions: Predictions) -> None:

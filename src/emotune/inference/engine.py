@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.audio import FloatArray
+from emotune.errors import ModelError
 from emotune.labels import LabelSpace
 from emotune.preprocessing import Preprocessing
 
@@ -22,10 +23,15 @@ class EngineOutput:
     dimensions: NDArray[np.float32]
 
 
+class EngineError(ModelError):
+    """A batch could not be run for want of memory, or because a process ended; a smaller one might."""
+
+
 class Engine(Protocol):
     """Runs a model on prepared clips. Everything around it is the same for every engine.
 
-    ``concurrency`` is the number of threads that may call ``run`` at a time.
+    ``concurrency`` is the number of threads that may call ``run`` at a time. ``run`` raises an ``EngineError`` for what
+    may be the batch's fault.
     """
 
     label_space: LabelSpace

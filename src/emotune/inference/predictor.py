@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any, overload
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from emotune import audio
 from emotune.errors import AudioError, ConfigError, ModelError
-from emotune.inference.engine import Engine, EngineOutput
+from emotune.inference.engine import Engine, EngineError
 from emotune.inference.workers import WorkerEngine
 from emotune.labels import LabelSpace
 from emotune.manifest import Manifest, check_content
@@ -24,7 +24,11 @@ from emotune.predictions import Prediction, Predictions
 from emotune.preprocessing import batches_under
 from emotune.progress import Progress, silent
 
-_POOL = 512  # clips decoded and sorted by length at a time: bounds memory, keeps padding small
+_POOL, _POOL_SECONDS = 512, 1500.0  # decoded and sorted by length at a time: bounds memory, keeps padding small
+_MOST_FAILURES = 5  # clips one after the other that the engine fails on: then it is not the clips
+
+Answer = tuple[NDArray[np.float32], NDArray[np.float32]] | str
+"""Probabilities and unit-scale dimensions of a clip, or why there are none."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class Predictor:
             raise ConfigError(f"batch_seconds must be above 0, got {batch_seconds}.")
         self.engine = engine
         self.batch_seconds = batch_seconds
+        self._failures = 0
 
     @property
     def label_space(self) -> LabelSpace:
@@ -92,7 +97,7 @@ class Predictor:
         """
         if isinstance(source, list):
             items = [Item(_name_of(s, n), _with_rate(s, sampling_rate_hz)) for n, s in enumerate(source)]
-            return self.predict_items(with_unique_ids(items))
+            return self.predict_items(list(with_unique_ids(items)))
         (row,) = self.predict_items([Item(_name_of(source, 0), _with_rate(source, sampling_rate_hz))])
         if row.error is not None:
             raise AudioError(row.error)
@@ -110,36 +115,65 @@ class Predictor:
     def predict_items(self, items: Sequence[Item], *, progress: Progress = silent) -> Predictions:
         """Predict items in order; one that fails becomes a row with its error, and the rest goes on."""
         rows: list[Prediction | None] = [None] * len(items)
-        done = self._rows(items)
-        for position, row in progress(done, total=len(items), title="predicting"):
+        for position, row in progress(self.stream(items), total=len(items), title="predicting"):
             rows[position] = row
         return Predictions(tuple(row for row in rows if row is not None), self.label_space, self.engine.fingerprint)
 
-    def _rows(self, items: Iterable[Item]) -> Iterator[tuple[int, Prediction]]:
+    def stream(self, items: Iterable[Item]) -> Iterator[tuple[int, Prediction]]:
+        """Each item's position and prediction, as they come; only a pool of items is held at a time."""
         numbered = enumerate(items)
-        while pool := list(islice(numbered, _POOL)):
-            ready: list[tuple[int, Item, audio.FloatArray]] = []
-            for position, item in pool:
-                try:
-                    ready.append((position, item, self._prepare(item)))
-                except AudioError as error:
-                    yield position, Prediction(item.utterance_id, error=str(error), extra=item.extra)
-            ready.sort(key=lambda entry: len(entry[2]))
-            limit = self.batch_seconds * self.engine.preprocessing.sampling_rate_hz
-            batches = list(batches_under(ready, samples_of=lambda entry: len(entry[2]), limit=limit))
-            batches.reverse()  # the longest first: at the end the workers become idle together
-            for batch, output in zip(batches, self._outputs(batches), strict=True):
-                for row, (position, item, _) in enumerate(batch):
-                    yield position, self._prediction(item, output, row)
+        with ThreadPoolExecutor(1) as ahead:  # decodes while the engine works
+            coming = ahead.submit(self._next_pool, numbered)
+            while (pool := coming.result()).size:
+                coming = ahead.submit(self._next_pool, numbered)
+                yield from pool.failed
+                limit = self.batch_seconds * self.engine.preprocessing.sampling_rate_hz
+                batches = list(batches_under(pool.ready, samples_of=lambda clip: len(clip.waveform), limit=limit))
+                batches.reverse()  # the longest first: at the end the workers become idle together
+                for batch, answers in zip(batches, self._answers_to(batches), strict=True):
+                    for clip, answer in zip(batch, answers, strict=True):
+                        yield clip.position, self._prediction(clip.item, answer)
 
-    def _outputs(self, batches: Sequence[Sequence[tuple[int, Item, audio.FloatArray]]]) -> Iterator[EngineOutput]:
+    def _next_pool(self, numbered: Iterator[tuple[int, Item]]) -> _Pool:
+        """The next items, decoded and sorted by length, and the rows of those that cannot be used."""
+        pool, seconds = _Pool([], []), 0.0
+        while pool.size < _POOL and seconds < _POOL_SECONDS and (following := next(numbered, None)) is not None:
+            position, item = following
+            try:
+                clip = _Clip(position, item, self._prepare(item))
+                pool.ready.append(clip)
+                seconds += len(clip.waveform) / self.engine.preprocessing.sampling_rate_hz
+            except AudioError as error:
+                pool.failed.append((position, Prediction(item.utterance_id, error=str(error), extra=item.extra)))
+        pool.ready.sort(key=lambda clip: len(clip.waveform))
+        return pool
+
+    def _answers_to(self, batches: Sequence[Sequence[_Clip]]) -> Iterator[list[Answer]]:
         """What the engine says of each batch, in order."""
-        prepared = [[waveform for _, _, waveform in batch] for batch in batches]
+        prepared = [[clip.waveform for clip in batch] for batch in batches]
         if self.engine.concurrency == 1:
-            yield from map(self.engine.run, prepared)
+            yield from map(self._answers, prepared)
             return
         with ThreadPoolExecutor(self.engine.concurrency) as threads:
-            yield from threads.map(self.engine.run, prepared)
+            yield from threads.map(self._answers, prepared)
+
+    def _answers(self, waveforms: Sequence[audio.FloatArray]) -> list[Answer]:
+        """What the engine says of a batch; one that it fails on twice is halved until the clip to blame is found."""
+        try:
+            try:
+                output = self.engine.run(waveforms)
+            except EngineError:
+                output = self.engine.run(waveforms)
+        except EngineError as error:
+            if len(waveforms) > 1:
+                middle = len(waveforms) // 2
+                return self._answers(waveforms[:middle]) + self._answers(waveforms[middle:])
+            self._failures += 1
+            if self._failures >= _MOST_FAILURES:
+                raise
+            return [str(error)]
+        self._failures = 0
+        return list(zip(output.probabilities, output.dimensions, strict=True))
 
     def _prepare(self, item: Item) -> audio.FloatArray:
         preprocessing = self.engine.preprocessing
@@ -152,32 +186,56 @@ class Predictor:
         except AudioError as error:
             raise AudioError(f"{item.utterance_id}: {error}") from error
 
-    def _prediction(self, item: Item, output: EngineOutput, row: int) -> Prediction:
+    def _prediction(self, item: Item, answer: Answer) -> Prediction:
         space = self.label_space
-        values = [*output.probabilities[row], *output.dimensions[row]]
-        if not np.isfinite(values).all():
+        if isinstance(answer, str):
+            return Prediction(item.utterance_id, error=f"{item.utterance_id}: {answer}", extra=item.extra)
+        if not all(np.isfinite(values).all() for values in answer):
             error = f"{item.utterance_id}: the model's output is not finite; the model folder holds broken weights."
             return Prediction(item.utterance_id, error=error, extra=item.extra)
-        probabilities = dict(zip(space.classes, map(float, output.probabilities[row]), strict=True))
+        probabilities = dict(zip(space.classes, map(float, answer[0]), strict=True))
         dimensions = {
             name: scale.from_unit(float(value))
-            for (name, scale), value in zip(space.dimensions.items(), output.dimensions[row], strict=True)
+            for (name, scale), value in zip(space.dimensions.items(), answer[1], strict=True)
         }
         return Prediction(item.utterance_id, probabilities, dimensions, extra=item.extra)
 
 
-def with_unique_ids(items: Sequence[Item]) -> list[Item]:
+@dataclass(frozen=True)
+class _Clip:
+    position: int
+    item: Item
+    waveform: audio.FloatArray
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """Clips that are ready, and rows of items that cannot be used, with their positions."""
+
+    ready: list[_Clip]
+    failed: list[tuple[int, Prediction]]
+
+    @property
+    def size(self) -> int:
+        return len(self.ready) + len(self.failed)
+
+
+def with_unique_ids(items: Iterable[Item]) -> Iterator[Item]:
     """The same input named twice gets ``id (2)``, so that every row of a table has its own id."""
-    taken: set[str] = set()
-    unique = []
+    taken: set[int] = set()
     for item in items:
         name, count = item.utterance_id, 1
-        while name in taken:
+        while id_fingerprint(name) in taken:
             count += 1
             name = f"{item.utterance_id} ({count})"
-        taken.add(name)
-        unique.append(dataclasses.replace(item, utterance_id=name))
-    return unique
+        taken.add(id_fingerprint(name))
+        yield item if count == 1 else dataclasses.replace(item, utterance_id=name)
+
+
+def id_fingerprint(utterance_id: str) -> int:
+    """Eight bytes that stand for an id where millions are to be told apart: much smaller than the ids."""
+    digest = hashlib.blake2b(utterance_id.encode(errors="surrogateescape"), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
 
 
 def _name_of(source: audio.Source | NDArray[Any], position: int) -> str:

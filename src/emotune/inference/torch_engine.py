@@ -11,9 +11,10 @@ import torch
 from emotune.audio import FloatArray
 from emotune.batch import pad
 from emotune.errors import ConfigError
-from emotune.inference.engine import EngineOutput
+from emotune.inference.engine import EngineError, EngineOutput
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.store import load_model
+from emotune.out_of_memory import is_out_of_memory
 from emotune.preprocessing import Preprocessing
 
 
@@ -48,7 +49,12 @@ class TorchEngine:
         self.model.eval()
         device = next(self.model.parameters()).device
         with torch.inference_mode():
-            output = self.model(pad(waveforms).to(device))
+            try:
+                output = self.model(pad(waveforms).to(device))
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise EngineError("There is not enough memory to run the model on it.") from error
             empty = torch.zeros(len(waveforms), 0)
             logits = empty if output.logits is None else torch.softmax(output.logits.double(), dim=1)
             dimensions = empty if output.dimensions is None else output.dimensions.float()

@@ -14,7 +14,7 @@ from typing import Any
 
 from emotune.audio import FloatArray
 from emotune.errors import ConfigError, EmotuneError, ModelError
-from emotune.inference.engine import EngineOutput
+from emotune.inference.engine import EngineError, EngineOutput
 from emotune.labels import LabelSpace
 from emotune.preprocessing import Preprocessing
 
@@ -136,7 +136,7 @@ class _Worker:
         except (EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
             code = self.process.wait()
             cure = " The system may have run out of memory: try fewer workers or batch seconds." if code == -9 else ""
-            raise ModelError(f"A worker process ended with code {code} before its work was done.{cure}") from error
+            raise EngineError(f"A worker process ended with code {code} before its work was done.{cure}") from error
 
     def kill(self) -> None:
         """End the process whatever it is doing."""

@@ -90,7 +90,7 @@ def load_model(name: str | Path) -> StoredModel:
         raise ModelError(f"{folder / CONFIG} does not describe a model: {error} {_CURE}") from error
     _check_fit(preprocessing, model.backbone, folder / PREPROCESSOR)
     _load_weights(model, folder / WEIGHTS)
-    return StoredModel(model.eval(), preprocessing, config, _fingerprint(folder))
+    return StoredModel(model.eval(), preprocessing, config, fingerprint_of(folder))
 
 
 def find_model_folder(name: str | Path) -> Path:
@@ -141,7 +141,7 @@ def _load_weights(model: EmotionModel, path: Path) -> None:
     model.load_state_dict(tensors)
 
 
-def _fingerprint(folder: Path) -> str:
+def fingerprint_of(folder: Path) -> str:
     """SHA-256 over config, preprocessing and weights; the card may change."""
     digest = hashlib.sha256()
     for name in (CONFIG, PREPROCESSOR, WEIGHTS):

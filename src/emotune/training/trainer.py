@@ -33,6 +33,7 @@ from emotune.data.duration_batches import DurationBatches
 from emotune.errors import ConfigError, ModelError
 from emotune.losses import CombinedLoss
 from emotune.models.emotion_model import EmotionModel
+from emotune.out_of_memory import is_out_of_memory
 from emotune.training import processes
 from emotune.training.checkpoints import Checkpoint, Checkpoints, load
 from emotune.training.parallel import Replicated, Sharded
@@ -384,10 +385,8 @@ def _everywhere(work: Callable[[], Value]) -> Value:
     value, here = None, False
     try:
         value = work()
-    except (torch.OutOfMemoryError, MemoryError):
-        here = True
-    except RuntimeError as error:
-        here = "can't allocate memory" in str(error)  # the CPU's allocator
+    except (RuntimeError, MemoryError) as error:
+        here = is_out_of_memory(error)
         if not here:
             raise
     if processes.any_of(here):

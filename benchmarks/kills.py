@@ -1,0 +1,130 @@
+"""Kill training with SIGKILL at random moments, start it again, and compare the final weights bit by bit.
+
+    python benchmarks/kills.py OUTPUT_FOLDER [--runs 20] [--seed 0]
+
+A tiny WavLM trains on the synthetic corpus of the demo with everything random that there is: dropout, layer drop,
+augmentation with mixing, and two loader processes; a moving average of the weights; a checkpoint after every step. One
+run goes through; each of the others is killed once and then continued: the odd ones after a random time, the even ones
+in the next write of a checkpoint after a random time. Writes kills.json.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import yaml
+from safetensors.numpy import load_file
+
+from emotune.config import load_recipe
+from emotune.run_folder import RunFolder
+from emotune.tables import read_rows
+
+CORPUS = Path(__file__).parents[1] / "examples" / "demo" / "corpus"
+CHANGES = {
+    "augmentation": {
+        "probability": 0.7,
+        "speed": 0.1,
+        "crop_s": 1.0,
+        "mix": {"alpha": 0.4},
+        "reverberation": {},
+        "noise": {"snr_db": [5, 20], "colour": "pink"},
+        "compression": {},
+        "band_masks": [2, 300],
+    },
+    "train": {"epochs": 2, "average": 0.9, "workers": 2, "checkpoint_minutes": 0.0, "batch_seconds": 20.0},
+}
+
+
+def command(recipe: Path, folder: Path) -> list[str]:
+    return [sys.executable, "-m", "emotune", "train", str(recipe), "-o", str(folder)]
+
+
+def prepare(folder: Path) -> Path:
+    """The corpus as a manifest with splits, and the recipe."""
+    manifest, split = folder / "corpus.csv", folder / "split.csv"
+    emotune = [sys.executable, "-m", "emotune", "corpus"]
+    reading = [*emotune, "read", "table", str(CORPUS / "labels.csv"), "--audio-root", str(CORPUS), "-o", str(manifest)]
+    subprocess.run(reading, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*emotune, "split", str(manifest), "-o", str(split)], check=True, stdout=subprocess.DEVNULL)
+    recipe = load_recipe("demo/tiny_wavlm", [f"data.manifest={split}"]).model_dump(mode="json")
+    recipe["model"]["backbone"]["config"] |= {"hidden_dropout": 0.1, "attention_dropout": 0.1, "layerdrop": 0.1}
+    recipe["train"] |= CHANGES["train"]
+    recipe["augmentation"] = CHANGES["augmentation"]
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    return path
+
+
+def kill_once(recipe: Path, folder: Path, after_s: float, *, in_a_write: bool) -> dict:
+    """Start, kill the whole process group after a while, and continue; where the kill came.
+
+    With ``in_a_write`` it waits, after that while, for the next half-written checkpoint.
+    """
+    process = subprocess.Popen(
+        command(recipe, folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    time.sleep(after_s)
+    while in_a_write and process.poll() is None and not any(RunFolder(folder).checkpoints.glob(".*.part")):
+        pass
+    ended = process.poll() is not None
+    os.killpg(process.pid, signal.SIGKILL) if not ended else None
+    process.wait()
+    checkpoints = sorted(RunFolder(folder).checkpoints.glob("*")) if RunFolder(folder).checkpoints.exists() else []
+    moment = {
+        "after_s": round(after_s, 2),
+        "ended_before": ended,
+        "newest": max((path.name for path in checkpoints if path.name.startswith("step-")), default=None),
+        "inside_a_write": [path.name for path in checkpoints if path.name.endswith(".part")],
+    }
+    if not ended:
+        subprocess.run(command(recipe, folder), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return moment
+
+
+def weights(folder: Path) -> dict[str, np.ndarray]:
+    return load_file(RunFolder(folder).model / "model.safetensors")
+
+
+def history(folder: Path) -> list[dict]:
+    return [
+        {key: value for key, value in row.items() if key != "seconds"} for row in read_rows(folder / "metrics.jsonl")
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    recipe, generator = prepare(arguments.folder), np.random.default_rng(arguments.seed)
+    whole = arguments.folder / "whole"
+    began = time.perf_counter()
+    subprocess.run(command(recipe, whole), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    duration = time.perf_counter() - began
+    expected, rows = weights(whole), []
+    for number in range(arguments.runs):
+        folder = arguments.folder / f"killed-{number + 1:02d}"
+        row = kill_once(recipe, folder, float(generator.uniform(0.2, 0.9)) * duration, in_a_write=number % 2 == 1)
+        found = weights(folder)
+        row["same_weights"] = found.keys() == expected.keys() and all(
+            found[name].tobytes() == expected[name].tobytes() for name in expected
+        )
+        row["same_history"] = history(folder) == history(whole)
+        rows.append(row)
+        print(json.dumps(row), flush=True)
+    (arguments.folder / "kills.json").write_text(json.dumps(rows, indent=2) + "\n")
+    inside = sum(bool(row["inside_a_write"]) for row in rows)
+    same = sum(row["same_weights"] and row["same_history"] for row in rows)
+    print(f"{same} of {len(rows)} end with the same bits; {inside} were killed inside a checkpoint write")
+
+
+if __name__ == "__main__":
+    main()

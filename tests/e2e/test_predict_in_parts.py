@@ -1,0 +1,300 @@
+"""Predicting many recordings into parts: nothing lost, nothing doubled, whatever is killed; here and through Ray."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from emotune.errors import ConfigError
+from emotune.inference import load
+from emotune.inference.engine import EngineError, EngineOutput
+from emotune.inference.inputs import items_of
+from emotune.inference.parts import PredictionParts, inputs_sha256, predict_in_parts, working_in
+from emotune.inference.predictor import Item, Predictor
+from emotune.labels import LabelSpace
+from emotune.predictions import Predictions
+from emotune.preprocessing import Preprocessing
+from emotune.tables import read_rows
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory) -> Path:
+    """53 clips in two folders; one is broken."""
+    folder, generator = tmp_path_factory.mktemp("many"), np.random.default_rng(0)
+    for number in range(53):
+        path = folder / ("first" if number < 20 else "second") / f"{number:03d}.wav"
+        path.parent.mkdir(exist_ok=True)
+        soundfile.write(path, 0.1 * generator.standard_normal(int(generator.integers(3000, 9000))), 16000)
+    (folder / "second" / "030.wav").write_bytes(b"text, not sound")
+    return folder
+
+
+def rows_of(folder: Path) -> list[dict]:
+    index = json.loads((folder / "index.json").read_text())
+    return [row for part in index["parts"].values() for row in read_rows(folder / part["file"])]
+
+
+def comparable(rows: list[dict]) -> list[tuple]:
+    return [
+        (row["utterance_id"], row["error"], *(row[c] and round(row[c], 4) for c in row if c[:2] == "p."))
+        for row in rows
+    ]
+
+
+@pytest.fixture(scope="module")
+def expected(recordings, tiny_model) -> list[tuple]:
+    predictions = load(tiny_model).predict_items(list(items_of([recordings])))
+    return comparable(predictions.to_rows())
+
+
+def test_parts_hold_what_one_table_would(recordings, tiny_model, tmp_path, emotune_command, expected):
+    ended = emotune_command("predict", tiny_model, recordings, "-o", tmp_path / "parts", "--part-rows", 10)
+    assert ended.code == 1
+    assert "parts: 53 rows in 6 parts, 1 with an error" in ended.out
+    assert "030.wav cannot be decoded" in ended.err
+    assert comparable(rows_of(tmp_path / "parts")) == expected
+    index = json.loads((tmp_path / "parts" / "index.json").read_text())
+    assert index["complete"] and index["rows"] == 53 and index["failed"] == 1
+    assert [part["rows"] for part in index["parts"].values()] == [10, 10, 10, 10, 10, 3]
+    assert len(Predictions.read(tmp_path / "parts" / "part-00003.parquet").failed) == 1
+    again = emotune_command("predict", tiny_model, recordings, "-o", tmp_path / "parts", "--part-rows", 10)
+    assert again.code == 1 and "continuing: 53 of 53 rows are there" in again.err
+
+
+def test_the_parts_are_one_data_set_for_other_tools(recordings, tiny_model, tmp_path, emotune_command):
+    """A part whose rows all failed has the same columns of the same types."""
+    import pyarrow.dataset
+
+    emotune_command("predict", tiny_model, recordings / "second", "-o", tmp_path / "parts", "--part-rows", 1)
+    files = sorted((tmp_path / "parts").glob("*.parquet"))
+    assert len({str(pyarrow.dataset.dataset(file).schema) for file in files}) == 1
+    assert pyarrow.dataset.dataset(files).to_table().num_rows == 33
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_parts_in_other_formats(recordings, tiny_model, tmp_path, emotune_command, suffix, expected):
+    options = ("--part-rows", 20, "--part-format", suffix)
+    emotune_command("predict", tiny_model, recordings, "-o", tmp_path / "parts", *options)
+    assert [row["utterance_id"] for row in rows_of(tmp_path / "parts")] == [row[0] for row in expected]
+
+
+def test_killed_again_and_again_no_row_is_lost_or_doubled(recordings, tiny_model, tmp_path, expected):
+    command = [sys.executable, "-m", "emotune", "predict", str(tiny_model), str(recordings)]
+    command += ["-o", str(tmp_path / "parts"), "--part-rows", "4", "--workers", "1"]
+    for entered in (2, 5, 9):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None and entered_parts(tmp_path / "parts") < entered:
+            time.sleep(0.001)
+        assert process.poll() is None, "it was to be killed while it worked"
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "parts").glob("part-*.parquet")}
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1, ended.stderr
+    assert "continuing" in ended.stderr
+    assert comparable(rows_of(tmp_path / "parts")) == expected
+    assert max(Counter(row["utterance_id"] for row in rows_of(tmp_path / "parts")).values()) == 1
+    untouched = [name for name, at in before.items() if (tmp_path / "parts" / name).stat().st_mtime_ns == at]
+    assert len(untouched) >= 9, "what was done is not done again"
+    assert not list((tmp_path / "parts").glob("*.part")) and not list((tmp_path / "parts").glob(".part-*"))
+
+
+def entered_parts(folder: Path) -> int:
+    try:
+        return len(json.loads((folder / "index.json").read_text())["parts"])
+    except FileNotFoundError:
+        return 0
+
+
+class Lengths:
+    """An engine whose answer is the length; it fails on batches as ``fails`` says."""
+
+    label_space = LabelSpace(("anger", "neutral"))
+    preprocessing = Preprocessing()
+    fingerprint = "f" * 64
+    concurrency = 1
+
+    def __init__(self, fails=lambda batch: False) -> None:
+        self.fails = fails
+        self.batches: list[int] = []
+
+    def run(self, waveforms) -> EngineOutput:
+        self.batches.append(len(waveforms))
+        if self.fails(waveforms):
+            raise EngineError("There is not enough memory to run the model on it.")
+        anger = np.array([len(waveform) / 20000 for waveform in waveforms], dtype=np.float32)
+        return EngineOutput(np.stack([anger, 1 - anger], axis=1), np.zeros((len(waveforms), 0), dtype=np.float32))
+
+
+def items(count: int) -> list[Item]:
+    lengths = np.random.default_rng(1).permutation(count) * 100 + 1000
+    return [Item(f"u{n}", (np.full(length, 0.1), 16000)) for n, length in enumerate(lengths)]
+
+
+def test_a_batch_too_large_for_memory_is_halved_until_it_fits():
+    engine = Lengths(lambda batch: len(batch) > 3)
+    rows = Predictor(engine).predict_items(items(20)).rows
+    assert not any(row.error for row in rows)
+    assert [row.probabilities["anger"] for row in rows] == pytest.approx(
+        [len(item.source[0]) / 20000 for item in items(20)]
+    )
+
+
+def test_the_one_clip_that_the_engine_fails_on_is_an_error_row():
+    bad = max(len(item.source[0]) for item in items(20))
+    engine = Lengths(lambda batch: any(len(waveform) == bad for waveform in batch))
+    rows = Predictor(engine).predict_items(items(20)).rows
+    (failed,) = [row for row in rows if row.error]
+    assert failed.error == f"{failed.utterance_id}: There is not enough memory to run the model on it."
+
+
+def test_an_engine_that_fails_on_everything_ends_the_work():
+    with pytest.raises(EngineError):
+        Predictor(Lengths(lambda batch: True)).predict_items(items(20))
+
+
+def test_a_worker_that_dies_is_replaced_and_nothing_is_lost(tiny_model):
+    asked = items(40)
+    alone = load(tiny_model).predict_items(asked)
+    predictor = load(tiny_model, workers=2, batch_seconds=1.0)
+    rows = {}
+    for count, (position, row) in enumerate(predictor.stream(asked)):
+        rows[position] = row
+        if count in (3, 12):
+            next(iter(predictor.engine._workers)).process.kill()
+    predictor.engine.close()
+    assert sorted(rows) == list(range(40))
+    for position, expected in enumerate(alone):
+        assert rows[position].error is None
+        assert dict(rows[position].probabilities) == pytest.approx(dict(expected.probabilities), abs=1e-5)
+
+
+def job(folder: Path, **options) -> PredictionParts:
+    settings = {"part_rows": 4, "suffix": ".csv", "model_fingerprint": Lengths.fingerprint} | options
+    return PredictionParts(folder, **settings)
+
+
+def done(folder: Path) -> PredictionParts:
+    parts = job(folder)
+    with working_in(parts):
+        predict_in_parts(Predictor(Lengths()), items(10), parts, total=10)
+    return parts
+
+
+def test_another_model_or_size_is_another_job(tmp_path):
+    done(tmp_path / "parts")
+    for options in ({"model_fingerprint": "0"}, {"part_rows": 5}, {"suffix": ".jsonl"}):
+        with pytest.raises(ConfigError, match="belongs to another job"):
+            job(tmp_path / "parts", **options)
+
+
+def test_other_inputs_are_refused_before_any_work(tmp_path):
+    done(tmp_path / "parts")
+    assert job(tmp_path / "parts").check(items(10)) == 10
+    changed = [Item(f"v{n}", item.source) for n, item in enumerate(items(10))]
+    with pytest.raises(ConfigError, match=r"part-00000\.csv was made of other inputs"):
+        job(tmp_path / "parts").check(changed)
+    with pytest.raises(ConfigError, match="more parts than there are inputs now"):
+        job(tmp_path / "parts").check(items(10)[:4])
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="holds other files"):
+        job(tmp_path)
+
+
+def test_two_jobs_do_not_write_into_one_folder(tmp_path):
+    parts = job(tmp_path / "parts")
+    with working_in(parts), pytest.raises(ConfigError, match="Another process is writing"), working_in(parts):
+        pass
+    with working_in(parts):
+        pass
+
+
+def test_a_part_that_vanished_is_made_again(tmp_path):
+    done(tmp_path / "parts")
+    (tmp_path / "parts" / "part-00001.csv").unlink()
+    engine, parts = Lengths(), job(tmp_path / "parts")
+    with working_in(parts):
+        predict_in_parts(Predictor(engine), items(10), parts, total=10)
+    assert sum(engine.batches) == 4
+    assert len(rows_of(tmp_path / "parts")) == 10
+
+
+def test_inputs_have_the_same_fingerprint_wherever_they_are_named_from(recordings, monkeypatch):
+    absolute = list(items_of([recordings]))
+    monkeypatch.chdir(recordings.parent)
+    relative = list(items_of([Path(recordings.name)]))
+    assert inputs_sha256(relative) == inputs_sha256(absolute)
+
+
+def test_memory_does_not_grow_with_the_number_of_inputs(tmp_path):
+    """Items come one after the other: the ten thousandth is not made before the work begins."""
+    made = []
+
+    def endless():
+        for number in range(10_000):
+            made.append(number)
+            yield Item(f"u{number}", (np.full(1000, 0.1), 16000))
+
+    parts, most_ahead = job(tmp_path / "parts", part_rows=100), 0
+    with working_in(parts):
+        for number, _ in parts.missing(endless()):
+            most_ahead = max(most_ahead, len(made) - 100 * number)
+    assert most_ahead <= 100
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A Ray of this machine, with two cores, for the tests of this module."""
+    ray = pytest.importorskip("ray", reason="the extra 'ray' is not installed")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_ray_gives_the_same_table(recordings, tiny_model, tmp_path, emotune_command, expected):
+    options = ("--part-rows", 10, "--engine", "ray", "--workers", 2)
+    ended = emotune_command("predict", tiny_model, recordings, "-o", tmp_path / "parts", *options)
+    assert ended.code == 1, ended.err
+    assert "parts: 53 rows in 6 parts, 1 with an error" in ended.out
+    assert comparable(rows_of(tmp_path / "parts")) == expected
+    again = emotune_command("predict", tiny_model, recordings, "-o", tmp_path / "parts", *options)
+    assert "continuing: 53 of 53 rows are there" in again.err
+
+
+@pytest.mark.usefixtures("cluster")
+def test_ray_replaces_a_worker_that_is_killed(recordings, tiny_model, tmp_path, expected):
+    """The first worker that begins a part is killed with SIGKILL in the middle of it."""
+    from emotune.inference import ray_job
+
+    class Mortal(ray_job.PartWorker):
+        def __call__(self, row):
+            marker = tmp_path / "killed"
+            if row["number"] == 2 and not marker.exists():
+                marker.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().__call__(row)
+
+    original, ray_job.PartWorker = ray_job.PartWorker, Mortal
+    try:
+        fingerprint = ray_job.model_fingerprint(str(tiny_model))
+        parts = PredictionParts(tmp_path / "parts", part_rows=5, suffix=".parquet", model_fingerprint=fingerprint)
+        total = parts.check(items_of([recordings]))
+        with working_in(parts):
+            ray_job.predict_on_ray(str(tiny_model), items_of([recordings]), parts, total=total, workers=2)
+    finally:
+        ray_job.PartWorker = original
+    assert (tmp_path / "killed").exists()
+    assert comparable(rows_of(tmp_path / "parts")) == expected
