@@ -48,7 +48,9 @@ def peak_mb(process: int) -> dict[int, float]:
             lines = Path(f"/proc/{number}/status").read_text().splitlines()
         except OSError:
             continue
-        found |= {number: int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")}
+        for line in lines:  # a process that has just ended has no such line
+            if line.startswith("VmHWM"):
+                found[number] = int(line.split()[1]) / 1024
     return found
 
 

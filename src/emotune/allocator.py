@@ -1,13 +1,25 @@
-"""The C library's memory allocator, told to keep what is freed."""
+"""What a process keeps in memory: freed blocks yes, prepared kernels for a thousand shapes no."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # options of glibc's mallopt, from malloc.h
 _LARGEST = 2**31 - 1
+FEW_KERNELS = {"LRU_CACHE_CAPACITY": "16", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64"}
+"""Environment of a process before PyTorch is loaded: its CPU library keeps a kernel with its scratch space for each of
+the last 1024 shapes, and with clips of all lengths hardly any comes twice. Measured with a small WavLM, that is 300 MB
+against more than 800, at the same speed.
+"""
 _PAD_BYTES = 64 * 2**20
+
+
+def keep_few_kernels() -> None:
+    """Set ``FEW_KERNELS`` for this process and its children, where the user has not set them."""
+    for name, value in FEW_KERNELS.items():
+        os.environ.setdefault(name, value)
 
 
 def keep_freed_memory() -> bool:

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from emotune.allocator import keep_freed_memory
+from emotune.allocator import keep_few_kernels, keep_freed_memory
 from emotune.cli import corpus, evaluate, predict, probe, recipes, train
 from emotune.errors import EmotuneError
 
@@ -34,6 +34,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a file name that the terminal cannot spell is printed escaped
             stream.reconfigure(errors="backslashreplace")
+    keep_few_kernels()
     keep_freed_memory()
     try:
         app()

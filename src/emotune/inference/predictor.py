@@ -24,7 +24,7 @@ from emotune.predictions import Prediction, Predictions
 from emotune.preprocessing import batches_under
 from emotune.progress import Progress, silent
 
-_POOL, _POOL_SECONDS = 512, 1500.0  # decoded and sorted by length at a time: bounds memory, keeps padding small
+_POOL, _POOL_SECONDS = 512, 800.0  # decoded and sorted by length at a time: bounds memory, keeps padding small
 _MOST_FAILURES = 5  # clips one after the other that the engine fails on: then it is not the clips
 
 Answer = tuple[NDArray[np.float32], NDArray[np.float32]] | str

@@ -14,6 +14,7 @@ from typing import Any
 import ray
 import ray.data
 
+from emotune.allocator import FEW_KERNELS, keep_freed_memory
 from emotune.inference.parts import Part, PredictionParts
 from emotune.inference.predictor import Item, Predictor
 from emotune.labels import LabelSpace
@@ -25,7 +26,8 @@ class PartWorker:
     """An actor with the model in memory: predicts a part and writes its table."""
 
     def __init__(self, model: str, parts: PredictionParts, batch_seconds: float) -> None:
-        import torch  # noqa: PLC0415 (in the actor alone)
+        keep_freed_memory()
+        import torch  # noqa: PLC0415 (in the actor alone, after the allocator is set)
 
         from emotune.inference.torch_engine import TorchEngine  # noqa: PLC0415
 
@@ -78,6 +80,7 @@ def predict_on_ray(
             fn_constructor_args=(model, parts, batch_seconds),
             compute=ray.data.ActorPoolStrategy(size=actors),
             num_cpus=1,
+            runtime_env={"env_vars": FEW_KERNELS | {"OMP_NUM_THREADS": "1"}},
         )
 
         def rows() -> Iterable[None]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from emotune.allocator import FEW_KERNELS
 from emotune.audio import FloatArray
 from emotune.errors import ConfigError, EmotuneError, ModelError
 from emotune.inference.engine import EngineError, EngineOutput
@@ -105,7 +106,7 @@ class _Worker:
             [sys.executable, "-P", "-m", "emotune.inference.worker", folder],  # -P: no modules of the working folder
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | one_thread,
+            env=FEW_KERNELS | os.environ | one_thread,
         )
 
     def description(self) -> tuple[LabelSpace, Preprocessing, str]:
