@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,16 +18,21 @@ from emotune.errors import ConfigError
 from emotune.models.emotion_model import EmotionModel
 
 _CLIP_S = 2.0
-_USABLE = 0.85  # of the memory that is given: libraries need scratch space, and freed memory comes back in pieces
+_USABLE = 0.85  # of the memory that is given, for freed memory comes back in pieces
+_OVERHEAD_BYTES = {"cpu": 1.5e9, "cuda": 0.5e9}  # the process and its libraries; measured on CPUs, assumed on GPUs
 
 
 class PeakCounter(TorchDispatchMode):
-    """Counts the bytes of the tensors that are alive, and the most there ever were, whatever device they are on."""
+    """Counts the bytes of new tensors that are alive, and the most there ever were, whatever device they are on.
 
-    def __init__(self) -> None:
+    Args:
+        before: tensors that are there already and do not count.
+    """
+
+    def __init__(self, before: Iterable[Tensor] = ()) -> None:
         super().__init__()
         self.alive = self.peak = 0
-        self._known: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
+        self._known = weakref.WeakSet(tensor.untyped_storage() for tensor in before)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -55,16 +60,28 @@ def bytes_per_second(model: EmotionModel, clip_s: float) -> float:
     model.train()
     peaks = []
     device = next(model.parameters()).device
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter) if parameter.requires_grad else None
     for clips in (1, 2):
         waveforms = torch.randn(clips, int(clip_s * 16000), device=device) * 0.1
-        with PeakCounter() as counter:
+        with PeakCounter([waveforms, *_tensors_of(model)]) as counter:
             output = model(Batch(waveforms, torch.ones_like(waveforms, dtype=torch.bool)))
             given = [part.float().sum() for part in (output.logits, output.dimensions) if part is not None]
             torch.stack(given).sum().backward()
-        model.zero_grad()
+        del output, given
         peaks.append(counter.peak)
+    model.zero_grad()
     model.train(was_training)
     return (peaks[1] - peaks[0]) / clip_s
+
+
+def _tensors_of(model: EmotionModel) -> Iterator[Tensor]:
+    """Parameters, their gradients and buffers: they do not grow with a batch."""
+    yield from model.buffers()
+    for parameter in model.parameters():
+        yield parameter
+        if parameter.grad is not None:
+            yield parameter.grad
 
 
 def fixed_bytes(model: EmotionModel) -> tuple[int, int]:
@@ -105,10 +122,11 @@ def within_memory(recipe: Recipe, model: EmotionModel, longest_s: float) -> Reci
     """
     train = recipe.train
     assert train.memory_gb is not None
-    room = train.memory_gb * 1e9 * _USABLE - sum(fixed_bytes(model))
+    taken = sum(fixed_bytes(model)) + _OVERHEAD_BYTES[next(model.parameters()).device.type]
+    room = train.memory_gb * 1e9 * _USABLE - taken
     per_second = bytes_per_second(model, longest_s)
     if room < per_second * longest_s:
-        needed = (sum(fixed_bytes(model)) + per_second * longest_s) / _USABLE / 1e9
+        needed = (taken + per_second * longest_s) / _USABLE / 1e9
         raise ConfigError(
             f"train.memory_gb is {train.memory_gb:g}, but a step with one clip of {longest_s:.1f} s takes about"
             f" {needed:.1f} GB. Set train.gradient_checkpointing=true, shorten clips (augmentation.crop_s), or train"

@@ -103,6 +103,7 @@ def _train_run(recipe: Recipe, run: RunFolder, listener: Listener, progress: Pro
         raise AudioError(reason) from error
     finally:
         log.close()
+    del trainer  # and with it the optimiser's memory
     evaluation = None
     if processes.is_first():
         evaluation = finish_run(run, recipe, _finished(best), experiment.preprocessing, manifest, provenance, progress)

@@ -263,13 +263,36 @@ class Trainer:
         while True:
             try:
                 parts = self._parts(pieces)
-                return _everywhere(lambda pieces=pieces, parts=parts: self._backward(pieces, parts, normalisers))
+                return self._everywhere(lambda pieces=pieces, parts=parts: self._backward(pieces, parts, normalisers))
             except StepOutOfMemoryError as problem:
+                if self.train_section.fsdp:
+                    raise ModelError(
+                        "A batch does not fit into memory, and with train.fsdp it cannot be split. Lower"
+                        " train.batch_seconds, or set train.gradient_checkpointing=true."
+                    ) from problem
                 self.optimiser.zero_grad()
                 if self.device.type == "cuda":
                     torch.cuda.empty_cache()
                 if problem.here:
                     pieces = self._split_largest(pieces)
+
+    def _everywhere(self, work: Callable[[], Value]) -> Value:
+        """What the work gives, once it has come to its end in every process.
+
+        Raises:
+            StepOutOfMemoryError: in every process, when it did not fit into the memory of one.
+        """
+        value, here = None, False
+        try:
+            value = work()
+        except (RuntimeError, MemoryError) as error:
+            here = is_out_of_memory(error)
+            if not here:
+                raise
+        sharded = self.train_section.fsdp  # then the others wait in the middle of the work, not here
+        if here if sharded else processes.any_of(here):
+            raise StepOutOfMemoryError(here=here)
+        return value  # pyright: ignore[reportReturnType]
 
     def _parts(self, pieces: Sequence[Piece]) -> list[Part | None]:
         """What each piece has to know of the others: nothing, where the losses are sums over utterances."""
@@ -283,7 +306,7 @@ class Trainer:
 
         truths = [piece.batch.targets.dimensions for piece in pieces if piece.batch.targets is not None]
         known = [truth.to(self.device) for truth in truths if truth is not None]
-        return list(parts_of_step(_everywhere(predictions), known, self.loss.whole_losses))
+        return list(parts_of_step(self._everywhere(predictions), known, self.loss.whole_losses))
 
     def _backward(
         self, pieces: Sequence[Piece], parts: Sequence[Part | None], normalisers: Mapping[str, Tensor]
@@ -374,24 +397,6 @@ class Trainer:
             return self.parallel.whole_model()
         assert isinstance(self.average.module, EmotionModel)
         return self.average.module
-
-
-def _everywhere(work: Callable[[], Value]) -> Value:
-    """What the work gives, once it has come to its end in every process.
-
-    Raises:
-        StepOutOfMemoryError: in every process, when it did not fit into the memory of one.
-    """
-    value, here = None, False
-    try:
-        value = work()
-    except (RuntimeError, MemoryError) as error:
-        here = is_out_of_memory(error)
-        if not here:
-            raise
-    if processes.any_of(here):
-        raise StepOutOfMemoryError(here=here)
-    return value  # pyright: ignore[reportReturnType]
 
 
 def batches_of(dataset: EmotionDataset, recipe: Recipe) -> DurationBatches:
