@@ -1,8 +1,9 @@
 """Fixtures that several test folders share."""
 
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import soundfile
 
 from emotune import audio
+from emotune.errors import EmotuneError
 from emotune.labels import LabelSpace
 from emotune.manifest import Manifest, Utterance
 
@@ -133,3 +135,34 @@ def emotune_command(monkeypatch, capsys) -> Callable[..., Ended]:
         return Ended(code, shown.out, shown.err)
 
     return run
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--broken-inputs", type=Path, help="write what each broken input led to into this Markdown file")
+
+
+@pytest.fixture(autouse=True)
+def _broken_input(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """With ``--broken-inputs FILE``, one row a test of the test_broken files: what went in, what emotune said."""
+    path = request.config.getoption("--broken-inputs")
+    if path is None or not request.path.name.startswith("test_broken_"):
+        yield
+        return
+    said: list[str] = []
+    initialise = EmotuneError.__init__
+
+    def remembered(error: EmotuneError, *arguments: object) -> None:
+        initialise(error, *arguments)
+        said.append(str(error))
+
+    monkeypatch.setattr(EmotuneError, "__init__", remembered)
+    yield
+    if said:
+        room = request.path.stem.removeprefix("test_broken_")
+        went_in = request.node.name.removeprefix("test_").replace("_", " ")
+        message = re.sub(r"/tmp/pytest-[^ ,:;'\"]*?/(?=[^/ ]*[ ,:;.'\"]|[^/ ]*$)", "", said[-1])
+        message = message.replace(f"{REPOSITORY}/src/emotune/recipes/", "").replace(f"{REPOSITORY}/", "")
+        cells = [re.sub(r"\s*\n\s*", " ⏎ ", cell).replace("|", "\\|")[:300] for cell in (went_in, message)]
+        with open(path, "a", encoding="utf-8", errors="backslashreplace") as stream:  # noqa: PTH123 (tests patch Path's)
+            line = f"| {room} | {cells[0]} | {cells[1]} |"
+            stream.write("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line) + "\n")

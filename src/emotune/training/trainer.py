@@ -128,6 +128,8 @@ class Trainer:
         log: Log,
     ) -> None:
         self.device = next(model.parameters()).device
+        if recipe.train.fsdp and processes.count() == 1:
+            raise ConfigError("train.fsdp needs several processes: start with torchrun, or leave it out.")
         self.parallel = Sharded(model) if recipe.train.fsdp else Replicated(model)
         self.model = model
         self.loss = loss.to(self.device)

@@ -1,0 +1,254 @@
+"""What can be wrong with long runs: caches, noises, budgets, checkpoints, parts. One clear error each, nothing lost."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+from emotune.training import fine_tune
+
+
+@pytest.fixture
+def train(tones, tiny_wavlm, tmp_path, emotune_command):
+    """Runs ``emotune train`` on the tones with overrides, into ``run``."""
+    recipe = tmp_path / "recipe.yaml"
+    sections = {
+        "name": "tones",
+        "data": {"manifest": str(tones.root / "manifest.csv")},
+        "model": {"backbone": {"name": "wavlm", "config": tiny_wavlm}},
+        "train": {"epochs": 2, "batch_seconds": 3.0},
+    }
+    recipe.write_text(yaml.safe_dump(sections))
+    return lambda *overrides: emotune_command("train", recipe, *overrides, "-o", tmp_path / "run")
+
+
+def file_at(path: Path) -> Path:
+    path.write_bytes(b"not a folder")
+    return path
+
+
+OVERRIDES = {
+    "unknown colour": ("augmentation.noise={colour: pinkish}", "Unknown colour 'pinkish', did you mean 'pink'?"),
+    "unknown codec": ("augmentation.compression={codecs: [mp4]}", "Unknown codec 'mp4', did you mean 'mp3'?"),
+    "no codecs": ("augmentation.compression={codecs: []}", "augmentation.compression.codecs"),
+    "noise without its key": ("augmentation.noise={snr: [5, 10]}", "did you mean 'snr_db'?"),
+    "a room of no time": ("augmentation.reverberation={rt60_s: [0, 1]}", "augmentation.reverberation.rt60_s"),
+    "a probability of 2": ("augmentation.telephone={probability: 2}", "augmentation.telephone.probability"),
+    "mixing with alpha 0": ("augmentation.mix={alpha: 0}", "augmentation.mix.alpha"),
+    "no memory": ("train.memory_gb=0", "train.memory_gb"),
+    "a negative time": ("train.checkpoint_minutes=-1", "train.checkpoint_minutes"),
+    "a cache of no size": ("data.cache_gb=0", "data.cache_gb"),
+    "an average of shards": ("train={fsdp: true, average: 0.9}", "train.fsdp has no whole weights to average"),
+    "shards in one process": ("train.fsdp=true", "train.fsdp needs several processes"),
+    "too little memory": ("train.memory_gb=0.01", "train.memory_gb is 0.01, but a step with one clip of"),
+    "more batches a step than clips": ("train.accumulate=17", "16 training utterances cannot fill the 17 batches"),
+}
+
+
+@pytest.mark.parametrize("case", OVERRIDES)
+def test_an_override_that_cannot_be_is_an_error_before_training(train, case, tmp_path):
+    override, message = OVERRIDES[case]
+    ended = train(override)
+    assert ended.code == 2
+    assert message in ended.err
+    assert "Traceback" not in ended.err
+    assert not (tmp_path / "run" / "model").exists()
+
+
+def test_a_noise_folder_without_sound_is_refused(train, tmp_path):
+    (tmp_path / "noises").mkdir()
+    ended = train(f"augmentation.noise={{folder: {tmp_path / 'noises'}}}")
+    assert ended.code == 2
+    assert "holds no recording" in ended.err
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_broken_noise_recording_is_named(train, tmp_path, workers):
+    (tmp_path / "noises").mkdir()
+    (tmp_path / "noises" / "bad.wav").write_bytes(b"text")
+    ended = train(f"augmentation.noise={{folder: {tmp_path / 'noises'}}}", f"train.workers={workers}")
+    assert ended.code == 2
+    assert "bad.wav cannot be decoded" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_a_cache_that_is_a_file_is_named(train, tmp_path):
+    ended = train(f"data.cache={file_at(tmp_path / 'cache')}")
+    assert ended.code == 2
+    assert str(tmp_path / "cache") in ended.err
+
+
+def test_a_recording_that_vanishes_during_training_is_named(train, tones, tmp_path, monkeypatch):
+    """After the corpus was read and before its turn comes."""
+    build = fine_tune.build_experiment
+    path = tones.path_of(tones.split("train").utterances[3])
+    content = path.read_bytes()
+
+    def vanishing(*arguments):
+        experiment = build(*arguments)
+        path.unlink()
+        return experiment
+
+    monkeypatch.setattr(fine_tune, "build_experiment", vanishing)
+    try:
+        ended = train()
+    finally:
+        path.write_bytes(content)
+    assert ended.code == 2
+    assert f"{path} does not exist" in ended.err
+    monkeypatch.undo()
+
+
+def interrupted(train, monkeypatch, tmp_path) -> Path:
+    """A run that ended after its first epoch; its checkpoint."""
+    calls = []
+    scores = fine_tune._development_scores
+
+    def once(*arguments):
+        calls.append(1)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return scores(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fine_tune, "_development_scores", once)
+        assert train().code == 130
+    (checkpoint,) = (tmp_path / "run" / "checkpoints").glob("step-*")
+    return checkpoint
+
+
+@pytest.mark.parametrize("broken", ["model.safetensors", "optimiser.pt", "state.json"])
+def test_a_checkpoint_that_was_cut_is_left_out_and_training_begins_anew(train, monkeypatch, tmp_path, broken):
+    checkpoint = interrupted(train, monkeypatch, tmp_path)
+    content = (checkpoint / broken).read_bytes()
+    (checkpoint / broken).write_bytes(content[: len(content) // 2])
+    ended = train()
+    assert ended.code == 0
+    assert f"{checkpoint.name} is incomplete" in ended.err
+
+
+@pytest.mark.parametrize("broken", ["model.safetensors", "optimiser.pt"])
+def test_a_checkpoint_of_the_right_size_with_wrong_content_is_an_error_with_its_cure(
+    train, monkeypatch, tmp_path, broken
+):
+    checkpoint = interrupted(train, monkeypatch, tmp_path)
+    size = (checkpoint / broken).stat().st_size
+    (checkpoint / broken).write_bytes(np.random.default_rng(0).bytes(size))
+    ended = train()
+    assert ended.code == 2
+    assert "cannot be read" in ended.err and "Remove it" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_a_checkpoint_of_another_number_of_processes_is_not_continued(train, monkeypatch, tmp_path):
+    checkpoint = interrupted(train, monkeypatch, tmp_path)
+    state = json.loads((checkpoint / "state.json").read_text())
+    (checkpoint / "state.json").write_text(json.dumps(state | {"processes": 4}))
+    ended = train()
+    assert ended.code == 2
+    assert "interrupted with 4 processes and cannot go on with 1" in ended.err
+
+
+@pytest.fixture
+def clips(tmp_path) -> Path:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    for number in range(3):
+        soundfile.write(folder / f"{number}.wav", np.full(4000, 0.1), 16000)
+    return folder
+
+
+PARTS = {
+    "no folder named": (lambda folder: ("--part-rows", 2), "--part-rows needs a folder"),
+    "ray without parts": (lambda folder: ("--engine", "ray", "-o", folder / "t.csv"), "--engine ray writes a folder"),
+    "ray on a GPU": (
+        lambda folder: ("--engine", "ray", "--device", "cuda", "--part-rows", 2, "-o", folder / "p"),
+        "--engine ray runs on CPUs so far",
+    ),
+    "a file in its place": (lambda folder: ("--part-rows", 2, "-o", file_at(folder / "p")), "is not a folder"),
+    "a folder of other things": (
+        lambda folder: ("--part-rows", 2, "-o", file_at(folder / "clips" / "notes.txt").parent),
+        "holds other files",
+    ),
+    "rows below one": (lambda folder: ("--part-rows", 0, "-o", folder / "p"), "--part-rows"),
+}
+
+
+@pytest.mark.parametrize("case", PARTS)
+def test_parts_that_cannot_be_written_are_refused_before_any_work(case, clips, tiny_model, tmp_path, emotune_command):
+    options, message = PARTS[case]
+    ended = emotune_command("predict", tiny_model, clips, *options(tmp_path))
+    assert ended.code == 2
+    assert message in ended.err
+    assert "Traceback" not in ended.err
+
+
+INDEXES = {
+    "not JSON": ("{", "cannot be read as JSON"),
+    "a list": ("[]", "must hold a JSON object"),
+    "another schema": ('{"schema": "emotune-prediction-parts/9"}', "belongs to another job: schema"),
+}
+
+
+@pytest.mark.parametrize("case", INDEXES)
+def test_a_broken_index_is_an_error_that_names_it(case, clips, tiny_model, tmp_path, emotune_command):
+    content, message = INDEXES[case]
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "index.json").write_text(content)
+    ended = emotune_command("predict", tiny_model, clips, "--part-rows", 2, "-o", tmp_path / "p")
+    assert ended.code == 2
+    assert message in ended.err and "index.json" in ended.err
+
+
+def test_an_index_without_its_parts_is_an_error(clips, tiny_model, tmp_path, emotune_command):
+    emotune_command("predict", tiny_model, clips, "--part-rows", 2, "-o", tmp_path / "p")
+    index = json.loads((tmp_path / "p" / "index.json").read_text())
+    (tmp_path / "p" / "index.json").write_text(json.dumps(index | {"parts": {"0": {"file": 3}}}))
+    ended = emotune_command("predict", tiny_model, clips, "--part-rows", 2, "-o", tmp_path / "p")
+    assert ended.code == 2
+    assert "is not whole" in ended.err
+
+
+def test_a_disk_that_fills_up_ends_the_job_and_keeps_what_is_done(
+    clips, tiny_model, tmp_path, emotune_command, monkeypatch
+):
+    replace, calls = Path.replace, []
+
+    def full(path, target):
+        calls.append(target)
+        if len(calls) > 4:  # a part, its metadata, the index, and once more
+            raise OSError(28, "No space left on device")
+        return replace(path, target)
+
+    options = ("--part-rows", 1, "--part-format", "csv", "-o", tmp_path / "p")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", full)
+        ended = emotune_command("predict", tiny_model, clips, *options)
+    assert ended.code == 2
+    assert "No space left on device" in ended.err
+    again = emotune_command("predict", tiny_model, clips, *options)
+    assert again.code == 0
+    assert "continuing: 1 of 3 rows are there" in again.err
+    assert "3 rows in 3 parts, 0 with an error" in again.out
+
+
+def test_a_recording_that_vanishes_is_an_error_row(clips, tiny_model, tmp_path, emotune_command, monkeypatch):
+    """Between the listing and its turn."""
+    from emotune.inference.parts import PredictionParts
+
+    check = PredictionParts.check
+
+    def vanishing(parts, items):
+        total = check(parts, items)
+        (clips / "1.wav").rename(tmp_path / "gone.wav")
+        (clips / "1.wav").symlink_to(tmp_path / "nowhere.wav")
+        return total
+
+    monkeypatch.setattr(PredictionParts, "check", vanishing)
+    ended = emotune_command("predict", tiny_model, clips, "--part-rows", 2, "-o", tmp_path / "p")
+    assert ended.code == 1
+    assert "3 rows in 2 parts, 1 with an error" in ended.out
+    assert "1.wav is a broken link" in ended.err
