@@ -163,6 +163,8 @@ def _broken_input(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
         message = re.sub(r"/tmp/pytest-[^ ,:;'\"]*?/(?=[^/ ]*[ ,:;.'\"]|[^/ ]*$)", "", said[-1])
         message = message.replace(f"{REPOSITORY}/src/emotune/recipes/", "").replace(f"{REPOSITORY}/", "")
         cells = [re.sub(r"\s*\n\s*", " ⏎ ", cell).replace("|", "\\|")[:300] for cell in (went_in, message)]
-        with open(path, "a", encoding="utf-8", errors="backslashreplace") as stream:  # noqa: PTH123 (tests patch Path's)
+        with open(
+            request.config.invocation_params.dir / path, "a", encoding="utf-8", errors="backslashreplace"
+        ) as stream:  # noqa: PTH123 (tests patch Path's)
             line = f"| {room} | {cells[0]} | {cells[1]} |"
             stream.write("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line) + "\n")
