@@ -148,7 +148,7 @@ def _broken_input(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     if path is None or not request.path.name.startswith("test_broken_"):
         yield
         return
-    said: list[str] = []
+    file, said = request.config.invocation_params.dir / path, list[str]()
     initialise = EmotuneError.__init__
 
     def remembered(error: EmotuneError, *arguments: object) -> None:
@@ -163,8 +163,6 @@ def _broken_input(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
         message = re.sub(r"/tmp/pytest-[^ ,:;'\"]*?/(?=[^/ ]*[ ,:;.'\"]|[^/ ]*$)", "", said[-1])
         message = message.replace(f"{REPOSITORY}/src/emotune/recipes/", "").replace(f"{REPOSITORY}/", "")
         cells = [re.sub(r"\s*\n\s*", " ⏎ ", cell).replace("|", "\\|")[:300] for cell in (went_in, message)]
-        with open(
-            request.config.invocation_params.dir / path, "a", encoding="utf-8", errors="backslashreplace"
-        ) as stream:  # noqa: PTH123 (tests patch Path's)
+        with open(file, "a", encoding="utf-8") as stream:  # noqa: PTH123 (tests patch Path's)
             line = f"| {room} | {cells[0]} | {cells[1]} |"
             stream.write("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line) + "\n")
