@@ -208,7 +208,7 @@ def working_in(parts: PredictionParts) -> Iterator[None]:
         for path in parts.folder.iterdir():
             is_table = path.name.startswith("part-") and path.name.endswith(parts.suffix)
             if path.name.endswith(".part") or (is_table and path.name not in entered):
-                path.unlink()
+                path.unlink(missing_ok=True)
         yield
     finally:
         lock.release()

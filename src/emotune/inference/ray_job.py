@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -36,10 +38,16 @@ class PartWorker:
         self.parts = parts
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        items: list[Item] = pickle.loads(row["items"])
-        part = self.parts.write(row["number"], items, self.predictor.predict_items(items))
+        number = int(row["number"])
+        items: list[Item] = pickle.loads(_inputs_of(self.parts, number).read_bytes())
+        part = self.parts.write(number, items, self.predictor.predict_items(items))
         space = self.predictor.label_space.to_json()
-        return {"number": row["number"], "part": json.dumps(asdict(part)), "label_space": json.dumps(space)}
+        return {"number": number, "part": json.dumps(asdict(part)), "label_space": json.dumps(space)}
+
+
+def _inputs_of(parts: PredictionParts, number: int) -> Path:
+    """Where the inputs of a part lie while the job runs, so that no process has to hold those of all parts."""
+    return parts.folder / ".inputs" / f"{number:05d}.pickle"
 
 
 def model_fingerprint(model: str) -> str:
@@ -72,10 +80,14 @@ def predict_on_ray(
     if not ray.is_initialized():
         ray.init(log_to_driver=False, include_dashboard=False)
     ray.data.DataContext.get_current().enable_progress_bars = False
-    pieces = [{"number": number, "items": pickle.dumps(piece)} for number, piece in parts.missing(items)]
-    if pieces:
-        actors = min(workers or int(ray.cluster_resources().get("CPU", 1)), len(pieces))
-        done = ray.data.from_items(pieces, override_num_blocks=len(pieces)).map(
+    numbers = []
+    for number, piece in parts.missing(items):
+        numbers.append({"number": number})
+        _inputs_of(parts, number).parent.mkdir(exist_ok=True)
+        _inputs_of(parts, number).write_bytes(pickle.dumps(piece))
+    if numbers:
+        actors = min(workers or int(ray.cluster_resources().get("CPU", 1)), len(numbers))
+        done = ray.data.from_items(numbers, override_num_blocks=len(numbers)).map(
             PartWorker,  # pyright: ignore[reportArgumentType]
             fn_constructor_args=(model, parts, batch_seconds),
             compute=ray.data.ActorPoolStrategy(size=actors),
@@ -91,4 +103,5 @@ def predict_on_ray(
 
         for _ in progress(rows(), total=total - parts.rows, title="predicting"):
             pass
+        shutil.rmtree(_inputs_of(parts, 0).parent)
     parts.finish()
