@@ -229,36 +229,47 @@ def _ordered(bounds: tuple[float, float]) -> tuple[float, float]:
     return bounds
 
 
-Bounds = Annotated[tuple[float, float], AfterValidator(_ordered)]
-PositiveBounds = Annotated[
-    tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]], AfterValidator(_ordered)
-]
+Level = Annotated[float, Field(ge=-60, le=120)]
+Decibels = Annotated[tuple[Level, Level], AfterValidator(_ordered)]
+RoomSeconds = Annotated[float, Field(gt=0, le=10)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class Mix(Section):
     """Mixing with another clip, labels with labels; a small ``alpha`` leaves one of the two in front."""
 
-    alpha: float = Field(default=0.4, gt=0)
+    alpha: float = Field(default=0.4, gt=0, le=100)
     probability: Probability = 0.5
 
 
 class Reverberation(Section):
-    """A simulated room, or a recorded impulse response from ``folder``."""
+    """A simulated room (0.2 to 0.8 s, 0 to 10 dB where not given), or a recorded impulse response from ``folder``."""
 
-    rt60_s: PositiveBounds = (0.2, 0.8)
-    direct_db: Bounds = (0.0, 10.0)
+    rt60_s: Annotated[tuple[RoomSeconds, RoomSeconds], AfterValidator(_ordered)] | None = None
+    direct_db: Decibels | None = None
     folder: UserPath | None = None
     probability: Probability | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Reverberation:
+        if self.folder is not None and (self.rt60_s or self.direct_db):
+            raise ValueError("rt60_s and direct_db are of simulated rooms: leave them out, or leave out folder")
+        return self
 
 
 class Noise(Section):
-    """Coloured noise, or recordings of noise from ``folder``, at a random signal-to-noise ratio."""
+    """Noise (white where no ``colour`` is given), or recordings of it from ``folder``, at a random ratio to speech."""
 
-    snr_db: Bounds = (10.0, 30.0)
-    colour: Annotated[str, AfterValidator(_one_of("colour", COLOURS))] = "white"
+    snr_db: Decibels = (10.0, 30.0)
+    colour: Annotated[str, AfterValidator(_one_of("colour", COLOURS))] | None = None
     folder: UserPath | None = None
     probability: Probability | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Noise:
+        if self.folder is not None and self.colour is not None:
+            raise ValueError("colour is of our own noise: leave it out, or leave out folder")
+        return self
 
 
 class Telephone(Section):
@@ -288,7 +299,7 @@ class Augmentation(Section):
     noise: Noise | None = None
     telephone: Telephone | None = None
     compression: Compression | None = None
-    gain_db: float | None = Field(default=None, ge=0)
+    gain_db: float | None = Field(default=None, ge=0, le=60)
     band_masks: tuple[Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0)]] | None = None
     time_masks: tuple[Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0)]] | None = None
 

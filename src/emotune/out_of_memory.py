@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import torch
 
+_WORDS = (
+    "can't allocate memory",  # PyTorch's own allocator on a CPU
+    "could not create a memory",  # oneDNN
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that a smaller batch might do; on CPUs PyTorch only says so in words."""
+    """Whether an error means that a smaller batch might do; CPUs and some of a GPU's libraries only say so in words."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _WORDS)

@@ -7,19 +7,21 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from emotune.errors import ConfigError
+from emotune.errors import ConfigError, ModelError
 from emotune.inference import load
 from emotune.inference.engine import EngineError, EngineOutput
 from emotune.inference.inputs import items_of
-from emotune.inference.parts import PredictionParts, inputs_sha256, predict_in_parts, working_in
+from emotune.inference.parts import PredictionParts, inputs_sha256, parts_in, predict_in_parts
 from emotune.inference.predictor import Item, Predictor
 from emotune.labels import LabelSpace
+from emotune.models.store import load_model
 from emotune.predictions import Predictions
 from emotune.preprocessing import Preprocessing
 from emotune.tables import read_rows
@@ -162,6 +164,11 @@ def test_an_engine_that_fails_on_everything_ends_the_work():
         Predictor(Lengths(lambda batch: True)).predict_items(items(20))
 
 
+def test_many_clips_that_the_engine_fails_on_are_error_rows_as_long_as_it_answers_to_others():
+    rows = Predictor(Lengths(lambda batch: any(len(waveform) > 1400 for waveform in batch))).predict_items(items(20))
+    assert len(rows.failed) == 15
+
+
 def test_a_worker_that_dies_is_replaced_and_nothing_is_lost(tiny_model):
     asked = items(40)
     alone = load(tiny_model).predict_items(asked)
@@ -178,55 +185,52 @@ def test_a_worker_that_dies_is_replaced_and_nothing_is_lost(tiny_model):
         assert dict(rows[position].probabilities) == pytest.approx(dict(expected.probabilities), abs=1e-5)
 
 
-def job(folder: Path, **options) -> PredictionParts:
+def job(folder: Path, **options) -> AbstractContextManager[PredictionParts]:
     settings = {"part_rows": 4, "suffix": ".csv", "model_fingerprint": Lengths.fingerprint} | options
-    return PredictionParts(folder, **settings)
+    return parts_in(folder, **settings)
 
 
-def done(folder: Path) -> PredictionParts:
-    parts = job(folder)
-    with working_in(parts):
-        predict_in_parts(Predictor(Lengths()), items(10), parts, total=10)
-    return parts
+def predicted(folder: Path, engine: Lengths | None = None) -> None:
+    with job(folder) as parts:
+        predict_in_parts(Predictor(engine or Lengths()), items(10), parts, total=10)
 
 
 def test_another_model_or_size_is_another_job(tmp_path):
-    done(tmp_path / "parts")
+    predicted(tmp_path / "parts")
     for options in ({"model_fingerprint": "0"}, {"part_rows": 5}, {"suffix": ".jsonl"}):
-        with pytest.raises(ConfigError, match="belongs to another job"):
-            job(tmp_path / "parts", **options)
+        with pytest.raises(ConfigError, match="belongs to another job"), job(tmp_path / "parts", **options):
+            pass
 
 
 def test_other_inputs_are_refused_before_any_work(tmp_path):
-    done(tmp_path / "parts")
-    assert job(tmp_path / "parts").check(items(10)) == 10
+    predicted(tmp_path / "parts")
     changed = [Item(f"v{n}", item.source) for n, item in enumerate(items(10))]
-    with pytest.raises(ConfigError, match=r"part-00000\.csv was made of other inputs"):
-        job(tmp_path / "parts").check(changed)
-    with pytest.raises(ConfigError, match="more parts than there are inputs now"):
-        job(tmp_path / "parts").check(items(10)[:4])
+    with job(tmp_path / "parts") as parts:
+        assert parts.check(items(10)) == 10
+        with pytest.raises(ConfigError, match=r"part-00000\.csv was made of other inputs"):
+            parts.check(changed)
+        with pytest.raises(ConfigError, match="more parts than there are inputs now"):
+            parts.check(items(10)[:4])
 
 
 def test_a_folder_with_other_files_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="holds other files"):
-        job(tmp_path)
+    with pytest.raises(ConfigError, match="holds other files"), job(tmp_path):
+        pass
 
 
 def test_two_jobs_do_not_write_into_one_folder(tmp_path):
-    parts = job(tmp_path / "parts")
-    with working_in(parts), pytest.raises(ConfigError, match="Another process is writing"), working_in(parts):
-        pass
-    with working_in(parts):
-        pass
+    with job(tmp_path / "parts"), pytest.raises(ConfigError, match="Another process is writing"):
+        predicted(tmp_path / "parts")
+    assert not (tmp_path / "parts").exists(), "nothing written, nothing left"
+    predicted(tmp_path / "parts")
 
 
 def test_a_part_that_vanished_is_made_again(tmp_path):
-    done(tmp_path / "parts")
+    predicted(tmp_path / "parts")
     (tmp_path / "parts" / "part-00001.csv").unlink()
-    engine, parts = Lengths(), job(tmp_path / "parts")
-    with working_in(parts):
-        predict_in_parts(Predictor(engine), items(10), parts, total=10)
+    engine = Lengths()
+    predicted(tmp_path / "parts", engine)
     assert sum(engine.batches) == 4
     assert len(rows_of(tmp_path / "parts")) == 10
 
@@ -247,8 +251,8 @@ def test_memory_does_not_grow_with_the_number_of_inputs(tmp_path):
             made.append(number)
             yield Item(f"u{number}", (np.full(1000, 0.1), 16000))
 
-    parts, most_ahead = job(tmp_path / "parts", part_rows=100), 0
-    with working_in(parts):
+    most_ahead = 0
+    with job(tmp_path / "parts", part_rows=100) as parts:
         for number, _ in parts.missing(endless()):
             most_ahead = max(most_ahead, len(made) - 100 * number)
     assert most_ahead <= 100
@@ -275,7 +279,7 @@ def test_ray_gives_the_same_table(recordings, tiny_model, tmp_path, emotune_comm
 
 
 @pytest.mark.usefixtures("cluster")
-def test_ray_replaces_a_worker_that_is_killed(recordings, tiny_model, tmp_path, expected):
+def test_ray_replaces_a_worker_that_is_killed(recordings, tiny_model, tmp_path, expected, monkeypatch):
     """The first worker that begins a part is killed with SIGKILL in the middle of it."""
     from emotune.inference import ray_job
 
@@ -287,14 +291,61 @@ def test_ray_replaces_a_worker_that_is_killed(recordings, tiny_model, tmp_path, 
                 os.kill(os.getpid(), signal.SIGKILL)
             return super().__call__(row)
 
-    original, ray_job.PartWorker = ray_job.PartWorker, Mortal
-    try:
-        fingerprint = ray_job.model_fingerprint(str(tiny_model))
-        parts = PredictionParts(tmp_path / "parts", part_rows=5, suffix=".parquet", model_fingerprint=fingerprint)
-        total = parts.check(items_of([recordings]))
-        with working_in(parts):
-            ray_job.predict_on_ray(str(tiny_model), items_of([recordings]), parts, total=total, workers=2)
-    finally:
-        ray_job.PartWorker = original
+    monkeypatch.setattr(ray_job, "PartWorker", Mortal)
+    through_ray(tiny_model, recordings, tmp_path)
     assert (tmp_path / "killed").exists()
     assert comparable(rows_of(tmp_path / "parts")) == expected
+
+
+@pytest.mark.usefixtures("cluster")
+def test_ray_gives_up_a_part_that_kills_every_worker_and_keeps_the_others(
+    recordings, tiny_model, tmp_path, expected, monkeypatch, emotune_command
+):
+    from emotune.inference import ray_job
+
+    class Deadly(ray_job.PartWorker):
+        def _count_attempt(self, number):
+            super()._count_attempt(number)
+            if number == 9:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ray_job, "PartWorker", Deadly)
+        with pytest.raises(
+            ModelError, match=r"Ray gave up: 4 workers ended one after the other in part 9; .* the same command"
+        ):
+            through_ray(tiny_model, recordings, tmp_path)
+    assert not (tmp_path / "parts" / ".inputs").exists()
+    assert 0 < entered_parts(tmp_path / "parts") < 11
+    emotune_command("predict", tiny_model, recordings, "-o", tmp_path / "parts", "--part-rows", 5)
+    assert comparable(rows_of(tmp_path / "parts")) == expected
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_worker_that_does_not_see_the_folder_is_found_out(recordings, tiny_model, tmp_path, monkeypatch):
+    from emotune.inference import ray_job
+
+    class Elsewhere(ray_job.PartWorker):
+        def __call__(self, row):
+            answer = super().__call__(row)
+            (self.parts.folder / json.loads(answer["part"])["file"]).unlink()
+            return answer
+
+    monkeypatch.setattr(ray_job, "PartWorker", Elsewhere)
+    with pytest.raises(ModelError, match="must be the same on all machines"):
+        through_ray(tiny_model, recordings, tmp_path)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_ray_says_what_a_worker_says(recordings, tiny_model, tmp_path):
+    with pytest.raises(ModelError, match="is not the model of this job"):
+        through_ray(tiny_model, recordings, tmp_path, fingerprint="0" * 64)
+
+
+def through_ray(model: Path, recordings: Path, folder: Path, *, fingerprint: str | None = None) -> None:
+    from emotune.inference.ray_job import predict_on_ray
+
+    found = fingerprint or load_model(model).fingerprint
+    with parts_in(folder / "parts", part_rows=5, suffix=".parquet", model_fingerprint=found) as parts:
+        total = parts.check(items_of([recordings]))
+        predict_on_ray(str(model), items_of([recordings]), parts, fingerprint=found, total=total, workers=2)

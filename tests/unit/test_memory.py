@@ -20,7 +20,7 @@ from emotune.training.build import build_experiment, build_manifest
 from emotune.training.estimate import PeakCounter, bytes_per_second, fixed_bytes, memory_estimate, within_memory
 from emotune.training.fine_tune import describe, train_run
 from emotune.training.run import Quiet
-from emotune.training.trainer import Trainer
+from emotune.training.step import StepGradients
 
 SPACE = LabelSpace(("anger", "neutral"), {"arousal": Scale(1, 7)})
 
@@ -130,14 +130,15 @@ class Impatient(Recorder):
 def test_a_budget_cuts_batches_and_keeps_the_seconds_of_a_step(recipe, tiny_wavlm, tmp_path):
     model = model_of("wavlm", tiny_wavlm, recompute=False)
     chosen = recipe(memory_gb=3.0, batch_seconds=40.0, accumulate=2)
-    assert within_memory(chosen, model, 0.8).train == chosen.train  # all of it fits
+    clips = [0.8] * 400
+    assert within_memory(chosen, model, clips).train == chosen.train  # all of it fits
     per_second = bytes_per_second(model, 0.8)
     less = recipe(memory_gb=gb_for(30 * per_second + sum(fixed_bytes(model))), batch_seconds=40.0, accumulate=2)
-    found = within_memory(less, model, 0.8).train
+    found = within_memory(less, model, clips).train
     assert found.batch_seconds * found.accumulate == pytest.approx(80.0)
     assert found.accumulate in (3, 4)
     with pytest.raises(ConfigError, match=r"a step with one clip of 0\.8 s takes about .* GB\. Set train\.gradient"):
-        within_memory(recipe(memory_gb=1e-6), model, 0.8)
+        within_memory(recipe(memory_gb=1e-6), model, clips)
 
 
 def test_a_run_within_a_budget_says_its_batches_and_can_be_continued(recipe, tmp_path):
@@ -162,15 +163,15 @@ class SmallMemory:
 
     def __init__(self, monkeypatch, most: int) -> None:
         self.sizes: list[int] = []
-        forward = Trainer._forward
+        forward = StepGradients._forward
 
-        def limited(trainer, piece):
+        def limited(gradients, piece):
             self.sizes.append(piece.samples)
             if piece.samples > most:
                 raise torch.OutOfMemoryError("CUDA out of memory.")
-            return forward(trainer, piece)
+            return forward(gradients, piece)
 
-        monkeypatch.setattr(Trainer, "_forward", limited)
+        monkeypatch.setattr(StepGradients, "_forward", limited)
 
 
 def weights(folder) -> torch.Tensor:
@@ -224,9 +225,9 @@ def test_what_a_cpu_says_when_it_has_no_memory_left_is_understood():
 
 
 def test_other_errors_are_not_taken_for_memory(recipe, tmp_path, monkeypatch):
-    def broken(trainer, piece):
+    def broken(gradients, piece):
         raise RuntimeError("size mismatch")
 
-    monkeypatch.setattr(Trainer, "_forward", broken)
+    monkeypatch.setattr(StepGradients, "_forward", broken)
     with pytest.raises(RuntimeError, match="size mismatch"):
         train_run(recipe(), tmp_path / "run")

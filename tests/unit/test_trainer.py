@@ -26,6 +26,7 @@ from emotune.training import fine_tune
 from emotune.training.build import build_experiment, build_manifest
 from emotune.training.fine_tune import describe, train_run
 from emotune.training.run import Quiet
+from emotune.training.step import StepGradients
 from emotune.training.trainer import Trainer, parameter_groups
 
 
@@ -78,7 +79,7 @@ def assert_same_weights(first: dict, second: dict, **tolerance) -> None:
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_training_sees_every_utterance_exactly_once_an_epoch(recipe, tmp_path, monkeypatch, tones, accumulate):
     fetched, trained = Counter(), []
-    get_item, forward = EmotionDataset.__getitem__, Trainer._forward
+    get_item, forward = EmotionDataset.__getitem__, StepGradients._forward
 
     def counted_item(self, key):
         fetched[key] += 1
@@ -89,7 +90,7 @@ def test_training_sees_every_utterance_exactly_once_an_epoch(recipe, tmp_path, m
         return forward(self, piece)
 
     monkeypatch.setattr(EmotionDataset, "__getitem__", counted_item)
-    monkeypatch.setattr(Trainer, "_forward", counted_forward)
+    monkeypatch.setattr(StepGradients, "_forward", counted_forward)
     train_run(recipe(epochs=3, accumulate=accumulate), tmp_path / "run")
     assert fetched == Counter((epoch, index) for epoch in range(3) for index in range(16))
     batches = len(trained) // 3

@@ -12,7 +12,7 @@ from emotune.labels import LabelSpace, Scale
 from emotune.losses import CCCLoss
 from emotune.models.backbones import BACKBONES
 from emotune.models.emotion_model import EmotionModel
-from emotune.training.whole_step import parts_of_step, summed
+from emotune.training.whole_step import shares_of_step, summed
 
 
 def batches(sizes: list[int]) -> list[Batch]:
@@ -54,7 +54,7 @@ def test_ccc_over_micro_batches_is_that_of_all_predictions_with_dropout(noisy_mo
 
     whole = loss(torch.cat(predictions(twin)), torch.cat(truths))
     whole.backward()
-    parts = parts_of_step([found.detach() for found in predictions(noisy_model)], truths, loss)
+    parts = shares_of_step([found.detach() for found in predictions(noisy_model)], truths, loss)
     values = []
     for seed, (batch, part) in enumerate(zip(steps, parts, strict=True)):
         torch.manual_seed(seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 from emotune.cli.console import err, out, show_progress, with_extra
 from emotune.errors import ConfigError
 from emotune.inference.inputs import items_of
-from emotune.inference.parts import PredictionParts, predict_in_parts, working_in
+from emotune.inference.parts import parts_in, predict_in_parts
 from emotune.predictions import Predictions
 from emotune.tables import check_output
 
@@ -64,9 +65,15 @@ def predict(
     if part_rows is not None:
         if output is None:
             raise ConfigError("--part-rows needs a folder for the parts: name it with -o.")
-        parts = _predict_in_parts(
-            model, inputs, output, f".{part_format}", part_rows, engine, batch_seconds, device, workers
-        )
+        job = _ray_job if engine is Engine.ray else _local_job
+        fingerprint, run = job(model, batch_seconds, device, workers)
+        with parts_in(output, part_rows=part_rows, suffix=f".{part_format}", model_fingerprint=fingerprint) as parts:
+            total = parts.check(items_of(inputs))
+            if not total:
+                raise _nothing_in(inputs)
+            if parts.rows:
+                err.print(f"continuing: {parts.rows} of {total} rows are there", markup=False)
+            run(items_of(inputs), parts, total=total, progress=show_progress)
         _end(f"{output}: {parts.rows} rows in {len(parts.parts)} parts", parts.failed, parts.errors(_ERRORS_SHOWN))
         return
     if engine is not Engine.local:
@@ -88,37 +95,25 @@ def predict(
     _end("" if output is None else f"{output}: {len(predictions)} rows", len(errors), errors[:_ERRORS_SHOWN])
 
 
-def _predict_in_parts(
-    model: str,
-    inputs: list[Path],
-    folder: Path,
-    suffix: str,
-    part_rows: int,
-    engine: Engine,
-    batch_seconds: float,
-    device: str | None,
-    workers: int | None,
-) -> PredictionParts:
-    if engine is Engine.ray:
-        if device is not None:
-            raise ConfigError("--engine ray runs on CPUs so far; leave out --device.")
-        ray_job = with_extra("emotune.inference.ray_job", "ray")
-        fingerprint = ray_job.model_fingerprint(model)
-        run = partial(ray_job.predict_on_ray, model, workers=workers, batch_seconds=batch_seconds)
-    else:
-        load = with_extra("emotune.inference").load
-        predictor = load(model, device=device, batch_seconds=batch_seconds, workers=workers)
-        fingerprint = predictor.engine.fingerprint
-        run = partial(predict_in_parts, predictor)
-    parts = PredictionParts(folder, part_rows=part_rows, suffix=suffix, model_fingerprint=fingerprint)
-    total = parts.check(items_of(inputs))
-    if not total:
-        raise _nothing_in(inputs)
-    if parts.rows:
-        err.print(f"continuing: {parts.rows} of {total} rows are there", markup=False)
-    with working_in(parts):
-        run(items_of(inputs), parts, total=total, progress=show_progress)
-    return parts
+def _local_job(
+    model: str, batch_seconds: float, device: str | None, workers: int | None
+) -> tuple[str | None, Callable[..., None]]:
+    """The model's fingerprint, and what predicts the parts of a job."""
+    load = with_extra("emotune.inference").load
+    predictor = load(model, device=device, batch_seconds=batch_seconds, workers=workers)
+    return predictor.engine.fingerprint, partial(predict_in_parts, predictor)
+
+
+def _ray_job(
+    model: str, batch_seconds: float, device: str | None, workers: int | None
+) -> tuple[str, Callable[..., None]]:
+    """As ``_local_job``, through Ray."""
+    if device is not None:
+        raise ConfigError("--engine ray runs on CPUs so far; leave out --device.")
+    ray_job = with_extra("emotune.inference.ray_job", "ray")
+    fingerprint = with_extra("emotune.models.store").load_model(model).fingerprint  # what is broken is known at once
+    options = {"fingerprint": fingerprint, "workers": workers, "batch_seconds": batch_seconds}
+    return fingerprint, partial(ray_job.predict_on_ray, model, **options)
 
 
 def _nothing_in(inputs: list[Path]) -> ConfigError:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock, Timeout
 
 from emotune.audio import FloatArray
+from emotune.errors import ConfigError
 from emotune.tables import atomic_path
 
 _LOOK_EVERY = 0.02  # of the limit: so much is written before a process looks whether something must go
@@ -25,9 +27,19 @@ class AudioCache:
     Args:
         folder: made where it does not exist.
         most_gb: how much it may hold. Between two looks each process may go a fiftieth beyond it.
+
+    Raises:
+        ConfigError: when the folder cannot be written.
     """
 
     def __init__(self, folder: Path, *, most_gb: float) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            writable = os.access(folder, os.W_OK)
+        except OSError as error:
+            raise ConfigError(f"data.cache: {folder} cannot be made ({error.strerror or error}).") from error
+        if not writable:
+            raise ConfigError(f"data.cache: {folder} cannot be written; name another folder, or leave it out.")
         self.folder = folder
         self.most_bytes = most_gb * 1e9
         self._written = math.inf  # look at the first clip: others may have filled it
@@ -37,10 +49,12 @@ class AudioCache:
         path = self.folder / content_sha256[:2] / f"{content_sha256}.npy"
         try:
             samples = np.load(path)
-            os.utime(path)
-            return samples
         except (OSError, ValueError, EOFError):  # not there, just removed, or damaged
             samples = decode()
+        else:
+            with suppress(OSError):  # another user's file: it only looks older than it is
+                os.utime(path)
+            return samples
         if samples.nbytes <= self.most_bytes:
             with atomic_path(path) as temporary, temporary.open("wb") as stream:
                 np.save(stream, samples)

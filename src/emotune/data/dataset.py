@@ -89,6 +89,7 @@ class EmotionDataset(Dataset[Example]):
         self.augmentation = augmentation or Augmentation()
         self.cache = cache
         self.seed = seed
+        self._alike = {} if self.augmentation.mix is None else self._by_what_is_known()
 
     def __len__(self) -> int:
         return len(self.manifest)
@@ -96,12 +97,7 @@ class EmotionDataset(Dataset[Example]):
     def __getitem__(self, key: tuple[int, int]) -> Example:
         epoch, index = key
         utterance = self.manifest.utterances[index]
-        example = Example(
-            self._samples_of(utterance),
-            class_shares(utterance, self.label_space),
-            unit_dimensions(utterance, self.label_space),
-            vote_shares(utterance, self.label_space),
-        )
+        example = Example(self._samples_of(utterance), *self._truth_of(utterance))
         generator = generator_of(self.seed, epoch, utterance.utterance_id)
         kept = None if self.augmentation.mix is None else self.augmentation.mix.draw(generator)
         if kept is not None:
@@ -111,19 +107,33 @@ class EmotionDataset(Dataset[Example]):
         return dataclasses.replace(example, waveform=self.preprocessing.finish(samples))
 
     def _with_another(self, example: Example, share: float, generator: np.random.Generator) -> Example:
-        """A clip mixed with a random other one, and its truth with that one's."""
-        utterance = self.manifest.utterances[int(generator.integers(len(self.manifest)))]
+        """A clip mixed with a random other one of which the same is known, and its truth with that one's."""
+        alike = self._alike[_known(example.classes, example.dimensions, example.votes)]
+        utterance = self.manifest.utterances[alike[int(generator.integers(len(alike)))]]
         other = filled_to(self._samples_of(utterance), len(example.waveform), generator)
 
         def between(truth: tuple[float, ...], others: tuple[float, ...]) -> tuple[float, ...]:
             return tuple(share * value + (1 - share) * another for value, another in zip(truth, others, strict=True))
 
+        classes, dimensions, votes = self._truth_of(utterance)
         return Example(
             mixed(example.waveform, other, share),
-            between(example.classes, class_shares(utterance, self.label_space)),
-            between(example.dimensions, unit_dimensions(utterance, self.label_space)),
-            between(example.votes, vote_shares(utterance, self.label_space)),
+            between(example.classes, classes),
+            between(example.dimensions, dimensions),
+            between(example.votes, votes),
         )
+
+    def _truth_of(self, utterance: Utterance) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+        """Classes, dimensions and votes as in an ``Example``."""
+        space = self.label_space
+        return class_shares(utterance, space), unit_dimensions(utterance, space), vote_shares(utterance, space)
+
+    def _by_what_is_known(self) -> dict[tuple[bool, ...], list[int]]:
+        """The utterances of which the same targets are known, by which these are."""
+        found: dict[tuple[bool, ...], list[int]] = {}
+        for index, utterance in enumerate(self.manifest):
+            found.setdefault(_known(*self._truth_of(utterance)), []).append(index)
+        return found
 
     def _samples_of(self, utterance: Utterance) -> FloatArray:
         """An utterance decoded and trimmed, shape (samples,)."""
@@ -137,6 +147,11 @@ class EmotionDataset(Dataset[Example]):
             return self.preprocessing.trim(samples)
         except AudioError as error:
             raise AudioError(f"{utterance.utterance_id}: {error} Leave it out of the manifest to train.") from error
+
+
+def _known(*truth: tuple[float, ...]) -> tuple[bool, ...]:
+    """Which targets are known."""
+    return tuple(not math.isnan(value) for part in truth for value in part)
 
 
 def collate(examples: list[Example]) -> Batch:

@@ -52,7 +52,7 @@ def _recordings_in(folder: Path, inside: str = "") -> Iterator[str]:
 
 def _of_list(path: Path) -> Iterator[Item]:
     try:
-        with path.open(encoding="utf-8") as lines:
+        with path.open(encoding="utf-8-sig") as lines:
             for line in map(str.strip, lines):
                 if line:
                     yield Item(line, path.parent / line, extra={"file": line})

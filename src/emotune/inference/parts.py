@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -16,11 +17,10 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from emotune.errors import ConfigError, TableError
 from emotune.inference.predictor import Item, Predictor
 from emotune.labels import LabelSpace
+from emotune.locks import alone_in
 from emotune.predictions import Prediction, Predictions
 from emotune.progress import Progress, silent
 from emotune.tables import check_output, read_json, to_json, write_text
@@ -47,7 +47,7 @@ class Part:
 
 
 class PredictionParts:
-    """The folder of a job.
+    """The folder of a job; ``parts_in`` opens it to be written.
 
     Args:
         folder: new, or that of the same job before an interruption.
@@ -61,8 +61,7 @@ class PredictionParts:
     """
 
     def __init__(self, folder: Path, *, part_rows: int, suffix: str, model_fingerprint: str | None) -> None:
-        check_output(folder / f"part{suffix}")
-        self.folder = folder
+        self.folder = folder.absolute()
         self.part_rows = part_rows
         self.suffix = suffix
         self._job = {"schema": SCHEMA, "part_rows": part_rows, "format": suffix, "model_fingerprint": model_fingerprint}
@@ -111,6 +110,20 @@ class PredictionParts:
             done = self.parts.get(number)
             if done is None or not (self.folder / done.file).exists():
                 yield number, piece
+
+    def remove_leftovers(self) -> None:
+        """Remove tables that were not entered, halves of files, and inputs that were laid out for workers."""
+        entered = {part.file for part in self.parts.values()}
+        for path in self.folder.iterdir():
+            is_table = path.name.startswith("part-") and path.name.endswith(self.suffix)
+            if path.name.endswith(".part") or (is_table and path.name not in entered):
+                path.unlink(missing_ok=True)
+        shutil.rmtree(self.inputs_folder, ignore_errors=True)
+
+    @property
+    def inputs_folder(self) -> Path:
+        """Where the inputs of parts lie while workers of other machines make them."""
+        return self.folder / ".inputs"
 
     def _pieces(self, items: Iterable[Item]) -> Iterator[tuple[int, list[Item]]]:
         remaining = iter(items)
@@ -173,7 +186,7 @@ def predict_in_parts(
     Args:
         predictor: predicts.
         items: all inputs of the job, those of finished parts too.
-        parts: the folder, opened by ``working_in``.
+        parts: the folder, opened by ``parts_in``.
         total: how many items there are.
     """
 
@@ -191,27 +204,16 @@ def predict_in_parts(
 
 
 @contextmanager
-def working_in(parts: PredictionParts) -> Iterator[None]:
-    """Keep other processes out of the folder, and remove what an interrupted job left there half done.
+def parts_in(folder: Path, *, part_rows: int, suffix: str, model_fingerprint: str | None) -> Iterator[PredictionParts]:
+    """The folder of a job, kept free of other processes; what an interrupted job left half done is removed.
 
-    Raises:
-        ConfigError: when another process works in it.
+    Args and errors as of ``PredictionParts``; also ConfigError when another process works in the folder.
     """
-    parts.folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(parts.folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise ConfigError(f"Another process is writing predictions to {parts.folder}.") from error
-    try:
-        entered = {part.file for part in parts.parts.values()}
-        for path in parts.folder.iterdir():
-            is_table = path.name.startswith("part-") and path.name.endswith(parts.suffix)
-            if path.name.endswith(".part") or (is_table and path.name not in entered):
-                path.unlink(missing_ok=True)
-        yield
-    finally:
-        lock.release()
+    check_output(folder / f"part{suffix}")
+    with alone_in(folder, others="writing predictions to"):
+        parts = PredictionParts(folder, part_rows=part_rows, suffix=suffix, model_fingerprint=model_fingerprint)
+        parts.remove_leftovers()
+        yield parts
 
 
 def inputs_sha256(items: Sequence[Item]) -> str:
@@ -220,5 +222,5 @@ def inputs_sha256(items: Sequence[Item]) -> str:
     for item in items:
         source = os.path.abspath(item.source) if isinstance(item.source, str | Path) else item.source  # noqa: PTH100
         key = f"{item.utterance_id}\0{source}\0{item.start_s}\0{item.end_s}\n"
-        digest.update(key.encode(errors="surrogateescape"))
+        digest.update(key.encode(errors="surrogatepass"))
     return digest.hexdigest()

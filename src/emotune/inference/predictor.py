@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from emotune import audio
 from emotune.errors import AudioError, ConfigError, ModelError
-from emotune.inference.engine import Engine, EngineError
+from emotune.inference.engine import Engine, EngineError, EngineOutput
 from emotune.inference.workers import WorkerEngine
 from emotune.labels import LabelSpace
 from emotune.manifest import Manifest, check_content
@@ -25,7 +25,6 @@ from emotune.preprocessing import batches_under
 from emotune.progress import Progress, silent
 
 _POOL, _POOL_SECONDS = 512, 800.0  # decoded and sorted by length at a time: bounds memory, keeps padding small
-_MOST_FAILURES = 5  # clips one after the other that the engine fails on: then it is not the clips
 
 Answer = tuple[NDArray[np.float32], NDArray[np.float32]] | str
 """Probabilities and unit-scale dimensions of a clip, or why there are none."""
@@ -61,7 +60,6 @@ class Predictor:
             raise ConfigError(f"batch_seconds must be above 0, got {batch_seconds}.")
         self.engine = engine
         self.batch_seconds = batch_seconds
-        self._failures = 0
 
     @property
     def label_space(self) -> LabelSpace:
@@ -159,21 +157,26 @@ class Predictor:
 
     def _answers(self, waveforms: Sequence[audio.FloatArray]) -> list[Answer]:
         """What the engine says of a batch; one that it fails on twice is halved until the clip to blame is found."""
-        try:
+        output = self._tried_twice(waveforms)
+        if not isinstance(output, str):
+            return list(zip(output.probabilities, output.dimensions, strict=True))
+        if len(waveforms) > 1:
+            middle = len(waveforms) // 2
+            return self._answers(waveforms[:middle]) + self._answers(waveforms[middle:])
+        silence = np.zeros(self.engine.preprocessing.min_samples, dtype=np.float32)
+        if isinstance(self._tried_twice([silence]), str):  # then it is not the clip
+            raise EngineError(output)
+        return [output]
+
+    def _tried_twice(self, waveforms: Sequence[audio.FloatArray]) -> EngineOutput | str:
+        """What the engine says, or why it failed; the error itself, which holds on to memory, is let go."""
+        reason = ""
+        for _ in range(2):
             try:
-                output = self.engine.run(waveforms)
-            except EngineError:
-                output = self.engine.run(waveforms)
-        except EngineError as error:
-            if len(waveforms) > 1:
-                middle = len(waveforms) // 2
-                return self._answers(waveforms[:middle]) + self._answers(waveforms[middle:])
-            self._failures += 1
-            if self._failures >= _MOST_FAILURES:
-                raise
-            return [str(error)]
-        self._failures = 0
-        return list(zip(output.probabilities, output.dimensions, strict=True))
+                return self.engine.run(waveforms)
+            except EngineError as error:
+                reason = str(error)
+        return reason
 
     def _prepare(self, item: Item) -> audio.FloatArray:
         preprocessing = self.engine.preprocessing
@@ -223,18 +226,22 @@ class _Pool:
 def with_unique_ids(items: Iterable[Item]) -> Iterator[Item]:
     """The same input named twice gets ``id (2)``, so that every row of a table has its own id."""
     taken: set[int] = set()
+    last: dict[int, int] = {}  # number given to a name that came more than once
     for item in items:
-        name, count = item.utterance_id, 1
+        given = id_fingerprint(item.utterance_id)
+        name, count = item.utterance_id, last.get(given, 1)
         while id_fingerprint(name) in taken:
             count += 1
             name = f"{item.utterance_id} ({count})"
         taken.add(id_fingerprint(name))
+        if count > 1:
+            last[given] = count
         yield item if count == 1 else dataclasses.replace(item, utterance_id=name)
 
 
 def id_fingerprint(utterance_id: str) -> int:
     """Eight bytes that stand for an id where millions are to be told apart: much smaller than the ids."""
-    digest = hashlib.blake2b(utterance_id.encode(errors="surrogateescape"), digest_size=8).digest()
+    digest = hashlib.blake2b(utterance_id.encode(errors="surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "little")
 
 

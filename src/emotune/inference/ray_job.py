@@ -5,54 +5,69 @@ Recordings, model and the folder of the parts must be visible under the same pat
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pickle
+import platform
+import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import ray
 import ray.data
+from ray.data.exceptions import SystemException
+from ray.exceptions import RayError
 
 from emotune.allocator import FEW_KERNELS, keep_freed_memory
+from emotune.errors import ModelError
 from emotune.inference.parts import Part, PredictionParts
 from emotune.inference.predictor import Item, Predictor
 from emotune.labels import LabelSpace
-from emotune.models.store import find_model_folder, fingerprint_of
 from emotune.progress import Progress, silent
+
+_MOST_ATTEMPTS = 4  # at a part: Ray itself would start a worker that dies over and over again
 
 
 class PartWorker:
     """An actor with the model in memory: predicts a part and writes its table."""
 
-    def __init__(self, model: str, parts: PredictionParts, batch_seconds: float) -> None:
+    def __init__(self, model: str, fingerprint: str, parts: PredictionParts, batch_seconds: float) -> None:
         keep_freed_memory()
         import torch  # noqa: PLC0415 (in the actor alone, after the allocator is set)
 
         from emotune.inference.torch_engine import TorchEngine  # noqa: PLC0415
 
         torch.set_num_threads(1)
-        self.predictor = Predictor(TorchEngine.load(model, device="cpu"), batch_seconds=batch_seconds)
+        engine = TorchEngine.load(model, device="cpu")
+        if engine.fingerprint != fingerprint:
+            raise ModelError(f"{model} on {platform.node()} is not the model of this job; give all machines the same.")
+        self.predictor = Predictor(engine, batch_seconds=batch_seconds)
         self.parts = parts
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         number = int(row["number"])
+        self._count_attempt(number)
         items: list[Item] = pickle.loads(_inputs_of(self.parts, number).read_bytes())
         part = self.parts.write(number, items, self.predictor.predict_items(items))
         space = self.predictor.label_space.to_json()
         return {"number": number, "part": json.dumps(asdict(part)), "label_space": json.dumps(space)}
 
+    def _count_attempt(self, number: int) -> None:
+        with _inputs_of(self.parts, number).with_suffix(".attempts").open("ab") as attempts:
+            if attempts.tell() >= _MOST_ATTEMPTS:
+                raise ModelError(
+                    f"{_MOST_ATTEMPTS} workers ended one after the other in part {number}; the system may have run out"
+                    " of memory."
+                )
+            attempts.write(b".")
+
 
 def _inputs_of(parts: PredictionParts, number: int) -> Path:
     """Where the inputs of a part lie while the job runs, so that no process has to hold those of all parts."""
-    return parts.folder / ".inputs" / f"{number:05d}.pickle"
-
-
-def model_fingerprint(model: str) -> str:
-    """The fingerprint of a model folder, without loading the model."""
-    return fingerprint_of(find_model_folder(model))
+    return parts.inputs_folder / f"{number:05d}.pickle"
 
 
 def predict_on_ray(
@@ -60,6 +75,7 @@ def predict_on_ray(
     items: Iterable[Item],
     parts: PredictionParts,
     *,
+    fingerprint: str,
     total: int,
     workers: int | None = None,
     batch_seconds: float = 40.0,
@@ -72,36 +88,68 @@ def predict_on_ray(
     Args:
         model: a model folder or Hub name that every machine can load.
         items: all inputs of the job, those of finished parts too.
-        parts: the folder, opened by ``working_in``.
+        parts: the folder, opened by ``parts_in``.
+        fingerprint: of the model.
         total: how many items there are.
         workers: actors; None = one for each core of the cluster.
         batch_seconds: longest padded batch in audio-seconds.
+
+    Raises:
+        ModelError: when Ray or a worker gives up; what is done stays done.
     """
-    if not ray.is_initialized():
-        ray.init(log_to_driver=False, include_dashboard=False)
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    numbers = []
-    for number, piece in parts.missing(items):
-        numbers.append({"number": number})
-        _inputs_of(parts, number).parent.mkdir(exist_ok=True)
-        _inputs_of(parts, number).write_bytes(pickle.dumps(piece))
-    if numbers:
-        actors = min(workers or int(ray.cluster_resources().get("CPU", 1)), len(numbers))
-        done = ray.data.from_items(numbers, override_num_blocks=len(numbers)).map(
-            PartWorker,  # pyright: ignore[reportArgumentType]
-            fn_constructor_args=(model, parts, batch_seconds),
-            compute=ray.data.ActorPoolStrategy(size=actors),
-            num_cpus=1,
-            runtime_env={"env_vars": FEW_KERNELS | {"OMP_NUM_THREADS": "1"}},
-        )
-
-        def rows() -> Iterable[None]:
-            for row in done.iter_rows():
-                part = Part(**json.loads(row["part"]))
-                parts.enter(int(row["number"]), part, LabelSpace.from_json(json.loads(row["label_space"])))
-                yield from [None] * part.rows
-
-        for _ in progress(rows(), total=total - parts.rows, title="predicting"):
-            pass
-        shutil.rmtree(_inputs_of(parts, 0).parent)
+    here = str(Path(model).absolute()) if Path(model).exists() else model
+    try:
+        if not ray.is_initialized():
+            ray.init(log_to_driver=False, include_dashboard=False)
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        numbers = []
+        for number, piece in parts.missing(items):
+            numbers.append({"number": number})
+            parts.inputs_folder.mkdir(exist_ok=True)
+            _inputs_of(parts, number).write_bytes(pickle.dumps([_for_other_machines(item) for item in piece]))
+        if numbers:
+            actors = min(workers or int(ray.cluster_resources().get("CPU", 1)), len(numbers))
+            done = ray.data.from_items(numbers, override_num_blocks=len(numbers)).map(
+                PartWorker,  # pyright: ignore[reportArgumentType]
+                fn_constructor_args=(here, fingerprint, parts, batch_seconds),
+                compute=ray.data.ActorPoolStrategy(size=actors),
+                num_cpus=1,
+                runtime_env={"env_vars": FEW_KERNELS | {"OMP_NUM_THREADS": "1"}},
+            )
+            for _ in progress(_entered(done, parts), total=total - parts.rows, title="predicting"):
+                pass
+    except (RayError, SystemException) as error:
+        raise ModelError(
+            f"Ray gave up: {_reason(error)} What is done is kept: the same command continues, with --engine local too."
+        ) from error
+    finally:
+        shutil.rmtree(parts.inputs_folder, ignore_errors=True)
     parts.finish()
+
+
+def _entered(done: ray.data.Dataset, parts: PredictionParts) -> Iterator[None]:
+    """Enter each part as it comes; something for each of its rows."""
+    for row in done.iter_rows():
+        part = Part(**json.loads(row["part"]))
+        if not (parts.folder / part.file).exists():
+            raise ModelError(
+                f"A worker wrote {part.file}, but {parts.folder} here does not hold it. The folder must be the same on"
+                " all machines, such as on a shared file system."
+            )
+        parts.enter(int(row["number"]), part, LabelSpace.from_json(json.loads(row["label_space"])))
+        yield from [None] * part.rows
+
+
+def _for_other_machines(item: Item) -> Item:
+    """The item with a path that does not depend on the working folder."""
+    if not isinstance(item.source, str | Path):
+        return item
+    return dataclasses.replace(item, source=Path(item.source).absolute())
+
+
+def _reason(error: BaseException) -> str:
+    """What Ray reports, without its traceback: our own error of a worker, or its last line."""
+    own = re.findall(r"emotune\.errors\.\w+: (.*)", str(error))
+    if own:
+        return own[-1]
+    return ([*filter(str.strip, str(error).splitlines())] or [type(error).__name__])[-1].strip() + "."

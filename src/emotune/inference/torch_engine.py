@@ -47,16 +47,22 @@ class TorchEngine:
         """Prepared clips, each shape (samples,), to probabilities and unit-scale dimensions."""
         was_training = self.model.training
         self.model.eval()
-        device = next(self.model.parameters()).device
-        with torch.inference_mode():
-            try:
-                output = self.model(pad(waveforms).to(device))
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                raise EngineError("There is not enough memory to run the model on it.") from error
-            empty = torch.zeros(len(waveforms), 0)
-            logits = empty if output.logits is None else torch.softmax(output.logits.double(), dim=1)
-            dimensions = empty if output.dimensions is None else output.dimensions.float()
-        self.model.train(was_training)
+        try:
+            return self._output_of(waveforms)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        finally:
+            self.model.train(was_training)
+        # out of the handler: what the failed attempt held is free by now
+        if next(self.model.parameters()).is_cuda:
+            torch.cuda.empty_cache()
+        raise EngineError("There is not enough memory to run the model on it.")
+
+    @torch.inference_mode()
+    def _output_of(self, waveforms: Sequence[FloatArray]) -> EngineOutput:
+        output = self.model(pad(waveforms).to(next(self.model.parameters()).device))
+        empty = torch.zeros(len(waveforms), 0)
+        logits = empty if output.logits is None else torch.softmax(output.logits.double(), dim=1)
+        dimensions = empty if output.dimensions is None else output.dimensions.float()
         return EngineOutput(np.asarray(logits.cpu()), np.asarray(dimensions.cpu()))

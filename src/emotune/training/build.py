@@ -226,6 +226,7 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
     backbone = build_backbone(recipe)
     preprocessing = build_preprocessing(recipe, backbone)
     _refuse_long_clips([*train, *development], preprocessing)
+    _refuse_short_crop(recipe, preprocessing)
     model = build_model(recipe, space, backbone)
     dataset = EmotionDataset(
         train,
@@ -247,6 +248,14 @@ def _refuse_long_clips(utterances: Sequence[Utterance], preprocessing: Preproces
         raise CorpusError(
             f"{len(long)} utterances are longer than {preprocessing.max_duration_s:g} s, such as {long[0].utterance_id}"
             f" ({long[0].duration_s:.1f} s). Cut them into segments, or raise data.max_duration_s."
+        )
+
+
+def _refuse_short_crop(recipe: Recipe, preprocessing: Preprocessing) -> None:
+    crop_s, shortest_s = recipe.augmentation.crop_s, preprocessing.min_samples / preprocessing.sampling_rate_hz
+    if crop_s is not None and crop_s < shortest_s:
+        raise ConfigError(
+            f"augmentation.crop_s is {crop_s:g}, but this encoder needs clips of {shortest_s:g} s and more."
         )
 
 

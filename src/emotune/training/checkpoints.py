@@ -50,8 +50,13 @@ class Checkpoints:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def save(self, step: int, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint, then remove those that it replaces.
+    def save(self, step: int, checkpoint: Checkpoint, *, best_step: int | None = None) -> None:
+        """Write a checkpoint, then remove what it replaces: those before it, and the best weights but one epoch's.
+
+        Args:
+            step: optimiser steps done.
+            checkpoint: what is written.
+            best_step: that of the best epoch so far, whose weights are kept.
 
         Raises:
             ModelError: when it cannot be written; the one before it is still there.
@@ -65,17 +70,17 @@ class Checkpoints:
                 save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, part / f"{name}.safetensors")
             torch.save(dict(checkpoint.optimiser), part / "optimiser.pt")
             sizes = {path.name: path.stat().st_size for path in part.iterdir()}
+            if best_step is not None:
+                best = self.folder / _BEST.format(step=best_step)
+                sizes[f"../{best.name}"] = best.stat().st_size
             (part / _STATE).write_text(to_json({**checkpoint.state, "files": sizes}), encoding="utf-8")
             for path in part.iterdir():
                 _to_disk(path)
+            _to_disk(part)
             _remove(final)
             part.rename(final)
             _to_disk(self.folder)
-        except (
-            OSError,
-            RuntimeError,
-            SafetensorError,
-        ) as error:  # not all name a full disk OSError
+        except (OSError, RuntimeError, SafetensorError) as error:  # not all name a full disk OSError
             shutil.rmtree(part, ignore_errors=True)
             raise ModelError(
                 f"The checkpoint {final} could not be written ({error}). Free some space; the same command continues"
@@ -84,9 +89,12 @@ class Checkpoints:
         for other in self._named():
             if other != final:
                 _remove(other)
+        for path in self.folder.glob(_BEST.replace("{step:08d}", "*")):
+            if best_step is None or path.name != _BEST.format(step=best_step):
+                path.unlink()
 
     def keep_best(self, step: int, weights: Mapping[str, Tensor]) -> None:
-        """Write the weights of the best epoch so far; the earlier ones stay until ``forget_but`` is called."""
+        """Write the weights of the best epoch so far; the earlier ones stay until the next ``save``."""
         final = self.folder / _BEST.format(step=step)
         part = final.with_name(f".{final.name}.part")
         try:
@@ -99,15 +107,19 @@ class Checkpoints:
             raise ModelError(f"{final} could not be written ({error}). Free some space and start again.") from error
 
     def best(self, step: int) -> dict[str, Tensor]:
-        """The weights that ``keep_best`` kept."""
-        return load_file(self.folder / _BEST.format(step=step))
+        """The weights that ``keep_best`` kept.
 
-    def forget_but(self, step: int | None) -> None:
-        """Remove the weights of all best epochs but one."""
-        keep = None if step is None else _BEST.format(step=step)
-        for path in self.folder.glob(_BEST.replace("{step:08d}", "*")):
-            if path.name != keep:
-                path.unlink()
+        Raises:
+            ModelError: when they cannot be read.
+        """
+        path = self.folder / _BEST.format(step=step)
+        try:
+            return load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise ModelError(
+                f"The weights of the best epoch, {path}, cannot be read ({error}). Remove {self.folder}; the same"
+                " command then trains anew."
+            ) from error
 
     def newest(self) -> tuple[Path | None, list[str]]:
         """The newest complete checkpoint, and a word on each thing that is not one and was left out."""
@@ -137,7 +149,7 @@ def load(path: Path) -> Checkpoint:
         tensors = {file.stem: load_file(file) for file in path.glob("*.safetensors")}
         optimiser = torch.load(path / "optimiser.pt", map_location="cpu", weights_only=True)
     except (OSError, ValueError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
-        raise ModelError(f"The checkpoint {path} cannot be read ({error}). Remove it to use the one before.") from error
+        raise ModelError(f"The checkpoint {path} cannot be read ({error}). Remove it to train anew.") from error
     return Checkpoint(tensors, optimiser, state)
 
 

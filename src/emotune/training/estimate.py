@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -14,10 +15,13 @@ from torch.utils._pytree import tree_leaves
 
 from emotune.batch import Batch
 from emotune.config import Recipe
+from emotune.data.duration_batches import DurationBatches
 from emotune.errors import ConfigError
 from emotune.models.emotion_model import EmotionModel
+from emotune.training import processes
 
 _CLIP_S = 2.0
+_EPOCHS = 3  # whose batches are looked at for the largest
 _USABLE = 0.85  # of the memory that is given, for freed memory comes back in pieces
 _OVERHEAD_BYTES = {"cpu": 1.5e9, "cuda": 0.5e9}  # the process and its libraries; measured on CPUs, assumed on GPUs
 
@@ -55,7 +59,10 @@ class PeakCounter(TorchDispatchMode):
 
 
 def bytes_per_second(model: EmotionModel, clip_s: float) -> float:
-    """What each padded audio-second of a batch of clips of this length adds to the peak of a forward and backward."""
+    """What each padded audio-second of a batch of clips of this length adds to the peak of a forward and backward.
+
+    It is counted over such passes with one clip and with two, whose memory must be there.
+    """
     was_training = model.training
     model.train()
     peaks = []
@@ -64,7 +71,7 @@ def bytes_per_second(model: EmotionModel, clip_s: float) -> float:
         parameter.grad = torch.zeros_like(parameter) if parameter.requires_grad else None
     for clips in (1, 2):
         waveforms = torch.randn(clips, int(clip_s * 16000), device=device) * 0.1
-        with PeakCounter([waveforms, *_tensors_of(model)]) as counter:
+        with _all_layers(model), PeakCounter([waveforms, *_tensors_of(model)]) as counter:
             output = model(Batch(waveforms, torch.ones_like(waveforms, dtype=torch.bool)))
             given = [part.float().sum() for part in (output.logits, output.dimensions) if part is not None]
             torch.stack(given).sum().backward()
@@ -73,6 +80,20 @@ def bytes_per_second(model: EmotionModel, clip_s: float) -> float:
     model.zero_grad()
     model.train(was_training)
     return (peaks[1] - peaks[0]) / clip_s
+
+
+@contextmanager
+def _all_layers(model: EmotionModel) -> Iterator[None]:
+    """No layer is dropped: a step that drops none takes the most."""
+    modules: list[Any] = [module for module in model.modules() if hasattr(module, "layerdrop")]
+    dropping = [(module, module.layerdrop) for module in modules]
+    for module, _ in dropping:
+        module.layerdrop = 0.0
+    try:
+        yield
+    finally:
+        for module, share in dropping:
+            module.layerdrop = share
 
 
 def _tensors_of(model: EmotionModel) -> Iterator[Tensor]:
@@ -107,7 +128,7 @@ def memory_estimate(model: EmotionModel, batch_seconds: float) -> dict[str, floa
     return {name: round(value, 3) for name, value in gb.items()}
 
 
-def within_memory(recipe: Recipe, model: EmotionModel, longest_s: float) -> Recipe:
+def within_memory(recipe: Recipe, model: EmotionModel, durations_s: Sequence[float]) -> Recipe:
     """The recipe with batches so small that a step stays within ``train.memory_gb``, and accordingly more of them.
 
     An optimiser step keeps its audio-seconds, so that training is the same but for the place of the cuts.
@@ -115,24 +136,45 @@ def within_memory(recipe: Recipe, model: EmotionModel, longest_s: float) -> Reci
     Args:
         recipe: with ``train.memory_gb``.
         model: what is trained, on its device.
-        longest_s: seconds of the longest clip as training hears it.
+        durations_s: seconds of each clip as training hears it.
 
     Raises:
         ConfigError: when not even one clip would fit.
     """
-    train = recipe.train
+    train, slowest = recipe.train, math.exp(recipe.augmentation.speed or 0.0)
     assert train.memory_gb is not None
-    taken = sum(fixed_bytes(model)) + _OVERHEAD_BYTES[next(model.parameters()).device.type]
+    weights, moments = fixed_bytes(model)
+    taken = weights * (1 if train.average is None else 2) + moments
+    taken += _OVERHEAD_BYTES[next(model.parameters()).device.type]
     room = train.memory_gb * 1e9 * _USABLE - taken
+    longest_s = min(max(durations_s) * slowest, recipe.augmentation.crop_s or math.inf)
     per_second = bytes_per_second(model, longest_s)
-    if room < per_second * longest_s:
-        needed = (taken + per_second * longest_s) / _USABLE / 1e9
-        raise ConfigError(
-            f"train.memory_gb is {train.memory_gb:g}, but a step with one clip of {longest_s:.1f} s takes about"
-            f" {needed:.1f} GB. Set train.gradient_checkpointing=true, shorten clips (augmentation.crop_s), or train"
-            " fewer layers (model.backbone.train)."
-        )
     seconds = train.batch_seconds * train.accumulate
-    accumulate = max(train.accumulate, math.ceil(seconds / (room / per_second)))
-    changed = train.model_copy(update={"batch_seconds": seconds / accumulate, "accumulate": accumulate})
-    return recipe.model_copy(update={"train": changed})
+    accumulate = max(train.accumulate, math.ceil(seconds * slowest * per_second / room) if room > 0 else 0)
+    most = max(train.accumulate, len(durations_s) // processes.count())
+    while room >= per_second * longest_s and accumulate <= most:
+        if _largest_batch_s(recipe, durations_s, accumulate) * slowest * per_second <= room:
+            changed = train.model_copy(update={"batch_seconds": seconds / accumulate, "accumulate": accumulate})
+            return recipe.model_copy(update={"train": changed})
+        accumulate += max(1, accumulate // 8)
+    needed = (taken + per_second * longest_s) / _USABLE / 1e9
+    raise ConfigError(
+        f"train.memory_gb is {train.memory_gb:g}, but a step with one clip of {longest_s:.1f} s takes about"
+        f" {needed:.1f} GB. Set train.gradient_checkpointing=true, shorten clips (augmentation.crop_s), or train"
+        " fewer layers (model.backbone.train)."
+    )
+
+
+def _largest_batch_s(recipe: Recipe, durations_s: Sequence[float], accumulate: int) -> float:
+    """Padded seconds of the largest batch of the first epochs, if so many made a step."""
+    batches = DurationBatches(
+        durations_s,
+        batch_seconds=recipe.train.batch_seconds * recipe.train.accumulate / accumulate,
+        together=accumulate * processes.count(),
+        seed=recipe.seed,
+    )
+    largest = 0.0
+    for epoch in range(_EPOCHS):
+        batches.set_epoch(epoch)
+        largest = max(largest, *(len(batch) * max(durations_s[index] for _, index in batch) for batch in batches))
+    return largest

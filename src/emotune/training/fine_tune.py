@@ -12,7 +12,7 @@ import numpy as np
 
 from emotune.config import Recipe
 from emotune.data.dataset import class_index
-from emotune.errors import AudioError, CorpusError, ModelError
+from emotune.errors import CorpusError, EmotuneError, ModelError
 from emotune.evaluation import Evaluation, scores
 from emotune.inference.predictor import Predictor
 from emotune.inference.torch_engine import TorchEngine
@@ -43,12 +43,15 @@ from emotune.training.run import (
     Quiet,
     finish_run,
     metric_of,
-    open_run,
+    opened,
     provenance_of,
+    write_provenance,
     write_start,
 )
 from emotune.training.run_log import OtherProcess, RunLog
 from emotune.training.trainer import Trainer, batches_of, heard_seconds
+
+_PROBED = "started_from_probe"
 
 
 def train_run(
@@ -63,16 +66,17 @@ def train_run(
         ConfigError: when the folder holds a finished run, or one of another recipe.
         CorpusError: for a manifest without splits ``train`` and ``development``, or one that cannot be learnt from.
     """
-    with processes.joined():
-        return _train_run(recipe, RunFolder(folder), listener or Quiet(), progress if processes.is_first() else silent)
+    run = RunFolder(folder)
+    with processes.joined(), opened(run, recipe, "fine-tuned") as began:
+        processes.wait_for_all()  # nobody writes into the folder before everybody has looked
+        return _train_run(recipe, run, began, listener or Quiet(), progress if processes.is_first() else silent)
 
 
-def _train_run(recipe: Recipe, run: RunFolder, listener: Listener, progress: Progress) -> Evaluation:
-    began = open_run(run, recipe, "fine-tuned")
-    processes.wait_for_all()  # nobody writes into the folder before everybody has looked
+def _train_run(recipe: Recipe, run: RunFolder, began: float, listener: Listener, progress: Progress) -> Evaluation:
+    earlier = run.information() if run.provenance.exists() else {}
     experiment = build_experiment(recipe, build_manifest(recipe, progress=progress))
     model, manifest = experiment.model.to(best_device()), experiment.manifest
-    batching = _fitting(recipe, experiment)
+    batching = processes.from_first(_fitting(recipe, experiment, earlier) if processes.is_first() else recipe)
     counts = {
         **count_parameters(model),
         "processes": processes.count(),
@@ -86,11 +90,16 @@ def _train_run(recipe: Recipe, run: RunFolder, listener: Listener, progress: Pro
         _say_what_trains(experiment, provenance, listener)
         checkpoint = _last_checkpoint(checkpoints, listener)
     checkpoint = processes.from_first(checkpoint)
-    if recipe.train.start_from_probe and checkpoint is None:
-        reached = _start_from_probe(experiment, recipe, progress)
-        provenance["started_from_probe"] = {f"development_{recipe.train.metric}": reached}
+    if recipe.train.start_from_probe:
+        if checkpoint is None:
+            reached = _start_from_probe(experiment, recipe, progress)
+            provenance[_PROBED] = {f"development_{recipe.train.metric}": reached}
+            if processes.is_first():
+                listener.say(f"head started from a probe: development {recipe.train.metric} {reached:.3f}")
+        else:
+            provenance[_PROBED] = earlier.get(_PROBED)
         if processes.is_first():
-            listener.say(f"head started from a probe: development {recipe.train.metric} {reached:.3f}")
+            write_provenance(run, provenance)
     score = partial(_development_scores, experiment.development, experiment.preprocessing, recipe.train.batch_seconds)
     log = RunLog(run, listener) if processes.is_first() else OtherProcess(listener)
     trainer = Trainer(model, experiment.loss, experiment.dataset, score, batching, run.checkpoints, log)
@@ -98,9 +107,16 @@ def _train_run(recipe: Recipe, run: RunFolder, listener: Listener, progress: Pro
         best = trainer.train(checkpoint)
     except FloatingPointError as error:
         raise ModelError(f"Training stopped: {error}. Lower train.encoder_lr and train.head_lr.") from error
-    except AudioError as error:  # a DataLoader worker wraps it in a traceback
-        reason = str(error).rstrip().splitlines()[-1].removeprefix("emotune.errors.AudioError: ")
-        raise AudioError(reason) from error
+    except EmotuneError as error:  # a DataLoader worker wraps it in a traceback
+        _, wrapped, reason = str(error).partition(f"\n{type(error).__module__}.{type(error).__name__}: ")
+        raise (type(error)(reason.rstrip()) if wrapped else error) from error
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise ModelError(
+            f"A process that prepares clips has ended ({str(error).splitlines()[0]}). The system may have run out of"
+            " memory: try fewer train.workers. The same command continues."
+        ) from error
     finally:
         log.close()
     del trainer  # and with it the optimiser's memory
@@ -120,11 +136,14 @@ def _finished(model: EmotionModel) -> EmotionModel:
     return model
 
 
-def _fitting(recipe: Recipe, experiment: Experiment) -> Recipe:
-    """The recipe with batches that fit into its ``train.memory_gb``, where it has one."""
+def _fitting(recipe: Recipe, experiment: Experiment, earlier: Mapping[str, Any]) -> Recipe:
+    """The recipe with batches that fit into its ``train.memory_gb``, where it has one; an interrupted run's go on."""
     if recipe.train.memory_gb is None:
         return recipe
-    return within_memory(recipe, experiment.model, max(heard_seconds(experiment.dataset, recipe)))
+    if earlier.get("processes") == processes.count():
+        batches = {name: earlier[name] for name in ("batch_seconds", "accumulate")}
+        return recipe.model_copy(update={"train": recipe.train.model_copy(update=batches)})
+    return within_memory(recipe, experiment.model, heard_seconds(experiment.dataset, recipe))
 
 
 def _say_what_trains(experiment: Experiment, counts: Mapping[str, Any], listener: Listener) -> None:
@@ -141,7 +160,7 @@ def _say_what_trains(experiment: Experiment, counts: Mapping[str, Any], listener
 def describe(recipe: Recipe, *, progress: Progress = silent) -> dict[str, Any]:
     """What a training run would be, without training: model, trainable parameters, batches, memory estimate."""
     experiment = build_experiment(recipe, build_manifest(recipe, progress=progress))
-    recipe = _fitting(recipe, experiment)
+    recipe = _fitting(recipe, experiment, earlier={})
     sizes = [len(batch) for batch in batches_of(experiment.dataset, recipe)]
     return {
         "model": {**experiment.model.settings, "losses": list(experiment.loss.weights)},

@@ -59,6 +59,9 @@ class Replicated:
         """The model as it is now, to be used by this process alone."""
         return self.model
 
+    def put_away(self) -> None:
+        """The whole model is not needed for a while."""
+
 
 class Sharded(Replicated):
     """Each process holds a piece of every weight, gradient and optimiser state (FSDP).
@@ -69,11 +72,11 @@ class Sharded(Replicated):
 
     def __init__(self, model: EmotionModel) -> None:
         super().__init__(model)
-        self._whole = copy.deepcopy(model)
+        self._whole = copy.deepcopy(model).cpu()
+        self._device = next(model.parameters()).device
         for kind in (Output, LayerOutputs):  # so that FSDP finds the tensors in what the model gives
             torch.export.register_dataclass(kind)
-        device = next(model.parameters()).device.type
-        fully_shard(model, mesh=init_device_mesh(device, (processes.count(),)))
+        fully_shard(model, mesh=init_device_mesh(self._device.type, (processes.count(),)))
         assert isinstance(model, FSDPModule)
         model.set_gradient_divide_factor(1.0)  # a sum, not a mean
         model.set_force_sum_reduction_for_comms(True)  # gloo knows no other
@@ -103,4 +106,7 @@ class Sharded(Replicated):
 
     def whole_model(self) -> EmotionModel:
         self._whole.load_state_dict(get_model_state_dict(self.model, options=StateDictOptions(full_state_dict=True)))
-        return self._whole
+        return self._whole.to(self._device)
+
+    def put_away(self) -> None:
+        self._whole.cpu()

@@ -40,7 +40,7 @@ from emotune.training.run import (
     Quiet,
     finish_run,
     metric_of,
-    open_run,
+    opened,
     provenance_of,
     write_end,
     write_start,
@@ -83,7 +83,11 @@ def probe_run(
     """
     listener = listener or Quiet()
     run = RunFolder(folder)
-    began = open_run(run, recipe, "probe")
+    with opened(run, recipe, "probe") as began:
+        return _probe_run(recipe, run, began, listener, progress)
+
+
+def _probe_run(recipe: Recipe, run: RunFolder, began: float, listener: Listener, progress: Progress) -> Evaluation:
     manifest = build_manifest(recipe, progress=progress)
     if recipe.probe.leave_out is None:  # what cannot be probed is refused before the long work
         manifest.split(TRAIN)
@@ -169,7 +173,13 @@ def baseline_run(
     """
     listener = listener or Quiet()
     run = RunFolder(folder)
-    began = open_run(run, recipe, "pitch and energy baseline")
+    with opened(run, recipe, "pitch and energy baseline") as began:
+        return _baseline_run(recipe, run, began, listener, progress)
+
+
+def _baseline_run(
+    recipe: Recipe, run: RunFolder, began: float, listener: Listener, progress: Progress
+) -> tuple[str, Evaluation]:
     manifest = build_manifest(recipe, progress=progress)
     space = build_label_space(recipe, manifest)
     write_start(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import platform
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -19,6 +20,7 @@ from emotune.evaluation import Evaluation, scores
 from emotune.evaluation.score_run import score_run
 from emotune.inference.predictor import Predictor
 from emotune.inference.torch_engine import TorchEngine
+from emotune.locks import LOCK, alone_in
 from emotune.manifest import Manifest
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.store import load_model, model_card, save_model
@@ -27,6 +29,7 @@ from emotune.preprocessing import Preprocessing
 from emotune.progress import Progress
 from emotune.run_folder import RunFolder
 from emotune.tables import to_json, write_text
+from emotune.training import processes
 from emotune.training.build import DEVELOPMENT, best_device
 
 
@@ -50,13 +53,26 @@ class Quiet:
     def say(self, message: str) -> None: ...
 
 
-def open_run(run: RunFolder, recipe: Recipe, kind: str) -> float:
-    """Refuse a folder that holds another run; the time at which this one began, now or before an interruption."""
+@contextmanager
+def opened(run: RunFolder, recipe: Recipe, kind: str) -> Iterator[float]:
+    """Keep other runs out of a folder; the time at which this one began, now or before an interruption.
+
+    Raises:
+        ConfigError: when another run is at work in it, or it holds another one.
+    """
+    if not processes.is_first():
+        yield _began(run, recipe, kind)
+        return
+    with alone_in(run.path, others="training into"):
+        yield _began(run, recipe, kind)
+
+
+def _began(run: RunFolder, recipe: Recipe, kind: str) -> float:
     if run.finished:
         raise ConfigError(f"{run.path} already holds a finished run; choose another folder with -o, or remove it.")
     if run.recipe.exists() and run.recipe.read_text(encoding="utf-8", errors="replace") != dump_recipe(recipe):
         raise ConfigError(f"{run.path} holds an unfinished run of another recipe; choose another folder with -o.")
-    if run.path.exists() and not run.recipe.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+    if run.path.is_dir() and not run.recipe.exists() and any(path.name != LOCK for path in run.path.iterdir()):
         raise ConfigError(f"{run.path} exists and is not a run folder; choose another with -o.")
     if not run.provenance.exists():
         return time.time()
@@ -121,6 +137,11 @@ def write_start(
         )
     write_text(run.recipe, dump_recipe(recipe))
     manifest.write(run.manifest)
+    write_provenance(run, provenance)
+
+
+def write_provenance(run: RunFolder, provenance: Mapping[str, Any]) -> None:
+    """Write what is known of a run that has not ended."""
     write_text(run.provenance, to_json({**provenance, "finished": None}) + "\n")
 
 

@@ -10,18 +10,16 @@ step are the same for any number of processes with the same product of processes
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.distributed.tensor import DTensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
@@ -33,16 +31,14 @@ from emotune.data.duration_batches import DurationBatches
 from emotune.errors import ConfigError, ModelError
 from emotune.losses import CombinedLoss
 from emotune.models.emotion_model import EmotionModel
-from emotune.out_of_memory import is_out_of_memory
 from emotune.training import processes
 from emotune.training.checkpoints import Checkpoint, Checkpoints, load
 from emotune.training.parallel import Replicated, Sharded
 from emotune.training.parameters import GradualUnfreezing, parameter_groups
 from emotune.training.schedule import rate_factor
-from emotune.training.whole_step import Part, parts_of_step, summed
+from emotune.training.step import Piece, StepGradients
 
 Score = Callable[[EmotionModel], dict[str, float]]
-Value = TypeVar("Value")
 Row = dict[str, Any]
 
 
@@ -65,41 +61,12 @@ class Progress:
         rows: one for each epoch that was scored.
         losses: of the steps of the running epoch.
         seconds: spent on the running epoch.
-        most_samples: the largest padded batch that the memory takes, once one was too large.
     """
 
     step: int = 0
     rows: list[Row] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     seconds: float = 0.0
-    most_samples: int | None = None
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A micro-batch, or the part of one that memory has room for, with what its dropout is drawn from."""
-
-    key: str
-    batch: Batch
-
-    @property
-    def samples(self) -> int:
-        return self.batch.waveforms.numel()
-
-    def halves(self) -> tuple[Piece, Piece]:
-        middle = len(self.batch.waveforms) // 2
-        return (
-            Piece(f"{self.key}a", self.batch.rows(slice(None, middle))),
-            Piece(f"{self.key}b", self.batch.rows(slice(middle, None))),
-        )
-
-
-class StepOutOfMemoryError(Exception):
-    """A step did not fit into memory, here or in another process."""
-
-    def __init__(self, *, here: bool) -> None:
-        super().__init__()
-        self.here = here
 
 
 class Trainer:
@@ -127,12 +94,11 @@ class Trainer:
         folder: Path,
         log: Log,
     ) -> None:
-        self.device = next(model.parameters()).device
         if recipe.train.fsdp and processes.count() == 1:
             raise ConfigError("train.fsdp needs several processes: start with torchrun, or leave it out.")
         self.parallel = Sharded(model) if recipe.train.fsdp else Replicated(model)
         self.model = model
-        self.loss = loss.to(self.device)
+        self.gradients = StepGradients(self.parallel, loss, recipe.train, log.say)
         self.dataset = dataset
         self.score = score
         self.seed = recipe.seed
@@ -160,7 +126,7 @@ class Trainer:
             The model, or the moving average, of the best epoch; in processes other than the first, of the last one.
 
         Raises:
-            FloatingPointError: when a loss is not finite.
+            FloatingPointError: when a loss or a gradient is not finite.
             ModelError: when a single clip does not fit into memory, or a checkpoint can be neither written nor read.
         """
         if checkpoint is not None:
@@ -214,6 +180,7 @@ class Trainer:
         best = self.best_row()
         if best is not None and best["step"] == progress.step and processes.is_first():
             self.checkpoints.keep_best(progress.step, scored.state_dict())
+        self.parallel.put_away()
         self.log.epochs([row | {"best": row is best} for row in progress.rows])
 
     # --- one optimiser step
@@ -237,15 +204,14 @@ class Trainer:
     def _step(self, step: int, batches: Sequence[Batch]) -> tuple[float, float]:
         """Forward, backward and update; the loss over all processes, and the gradient's norm before clipping."""
         self.model.train()
-        targets = [batch.targets.to(self.device) for batch in batches if batch.targets is not None]
-        normalisers = summed([self.loss.normalisers(truth) for truth in targets])
         numbers = range(processes.number(), self.batches.together, processes.count())
         pieces = [Piece(f"{self.seed} {step} {number}", batch) for number, batch in zip(numbers, batches, strict=True)]
-        loss = processes.summed(self._gradients(self._small_enough(pieces), normalisers)).item()
-        if not math.isfinite(loss):
-            raise FloatingPointError(f"the loss became {loss} at step {step + 1}")
-        self.parallel.add_up(self.trained)
+        loss = self.gradients.add(pieces, self.trained)
         norm = nn.utils.clip_grad_norm_(self.trained, self.train_section.clip_norm or math.inf)
+        norm = float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
+        for name, value in (("loss", loss), ("gradient's norm", norm)):
+            if not math.isfinite(value):
+                raise FloatingPointError(f"the {name} became {value} at step {step + 1}")
         factor = rate_factor(
             self.train_section.schedule,
             step,
@@ -258,110 +224,7 @@ class Trainer:
         self.optimiser.zero_grad()
         if self.average is not None:
             self.average.update_parameters(self.model)
-        return loss, float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
-
-    def _gradients(self, pieces: list[Piece], normalisers: Mapping[str, Tensor]) -> Tensor:
-        """This process's part of the step's loss, with its gradients; what does not fit into memory is split."""
-        while True:
-            try:
-                parts = self._parts(pieces)
-                return self._everywhere(lambda pieces=pieces, parts=parts: self._backward(pieces, parts, normalisers))
-            except StepOutOfMemoryError as problem:
-                if self.train_section.fsdp:
-                    raise ModelError(
-                        "A batch does not fit into memory, and with train.fsdp it cannot be split. Lower"
-                        " train.batch_seconds, or set train.gradient_checkpointing=true."
-                    ) from problem
-                self.optimiser.zero_grad()
-                if self.device.type == "cuda":
-                    torch.cuda.empty_cache()
-                if problem.here:
-                    pieces = self._split_largest(pieces)
-
-    def _everywhere(self, work: Callable[[], Value]) -> Value:
-        """What the work gives, once it has come to its end in every process.
-
-        Raises:
-            StepOutOfMemoryError: in every process, when it did not fit into the memory of one.
-        """
-        value, here = None, False
-        try:
-            value = work()
-        except (RuntimeError, MemoryError) as error:
-            here = is_out_of_memory(error)
-            if not here:
-                raise
-        sharded = self.train_section.fsdp  # then the others wait in the middle of the work, not here
-        if here if sharded else processes.any_of(here):
-            raise StepOutOfMemoryError(here=here)
-        return value  # pyright: ignore[reportReturnType]
-
-    def _parts(self, pieces: Sequence[Piece]) -> list[Part | None]:
-        """What each piece has to know of the others: nothing, where the losses are sums over utterances."""
-        if not self.loss.wholes or (len(pieces) == 1 and processes.count() == 1):
-            return [None] * len(pieces)
-
-        def predictions() -> list[Tensor]:
-            with torch.no_grad():
-                found = [self._forward(piece)[0].dimensions for piece in pieces]
-            return [dimensions.float() for dimensions in found if dimensions is not None]
-
-        truths = [piece.batch.targets.dimensions for piece in pieces if piece.batch.targets is not None]
-        known = [truth.to(self.device) for truth in truths if truth is not None]
-        return list(parts_of_step(self._everywhere(predictions), known, self.loss.whole_losses))
-
-    def _backward(
-        self, pieces: Sequence[Piece], parts: Sequence[Part | None], normalisers: Mapping[str, Tensor]
-    ) -> Tensor:
-        total = torch.zeros((), device=self.device)
-        for piece, part in zip(pieces, parts, strict=True):
-            self.parallel.begin_piece(is_last=piece is pieces[-1])
-            output, batch = self._forward(piece)
-            assert batch.targets is not None
-            loss = self.loss.mean_losses(output, batch.targets, normalisers)
-            if part is not None:
-                loss = loss + part.surrogate(output.dimensions)
-            elif self.loss.wholes:
-                assert batch.targets.dimensions is not None
-                loss = loss + self.loss.whole_losses(output.dimensions, batch.targets.dimensions)
-            loss.backward()
-            total = total + loss.detach()
-        return total
-
-    def _forward(self, piece: Piece) -> tuple[Any, Batch]:
-        """The model's output for a piece, and the piece on the device; the same dropout each time."""
-        torch.manual_seed(int.from_bytes(hashlib.sha256(piece.key.encode()).digest()[:7], "little"))
-        batch = piece.batch.to(self.device)
-        with self._precision():
-            return self.model(batch), batch
-
-    def _precision(self) -> AbstractContextManager[Any]:
-        if self.train_section.precision == "bf16":
-            return torch.autocast(self.device.type, torch.bfloat16)
-        return nullcontext()
-
-    def _small_enough(self, pieces: list[Piece]) -> list[Piece]:
-        """The pieces with those split that are known not to fit into memory."""
-        most = self.progress.most_samples
-        while most is not None and any(piece.samples > most and len(piece.batch.waveforms) > 1 for piece in pieces):
-            pieces = [
-                part
-                for piece in pieces
-                for part in (piece.halves() if piece.samples > most and len(piece.batch.waveforms) > 1 else (piece,))
-            ]
-        return pieces
-
-    def _split_largest(self, pieces: list[Piece]) -> list[Piece]:
-        largest = max(pieces, key=lambda piece: piece.samples)
-        seconds = largest.samples / 16000
-        if len(largest.batch.waveforms) == 1:
-            raise ModelError(
-                f"A single clip of {seconds:.1f} s does not fit into memory. Set data.max_duration_s or"
-                " augmentation.crop_s lower, or train.gradient_checkpointing=true."
-            )
-        self.progress.most_samples = largest.samples - 1
-        self.log.say(f"out of memory: a batch of {seconds:.1f} padded seconds is split, and so will be others as large")
-        return self._small_enough(pieces)
+        return loss, norm
 
     # --- checkpoints
 
@@ -374,10 +237,11 @@ class Trainer:
         if self.average is not None:
             tensors["average"] = self.average.state_dict()
         if processes.is_first():
-            state = dataclasses.asdict(self.progress) | {"processes": processes.count()}
-            self.checkpoints.save(self.progress.step, Checkpoint(tensors, optimiser, state))
+            more = {"processes": processes.count(), "most_samples": self.gradients.most_samples}
+            state = dataclasses.asdict(self.progress) | more
             best = self.best_row()
-            self.checkpoints.forget_but(None if best is None else best["step"])
+            best_step = None if best is None else best["step"]
+            self.checkpoints.save(self.progress.step, Checkpoint(tensors, optimiser, state), best_step=best_step)
         self._saved_at = time.monotonic()
 
     def _restore(self, checkpoint: Checkpoint) -> None:
@@ -387,8 +251,11 @@ class Trainer:
                 f"The run was interrupted with {before} processes and cannot go on with {processes.count()}: an"
                 f" optimiser step would hold other batches. Start {before} again."
             )
-        names = {item.name for item in dataclasses.fields(Progress)}
-        self.progress = Progress(**{name: value for name, value in checkpoint.state.items() if name in names})
+        names = [item.name for item in dataclasses.fields(Progress)]
+        self.progress = Progress(**{name: checkpoint.state[name] for name in names})
+        self.gradients.most_samples = checkpoint.state["most_samples"]
+        if self.unfreezing is not None:  # the optimiser's state is that of the parameters that were trained then
+            self.unfreezing.begin_epoch((self.progress.step - 1) // self.steps_an_epoch)
         self.parallel.load_weights(checkpoint.tensors["model"])
         self.parallel.load_optimiser(self.optimiser, checkpoint.optimiser)
         if self.average is not None:

@@ -19,8 +19,8 @@ from emotune.training import processes
 
 
 @dataclass(frozen=True)
-class Part:
-    """What a micro-batch has to know of its step.
+class Share:
+    """A micro-batch's share of its step.
 
     Args:
         gradient: of the whole loss by its predictions, shape (batch, dimensions).
@@ -36,9 +36,9 @@ class Part:
         return product - product.detach() + self.value
 
 
-def parts_of_step(
+def shares_of_step(
     predictions: Sequence[Tensor], truths: Sequence[Tensor], loss: Callable[[Tensor, Tensor], Tensor]
-) -> list[Part]:
+) -> list[Share]:
     """Share out the gradient of the common loss of all micro-batches, those of the other processes too.
 
     Args:
@@ -53,8 +53,8 @@ def parts_of_step(
         value = loss(leaf, _everyones(torch.cat(list(truths)))[0])
     (gradient,) = torch.autograd.grad(value, leaf)
     own = gradient[start : start + sum(sizes)].split(sizes)
-    share = value.detach() / (len(sizes) * processes.count())
-    return [Part(part, share) for part in own]
+    value_share = value.detach() / (len(sizes) * processes.count())
+    return [Share(part, value_share) for part in own]
 
 
 def summed(normalisers: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -21,13 +21,13 @@ class Noise(Step):
 
     Args:
         snr_db: lowest and highest ratio.
-        colour: white, pink or brown.
+        colour: white (the default), pink or brown.
         folder: recordings of noise instead; a random piece of a random one.
     """
 
-    def __init__(self, snr_db: Sequence[float], *, colour: str = "white", folder: Path | None = None) -> None:
+    def __init__(self, snr_db: Sequence[float], *, colour: str | None = None, folder: Path | None = None) -> None:
         self.snr_db = snr_db
-        self.exponent = COLOURS[colour]
+        self.exponent = COLOURS[colour or "white"]
         self.recordings = None if folder is None else SoundFolder(folder, what="augmentation.noise.folder")
 
     def __call__(self, samples: FloatArray, generator: np.random.Generator) -> FloatArray:

@@ -14,7 +14,7 @@ from emotune.data.augmentations.step import Step
 
 def generator_of(seed: int, epoch: int, utterance_id: str) -> np.random.Generator:
     """The random generator of one utterance in one epoch: the same in whatever order and process it is drawn."""
-    digest = hashlib.sha256(f"{seed} {epoch} {utterance_id}".encode()).digest()
+    digest = hashlib.sha256(f"{seed} {epoch} {utterance_id}".encode(errors="surrogatepass")).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "little"))
 
 
@@ -41,7 +41,7 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Mix:
-    """Mixing with another clip of the training split, labels with labels.
+    """Mixing with another clip of the training split of which the same labels are known, labels with labels.
 
     The clip keeps the share s = max(b, 1 - b), b from Beta(alpha, alpha), of sound and label; the other one, as loud
     and repeated or cut to the same length, gets 1 - s.

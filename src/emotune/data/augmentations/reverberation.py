@@ -17,8 +17,8 @@ class Reverberation(Step):
     """A room: the clip convolved with an impulse response, as loud as before, as long as before and not delayed.
 
     Args:
-        rt60_s: shortest and longest time in which a simulated room's sound falls by 60 dB.
-        direct_db: lowest and highest ratio of direct to reflected energy in a simulated room.
+        rt60_s: shortest and longest time in which a simulated room's sound falls by 60 dB; None = 0.2 to 0.8 s.
+        direct_db: lowest and highest ratio of direct to reflected energy in a simulated room; None = 0 to 10 dB.
         folder: recorded impulse responses instead; a random one.
 
     Reference:
@@ -29,12 +29,12 @@ class Reverberation(Step):
     def __init__(
         self,
         *,
-        rt60_s: Sequence[float] = (0.2, 0.8),
-        direct_db: Sequence[float] = (0.0, 10.0),
+        rt60_s: Sequence[float] | None = None,
+        direct_db: Sequence[float] | None = None,
         folder: Path | None = None,
     ) -> None:
-        self.rt60_s = rt60_s
-        self.direct_db = direct_db
+        self.rt60_s = rt60_s or (0.2, 0.8)
+        self.direct_db = direct_db or (0.0, 10.0)
         self.recordings = None if folder is None else SoundFolder(folder, what="augmentation.reverberation.folder")
 
     def __call__(self, samples: FloatArray, generator: np.random.Generator) -> FloatArray:

@@ -112,6 +112,7 @@ class Whisper(Backbone):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
         self.hidden_size = features
+        self.layerdrop: float = settings["encoder_layerdrop"]
         self.frame_rate_hz = 16000 / (2 * HOP)
         self.normalize = "none"
         self.min_samples = HOP
@@ -138,10 +139,9 @@ class Whisper(Backbone):
         frame_mask = mask_of(self.frame_count(lengths), hidden.shape[1])
         positions = self.embed_positions.weight[: hidden.shape[1]]
         states = [self.dropout(hidden + positions)]
-        layerdrop = self._settings["encoder_layerdrop"] if self.training else 0.0
         attended = frame_mask if padded else None
         for layer in self.layers:
-            dropped = layerdrop > 0 and float(torch.rand(())) < layerdrop
+            dropped = self.training and self.layerdrop > 0 and float(torch.rand(())) < self.layerdrop
             output = states[-1] if dropped else run_layer(layer, states[-1], attended, recompute=self.recompute_layers)
             states.append(output)
         return HiddenStates(tuple(states), frame_mask)
