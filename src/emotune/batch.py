@@ -105,10 +105,10 @@ class Output:
     penalty: Tensor | None = None
 
 
-def class_shares(indices: Tensor, classes: int) -> Tensor:
+def one_hot_shares(indices: Tensor, classes: int) -> Tensor:
     """Shares of the classes from class indices, shape (batch,), -1 where unknown, to (batch, classes).
 
-    >>> class_shares(torch.tensor([1, -1]), 2)
+    >>> one_hot_shares(torch.tensor([1, -1]), 2)
     tensor([[0., 1.],
             [nan, nan]])
     """

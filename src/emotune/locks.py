@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -28,7 +28,7 @@ def alone_in(folder: Path, *, others: str) -> Iterator[None]:
         TableError: when it cannot be written.
     """
     if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"{folder} is not a folder; choose another.")
+        raise ConfigError(f"{folder} exists and is not a folder; choose another with -o.")
     lock = FileLock(folder / LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def alone_in(folder: Path, *, others: str) -> Iterator[None]:
     try:
         yield
     finally:
+        (folder / LOCK).unlink(missing_ok=True)
         lock.release()
-        if folder.is_dir() and all(path.name == LOCK for path in folder.iterdir()):
-            (folder / LOCK).unlink(missing_ok=True)
+        with suppress(OSError):  # when there is something in it
             folder.rmdir()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from emotune.batch import LayerOutputs, Output, Targets, class_shares
+from emotune.batch import LayerOutputs, Output, Targets, one_hot_shares
 from emotune.losses import LOSSES, BatchLoss, CombinedLoss, Loss
 
 LEARNS = {
@@ -25,7 +25,7 @@ def example(seed: int = 0) -> tuple[Output, Targets]:
     logits = torch.randn(SIZE, CLASSES, generator=generator, requires_grad=True)
     values = torch.rand(SIZE, DIMENSIONS, generator=generator, requires_grad=True)
     truth = Targets(
-        class_shares(torch.randint(0, CLASSES, (SIZE,), generator=generator), CLASSES),
+        one_hot_shares(torch.randint(0, CLASSES, (SIZE,), generator=generator), CLASSES),
         torch.rand(SIZE, DIMENSIONS, generator=generator),
         torch.rand(SIZE, CLASSES, generator=generator).softmax(dim=1),
     )

@@ -1,6 +1,8 @@
 """What can be wrong with long runs: caches, noises, budgets, checkpoints, parts. One clear error each, nothing lost."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 import soundfile
 import yaml
 
+from emotune.data.dataset import EmotionDataset
 from emotune.training import fine_tune
 
 
@@ -38,6 +41,14 @@ OVERRIDES = {
     "a room of no time": ("augmentation.reverberation={rt60_s: [0, 1]}", "augmentation.reverberation.rt60_s"),
     "a probability of 2": ("augmentation.telephone={probability: 2}", "augmentation.telephone.probability"),
     "mixing with alpha 0": ("augmentation.mix={alpha: 0}", "augmentation.mix.alpha"),
+    "a room of an hour": ("augmentation.reverberation={rt60_s: [1, 3600]}", "augmentation.reverberation.rt60_s"),
+    "a room twice": (
+        "augmentation.reverberation={rt60_s: [0.1, 1], folder: rooms}",
+        "rt60_s and direct_db are of simulated rooms",
+    ),
+    "a colour of recordings": ("augmentation.noise={colour: pink, folder: x}", "colour is of our own noise"),
+    "a gain of 1000 dB": ("augmentation.gain_db=1000", "augmentation.gain_db"),
+    "a crop too short to hear": ("augmentation.crop_s=0.001", "but this encoder needs clips of"),
     "no memory": ("train.memory_gb=0", "train.memory_gb"),
     "a negative time": ("train.checkpoint_minutes=-1", "train.checkpoint_minutes"),
     "a cache of no size": ("data.cache_gb=0", "data.cache_gb"),
@@ -73,6 +84,16 @@ def test_a_broken_noise_recording_is_named(train, tmp_path, workers):
     assert ended.code == 2
     assert "bad.wav cannot be decoded" in ended.err
     assert "Traceback" not in ended.err
+
+
+def test_a_process_that_prepares_clips_and_dies_is_an_error_with_its_cure(train, monkeypatch):
+    def killed(dataset, key):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(EmotionDataset, "__getitem__", killed)
+    ended = train("train.workers=1")
+    assert ended.code == 2
+    assert "A process that prepares clips has ended" in ended.err and "fewer train.workers" in ended.err
 
 
 def test_a_cache_that_is_a_file_is_named(train, tmp_path):

@@ -307,7 +307,7 @@ def test_a_class_absent_from_training_is_named(tmp_path, tones, emotune_command)
 
 
 OUTPUTS = {
-    "a file": (lambda run: run.write_text(""), "exists and is not a run folder; choose another with -o"),
+    "a file": (lambda run: run.write_text(""), "exists and is not a folder; choose another with -o"),
     "another folder": (
         lambda run: [run.mkdir(), (run / "thesis.tex").write_text("")],
         "exists and is not a run folder; choose another with -o",

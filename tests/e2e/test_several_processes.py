@@ -17,7 +17,7 @@ from emotune.labels import LabelSpace, Scale
 from emotune.models.store import load_model
 from emotune.predictions import Predictions
 from emotune.tables import read_rows
-from emotune.training import fine_tune
+from emotune.training import fine_tune, processes
 from emotune.training.fine_tune import train_run
 from emotune.training.run import Quiet
 
@@ -77,6 +77,7 @@ def one_of(
         torch.optim.AdamW = torch.optim.SGD  # pyright: ignore
     listener = Quiet() if last_step is None or number > 0 else Impatient(last_step)
     train_run(Recipe.model_validate(recipe), Path(folder), listener=listener)
+    processes.leave()
 
 
 def train_together(count: int, recipe: dict, folder: Path, *, last_step: int | None = None, plain: bool = True) -> None:
@@ -145,7 +146,8 @@ def test_sharded_over_two_processes_it_is_the_same_training(sections, alone, tmp
 
 
 def test_a_sharded_run_that_was_killed_goes_on_with_its_optimiser(sections, alone, tmp_path):
-    train = sections["train"] | {"fsdp": True, "encoder_lr": 1e-3}
+    """Killed in the second epoch, in which layers train that did not in the first."""
+    train = sections["train"] | {"fsdp": True, "encoder_lr": 1e-3, "unfreeze": {"start_epoch": 1}}
     sharded = sections | {"train": train}
     steps = read_rows(alone / "metrics.jsonl")[0]["step"]
     train_together(2, sharded, tmp_path / "whole", plain=False)
@@ -156,8 +158,6 @@ def test_a_sharded_run_that_was_killed_goes_on_with_its_optimiser(sections, alon
 
 def test_every_development_utterance_is_scored_once(sections, tmp_path, monkeypatch):
     """What the processes predict, put together, is the split; scored from parts it is scored as a whole."""
-    from emotune.training import processes
-
     seen = []
     scores = fine_tune.scores
 
@@ -177,9 +177,10 @@ def test_every_development_utterance_is_scored_once(sections, tmp_path, monkeypa
     assert len(set(whole)) == len(whole) == 8
 
 
-def test_torchrun_starts_it_and_one_process_talks(sections, tmp_path):
+@pytest.mark.parametrize("fsdp", [False, True])
+def test_torchrun_starts_it_and_one_process_talks(sections, tmp_path, fsdp):
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(yaml.safe_dump(sections | {"train": sections["train"] | {"epochs": 1}}))
+    recipe.write_text(yaml.safe_dump(sections | {"train": sections["train"] | {"epochs": 1, "fsdp": fsdp}}))
     launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", free_port()]
     ended = subprocess.run(
         [sys.executable, *launcher, "-m", "emotune", "train", str(recipe), "-o", str(tmp_path / "run")],

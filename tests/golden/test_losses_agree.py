@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from emotune.batch import Output, Targets, class_shares
+from emotune.batch import Output, Targets, one_hot_shares
 from emotune.losses import KL, CCCLoss, CrossEntropy, Focal, Loss, SoftCrossEntropy
 from emotune.losses.cross_entropy import balanced_class_weights
 
@@ -32,7 +32,7 @@ def mean(loss: Loss, logits: Tensor, **truth: Tensor) -> Tensor:
 
 def truth_of(*, classes: Tensor | None = None, **others: Tensor) -> Targets:
     """Targets from indices of four classes, -1 where unknown, or from shares of classes."""
-    shares = classes if classes is None or classes.ndim == 2 else class_shares(classes, 4)
+    shares = classes if classes is None or classes.ndim == 2 else one_hot_shares(classes, 4)
     return Targets(shares, **others)
 
 
@@ -177,7 +177,7 @@ def test_votes_teach_what_the_majority_hides():
         return torch.softmax(head(kinds), dim=1).detach()
 
     soft = fitted(KL(), votes=shares)
-    hard = fitted(CrossEntropy(), classes=class_shares(shares.argmax(dim=1), 2))
+    hard = fitted(CrossEntropy(), classes=one_hot_shares(shares.argmax(dim=1), 2))
     assert (soft - shares).abs().max() < 0.02
     assert (hard - shares).abs().max() > 0.3
 

@@ -101,8 +101,26 @@ def test_the_best_weights_stay_until_others_are_kept(tmp_path):
         checkpoints.keep_best(step, {"weight": torch.full((2,), float(step))})
     assert torch.equal(checkpoints.best(4)["weight"], torch.full((2,), 4.0))
     checkpoints.save(8, checkpoint(8.0), best_step=8)
+    assert checkpoints.newest() == (tmp_path / "step-00000008", [])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best-00000008.safetensors", "step-00000008"]
     assert checkpoints.best(8)["weight"].tolist() == [8.0, 8.0]
+
+
+def test_a_checkpoint_whose_best_weights_were_cut_or_lost_is_left_out(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.keep_best(4, {"weight": torch.ones(2)})
+    checkpoints.save(8, checkpoint(8.0), best_step=4)
+    best = tmp_path / "best-00000004.safetensors"
+    content = best.read_bytes()
+    best.write_bytes(content[:-1])
+    assert checkpoints.newest() == (
+        None,
+        ["step-00000008 is incomplete (../best-00000004.safetensors has not its size) and is left out"],
+    )
+    best.write_bytes(bytes(len(content)))
+    assert checkpoints.newest() == (tmp_path / "step-00000008", [])
+    with pytest.raises(ModelError, match=r"weights of the best epoch, .* cannot be read .*Remove .* trains anew"):
+        checkpoints.best(4)
 
 
 def test_killed_at_any_moment_of_a_write_there_is_a_whole_checkpoint(tmp_path, monkeypatch):

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from emotune import audio
-from emotune.batch import class_shares
-from emotune.data.augmentations import Augmentation
+from emotune.batch import one_hot_shares
+from emotune.data.augmentations import Augmentation, Mix
 from emotune.data.augmentations.noise import Noise
 from emotune.data.augmentations.speed import Speed
 from emotune.data.dataset import EmotionDataset, collate
@@ -56,7 +56,7 @@ def test_a_batch_is_padded_with_zeros_and_masked(labelled):
     assert not batch.waveforms[~batch.mask].any()
     for row, example in enumerate(examples):
         np.testing.assert_array_equal(batch.waveforms[row, : lengths[row]], example.waveform)
-    torch.testing.assert_close(batch.targets.classes, class_shares(torch.tensor([1, -1, 0]), 2), equal_nan=True)
+    torch.testing.assert_close(batch.targets.classes, one_hot_shares(torch.tensor([1, -1, 0]), 2), equal_nan=True)
     assert torch.isnan(batch.targets.dimensions).tolist() == [[False, False], [True, False], [True, True]]
 
 
@@ -69,6 +69,21 @@ def test_the_epoch_changes_the_augmentation_and_nothing_else_does(labelled):
     assert not np.array_equal(dataset[1, 0].waveform, first)
     other = EmotionDataset(labelled, SPACE, Preprocessing(), augmentation=augmentation, seed=1)
     assert not np.array_equal(other[0, 0].waveform, first)
+
+
+def test_a_clip_is_mixed_with_one_of_which_the_same_is_known(tones):
+    """A third of them has no class: mixed with one of these, a clip would lose its own."""
+    rows = [dataclasses.replace(u, emotion=None if n % 3 == 0 else u.emotion) for n, u in enumerate(tones)]
+    manifest = tones.replace_utterances(rows)
+    augmentation = Augmentation(mix=Mix(alpha=1.0, probability=1.0))
+    dataset = EmotionDataset(manifest, tones.label_space, Preprocessing(), augmentation=augmentation)
+    examples = [dataset[epoch, index] for epoch in range(3) for index in range(len(manifest))]
+    for example, utterance in zip(examples, [*manifest] * 3, strict=True):
+        assert math.isnan(sum(example.classes)) == (utterance.emotion is None)
+    mixed = [example for example in examples if 0.01 < example.classes[0] < 0.99]
+    assert len(mixed) > 5
+    for example in mixed:
+        assert sum(example.classes) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("limit", ["min_samples", "max_duration_s"])

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from emotune.batch import Targets, class_shares, pad
+from emotune.batch import Targets, one_hot_shares, pad
 from emotune.config import Recipe
+from emotune.data.duration_batches import DurationBatches
 from emotune.errors import ConfigError, ModelError
 from emotune.labels import LabelSpace, Scale
 from emotune.models.backbones import BACKBONES
@@ -55,7 +56,7 @@ def test_the_counter_knows_what_is_alive_and_what_was():
 @pytest.mark.parametrize("name", ["wavlm", "hubert", "wav2vec2", "whisper"])
 def test_recomputed_layers_give_the_same_gradients_for_less_memory(name, tiny_wavlm):
     clips = [np.random.default_rng(n).standard_normal(n).astype(np.float32) for n in (24000, 16000, 31000)]
-    targets = Targets(class_shares(torch.tensor([0, 1, 0]), 2), torch.rand(3, 1))
+    targets = Targets(one_hot_shares(torch.tensor([0, 1, 0]), 2), torch.rand(3, 1))
     grads, peaks = [], []
     for recompute in (False, True):
         model = model_of(name, tiny_wavlm, recompute=recompute)
@@ -139,6 +140,44 @@ def test_a_budget_cuts_batches_and_keeps_the_seconds_of_a_step(recipe, tiny_wavl
     assert found.accumulate in (3, 4)
     with pytest.raises(ConfigError, match=r"a step with one clip of 0\.8 s takes about .* GB\. Set train\.gradient"):
         within_memory(recipe(memory_gb=1e-6), model, clips)
+
+
+def test_the_largest_batch_is_what_must_fit(recipe, tiny_wavlm):
+    """Clips of very different length: the batches of a mean size that fits hold some that would not."""
+    model = model_of("wavlm", tiny_wavlm, recompute=False)
+    clips = [*np.random.default_rng(0).uniform(0.2, 0.5, 60), 3.0, 3.0, 3.0]
+    room = 4.0 * bytes_per_second(model, 3.0)
+    chosen = recipe(memory_gb=gb_for(room + sum(fixed_bytes(model))), batch_seconds=6.0)
+    found = within_memory(chosen, model, clips).train
+    assert found.batch_seconds * found.accumulate == pytest.approx(6.0)
+    batches = DurationBatches(clips, batch_seconds=found.batch_seconds, together=found.accumulate, seed=0)
+    for epoch in range(3):
+        batches.set_epoch(epoch)
+        assert max(len(batch) * max(clips[index] for _, index in batch) for batch in batches) <= 4.0
+
+
+def test_an_average_and_slower_clips_take_room_too(recipe, tiny_wavlm):
+    model = model_of("wavlm", tiny_wavlm, recompute=False)
+    budget = gb_for(12 * bytes_per_second(model, 0.8) + sum(fixed_bytes(model)))
+    plain = recipe(memory_gb=budget, batch_seconds=10.0)
+    assert within_memory(plain, model, [0.8] * 100).train.accumulate == 1
+    slower = plain.model_copy(update={"augmentation": plain.augmentation.model_copy(update={"speed": 0.5})})
+    assert within_memory(slower, model, [0.8] * 100).train.accumulate > 1
+    weights, _ = fixed_bytes(model)
+    tight = recipe(memory_gb=budget + (weights - 1e5) / estimate._USABLE / 1e9, batch_seconds=12.0, average=0.9)
+    assert within_memory(tight, model, [0.8] * 100).train.accumulate > 1
+
+
+@pytest.mark.parametrize("name", ["wavlm", "whisper"])
+def test_layers_that_may_be_dropped_are_counted(name, tiny_wavlm):
+    config = backbone_config(name, tiny_wavlm)
+    key = "encoder_layerdrop" if name == "whisper" else "layerdrop"
+    counted = []
+    for share in (0.0, 0.9):
+        model = EmotionModel(BACKBONES[name].from_config(config | {key: share}), SPACE)
+        counted.append(bytes_per_second(model, 1.0))
+        assert share in [module.layerdrop for module in model.modules() if hasattr(module, "layerdrop")]
+    assert counted[0] == pytest.approx(counted[1])
 
 
 def test_a_run_within_a_budget_says_its_batches_and_can_be_continued(recipe, tmp_path):

@@ -76,6 +76,7 @@ def test_ids_given_twice_are_numbered_and_stay_unique():
     names = ["a", "a", "b", "a (2)", "a"]
     unique = [item.utterance_id for item in with_unique_ids([Item(name, "x.wav") for name in names])]
     assert unique == ["a", "a (2)", "b", "a (2) (2)", "a (3)"]
+    assert [*with_unique_ids([Item("\ud800", "x.wav")] * 2)][1].utterance_id == "\ud800 (2)"
 
 
 def test_an_array_without_its_rate_raises_alone_and_is_an_error_row_in_a_list():

@@ -72,17 +72,22 @@ def test_a_recording_that_changed_since_the_manifest_was_made_is_refused(tmp_pat
 
 def test_an_interrupted_run_of_another_kind_or_on_other_data_is_not_continued(tmp_path):
     from emotune.config import load_recipe
-    from emotune.training.run import Quiet, open_run, provenance_of, write_start
+    from emotune.training.run import Quiet, opened, provenance_of, write_start
 
     recipe = load_recipe("demo/tiny_wavlm", ["data.manifest=m.csv"])
     run = RunFolder(tmp_path / "run")
-    provenance = provenance_of(recipe, RUN, open_run(run, recipe, "probe"), kind="probe")
-    write_start(run, recipe, RUN, provenance, Quiet())
-    assert open_run(run, recipe, "probe") == pytest.approx(open_run(run, recipe, "probe"))
-    with pytest.raises(ConfigError, match="unfinished run \\(probe\\), not fine-tuned"):
-        open_run(run, recipe, "fine-tuned")
+    with opened(run, recipe, "probe") as first:
+        provenance = provenance_of(recipe, RUN, first, kind="probe")
+        write_start(run, recipe, RUN, provenance, Quiet())
+    with opened(run, recipe, "probe") as again:
+        assert again == pytest.approx(first, abs=1)
+    with (
+        pytest.raises(ConfigError, match=r"unfinished run \(probe\), not fine-tuned"),
+        opened(run, recipe, "fine-tuned"),
+    ):
+        pass
     with pytest.raises(ConfigError, match="on other data"):
         write_start(run, recipe, RUN.split("test"), provenance, Quiet())
     write_text(run.provenance, to_json({**run.information(), "finished": "now"}))
-    with pytest.raises(ConfigError, match="finished run"):
-        open_run(run, recipe, "probe")
+    with pytest.raises(ConfigError, match="finished run"), opened(run, recipe, "probe"):
+        pass

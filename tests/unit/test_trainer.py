@@ -15,9 +15,10 @@ import yaml
 from emotune.batch import Batch
 from emotune.config import Recipe
 from emotune.data.dataset import EmotionDataset, collate
-from emotune.errors import ConfigError, CorpusError
+from emotune.errors import ConfigError, CorpusError, ModelError
 from emotune.inference import load
 from emotune.labels import LabelSpace, Scale
+from emotune.locks import alone_in
 from emotune.manifest import Manifest
 from emotune.models.store import load_model
 from emotune.predictions import Predictions
@@ -355,6 +356,41 @@ def test_an_interrupted_run_continues_and_ends_with_the_same_weights(recipe, tmp
         for path in (tmp_path / "broken" / "metrics.jsonl", tmp_path / "whole" / "metrics.jsonl")
     ]
     assert timeless[0] == timeless[1]
+
+
+def test_two_runs_do_not_write_into_one_folder(recipe, tmp_path):
+    with (
+        alone_in(tmp_path / "run", others="training into"),
+        pytest.raises(ConfigError, match="Another process is training into"),
+    ):
+        train_run(recipe(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_how_the_head_started_is_kept_when_a_run_is_continued(recipe, tmp_path):
+    chosen = recipe(epochs=2, start_from_probe=True)
+    with pytest.raises(KeyboardInterrupt):
+        train_run(chosen, tmp_path / "run", listener=Impatient(epoch=1))
+    began = json.loads((tmp_path / "run" / "provenance.json").read_text())["started_from_probe"]
+    train_run(chosen, tmp_path / "run")
+    ended = json.loads((tmp_path / "run" / "provenance.json").read_text())
+    assert ended["started_from_probe"] == began and 0 <= began["development_uar"] <= 1
+    assert ended["finished"]
+
+
+def test_a_gradient_that_is_not_finite_changes_no_weight(recipe, tmp_path, monkeypatch):
+    add, steps = StepGradients.add, []
+
+    def broken(self, pieces, trained):
+        loss = add(self, pieces, trained)
+        trained[0].grad.fill_(math.inf)
+        return loss
+
+    monkeypatch.setattr(StepGradients, "add", broken)
+    monkeypatch.setattr(torch.optim.AdamW, "step", lambda self: steps.append(1))
+    with pytest.raises(ModelError, match=r"gradient's norm became (inf|nan) at step 1\. Lower train\.encoder_lr"):
+        train_run(recipe(), tmp_path / "run")
+    assert not steps
 
 
 def test_a_run_that_had_lost_its_patience_stops_at_once_when_it_is_continued(recipe, tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 import torch
 
-from emotune.batch import Targets, class_shares, pad
+from emotune.batch import Targets, one_hot_shares, pad
 from emotune.errors import ConfigError
 from emotune.labels import LabelSpace, Scale
 from emotune.losses import CombinedLoss, CrossEntropy
@@ -112,7 +112,7 @@ def test_with_one_layer_it_is_the_plain_head(tiny_wavlm):
     torch.testing.assert_close(found.logits.softmax(dim=1), expected.logits.softmax(dim=1))
     torch.testing.assert_close(found.dimensions, expected.dimensions)
     assert not found.penalty.abs().max() > 1e-6
-    truth = Targets(class_shares(torch.tensor([0, 1, 2, 0]), 3))
+    truth = Targets(one_hot_shares(torch.tensor([0, 1, 2, 0]), 3))
     loss = CombinedLoss({"cross_entropy": (1.0, CrossEntropy())})
     normalisers = loss.normalisers(truth)
     values = [loss.mean_losses(output, truth, normalisers) for output in (found, expected)]
@@ -121,7 +121,7 @@ def test_with_one_layer_it_is_the_plain_head(tiny_wavlm):
 
 def test_gradients_reach_every_part(tiny_wavlm):
     model = model_of(tiny_wavlm, hidden_size=8, varan={"beta": 0.1, "prior": "uniform"})
-    truth = Targets(class_shares(torch.tensor([0, 1, 2, 0]), 3))
+    truth = Targets(one_hot_shares(torch.tensor([0, 1, 2, 0]), 3))
     loss = CombinedLoss({"cross_entropy": (1.0, CrossEntropy())})
     loss.mean_losses(model(clips()), truth, loss.normalisers(truth)).backward()
     for name, parameter in model.named_parameters():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from emotune.batch import Batch, Targets, class_shares, pad
+from emotune.batch import Batch, Targets, one_hot_shares, pad
 from emotune.labels import LabelSpace, Scale
 from emotune.losses import CCCLoss
 from emotune.models.backbones import BACKBONES
@@ -22,7 +22,7 @@ def batches(sizes: list[int]) -> list[Batch]:
         clips = [generator.standard_normal(int(generator.integers(4000, 9000))).astype(np.float32) for _ in range(size)]
         dimensions = torch.tensor(generator.uniform(size=(size, 2)), dtype=torch.float32)
         dimensions[0, 1] = torch.nan
-        classes = class_shares(torch.tensor(generator.integers(0, 3, size)), 3)
+        classes = one_hot_shares(torch.tensor(generator.integers(0, 3, size)), 3)
         found.append(pad(clips, Targets(classes, dimensions)))
     return found
 

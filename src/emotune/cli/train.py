@@ -34,10 +34,12 @@ def train(
     folder = output or default_folder(recipe)
     with TrainingDisplay() as display:
         evaluation = fine_tune.train_run(recipe, folder, listener=display, progress=show_progress)
-    if with_extra("emotune.training.processes").launched_number() > 0:
-        return  # the first process says it
-    print_evaluation(evaluation, "development", folder / "development")
-    out.print(f"next: emotune evaluate {folder} --split test", markup=False)
+    processes = with_extra("emotune.training.processes")
+    if processes.launched_number() == 0:
+        print_evaluation(evaluation, "development", folder / "development")
+        out.print(f"next: emotune evaluate {folder} --split test", markup=False)
+    if recipe.train.fsdp:
+        processes.leave()
 
 
 def default_folder(recipe: Any) -> Path:

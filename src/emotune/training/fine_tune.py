@@ -195,10 +195,12 @@ def _development_scores(
     """
     predictor = Predictor(TorchEngine(model, preprocessing), batch_seconds=batch_seconds)
     by_length = sorted(development, key=lambda utterance: utterance.duration_s or 0.0)
-    own = predictor.predict_manifest(development.replace_utterances(processes.own_part(by_length)))
-    rows = {row.utterance_id: row for part in processes.from_all(own.rows) for row in part}
+    found = processes.shared_out(
+        by_length, lambda own: predictor.predict_manifest(development.replace_utterances(own)).rows
+    )
+    rows = {row.utterance_id: row for row in found}
     ordered = tuple(rows[utterance.utterance_id] for utterance in development)
-    predictions = Predictions(ordered, own.label_space)
+    predictions = Predictions(ordered, predictor.label_space)
     if predictions.failed:
         raise CorpusError(f"A development utterance cannot be predicted: {predictions.failed[0].error}")
     figures = scores(development, predictions)
@@ -219,11 +221,14 @@ def _start_from_probe(experiment: Experiment, recipe: Recipe, progress: Progress
     """
     model, train = experiment.model, experiment.train
     both = train.replace_utterances([*train, *experiment.development])
-    own = both.replace_utterances(processes.own_part(both.utterances))
-    computed = pooled_features(model, experiment.preprocessing, own, progress=progress)
-    features = np.empty((len(both), *computed.shape[1:]), dtype=computed.dtype)
-    for number, part in enumerate(processes.from_all(computed)):
-        features[number :: processes.count()] = part
+    features = np.stack(
+        processes.shared_out(
+            both.utterances,
+            lambda own: list(
+                pooled_features(model, experiment.preprocessing, both.replace_utterances(own), progress=progress)
+            ),
+        )
+    )
     features = features.reshape(len(both), -1, features.shape[-1])  # (utterances, heads, features)
     in_train = np.arange(len(both)) < len(train)
     choice = linear.choose(
