@@ -77,6 +77,27 @@ def test_a_noise_folder_without_sound_is_refused(train, tmp_path):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
+def test_a_recording_that_broke_before_its_turn_is_named_in_a_line(train, tones, tmp_path, monkeypatch, workers):
+    path = tones.path_of(tones.split("train").utterances[3])
+    content, build = path.read_bytes(), fine_tune.build_experiment
+
+    def breaking(*arguments):
+        experiment = build(*arguments)
+        path.write_bytes(b"text")
+        return experiment
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fine_tune, "build_experiment", breaking)
+        try:
+            ended = train(f"train.workers={workers}")
+        finally:
+            path.write_bytes(content)
+    assert ended.code == 2
+    assert "cannot be decoded" in ended.err and "Leave it out of the manifest to train." in ended.err
+    assert "Traceback" not in ended.err and "direct cause" not in ended.err
+
+
+@pytest.mark.parametrize("workers", [0, 1])
 def test_a_broken_noise_recording_is_named(train, tmp_path, workers):
     (tmp_path / "noises").mkdir()
     (tmp_path / "noises" / "bad.wav").write_bytes(b"text")

@@ -226,6 +226,18 @@ def test_two_jobs_do_not_write_into_one_folder(tmp_path):
     predicted(tmp_path / "parts")
 
 
+def test_killed_before_its_first_part_is_entered_a_job_can_be_continued(tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(PredictionParts, "enter", killed)
+        predicted(tmp_path / "parts")
+    assert list((tmp_path / "parts").glob("part-*.csv"))
+    predicted(tmp_path / "parts")
+    assert len(rows_of(tmp_path / "parts")) == 10
+
+
 def test_a_part_that_vanished_is_made_again(tmp_path):
     predicted(tmp_path / "parts")
     (tmp_path / "parts" / "part-00001.csv").unlink()
@@ -327,12 +339,11 @@ def test_a_worker_that_does_not_see_the_folder_is_found_out(recordings, tiny_mod
 
     class Elsewhere(ray_job.PartWorker):
         def __call__(self, row):
-            answer = super().__call__(row)
-            (self.parts.folder / json.loads(answer["part"])["file"]).unlink()
-            return answer
+            self.parts.folder = tmp_path / "not mounted"
+            return super().__call__(row)
 
     monkeypatch.setattr(ray_job, "PartWorker", Elsewhere)
-    with pytest.raises(ModelError, match="must be the same on all machines"):
+    with pytest.raises(ModelError, match=r"does not see .*not mounted\. The folder must be the same on all machines"):
         through_ray(tiny_model, recordings, tmp_path)
 
 

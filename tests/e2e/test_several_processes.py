@@ -77,7 +77,8 @@ def one_of(
         torch.optim.AdamW = torch.optim.SGD  # pyright: ignore
     listener = Quiet() if last_step is None or number > 0 else Impatient(last_step)
     train_run(Recipe.model_validate(recipe), Path(folder), listener=listener)
-    processes.leave()
+    if recipe["train"].get("fsdp"):
+        processes.leave()
 
 
 def train_together(count: int, recipe: dict, folder: Path, *, last_step: int | None = None, plain: bool = True) -> None:
@@ -175,6 +176,16 @@ def test_every_development_utterance_is_scored_once(sections, tmp_path, monkeypa
         shares += processes.own_part(whole)
     assert sorted(shares) == sorted(whole)
     assert len(set(whole)) == len(whole) == 8
+
+
+def test_what_is_shared_out_comes_back_in_its_order(monkeypatch):
+    items, answers = list(range(8)), []
+    monkeypatch.setattr(processes, "count", lambda: 3)
+    for number in range(3):
+        monkeypatch.setattr(processes, "number", lambda number=number: number)
+        answers.append([10 * item for item in processes.own_part(items)])
+    monkeypatch.setattr(processes, "from_all", lambda own: answers)
+    assert processes.shared_out(items, lambda own: [10 * item for item in own]) == [10 * item for item in items]
 
 
 @pytest.mark.parametrize("fsdp", [False, True])

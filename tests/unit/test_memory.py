@@ -168,6 +168,21 @@ def test_an_average_and_slower_clips_take_room_too(recipe, tiny_wavlm):
     assert within_memory(tight, model, [0.8] * 100).train.accumulate > 1
 
 
+def test_a_budget_that_has_room_for_a_clip_finds_batches(recipe, tiny_wavlm):
+    """Cropped clips are not counted longer than the crop; single clips are found where only they fit."""
+    model = model_of("wavlm", tiny_wavlm, recompute=False)
+    fixed, per_second = sum(fixed_bytes(model)), bytes_per_second(model, 2.0)
+    tight = recipe(memory_gb=gb_for(3.0 * per_second + fixed), batch_seconds=12.0, accumulate=10)
+    changes = {"crop_s": 2.0, "speed": 0.69}
+    cropped = tight.model_copy(update={"augmentation": tight.augmentation.model_copy(update=changes)})
+    for chosen in (tight, cropped):
+        found = within_memory(chosen, model, [2.0] * 1000).train
+        assert found.batch_seconds * found.accumulate == pytest.approx(120.0)
+        assert found.batch_seconds < 2.1
+    with pytest.raises(ConfigError, match="cannot be cut as small as that asks for: give it"):
+        within_memory(tight, model, [2.0] * 1009)  # a prime number of clips makes no whole steps of single clips
+
+
 @pytest.mark.parametrize("name", ["wavlm", "whisper"])
 def test_layers_that_may_be_dropped_are_counted(name, tiny_wavlm):
     config = backbone_config(name, tiny_wavlm)

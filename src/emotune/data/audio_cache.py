@@ -9,10 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from emotune.audio import FloatArray
-from emotune.errors import ConfigError
+from emotune.errors import ConfigError, TableError
+from emotune.locks import held
 from emotune.tables import atomic_path
 
 _LOOK_EVERY = 0.02  # of the limit: so much is written before a process looks whether something must go
@@ -24,22 +25,22 @@ class AudioCache:
 
     Several processes can use one folder: files appear whole or not at all, and one process at a time makes room.
 
+    A folder that others fill and that cannot be written is read from.
+
     Args:
         folder: made where it does not exist.
         most_gb: how much it may hold. Between two looks each process may go a fiftieth beyond it.
 
     Raises:
-        ConfigError: when the folder cannot be written.
+        ConfigError: when it is no folder, or an empty one that cannot be written.
     """
 
     def __init__(self, folder: Path, *, most_gb: float) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            writable = os.access(folder, os.W_OK)
-        except OSError as error:
-            raise ConfigError(f"data.cache: {folder} cannot be made ({error.strerror or error}).") from error
-        if not writable:
-            raise ConfigError(f"data.cache: {folder} cannot be written; name another folder, or leave it out.")
+        if folder.exists() and not folder.is_dir():
+            raise ConfigError(f"data.cache: {folder} is not a folder.")
+        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        if not os.access(there, os.W_OK) and not (folder.is_dir() and any(folder.iterdir())):
+            raise ConfigError(f"data.cache: {there} cannot be written; name another folder, or leave it out.")
         self.folder = folder
         self.most_bytes = most_gb * 1e9
         self._written = math.inf  # look at the first clip: others may have filled it
@@ -56,28 +57,29 @@ class AudioCache:
                 os.utime(path)
             return samples
         if samples.nbytes <= self.most_bytes:
-            with atomic_path(path) as temporary, temporary.open("wb") as stream:
-                np.save(stream, samples)
-            self._written += samples.nbytes
-            if self._written > _LOOK_EVERY * self.most_bytes:
-                self._make_room()
+            with suppress(OSError, TableError):  # a full disk, or a folder of another user: training goes on without
+                self._keep(path, samples)
         return samples
+
+    def _keep(self, path: Path, samples: FloatArray) -> None:
+        with atomic_path(path) as temporary, temporary.open("wb") as stream:
+            np.save(stream, samples)
+        self._written += samples.nbytes
+        if self._written > _LOOK_EVERY * self.most_bytes:
+            self._make_room()
 
     def _make_room(self) -> None:
         self._written = 0.0
-        try:
-            with FileLock(self.folder / ".lock", timeout=0):
-                found = [(s.st_mtime, s.st_size, p) for p in self.folder.glob("*/*.npy") if (s := _stat(p)) is not None]
-                total = sum(size for _, size, _ in found)
-                if total <= self.most_bytes:
+        with suppress(Timeout), held(self.folder / ".lock"):  # or another process is making room
+            found = [(s.st_mtime, s.st_size, p) for p in self.folder.glob("*/*.npy") if (s := _stat(p)) is not None]
+            total = sum(size for _, size, _ in found)
+            if total <= self.most_bytes:
+                return
+            for _, size, path in sorted(found):
+                path.unlink(missing_ok=True)
+                total -= size
+                if total <= _KEPT * self.most_bytes:
                     return
-                for _, size, path in sorted(found):
-                    path.unlink(missing_ok=True)
-                    total -= size
-                    if total <= _KEPT * self.most_bytes:
-                        return
-        except Timeout:  # another process is making room
-            return
 
 
 def _stat(path: Path) -> os.stat_result | None:

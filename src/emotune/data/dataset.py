@@ -107,7 +107,7 @@ class EmotionDataset(Dataset[Example]):
         return dataclasses.replace(example, waveform=self.preprocessing.finish(samples))
 
     def _with_another(self, example: Example, share: float, generator: np.random.Generator) -> Example:
-        """A clip mixed with a random other one of which the same is known, and its truth with that one's."""
+        """A clip mixed with a random one of which the same is known, perhaps itself, and its truth with that one's."""
         alike = self._alike[_known(example.classes, example.dimensions, example.votes)]
         utterance = self.manifest.utterances[alike[int(generator.integers(len(alike)))]]
         other = filled_to(self._samples_of(utterance), len(example.waveform), generator)

@@ -81,7 +81,8 @@ class PredictionParts:
                 )
         self._label_space = LabelSpace.from_json(index)
         try:
-            self.parts = {int(number): Part(**entry) for number, entry in index["parts"].items()}
+            found = {int(number): Part(**entry) for number, entry in index["parts"].items()}
+            self.parts = {number: part for number, part in found.items() if (self.folder / part.file).exists()}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TableError(f"{self.folder / INDEX} is not whole ({error}); name another folder.") from error
 
@@ -107,8 +108,7 @@ class PredictionParts:
     def missing(self, items: Iterable[Item]) -> Iterator[tuple[int, list[Item]]]:
         """The items in pieces of ``part_rows``, numbered, without those whose part is done."""
         for number, piece in self._pieces(items):
-            done = self.parts.get(number)
-            if done is None or not (self.folder / done.file).exists():
+            if number not in self.parts:
                 yield number, piece
 
     def remove_leftovers(self) -> None:
@@ -138,6 +138,10 @@ class PredictionParts:
         file = f"part-{number:05d}{self.suffix}"
         predictions.write(self.folder / file)
         return Part(file, len(predictions), len(predictions.failed), inputs_sha256(items))
+
+    def begin(self) -> None:
+        """Write the index, so that an interrupted job is known for what it is before its first part is done."""
+        self._write_index(complete=False)
 
     def enter(self, number: int, part: Part, label_space: LabelSpace) -> None:
         """Enter a part that is written into the index."""
@@ -198,6 +202,7 @@ def predict_in_parts(
             parts.enter(number, parts.write(number, piece, predictions), predictor.label_space)
             yield from ordered
 
+    parts.begin()
     for _ in progress(rows(), total=total - parts.rows, title="predicting"):
         pass
     parts.finish()

@@ -49,6 +49,11 @@ class PartWorker:
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         number = int(row["number"])
+        if not self.parts.inputs_folder.is_dir():
+            raise ModelError(
+                f"{platform.node()} does not see {self.parts.folder}. The folder must be the same on all machines, such"
+                " as on a shared file system."
+            )
         self._count_attempt(number)
         items: list[Item] = pickle.loads(_inputs_of(self.parts, number).read_bytes())
         part = self.parts.write(number, items, self.predictor.predict_items(items))
@@ -99,8 +104,8 @@ def predict_on_ray(
     """
     here = str(Path(model).absolute()) if Path(model).exists() else model
     try:
-        if not ray.is_initialized():
-            ray.init(log_to_driver=False, include_dashboard=False)
+        _join()
+        parts.begin()
         ray.data.DataContext.get_current().enable_progress_bars = False
         numbers = []
         for number, piece in parts.missing(items):
@@ -127,15 +132,20 @@ def predict_on_ray(
     parts.finish()
 
 
+def _join() -> None:
+    """Join or start a cluster."""
+    if ray.is_initialized():
+        return
+    try:
+        ray.init(log_to_driver=False, include_dashboard=False)
+    except (RuntimeError, ValueError, OSError) as error:  # such as another version of Ray or Python there
+        raise ModelError(f"No Ray could be joined or started: {_reason(error)}") from error
+
+
 def _entered(done: ray.data.Dataset, parts: PredictionParts) -> Iterator[None]:
     """Enter each part as it comes; something for each of its rows."""
     for row in done.iter_rows():
         part = Part(**json.loads(row["part"]))
-        if not (parts.folder / part.file).exists():
-            raise ModelError(
-                f"A worker wrote {part.file}, but {parts.folder} here does not hold it. The folder must be the same on"
-                " all machines, such as on a shared file system."
-            )
         parts.enter(int(row["number"]), part, LabelSpace.from_json(json.loads(row["label_space"])))
         yield from [None] * part.rows
 
@@ -149,7 +159,6 @@ def _for_other_machines(item: Item) -> Item:
 
 def _reason(error: BaseException) -> str:
     """What Ray reports, without its traceback: our own error of a worker, or its last line."""
-    own = re.findall(r"emotune\.errors\.\w+: (.*)", str(error))
-    if own:
-        return own[-1]
-    return ([*filter(str.strip, str(error).splitlines())] or [type(error).__name__])[-1].strip() + "."
+    own = re.findall(r"emotune\.[\w.]+Error: (.*)", str(error))
+    lines = own or [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return lines[-1].rstrip(".") + "."

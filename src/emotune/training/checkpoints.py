@@ -138,6 +138,11 @@ class Checkpoints:
         return [path for path in self.folder.glob("step-*") if _NAME.fullmatch(path.name)]
 
 
+def state_of(path: Path) -> dict[str, Any]:
+    """The plain part of a complete checkpoint."""
+    return json.loads((path / _STATE).read_text(encoding="utf-8"))
+
+
 def load(path: Path) -> Checkpoint:
     """Read a checkpoint; its pickled part may hold plain tensors and numbers only.
 
@@ -145,7 +150,7 @@ def load(path: Path) -> Checkpoint:
         ModelError: when a file cannot be read.
     """
     try:
-        state = json.loads((path / _STATE).read_text(encoding="utf-8"))
+        state = state_of(path)
         tensors = {file.stem: load_file(file) for file in path.glob("*.safetensors")}
         optimiser = torch.load(path / "optimiser.pt", map_location="cpu", weights_only=True)
     except (OSError, ValueError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
@@ -155,7 +160,7 @@ def load(path: Path) -> Checkpoint:
 
 def _what_is_wrong(path: Path) -> str | None:
     try:
-        sizes = json.loads((path / _STATE).read_text(encoding="utf-8"))["files"]
+        sizes = state_of(path)["files"]
         for name, size in sizes.items():
             if (path / name).stat().st_size != size:
                 return f"{name} has not its size"

@@ -18,10 +18,16 @@ from emotune.config import Recipe
 from emotune.data.duration_batches import DurationBatches
 from emotune.errors import ConfigError
 from emotune.models.emotion_model import EmotionModel
+from emotune.out_of_memory import is_out_of_memory
 from emotune.training import processes
 
 _CLIP_S = 2.0
 _EPOCHS = 3  # whose batches are looked at for the largest
+_TRIES = 32  # more cuts than twice the fewest that could do
+_CURE = (
+    "Set train.gradient_checkpointing=true, shorten clips (augmentation.crop_s), or train fewer layers"
+    " (model.backbone.train)."
+)
 _USABLE = 0.85  # of the memory that is given, for freed memory comes back in pieces
 _OVERHEAD_BYTES = {"cpu": 1.5e9, "cuda": 0.5e9}  # the process and its libraries; measured on CPUs, assumed on GPUs
 
@@ -128,7 +134,9 @@ def memory_estimate(model: EmotionModel, batch_seconds: float) -> dict[str, floa
     return {name: round(value, 3) for name, value in gb.items()}
 
 
-def within_memory(recipe: Recipe, model: EmotionModel, durations_s: Sequence[float]) -> Recipe:
+def within_memory(
+    recipe: Recipe, model: EmotionModel, durations_s: Sequence[float], *, max_duration_s: float = math.inf
+) -> Recipe:
     """The recipe with batches so small that a step stays within ``train.memory_gb``, and accordingly more of them.
 
     An optimiser step keeps its audio-seconds, so that training is the same but for the place of the cuts.
@@ -136,45 +144,68 @@ def within_memory(recipe: Recipe, model: EmotionModel, durations_s: Sequence[flo
     Args:
         recipe: with ``train.memory_gb``.
         model: what is trained, on its device.
-        durations_s: seconds of each clip as training hears it.
+        durations_s: seconds of each clip as batches count it, cropped.
+        max_duration_s: the longest clip that the model takes.
 
     Raises:
-        ConfigError: when not even one clip would fit.
+        ConfigError: when not even one clip would fit, or batches cannot be cut as small as they would have to be.
     """
-    train, slowest = recipe.train, math.exp(recipe.augmentation.speed or 0.0)
+    train, augmentation = recipe.train, recipe.augmentation
     assert train.memory_gb is not None
-    weights, moments = fixed_bytes(model)
-    taken = weights * (1 if train.average is None else 2) + moments
-    taken += _OVERHEAD_BYTES[next(model.parameters()).device.type]
-    room = train.memory_gb * 1e9 * _USABLE - taken
-    longest_s = min(max(durations_s) * slowest, recipe.augmentation.crop_s or math.inf)
-    per_second = bytes_per_second(model, longest_s)
+    slowest, most_s = math.exp(augmentation.speed or 0.0), min(augmentation.crop_s or math.inf, max_duration_s)
+    heard_s = [min(duration_s * slowest, most_s) for duration_s in durations_s]
+    longest_s = max(heard_s)
+    taken = _taken_bytes(recipe, model)
+    try:
+        per_second = bytes_per_second(model, longest_s)
+        room = (train.memory_gb * 1e9 * _USABLE - taken) / per_second
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise ConfigError(f"There is no memory to try two clips of {longest_s:.1f} s, the longest. {_CURE}") from error
+
+    def gb(seconds: float) -> str:
+        return f"{(taken + per_second * seconds) / _USABLE / 1e9:.1f} GB"
+
+    if room < longest_s:
+        raise ConfigError(
+            f"train.memory_gb is {train.memory_gb:g}, but a step with one clip of {longest_s:.1f} s takes about"
+            f" {gb(longest_s)}. {_CURE}"
+        )
     seconds = train.batch_seconds * train.accumulate
-    accumulate = max(train.accumulate, math.ceil(seconds * slowest * per_second / room) if room > 0 else 0)
-    most = max(train.accumulate, len(durations_s) // processes.count())
-    while room >= per_second * longest_s and accumulate <= most:
-        if _largest_batch_s(recipe, durations_s, accumulate) * slowest * per_second <= room:
-            changed = train.model_copy(update={"batch_seconds": seconds / accumulate, "accumulate": accumulate})
-            return recipe.model_copy(update={"train": changed})
-        accumulate += max(1, accumulate // 8)
-    needed = (taken + per_second * longest_s) / _USABLE / 1e9
+    fewest = max(train.accumulate, math.ceil(seconds / room))
+    most = len(durations_s) // processes.count()
+    for accumulate in range(fewest, min(most, 2 * fewest + _TRIES) + 1):
+        smaller = train.model_copy(update={"batch_seconds": seconds / accumulate, "accumulate": accumulate})
+        found = recipe.model_copy(update={"train": smaller})
+        if _largest_batch_s(found, durations_s, heard_s) <= room:
+            return found
     raise ConfigError(
-        f"train.memory_gb is {train.memory_gb:g}, but a step with one clip of {longest_s:.1f} s takes about"
-        f" {needed:.1f} GB. Set train.gradient_checkpointing=true, shorten clips (augmentation.crop_s), or train"
-        " fewer layers (model.backbone.train)."
+        f"train.memory_gb is {train.memory_gb:g}, and batches cannot be cut as small as that asks for: give it"
+        f" {gb(2 * longest_s)}, room for two of the longest clips. {_CURE}"
     )
 
 
-def _largest_batch_s(recipe: Recipe, durations_s: Sequence[float], accumulate: int) -> float:
-    """Padded seconds of the largest batch of the first epochs, if so many made a step."""
+def _taken_bytes(recipe: Recipe, model: EmotionModel) -> float:
+    """What is there before any batch: the process, weights and copies of them, gradients and Adam's moments."""
+    weights, moments = fixed_bytes(model)
+    if recipe.train.fsdp:
+        moments //= processes.count()
+    copies = 2 if recipe.train.fsdp or recipe.train.average is not None else 1
+    return weights * copies + moments + _OVERHEAD_BYTES[next(model.parameters()).device.type]
+
+
+def _largest_batch_s(recipe: Recipe, durations_s: Sequence[float], heard_s: Sequence[float]) -> float:
+    """Padded seconds of the largest batch of the first epochs."""
+    train = recipe.train
     batches = DurationBatches(
         durations_s,
-        batch_seconds=recipe.train.batch_seconds * recipe.train.accumulate / accumulate,
-        together=accumulate * processes.count(),
+        batch_seconds=train.batch_seconds,
+        together=train.accumulate * processes.count(),
         seed=recipe.seed,
     )
     largest = 0.0
     for epoch in range(_EPOCHS):
         batches.set_epoch(epoch)
-        largest = max(largest, *(len(batch) * max(durations_s[index] for _, index in batch) for batch in batches))
+        largest = max(largest, *(len(batch) * max(heard_s[index] for _, index in batch) for batch in batches))
     return largest

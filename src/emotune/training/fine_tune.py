@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 
 from emotune.config import Recipe
 from emotune.data.dataset import class_index
-from emotune.errors import CorpusError, EmotuneError, ModelError
+from emotune.errors import ConfigError, CorpusError, EmotuneError, ModelError
 from emotune.evaluation import Evaluation, scores
 from emotune.inference.predictor import Predictor
 from emotune.inference.torch_engine import TorchEngine
@@ -35,7 +36,7 @@ from emotune.training.build import (
     count_parameters,
     without_votes,
 )
-from emotune.training.checkpoints import Checkpoints
+from emotune.training.checkpoints import Checkpoints, state_of
 from emotune.training.estimate import memory_estimate, within_memory
 from emotune.training.features import pooled_features
 from emotune.training.run import (
@@ -76,7 +77,8 @@ def _train_run(recipe: Recipe, run: RunFolder, began: float, listener: Listener,
     earlier = run.information() if run.provenance.exists() else {}
     experiment = build_experiment(recipe, build_manifest(recipe, progress=progress))
     model, manifest = experiment.model.to(best_device()), experiment.manifest
-    batching = processes.from_first(_fitting(recipe, experiment, earlier) if processes.is_first() else recipe)
+    checkpoint = processes.from_first(_last_checkpoint(Checkpoints(run.checkpoints), listener))
+    batching = processes.from_first(_fitting(recipe, experiment, checkpoint) if processes.is_first() else recipe)
     counts = {
         **count_parameters(model),
         "processes": processes.count(),
@@ -84,39 +86,23 @@ def _train_run(recipe: Recipe, run: RunFolder, began: float, listener: Listener,
         "accumulate": batching.train.accumulate,
     }
     provenance = provenance_of(recipe, manifest, began, kind="fine-tuned", **counts)
-    checkpoints, checkpoint = Checkpoints(run.checkpoints), None
+    if checkpoint is not None and _PROBED in earlier:
+        provenance[_PROBED] = earlier[_PROBED]
     if processes.is_first():
         write_start(run, recipe, manifest, provenance, listener)
         _say_what_trains(experiment, provenance, listener)
-        checkpoint = _last_checkpoint(checkpoints, listener)
-    checkpoint = processes.from_first(checkpoint)
-    if recipe.train.start_from_probe:
-        if checkpoint is None:
-            reached = _start_from_probe(experiment, recipe, progress)
-            provenance[_PROBED] = {f"development_{recipe.train.metric}": reached}
-            if processes.is_first():
-                listener.say(f"head started from a probe: development {recipe.train.metric} {reached:.3f}")
-        else:
-            provenance[_PROBED] = earlier.get(_PROBED)
+    if recipe.train.start_from_probe and checkpoint is None:
+        reached = _start_from_probe(experiment, recipe, progress)
+        provenance[_PROBED] = {f"development_{recipe.train.metric}": reached}
         if processes.is_first():
+            listener.say(f"head started from a probe: development {recipe.train.metric} {reached:.3f}")
             write_provenance(run, provenance)
     score = partial(_development_scores, experiment.development, experiment.preprocessing, recipe.train.batch_seconds)
     log = RunLog(run, listener) if processes.is_first() else OtherProcess(listener)
     trainer = Trainer(model, experiment.loss, experiment.dataset, score, batching, run.checkpoints, log)
     try:
-        best = trainer.train(checkpoint)
-    except FloatingPointError as error:
-        raise ModelError(f"Training stopped: {error}. Lower train.encoder_lr and train.head_lr.") from error
-    except EmotuneError as error:  # a DataLoader worker wraps it in a traceback
-        _, wrapped, reason = str(error).partition(f"\n{type(error).__module__}.{type(error).__name__}: ")
-        raise (type(error)(reason.rstrip()) if wrapped else error) from error
-    except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker"):
-            raise
-        raise ModelError(
-            f"A process that prepares clips has ended ({str(error).splitlines()[0]}). The system may have run out of"
-            " memory: try fewer train.workers. The same command continues."
-        ) from error
+        with _understood():
+            best = trainer.train(checkpoint)
     finally:
         log.close()
     del trainer  # and with it the optimiser's memory
@@ -129,6 +115,27 @@ def _train_run(recipe: Recipe, run: RunFolder, began: float, listener: Listener,
     return evaluation
 
 
+@contextmanager
+def _understood() -> Iterator[None]:
+    """Errors of training in a user's words."""
+    try:
+        yield
+    except FloatingPointError as error:
+        raise ModelError(f"Training stopped: {error}. Lower train.encoder_lr and train.head_lr.") from error
+    except EmotuneError as error:  # a DataLoader worker gives its own, and what led to it, in one text of tracebacks
+        _, wrapped, reason = str(error).rpartition(f"\n{type(error).__module__}.{type(error).__name__}: ")
+        if not wrapped:
+            raise
+        raise type(error)(reason.rstrip()) from error
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise ModelError(
+            f"A process that prepares clips has ended ({str(error).splitlines()[0]}). The system may have run out of"
+            " memory: try fewer train.workers. The same command continues."
+        ) from error
+
+
 def _finished(model: EmotionModel) -> EmotionModel:
     """The model as it is kept: on the CPU, and plain where an adapter can be folded in."""
     model = model.cpu().eval()
@@ -136,14 +143,20 @@ def _finished(model: EmotionModel) -> EmotionModel:
     return model
 
 
-def _fitting(recipe: Recipe, experiment: Experiment, earlier: Mapping[str, Any]) -> Recipe:
-    """The recipe with batches that fit into its ``train.memory_gb``, where it has one; an interrupted run's go on."""
+def _fitting(recipe: Recipe, experiment: Experiment, checkpoint: Path | None = None) -> Recipe:
+    """The recipe with batches that fit into its ``train.memory_gb``, where it has one, or those of its checkpoint.
+
+    Raises:
+        ConfigError: when not even one clip fits.
+    """
     if recipe.train.memory_gb is None:
         return recipe
-    if earlier.get("processes") == processes.count():
-        batches = {name: earlier[name] for name in ("batch_seconds", "accumulate")}
+    if checkpoint is not None:
+        state = state_of(checkpoint)
+        batches = {name: state[name] for name in ("batch_seconds", "accumulate")}
         return recipe.model_copy(update={"train": recipe.train.model_copy(update=batches)})
-    return within_memory(recipe, experiment.model, heard_seconds(experiment.dataset, recipe))
+    heard = heard_seconds(experiment.dataset, recipe)
+    return within_memory(recipe, experiment.model, heard, max_duration_s=experiment.preprocessing.max_duration_s)
 
 
 def _say_what_trains(experiment: Experiment, counts: Mapping[str, Any], listener: Listener) -> None:
@@ -160,7 +173,8 @@ def _say_what_trains(experiment: Experiment, counts: Mapping[str, Any], listener
 def describe(recipe: Recipe, *, progress: Progress = silent) -> dict[str, Any]:
     """What a training run would be, without training: model, trainable parameters, batches, memory estimate."""
     experiment = build_experiment(recipe, build_manifest(recipe, progress=progress))
-    recipe = _fitting(recipe, experiment, earlier={})
+    experiment.model.to(best_device())
+    recipe = _fitting(recipe, experiment)
     sizes = [len(batch) for batch in batches_of(experiment.dataset, recipe)]
     return {
         "model": {**experiment.model.settings, "losses": list(experiment.loss.weights)},
@@ -177,11 +191,23 @@ def describe(recipe: Recipe, *, progress: Progress = silent) -> dict[str, Any]:
 
 
 def _last_checkpoint(checkpoints: Checkpoints, listener: Listener) -> Path | None:
-    """The newest whole checkpoint of an interrupted run; what was left out on the way is said."""
+    """The newest whole checkpoint of an interrupted run; what was left out on the way is said by the first process.
+
+    Raises:
+        ConfigError: when the run had another number of processes.
+    """
+    if not processes.is_first():
+        return None
     checkpoint, said = checkpoints.newest()
     for message in said:
         listener.say(message)
     if checkpoint is not None:
+        before = state_of(checkpoint)["processes"]
+        if before != processes.count():
+            raise ConfigError(
+                f"The run was interrupted with {before} processes and cannot go on with {processes.count()}: an"
+                f" optimiser step would hold other batches. Start {before} again."
+            )
         listener.say(f"continuing from {checkpoint.name}")
     return checkpoint
 

@@ -62,8 +62,10 @@ class StepGradients:
         loss: its losses.
         train: the train section.
         say: hears of batches that are split.
-        most_samples: the largest padded batch that the memory takes; None = as yet all were fine.
     """
+
+    most_samples: int | None = None
+    """The largest padded batch that this process's memory takes; None = as yet all did fit."""
 
     def __init__(self, parallel: Replicated, loss: CombinedLoss, train: Train, say: Callable[[str], None]) -> None:
         self.parallel = parallel
@@ -72,7 +74,6 @@ class StepGradients:
         self.loss = loss.to(self.device)
         self.train = train
         self.say = say
-        self.most_samples: int | None = None
         self._running: Piece | None = None
 
     def add(self, pieces: Sequence[Piece], trained: Sequence[nn.Parameter]) -> float:

@@ -102,7 +102,6 @@ class Trainer:
         self.dataset = dataset
         self.score = score
         self.seed = recipe.seed
-        self.recipe = recipe
         self.train_section = recipe.train
         self.log = log
         self.checkpoints = Checkpoints(folder)
@@ -236,8 +235,10 @@ class Trainer:
         tensors, optimiser = {"model": self.parallel.weights()}, self.parallel.optimiser_state(self.optimiser)
         if self.average is not None:
             tensors["average"] = self.average.state_dict()
+        most_samples = processes.from_all(self.gradients.most_samples)  # each process has learnt its own
         if processes.is_first():
-            more = {"processes": processes.count(), "most_samples": self.gradients.most_samples}
+            batching = {"batch_seconds": self.train_section.batch_seconds, "accumulate": self.train_section.accumulate}
+            more = {"processes": processes.count(), "most_samples": most_samples, **batching}
             state = dataclasses.asdict(self.progress) | more
             best = self.best_row()
             best_step = None if best is None else best["step"]
@@ -245,15 +246,9 @@ class Trainer:
         self._saved_at = time.monotonic()
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        before = checkpoint.state["processes"]
-        if before != processes.count():
-            raise ConfigError(
-                f"The run was interrupted with {before} processes and cannot go on with {processes.count()}: an"
-                f" optimiser step would hold other batches. Start {before} again."
-            )
         names = [item.name for item in dataclasses.fields(Progress)]
         self.progress = Progress(**{name: checkpoint.state[name] for name in names})
-        self.gradients.most_samples = checkpoint.state["most_samples"]
+        self.gradients.most_samples = checkpoint.state["most_samples"][processes.number()]
         if self.unfreezing is not None:  # the optimiser's state is that of the parameters that were trained then
             self.unfreezing.begin_epoch((self.progress.step - 1) // self.steps_an_epoch)
         self.parallel.load_weights(checkpoint.tensors["model"])
