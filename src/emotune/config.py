@@ -452,6 +452,8 @@ class Recipe(Section):
 def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe by path or by the name of one that comes with emotune, with ``key.path=value`` overrides.
 
+    Of a key given twice the last value counts.
+
     Raises:
         ConfigError: with every fault found, each with its path and, for a misspelt key, the likely one.
     """

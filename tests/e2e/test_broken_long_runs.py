@@ -46,6 +46,7 @@ OVERRIDES = {
         "augmentation.reverberation={rt60_s: [0.1, 1], folder: rooms}",
         "rt60_s and direct_db are of simulated rooms",
     ),
+    "rooms that are not there": ("augmentation.reverberation={folder: nowhere}", "nowhere does not exist"),
     "a colour of recordings": ("augmentation.noise={colour: pink, folder: x}", "colour is of our own noise"),
     "a gain of 1000 dB": ("augmentation.gain_db=1000", "augmentation.gain_db"),
     "a crop too short to hear": ("augmentation.crop_s=0.001", "but this encoder needs clips of"),
@@ -215,6 +216,8 @@ PARTS = {
         lambda folder: ("--part-rows", 2, "-o", file_at(folder / "clips" / "notes.txt").parent),
         "holds other files",
     ),
+    "a table's name": (lambda folder: ("--part-rows", 2, "-o", folder / "p.csv"), "name it without .csv"),
+    "a format without parts": (lambda folder: ("--part-format", "csv"), "go with --part-rows"),
     "rows below one": (lambda folder: ("--part-rows", 0, "-o", folder / "p"), "--part-rows"),
 }
 
@@ -233,6 +236,13 @@ INDEXES = {
     "a list": ("[]", "must hold a JSON object"),
     "another schema": ('{"schema": "emotune-prediction-parts/9"}', "belongs to another job: schema"),
 }
+
+
+def test_a_folder_that_is_not_there_is_an_error_and_no_row(tiny_model, tmp_path, emotune_command):
+    ended = emotune_command("predict", tiny_model, tmp_path / "nope", "--part-rows", 2, "-o", tmp_path / "p")
+    assert ended.code == 2
+    assert "nope does not exist: expected a recording, a folder" in ended.err
+    assert not (tmp_path / "p").exists()
 
 
 @pytest.mark.parametrize("case", INDEXES)

@@ -238,6 +238,33 @@ def test_killed_before_its_first_part_is_entered_a_job_can_be_continued(tmp_path
     assert len(rows_of(tmp_path / "parts")) == 10
 
 
+def test_parts_with_errors_are_made_again_on_request(recordings, tiny_model, tmp_path, emotune_command):
+    names = [f"{number:03d}.wav" for number in range(6)]
+    (tmp_path / "list.txt").write_text("\ufeff" + "\n".join([*names, "late.wav"]), encoding="utf-8")
+    for name in names:
+        (tmp_path / name).write_bytes((recordings / "first" / name).read_bytes())
+    command = ("predict", tiny_model, tmp_path / "list.txt", "-o", tmp_path / "parts", "--part-rows", 2)
+    assert emotune_command(*command).code == 1
+    (tmp_path / "late.wav").write_bytes((recordings / "first" / names[1]).read_bytes())
+    assert "continuing: 7 of 7 rows" in emotune_command(*command).err
+    ended = emotune_command(*command, "--retry-errors")
+    assert ended.code == 0
+    assert "continuing: 6 of 7 rows" in ended.err, "only the part with the error is made again"
+    assert [row["utterance_id"] for row in rows_of(tmp_path / "parts")] == [*names, "late.wav"]
+    assert not any(row["error"] for row in rows_of(tmp_path / "parts"))
+
+
+def test_rows_of_several_folders_say_which_one_they_are_of(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.wav").touch()
+    found = list(items_of([tmp_path / "a", tmp_path / "b"]))
+    assert [item.utterance_id for item in found] == [str(tmp_path / "a" / "x.wav"), str(tmp_path / "b" / "x.wav")]
+    assert [item.extra["file"] for item in found] == [item.utterance_id for item in found]
+    (alone,) = items_of([tmp_path / "a"])
+    assert (alone.utterance_id, alone.extra["file"]) == ("x.wav", "x.wav")
+
+
 def test_a_part_that_vanished_is_made_again(tmp_path):
     predicted(tmp_path / "parts")
     (tmp_path / "parts" / "part-00001.csv").unlink()

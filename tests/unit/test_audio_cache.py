@@ -38,6 +38,15 @@ def test_a_clip_is_decoded_once_and_comes_back_to_the_bit(tmp_path):
     assert len(calls) == 1
 
 
+def test_what_others_keep_in_the_folder_is_left_alone(tmp_path):
+    (tmp_path / "ab").mkdir()
+    np.save(tmp_path / "ab" / "features.npy", np.zeros(100_000))
+    cache = AudioCache(tmp_path, most_gb=100_000 / 1e9)
+    for number in range(5):
+        cache.get(key(number), lambda number=number: clip(number))
+    assert (tmp_path / "ab" / "features.npy").exists()
+
+
 def test_training_reads_the_same_with_and_without_a_cache(tones, tmp_path):
     plain = EmotionDataset(tones, tones.label_space, Preprocessing())
     cache = AudioCache(tmp_path, most_gb=1)

@@ -138,7 +138,10 @@ def test_a_budget_cuts_batches_and_keeps_the_seconds_of_a_step(recipe, tiny_wavl
     found = within_memory(less, model, clips).train
     assert found.batch_seconds * found.accumulate == pytest.approx(80.0)
     assert found.accumulate in (3, 4)
-    with pytest.raises(ConfigError, match=r"a step with one clip of 0\.8 s takes about .* GB\. Set train\.gradient"):
+    with pytest.raises(
+        ConfigError,
+        match=r"a step with one clip of 0\.8 s takes about .* GB, 1\.5 of them for .*\. Set train\.gradient",
+    ):
         within_memory(recipe(memory_gb=1e-6), model, clips)
 
 

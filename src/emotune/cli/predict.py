@@ -15,7 +15,7 @@ from emotune.errors import ConfigError
 from emotune.inference.inputs import items_of
 from emotune.inference.parts import parts_in, predict_in_parts
 from emotune.predictions import Predictions
-from emotune.tables import check_output
+from emotune.tables import SUFFIXES, check_output
 
 EXIT_SOME_FAILED = 1
 _ERRORS_SHOWN = 20
@@ -58,24 +58,41 @@ def predict(
         int | None,
         typer.Option(min=1, help="For very many recordings: a folder of parts that an interrupted job continues."),
     ] = None,
-    part_format: Annotated[Format, typer.Option(help="Of the parts.")] = Format.parquet,
+    part_format: Annotated[Format | None, typer.Option(help="Of the parts; default parquet.")] = None,
+    retry_errors: Annotated[
+        bool, typer.Option("--retry-errors", help="Make parts again that hold a row with an error.")
+    ] = False,
     engine: Annotated[Engine, typer.Option(help="Of the parts: here, or on a Ray cluster (extra ray).")] = Engine.local,
 ) -> None:
     """Predict emotions; a bad recording is a row with its error, and the exit code is then 1."""
     if part_rows is not None:
         if output is None:
             raise ConfigError("--part-rows needs a folder for the parts: name it with -o.")
+        if output.suffix in SUFFIXES and not output.is_dir():
+            raise ConfigError(f"--part-rows writes a folder: name it without {output.suffix}, see --part-format.")
         job = _ray_job if engine is Engine.ray else _local_job
         fingerprint, run = job(model, batch_seconds, device, workers)
-        with parts_in(output, part_rows=part_rows, suffix=f".{part_format}", model_fingerprint=fingerprint) as parts:
+        with parts_in(
+            output,
+            part_rows=part_rows,
+            suffix=f".{part_format or Format.parquet}",
+            model_fingerprint=fingerprint,
+            retry_errors=retry_errors,
+        ) as parts:
             total = parts.check(items_of(inputs))
             if not total:
                 raise _nothing_in(inputs)
             if parts.rows:
                 err.print(f"continuing: {parts.rows} of {total} rows are there", markup=False)
-            run(items_of(inputs), parts, total=total, progress=show_progress)
+            try:
+                run(items_of(inputs), parts, total=total, progress=show_progress)
+            except KeyboardInterrupt:
+                err.print(f"interrupted; {parts.rows} rows are kept, the same command continues", markup=False)
+                raise
         _end(f"{output}: {parts.rows} rows in {len(parts.parts)} parts", parts.failed, parts.errors(_ERRORS_SHOWN))
         return
+    if part_format is not None or retry_errors:
+        raise ConfigError("--part-format and --retry-errors go with --part-rows.")
     if engine is not Engine.local:
         raise ConfigError(
             "--engine ray writes a folder of parts: say how large they are with --part-rows, such as 2000."

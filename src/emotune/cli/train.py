@@ -28,13 +28,19 @@ def train(
     config = with_extra("emotune.config")
     recipe = config.load_recipe(recipe_name, overrides or [])
     fine_tune = with_extra("emotune.training.fine_tune")
+    processes = with_extra("emotune.training.processes")
     if dry_run:
-        print_description(fine_tune.describe(recipe, progress=show_progress))
+        description = fine_tune.describe(recipe, progress=show_progress)
+        if processes.launched_number() == 0:
+            print_description(description)
         return
     folder = output or default_folder(recipe)
-    with TrainingDisplay() as display:
-        evaluation = fine_tune.train_run(recipe, folder, listener=display, progress=show_progress)
-    processes = with_extra("emotune.training.processes")
+    try:
+        with TrainingDisplay() as display:
+            evaluation = fine_tune.train_run(recipe, folder, listener=display, progress=show_progress)
+    except KeyboardInterrupt:
+        err.print("interrupted; the same command continues from the last checkpoint", markup=False)
+        raise
     if processes.launched_number() == 0:
         print_evaluation(evaluation, "development", folder / "development")
         out.print(f"next: emotune evaluate {folder} --split test", markup=False)

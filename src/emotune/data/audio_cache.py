@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from emotune.tables import atomic_path
 
 _LOOK_EVERY = 0.02  # of the limit: so much is written before a process looks whether something must go
 _KEPT = 0.9  # of the limit, after something had to go
+_OWN = re.compile(r"[0-9a-f]{64}\.npy")  # what lies in the folder under other names is not ours to remove
 
 
 class AudioCache:
@@ -71,7 +73,8 @@ class AudioCache:
     def _make_room(self) -> None:
         self._written = 0.0
         with suppress(Timeout), held(self.folder / ".lock"):  # or another process is making room
-            found = [(s.st_mtime, s.st_size, p) for p in self.folder.glob("*/*.npy") if (s := _stat(p)) is not None]
+            own = [path for path in self.folder.glob("*/*.npy") if _OWN.fullmatch(path.name)]
+            found = [(s.st_mtime, s.st_size, path) for path in own if (s := _stat(path)) is not None]
             total = sum(size for _, size, _ in found)
             if total <= self.most_bytes:
                 return

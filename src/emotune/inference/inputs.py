@@ -19,15 +19,21 @@ _KEPT = ("file", "start_s", "end_s", "speaker", "session", "gender", "text", "sp
 def items_of(paths: Iterable[Path]) -> Iterator[Item]:
     """What the paths stand for, in an order that depends on names alone, with ids that differ.
 
+    Recordings of a single folder are named relative to it, those of several paths as these were given.
+
     Raises:
-        TableError: for a table or list that cannot be read. A missing recording is an error row of its own, later.
+        TableError: for a table, list or folder that cannot be read. A missing recording is an error row, later.
     """
-    yield from with_unique_ids(item for path in paths for item in _items_of(path))
+    given = list(paths)
+    yield from with_unique_ids(item for path in given for item in _items_of(path, alone=len(given) == 1))
 
 
-def _items_of(path: Path) -> Iterator[Item]:
+def _items_of(path: Path, *, alone: bool) -> Iterator[Item]:
     if path.is_dir() and path.suffix.lower() not in audio.SUFFIXES:
-        return (Item(name, path / name, extra={"file": name}) for name in _recordings_in(path))
+        names = ((name, name if alone else str(path / name)) for name in _recordings_in(path))
+        return (Item(shown, path / name, extra={"file": shown}) for name, shown in names)
+    if not path.suffix and not os.path.lexists(path):
+        raise TableError(f"{path} does not exist: expected a recording, a folder, a table or a .txt list.")
     if path.suffix.lower() in SUFFIXES:
         return _of_manifest(path) if metadata_path(path).exists() else _of_table(path)
     if path.suffix.lower() == ".txt":

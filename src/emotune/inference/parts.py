@@ -54,16 +54,26 @@ class PredictionParts:
         part_rows: rows a part.
         suffix: .parquet, .csv or .jsonl.
         model_fingerprint: of the model that predicts.
+        retry_errors: make parts again that hold a row with an error.
 
     Raises:
         ConfigError: when the folder holds something else, or a job of another model or size.
         TableError: when it cannot be written.
     """
 
-    def __init__(self, folder: Path, *, part_rows: int, suffix: str, model_fingerprint: str | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        part_rows: int,
+        suffix: str,
+        model_fingerprint: str | None,
+        retry_errors: bool = False,
+    ) -> None:
         self.folder = folder.absolute()
         self.part_rows = part_rows
         self.suffix = suffix
+        self.retry_errors = retry_errors
         self._job = {"schema": SCHEMA, "part_rows": part_rows, "format": suffix, "model_fingerprint": model_fingerprint}
         self.parts: dict[int, Part] = {}
         self._label_space: LabelSpace | None = None
@@ -82,9 +92,12 @@ class PredictionParts:
         self._label_space = LabelSpace.from_json(index)
         try:
             found = {int(number): Part(**entry) for number, entry in index["parts"].items()}
-            self.parts = {number: part for number, part in found.items() if (self.folder / part.file).exists()}
+            self.parts = {number: part for number, part in found.items() if self._is_done(part)}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TableError(f"{self.folder / INDEX} is not whole ({error}); name another folder.") from error
+
+    def _is_done(self, part: Part) -> bool:
+        return (self.folder / part.file).exists() and not (self.retry_errors and part.failed)
 
     def check(self, items: Iterable[Item]) -> int:
         """Go through all inputs of the job before the work begins; how many there are.
@@ -209,14 +222,22 @@ def predict_in_parts(
 
 
 @contextmanager
-def parts_in(folder: Path, *, part_rows: int, suffix: str, model_fingerprint: str | None) -> Iterator[PredictionParts]:
+def parts_in(
+    folder: Path, *, part_rows: int, suffix: str, model_fingerprint: str | None, retry_errors: bool = False
+) -> Iterator[PredictionParts]:
     """The folder of a job, kept free of other processes; what an interrupted job left half done is removed.
 
     Args and errors as of ``PredictionParts``; also ConfigError when another process works in the folder.
     """
     check_output(folder / f"part{suffix}")
     with alone_in(folder, others="writing predictions to"):
-        parts = PredictionParts(folder, part_rows=part_rows, suffix=suffix, model_fingerprint=model_fingerprint)
+        parts = PredictionParts(
+            folder,
+            part_rows=part_rows,
+            suffix=suffix,
+            model_fingerprint=model_fingerprint,
+            retry_errors=retry_errors,
+        )
         parts.remove_leftovers()
         yield parts
 

@@ -36,12 +36,16 @@ def main() -> None:
     while True:
         try:
             waveforms = pickle.load(requests)
-        except EOFError:
+        except (EOFError, pickle.UnpicklingError):  # the parent has closed our input, or was killed while it wrote
             return
         try:
-            send(engine.run(waveforms), answers)
+            answer = engine.run(waveforms)
         except Exception as error:
-            send(_clean(error), answers)
+            answer = _clean(error)
+        try:
+            send(answer, answers)
+        except BrokenPipeError:  # the parent is gone
+            os._exit(1)
 
 
 def _clean(error: Exception) -> EmotuneError:

@@ -165,7 +165,9 @@ def within_memory(
         raise ConfigError(f"There is no memory to try two clips of {longest_s:.1f} s, the longest. {_CURE}") from error
 
     def gb(seconds: float) -> str:
-        return f"{(taken + per_second * seconds) / _USABLE / 1e9:.1f} GB"
+        process = _OVERHEAD_BYTES[next(model.parameters()).device.type] / 1e9
+        needed = (taken + per_second * seconds) / _USABLE / 1e9
+        return f"{needed:.2f} GB, {process:g} of them for the process and its libraries"
 
     if room < longest_s:
         raise ConfigError(

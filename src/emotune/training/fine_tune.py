@@ -74,6 +74,8 @@ def train_run(
 
 
 def _train_run(recipe: Recipe, run: RunFolder, began: float, listener: Listener, progress: Progress) -> Evaluation:
+    if recipe.train.fsdp and processes.count() == 1:
+        raise ConfigError("train.fsdp needs several processes: start with torchrun, or leave it out.")
     earlier = run.information() if run.provenance.exists() else {}
     experiment = build_experiment(recipe, build_manifest(recipe, progress=progress))
     model, manifest = experiment.model.to(best_device()), experiment.manifest
@@ -90,7 +92,7 @@ def _train_run(recipe: Recipe, run: RunFolder, began: float, listener: Listener,
         provenance[_PROBED] = earlier[_PROBED]
     if processes.is_first():
         write_start(run, recipe, manifest, provenance, listener)
-        _say_what_trains(experiment, provenance, listener)
+        _say_what_trains(recipe, experiment, provenance, listener)
     if recipe.train.start_from_probe and checkpoint is None:
         reached = _start_from_probe(experiment, recipe, progress)
         provenance[_PROBED] = {f"development_{recipe.train.metric}": reached}
@@ -159,10 +161,12 @@ def _fitting(recipe: Recipe, experiment: Experiment, checkpoint: Path | None = N
     return within_memory(recipe, experiment.model, heard, max_duration_s=experiment.preprocessing.max_duration_s)
 
 
-def _say_what_trains(experiment: Experiment, counts: Mapping[str, Any], listener: Listener) -> None:
+def _say_what_trains(recipe: Recipe, experiment: Experiment, counts: Mapping[str, Any], listener: Listener) -> None:
     parts = ", ".join(f"{part} {count:,}" for part, count in counts["trainable_by_part"].items() if count)
     listener.say(f"{counts['trainable']:,} of {counts['parameters']:,} parameters train: {parts}")
-    listener.say(f"batches of {counts['batch_seconds']:.1f} s, {counts['accumulate']} a step in each process")
+    train = recipe.train
+    cut = "" if counts["accumulate"] == train.accumulate else f", cut to fit into train.memory_gb={train.memory_gb:g}"
+    listener.say(f"batches of {counts['batch_seconds']:.1f} s, {counts['accumulate']} a step in each process{cut}")
     if any(name in experiment.loss.weights for name in VOTE_LOSSES):
         voteless = without_votes(experiment.train, experiment.space)
         listener.say(
@@ -171,11 +175,20 @@ def _say_what_trains(experiment: Experiment, counts: Mapping[str, Any], listener
 
 
 def describe(recipe: Recipe, *, progress: Progress = silent) -> dict[str, Any]:
-    """What a training run would be, without training: model, trainable parameters, batches, memory estimate."""
+    """What a training run would be, without training: model, trainable parameters, batches, memory estimate.
+
+    Started by a launcher, its processes are counted.
+    """
+    with processes.joined():
+        return _describe(recipe, progress)
+
+
+def _describe(recipe: Recipe, progress: Progress) -> dict[str, Any]:
     experiment = build_experiment(recipe, build_manifest(recipe, progress=progress))
     experiment.model.to(best_device())
     recipe = _fitting(recipe, experiment)
-    sizes = [len(batch) for batch in batches_of(experiment.dataset, recipe)]
+    batches = batches_of(experiment.dataset, recipe)
+    sizes = [len(batch) for batch in batches]
     return {
         "model": {**experiment.model.settings, "losses": list(experiment.loss.weights)},
         **count_parameters(experiment.model),
@@ -185,7 +198,7 @@ def describe(recipe: Recipe, *, progress: Progress = silent) -> dict[str, Any]:
             "all": len(experiment.manifest),
         },
         "batches": {"an_epoch": len(sizes), "smallest": min(sizes), "largest": max(sizes)},
-        "optimiser_steps": len(sizes) // recipe.train.accumulate * recipe.train.epochs,
+        "optimiser_steps": len(sizes) // batches.together * recipe.train.epochs,
         "memory_gb": memory_estimate(experiment.model, recipe.train.batch_seconds),
     }
 

@@ -28,7 +28,7 @@ from emotune.batch import Batch
 from emotune.config import Recipe
 from emotune.data.dataset import EmotionDataset, collate
 from emotune.data.duration_batches import DurationBatches
-from emotune.errors import ConfigError, ModelError
+from emotune.errors import ModelError
 from emotune.losses import CombinedLoss
 from emotune.models.emotion_model import EmotionModel
 from emotune.training import processes
@@ -94,8 +94,6 @@ class Trainer:
         folder: Path,
         log: Log,
     ) -> None:
-        if recipe.train.fsdp and processes.count() == 1:
-            raise ConfigError("train.fsdp needs several processes: start with torchrun, or leave it out.")
         self.parallel = Sharded(model) if recipe.train.fsdp else Replicated(model)
         self.model = model
         self.gradients = StepGradients(self.parallel, loss, recipe.train, log.say)

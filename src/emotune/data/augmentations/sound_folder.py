@@ -21,10 +21,12 @@ class SoundFolder:
         what: the recipe's key, for messages.
 
     Raises:
-        ConfigError: when there is no recording.
+        ConfigError: when there is no folder, or no recording in it.
     """
 
     def __init__(self, folder: Path, *, what: str) -> None:
+        if not Path(folder).is_dir():
+            raise ConfigError(f"{what}: {folder} does not exist or is not a folder.")
         self.files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in audio.SUFFIXES)
         if not self.files:
             raise ConfigError(
