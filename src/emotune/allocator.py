@@ -6,7 +6,7 @@ import ctypes
 import os
 import sys
 
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # options of glibc's mallopt, from malloc.h
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8  # options of glibc's mallopt, from malloc.h
 _LARGEST = 2**31 - 1
 FEW_KERNELS = {"LRU_CACHE_CAPACITY": "16", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64"}
 """Environment of a process before PyTorch is loaded: its CPU library keeps a kernel with its scratch space for each of
@@ -27,7 +27,7 @@ def keep_freed_memory() -> bool:
 
     glibc returns large blocks at once, and the next one of that size faults in page by page: measured, that is a third
     of the time of an encoder's convolutions. It changes the whole process, so only the command line and its workers
-    call it.
+    call it. All threads share one heap: else every one that ever decoded recordings would keep its own.
 
     Returns:
         Whether the C library took the settings; False where it is not glibc.
@@ -38,6 +38,6 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except AttributeError:  # another C library
         return False
-    wanted = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _LARGEST), (_TOP_PAD, _PAD_BYTES))
+    wanted = ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, _LARGEST), (_TOP_PAD, _PAD_BYTES))
     taken = [bool(mallopt(option, value)) for option, value in wanted]
     return all(taken)
