@@ -79,7 +79,7 @@ def test_noise_from_a_folder_is_drawn_cut_and_repeated(tmp_path):
 def test_a_folder_without_recordings_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"augmentation\.noise\.folder: .* holds no recording"):
         Noise((0.0, 10.0), folder=tmp_path)
-    with pytest.raises(ConfigError, match=r"augmentation\.reverberation\.folder: .* holds no recording"):
+    with pytest.raises(ConfigError, match=r"augmentation\.reverberation\.folder: .*nowhere does not exist"):
         Reverberation(folder=tmp_path / "nowhere")
 
 
