@@ -113,11 +113,12 @@ def main() -> None:
     expected, rows = weights(whole), []
     for number in range(arguments.runs):
         folder = arguments.folder / f"killed-{number + 1:02d}"
-        row = kill_once(recipe, folder, float(generator.uniform(0.2, 0.9)) * duration, in_a_write=number % 2 == 1)
-        while row["ended_before"]:  # it was faster than the first, and the kill came too late
-            shutil.rmtree(folder)
-            duration *= 0.8
-            row = kill_once(recipe, folder, float(generator.uniform(0.2, 0.9)) * duration, in_a_write=number % 2 == 1)
+        row: dict = {"ended_before": True}
+        while row["ended_before"]:  # a kill that comes too late is none
+            shutil.rmtree(folder, ignore_errors=True)
+            after_s = float(generator.uniform(0.2, 0.9)) * duration
+            row = kill_once(recipe, folder, after_s, in_a_write=number % 2 == 1)
+            duration *= 0.8 if row["ended_before"] else 1.0
         found = weights(folder)
         row["same_weights"] = found.keys() == expected.keys() and all(
             found[name].tobytes() == expected[name].tobytes() for name in expected

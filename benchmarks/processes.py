@@ -76,6 +76,8 @@ def one_of(count: int, number: int, port: str, recipe: Recipe, folder: Path) -> 
     train_run(recipe, folder / "run")
     if number == 0:
         torch.save(losses, folder / "losses.pt")
+    if recipe.train.fsdp:
+        processes.leave()
 
 
 def parameters(optimiser: torch.optim.Optimizer) -> list[torch.nn.Parameter]:

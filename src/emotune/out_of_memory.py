@@ -1,4 +1,4 @@
-"""What PyTorch says when there is no memory left."""
+"""What PyTorch says when there is no memory left, and what makes room for another attempt."""
 
 from __future__ import annotations
 
@@ -17,3 +17,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _WORDS)
+
+
+def release_unused(device: torch.device) -> None:
+    """Let go of the memory that PyTorch keeps on a GPU for tensors of the size that failed; elsewhere it keeps none."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()

@@ -14,7 +14,7 @@ from emotune.errors import ConfigError
 from emotune.inference.engine import EngineError, EngineOutput
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.store import load_model
-from emotune.out_of_memory import is_out_of_memory
+from emotune.out_of_memory import is_out_of_memory, release_unused
 from emotune.preprocessing import Preprocessing
 
 
@@ -55,8 +55,7 @@ class TorchEngine:
         finally:
             self.model.train(was_training)
         # out of the handler: what the failed attempt held is free by now
-        if next(self.model.parameters()).is_cuda:
-            torch.cuda.empty_cache()
+        release_unused(next(self.model.parameters()).device)
         raise EngineError("There is not enough memory to run the model on it.")
 
     @torch.inference_mode()

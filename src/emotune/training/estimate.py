@@ -15,11 +15,11 @@ from torch.utils._pytree import tree_leaves
 
 from emotune.batch import Batch
 from emotune.config import Recipe
-from emotune.data.duration_batches import DurationBatches
 from emotune.errors import ConfigError
 from emotune.models.emotion_model import EmotionModel
 from emotune.out_of_memory import is_out_of_memory
 from emotune.training import processes
+from emotune.training.trainer import batches_of
 
 _CLIP_S = 2.0
 _EPOCHS = 3  # whose batches are looked at for the largest
@@ -199,14 +199,7 @@ def _taken_bytes(recipe: Recipe, model: EmotionModel) -> float:
 
 def _largest_batch_s(recipe: Recipe, durations_s: Sequence[float], heard_s: Sequence[float]) -> float:
     """Padded seconds of the largest batch of the first epochs."""
-    train = recipe.train
-    batches = DurationBatches(
-        durations_s,
-        batch_seconds=train.batch_seconds,
-        together=train.accumulate * processes.count(),
-        seed=recipe.seed,
-    )
-    largest = 0.0
+    batches, largest = batches_of(durations_s, recipe), 0.0
     for epoch in range(_EPOCHS):
         batches.set_epoch(epoch)
         largest = max(largest, *(len(batch) * max(heard_s[index] for _, index in batch) for batch in batches))

@@ -187,7 +187,7 @@ def _describe(recipe: Recipe, progress: Progress) -> dict[str, Any]:
     experiment = build_experiment(recipe, build_manifest(recipe, progress=progress))
     experiment.model.to(best_device())
     recipe = _fitting(recipe, experiment)
-    batches = batches_of(experiment.dataset, recipe)
+    batches = batches_of(heard_seconds(experiment.dataset, recipe), recipe)
     sizes = [len(batch) for batch in batches]
     return {
         "model": {**experiment.model.settings, "losses": list(experiment.loss.weights)},

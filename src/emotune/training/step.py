@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -15,7 +16,7 @@ from emotune.batch import Batch, Output
 from emotune.config import Train
 from emotune.errors import ModelError
 from emotune.losses import CombinedLoss
-from emotune.out_of_memory import is_out_of_memory
+from emotune.out_of_memory import is_out_of_memory, release_unused
 from emotune.training import processes
 from emotune.training.parallel import Replicated
 from emotune.training.whole_step import Share, shares_of_step, summed
@@ -98,7 +99,7 @@ class StepGradients:
         while True:
             try:
                 shares = self._shares(pieces)
-                return self._everywhere(lambda: self._backward(pieces, shares, normalisers))  # noqa: B023 (run at once)
+                return self._everywhere(partial(self._backward, pieces, shares, normalisers))
             except StepOutOfMemoryError as problem:
                 here = problem.here
             # out of the handler: what the failed attempt held is free by now
@@ -109,8 +110,7 @@ class StepGradients:
                 )
             for parameter in trained:
                 parameter.grad = None
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
+            release_unused(self.device)
             if here:
                 pieces = self._split(pieces)
 

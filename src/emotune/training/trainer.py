@@ -103,7 +103,7 @@ class Trainer:
         self.train_section = recipe.train
         self.log = log
         self.checkpoints = Checkpoints(folder)
-        self.batches = batches_of(dataset, recipe)
+        self.batches = batches_of(heard_seconds(dataset, recipe), recipe)
         self.steps_an_epoch = len(self.batches) // self.batches.together
         self.steps = self.steps_an_epoch * recipe.train.epochs
         self.unfreezing = None if recipe.train.unfreeze is None else GradualUnfreezing(model, recipe.train.unfreeze)
@@ -261,11 +261,10 @@ class Trainer:
         return self.average.module
 
 
-def batches_of(dataset: EmotionDataset, recipe: Recipe) -> DurationBatches:
+def batches_of(durations_s: Sequence[float], recipe: Recipe) -> DurationBatches:
     """Training batches of similar duration, about ``train.batch_seconds`` each, as many as make whole steps."""
-    durations = heard_seconds(dataset, recipe)
     together = recipe.train.accumulate * processes.count()
-    return DurationBatches(durations, batch_seconds=recipe.train.batch_seconds, together=together, seed=recipe.seed)
+    return DurationBatches(durations_s, batch_seconds=recipe.train.batch_seconds, together=together, seed=recipe.seed)
 
 
 def heard_seconds(dataset: EmotionDataset, recipe: Recipe) -> list[float]:
