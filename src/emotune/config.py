@@ -87,13 +87,15 @@ class Data(Section):
     """What is learnt from. Either ``manifest``, or ``corpus`` and ``root`` to read it on the way.
 
     ``splits`` names the values that make up each split, such as {train: {speaker: ["01"]}}; without it the manifest's
-    own split column counts. ``map`` renames or merges classes, ``drop`` leaves classes out; both are reported.
+    own split column counts. ``labels`` chooses whose labels of a ``corpus`` with several sources. ``map`` renames or
+    merges classes, ``drop`` leaves classes out; both are reported.
     ``cache`` is a folder for decoded training clips, which may grow to ``cache_gb``.
     """
 
     manifest: UserPath | None = None
     corpus: Annotated[str, AfterValidator(_entry_of(CORPORA))] | None = None
     root: UserPath | None = None
+    labels: str | None = None
     classes: bool = True
     dimensions: list[str] = []
     map: dict[str, str] = {}

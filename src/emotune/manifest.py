@@ -29,7 +29,10 @@ GENDERS = ("female", "male", "other", "unknown")
 
 @dataclass(frozen=True)
 class Utterance:
-    """One labelled stretch of speech. Times in seconds; what is unknown is None."""
+    """One labelled stretch of speech. Times in seconds; what is unknown is None.
+
+    ``copy_of`` is the id of an earlier utterance of the same manifest whose sound this one nearly is.
+    """
 
     utterance_id: str
     file: str
@@ -37,6 +40,7 @@ class Utterance:
     end_s: float | None = None
     duration_s: float | None = None
     content_sha256: str | None = None
+    copy_of: str | None = None
     corpus: str | None = None
     speaker: str | None = None
     session: str | None = None

@@ -10,7 +10,7 @@ import typer
 
 from emotune.cli.console import counts_text, err, out, pairs, show_progress, table, warn_all
 from emotune.corpora import CORPORA, map_classes, read_corpus
-from emotune.corpora.table import SPLIT_NAMES
+from emotune.corpora.base import split_name
 from emotune.errors import ConfigError
 from emotune.labels import Scale
 from emotune.manifest import Manifest
@@ -35,6 +35,12 @@ def read(
     map: Annotated[list[str], typer.Option(help="CLASS=CLASS: rename or merge a class.")] = [],
     drop: Annotated[list[str], typer.Option(help="A class to leave out.")] = [],
     licence: Annotated[str | None, typer.Option(help="Licence of the recordings, for the model card.")] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Whose labels, for a corpus with several sources; default its first.")
+    ] = None,
+    labels_only: Annotated[
+        bool, typer.Option("--labels-only", help="Look at no recording: for counts and agreement, not for training.")
+    ] = False,
 ) -> None:
     """Read a corpus into a manifest; what is skipped is counted with its reason."""
     check_output(output)
@@ -45,6 +51,8 @@ def read(
         columns=pairs(column, "--column", "FIELD=COLUMN"),
         dimensions={dim: _scale(dim, bounds) for dim, bounds in pairs(scale, "--scale", "DIMENSION=LOW:HIGH").items()},
         licence=licence,
+        labels=labels,
+        labels_only=labels_only,
         progress=show_progress,
     )
     manifest = mapped(manifest, map, drop)
@@ -113,7 +121,7 @@ def split(
         result = assign_folds(manifest, folds, group=group, seed=seed)
     else:
         shares = {
-            SPLIT_NAMES.get(name, name): _number(value, f"--share {name}={value}")
+            split_name(name) or name: _number(value, f"--share {name}={value}")
             for name, value in pairs(share, "--share").items()
         }
         result = assign_splits(manifest, shares, group=group, seed=seed)

@@ -13,6 +13,30 @@ from emotune.manifest import Skipped, Utterance
 
 Reader = Callable[..., Iterator[Utterance | Skipped]]
 
+SPLIT_NAMES = {"dev": "development", "validation": "development", "valid": "development", "val": "development"}
+SPLIT_NAMES |= {"training": "train", "testing": "test", "eval": "test", "evaluation": "test"}
+"""What corpora call their splits, in lower case -> what emotune calls them."""
+
+_GENDERS = {"f": "female", "w": "female", "woman": "female", "m": "male", "man": "male", "": None}
+
+
+def split_name(word: str | None) -> str | None:
+    """Our name of a split, in lower case.
+
+    >>> split_name("Development"), split_name("Test1"), split_name("dev")
+    ('development', 'test1', 'development')
+    """
+    return None if word is None else SPLIT_NAMES.get(word.lower(), word.lower())
+
+
+def gender_name(word: str | None) -> str | None:
+    """Our name of a gender; a word we do not know stays, in lower case, and is refused later.
+
+    >>> gender_name("F"), gender_name("Male"), gender_name("Unknown")
+    ('female', 'male', 'unknown')
+    """
+    return None if word is None else _GENDERS.get(word.lower(), word.lower())
+
 
 @dataclass(frozen=True)
 class Corpus:
@@ -26,6 +50,9 @@ class Corpus:
         language: of the speech, as a BCP 47 tag.
         dimensions: annotated dimensions with their scale.
         expected: known totals, checked after reading: ``utterances``, ``speakers``.
+        label_sources: where labels may come from, the default first: each name is a value of ``read``'s argument
+            ``labels``. Empty for a corpus with one source, whose ``read`` has no such argument.
+        single_file: ``read`` takes a table or header file, not a folder; recordings lie beside it.
     """
 
     name: str
@@ -35,6 +62,8 @@ class Corpus:
     language: str
     dimensions: Mapping[str, Scale] = field(default_factory=dict)
     expected: Mapping[str, int] = field(default_factory=dict)
+    label_sources: tuple[str, ...] = ()
+    single_file: bool = False
 
 
 def audio_files(root: Path) -> list[Path]:

@@ -18,6 +18,7 @@ from emotune.errors import AudioError, CorpusError, TableError
 from emotune.labels import LabelSpace, Scale, in_class_order
 from emotune.manifest import Manifest, Skipped, Utterance, check_utterance
 from emotune.progress import Progress, silent
+from emotune.registry import unknown_name_message
 
 
 def read_corpus(
@@ -28,6 +29,8 @@ def read_corpus(
     columns: Mapping[str, str] | None = None,
     dimensions: Mapping[str, Scale] | None = None,
     licence: str | None = None,
+    labels: str | None = None,
+    labels_only: bool = False,
     progress: Progress = silent,
 ) -> Manifest:
     """Read a corpus into a manifest; unreadable and unlabelled files are skipped, counted and named.
@@ -37,6 +40,8 @@ def read_corpus(
         root: the corpus's folder, or the table file for ``table``.
         audio_root, columns, dimensions: for ``table`` only, see ``emotune.corpora.table.read``.
         licence: what the model card says of the recordings, where the corpus does not know it.
+        labels: which of ``corpus.label_sources`` to take; None = the first.
+        labels_only: look at no recording: durations and fingerprints stay unknown, and nothing can be trained on it.
         progress: shows how far the decoding is.
 
     Raises:
@@ -47,17 +52,20 @@ def read_corpus(
     is_table = corpus.name == "table"
     if options and not is_table:
         raise CorpusError(f"Corpus '{corpus.name}' takes no {', '.join(options)}: those describe a table of your own.")
+    if labels is not None and labels not in corpus.label_sources:
+        raise CorpusError(unknown_name_message(f"source of labels for '{corpus.name}'", labels, corpus.label_sources))
+    if corpus.label_sources:
+        options["labels"] = labels or corpus.label_sources[0]
     found = list(corpus.read(root, **options))
-    folder = (audio_root or root.parent) if is_table else root
+    folder = (audio_root or root.parent) if corpus.single_file else root
     scales = dict(dimensions or corpus.dimensions)
     skipped = [item for item in found if isinstance(item, Skipped)]
     labelled, repeated = _unique([item for item in found if isinstance(item, Utterance)])
     classes = in_class_order(utterance.emotion for utterance in labelled if utterance.emotion)
     space = LabelSpace(classes, scales)
+    look = partial(_described if labels_only else _probe, corpus, folder, space)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        probed = list(
-            progress(pool.map(partial(_probe, corpus, folder, space), labelled), total=len(labelled), title="reading")
-        )
+        probed = list(progress(pool.map(look, labelled), total=len(labelled), title="reading"))
     skipped += repeated + [item for item in probed if isinstance(item, Skipped)]
     utterances = [item for item in probed if isinstance(item, Utterance)]
     if not utterances:
@@ -70,6 +78,7 @@ def read_corpus(
         "corpus": corpus.name,
         "licence": licence or corpus.licence,
         "reference": corpus.reference,
+        **({"labels": options["labels"]} if "labels" in options else {}),
         "warnings": [*_shortfalls(corpus, utterances), *_unknown(utterances, scales)],
     }
     if is_table:
@@ -90,17 +99,26 @@ def _unique(utterances: Sequence[Utterance]) -> tuple[list[Utterance], list[Skip
     return kept, repeated
 
 
-def _probe(corpus: Corpus, folder: Path, space: LabelSpace, utterance: Utterance) -> Utterance | Skipped:
-    """Decode once: duration and content fingerprint, or why the file cannot be used."""
+def _described(corpus: Corpus, folder: Path, space: LabelSpace, utterance: Utterance) -> Utterance | Skipped:
+    """The utterance with what the corpus as a whole says of it, or what is wrong with its labels."""
     try:
         check_utterance(utterance, space, utterance.file)
+    except TableError as error:
+        return Skipped(utterance.file, str(error))
+    return dataclasses.replace(utterance, corpus=corpus.name, language=utterance.language or corpus.language)
+
+
+def _probe(corpus: Corpus, folder: Path, space: LabelSpace, utterance: Utterance) -> Utterance | Skipped:
+    """Decode once: duration and content fingerprint, or why the file cannot be used."""
+    described = _described(corpus, folder, space, utterance)
+    if isinstance(described, Skipped):
+        return described
+    try:
         recording = audio.decode(folder / utterance.file, start_s=utterance.start_s, end_s=utterance.end_s)
-    except (AudioError, TableError) as error:
+    except AudioError as error:
         return Skipped(utterance.file, str(error))
     return dataclasses.replace(
-        utterance,
-        corpus=corpus.name,
-        language=utterance.language or corpus.language,
+        described,
         duration_s=round(recording.duration_s, 6),
         content_sha256=recording.content_sha256(),
     )

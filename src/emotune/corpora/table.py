@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from emotune.corpora.base import Corpus
+from emotune.corpora.base import Corpus, gender_name, split_name
 from emotune.errors import CorpusError, EmotuneError, TableError
 from emotune.labels import Scale, class_noun
 from emotune.manifest import COLUMNS, Skipped, Utterance, number_or_none, text_or_none
@@ -30,9 +30,6 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
 """For each field, the column names that are taken for it, in this order, whatever their case."""
 
 DIMENSION_NAMES = {"arousal": ("arousal", "activation"), "valence": ("valence",), "dominance": ("dominance",)}
-SPLIT_NAMES = {"dev": "development", "validation": "development", "valid": "development", "val": "development"}
-SPLIT_NAMES |= {"training": "train", "testing": "test", "eval": "test", "evaluation": "test"}
-_GENDERS = {"f": "female", "w": "female", "woman": "female", "m": "male", "man": "male", "": None}
 
 
 def columns_of(header: list[str], chosen: Mapping[str, str], dimensions: Mapping[str, Scale]) -> dict[str, str]:
@@ -127,8 +124,6 @@ def _utterance(
     relative = _inside(Path(file), root, where)
     start_s, end_s = number("start_s"), number("end_s")
     word = text("emotion")
-    split = text("split")
-    gender = text("gender")
     votes = {
         name.removeprefix("votes."): value
         for name in row
@@ -144,11 +139,11 @@ def _utterance(
         end_s=end_s,
         speaker=text("speaker"),
         session=text("session"),
-        gender=None if gender is None else _GENDERS.get(gender.lower(), gender.lower()),
+        gender=gender_name(text("gender")),
         age=number("age"),
         language=text("language"),
         text=text("text"),
-        split=None if split is None else SPLIT_NAMES.get(split.lower(), split.lower()),
+        split=split_name(text("split")),
         emotion=None if word is None else class_noun(word),
         emotion_original=word,
         votes={class_noun(name): value for name, value in votes.items()},
@@ -183,4 +178,5 @@ CORPUS = Corpus(
     licence="unknown: state the licence of your recordings with --licence",
     reference="your own table",
     language="und",
+    single_file=True,
 )

@@ -45,7 +45,7 @@ def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
         manifest = Manifest.read(data.manifest)
     else:
         assert data.corpus is not None and data.root is not None
-        manifest = read_corpus(CORPORA[data.corpus], data.root, progress=progress)
+        manifest = read_corpus(CORPORA[data.corpus], data.root, labels=data.labels, progress=progress)
     if data.map or data.drop:
         manifest, _ = map_classes(manifest, data.map, data.drop)
     left_out: dict[str, int] = {}
