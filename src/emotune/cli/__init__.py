@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.add_typer(corpus.app, name="corpus")
 app.command("recipes")(recipes.recipes)
+app.command("protocols")(recipes.protocols)
 app.command("train")(train.train)
 app.command("probe")(probe.probe)
 app.command("baseline")(probe.baseline)

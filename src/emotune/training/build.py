@@ -28,7 +28,7 @@ from emotune.models.backbones.checkpoint import load_pretrained
 from emotune.models.emotion_model import EmotionModel
 from emotune.preprocessing import Preprocessing
 from emotune.progress import Progress, silent
-from emotune.splits import select_splits, shared_between_splits
+from emotune.splits import select_splits, shared_between_splits, within_budget
 
 TRAIN, DEVELOPMENT, TEST = "train", "development", "test"
 VOTE_LOSSES = ("kl", "soft_cross_entropy")
@@ -41,11 +41,9 @@ def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
         CorpusError: when splits share speakers or recordings and the recipe does not allow it.
     """
     data = recipe.data
-    if data.manifest is not None:
-        manifest = Manifest.read(data.manifest)
-    else:
-        assert data.corpus is not None and data.root is not None
-        manifest = read_corpus(CORPORA[data.corpus], data.root, labels=data.labels, progress=progress)
+    if recipe.protocol is not None:
+        raise ConfigError("A recipe with a protocol is run by `emotune train` or `emotune probe`, fold by fold.")
+    manifest = source_manifest(recipe, progress=progress)
     if data.map or data.drop:
         manifest, _ = map_classes(manifest, data.map, data.drop)
     left_out: dict[str, int] = {}
@@ -70,6 +68,10 @@ def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
         raise CorpusError(
             f"{unknown[0]} has no duration_s or no content_sha256; read the corpus again with `emotune corpus read`."
         )
+    if data.budget is not None:
+        within = within_budget(labelled, data.budget, split=TRAIN, seed=recipe.seed)
+        left_out["beyond data.budget"] = len(labelled) - len(within)
+        labelled = within
     faults = shared_between_splits(labelled)
     if faults and "shared_between_splits" not in data.allow:
         raise CorpusError(
@@ -78,6 +80,15 @@ def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
         )
     counted = {reason: count for reason, count in left_out.items() if count}
     return dataclasses.replace(labelled, information={**labelled.information, "left_out": counted})
+
+
+def source_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
+    """The manifest or corpus that a recipe names, as it is."""
+    data = recipe.data
+    if data.manifest is not None:
+        return Manifest.read(data.manifest)
+    assert data.corpus is not None and data.root is not None
+    return read_corpus(CORPORA[data.corpus], data.root, labels=data.labels, progress=progress)
 
 
 def best_device() -> torch.device:
