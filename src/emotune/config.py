@@ -417,7 +417,10 @@ class Probe(Section):
 
 
 class Recipe(Section):
-    """A whole experiment. ``protocol`` is a name from `emotune protocols`, or a file: it makes the splits."""
+    """A whole experiment.
+
+    ``protocol`` is a name from `emotune protocols`, or a file: it makes the splits, in place of ``data.splits``.
+    """
 
     name: str = Field(min_length=1)
     description: str = ""
@@ -434,8 +437,6 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:
         faults = []
-        if self.protocol is not None and self.data.splits:
-            faults.append("protocol makes the splits: leave out either protocol or data.splits")
         if self.protocol is not None and self.probe.leave_out is not None:
             faults.append("protocol says what is held out: leave out either protocol or probe.leave_out")
         unfreeze = self.train.unfreeze

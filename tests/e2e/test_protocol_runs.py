@@ -131,6 +131,13 @@ def test_a_dry_run_describes_the_first_fold(written, emotune_command):
     assert "fold_1" in ended.err
 
 
+def test_the_protocol_takes_the_place_of_the_recipes_splits(written, tmp_path, emotune_command):
+    ended = emotune_command("probe", written, "data.splits={train: {speaker: [s0]}}", "-o", tmp_path / "run")
+    assert ended.code == 0, ended.err
+    assert "data.splits of the recipe is set aside" in ended.err
+    assert len(Predictions.read(tmp_path / "run" / "all" / "predictions.csv")) == 24
+
+
 def test_protocols_are_listed(emotune_command):
     listed = emotune_command("protocols").out.split()
     assert "iemocap/5_sessions" in listed

@@ -72,6 +72,8 @@ def protocol_run(
         folds = folds_of(protocol, manifest)
         provenance = provenance_of(recipe, manifest, began, kind=what)
         write_start(run, recipe, manifest, provenance, listener)
+        if recipe.data.splits:
+            listener.say("data.splits of the recipe is set aside: the protocol makes the splits")
         warnings = doubts(protocol, manifest)
         for warning in warnings:
             listener.say(f"warning: {warning}")
