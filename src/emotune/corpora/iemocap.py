@@ -8,7 +8,8 @@ themselves [recalled] and do not count.
 
 The speaker is told by the letter of the last token: ``Ses01F_impro01_M003`` is spoken by the man of session 1, the
 ``F`` before it only says who wears the markers. ``xxx`` (no agreement) has no emotion. With excitement mapped to
-happiness, anger, happiness, sadness and neutral must total 5531 utterances. A mean outside 1 to 5 is left out and named.
+happiness, anger, happiness, sadness and neutral must total 5531 utterances. A mean outside 1 to 5 is left out and
+named.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ _SCALE = Scale(1, 5)
 
 @dataclass
 class _Turn:
-    """A label line with the votes that follow it."""
+    """A label line with the votes that follow it; its times, as they stand there, are those in the dialogue."""
 
     name: str
     code: str
-    start_s: float
-    end_s: float
+    start: str
+    end: str
     dimensions: dict[str, float]
     votes: Counter[str] = field(default_factory=Counter)
 
@@ -102,8 +103,8 @@ def _utterance(turn: _Turn, dialog: str, file: str, text: str | None) -> Utteran
         extra={
             "style": _STYLES[style],
             "dialog": dialog,
-            "dialog_start_s": turn.start_s,
-            "dialog_end_s": turn.end_s,
+            "dialog_start_s": turn.start,
+            "dialog_end_s": turn.end,
         },
     )
 
@@ -142,7 +143,7 @@ def _turn(line: str) -> _Turn | None:
     start, end, name, code, means = match.groups()
     try:
         values = [float(value) for value in means.split(",")]
-        return _Turn(name, code, float(start), float(end), dict(zip(_ORDER, values, strict=True)))
+        return _Turn(name, code, start, end, dict(zip(_ORDER, values, strict=True)))
     except ValueError:
         return None
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from emotune.corpora.base import (
@@ -77,9 +77,9 @@ def read(root: Path, *, labels: str = "consensus") -> Iterator[Utterance | Skipp
         if isinstance(rating, Skipped):
             skipped.append(rating)
             continue
-        named = rating.all if labels == "primary_secondary" else rating.primary
-        votes[rating.stem].update(named.keys())
-        own_words = {**named, **own_words}
+        for noun, word in (rating.all if labels == "primary_secondary" else rating.primary).items():
+            votes[rating.stem][noun] += 1
+            own_words.setdefault(noun, word)
     yield from skipped
     transcripts = {file.stem: file for file in (root / "Transcripts").glob("*.txt")}
     named, test3_is_known = set(), any("_test3_" in stem for stem in files)
@@ -91,13 +91,9 @@ def read(root: Path, *, labels: str = "consensus") -> Iterator[Utterance | Skipp
         if isinstance(item, Utterance):
             item = dataclasses.replace(item, votes=dict(votes[stem]), text=_text(transcripts.get(stem)))
             test3_is_known = test3_is_known or item.split == "test3"
-            if labels != "consensus":
-                winners = most_voted(item.votes)
-                words = ":".join(own_words[noun] for noun in winners) or None
-                item = dataclasses.replace(
-                    item, emotion=winners[0] if len(winners) == 1 else None, emotion_original=words
-                )
-        yield item
+            yield item if labels == "consensus" else _by_plurality(item, own_words)
+        else:
+            yield item
     for stem, file in files.items():
         if stem in named:
             continue
@@ -151,6 +147,16 @@ def _utterance(row: Row, where: str, file: str) -> Utterance | Skipped:
         emotion=None if code is None else _EMOTIONS[code],
         emotion_original=code,
         dimensions={name: value for name, value in values.items() if value is not None},
+    )
+
+
+def _by_plurality(utterance: Utterance, own_words: Mapping[str, str]) -> Utterance:
+    """Labelled by its own votes; of a tie the words are kept, joined by ``:``."""
+    winners = most_voted(utterance.votes)
+    return dataclasses.replace(
+        utterance,
+        emotion=winners[0] if len(winners) == 1 else None,
+        emotion_original=":".join(own_words[noun] for noun in winners) or None,
     )
 
 

@@ -21,8 +21,10 @@ from emotune.manifest import Skipped
 from emotune.tables import read_json
 
 _DETAIL = re.compile(r"\s*[^;]+;\s*([^;]*);\s*([^;]*);\s*A:[^;]*;\s*V:[^;]*;\s*D:[^;]*;?\s*")
-_PRIMARY_WORDS = ("angry", "sad", "happy", "surprise", "fear", "disgust", "contempt", "neutral")
-_SECONDARY_WORDS = ("amused", "frustrated", "depressed", "concerned", "disappointed", "excited", "confused", "annoyed")
+_OWN_WORDS = {
+    "angry", "sad", "happy", "surprise", "fear", "disgust", "contempt", "neutral", "amused", "frustrated", "depressed",
+    "concerned", "disappointed", "excited", "confused", "annoyed",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -93,13 +95,10 @@ def _classes(words: Sequence[str]) -> dict[str, str]:
     """Class -> own word. After ``Other-...``, what is no word of the corpus is the rest of that free text."""
     found: dict[str, str] = {}
     for word in (word.strip() for word in words):
-        if re.match(r"other\b", word.lower()):
+        plain = word.lower()
+        if re.match(r"other\b", plain):
             found.setdefault("other", "Other")
-        elif (
-            word
-            and word.lower() != "no agreement"
-            and ("other" not in found or word.lower() in _PRIMARY_WORDS + _SECONDARY_WORDS)
-        ):
+        elif plain in _OWN_WORDS or ("other" not in found and plain not in ("", "no agreement")):
             found.setdefault(class_noun(word), word)
     return found
 
