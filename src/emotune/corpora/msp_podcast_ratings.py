@@ -9,8 +9,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -87,11 +88,12 @@ def _twin(path: Path) -> Iterator[Rating | Skipped]:
 
 def _rating(file: str, primary: Any, secondary: Any) -> Rating:
     listed = ",".join(map(str, secondary)) if isinstance(secondary, list) else str(secondary or "")
-    main = _classes([str(primary or "")])
-    return Rating(PurePosixPath(file).stem, main, main | _classes(listed.split(",")))
+    main = _classes((str(primary or ""),))
+    return Rating(PurePosixPath(file).stem, main, {**main, **_classes(tuple(listed.split(",")))})
 
 
-def _classes(words: Sequence[str]) -> dict[str, str]:
+@lru_cache(maxsize=4096)
+def _classes(words: tuple[str, ...]) -> Mapping[str, str]:
     """Class -> own word. After ``Other-...``, what is no word of the corpus is the rest of that free text."""
     found: dict[str, str] = {}
     for word in (word.strip() for word in words):
