@@ -1,45 +1,72 @@
 """What every corpus of the table keeps to; a new entry needs a miniature of itself here."""
 
 import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 
 from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import CorpusError
 from emotune.manifest import Manifest, Skipped, Utterance
+from trees import crema_d, iemocap, msp_podcast
+from trees.recordings import write_recording
 
-FILES = {
-    "emodb": ["wav/03a01Wa.wav", "wav/08a02Na.wav", "wav/16b10Fb.wav"],
-    "ravdess": ["Actor_01/03-01-01-01-01-01-01.wav", "Actor_02/03-01-05-02-01-01-02.wav"],
-    "table": ["a.wav", "deeper/b.wav"],
+
+@dataclass(frozen=True)
+class Miniature:
+    """A small corpus on disk: what its reader is given, and its recordings relative to their root."""
+
+    given: Path
+    files: list[str]
+
+
+def named(*files: str) -> Callable[[Path], Miniature]:
+    """A corpus whose file names say everything."""
+
+    def write(root: Path) -> Miniature:
+        for file in files:
+            write_recording(root / file)
+        return Miniature(root, list(files))
+
+    return write
+
+
+def table(root: Path) -> Miniature:
+    files = named("a.wav", "deeper/b.wav")(root).files
+    path = root / "labels.csv"
+    path.write_text("file,emotion,speaker\n" + "".join(f"{file},angry,s{n}\n" for n, file in enumerate(files)))
+    return Miniature(path, files)
+
+
+MINIATURES: dict[str, Callable[[Path], Miniature]] = {
+    "crema_d": lambda root: Miniature(root, crema_d.write_tree(root)),
+    "emodb": named("wav/03a01Wa.wav", "wav/08a02Na.wav", "wav/16b10Fb.wav"),
+    "iemocap": lambda root: Miniature(root, iemocap.write_tree(root)),
+    "msp_podcast": lambda root: Miniature(root, msp_podcast.write_tree(root)),
+    "ravdess": named("Actor_01/03-01-01-01-01-01-01.wav", "Actor_02/03-01-05-02-01-01-02.wav"),
+    "table": table,
 }
 over_all = pytest.mark.parametrize("name", CORPORA)
+over_all_sources = pytest.mark.parametrize(
+    ("name", "source"), [(name, source) for name in CORPORA for source in CORPORA[name].label_sources]
+)
 
 
 def test_every_corpus_of_the_table_has_a_miniature_here():
-    assert set(CORPORA) == set(FILES)
+    assert set(CORPORA) == set(MINIATURES)
 
 
 @pytest.fixture
-def miniature(name, tmp_path):
-    """The folder (or table) that a reader is given."""
-    for number, file in enumerate(FILES[name]):
-        path = tmp_path / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, 0.1 * np.random.default_rng(number).standard_normal(8000), 16000)
-    if name != "table":
-        return tmp_path
-    table = tmp_path / "labels.csv"
-    table.write_text("file,emotion,speaker\n" + "".join(f"{f},angry,s{n}\n" for n, f in enumerate(FILES[name])))
-    return table
+def miniature(name, tmp_path) -> Miniature:
+    return MINIATURES[name](tmp_path)
 
 
 @over_all
 def test_a_reader_yields_utterances_with_labels_and_relative_files(name, miniature, tmp_path):
-    found = list(CORPORA[name].read(miniature))
-    assert len(found) == len(FILES[name])
+    found = list(CORPORA[name].read(miniature.given))
+    assert len(found) == len(miniature.files)
     for item in found:
         assert isinstance(item, Utterance)
         assert (tmp_path / item.file).is_file()
@@ -50,7 +77,7 @@ def test_a_reader_yields_utterances_with_labels_and_relative_files(name, miniatu
 
 @over_all
 def test_reading_twice_gives_the_same(name, miniature):
-    assert list(CORPORA[name].read(miniature)) == list(CORPORA[name].read(miniature))
+    assert list(CORPORA[name].read(miniature.given)) == list(CORPORA[name].read(miniature.given))
 
 
 @over_all
@@ -63,7 +90,7 @@ def test_a_corpus_names_its_licence_reference_and_language(name):
 
 @over_all
 def test_a_corpus_becomes_a_manifest_that_comes_back_from_disk(name, miniature, tmp_path):
-    manifest = read_corpus(CORPORA[name], miniature)
+    manifest = read_corpus(CORPORA[name], miniature.given)
     manifest.write(tmp_path / "m.csv")
     read = Manifest.read(tmp_path / "m.csv")
     assert read.utterances == tuple(dataclasses.replace(u, extra=dict(u.extra)) for u in manifest)
@@ -74,18 +101,36 @@ def test_a_corpus_becomes_a_manifest_that_comes_back_from_disk(name, miniature, 
 
 @over_all
 def test_a_broken_recording_is_skipped_and_named_and_the_rest_is_read(name, miniature, tmp_path):
-    (tmp_path / FILES[name][0]).write_bytes(b"this is no sound")
-    manifest = read_corpus(CORPORA[name], miniature)
-    assert len(manifest) == len(FILES[name]) - 1
+    (tmp_path / miniature.files[0]).write_bytes(b"this is no sound")
+    manifest = read_corpus(CORPORA[name], miniature.given)
+    assert len(manifest) == len(miniature.files) - 1
     (skipped,) = manifest.skipped
     assert isinstance(skipped, Skipped)
-    assert skipped.file == FILES[name][0]
+    assert skipped.file == miniature.files[0]
     assert "cannot be decoded" in skipped.reason
 
 
 @over_all
 def test_a_corpus_of_broken_recordings_only_is_an_error(name, miniature, tmp_path):
-    for file in FILES[name]:
+    for file in miniature.files:
         (tmp_path / file).write_bytes(b"this is no sound")
     with pytest.raises(CorpusError, match="no utterance of corpus"):
-        read_corpus(CORPORA[name], miniature)
+        read_corpus(CORPORA[name], miniature.given)
+
+
+@over_all_sources
+def test_every_source_of_labels_can_be_read_and_is_named_in_the_manifest(name, source, miniature):
+    manifest = read_corpus(CORPORA[name], miniature.given, labels=source)
+    assert len(manifest) == len(miniature.files)
+    assert manifest.information["labels"] == source
+    assert any(utterance.emotion for utterance in manifest)
+
+
+@over_all_sources
+def test_labels_can_be_read_without_the_recordings(name, source, miniature, tmp_path):
+    with_recordings = list(CORPORA[name].read(miniature.given, labels=source))
+    for file in miniature.files:
+        (tmp_path / file).unlink()
+    manifest = read_corpus(CORPORA[name], miniature.given, labels=source, labels_only=True)
+    found = {u.utterance_id: (u.file, u.emotion, u.votes) for u in manifest}
+    assert found == {u.utterance_id: (u.file, u.emotion, u.votes) for u in with_recordings}

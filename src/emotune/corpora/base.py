@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from emotune import audio
 from emotune.errors import CorpusError
 from emotune.labels import Scale
 from emotune.manifest import Skipped, Utterance
+from emotune.tables import Row, iter_rows
 
 Reader = Callable[..., Iterator[Utterance | Skipped]]
 
@@ -66,19 +67,69 @@ class Corpus:
     single_file: bool = False
 
 
+def check_folder(root: Path) -> None:
+    """Raise a CorpusError when there is no such folder."""
+    if not root.is_dir():
+        raise CorpusError(f"{root} is not a folder. Give the folder that holds the corpus's recordings.")
+
+
 def audio_files(root: Path) -> list[Path]:
     """Every recording below a folder, sorted by path; hidden files and macOS ``._`` twins are left out.
 
     Raises:
         CorpusError: when the folder does not exist or holds no recording.
     """
-    if not root.is_dir():
-        raise CorpusError(f"{root} is not a folder. Give the folder that holds the corpus's recordings.")
-    files = [
-        path
-        for path in sorted(root.rglob("*"))
-        if path.suffix.lower() in audio.MEDIA_SUFFIXES and not path.name.startswith(".") and not path.is_dir()
-    ]
+    check_folder(root)
+    files = _recordings(root)
     if not files:
         raise CorpusError(f"{root} holds no recording ({', '.join(audio.SUFFIXES)}).")
     return files
+
+
+def _recordings(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in audio.MEDIA_SUFFIXES and not path.name.startswith(".") and not path.is_dir()
+    ]
+
+
+def recordings_by_stem(folder: Path, root: Path) -> tuple[dict[str, str], list[Skipped]]:
+    """Name without suffix -> path relative to ``root``, for corpora whose label files name the recordings.
+
+    The suffix does not count, so a corpus stored as FLAC is found as well. Of several recordings of one name the first
+    by path is taken, and the others are skipped. A folder that does not exist holds none.
+    """
+    found: dict[str, str] = {}
+    skipped = []
+    for path in _recordings(folder):
+        file = path.relative_to(root).as_posix()
+        if found.setdefault(path.stem, file) != file:
+            skipped.append(Skipped(file, f"recording '{path.stem}' is already {found[path.stem]}"))
+    return found, skipped
+
+
+def rows_with(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Row]]:
+    """The rows of a label file, each with the words that say where it stands.
+
+    Raises:
+        CorpusError: when a column is missing.
+        TableError: when the file is no table, or is broken.
+    """
+    for number, row in enumerate(iter_rows(path), start=1):
+        missing = [name for name in columns if name not in row]
+        if missing:
+            raise CorpusError(
+                f"{path} has no column {', '.join(missing)}; expected {', '.join(columns)}, got {', '.join(row)}."
+            )
+        yield f"{path}, row {number}", row
+
+
+def most_voted(votes: Mapping[str, float]) -> tuple[str, ...]:
+    """The classes with the most votes: one, several for a tie, none without votes.
+
+    >>> most_voted({"anger": 2, "fear": 1, "neutral": 2})
+    ('anger', 'neutral')
+    """
+    highest = max(votes.values(), default=0)
+    return tuple(name for name, count in votes.items() if count == highest and count > 0)
