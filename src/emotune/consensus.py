@@ -148,33 +148,48 @@ class _Rule:
 
 def _relabelled(utterance: Utterance, rule: _Rule, order: Sequence[str], report: Counter[str]) -> Utterance | None:
     """One utterance by the rule, or None when it is left out; counts in ``report`` what was done."""
-    given = utterance.emotion
     counted = dict(utterance.votes)
     if rule.other != "keep" and counted.pop(OTHER, 0.0):
         report[f"with votes for {OTHER}, which are dropped"] += 1
     ballot = utterance.votes if rule.other == "leave_out" else counted
     if sum(ballot.values()) < rule.minimum:
-        report["with fewer votes than the minimum, or none"] += rule.label != "given" or rule.minimum > 1
+        if rule.label != "given" or rule.minimum > 1:
+            report["with fewer votes than the minimum, or none"] += 1
         ballot = {}
     if sum(counted.values()) < rule.minimum:
         counted = {}
-    emotion = given
-    if rule.label == "plurality":
-        emotion = plurality(ballot, order, ties=rule.ties, utterance_id=utterance.utterance_id)
-        if len(leaders(ballot)) > 1:
-            report["tied for the most votes" + ("" if emotion is None else f", broken by {rule.ties}")] += 1
-    elif rule.label == "majority":
-        emotion = majority(ballot)
+    emotion = _label(utterance, ballot, rule, order, report)
     if emotion == OTHER and rule.other == "leave_out":
         report[f"of {OTHER}, left out"] += 1
         return None
     if emotion == OTHER and rule.other == "votes_only":
         report[f"given {OTHER}, now without a label"] += 1
         emotion = None
-    if emotion is not None:
-        if emotion != given:
-            report["labelled, without one before" if given is None else "labelled otherwise than before"] += 1
-        return dataclasses.replace(utterance, emotion=emotion, votes=counted)
+    if emotion is None:
+        return _unlabelled(utterance, counted, rule, report)
+    if emotion != utterance.emotion:
+        report["labelled, without one before" if utterance.emotion is None else "labelled otherwise than before"] += 1
+    return dataclasses.replace(utterance, emotion=emotion, votes=counted)
+
+
+def _label(
+    utterance: Utterance, ballot: Mapping[str, float], rule: _Rule, order: Sequence[str], report: Counter[str]
+) -> str | None:
+    """The emotion that the rule finds."""
+    if rule.label == "given":
+        return utterance.emotion
+    if rule.label == "majority":
+        return majority(ballot)
+    emotion = plurality(ballot, order, ties=rule.ties, utterance_id=utterance.utterance_id)
+    if len(leaders(ballot)) > 1:
+        report["tied for the most votes" + ("" if emotion is None else f", broken by {rule.ties}")] += 1
+    return emotion
+
+
+def _unlabelled(
+    utterance: Utterance, counted: Mapping[str, float], rule: _Rule, report: Counter[str]
+) -> Utterance | None:
+    """An utterance without a label: kept for its votes or its dimensions, or left out."""
     if rule.no_agreement == "votes" and leaders(counted):
         report["without a label, kept for their votes"] += 1
         return dataclasses.replace(utterance, emotion=None, votes=counted)

@@ -59,8 +59,9 @@ def test_utterances_without_agreement_are_learnt_from_and_scored_by_their_votes(
     assert (report["votes"]["utterances"], report["votes"]["unlabelled"], report["scored"]) == (8, 2, 6)
     for name in ("jensen_shannon", "soft_macro_f1"):
         assert report["votes"]["scores"][name]["value"] == pytest.approx(METRICS[name](votes, said))
-    similarity = 1 - report["votes"]["scores"]["jensen_shannon"]["value"]
-    assert similarity == pytest.approx(best["development_vote_similarity"], abs=1e-4)
+    shown = report["votes"]["scores"]["jensen_shannon"]["value"]
+    assert f"development votes jensen_shannon {shown:.3f}" in ended.out
+    assert 1 - shown == pytest.approx(best["development_vote_similarity"], abs=1e-4)
     assert 'id="votes"' in (tmp_path / "run" / "development" / "report.html").read_text(encoding="utf-8")
 
 

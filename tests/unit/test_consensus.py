@@ -87,6 +87,14 @@ def test_a_vote_too_few_does_not_count_and_the_given_label_stays():
     assert report["with fewer votes than the minimum, or none"] == 2
 
 
+def test_the_defaults_change_and_count_nothing_where_everything_has_a_label():
+    corpus = CORPUS.filter(lambda utterance: utterance.emotion is not None)
+    result, report = relabelled(corpus)
+    assert result.utterances == corpus.utterances
+    assert result.label_space == corpus.label_space
+    assert report == {}
+
+
 def test_everybody_is_either_kept_or_counted_as_left_out():
     for other in ("keep", "leave_out", "votes_only"):
         for label in ("given", "plurality", "majority"):

@@ -56,7 +56,7 @@ def test_votes_teach_what_their_most_voted_class_hides(loss):
     assert divergence(votes, soft) < 1.02 * floor
     assert divergence(votes, hard) > 1.25 * floor
     # How sure the head is of a further annotator's answer. Of honest probabilities chance alone makes a gap of about
-    # .8 sqrt(.2 / 150) = .03 in each of ten bins of 150 answers; twice that is allowed, and hard labels need twice more.
+    # .8 sqrt(.2 / 150) = .03 in each of ten bins of 150 answers: twice that is allowed.
     answers = np.array([np.random.default_rng([2, row]).choice(3, p=p) for row, p in enumerate(chances)])
     calibration = METRICS["expected_calibration_error"]
     assert calibration(answers, soft) < 0.06

@@ -75,7 +75,7 @@ def test_intervals_are_those_of_drawing_speakers():
 def test_levels_of_agreement_hold_every_utterance_once_with_its_accuracy():
     manifest, predictions, votes, said = corpus()
     levels = evaluate(manifest, predictions, resamples=50).votes.levels
-    assert [level.name for level in levels] == ["half or less", "up to three quarters", "more", "all"]
+    assert [level.name for level in levels] == ["half or less", "up to three quarters", "over three quarters", "all"]
     assert sum(level.utterances for level in levels) == 90
     labels = np.array([u.emotion or "" for u in manifest])
     right = np.array(CLASSES)[said.argmax(axis=1)] == labels

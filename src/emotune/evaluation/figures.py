@@ -142,6 +142,8 @@ def entropy_scatter(entropies: FloatArray, classes: int) -> str:
     axes.plot([0, most], [0, most], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
     human, model = entropies[chosen].round(4).T
     axes.plot(human, model, "o", color=FIRST, alpha=0.4, markersize=3.2, markeredgewidth=0)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(5))
     limits = (-0.03 * most, 1.03 * most)
     axes.set(xlim=limits, ylim=limits, xlabel="entropy of the votes, bits", ylabel="entropy of the prediction, bits")
     human_mean, model_mean = entropies.mean(axis=0)

@@ -36,7 +36,7 @@ MEANS: dict[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
     "cosine_similarity": cosine_similarities,
     "top_agreement": top_hits,
 }
-LEVELS = ((0.5, "half or less"), (0.75, "up to three quarters"), (1 - 1e-9, "more"), (math.inf, "all"))
+LEVELS = ((0.5, "half or less"), (0.75, "up to three quarters"), (1 - 1e-9, "over three quarters"), (math.inf, "all"))
 """Upper limits of the share of the most voted class, which the level holds, and names."""
 ONE_VOTE = "a single vote"
 

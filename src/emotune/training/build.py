@@ -37,7 +37,7 @@ VOTE_LOSSES = ("kl", "soft_cross_entropy")
 
 
 def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
-    """Read the data section: the corpus or manifest, classes mapped, labels made of votes, splits chosen, utterances
+    """Read the data section: the corpus or manifest, classes mapped, splits chosen, labels made of votes, utterances
     without truth left out.
 
     Raises:
@@ -51,13 +51,13 @@ def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
         manifest = read_corpus(CORPORA[data.corpus], data.root, labels=data.labels, progress=progress)
     if data.map or data.drop:
         manifest, _ = map_classes(manifest, data.map, data.drop)
-    if data.votes != Votes():
-        manifest, _ = relabelled(manifest, **data.votes.model_dump())
     left_out: dict[str, int] = {}
     if data.splits:
         selected = select_splits(manifest, data.splits)
         left_out["that no rule of data.splits selects"] = len(manifest) - len(selected)
         manifest = selected
+    if data.votes != Votes():
+        manifest, _ = relabelled(manifest, **data.votes.model_dump())
     unknown = [name for name in data.dimensions if name not in manifest.label_space.dimensions]
     if unknown:
         known = ", ".join(manifest.label_space.dimensions) or "none"
