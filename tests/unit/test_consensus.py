@@ -175,6 +175,6 @@ def test_the_command_labels_a_manifest_and_says_what_it_did(tmp_path, emotune_co
     assert labels(Manifest.read(tmp_path / "new.csv")) == {
         "clear": "anger", "most": "anger", "tie": None, "other": "anger", "one": "neutral",
     }  # fmt: skip
-    ended = emotune_command("corpus", "label", tmp_path / "all.csv", "-o", tmp_path / "x.csv", "--ties", "frist")
+    ended = emotune_command("corpus", "label", tmp_path / "all.csv", "-o", tmp_path / "x.csv", "--ties", "firsts")
     assert ended.code == 2
     assert "did you mean 'first'" in ended.err
