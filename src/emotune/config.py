@@ -86,12 +86,22 @@ class Section(BaseModel):
 SectionType = TypeVar("SectionType", bound=Section)
 
 
+class Votes(Section):
+    """What annotators' votes say of the labels, see ``emotune.consensus.relabelled``; the defaults change nothing."""
+
+    label: Literal["given", "plurality", "majority"] = "given"
+    ties: Literal["no_agreement", "first", "random"] = "no_agreement"
+    other: Literal["keep", "leave_out", "votes_only"] = "keep"
+    no_agreement: Literal["leave_out", "votes"] = "leave_out"
+    minimum: int = Field(default=1, ge=1)
+
+
 class Data(Section):
     """What is learnt from. Either ``manifest``, or ``corpus`` and ``root`` to read it on the way.
 
     ``splits`` names the values that make up each split, such as {train: {speaker: ["01"]}}; without it the manifest's
     own split column counts. ``labels`` chooses whose labels of a ``corpus`` with several sources. ``map`` renames or
-    merges classes, ``drop`` leaves classes out; both are reported.
+    merges classes, ``drop`` leaves classes out; both are reported. ``votes`` then makes labels of annotators' votes.
     ``budget`` keeps this share of each class's training utterances; smaller budgets of one seed lie within larger ones.
     ``cache`` is a folder for decoded training clips, which may grow to ``cache_gb``.
     """
@@ -104,6 +114,7 @@ class Data(Section):
     dimensions: list[str] = []
     map: dict[str, str] = {}
     drop: list[str] = []
+    votes: Votes = Votes()
     splits: dict[str, dict[str, list[str]]] = {}
     budget: float | None = Field(default=None, gt=0, le=1)
     trim_silence_db: float | None = Field(default=None, gt=0, le=120)
@@ -451,7 +462,13 @@ class Recipe(Section):
             )
         if self.train.start_from_probe and self.model.hidden_size is not None:
             faults.append("train.start_from_probe needs a linear head: leave model.hidden_size out")
-        metrics = ["uar", "macro_f1", "micro_f1", "accuracy"] if self.data.classes else []
+        vote_losses = self.loss.soft_cross_entropy.weight or self.loss.kl.weight
+        if self.data.votes.no_agreement == "votes" and not (self.data.classes and vote_losses):
+            faults.append(
+                "data.votes.no_agreement: votes keeps utterances without a label for a loss of votes, and there is"
+                " none; give loss.soft_cross_entropy.weight or loss.kl.weight a positive value, or use leave_out"
+            )
+        metrics = ["uar", "macro_f1", "micro_f1", "accuracy", "vote_similarity"] if self.data.classes else []
         metrics += ["ccc", *(f"ccc.{name}" for name in self.data.dimensions)] if self.data.dimensions else []
         if self.train.metric not in metrics:
             faults.append("train.metric: " + unknown_name_message("metric", self.train.metric, metrics))

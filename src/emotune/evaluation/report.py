@@ -19,6 +19,7 @@ from emotune.evaluation.sections import (
     resampled,
     speaker_section,
 )
+from emotune.evaluation.vote_section import vote_section
 from emotune.tables import to_json, write_text
 
 
@@ -77,6 +78,7 @@ def page(
             speaker_section(evaluation),
             group_section(evaluation),
             calibration_section(evaluation),
+            vote_section(evaluation),
             learning_section(history),
             _information(information),
         )

@@ -11,12 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from emotune.config import Model, Recipe, Section
+from emotune.config import Model, Recipe, Section, Votes
+from emotune.consensus import relabelled, vote_shares
 from emotune.corpora import CORPORA, map_classes, read_corpus
 from emotune.data.audio_cache import AudioCache
 from emotune.data.augmentations import AUGMENTATIONS, Augmentation, Mix, Step
-from emotune.data.dataset import EmotionDataset, vote_shares
+from emotune.data.dataset import EmotionDataset
 from emotune.errors import ConfigError, CorpusError
+from emotune.evaluation.vote_scores import VOTE_SIMILARITY
 from emotune.labels import LabelSpace
 from emotune.losses import LOSSES, BatchLoss, CombinedLoss, Loss
 from emotune.losses.cross_entropy import balanced_class_weights
@@ -35,7 +37,8 @@ VOTE_LOSSES = ("kl", "soft_cross_entropy")
 
 
 def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
-    """Read the data section: the corpus or manifest, classes mapped, splits chosen, utterances without truth left out.
+    """Read the data section: the corpus or manifest, classes mapped, splits chosen, labels made of votes, utterances
+    without truth left out.
 
     Raises:
         CorpusError: when splits share speakers or recordings and the recipe does not allow it.
@@ -51,14 +54,22 @@ def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
         selected = select_splits(manifest, data.splits)
         left_out["that no rule of data.splits selects"] = len(manifest) - len(selected)
         manifest = selected
+    if data.votes != Votes():
+        manifest, _ = relabelled(manifest, **data.votes.model_dump())
     unknown = [name for name in data.dimensions if name not in manifest.label_space.dimensions]
     if unknown:
         known = ", ".join(manifest.label_space.dimensions) or "none"
         raise CorpusError(f"data.dimensions: {', '.join(unknown)} not in the manifest, which has {known}.")
     if data.classes and not manifest.label_space.classes:
         raise CorpusError("The manifest has no emotion classes; set data.classes=false to learn its dimensions alone.")
+    for_votes = data.classes and data.votes.no_agreement == "votes"
+    classes = manifest.label_space.classes
     labelled = manifest.filter(
-        lambda u: (data.classes and u.emotion is not None) or any(name in u.dimensions for name in data.dimensions)
+        lambda u: (
+            (data.classes and u.emotion is not None)
+            or any(name in u.dimensions for name in data.dimensions)
+            or (for_votes and _has_votes(u, classes))
+        )
     )
     left_out["without a label to learn"] = len(manifest) - len(labelled)
     if not len(labelled):
@@ -178,7 +189,11 @@ def build_loss(recipe: Recipe, space: LabelSpace, train: Manifest) -> CombinedLo
 
 def without_votes(train: Manifest, space: LabelSpace) -> int:
     """How many utterances have no vote for any class of the label space."""
-    return sum(not math.isfinite(sum(vote_shares(utterance, space))) for utterance in train)
+    return sum(not _has_votes(utterance, space.classes) for utterance in train)
+
+
+def _has_votes(utterance: Utterance, classes: Sequence[str]) -> bool:
+    return math.isfinite(sum(vote_shares(utterance.votes, classes)))
 
 
 def _class_weights(train: Manifest, space: LabelSpace) -> Tensor:
@@ -233,6 +248,8 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
     """
     train, development = manifest.split(TRAIN), manifest.split(DEVELOPMENT)
     space = build_label_space(recipe, manifest)
+    if recipe.train.metric == VOTE_SIMILARITY and without_votes(development, space) == len(development):
+        raise CorpusError(f"train.metric: {VOTE_SIMILARITY} needs votes, and no development utterance has any.")
     loss = build_loss(recipe, space, train)
     backbone = build_backbone(recipe)
     preprocessing = build_preprocessing(recipe, backbone)
