@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,7 +122,7 @@ def pair(manifest: Manifest, predictions: Predictions) -> Pairs:
             " Mend the predictions first."
         )
     utterances = tuple(utterance for utterance, _ in rows)
-    speakers = _speakers(utterances)
+    speakers = speakers_of(utterances)
     index = {name: position for position, name in enumerate(space.classes)}
     return Pairs(
         utterances,
@@ -178,7 +178,8 @@ def _is_finite(prediction: Prediction, space: LabelSpace) -> bool:
     return all(math.isfinite(value) for value in values)
 
 
-def _speakers(utterances: tuple[Utterance, ...]) -> tuple[str | None, ...]:
+def speakers_of(utterances: Sequence[Utterance]) -> tuple[str | None, ...]:
+    """Each utterance's speaker, with its corpus before it where there are several corpora; None where unknown."""
     several = len({utterance.corpus for utterance in utterances}) > 1
     return tuple(
         f"{u.corpus or 'unnamed corpus'}/{u.speaker}" if several and u.speaker is not None else u.speaker

@@ -95,7 +95,7 @@ def page(
 <main>
 {body}
 </main>
-<footer>Written by emotune. Intervals: 95 %, percentile bootstrap over {resampled(evaluation)},
+<footer>Written by emotune. Intervals: 95 %, expanded percentile bootstrap over {resampled(evaluation)},
 {evaluation.resamples} resamples, seed {evaluation.seed}. The same figures for machines: report.json.</footer>
 </body>
 </html>
