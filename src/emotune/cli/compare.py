@@ -79,24 +79,25 @@ def print_comparison(comparison: Comparison) -> None:
         ],
     )
     out.print()
-    table(
-        "differences",
-        ["difference", "metric", "value", "p", "corrected", "detectable"],
-        [
-            (
-                f"{item.system} - {item.baseline}",
-                item.metric,
-                _interval(item.estimate.to_json(), "+"),
-                verdicts.p_text(item.p),
-                verdicts.p_text(item.corrected_p),
-                f"{item.detectable:.3f}",
-            )
-            for item in comparison.differences
-        ],
-    )
-    out.print()
-    for item in comparison.differences:
-        out.print(f"{item.metric}: {item.verdict}", markup=False)
+    for metric in metrics:
+        differences = [item for item in comparison.differences if item.metric == metric]
+        table(
+            metric,
+            ["difference", "value", "p", "corrected", "detectable"],
+            [
+                (
+                    f"{item.system} - {item.baseline}",
+                    _interval(item.estimate.to_json(), "+"),
+                    verdicts.p_text(item.p),
+                    verdicts.p_text(item.corrected_p),
+                    f"{item.detectable:.3f}",
+                )
+                for item in differences
+            ],
+        )
+        for item in differences:
+            out.print(f"{metric}: {item.verdict}", markup=False)
+        out.print()
     for item in comparison.left_out:
         warn_all([f"left out, {item.reason}: {item.count}, such as {', '.join(item.examples)}"])
     warn_all(comparison.notes)

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.errors import ConfigError
-from emotune.evaluation.bootstrap import LEVEL, ClusterBootstrap, Estimate
-from emotune.evaluation.comparison import POWER, Comparison, Difference
+from emotune.evaluation.bootstrap import ClusterBootstrap, Estimate
+from emotune.evaluation.comparison import POWER, SIGNIFICANT, Comparison, Difference
 from emotune.evaluation.evaluate import CLASS_MEASURES
 from emotune.evaluation.line_up import Lineup, System, line_up
 from emotune.evaluation.permutation import enumerates, holm, swap_test
@@ -89,11 +89,11 @@ def compare(
     )
 
 
-def detectable_difference(standard_error: float, clusters: int) -> float:
+def detectable_difference(standard_error: float, clusters: int, *, comparisons: int = 1) -> float:
     """The true difference that a test at .05, two-sided, finds with a probability of 80 %.
 
-    It is (t of .975 + t of .80) standard errors, with clusters - 1 degrees of freedom: about 2.8 for many speakers. No
-    correction for several comparisons is in it; each further one raises it somewhat.
+    It is (t of .975 + t of .80) standard errors, with clusters - 1 degrees of freedom: about 2.8 for many speakers. Of
+    several comparisons each is taken to be tested at .05 over their number, which is at most a little too strict.
 
     Reference:
         Bloom (1995), Minimum Detectable Effects, Evaluation Review 19(5).
@@ -103,7 +103,9 @@ def detectable_difference(standard_error: float, clusters: int) -> float:
     """
     if clusters < 2:
         return float("nan")
-    return (t_quantile((1 + LEVEL) / 2, clusters - 1) + t_quantile(POWER, clusters - 1)) * standard_error
+    return (
+        t_quantile(1 - SIGNIFICANT / 2 / comparisons, clusters - 1) + t_quantile(POWER, clusters - 1)
+    ) * standard_error
 
 
 def _measures(lineup: Lineup, wanted: Sequence[str]) -> dict[str, Measure]:
@@ -145,25 +147,23 @@ def _rate(
         bootstrap = ClusterBootstrap(sums, resamples=resamples, seed=seed)
         of_systems = partial(_of_systems, measure, lineup.columns)
         scores[metric] = dict(zip(lineup.names, bootstrap.estimates(of_systems), strict=True))
-        for system, baseline in pairs:
-            found.append(
-                _difference(
-                    metric,
-                    (lineup.names[system], lineup.names[baseline]),
-                    bootstrap,
-                    lambda total, one=system, other=baseline, of=of_systems: (
-                        of(total)[..., one] - of(total)[..., other]
-                    ),
-                    [sums[:, list(lineup.columns[position])] for position in (system, baseline)],
-                    partial(_of_runs, measure),
-                    resamples=resamples,
-                    seed=seed,
-                )
+        of_metric = [
+            _difference(
+                metric,
+                (lineup.names[system], lineup.names[baseline]),
+                bootstrap,
+                lambda total, one=system, other=baseline, of=of_systems: of(total)[..., one] - of(total)[..., other],
+                [sums[:, list(lineup.columns[position])] for position in (system, baseline)],
+                partial(_of_runs, measure),
+                family=len(pairs),
+                resamples=resamples,
+                seed=seed,
             )
-    corrected = holm([item.p for item in found])
-    family = sum(math.isfinite(p) for p in corrected)
-    rated = [dataclasses.replace(item, corrected_p=p) for item, p in zip(found, corrected, strict=True)]
-    return scores, tuple(dataclasses.replace(item, verdict=verdict(item, family=family)) for item in rated)
+            for system, baseline in pairs
+        ]
+        corrected = holm([item.p for item in of_metric])
+        found += [dataclasses.replace(item, corrected_p=p) for item, p in zip(of_metric, corrected, strict=True)]
+    return scores, tuple(dataclasses.replace(item, verdict=verdict(item)) for item in found)
 
 
 def _of_runs(measure: Measure, sums: FloatArray) -> NDArray:
@@ -184,6 +184,7 @@ def _difference(
     sums: Sequence[NDArray],
     measure: Measure,
     *,
+    family: int,
     resamples: int,
     seed: int,
 ) -> Difference:
@@ -192,11 +193,18 @@ def _difference(
     if clusters >= 2 and sums[0].shape == sums[1].shape:
         p = swap_test(sums[0], sums[1], measure, resamples=resamples, seed=seed)
         smallest = 2.0 ** (1 - clusters) if enumerates(clusters, resamples) else 1 / (resamples + 1)
+        smallest = min(1.0, smallest * family)
     if bootstrap.resampled is not None:
         spread = difference(bootstrap.resampled)
         spread = spread[np.isfinite(spread)]
         if len(spread) >= 2:  # resamples of n clusters spread by sqrt((n - 1) / n) too little
             error = float(spread.std(ddof=1)) * math.sqrt(clusters / (clusters - 1))
     return Difference(
-        metric, *names, bootstrap.estimate(difference), p, p, smallest, detectable_difference(error, clusters)
+        metric,
+        *names,
+        bootstrap.estimate(difference),
+        p,
+        p,
+        smallest,
+        detectable_difference(error, clusters, comparisons=family),
     )

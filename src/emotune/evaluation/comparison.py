@@ -9,6 +9,8 @@ from emotune.evaluation.bootstrap import LEVEL, Estimate
 from emotune.evaluation.pairs import NotScored
 
 SCHEMA = "emotune-comparison/1"
+SIGNIFICANT = 0.05
+"""A difference counts as found when its corrected p is at most this."""
 POWER = 0.8
 """With which probability a difference of the detectable size is found."""
 
@@ -23,8 +25,8 @@ class Difference:
         baseline: the other one.
         estimate: the difference and its interval.
         p: of the test that swaps speakers; NaN where the systems have unequal numbers of runs.
-        corrected_p: corrected (Holm) for all differences of the comparison.
-        smallest_p: which no difference could have been below, with so few speakers or so few swaps.
+        corrected_p: corrected (Holm) for all differences by this metric.
+        smallest_p: the least corrected p that any difference could have had, with so few speakers or so few swaps.
         detectable: the difference that would have been found with a probability of 80 %, see ``detectable_difference``.
         verdict: all this in a sentence.
     """

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 
-from emotune.evaluation.bootstrap import LEVEL
-from emotune.evaluation.comparison import Comparison, Difference
+from emotune.evaluation.comparison import SIGNIFICANT, Comparison, Difference
 from emotune.evaluation.notes import FEW_SPEAKERS
 
 
-def verdict(difference: Difference, *, family: int = 1) -> str:
-    """A difference in a sentence; ``family`` is over how many differences p was corrected."""
+def verdict(difference: Difference) -> str:
+    """A difference in a sentence."""
     low, high, value = difference.estimate.low, difference.estimate.high, difference.estimate.value
     both = f"{difference.system} and {difference.baseline}"
     if not math.isfinite(value):
@@ -20,17 +19,19 @@ def verdict(difference: Difference, *, family: int = 1) -> str:
     if low == high == value == 0:
         return f"{both} score the same, whichever speakers are drawn."
     tested = math.isfinite(difference.p)
-    found = difference.corrected_p < 1 - LEVEL if tested else low > 0 or high < 0
+    found = difference.corrected_p <= SIGNIFICANT if tested else low > 0 or high < 0
     if found:
         sure = f"corrected p {p_text(difference.corrected_p)}" if tested else "by the interval alone"
         direction = "higher" if value > 0 else "lower"
         return f"{difference.system} scores {direction} than {difference.baseline} by {abs(value):.3f} ({sure})."
-    if tested and difference.smallest_p * family >= 1 - LEVEL:
+    if tested and difference.smallest_p > SIGNIFICANT:
         return (
             f"{both} cannot be told apart, and no two systems could have been: corrected p cannot be below"
-            f" {min(1.0, difference.smallest_p * family):.3g} here."
+            f" {difference.smallest_p:.3g} here."
         )
-    return f"{both} cannot be told apart; this test set would have shown a difference of {difference.detectable:.3f}."
+    known = "" if abs(value) < difference.detectable else f" (corrected p {p_text(difference.corrected_p)})"
+    word = "usually shows" if known else "would have shown"
+    return f"{both} cannot be told apart{known}; this test set {word} a difference of {difference.detectable:.3f}."
 
 
 def p_text(p: float) -> str:
@@ -57,10 +58,11 @@ def notes_of_comparison(comparison: Comparison, unknown: int) -> list[str]:
             f"All rests on {clusters} speakers: p cannot be below 2^-{clusters - 1} = {2.0 ** (1 - clusters):.3g}, and"
             " intervals tend to be too narrow, although they are widened for few."
         )
-    if len(comparison.differences) > 1:
+    pairs = len(comparison.differences) // len(comparison.scores)
+    if pairs > 1:
         notes.append(
-            f"p is corrected (Holm) for the {len(comparison.differences)} differences shown; compare by one --metric"
-            " that was chosen beforehand to correct for fewer."
+            f"Corrected p (Holm) and what is detectable allow for the {pairs} differences by each metric, not for there"
+            " being several metrics: choose one beforehand."
         )
     several = [f"{name} ({count})" for name, count in comparison.runs.items() if count > 1]
     if several:
