@@ -140,7 +140,7 @@ def draw(found: dict[int, dict[str, float]], trials: int, path: Path) -> None:
         left.plot(SPEAKERS, [found[n][key] for n in SPEAKERS], style, color=colour, label=label)
     left.axhline(0.95, color="k", linewidth=0.8)
     left.set(xscale="log", xlabel="speakers in the test set", ylabel="share of 95 % intervals that hold the truth")
-    left.legend(frameon=False, loc="lower right")
+    left.legend(frameon=False, loc="center right")
     right.plot(SPEAKERS, [found[n]["power"] for n in SPEAKERS], "o-", color="#0068a8", label="detectable difference")
     right.plot(SPEAKERS, [found[n]["false positives"] for n in SPEAKERS], "s-", color="#b84a00", label="no difference")
     for level in (0.05, 0.8):

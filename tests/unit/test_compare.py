@@ -235,10 +235,13 @@ def test_what_failed_in_one_system_is_left_out_of_both_named_and_weighed():
     assert any(note.startswith("Failed predictions counted as wrong") for note in found.notes)
 
 
-def test_seeds_of_a_system_are_scored_by_their_mean_and_swapped_together():
+@pytest.mark.parametrize("single", [False, True])
+def test_seeds_of_a_system_are_scored_by_their_mean_and_swapped_together(single):
     seeds = [answers(TRUTH, 0.7, seed) for seed in (11, 12)]
-    others = [answers(TRUTH, 0.5, seed) for seed in (13, 14)]
-    found = compare(TRUTH, [System("a", tuple(others)), System("b", tuple(seeds))], metrics=["uar"])
+    others = [answers(TRUTH, 0.5, seed) for seed in ((13, 13) if single else (13, 14))]
+    found = compare(
+        TRUTH, [System("a", tuple(others[: 1 if single else 2])), System("b", tuple(seeds))], metrics=["uar"]
+    )
     of = [balanced(*labels(TRUTH, table)[:2]) for table in (*seeds, *others)]
     (difference,) = found.differences
     assert difference.estimate.value == pytest.approx(np.mean(of[:2]) - np.mean(of[2:]))
@@ -256,9 +259,9 @@ def test_seeds_of_a_system_are_scored_by_their_mean_and_swapped_together():
 
 
 def test_unequal_numbers_of_seeds_go_by_the_interval_and_that_is_said():
-    found = compare(TRUTH, [System("a", (POOR,)), System("b", (GOOD, answers(TRUTH, 0.8, 5)))], resamples=200)
+    found = compare(TRUTH, [System("a", (POOR,) * 2), System("b", (GOOD, GOOD, answers(TRUTH, 0.8, 5)))], resamples=200)
     assert all(math.isnan(item.p) and item.estimate.has_interval for item in found.differences)
-    assert any("unequal numbers of runs" in note for note in found.notes)
+    assert any("not equally many" in note for note in found.notes)
 
 
 def test_classes_in_another_order_are_the_same_classes():

@@ -153,7 +153,7 @@ def _rate(
                 (lineup.names[system], lineup.names[baseline]),
                 bootstrap,
                 lambda total, one=system, other=baseline, of=of_systems: of(total)[..., one] - of(total)[..., other],
-                [sums[:, list(lineup.columns[position])] for position in (system, baseline)],
+                (sums[:, list(lineup.columns[system])], sums[:, list(lineup.columns[baseline])]),
                 partial(_of_runs, measure),
                 family=len(pairs),
                 resamples=resamples,
@@ -181,7 +181,7 @@ def _difference(
     names: tuple[str, str],
     bootstrap: ClusterBootstrap,
     difference: Measure,
-    sums: Sequence[NDArray],
+    sums: tuple[NDArray, NDArray],
     measure: Measure,
     *,
     family: int,
@@ -190,8 +190,9 @@ def _difference(
 ) -> Difference:
     clusters = bootstrap.clusters
     p = smallest = error = float("nan")
-    if clusters >= 2 and sums[0].shape == sums[1].shape:
-        p = swap_test(sums[0], sums[1], measure, resamples=resamples, seed=seed)
+    first, second = _as_many(*sums)
+    if clusters >= 2 and first.shape == second.shape:
+        p = swap_test(first, second, measure, resamples=resamples, seed=seed)
         smallest = 2.0 ** (1 - clusters) if enumerates(clusters, resamples) else 1 / (resamples + 1)
         smallest = min(1.0, smallest * family)
     if bootstrap.resampled is not None:
@@ -208,3 +209,10 @@ def _difference(
         smallest,
         detectable_difference(error, clusters, comparisons=family),
     )
+
+
+def _as_many(first: NDArray, second: NDArray) -> tuple[NDArray, NDArray]:
+    """Sums of two systems, a single run of the one repeated for each run of the other, with which it is swapped."""
+    runs = max(first.shape[1], second.shape[1])
+    first, second = (np.repeat(sums, runs, axis=1) if sums.shape[1] == 1 else sums for sums in (first, second))
+    return first, second

@@ -24,7 +24,7 @@ class Difference:
         system: whose score the baseline's is taken from.
         baseline: the other one.
         estimate: the difference and its interval.
-        p: of the test that swaps speakers; NaN where the systems have unequal numbers of runs.
+        p: of the test that swaps speakers; NaN where both systems have several runs and not equally many.
         corrected_p: corrected (Holm) for all differences by this metric.
         smallest_p: the least corrected p that any difference could have had, with so few speakers or so few swaps.
         detectable: the difference that would have been found with a probability of 80 %, see ``detectable_difference``.

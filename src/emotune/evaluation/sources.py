@@ -48,8 +48,7 @@ def read_systems(
     notes = [
         f"{path} was predicted for another manifest, by its fingerprint; it is joined to the truth by utterance_id."
         for (_, path), (_, table) in zip(tables, predictions, strict=True)
-        if table.manifest_fingerprint
-        not in (None, *(fingerprint for _, _, prints in manifests for fingerprint in prints))
+        if manifest_path is not None and table.manifest_fingerprint not in (None, *manifests[0][2])
     ]
     truths = [(path, manifest) for path, manifest, _ in manifests]
     if on_shared_classes:

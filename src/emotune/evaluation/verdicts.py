@@ -72,8 +72,8 @@ def notes_of_comparison(comparison: Comparison, unknown: int) -> list[str]:
         )
     if any(item.estimate.has_interval and math.isnan(item.p) for item in comparison.differences):
         notes.append(
-            "Where two systems have unequal numbers of runs, predictions cannot be swapped: there is no p, and the"
-            " verdict goes by the interval."
+            "Where two systems have several runs each and not equally many, predictions cannot be swapped: there is no"
+            " p, and the verdict goes by the interval."
         )
     for item in comparison.failures_wrong:
         notes.append(
