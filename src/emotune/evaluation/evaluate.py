@@ -67,10 +67,10 @@ def scores(manifest: Manifest, predictions: Predictions) -> dict[str, float]:
 def evaluate(manifest: Manifest, predictions: Predictions, *, resamples: int = 1000, seed: int = 0) -> Evaluation:
     """Score predictions with intervals, by class, gender, speaker and duration, and with notes on their limits.
 
-    Intervals are 95 % percentile intervals of a bootstrap over speakers. The calibration error has none: noise only
-    adds to a mean of absolute gaps, so its resamples lie too high. Utterances whose prediction failed are left out of
-    all figures, counted and named; a note gives the figures that they would have if counted as wrong. Utterances with
-    votes but no label count in ``votes`` alone.
+    Intervals are 95 % expanded percentile intervals of a bootstrap over speakers. The calibration error has none: noise
+    only adds to a mean of absolute gaps, so its resamples lie too high. Utterances whose prediction failed are left out
+    of all figures, counted and named; a note gives the figures that they would have if counted as wrong. Utterances
+    with votes but no label count in ``votes`` alone.
 
     Args:
         manifest: the truth.

@@ -90,6 +90,21 @@ def speaker_dots(groups: Sequence[Group], overall: Estimate, chance: float) -> s
     return _svg(figure, f"UAR of {len(ranked)} speakers, {span}; overall {overall.value:.2f}, chance {chance:.2f}.")
 
 
+def forest(rows: Sequence[tuple[str, Estimate]], *, label: str, reference: float | None, description: str) -> str:
+    """A dot and its interval for each row, from the top; a line at the reference, such as no difference at all."""
+    figure, axes = _figure(height=0.75 + 0.32 * len(rows))
+    places = range(len(rows))[::-1]
+    if reference is not None:
+        axes.axvline(reference, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+    for place, (_, score) in zip(places, rows, strict=True):
+        _whisker(axes, place, score)
+    axes.set_yticks(places, [name for name, _ in rows])
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.set_xlabel(label)
+    axes.grid(axis="x", color=LINE, linewidth=0.7)
+    return _svg(figure, description)
+
+
 def reliability(calibration: Calibration) -> str:
     """Accuracy against confidence in each bin, over the number of utterances in it."""
     bins = [item for item in calibration.bins if item.count]

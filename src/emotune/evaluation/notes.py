@@ -68,8 +68,8 @@ def _speakers(evaluation: Evaluation, pairs: Pairs) -> Iterator[str]:
         yield "All scored utterances are of one speaker: there are no intervals, and other speakers may differ."
     elif evaluation.clusters < FEW_SPEAKERS:
         yield (
-            f"The intervals rest on {evaluation.clusters} speakers. With fewer than {FEW_SPEAKERS}, percentile"
-            " intervals tend to be too narrow."
+            f"The intervals rest on {evaluation.clusters} speakers. With fewer than {FEW_SPEAKERS} they tend"
+            " to be too narrow, although they are widened for few."
         )
 
 

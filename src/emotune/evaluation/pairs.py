@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -190,8 +190,8 @@ def _is_finite(prediction: Prediction, space: LabelSpace) -> bool:
     return all(math.isfinite(value) for value in values)
 
 
-def speakers_of(utterances: tuple[Utterance, ...]) -> tuple[str | None, ...]:
-    """Each utterance's speaker, with its corpus before it where there are several."""
+def speakers_of(utterances: Sequence[Utterance]) -> tuple[str | None, ...]:
+    """Each utterance's speaker, with its corpus before it where there are several corpora; None where unknown."""
     several = len({utterance.corpus for utterance in utterances}) > 1
     return tuple(
         f"{u.corpus or 'unnamed corpus'}/{u.speaker}" if several and u.speaker is not None else u.speaker

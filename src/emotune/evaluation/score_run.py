@@ -26,6 +26,7 @@ def score_run(
     held_out: bool = False,
     extra: Mapping[str, Any] | None = None,
     notices: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> Evaluation:
     """Evaluate, and write ``predictions.csv`` and the report.
 
@@ -39,6 +40,7 @@ def score_run(
         held_out: the predictions are of a cross-validation, so that what the run trained on says nothing.
         extra: more lines for the information table.
         notices: more banners.
+        notes: what a reader should know of how truth and predictions came about.
     """
     target = folder or run.results(name)
     evaluation = evaluate(manifest, predictions, resamples=resamples)
@@ -47,7 +49,7 @@ def score_run(
     banners = [*([about["notice"]] if about.get("notice") else []), *notices]
     seen = [] if held_out else seen_before(Manifest.read(run.manifest), manifest)
     banners += seen
-    evaluation = dataclasses.replace(evaluation, notes=(*seen, *evaluation.notes))
+    evaluation = dataclasses.replace(evaluation, notes=(*seen, *notes, *evaluation.notes))
     shown = {
         key: about[key] for key in ("recipe", "seed", "kind", "encoder", "emotune", "git_commit") if about.get(key)
     }
