@@ -18,7 +18,7 @@ _CURE = "Expected a recording, or a video with sound; convert it, for example wi
 
 
 def decode_sound(stream: BinaryIO, name: str, *, end_s: float | None = None) -> tuple[NDArray[np.float32], int]:
-    """The first sound track from its beginning, shape (frames, channels), and its rate; not much further than ``end_s``.
+    """The first sound track, shape (frames, channels), and its rate; not decoded much further than ``end_s``.
 
     Raises:
         AudioError: when there is no sound, it is damaged, or PyAV is not installed.

@@ -1,12 +1,37 @@
 """Corpora: one file each, one line here. A reader yields utterances with labels, and what it skips with the reason."""
 
-from emotune.corpora import emodb, ravdess, table
+from emotune.corpora import (
+    audformat,
+    audiofolder,
+    emobox,
+    emodb,
+    esd,
+    kaldi,
+    meld,
+    ravdess,
+    savee,
+    table,
+    tess,
+)
 from emotune.corpora.base import Corpus
 from emotune.corpora.read import map_classes, read_corpus
 from emotune.registry import Registry
 
 CORPORA: Registry[Corpus] = Registry(
-    "corpus", {"emodb": emodb.CORPUS, "ravdess": ravdess.CORPUS, "table": table.CORPUS}
+    "corpus",
+    {
+        "audformat": audformat.CORPUS,
+        "audiofolder": audiofolder.CORPUS,
+        "emobox": emobox.CORPUS,
+        "emodb": emodb.CORPUS,
+        "esd": esd.CORPUS,
+        "kaldi": kaldi.CORPUS,
+        "meld": meld.CORPUS,
+        "ravdess": ravdess.CORPUS,
+        "savee": savee.CORPUS,
+        "table": table.CORPUS,
+        "tess": tess.CORPUS,
+    },
 )
 
 __all__ = ["CORPORA", "Corpus", "map_classes", "read_corpus"]
