@@ -9,12 +9,24 @@ import soundfile
 from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import CorpusError
 from emotune.manifest import Manifest, Skipped, Utterance
+from trees import audformat, audiofolder, emobox, kaldi, meld
 
 FILES = {
+    "audformat": audformat.FILES,
+    "audiofolder": audiofolder.FILES,
+    "emobox": emobox.FILES,
     "emodb": ["wav/03a01Wa.wav", "wav/08a02Na.wav", "wav/16b10Fb.wav"],
+    "esd": ["0001/Angry/train/0001_000351.wav", "0011/Sad/0011_001051.wav"],
+    "kaldi": kaldi.FILES,
+    "meld": meld.FILES,
     "ravdess": ["Actor_01/03-01-01-01-01-01-01.wav", "Actor_02/03-01-05-02-01-01-02.wav"],
+    "savee": ["AudioData/DC/a01.wav", "AudioData/JE/su15.wav"],
     "table": ["a.wav", "deeper/b.wav"],
+    "tess": ["OAF_angry/OAF_back_angry.wav", "YAF_sad/YAF_back_sad.wav"],
 }
+LABELS = {part.__name__.rpartition(".")[2]: part.write_labels for part in (audformat, audiofolder, emobox, kaldi, meld)}
+"""Corpora whose labels lie in files: what writes those, (folder, recordings) -> what the reader is given."""
+
 over_all = pytest.mark.parametrize("name", CORPORA)
 
 
@@ -29,6 +41,8 @@ def miniature(name, tmp_path):
         path = tmp_path / file
         path.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(path, 0.1 * np.random.default_rng(number).standard_normal(8000), 16000)
+    if name in LABELS:
+        return LABELS[name](tmp_path, FILES[name])
     if name != "table":
         return tmp_path
     table = tmp_path / "labels.csv"

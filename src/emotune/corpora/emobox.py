@@ -75,7 +75,7 @@ def _utterance(row: Row, split: str | None, root: Path, where: str) -> Utterance
         split=split,
         emotion=class_noun(word),
         emotion_original=word,
-        extra={name: row[name] for name in _CARRIED if name in row},
+        extra={name: value for name in _CARRIED if (value := text(name))},
     )
 
 

@@ -1,8 +1,8 @@
 """MELD, scenes of the series Friends: 13,708 labelled utterances (9,989 train, 1,109 development, 2,610 test).
 
-Labels are three tables, ``{train,dev,test}_sent_emo.csv``; recordings are ``dia{D}_utt{U}.mp4``, or the sound of these
-as .wav or .flac, in ``train_splits``, ``dev_splits_complete`` and ``output_repeated_splits_test``. Numbers repeat across
-splits. As published, train dia125_utt3 is damaged and dev dia110_utt7 missing, so 13,706 can be read.
+Labels are three tables, ``{train,dev,test}_sent_emo.csv``; recordings are ``dia{D}_utt{U}.mp4``, or their sound as .wav
+or .flac, in ``train_splits``, ``dev_splits_complete`` and ``output_repeated_splits_test``. Each split numbers from 0.
+As published, train dia125_utt3 is damaged and dev dia110_utt7 missing, so 13,706 can be read.
 """
 
 from __future__ import annotations
