@@ -16,7 +16,7 @@ def write_labels(root: Path, files: list[str]) -> Path:
     database["emotion"] = audformat.Table(audformat.filewise_index(files))
     set_column(database["emotion"], "emotion", ["anger"] * len(files), scheme="emotion")
     set_column(database["emotion"], "speaker", [f"s{number}" for number in range(len(files))])
-    database.save(str(root))
+    database.save(str(root), storage_format="csv")
     return root
 
 

@@ -17,6 +17,7 @@ def write_media(
     options: dict[str, str] | None = None,
 ) -> Path:
     """One tone a channel; with ``video`` a small moving picture too; without ``codec`` no sound."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", options=options or {}) as out:
         if video:
             picture = out.add_stream("mpeg4", rate=10)

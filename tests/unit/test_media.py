@@ -9,6 +9,7 @@ import soundfile
 
 from emotune import audio
 from emotune.errors import AudioError
+from emotune.predictions import Predictions
 from trees.media import write_media
 
 CASES = {
@@ -151,3 +152,13 @@ def test_without_pyav_the_message_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib, "import_module", refuse)
     with pytest.raises(AudioError, match=r"clip\.mp4 cannot be decoded by libsndfile.*pip install 'emotune\[media\]'"):
         audio.decode(path)
+
+
+def test_videos_of_a_folder_are_predicted_and_a_damaged_one_is_an_error_row(tmp_path, tiny_model, emotune_command):
+    write_media(tmp_path / "clips" / "good.mp4", video=True)
+    write_media(tmp_path / "clips" / "mute.mp4", video=True, codec=None)
+    ended = emotune_command("predict", tiny_model, tmp_path / "clips", "-o", tmp_path / "out.csv", "--device", "cpu")
+    assert ended.code == 1
+    good, mute = Predictions.read(tmp_path / "out.csv")
+    assert good.error is None and good.emotion
+    assert "it has no sound track" in mute.error

@@ -136,7 +136,7 @@ def _utterance(row: dict[str, str], name: str, file: str, split: str, word: str)
 CORPUS = Corpus(
     name="meld",
     read=read,
-    licence="GPL-3.0 for the labels; the recordings are scenes of a television series",
+    licence="GPL-3.0 for the labels (as stated by secondary sources); the recordings are scenes of a television series",
     reference="Poria et al. (2019), MELD: A multimodal multi-party dataset for emotion recognition, ACL",
     language="en",
     cautions=("meld: the same characters speak in every split, so its splits are speaker-dependent",),

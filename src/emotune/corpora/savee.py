@@ -57,7 +57,7 @@ def read(root: Path) -> Iterator[Utterance | Skipped]:
 CORPUS = Corpus(
     name="savee",
     read=read,
-    licence="for research only, by registration",
+    licence="for research only, by registration (as stated by secondary sources)",
     reference="Haq & Jackson (2010), Multimodal emotion recognition, in Machine Audition, IGI Global",
     language="en",
     expected={"utterances": 480, "speakers": 4},

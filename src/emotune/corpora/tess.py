@@ -55,7 +55,7 @@ def read(root: Path) -> Iterator[Utterance | Skipped]:
 CORPUS = Corpus(
     name="tess",
     read=read,
-    licence="CC BY-NC-ND 4.0",
+    licence="CC BY-NC-ND 4.0 (as stated by secondary sources)",
     reference="Pichora-Fuller & Dupuis (2020), Toronto emotional speech set (TESS), doi:10.5683/SP2/E8H2MF",
     language="en",
     expected={"utterances": 2800, "speakers": 2},
