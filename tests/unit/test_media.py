@@ -129,15 +129,12 @@ def test_bytes_of_zeros_inside_an_mp4_are_an_audio_error(tmp_path):
         audio.decode(bytes(content))
 
 
-def test_a_playlist_opens_no_other_file(tmp_path):
+def test_a_playlist_opens_no_other_file(tmp_path, monkeypatch):
     """FFmpeg would follow it; whoever sends a recording must not choose which files are read."""
     soundfile.write(tmp_path / "secret.wav", np.zeros(16000), 16000)
-    for text in (
-        f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{tmp_path / 'secret.wav'}\n#EXT-X-ENDLIST\n",
-        f"ffconcat version 1.0\nfile '{tmp_path / 'secret.wav'}'\n",
-    ):
-        with pytest.raises(AudioError, match="cannot be decoded"):
-            audio.decode(text.encode())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(AudioError, match="cannot be decoded"):
+        audio.decode(b"ffconcat version 1.0\nfile secret.wav\n")
 
 
 def test_without_pyav_the_message_names_the_extra(tmp_path, monkeypatch):
