@@ -385,6 +385,7 @@ class Train(Section):
     ``average`` is the decay a step of a moving average of the weights, which then is what is scored and kept.
     ``layer_decay`` d gives layer l of L the rate encoder_lr d^(L - l). A checkpoint is written after every epoch, and
     inside one every ``checkpoint_minutes``. With ``memory_gb`` batches are cut into as many as fit into it.
+    ``calibrate`` fits a temperature, and thresholds for abstaining, to the finished model on development.
     ``gradient_checkpointing`` keeps less of a forward pass and computes it again. ``fsdp`` spreads weights, gradients
     and optimiser over the processes.
     """
@@ -410,6 +411,7 @@ class Train(Section):
     fsdp: bool = False
     metric: str = "uar"
     start_from_probe: bool = False
+    calibrate: bool = True
     workers: int = Field(default=0, ge=0)
     precision: Literal["fp32", "bf16"] = "fp32"
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from emotune.calibration import UNCERTAIN
 from emotune.errors import TableError
 from emotune.labels import LabelSpace
 from emotune.manifest import label_space_of, number_or_none, text_or_none
@@ -28,6 +29,7 @@ class Prediction:
         dimensions: dimension -> value on its scale.
         conditions_used: which conditions the model was given (label, predicted, unknown); empty without any.
         error: why there is no prediction; None when there is one.
+        uncertain: the model abstains: its confidence is under the threshold that was asked for.
         extra: the user's own columns, carried along.
     """
 
@@ -36,11 +38,14 @@ class Prediction:
     dimensions: Mapping[str, float] = field(default_factory=dict)
     conditions_used: str | None = None
     error: str | None = None
+    uncertain: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def emotion(self) -> str | None:
-        """The most probable class; None where there are no probabilities."""
+        """The most probable class, ``uncertain`` where the model abstains, None where there are no probabilities."""
+        if self.uncertain:
+            return UNCERTAIN
         return max(self.probabilities, key=self.probabilities.__getitem__) if self.probabilities else None
 
 
@@ -48,7 +53,7 @@ class Prediction:
 class Predictions:
     """Predictions of one model, with the label space they are in and where they come from.
 
-    ``emotion`` in a written table is the most probable class, for people; reading derives it anew.
+    ``emotion`` in a written table is the most probable class or ``uncertain``; reading derives the class anew.
     """
 
     rows: tuple[Prediction, ...]
@@ -152,6 +157,7 @@ def _from_row(row: Row, where: str, label_space: LabelSpace) -> Prediction:
         dimensions,
         text_or_none(row.get("conditions_used"), f"{where}, conditions_used"),
         error,
+        UNCERTAIN not in label_space.classes and row.get("emotion") == UNCERTAIN,
         extra,
     )
 

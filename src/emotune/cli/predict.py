@@ -63,6 +63,9 @@ def predict(
         bool, typer.Option("--retry-errors", help="Make parts again that hold a row with an error.")
     ] = False,
     engine: Annotated[Engine, typer.Option(help="Of the parts: here, or on a Ray cluster (extra ray).")] = Engine.local,
+    coverage: Annotated[
+        float | None, typer.Option(help="Answer about this share, such as 0.8; the others are 'uncertain'.")
+    ] = None,
 ) -> None:
     """Predict emotions; a bad recording is a row with its error, and the exit code is then 1."""
     if part_rows is not None:
@@ -71,7 +74,7 @@ def predict(
         if output.suffix in SUFFIXES and not output.is_dir():
             raise ConfigError(f"--part-rows writes a folder: name it without {output.suffix}, see --part-format.")
         job = _ray_job if engine is Engine.ray else _local_job
-        fingerprint, run = job(model, batch_seconds, device, workers)
+        fingerprint, run = job(model, batch_seconds, device, workers, coverage)
         with parts_in(
             output,
             part_rows=part_rows,
@@ -102,7 +105,9 @@ def predict(
     items = list(items_of(inputs))
     if not items:
         raise _nothing_in(inputs)
-    predictor = with_extra("emotune.inference").load(model, device=device, batch_seconds=batch_seconds, workers=workers)
+    predictor = with_extra("emotune.inference").load(
+        model, device=device, batch_seconds=batch_seconds, workers=workers, coverage=coverage
+    )
     predictions = predictor.predict_items(items, progress=show_progress)
     if output is None:
         _print(predictions)
@@ -113,24 +118,27 @@ def predict(
 
 
 def _local_job(
-    model: str, batch_seconds: float, device: str | None, workers: int | None
+    model: str, batch_seconds: float, device: str | None, workers: int | None, coverage: float | None
 ) -> tuple[str | None, Callable[..., None]]:
     """The model's fingerprint, and what predicts the parts of a job."""
     load = with_extra("emotune.inference").load
-    predictor = load(model, device=device, batch_seconds=batch_seconds, workers=workers)
+    predictor = load(model, device=device, batch_seconds=batch_seconds, workers=workers, coverage=coverage)
     return predictor.engine.fingerprint, partial(predict_in_parts, predictor)
 
 
 def _ray_job(
-    model: str, batch_seconds: float, device: str | None, workers: int | None
+    model: str, batch_seconds: float, device: str | None, workers: int | None, coverage: float | None
 ) -> tuple[str, Callable[..., None]]:
     """As ``_local_job``, through Ray."""
     if device is not None:
         raise ConfigError("--engine ray runs on CPUs so far; leave out --device.")
     ray_job = with_extra("emotune.inference.ray_job", "ray")
-    fingerprint = with_extra("emotune.models.store").load_model(model).fingerprint  # what is broken is known at once
-    options = {"fingerprint": fingerprint, "workers": workers, "batch_seconds": batch_seconds}
-    return fingerprint, partial(ray_job.predict_on_ray, model, **options)
+    stored = with_extra("emotune.models.store").load_model(model)  # what is broken is known at once
+    if coverage is not None:
+        stored.calibration.threshold(coverage)
+    options = {"fingerprint": stored.fingerprint, "workers": workers, "batch_seconds": batch_seconds}
+    options["coverage"] = coverage
+    return stored.fingerprint, partial(ray_job.predict_on_ray, model, **options)
 
 
 def _nothing_in(inputs: list[Path]) -> ConfigError:
@@ -153,4 +161,5 @@ def _print(predictions: Predictions) -> None:
             continue
         parts = [f"{name} {value:.3f}" for name, value in sorted(row.probabilities.items(), key=lambda pair: -pair[1])]
         parts += [f"{name} {value:.3f}" for name, value in row.dimensions.items()]
+        parts = [row.emotion or "", *parts] if row.uncertain else parts
         out.print(f"{row.utterance_id}: {', '.join(parts)}", markup=False)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.audio import FloatArray
+from emotune.calibration import Calibration
 from emotune.errors import ModelError
 from emotune.labels import LabelSpace
 from emotune.preprocessing import Preprocessing
@@ -19,8 +20,8 @@ from emotune.preprocessing import Preprocessing
 class EngineOutput:
     """What an engine says of a batch: probabilities (batch, classes) and unit-scale dimensions (batch, dimensions)."""
 
-    probabilities: NDArray[np.float32]
-    dimensions: NDArray[np.float32]
+    probabilities: NDArray[np.floating]
+    dimensions: NDArray[np.floating]
 
 
 class EngineError(ModelError):
@@ -36,6 +37,7 @@ class Engine(Protocol):
 
     label_space: LabelSpace
     preprocessing: Preprocessing
+    calibration: Calibration
     fingerprint: str | None
     concurrency: int
 

@@ -26,7 +26,7 @@ from emotune.progress import Progress, silent
 
 _POOL, _POOL_SECONDS = 512, 800.0  # decoded and sorted by length at a time: bounds memory, keeps padding small
 
-Answer = tuple[NDArray[np.float32], NDArray[np.float32]] | str
+Answer = tuple[NDArray[np.floating], NDArray[np.floating]] | str
 """Probabilities and unit-scale dimensions of a clip, or why there are none."""
 
 
@@ -53,13 +53,19 @@ class Predictor:
     Args:
         engine: what runs the model.
         batch_seconds: longest padded batch in audio-seconds; a batch's size never changes a result, only the speed.
+        coverage: answer about this share of clips, and say 'uncertain' to those that the model is least confident of;
+            the threshold is that of the development split. None = answer all.
+
+    Raises:
+        ModelError: for a coverage, when the model does not know its confidence.
     """
 
-    def __init__(self, engine: Engine, *, batch_seconds: float = 40.0) -> None:
+    def __init__(self, engine: Engine, *, batch_seconds: float = 40.0, coverage: float | None = None) -> None:
         if not batch_seconds > 0:
             raise ConfigError(f"batch_seconds must be above 0, got {batch_seconds}.")
         self.engine = engine
         self.batch_seconds = batch_seconds
+        self.answered_from = 0.0 if coverage is None else engine.calibration.threshold(coverage)
 
     @property
     def label_space(self) -> LabelSpace:
@@ -201,7 +207,8 @@ class Predictor:
             name: scale.from_unit(float(value))
             for (name, scale), value in zip(space.dimensions.items(), answer[1], strict=True)
         }
-        return Prediction(item.utterance_id, probabilities, dimensions, extra=item.extra)
+        uncertain = max(probabilities.values(), default=1.0) < self.answered_from
+        return Prediction(item.utterance_id, probabilities, dimensions, uncertain=uncertain, extra=item.extra)
 
 
 @dataclass(frozen=True)
@@ -257,7 +264,12 @@ def _with_rate(source: audio.Source | NDArray[Any], sampling_rate_hz: int | None
 
 
 def load(
-    model: str | Path, *, device: str | None = None, batch_seconds: float = 40.0, workers: int | None = None
+    model: str | Path,
+    *,
+    device: str | None = None,
+    batch_seconds: float = 40.0,
+    workers: int | None = None,
+    coverage: float | None = None,
 ) -> Predictor:
     """Load a model folder, or the model of a run folder, for prediction.
 
@@ -267,6 +279,7 @@ def load(
         batch_seconds: longest padded batch in audio-seconds.
         workers: processes of one thread each, on the CPU: the fastest way through many recordings there, with a copy of
             the model in each. None = this process with all its threads.
+        coverage: see ``Predictor``.
 
     Raises:
         ModelError: when there is no model, or any of its weights is missing, new or misshapen.
@@ -274,9 +287,10 @@ def load(
     if workers is not None:
         if device not in (None, "cpu"):
             raise ConfigError(f"workers run on the CPU; leave out either workers or device '{device}'.")
-        return Predictor(WorkerEngine(model, workers=workers), batch_seconds=batch_seconds)
+        return Predictor(WorkerEngine(model, workers=workers), batch_seconds=batch_seconds, coverage=coverage)
     try:
         torch_engine = importlib.import_module("emotune.inference.torch_engine")
     except ModuleNotFoundError as error:
         raise ModelError(f"Loading {model} needs '{error.name}': pip install 'emotune[train]'.") from error
-    return Predictor(torch_engine.TorchEngine.load(model, device=device), batch_seconds=batch_seconds)
+    engine = torch_engine.TorchEngine.load(model, device=device)
+    return Predictor(engine, batch_seconds=batch_seconds, coverage=coverage)

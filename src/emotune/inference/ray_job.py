@@ -34,7 +34,14 @@ _MOST_ATTEMPTS = 4  # at a part: Ray itself would start a worker that dies over 
 class PartWorker:
     """An actor with the model in memory: predicts a part and writes its table."""
 
-    def __init__(self, model: str, fingerprint: str, parts: PredictionParts, batch_seconds: float) -> None:
+    def __init__(
+        self,
+        model: str,
+        fingerprint: str,
+        parts: PredictionParts,
+        batch_seconds: float,
+        coverage: float | None = None,
+    ) -> None:
         keep_freed_memory()
         import torch  # noqa: PLC0415 (in the actor alone, after the allocator is set)
 
@@ -44,7 +51,7 @@ class PartWorker:
         engine = TorchEngine.load(model, device="cpu")
         if engine.fingerprint != fingerprint:
             raise ModelError(f"{model} on {platform.node()} is not the model of this job; give all machines the same.")
-        self.predictor = Predictor(engine, batch_seconds=batch_seconds)
+        self.predictor = Predictor(engine, batch_seconds=batch_seconds, coverage=coverage)
         self.parts = parts
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -84,6 +91,7 @@ def predict_on_ray(
     total: int,
     workers: int | None = None,
     batch_seconds: float = 40.0,
+    coverage: float | None = None,
     progress: Progress = silent,
 ) -> None:
     """Predict what is missing with one actor a core; Ray starts actors that die again and repeats their parts.
@@ -98,6 +106,7 @@ def predict_on_ray(
         total: how many items there are.
         workers: actors; None = one for each core of the cluster.
         batch_seconds: longest padded batch in audio-seconds.
+        coverage: see ``Predictor``.
 
     Raises:
         ModelError: when Ray or a worker gives up; what is done stays done.
@@ -116,7 +125,7 @@ def predict_on_ray(
             actors = min(workers or int(ray.cluster_resources().get("CPU", 1)), len(numbers))
             done = ray.data.from_items(numbers, override_num_blocks=len(numbers)).map(
                 PartWorker,  # pyright: ignore[reportArgumentType]
-                fn_constructor_args=(here, fingerprint, parts, batch_seconds),
+                fn_constructor_args=(here, fingerprint, parts, batch_seconds, coverage),
                 compute=ray.data.ActorPoolStrategy(size=actors),
                 num_cpus=1,
                 runtime_env={"env_vars": FEW_KERNELS | {"OMP_NUM_THREADS": "1"}},

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from emotune.audio import FloatArray
 from emotune.batch import pad
+from emotune.calibration import Calibration, with_temperature
 from emotune.errors import ConfigError
 from emotune.inference.engine import EngineError, EngineOutput
 from emotune.models.emotion_model import EmotionModel
@@ -23,10 +23,18 @@ class TorchEngine:
 
     concurrency = 1
 
-    def __init__(self, model: EmotionModel, preprocessing: Preprocessing, *, fingerprint: str | None = None) -> None:
+    def __init__(
+        self,
+        model: EmotionModel,
+        preprocessing: Preprocessing,
+        *,
+        calibration: Calibration | None = None,
+        fingerprint: str | None = None,
+    ) -> None:
         self.model = model
         self.label_space = model.label_space
         self.preprocessing = preprocessing
+        self.calibration = calibration or Calibration()
         self.fingerprint = fingerprint
 
     @classmethod
@@ -41,7 +49,12 @@ class TorchEngine:
                 f"Device '{chosen}' cannot be used here ({reason}). Choose another, such as cpu."
             ) from error
         stored = load_model(folder)
-        return cls(stored.model.to(chosen), stored.preprocessing, fingerprint=stored.fingerprint)
+        return cls(
+            stored.model.to(chosen),
+            stored.preprocessing,
+            calibration=stored.calibration,
+            fingerprint=stored.fingerprint,
+        )
 
     def run(self, waveforms: Sequence[FloatArray]) -> EngineOutput:
         """Prepared clips, each shape (samples,), to probabilities and unit-scale dimensions."""
@@ -64,4 +77,5 @@ class TorchEngine:
         empty = torch.zeros(len(waveforms), 0)
         logits = empty if output.logits is None else torch.softmax(output.logits.double(), dim=1)
         dimensions = empty if output.dimensions is None else output.dimensions.float()
-        return EngineOutput(np.asarray(logits.cpu()), np.asarray(dimensions.cpu()))
+        probabilities = with_temperature(logits.cpu().numpy(), self.calibration.temperature)
+        return EngineOutput(probabilities, dimensions.cpu().numpy())

@@ -32,7 +32,7 @@ def main() -> None:
     except Exception as error:
         send(_clean(error), answers)
         return
-    send((engine.label_space, engine.preprocessing, engine.fingerprint), answers)
+    send((engine.label_space, engine.preprocessing, engine.calibration, engine.fingerprint), answers)
     while True:
         try:
             waveforms = pickle.load(requests)

@@ -14,6 +14,7 @@ from typing import Any
 
 from emotune.allocator import FEW_KERNELS
 from emotune.audio import FloatArray
+from emotune.calibration import Calibration
 from emotune.errors import ConfigError, EmotuneError, ModelError
 from emotune.inference.engine import EngineError, EngineOutput
 from emotune.labels import LabelSpace
@@ -43,7 +44,7 @@ class WorkerEngine:
         self._workers = {_Worker(self._folder) for _ in range(workers)}
         try:
             for worker in self._workers:
-                self.label_space, self.preprocessing, self.fingerprint = worker.description()
+                self.label_space, self.preprocessing, self.calibration, self.fingerprint = worker.description()
                 self._idle.put(worker)
         except BaseException:
             self.close()
@@ -101,7 +102,7 @@ class _Worker:
 
     def __init__(self, folder: str) -> None:
         one_thread = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        self._description: tuple[LabelSpace, Preprocessing, str] | None = None
+        self._description: tuple[LabelSpace, Preprocessing, Calibration, str] | None = None
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "emotune.inference.worker", folder],  # -P: no modules of the working folder
             stdin=subprocess.PIPE,
@@ -109,8 +110,8 @@ class _Worker:
             env=FEW_KERNELS | os.environ | one_thread,
         )
 
-    def description(self) -> tuple[LabelSpace, Preprocessing, str]:
-        """Label space, preprocessing and fingerprint of the model, once it is loaded."""
+    def description(self) -> tuple[LabelSpace, Preprocessing, Calibration, str]:
+        """Label space, preprocessing, calibration and fingerprint of the model, once it is loaded."""
         if self._description is not None:
             return self._description
         answer = self._answer()

@@ -17,6 +17,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from safetensors import SafetensorError
 
 from emotune.audio import SAMPLING_RATE_HZ
+from emotune.calibration import Calibration
 from emotune.errors import EmotuneError, ModelError, TableError
 from emotune.models.backbones.base import Backbone
 from emotune.models.emotion_model import EmotionModel
@@ -34,11 +35,19 @@ class StoredModel:
 
     model: EmotionModel
     preprocessing: Preprocessing
+    calibration: Calibration
     config: Mapping[str, Any]
     fingerprint: str
 
 
-def save_model(folder: Path, model: EmotionModel, preprocessing: Preprocessing, *, card: str = "") -> None:
+def save_model(
+    folder: Path,
+    model: EmotionModel,
+    preprocessing: Preprocessing,
+    *,
+    calibration: Calibration | None = None,
+    card: str = "",
+) -> None:
     """Write config, preprocessing, weights and card; the weights last, each file atomically.
 
     ``config.json`` follows the Hub's conventions (``id2label``, ``label2id``, ``problem_type``) beside our own keys.
@@ -52,6 +61,7 @@ def save_model(folder: Path, model: EmotionModel, preprocessing: Preprocessing, 
         "label2id": {name: index for index, name in enumerate(space.classes)},
         "problem_type": "single_label_classification" if space.classes else "regression",
         **model.settings,
+        "calibration": (calibration or Calibration()).to_json(),
     }
     write_text(folder / CONFIG, to_json(config) + "\n")
     write_text(folder / PREPROCESSOR, to_json(preprocessing.to_json()) + "\n")
@@ -85,12 +95,16 @@ def load_model(name: str | Path) -> StoredModel:
     except ModelError as error:
         raise ModelError(f"{folder}: {error}") from error
     try:
+        calibration = Calibration.from_json(config.get("calibration"))
+    except ModelError as error:
+        raise ModelError(f"{folder / CONFIG}: {error} {_CURE}") from error
+    try:
         model = EmotionModel.from_config(config)
     except (EmotuneError, TypeError, ValueError, RuntimeError) as error:  # RuntimeError: torch, for impossible sizes
         raise ModelError(f"{folder / CONFIG} does not describe a model: {error} {_CURE}") from error
     _check_fit(preprocessing, model.backbone, folder / PREPROCESSOR)
     _load_weights(model, folder / WEIGHTS)
-    return StoredModel(model.eval(), preprocessing, config, fingerprint_of(folder))
+    return StoredModel(model.eval(), preprocessing, calibration, config, fingerprint_of(folder))
 
 
 def find_model_folder(name: str | Path) -> Path:

@@ -23,7 +23,7 @@ from emotune.inference.torch_engine import TorchEngine
 from emotune.locks import LOCK, alone_in
 from emotune.manifest import Manifest
 from emotune.models.emotion_model import EmotionModel
-from emotune.models.store import load_model, model_card, save_model
+from emotune.models.store import fingerprint_of, load_model, model_card, save_model
 from emotune.predictions import Predictions
 from emotune.preprocessing import Preprocessing
 from emotune.progress import Progress
@@ -31,6 +31,7 @@ from emotune.run_folder import RunFolder
 from emotune.tables import to_json, write_text
 from emotune.training import processes
 from emotune.training.build import DEVELOPMENT, best_device
+from emotune.training.calibrate import calibrated, with_calibration
 
 
 class Listener(Protocol):
@@ -182,6 +183,10 @@ def finish_run(
     development = manifest.split(DEVELOPMENT)
     predictor = Predictor(engine, batch_seconds=recipe.train.batch_seconds)
     predictions = predictor.predict_manifest(development, progress=progress)
+    if recipe.train.calibrate:
+        calibration = calibrated(development, predictions)
+        save_model(run.model, model, preprocessing, calibration=calibration)
+        predictions = with_calibration(predictions, calibration, fingerprint_of(run.model))
     evaluation = score_run(run, development, predictions, name=DEVELOPMENT)
     write_text(run.model / "README.md", _card(recipe, model, manifest, provenance, evaluation))
     write_end(run, provenance)

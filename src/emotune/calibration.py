@@ -1,0 +1,106 @@
+"""What development says of a model's confidence: a temperature, and which confidence answers how many clips."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from emotune.errors import ConfigError, ModelError
+
+UNCERTAIN = "uncertain"
+"""The answer to a clip under the threshold."""
+
+_SMALLEST = 1e-12
+
+
+def with_temperature(probabilities: ArrayLike, temperature: float) -> NDArray[np.float64]:
+    """Probabilities p^(1/T), made to sum to one again: the softmax of logits divided by T; the order stays.
+
+    Args:
+        probabilities: shape (utterances, classes).
+        temperature: above 1 makes the model less confident, below 1 more; 1 changes nothing.
+
+    Reference:
+        Guo et al. (2017), On Calibration of Modern Neural Networks, section 4.2.
+
+    >>> with_temperature([[0.8, 0.2]], 2.0).round(3)
+    array([[0.667, 0.333]])
+    """
+    table = np.asarray(probabilities, dtype=np.float64)
+    if temperature == 1.0 or not table.size:
+        return table
+    logits = np.log(np.maximum(table, _SMALLEST)) / temperature
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Fitted on the development split, saved in the model's config.
+
+    Args:
+        temperature: what probabilities are softened by.
+        thresholds: the least confidence of the 1 %, 2 %, ... 100 % most confident development clips; empty where unknown.
+        fitted_on: of what: ``utterances``, ``speakers``, and the mean log loss before and after; or ``reason``, why
+            nothing was fitted.
+    """
+
+    temperature: float = 1.0
+    thresholds: tuple[float, ...] = ()
+    fitted_on: Mapping[str, Any] = field(default_factory=dict)
+
+    def threshold(self, coverage: float) -> float:
+        """The confidence from which on a clip is answered, so that on development this share of clips is.
+
+        Shares between whole per cents get the next larger one.
+
+        Raises:
+            ConfigError: for a share that is not above 0 and at most 1.
+            ModelError: when the model does not know.
+        """
+        if not 0 < coverage <= 1:
+            raise ConfigError(f"The coverage must be above 0 and at most 1, got {coverage}.")
+        if coverage == 1:
+            return 0.0
+        if not self.thresholds:
+            raise ModelError(
+                "The model does not say which confidence answers how many clips: it was trained without classes, with"
+                " train.calibrate=false, or on too few development utterances. Leave the coverage out, or train again."
+            )
+        return self.thresholds[math.ceil(round(coverage * 100, 6)) - 1]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "temperature": self.temperature,
+            "thresholds": list(self.thresholds),
+            "fitted_on": dict(self.fitted_on),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any] | None) -> Calibration:
+        """What ``to_json`` gave; a model of which nothing is said is left as it is.
+
+        Raises:
+            ModelError: for anything else.
+        """
+        if data is None:
+            return cls()
+        try:
+            temperature, thresholds = float(data["temperature"]), tuple(map(float, data["thresholds"]))
+            fitted_on = dict(data["fitted_on"])
+        except (TypeError, KeyError, ValueError) as error:
+            raise ModelError(f"calibration must hold temperature, thresholds and fitted_on ({error}).") from error
+        if not (temperature > 0 and math.isfinite(temperature)) or len(thresholds) not in (0, 100):
+            raise ModelError("calibration must hold a temperature above 0, and 100 thresholds or none.")
+        return cls(temperature, thresholds, fitted_on)
+
+
+def thresholds_of(confidence: Sequence[float] | NDArray[np.float64]) -> tuple[float, ...]:
+    """The least confidence of the 1 %, 2 %, ... 100 % most confident, rounded up to whole clips."""
+    ranked = np.sort(np.asarray(confidence, dtype=np.float64))[::-1]
+    return tuple(float(ranked[math.ceil(len(ranked) * percent / 100) - 1]) for percent in range(1, 101))

@@ -1,0 +1,77 @@
+"""Fit temperature and thresholds to a model's answers on the development split."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from emotune.calibration import Calibration, thresholds_of, with_temperature
+from emotune.data.dataset import class_index
+from emotune.manifest import Manifest
+from emotune.metrics import negative_log_likelihood
+from emotune.predictions import Predictions, align
+
+FEWEST = 20
+"""With fewer labelled development utterances a temperature would be a guess."""
+_LARGEST = 10.0
+
+
+def fit_temperature(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> float:
+    """The temperature between .1 and 10 with the least mean log loss; 1 where it gains nothing, or none is best.
+
+    Without a single mistake ever smaller temperatures are better: nothing is learnt of confidence then, and it is 1.
+
+    Args:
+        truth: class indices, shape (utterances,).
+        probabilities: shape (utterances, classes).
+    """
+
+    def loss(log_temperature: float) -> float:
+        return negative_log_likelihood(truth, with_temperature(probabilities, math.exp(log_temperature)))
+
+    bound = math.log(_LARGEST)
+    found = minimize_scalar(loss, bounds=(-bound, bound), method="bounded", options={"xatol": 1e-6})
+    gains = found.fun < loss(0.0)
+    return float(math.exp(found.x)) if gains and abs(found.x) < 0.99 * bound else 1.0
+
+
+def calibrated(manifest: Manifest, predictions: Predictions) -> Calibration:
+    """What the labelled utterances of a split, with the model's own probabilities, say of its confidence."""
+    space = predictions.label_space
+    rows = [
+        (class_index(utterance, space), prediction)
+        for utterance, prediction in zip(manifest, align(predictions, [u.utterance_id for u in manifest]), strict=True)
+        if utterance.emotion is not None and prediction.error is None
+    ]
+    if len(space.classes) < 2 or len(rows) < FEWEST:
+        reason = "no two classes" if len(space.classes) < 2 else f"{len(rows)} labelled utterances, {FEWEST} are needed"
+        return Calibration(fitted_on={"reason": f"not calibrated: {reason}"})
+    truth = np.array([index for index, _ in rows], dtype=np.int64)
+    probabilities = np.array([[row.probabilities[name] for name in space.classes] for _, row in rows])
+    temperature = fit_temperature(truth, probabilities)
+    softened = with_temperature(probabilities, temperature)
+    return Calibration(
+        temperature,
+        thresholds_of(softened.max(axis=1)),
+        {
+            "split": "development",
+            "utterances": len(rows),
+            "speakers": len({u.speaker for u in manifest if u.speaker is not None}),
+            "log_loss_before": negative_log_likelihood(truth, probabilities),
+            "log_loss_after": negative_log_likelihood(truth, softened),
+        },
+    )
+
+
+def with_calibration(predictions: Predictions, calibration: Calibration, fingerprint: str) -> Predictions:
+    """What the calibrated model says, from what it said before."""
+    rows = []
+    for row in predictions:
+        values = with_temperature(np.array([list(row.probabilities.values())]), calibration.temperature)
+        probabilities = dict(zip(row.probabilities, values[0].tolist(), strict=True)) if row.probabilities else {}
+        rows.append(dataclasses.replace(row, probabilities=probabilities))
+    return dataclasses.replace(predictions, rows=tuple(rows), model_fingerprint=fingerprint)
