@@ -489,7 +489,7 @@ def test_splits_that_share_a_speaker_are_refused_unless_allowed(recipe, tones, t
     tones.replace_utterances(rows).write(tmp_path / "m.csv")
     with pytest.raises(CorpusError, match="1 speaker in more than one split, such as s0"):
         build_manifest(recipe(data={"manifest": tmp_path / "m.csv"}))
-    allowed = {"manifest": tmp_path / "m.csv", "allow": ["shared_between_splits"]}
+    allowed = {"manifest": tmp_path / "m.csv", "allow": ["speaker_overlap"]}
     assert len(build_manifest(recipe(data=allowed))) == 24
 
 

@@ -8,18 +8,22 @@ from typing import Annotated, Any
 
 import typer
 
+from emotune.cli.check import check
 from emotune.cli.console import counts_text, err, out, pairs, show_progress, table, warn_all
 from emotune.corpora import CORPORA, map_classes, read_corpus
 from emotune.corpora.base import split_name
+from emotune.doctor import overlap_sentences
 from emotune.errors import ConfigError
 from emotune.labels import Scale
 from emotune.manifest import Manifest
-from emotune.splits import assign_folds, assign_splits, classes_missing, shared_between_splits
+from emotune.splits import assign_folds, assign_splits, classes_missing
 from emotune.tables import check_output, to_json
 
 app = typer.Typer(
     help="Read a corpus into a manifest, look at it, split it.", no_args_is_help=True, rich_markup_mode=None
 )
+
+app.command()(check)
 
 Output = Annotated[Path, typer.Option("-o", "--output", help="The manifest to write: .csv, .jsonl or .parquet.")]
 
@@ -98,7 +102,7 @@ def show(
         values = [utterance.dimensions[name] for utterance in manifest if name in utterance.dimensions]
         mean = sum(values) / max(len(values), 1)
         out.print(f"{name}: {len(values)} values on [{bounds.low:g}, {bounds.high:g}], mean {mean:.3f}")
-    warn_all(shared_between_splits(manifest))
+    warn_all(overlap_sentences(manifest))
 
 
 @app.command()
@@ -134,7 +138,7 @@ def split(
             + counts_text({c: classes[c] for c in result.label_space.classes}),
             markup=False,
         )
-    warn_all([*shared_between_splits(result), *classes_missing(result)])
+    warn_all([*overlap_sentences(result), *classes_missing(result)])
     out.print(f"wrote {output}", markup=False)
 
 
