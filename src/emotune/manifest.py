@@ -31,7 +31,7 @@ GENDERS = ("female", "male", "other", "unknown")
 class Utterance:
     """One labelled stretch of speech. Times in seconds; what is unknown is None.
 
-    ``copy_of`` is the id of an earlier utterance of the same manifest whose sound this one nearly is.
+    ``copy_of`` is the id of another utterance, in general an earlier one, whose sound this one is or nearly is.
     """
 
     utterance_id: str

@@ -13,8 +13,9 @@ FEW_SPEAKERS = 2
 
 def coverage(manifest: Manifest) -> tuple[Finding, ...]:
     """Notes on what a figure on these splits cannot say."""
-    splits = {name: [u for u in manifest if u.split == name] for name in sorted({u.split or "" for u in manifest})}
-    unassigned = splits.pop("", [])
+    unassigned = [utterance for utterance in manifest if utterance.split is None]
+    names = sorted({utterance.split for utterance in manifest if utterance.split is not None})
+    splits = {name: [utterance for utterance in manifest if utterance.split == name] for name in names}
     return (
         *findings_of(
             "no_split",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 RATE_HZ = 8000  # the bands end below 4 kHz, so that a telephone copy keeps all of them
 HOP = 96
 BITS = 32
-WEAK_BITS = 3
+WEAK_BITS = 4
 _WINDOW = 1024
 _CHANGE = 4  # hops between the two spectra that are compared: 48 ms
 _BANDS_HZ = np.geomspace(300.0, 3400.0, BITS + 2)
@@ -28,7 +28,7 @@ class Fingerprint:
     Args:
         values: 32 bits a frame, shape (frames,).
         active: whether the frame is within 40 dB of the loudest; only these are compared, shape (frames,).
-        weak: the bits of each frame that a small change would turn first, shape (frames, 3).
+        weak: the bits of each frame that a small change would turn first, shape (frames, 4).
     """
 
     values: NDArray[np.uint32]
