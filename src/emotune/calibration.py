@@ -45,7 +45,7 @@ class Calibration:
 
     Args:
         temperature: what probabilities are softened by.
-        thresholds: the least confidence of the 1 %, 2 %, ... 100 % most confident development clips; empty where unknown.
+        thresholds: the least confidence of the 1 %, 2 %, ... 100 % most confident development clips; none if unknown.
         fitted_on: of what: ``utterances``, ``speakers``, and the mean log loss before and after; or ``reason``, why
             nothing was fitted.
     """

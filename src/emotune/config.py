@@ -121,7 +121,7 @@ class Data(Section):
     max_duration_s: float = Field(default=30.0, gt=0)
     cache: Annotated[Path, AfterValidator(_checked_home)] | None = None
     cache_gb: float = Field(default=50.0, gt=0)
-    allow: list[Literal["shared_between_splits"]] = []
+    allow: list[Literal["speaker_overlap", "recording_overlap"]] = []
 
     @model_validator(mode="after")
     def _one_source(self) -> Data:

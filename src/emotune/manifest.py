@@ -31,7 +31,7 @@ GENDERS = ("female", "male", "other", "unknown")
 class Utterance:
     """One labelled stretch of speech. Times in seconds; what is unknown is None.
 
-    ``copy_of`` is the id of an earlier utterance of the same manifest whose sound this one nearly is.
+    ``copy_of`` is the id of another utterance, in general an earlier one, whose sound this one is or nearly is.
     """
 
     utterance_id: str
@@ -168,8 +168,14 @@ class Manifest:
         return manifest
 
     @classmethod
-    def stream(cls, path: str | os.PathLike[str]) -> tuple[Manifest, Iterator[Utterance]]:
+    def stream(
+        cls, path: str | os.PathLike[str], *, on_fault: Callable[[str], None] | None = None
+    ) -> tuple[Manifest, Iterator[Utterance]]:
         """A manifest without its utterances, and these one after the other, each checked but for repeated ids.
+
+        Args:
+            path: of the table.
+            on_fault: hears what is wrong with a row, which is then left out; None: the first fault ends the reading.
 
         Raises:
             TableError: as ``read``; for a row when its turn comes.
@@ -208,8 +214,14 @@ class Manifest:
         def utterances() -> Iterator[Utterance]:
             for number, row in enumerate([] if first is None else chain([first], rows), start=1):
                 where = f"{path}, row {number}"
-                utterance = _from_row(row, where, label_space)
-                check_utterance(utterance, label_space, where)
+                try:
+                    utterance = _from_row(row, where, label_space)
+                    check_utterance(utterance, label_space, where)
+                except TableError as error:
+                    if on_fault is None:
+                        raise
+                    on_fault(str(error))
+                    continue
                 yield utterance
 
         return head, utterances()

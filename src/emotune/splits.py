@@ -128,25 +128,6 @@ def within_budget(manifest: Manifest, share: float, *, split: str = "train", see
     return manifest.filter(lambda utterance: utterance.split != split or utterance.utterance_id in kept)
 
 
-def shared_between_splits(manifest: Manifest) -> list[str]:
-    """What would make a test score dishonest: speakers, files or identical recordings in more than one split."""
-    faults = []
-    for column, what in (("speaker", "speaker"), ("file", "file"), ("content_sha256", "identical recording")):
-        splits_of: dict[str, set[str]] = {}
-        for utterance in manifest:
-            value = getattr(utterance, column)
-            if value is not None and utterance.split is not None:
-                splits_of.setdefault(value, set()).add(utterance.split)
-        shared = {value: found for value, found in splits_of.items() if len(found) > 1}
-        if shared:
-            value, found = next(iter(sorted(shared.items())))
-            faults.append(
-                f"{len(shared)} {what}{'s' if len(shared) > 1 else ''} in more than one split, such as"
-                f" {value if column != 'content_sha256' else value[:16]} in {' and '.join(sorted(found))}"
-            )
-    return faults
-
-
 def classes_missing(manifest: Manifest) -> list[str]:
     """Which splits lack which classes, one sentence a split: nothing is learnt or scored of a class that is absent."""
     splits = sorted({utterance.split for utterance in manifest if utterance.split is not None})

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotune import splits
+from emotune.doctor import overlap_sentences
 from emotune.errors import CorpusError
 from emotune.labels import LabelSpace
 from emotune.manifest import Manifest, Utterance
-from emotune.splits import assign_folds, assign_splits, select_splits, shared_between_splits
+from emotune.splits import assign_folds, assign_splits, select_splits
 
 CLASSES = ("anger", "neutral", "sadness")
 SHARES = {"train": 0.7, "development": 0.15, "test": 0.15}
@@ -62,7 +63,7 @@ def test_every_speaker_lies_in_one_split_every_utterance_once_and_no_split_is_em
     assert all(len(found) == 1 for found in splits_by_speaker(result).values())
     assert [u.utterance_id for u in result] == [u.utterance_id for u in manifest]
     assert {u.split for u in result} == set(SHARES)
-    assert shared_between_splits(result) == []
+    assert overlap_sentences(result) == []
     assert assign_splits(manifest, SHARES, seed=seed) == result
 
 
@@ -149,13 +150,13 @@ def in_splits(*rows: tuple[str, str, str | None]) -> Manifest:
 
 
 def test_shared_speakers_and_identical_recordings_are_found():
-    assert shared_between_splits(in_splits(("s1", "x", "train"), ("s1", "y", "test"))) == [
+    assert overlap_sentences(in_splits(("s1", "x", "train"), ("s1", "y", "test"))) == [
         "1 speaker in more than one split, such as s1 in test and train"
     ]
-    assert shared_between_splits(in_splits(("s1", "x", "train"), ("s2", "x", "test"))) == [
-        "1 identical recording in more than one split, such as x in test and train"
+    assert overlap_sentences(in_splits(("s1", "x", "train"), ("s2", "x", "test"))) == [
+        "1 identical recording in more than one split, such as u0 in train, u1 in test"
     ]
-    assert len(shared_between_splits(in_splits(("s1", "x", "train"), ("s1", "x", "test")))) == 2
+    assert len(overlap_sentences(in_splits(("s1", "x", "train"), ("s1", "x", "test")))) == 2
 
 
 def test_segments_of_one_file_in_two_splits_are_found_without_any_speaker():
@@ -163,10 +164,10 @@ def test_segments_of_one_file_in_two_splits_are_found_without_any_speaker():
         Utterance(f"u{n}", "call.wav", start_s=n, end_s=n + 2, content_sha256=str(n), split=split)
         for n, split in enumerate(("train", "test"))
     ]
-    assert shared_between_splits(Manifest(tuple(halves), LabelSpace(), Path())) == [
-        "1 file in more than one split, such as call.wav in test and train"
+    assert overlap_sentences(Manifest(tuple(halves), LabelSpace(), Path())) == [
+        "1 file in more than one split, such as call.wav: u0 in train and u1 in test overlap"
     ]
 
 
 def test_what_is_in_no_split_is_shared_by_none():
-    assert shared_between_splits(in_splits(("s1", "x", "train"), ("s1", "x", None), ("s2", "y", "test"))) == []
+    assert overlap_sentences(in_splits(("s1", "x", "train"), ("s1", "x", None), ("s2", "y", "test"))) == []

@@ -22,7 +22,7 @@ from emotune.locks import alone_in
 from emotune.manifest import Manifest
 from emotune.models.store import load_model
 from emotune.predictions import Predictions
-from emotune.tables import read_rows
+from emotune.tables import read_json, read_rows
 from emotune.training import fine_tune
 from emotune.training.build import build_experiment, build_manifest
 from emotune.training.fine_tune import describe, train_run
@@ -489,8 +489,33 @@ def test_splits_that_share_a_speaker_are_refused_unless_allowed(recipe, tones, t
     tones.replace_utterances(rows).write(tmp_path / "m.csv")
     with pytest.raises(CorpusError, match="1 speaker in more than one split, such as s0"):
         build_manifest(recipe(data={"manifest": tmp_path / "m.csv"}))
-    allowed = {"manifest": tmp_path / "m.csv", "allow": ["shared_between_splits"]}
+    allowed = {"manifest": tmp_path / "m.csv", "allow": ["speaker_overlap"]}
     assert len(build_manifest(recipe(data=allowed))) == 24
+    with pytest.raises(CorpusError, match=r"data\.allow=\[speaker_overlap\]"):
+        build_manifest(recipe(data={**allowed, "allow": ["recording_overlap"]}))
+
+
+def test_near_copies_in_two_splits_are_refused_unless_allowed(recipe, tones, tmp_path):
+    rows = [dataclasses.replace(u, copy_of="u00") if u.utterance_id == "u23" else u for u in tones]
+    tones.replace_utterances(rows).write(tmp_path / "m.csv")
+    with pytest.raises(CorpusError, match="1 near copy of a recording in another split, such as u00 in train, u23 in"):
+        build_manifest(recipe(data={"manifest": tmp_path / "m.csv", "allow": ["speaker_overlap"]}))
+    assert len(build_manifest(recipe(data={"manifest": tmp_path / "m.csv", "allow": ["recording_overlap"]}))) == 24
+
+
+def test_every_report_and_the_card_say_whether_the_run_is_speaker_dependent(recipe, tones, tmp_path):
+    rows = [dataclasses.replace(u, speaker="s0") if u.utterance_id == "u23" else u for u in tones]
+    tones.replace_utterances(rows).write(tmp_path / "m.csv")
+    stamp = "Speaker-dependent: 1 of 3 speakers of this split were trained on"
+    for data, dependent in (({"manifest": tmp_path / "m.csv", "allow": ["speaker_overlap"]}, True), ({}, False)):
+        run = tmp_path / str(dependent)
+        train_run(recipe(epochs=1, **({"data": data} if data else {})), run)
+        report = read_json(run / "development" / "report.json", "The report")
+        assert report["information"]["speaker_dependent"] is dependent
+        page = (run / "development" / "report.html").read_text(encoding="utf-8")
+        card = (run / "model" / "README.md").read_text(encoding="utf-8")
+        assert [stamp in text for text in (" ".join(report["notices"]), page, card)] == [dependent] * 3
+        assert f"- speaker_dependent: {str(dependent).lower()}" in card
 
 
 def test_votes_teach_and_who_has_none_is_counted(recipe, tones, tmp_path):

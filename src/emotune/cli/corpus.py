@@ -9,21 +9,24 @@ from typing import Annotated, Any
 import typer
 
 from emotune.agreement import Agreement, agreement_of
-from emotune.cli import label
+from emotune.cli.check import check
 from emotune.cli.console import counts_text, err, out, pairs, show_progress, table, warn_all
+from emotune.cli.label import label
 from emotune.corpora import CORPORA, map_classes, read_corpus
 from emotune.corpora.base import split_name
+from emotune.doctor import overlap_sentences
 from emotune.errors import ConfigError
 from emotune.labels import Scale
 from emotune.manifest import Manifest
-from emotune.splits import assign_folds, assign_splits, classes_missing, shared_between_splits
+from emotune.splits import assign_folds, assign_splits, classes_missing
 from emotune.tables import check_output, to_json
 
 app = typer.Typer(
     help="Read a corpus into a manifest, look at it, split it.", no_args_is_help=True, rich_markup_mode=None
 )
 
-app.command("label")(label.label)
+app.command()(check)
+app.command()(label)
 
 Output = Annotated[Path, typer.Option("-o", "--output", help="The manifest to write: .csv, .jsonl or .parquet.")]
 
@@ -110,7 +113,7 @@ def show(
         out.print(f"{name}: {len(values)} values on [{bounds.low:g}, {bounds.high:g}], mean {mean:.3f}")
     if agreement is not None:
         _print_agreement(agreement)
-    warn_all(shared_between_splits(manifest))
+    warn_all(overlap_sentences(manifest))
 
 
 @app.command()
@@ -146,7 +149,7 @@ def split(
             + counts_text({c: classes[c] for c in result.label_space.classes}),
             markup=False,
         )
-    warn_all([*shared_between_splits(result), *classes_missing(result)])
+    warn_all([*overlap_sentences(result), *classes_missing(result)])
     out.print(f"wrote {output}", markup=False)
 
 

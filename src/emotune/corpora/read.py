@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,19 @@ from emotune import audio
 from emotune.corpora.base import Corpus
 from emotune.corpora.table import table_columns
 from emotune.errors import AudioError, CorpusError, TableError
+from emotune.fingerprints import RATE_HZ, Fingerprint, copies_by_position, fingerprint
 from emotune.labels import LabelSpace, Scale, in_class_order
 from emotune.manifest import Manifest, Skipped, Utterance, check_utterance
 from emotune.progress import Progress, silent
 from emotune.registry import unknown_name_message
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """An utterance whose recording was decoded."""
+
+    utterance: Utterance
+    fingerprint: Fingerprint
 
 
 def read_corpus(
@@ -67,7 +77,7 @@ def read_corpus(
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         probed = list(progress(pool.map(look, labelled), total=len(labelled), title="reading"))
     skipped += repeated + [item for item in probed if isinstance(item, Skipped)]
-    utterances = [item for item in probed if isinstance(item, Utterance)]
+    utterances = _with_copies([item for item in probed if not isinstance(item, Skipped)])
     if not utterances:
         reasons = "; ".join(f"{count}x {reason}" for reason, count in Counter(s.reason for s in skipped).most_common(3))
         raise CorpusError(
@@ -99,6 +109,25 @@ def _unique(utterances: Sequence[Utterance]) -> tuple[list[Utterance], list[Skip
     return kept, repeated
 
 
+def _with_copies(probed: Sequence[Utterance | _Heard]) -> list[Utterance]:
+    """The utterances, each copy with the id of the one that it copies."""
+    heard = [item for item in probed if isinstance(item, _Heard)]
+    copies = copies_by_position(
+        [item.fingerprint for item in heard],
+        [item.utterance.content_sha256 or "" for item in heard],
+        [item.utterance.file for item in heard],
+    )
+    return [
+        *(item for item in probed if isinstance(item, Utterance)),
+        *(
+            dataclasses.replace(item.utterance, copy_of=heard[copies[position]].utterance.utterance_id)
+            if position in copies
+            else item.utterance
+            for position, item in enumerate(heard)
+        ),
+    ]
+
+
 def _described(corpus: Corpus, folder: Path, space: LabelSpace, utterance: Utterance) -> Utterance | Skipped:
     """The utterance with what the corpus as a whole says of it, or what is wrong with its labels."""
     try:
@@ -108,8 +137,8 @@ def _described(corpus: Corpus, folder: Path, space: LabelSpace, utterance: Utter
     return dataclasses.replace(utterance, corpus=corpus.name, language=utterance.language or corpus.language)
 
 
-def _probe(corpus: Corpus, folder: Path, space: LabelSpace, utterance: Utterance) -> Utterance | Skipped:
-    """Decode once: duration and content fingerprint, or why the file cannot be used."""
+def _probe(corpus: Corpus, folder: Path, space: LabelSpace, utterance: Utterance) -> _Heard | Skipped:
+    """Decode once: duration, content and spectral fingerprint, or why the file cannot be used."""
     described = _described(corpus, folder, space, utterance)
     if isinstance(described, Skipped):
         return described
@@ -117,10 +146,13 @@ def _probe(corpus: Corpus, folder: Path, space: LabelSpace, utterance: Utterance
         recording = audio.decode(folder / utterance.file, start_s=utterance.start_s, end_s=utterance.end_s)
     except AudioError as error:
         return Skipped(utterance.file, str(error))
-    return dataclasses.replace(
-        described,
-        duration_s=round(recording.duration_s, 6),
-        content_sha256=recording.content_sha256(),
+    return _Heard(
+        dataclasses.replace(
+            described,
+            duration_s=round(recording.duration_s, 6),
+            content_sha256=recording.content_sha256(),
+        ),
+        fingerprint(recording.mono(RATE_HZ)),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from emotune.evaluation.evaluate import evaluate
 from emotune.evaluation.report import write_report
 from emotune.evaluation.result import Evaluation
+from emotune.evaluation.speaker_dependence import speaker_dependence
 from emotune.manifest import Manifest
 from emotune.predictions import Predictions
 from emotune.run_folder import RunFolder
@@ -47,7 +48,10 @@ def score_run(
     predictions.write(target / "predictions.csv")
     about = run.information()
     banners = [*([about["notice"]] if about.get("notice") else []), *notices]
-    seen = [] if held_out else seen_before(Manifest.read(run.manifest), manifest)
+    run_manifest = Manifest.read(run.manifest)
+    trained_on = run_manifest.filter(lambda utterance: utterance.split == "train" and not held_out)
+    dependence = speaker_dependence(trained_on, manifest)
+    seen = dependence.notices + ([] if held_out else seen_before(run_manifest, manifest))
     banners += seen
     evaluation = dataclasses.replace(evaluation, notes=(*seen, *notes, *evaluation.notes))
     shown = {
@@ -59,6 +63,7 @@ def score_run(
         title=f"{about.get('recipe', run.path.name)}: {name}",
         information={
             "split": name,
+            "speaker_dependent": dependence.stamp,
             **{
                 key: manifest.information[key]
                 for key in ("corpus", "licence", "reference")
@@ -76,7 +81,10 @@ def score_run(
 
 
 def seen_before(run_manifest: Manifest, manifest: Manifest) -> list[str]:
-    """What of the scored utterances the run knew already, one sentence a fact; empty for an honest test."""
+    """What of the scored utterances the run knew already, one sentence a fact; empty for an honest test.
+
+    Speakers of the training split are not named here: ``speaker_dependence`` counts them.
+    """
     sentences = []
     for split, verb in (("train", "was trained on"), ("development", "chose layer, epoch or settings by")):
         known = [utterance for utterance in run_manifest if utterance.split == split]
@@ -86,6 +94,6 @@ def seen_before(run_manifest: Manifest, manifest: Manifest) -> list[str]:
         speakers = len({(utterance.corpus, utterance.speaker) for utterance in manifest} & voices)
         if clips:
             sentences.append(f"The model {verb} {clips} of these {len(manifest)} utterances: figures are optimistic.")
-        elif speakers:
+        elif speakers and split != "train":
             sentences.append(f"The model {verb} {speakers} of these speakers: figures are optimistic.")
     return sentences

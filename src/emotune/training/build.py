@@ -17,6 +17,7 @@ from emotune.corpora import CORPORA, map_classes, read_corpus
 from emotune.data.audio_cache import AudioCache
 from emotune.data.augmentations import AUGMENTATIONS, Augmentation, Mix, Step
 from emotune.data.dataset import EmotionDataset
+from emotune.doctor import refuse_overlaps
 from emotune.errors import ConfigError, CorpusError
 from emotune.evaluation.vote_scores import VOTE_SIMILARITY
 from emotune.labels import LabelSpace
@@ -30,7 +31,7 @@ from emotune.models.backbones.checkpoint import load_pretrained
 from emotune.models.emotion_model import EmotionModel
 from emotune.preprocessing import Preprocessing
 from emotune.progress import Progress, silent
-from emotune.splits import select_splits, shared_between_splits, within_budget
+from emotune.splits import select_splits, within_budget
 
 TRAIN, DEVELOPMENT, TEST = "train", "development", "test"
 VOTE_LOSSES = ("kl", "soft_cross_entropy")
@@ -83,12 +84,7 @@ def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
         within = within_budget(labelled, data.budget, split=TRAIN, seed=recipe.seed)
         left_out["beyond data.budget"] = len(labelled) - len(within)
         labelled = within
-    faults = shared_between_splits(labelled)
-    if faults and "shared_between_splits" not in data.allow:
-        raise CorpusError(
-            f"A score on these splits would not be honest: {'; '.join(faults)}. Make speaker-independent splits with"
-            " `emotune corpus split`, or say data.allow=[shared_between_splits]."
-        )
+    refuse_overlaps(labelled, allow=data.allow)
     counted = {reason: count for reason, count in left_out.items() if count}
     return dataclasses.replace(labelled, information={**labelled.information, "left_out": counted})
 

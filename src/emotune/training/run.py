@@ -18,6 +18,7 @@ from emotune.config import Recipe, dump_recipe
 from emotune.errors import ConfigError, CorpusError
 from emotune.evaluation import Evaluation, scores
 from emotune.evaluation.score_run import score_run
+from emotune.evaluation.speaker_dependence import speaker_dependence
 from emotune.inference.predictor import Predictor
 from emotune.inference.torch_engine import TorchEngine
 from emotune.locks import LOCK, alone_in
@@ -30,7 +31,7 @@ from emotune.progress import Progress
 from emotune.run_folder import RunFolder
 from emotune.tables import to_json, write_text
 from emotune.training import processes
-from emotune.training.build import DEVELOPMENT, best_device
+from emotune.training.build import DEVELOPMENT, TRAIN, best_device
 from emotune.training.calibrate import calibrated, with_calibration
 
 
@@ -203,10 +204,18 @@ def _card(
         )
         for name, estimate in evaluation.overall.items()
     }
+    dependence = speaker_dependence(manifest.split(TRAIN), manifest.split(DEVELOPMENT))
+    stamp = dependence.stamp if isinstance(dependence.stamp, str) else str(dependence.stamp).lower()
+    notices = [*([recipe.notice] if recipe.notice else []), *dependence.notices]
     information = {
         **{name: str(manifest.information.get(name, "unknown")) for name in ("corpus", "licence", "reference")},
         **{name: provenance[name] for name in ("encoder", "recipe", "kind", "seed", "manifest_fingerprint")},
+        "speaker_dependent": stamp,
     }
     return model_card(
-        title=recipe.name, config=model.settings, information=information, scores=headline, notice=recipe.notice
+        title=recipe.name,
+        config=model.settings,
+        information=information,
+        scores=headline,
+        notice=" ".join(notices) or None,
     )

@@ -1,0 +1,58 @@
+"""The whole check of a manifest and its recordings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emotune.doctor.coverage import coverage
+from emotune.doctor.finding import Finding
+from emotune.doctor.listening import listen
+from emotune.doctor.overlaps import overlaps
+from emotune.doctor.rows import read_rows_leniently
+from emotune.progress import Progress, silent
+
+SCHEMA = "emotune-check/1"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All findings, errors first."""
+
+    manifest: str
+    utterances: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.severity == "error")
+
+    @property
+    def notes(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.severity == "note")
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "manifest": self.manifest,
+            "utterances": self.utterances,
+            "errors": len(self.errors),
+            "notes": len(self.notes),
+            "findings": [finding.to_json() for finding in self.findings],
+        }
+
+
+def check_manifest(path: Path, *, progress: Progress = silent) -> Diagnosis:
+    """Read every row, decode every recording once, and look for all that would make a figure wrong.
+
+    Contents and copies are found anew in the audio; what the manifest says of them is not trusted.
+
+    Raises:
+        TableError: for a file that is no manifest at all. Broken rows are findings.
+    """
+    manifest, in_rows = read_rows_leniently(path)
+    heard, in_sound = listen(manifest, progress=progress)
+    findings = (*overlaps(heard), *in_rows, *in_sound, *coverage(heard))
+    ordered = sorted(findings, key=lambda finding: finding.severity != "error")
+    return Diagnosis(path.name, len(manifest), tuple(ordered))

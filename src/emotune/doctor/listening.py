@@ -1,0 +1,164 @@
+"""Every recording decoded once: what it holds, whether it changed, and which others it nearly equals."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from emotune import audio
+from emotune.doctor.finding import Case, Finding, case_of, findings_of, ids
+from emotune.errors import AudioError
+from emotune.fingerprints import RATE_HZ, Fingerprint, copies_by_position, fingerprint
+from emotune.manifest import Manifest, Utterance
+from emotune.progress import Progress, silent
+
+SILENT_PEAK = 0.001  # 60 dB under full scale
+FULL_SCALE = 0.999
+CLIPPED_SHARE = 0.001
+SHORT_S, LONG_S = 0.5, 30.0
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What one recording holds."""
+
+    content_sha256: str
+    duration_s: float
+    sampling_rate_hz: int
+    channels: int
+    peak: float
+    clipped_share: float
+    fingerprint: Fingerprint
+
+
+def listen(manifest: Manifest, *, progress: Progress = silent) -> tuple[Manifest, tuple[Finding, ...]]:
+    """The manifest with content and copies as they are now, and what is wrong with the recordings."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        results = pool.map(partial(_heard, manifest), manifest)
+        heard = list(progress(results, total=len(manifest), title="listening"))
+    pairs = list(zip(manifest, heard, strict=True))
+    good = [(utterance, result) for utterance, result in pairs if isinstance(result, Heard)]
+    now = _described(manifest, [result if isinstance(result, Heard) else None for result in heard])
+    return now, (
+        *findings_of(
+            "unreadable",
+            "error",
+            ("recording that cannot be read", "recordings that cannot be read"),
+            (case_of(utterance, result) for utterance, result in pairs if isinstance(result, str)),
+            "Copy the files again, or leave their rows out of the manifest.",
+        ),
+        *findings_of(
+            "changed",
+            "error",
+            ("recording that changed since the manifest was made", "recordings that changed since"),
+            (case_of(u, u.file) for u, result in good if u.content_sha256 not in (None, result.content_sha256)),
+            "Read the corpus again with `emotune corpus read`.",
+        ),
+        *_quality(good),
+        *_confounded(good, "sampling rate", lambda result: f"{result.sampling_rate_hz} Hz"),
+        *_confounded(good, "channel count", lambda result: f"{result.channels} channels"),
+    )
+
+
+def _heard(manifest: Manifest, utterance: Utterance) -> Heard | str:
+    try:
+        recording = audio.decode(manifest.path_of(utterance), start_s=utterance.start_s, end_s=utterance.end_s)
+    except AudioError as error:
+        return str(error)
+    magnitudes = np.abs(recording.samples)
+    return Heard(
+        recording.content_sha256(),
+        recording.duration_s,
+        recording.sampling_rate_hz,
+        recording.samples.shape[1],
+        float(magnitudes.max()),
+        float((magnitudes >= FULL_SCALE).mean()),
+        fingerprint(recording.mono(RATE_HZ)),
+    )
+
+
+def _described(manifest: Manifest, heard: Sequence[Heard | None]) -> Manifest:
+    """The manifest with the contents that were found; what cannot be read keeps what the table says of it."""
+    known = [position for position, result in enumerate(heard) if result is not None]
+    results = [result for result in heard if result is not None]
+    files = [manifest.utterances[position].file for position in known]
+    copies = copies_by_position(
+        [result.fingerprint for result in results], [result.content_sha256 for result in results], files
+    )
+    utterances = list(manifest)
+    for number, position in enumerate(known):
+        first = copies.get(number)
+        utterances[position] = dataclasses.replace(
+            utterances[position],
+            content_sha256=results[number].content_sha256,
+            copy_of=None if first is None else manifest.utterances[known[first]].utterance_id,
+        )
+    return manifest.replace_utterances(utterances)
+
+
+def _quality(good: Sequence[tuple[Utterance, Heard]]) -> tuple[Finding, ...]:
+    silence = [u for u, result in good if result.peak < SILENT_PEAK]
+    clipped = [case_of(u, f"{r.clipped_share:.1%} at full scale") for u, r in good if r.clipped_share >= CLIPPED_SHARE]
+    short = [case_of(u, f"{r.duration_s:.2f} s") for u, r in good if r.duration_s < SHORT_S]
+    long = [case_of(u, f"{r.duration_s:.1f} s") for u, r in good if r.duration_s > LONG_S]
+    return (
+        *findings_of(
+            "silent",
+            "note",
+            ("silent recording", "silent recordings"),
+            map(case_of, silence),
+            "Leave them out: nothing can be heard in them.",
+        ),
+        *findings_of(
+            "clipped",
+            "note",
+            ("clipped recording", "clipped recordings"),
+            clipped,
+            "Clipping changes loudness and voice quality; export them again at a lower level if you can.",
+        ),
+        *findings_of(
+            "short",
+            "note",
+            (f"recording shorter than {SHORT_S:g} s", f"recordings shorter than {SHORT_S:g} s"),
+            short,
+            "Look whether they hold speech.",
+        ),
+        *findings_of(
+            "long",
+            "note",
+            (f"recording longer than {LONG_S:g} s", f"recordings longer than {LONG_S:g} s"),
+            long,
+            "Cut them into segments, or raise data.max_duration_s.",
+        ),
+    )
+
+
+def _confounded(
+    good: Sequence[tuple[Utterance, Heard]], property_name: str, value_of: Callable[[Heard], str]
+) -> tuple[Finding, ...]:
+    """Classes that a model could tell by a property of their files alone: none of their values occurs elsewhere."""
+    values: dict[str, set[str]] = {}
+    members: dict[str, list[Utterance]] = {}
+    for utterance, result in good:
+        if utterance.emotion is not None:
+            values.setdefault(utterance.emotion, set()).add(value_of(result))
+            members.setdefault(utterance.emotion, []).append(utterance)
+    cases = [
+        Case(f"{name}: {', '.join(sorted(own))}", ids(members[name]))
+        for name, own in sorted(values.items())
+        if len(values) > 1 and not own & set().union(*(v for other, v in values.items() if other != name))
+    ]
+    what = f"with a {property_name} that no other class has"
+    return findings_of(
+        f"confounded_{property_name.replace(' ', '_')}",
+        "note",
+        (f"class {what}", f"classes {what}"),
+        cases,
+        "A model may learn the recording condition instead of the emotion: convert all files alike, test elsewhere.",
+    )

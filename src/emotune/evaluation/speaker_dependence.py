@@ -1,0 +1,46 @@
+"""Whether a model was trained on the speakers that it is scored on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from emotune.manifest import Manifest, Utterance
+
+
+@dataclass(frozen=True)
+class SpeakerDependence:
+    """How many of the scored speakers training heard, and whether all speakers are known on both sides."""
+
+    shared: int
+    scored: int
+    all_known: bool
+
+    @property
+    def stamp(self) -> bool | str:
+        """True with a shared speaker, False without one, ``unknown`` where a speaker without a name may be shared."""
+        return True if self.shared else (False if self.all_known else "unknown")
+
+    @property
+    def notices(self) -> list[str]:
+        """The banner of a report; none for speakers that training did not hear, or that have no name."""
+        if not self.shared:
+            return []
+        return [
+            f"Speaker-dependent: {self.shared} of {self.scored} speakers of this split were trained on; figures say"
+            " nothing about new speakers."
+        ]
+
+
+def speaker_dependence(trained_on: Manifest, scored: Manifest) -> SpeakerDependence:
+    """Compare the speakers of a run's training utterances with those of the scored ones.
+
+    Args:
+        trained_on: the training split alone.
+        scored: the truth that predictions are held against.
+    """
+    heard, there = {_voice(u) for u in trained_on}, {_voice(u) for u in scored}
+    return SpeakerDependence(len((heard & there) - {None}), len(there - {None}), None not in heard | there)
+
+
+def _voice(utterance: Utterance) -> tuple[str | None, str] | None:
+    return None if utterance.speaker is None else (utterance.corpus, utterance.speaker)
