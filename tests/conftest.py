@@ -16,6 +16,7 @@ from emotune.errors import EmotuneError
 from emotune.labels import LabelSpace
 from emotune.manifest import Manifest, Utterance
 
+collect_ignore = ["third_party"]  # importing it would put its folder, and so its entry points, on the path for good
 REPOSITORY = Path(__file__).parents[1]
 TONES_HZ = {"anger": 440, "neutral": 150}
 TONE_SPLITS = ("train", "train", "train", "train", "development", "development")

@@ -1,4 +1,7 @@
-"""Recordings in: anything libsndfile reads, any rate and channel count, to mono float32 at the wanted rate."""
+"""Recordings in: anything libsndfile reads, any rate and channel count, to mono float32 at the wanted rate.
+
+What libsndfile does not know, such as the sound of an mp4, is left to ``emotune.media``.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ import soxr
 from numpy.typing import NDArray
 
 from emotune.errors import AudioError
+from emotune.media import decode_sound
 
 SAMPLING_RATE_HZ = 16000
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64", ".caf", ".sph")
@@ -24,6 +28,7 @@ MEDIA_SUFFIXES = (*SUFFIXES, ".m4a", ".aac", ".mp4", ".webm", ".wma", ".amr", ".
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1000, 768000
 HIGHEST_PEAK = 100.0  # 40 dB over full scale: no recording, but integers given as floats
 _BLOCK = 1 << 20  # frames
+_NOT_ITS_FORMAT = (1, 4)  # libsndfile's codes for content, and for a codec in a WAV, that it does not know
 _UNKNOWN_LENGTH = 1 << 62  # libsndfile's way to say that a stream names no length
 
 FloatArray = NDArray[np.float32]
@@ -128,16 +133,15 @@ def _decode_stream(stream: BinaryIO, name: str, start_s: float | None, end_s: fl
             total = sound.frames
             if _is_cut_short(sound):
                 raise AudioError(f"{name} is damaged: its header promises more than the file holds. Copy it again.")
-            if start and start >= total:
-                raise AudioError(
-                    f"{name}: start_s {start_s} lies behind the end of the recording ({total / rate:.2f} s)."
-                )
+            _check_start(start_s, start, total, rate, name)
             if sound.format == "MP3":  # a seek lands near the wanted frame only, and reading in blocks seeks each time
                 samples = cast(FloatArray, sound.read(dtype="float32", always_2d=True))[start:stop]
             else:
                 sound.seek(start)
                 samples = _read(sound, None if stop is None else stop - start)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
+        if getattr(error, "code", None) in _NOT_ITS_FORMAT:
+            return _decode_media(stream, name, start_s, end_s)
         reason = str(error).split(": ")[-1].rstrip(".")
         raise AudioError(
             f"{name} cannot be decoded ({reason}). Expected one of {', '.join(SUFFIXES)};"
@@ -151,6 +155,16 @@ def _decode_stream(stream: BinaryIO, name: str, start_s: float | None, end_s: fl
         )
     _check_end(end_s, stop, start + len(samples), rate, name)
     return Recording(samples, rate)
+
+
+def _decode_media(stream: BinaryIO, name: str, start_s: float | None, end_s: float | None) -> Recording:
+    stream.seek(0)
+    samples, rate = decode_sound(stream, name, end_s=end_s)
+    _check_rate(rate, name)
+    start, stop = _frames(start_s, end_s, rate, name)
+    _check_start(start_s, start, len(samples), rate, name)
+    _check_end(end_s, stop, len(samples), rate, name)
+    return Recording(samples[start:stop], rate)
 
 
 def _is_cut_short(sound: soundfile.SoundFile) -> bool:
@@ -177,6 +191,11 @@ def _read(sound: soundfile.SoundFile, frames: int | None) -> FloatArray:
         blocks.append(block)
         left = left - wanted if len(block) == wanted else 0
     return np.concatenate(blocks)
+
+
+def _check_start(start_s: float | None, start: int, total: int, rate: int, name: str) -> None:
+    if start and start >= total:
+        raise AudioError(f"{name}: start_s {start_s} lies behind the end of the recording ({total / rate:.2f} s).")
 
 
 def _check_end(end_s: float | None, stop: int | None, total: int, rate: int, name: str) -> None:
@@ -209,10 +228,7 @@ def _from_array(source: tuple[NDArray[Any], int], start_s: float | None, end_s: 
         middle = 0 if samples.dtype.kind == "i" else (limits.max + 1) / 2
         samples = (samples.astype(np.float64) - middle) / ((limits.max + 1) - middle)
     start, stop = _frames(start_s, end_s, int(rate), "the given array")
-    if start >= len(samples):
-        raise AudioError(
-            f"the given array: start_s {start_s} lies behind the end of the recording ({len(samples) / rate:.2f} s)."
-        )
+    _check_start(start_s, start, len(samples), int(rate), "the given array")
     _check_end(end_s, stop, len(samples), int(rate), "the given array")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as such
         columns = samples.astype(np.float32).reshape(len(samples), -1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
 from emotune.errors import ConfigError
@@ -35,23 +35,29 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         self.kind = kind
         self._own = dict(entries)
 
-    def _third_party(self) -> dict[str, Entry]:
+    def _third_party(self) -> dict[str, EntryPoint]:
         group = f"emotune.{self.kind.replace(' ', '_')}"
-        return {point.name: point.load() for point in entry_points(group=group) if point.name not in self._own}
+        return {point.name: point for point in entry_points(group=group) if point.name not in self._own}
 
     def __getitem__(self, name: str) -> Entry:
         if name in self._own:
             return self._own[name]
         others = self._third_party()
-        if name in others:
-            return others[name]
-        raise ConfigError(unknown_name_message(self.kind, name, [*self._own, *others]))
+        if name not in others:
+            raise ConfigError(unknown_name_message(self.kind, name, [*self._own, *others]))
+        try:
+            return others[name].load()
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(
+                f"The {self.kind} '{name}' comes from another package ({others[name].value}), which cannot be loaded:"
+                f" {error}. Install that package again, or remove it."
+            ) from error
 
     def __contains__(self, name: object) -> bool:
         return name in self._own or name in self._third_party()
 
     def __iter__(self) -> Iterator[str]:
-        return iter({**self._own, **self._third_party()})
+        return iter([*self._own, *self._third_party()])
 
     def __len__(self) -> int:
-        return len({**self._own, **self._third_party()})
+        return len([*self._own, *self._third_party()])

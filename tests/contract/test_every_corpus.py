@@ -10,7 +10,7 @@ import pytest
 from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import CorpusError
 from emotune.manifest import Manifest, Skipped, Utterance
-from trees import crema_d, iemocap, msp_podcast
+from trees import audformat, audiofolder, crema_d, emobox, iemocap, kaldi, meld, msp_podcast
 from trees.recordings import write_recording
 
 
@@ -41,12 +41,20 @@ def table(root: Path) -> Miniature:
 
 
 MINIATURES: dict[str, Callable[[Path], Miniature]] = {
+    "audformat": lambda root: Miniature(root, audformat.write_tree(root)),
+    "audiofolder": lambda root: Miniature(root, audiofolder.write_tree(root)),
     "crema_d": lambda root: Miniature(root, crema_d.write_tree(root)),
+    "emobox": lambda root: Miniature(root, emobox.write_tree(root)),
     "emodb": named("wav/03a01Wa.wav", "wav/08a02Na.wav", "wav/16b10Fb.wav"),
+    "esd": named("0001/Angry/train/0001_000351.wav", "0011/Sad/0011_001051.wav"),
     "iemocap": lambda root: Miniature(root, iemocap.write_tree(root)),
+    "kaldi": lambda root: Miniature(root, kaldi.write_tree(root)),
+    "meld": lambda root: Miniature(root, meld.write_tree(root)),
     "msp_podcast": lambda root: Miniature(root, msp_podcast.write_tree(root)),
     "ravdess": named("Actor_01/03-01-01-01-01-01-01.wav", "Actor_02/03-01-05-02-01-01-02.wav"),
+    "savee": named("AudioData/DC/a01.wav", "AudioData/JE/su15.wav"),
     "table": table,
+    "tess": named("OAF_angry/OAF_back_angry.wav", "YAF_sad/YAF_back_sad.wav"),
 }
 over_all = pytest.mark.parametrize("name", CORPORA)
 over_all_sources = pytest.mark.parametrize(

@@ -14,3 +14,10 @@ def write_recording(path: Path, *, seconds: float = 0.5, sampling_rate_hz: int =
     )
     soundfile.write(path, 0.1 * noise, sampling_rate_hz)
     return path
+
+
+def write_recordings(root: Path, *files: str) -> list[str]:
+    """A recording at each of the paths, which are relative to the root."""
+    for file in files:
+        write_recording(root / file)
+    return list(files)

@@ -9,7 +9,7 @@ import soundfile
 
 from emotune import audio
 from emotune.corpora import CORPORA, map_classes, read_corpus
-from emotune.corpora.table import COLUMN_NAMES
+from emotune.corpora.rows import COLUMN_NAMES
 from emotune.errors import CorpusError
 from emotune.labels import LabelSpace, Scale
 from emotune.manifest import Manifest, Utterance

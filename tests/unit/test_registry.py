@@ -63,3 +63,19 @@ def test_a_third_party_cannot_replace_an_entry_of_ours(points):
     table = Registry("loss", {"ours": "ours"})
     assert table["ours"] == "ours"
     assert list(table) == ["ours"]
+
+
+def test_a_package_that_cannot_be_loaded_harms_nothing_but_its_own_entry(points):
+    class Broken(Point):
+        def load(self) -> object:
+            raise ImportError("No module named 'theirs'")
+
+    points["emotune.loss"] = [Broken("theirs", "theirs:LOSS"), Point("good", 2)]
+    table = Registry("loss", {"ours": 1})
+    assert list(table) == ["ours", "theirs", "good"]
+    assert "theirs" in table
+    assert (table["ours"], table["good"]) == (1, 2)
+    with pytest.raises(
+        ConfigError, match=r"The loss 'theirs' comes from another package \(theirs:LOSS\), which cannot"
+    ):
+        table["theirs"]

@@ -27,11 +27,15 @@ Output = Annotated[Path, typer.Option("-o", "--output", help="The manifest to wr
 @app.command()
 def read(
     name: Annotated[str, typer.Argument(help=f"Which corpus: {', '.join(sorted(CORPORA))}.")],
-    root: Annotated[Path, typer.Argument(help="Its folder; for `table`, the table file.")],
+    root: Annotated[Path, typer.Argument(help="Its folder; for `table`, the table file; for `emobox`, either.")],
     output: Output,
-    audio_root: Annotated[Path | None, typer.Option(help="table: the folder that paths start from.")] = None,
-    column: Annotated[list[str], typer.Option(help="table: FIELD=COLUMN for a column of another name.")] = [],
-    scale: Annotated[list[str], typer.Option(help="table: DIMENSION=LOW:HIGH, such as arousal=1:7.")] = [],
+    audio_root: Annotated[
+        Path | None, typer.Option(help="table, kaldi, emobox: the folder that paths start from.")
+    ] = None,
+    column: Annotated[
+        list[str], typer.Option(help="table, audiofolder: FIELD=COLUMN for a column of another name.")
+    ] = [],
+    scale: Annotated[list[str], typer.Option(help="table, audiofolder: DIMENSION=LOW:HIGH, such as arousal=1:7.")] = [],
     map: Annotated[list[str], typer.Option(help="CLASS=CLASS: rename or merge a class.")] = [],
     drop: Annotated[list[str], typer.Option(help="A class to leave out.")] = [],
     licence: Annotated[str | None, typer.Option(help="Licence of the recordings, for the model card.")] = None,

@@ -1,6 +1,21 @@
 """Corpora: one file each, one line here. A reader yields utterances with labels, and what it skips with the reason."""
 
-from emotune.corpora import crema_d, emodb, iemocap, msp_podcast, ravdess, table
+from emotune.corpora import (
+    audformat,
+    audiofolder,
+    crema_d,
+    emobox,
+    emodb,
+    esd,
+    iemocap,
+    kaldi,
+    meld,
+    msp_podcast,
+    ravdess,
+    savee,
+    table,
+    tess,
+)
 from emotune.corpora.base import Corpus
 from emotune.corpora.read import map_classes, read_corpus
 from emotune.registry import Registry
@@ -8,12 +23,20 @@ from emotune.registry import Registry
 CORPORA: Registry[Corpus] = Registry(
     "corpus",
     {
+        "audformat": audformat.CORPUS,
+        "audiofolder": audiofolder.CORPUS,
         "crema_d": crema_d.CORPUS,
+        "emobox": emobox.CORPUS,
         "emodb": emodb.CORPUS,
+        "esd": esd.CORPUS,
         "iemocap": iemocap.CORPUS,
+        "kaldi": kaldi.CORPUS,
+        "meld": meld.CORPUS,
         "msp_podcast": msp_podcast.CORPUS,
         "ravdess": ravdess.CORPUS,
+        "savee": savee.CORPUS,
         "table": table.CORPUS,
+        "tess": tess.CORPUS,
     },
 )
 

@@ -15,7 +15,7 @@ from emotune.tables import Row, iter_rows
 Reader = Callable[..., Iterator[Utterance | Skipped]]
 
 SPLIT_NAMES = {"dev": "development", "validation": "development", "valid": "development", "val": "development"}
-SPLIT_NAMES |= {"training": "train", "testing": "test", "eval": "test", "evaluation": "test"}
+SPLIT_NAMES |= {"devel": "development", "training": "train", "testing": "test", "eval": "test", "evaluation": "test"}
 """What corpora call their splits, in lower case -> what emotune calls them."""
 
 _GENDERS = {"f": "female", "w": "female", "woman": "female", "m": "male", "man": "male", "": None}
@@ -28,6 +28,15 @@ def split_name(word: str | None) -> str | None:
     ('development', 'test1', 'development')
     """
     return None if word is None else SPLIT_NAMES.get(word.lower(), word.lower())
+
+
+def is_split_name(word: str) -> bool:
+    """Whether a folder or a part of a file's name is a split's name.
+
+    >>> is_split_name("Evaluation"), is_split_name("train"), is_split_name("anger")
+    (True, True, False)
+    """
+    return split_name(word) in ("train", "development", "test")
 
 
 def gender_name(word: str | None) -> str | None:
@@ -54,6 +63,10 @@ class Corpus:
         label_sources: where labels may come from, the default first: each name is a value of ``read``'s argument
             ``labels``. Empty for a corpus with one source, whose ``read`` has no such argument.
         single_file: ``read`` takes a table or header file, not a folder; recordings lie beside it.
+        takes: which of ``audio_root`` (the folder that paths in the labels start from), ``columns`` and ``dimensions``
+            ``read`` has as arguments.
+        scales: folder -> the dimensions annotated in this copy, where each database has its own; None = ``dimensions``.
+        cautions: what everyone who uses the corpus should know, shown as warnings.
     """
 
     name: str
@@ -65,6 +78,9 @@ class Corpus:
     expected: Mapping[str, int] = field(default_factory=dict)
     label_sources: tuple[str, ...] = ()
     single_file: bool = False
+    takes: tuple[str, ...] = ()
+    scales: Callable[[Path], Mapping[str, Scale]] | None = None
+    cautions: tuple[str, ...] = ()
 
 
 def check_folder(root: Path) -> None:

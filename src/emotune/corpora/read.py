@@ -38,7 +38,7 @@ def read_corpus(
     Args:
         corpus: an entry of ``CORPORA``.
         root: the corpus's folder, or the table file for ``table``.
-        audio_root, columns, dimensions: for ``table`` only, see ``emotune.corpora.table.read``.
+        audio_root, columns, dimensions: for corpora that take them, see ``emotune.corpora.table.read``.
         licence: what the model card says of the recordings, where the corpus does not know it.
         labels: which of ``corpus.label_sources`` to take; None = the first.
         labels_only: look at no recording: durations and fingerprints stay unknown, and nothing can be trained on it.
@@ -49,16 +49,16 @@ def read_corpus(
     """
     options: dict[str, Any] = {"audio_root": audio_root, "columns": columns, "dimensions": dimensions}
     options = {name: value for name, value in options.items() if value}
-    is_table = corpus.name == "table"
-    if options and not is_table:
-        raise CorpusError(f"Corpus '{corpus.name}' takes no {', '.join(options)}: those describe a table of your own.")
+    refused = [name for name in options if name not in corpus.takes]
+    if refused:
+        raise CorpusError(f"Corpus '{corpus.name}' takes no {', '.join(refused)}: those describe a table of your own.")
     if labels is not None and labels not in corpus.label_sources:
         raise CorpusError(unknown_name_message(f"source of labels for '{corpus.name}'", labels, corpus.label_sources))
     if corpus.label_sources:
         options["labels"] = labels or corpus.label_sources[0]
     found = list(corpus.read(root, **options))
-    folder = (audio_root or root.parent) if corpus.single_file else root
-    scales = dict(dimensions or corpus.dimensions)
+    folder = audio_root or (root.parent if corpus.single_file or root.is_file() else root)
+    scales = dict(dimensions or (corpus.scales(root) if corpus.scales else corpus.dimensions))
     skipped = [item for item in found if isinstance(item, Skipped)]
     labelled, repeated = _unique([item for item in found if isinstance(item, Utterance)])
     classes = in_class_order(utterance.emotion for utterance in labelled if utterance.emotion)
@@ -79,9 +79,9 @@ def read_corpus(
         "licence": licence or corpus.licence,
         "reference": corpus.reference,
         **({"labels": options["labels"]} if "labels" in options else {}),
-        "warnings": [*_shortfalls(corpus, utterances), *_unknown(utterances, scales)],
+        "warnings": [*corpus.cautions, *_shortfalls(corpus, utterances), *_unknown(utterances, scales)],
     }
-    if is_table:
+    if corpus.single_file and "columns" in corpus.takes:
         information["columns"] = table_columns(root, columns or {}, scales)
     return Manifest(tuple(utterances), space, folder, information, tuple(skipped))
 

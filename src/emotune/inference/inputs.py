@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from emotune import audio
-from emotune.corpora.table import columns_of, segment_name
+from emotune.corpora.rows import columns_of, segment_name
 from emotune.errors import TableError
 from emotune.inference.predictor import Item, id_fingerprint, with_unique_ids
 from emotune.manifest import Manifest, number_or_none, text_or_none

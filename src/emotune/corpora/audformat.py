@@ -1,0 +1,188 @@
+"""A database in audformat: ``db.yaml`` and its tables, read by the library of that name (extra ``audformat``).
+
+Emotions come from columns called ``emotion`` or of a scheme so called, else from the only scheme with labels; several
+raters' columns are votes. Scales are the schemes' minimum and maximum. ``train``, ``dev`` and ``test`` in the name of a
+table, or its split, are the split. The library reads pickled tables too, which can run code: trust the database first.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from emotune.corpora.audformat_schemes import (
+    FACTS,
+    descriptions,
+    dimension_schemes,
+    emotion_scheme,
+    fact_of,
+    facts_said,
+    language_tag,
+    scale_of,
+    split_of,
+)
+from emotune.corpora.base import Corpus, gender_name
+from emotune.corpora.paths import inside
+from emotune.corpora.rows import segment_name
+from emotune.errors import CorpusError, TableError
+from emotune.labels import Scale, class_noun
+from emotune.manifest import Skipped, Utterance, number_or_none, text_or_none
+
+Key = tuple[str, float | None, float | None]
+"""File, start and end in seconds; no times for a whole file."""
+
+
+@dataclass
+class _Found:
+    """What the tables say of one file or segment; what is said first counts."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    votes: Counter[str] = field(default_factory=Counter)
+    dimensions: dict[str, float] = field(default_factory=dict)
+
+
+def read(root: Path) -> Iterator[Utterance | Skipped]:
+    """Every file or segment that has an emotion or a dimension in a table."""
+    database = _load(root)
+    emotions, dimensions = emotion_scheme(database), dimension_schemes(database)
+    if emotions is None and not dimensions:
+        raise CorpusError(
+            f"{root}/db.yaml has no scheme 'emotion', no other single scheme of labels, and no arousal, valence or"
+            f" dominance. Its schemes: {', '.join(database.schemes) or 'none'}. Call the one of the labels 'emotion'."
+        )
+    scaled = {scheme: name for name, scheme in dimensions.items() if scale_of(database.schemes[scheme]) is not None}
+    for name, scheme in dimensions.items():
+        if scheme not in scaled:
+            yield Skipped("db.yaml", f"scheme '{scheme}' has no minimum and maximum: values of {name} are left out")
+    found: dict[Key, _Found] = defaultdict(_Found)
+    labelled, listed = dict[Key, str | None](), dict[Key, str]()
+    for name in sorted(database.tables, key=lambda name: "gold_standard" not in name):
+        frame = _frame(database, name)
+        _collect_facts(database, name, frame, found)
+        keys = _collect_labels(database.tables[name].columns, frame, emotions, scaled, found)
+        split = split_of(database, name)
+        for key in keys or ():
+            if split is not None and (labelled.get(key) or split) != split:
+                yield Skipped(key[0], f"table '{name}' lists it for {split} too; it stays in {labelled[key]}")
+            labelled[key] = labelled.get(key) or split
+        listed |= {} if keys is None else dict.fromkeys(map(_key, frame.index), name)
+    tags = [language_tag(str(language)) for language in database.languages]
+    for key, split in labelled.items():
+        of_file = found[(key[0], None, None)].facts
+        facts = {"language": tags[0] if len(tags) == 1 else None, **of_file, **found[key].facts, "split": split}
+        yield _utterance(key, facts, found[key], root.resolve())
+    yield from (Skipped(key[0], f"no label in table '{name}'") for key, name in listed.items() if key not in labelled)
+
+
+def scales(root: Path) -> dict[str, Scale]:
+    """The dimensions that a database has, on the scales of its schemes."""
+    database = _load(root)
+    found = {name: scale_of(database.schemes[scheme]) for name, scheme in dimension_schemes(database).items()}
+    return {name: scale for name, scale in found.items() if scale is not None}
+
+
+def _load(root: Path) -> Any:
+    try:
+        library = importlib.import_module("audformat")
+    except ImportError as error:
+        raise CorpusError(
+            f"{root}: a database in audformat needs the extra 'audformat' (pip install 'emotune[audformat]')."
+        ) from error
+    if not (root / "db.yaml").is_file():
+        raise CorpusError(f"{root} holds no db.yaml. Give the folder of an audformat database.")
+    try:
+        return library.Database.load(str(root))
+    except Exception as error:  # the library and its YAML reader raise a dozen kinds for a broken header
+        raise CorpusError(f"{root}/db.yaml cannot be read as audformat: {error!r}.") from error
+
+
+def _frame(database: Any, name: str) -> Any:
+    try:
+        return database[name].get()
+    except Exception as error:  # pandas and pyarrow raise a dozen kinds for a broken table
+        raise CorpusError(f"{database.root}: table '{name}' (db.{name}.*) cannot be read: {error!r}.") from error
+
+
+def _collect_facts(database: Any, table: str, frame: Any, found: dict[Key, _Found]) -> None:
+    for name, column in database.tables[table].columns.items():
+        fact = fact_of(name, column)
+        if fact is None:
+            continue
+        described = descriptions(database, column.scheme_id)
+        for index, value in frame[name].dropna().items():
+            facts = found[_key(index)].facts
+            facts |= {**facts_said(fact, value, described.get(value)), **facts}
+
+
+def _collect_labels(
+    columns: Mapping[str, Any], frame: Any, emotions: str | None, scaled: Mapping[str, str], found: dict[Key, _Found]
+) -> list[Key] | None:
+    """What has a label in this table; None when the table is not one of labels."""
+    of_emotions = [name for name, column in columns.items() if emotions in (column.scheme_id, name)]
+    of_emotions = ["emotion"] if "emotion" in of_emotions else of_emotions
+    of_dimensions = {name: scaled[column.scheme_id] for name, column in columns.items() if column.scheme_id in scaled}
+    for name in of_emotions:
+        for index, value in frame[name].dropna().items():
+            if len(of_emotions) == 1:
+                found[_key(index)].facts.setdefault("emotion", value)
+            else:
+                found[_key(index)].votes[class_noun(str(value))] += 1
+    for name, dimension in of_dimensions.items():
+        for index, value in frame[name].dropna().items():
+            found[_key(index)].dimensions.setdefault(dimension, float(value))
+    names = [*of_emotions, *of_dimensions]
+    return [_key(index) for index in frame[names].dropna(how="all").index] if names else None
+
+
+def _key(index: Any) -> Key:
+    if not isinstance(index, tuple):
+        return str(index), None, None
+    file, start_s, end_s = str(index[0]), *(_seconds(time) for time in index[1:])
+    return (file, None, None) if not start_s and end_s is None else (file, start_s, end_s)
+
+
+def _seconds(time: Any) -> float | None:
+    """Seconds of one of pandas' spans of time; its missing one has seconds that are NaN."""
+    seconds = float(time.total_seconds())
+    return None if seconds != seconds else seconds  # noqa: PLR0124
+
+
+def _utterance(key: Key, facts: Mapping[str, Any], found: _Found, root: Path) -> Utterance | Skipped:
+    texts = {name: text_or_none(facts.get(name), name) for name in (*FACTS, "split", "emotion")}
+    try:
+        file = inside(Path(key[0]), root, "db.yaml")
+        age = number_or_none(facts.get("age"), f"{key[0]}, age")
+    except TableError as error:
+        return Skipped(key[0], str(error))
+    word = texts.pop("emotion")
+    return Utterance(
+        utterance_id=Path(file).with_suffix("").as_posix() + segment_name(*key[1:]),
+        file=file,
+        start_s=key[1],
+        end_s=key[2],
+        speaker=texts["speaker"],
+        session=texts["session"],
+        gender=gender_name(texts["gender"]),
+        age=age,
+        language=language_tag(texts["language"]) if texts["language"] else None,
+        text=texts["text"],
+        split=texts["split"],
+        emotion=class_noun(word) if word else None,
+        emotion_original=word,
+        votes=dict(found.votes),
+        dimensions=found.dimensions,
+    )
+
+
+CORPUS = Corpus(
+    name="audformat",
+    read=read,
+    licence="unknown: db.yaml states it; repeat it with --licence",
+    reference="your own database",
+    language="und",
+    scales=scales,
+)

@@ -1,0 +1,120 @@
+"""One row of a labelled table as an utterance, whatever its columns are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from emotune.corpora.base import gender_name, split_name
+from emotune.corpora.paths import inside
+from emotune.errors import CorpusError, TableError
+from emotune.labels import Scale, class_noun
+from emotune.manifest import Utterance, number_or_none, text_or_none
+from emotune.registry import unknown_name_message
+from emotune.tables import Row
+
+COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
+    "utterance_id": ("utterance_id", "id", "key", "name"),
+    "file": ("file", "path", "wav", "audio", "filename", "file_name", "filepath"),
+    "start_s": ("start_s", "start", "onset"),
+    "end_s": ("end_s", "end", "offset"),
+    "speaker": ("speaker", "speaker_id", "spk", "spkrid", "actor"),
+    "session": ("session",),
+    "gender": ("gender", "sex"),
+    "age": ("age",),
+    "language": ("language", "lang"),
+    "text": ("text", "transcript", "transcription", "sentence"),
+    "split": ("split", "partition", "split_set", "subset"),
+    "emotion": ("emotion", "label", "emo", "emoclass", "class"),
+}
+"""For each field, the column names that are taken for it, in this order, whatever their case."""
+
+DIMENSION_NAMES = {"arousal": ("arousal", "activation"), "valence": ("valence",), "dominance": ("dominance",)}
+
+
+def columns_of(header: list[str], chosen: Mapping[str, str], dimensions: Mapping[str, Scale]) -> dict[str, str]:
+    """Which column holds which field: what the user chose, else the first known name that is there."""
+    by_lower = {name.lower(): name for name in header}
+    known = {**COLUMN_NAMES, **{name: DIMENSION_NAMES.get(name, (name,)) for name in dimensions}}
+    for field, column in chosen.items():
+        if field not in known:
+            raise CorpusError(unknown_name_message("field", field, known))
+        if column not in header:
+            raise CorpusError(
+                f"Column '{column}' was chosen for {field}. " + unknown_name_message("column", column, header)
+            )
+    found = {}
+    for field, names in known.items():
+        column = chosen.get(field) or next((by_lower[name] for name in names if name in by_lower), None)
+        if column is not None:
+            found[field] = column
+    return found
+
+
+def check_scales(header: list[str], found: Mapping[str, str], table: Path) -> None:
+    """Raise a CorpusError for a column that looks like a dimension, but was not taken with a scale."""
+    for name, aliases in DIMENSION_NAMES.items():
+        unscaled = [column for column in header if column.lower() in aliases and column not in found.values()]
+        if unscaled:
+            raise CorpusError(
+                f"{table}: column '{unscaled[0]}' looks like the dimension {name}, but its scale is not known."
+                f" Give it with --scale {name}=LOW:HIGH (for example {name}=1:7), or rename the column."
+            )
+
+
+def utterance_of(
+    row: Row, found: Mapping[str, str], dimensions: Mapping[str, Scale], root: Path, where: str
+) -> Utterance:
+    """The utterance of a row, its file relative to ``root``; ``found`` as from ``columns_of``.
+
+    Raises:
+        TableError: for a row that cannot be used; ``where`` names file and row.
+    """
+
+    def text(field: str) -> str | None:
+        value = text_or_none(row.get(found[field]), f"{where}, {found[field]}") if field in found else None
+        return None if value is None or not value.strip() else value.strip()
+
+    def number(field: str) -> float | None:
+        return number_or_none(row.get(found[field]), f"{where}, {found[field]}") if field in found else None
+
+    file = text("file")
+    if file is None:
+        raise TableError(f"{where}: {found['file']} is empty.")
+    relative = inside(Path(file), root, where)
+    start_s, end_s = number("start_s"), number("end_s")
+    word = text("emotion")
+    votes = {
+        name.removeprefix("votes."): value
+        for name in row
+        if name.startswith("votes.") and (value := number_or_none(row[name], f"{where}, {name}")) is not None
+    }
+    values = {name: value for name in dimensions if (value := number(name)) is not None}
+    used = {*found.values(), *(f"votes.{name}" for name in votes)}
+    extra: dict[str, Any] = {name: value for name, value in row.items() if name not in used}
+    return Utterance(
+        utterance_id=text("utterance_id") or Path(relative).with_suffix("").as_posix() + segment_name(start_s, end_s),
+        file=relative,
+        start_s=start_s,
+        end_s=end_s,
+        speaker=text("speaker"),
+        session=text("session"),
+        gender=gender_name(text("gender")),
+        age=number("age"),
+        language=text("language"),
+        text=text("text"),
+        split=split_name(text("split")),
+        emotion=None if word is None else class_noun(word),
+        emotion_original=word,
+        votes={class_noun(name): value for name, value in votes.items()},
+        dimensions=values,
+        extra=extra,
+    )
+
+
+def segment_name(start_s: float | None, end_s: float | None) -> str:
+    """What an id says of a segment: ``#1.5-3``, ``#1.5-end``; nothing for a whole file."""
+    if start_s is None and end_s is None:
+        return ""
+    return f"#{start_s or 0:g}-{'end' if end_s is None else f'{end_s:g}'}"
