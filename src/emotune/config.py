@@ -5,7 +5,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import (
@@ -83,12 +83,26 @@ class Section(BaseModel):
         return value
 
 
+SectionType = TypeVar("SectionType", bound=Section)
+
+
+class Votes(Section):
+    """What annotators' votes say of the labels, see ``emotune.consensus.relabelled``; the defaults change nothing."""
+
+    label: Literal["given", "plurality", "majority"] = "given"
+    ties: Literal["no_agreement", "first", "random"] = "no_agreement"
+    other: Literal["keep", "leave_out", "votes_only"] = "keep"
+    no_agreement: Literal["leave_out", "votes"] = "leave_out"
+    minimum: int = Field(default=1, ge=1)
+
+
 class Data(Section):
     """What is learnt from. Either ``manifest``, or ``corpus`` and ``root`` to read it on the way.
 
     ``splits`` names the values that make up each split, such as {train: {speaker: ["01"]}}; without it the manifest's
     own split column counts. ``labels`` chooses whose labels of a ``corpus`` with several sources. ``map`` renames or
-    merges classes, ``drop`` leaves classes out; both are reported.
+    merges classes, ``drop`` leaves classes out; both are reported. ``votes`` then makes labels of annotators' votes.
+    ``budget`` keeps this share of each class's training utterances; smaller budgets of one seed lie within larger ones.
     ``cache`` is a folder for decoded training clips, which may grow to ``cache_gb``.
     """
 
@@ -100,7 +114,9 @@ class Data(Section):
     dimensions: list[str] = []
     map: dict[str, str] = {}
     drop: list[str] = []
+    votes: Votes = Votes()
     splits: dict[str, dict[str, list[str]]] = {}
+    budget: float | None = Field(default=None, gt=0, le=1)
     trim_silence_db: float | None = Field(default=None, gt=0, le=120)
     max_duration_s: float = Field(default=30.0, gt=0)
     cache: Annotated[Path, AfterValidator(_checked_home)] | None = None
@@ -412,12 +428,16 @@ class Probe(Section):
 
 
 class Recipe(Section):
-    """A whole experiment."""
+    """A whole experiment.
+
+    ``protocol`` is a name from `emotune protocols`, or a file: it makes the splits, in place of ``data.splits``.
+    """
 
     name: str = Field(min_length=1)
     description: str = ""
     notice: str | None = None
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
+    protocol: str | None = None
     data: Data
     model: Model
     augmentation: Augmentation = Augmentation()
@@ -428,6 +448,8 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:
         faults = []
+        if self.protocol is not None and self.probe.leave_out is not None:
+            faults.append("protocol says what is held out: leave out either protocol or probe.leave_out")
         unfreeze = self.train.unfreeze
         if unfreeze is not None and self.model.backbone.train in ("none", 0):
             faults.append(
@@ -440,7 +462,13 @@ class Recipe(Section):
             )
         if self.train.start_from_probe and self.model.hidden_size is not None:
             faults.append("train.start_from_probe needs a linear head: leave model.hidden_size out")
-        metrics = ["uar", "macro_f1", "micro_f1", "accuracy"] if self.data.classes else []
+        vote_losses = self.loss.soft_cross_entropy.weight or self.loss.kl.weight
+        if self.data.votes.no_agreement == "votes" and not (self.data.classes and vote_losses):
+            faults.append(
+                "data.votes.no_agreement: votes keeps utterances without a label for a loss of votes, and there is"
+                " none; give loss.soft_cross_entropy.weight or loss.kl.weight a positive value, or use leave_out"
+            )
+        metrics = ["uar", "macro_f1", "micro_f1", "accuracy", "vote_similarity"] if self.data.classes else []
         metrics += ["ccc", *(f"ccc.{name}" for name in self.data.dimensions)] if self.data.dimensions else []
         if self.train.metric not in metrics:
             faults.append("train.metric: " + unknown_name_message("metric", self.train.metric, metrics))
@@ -459,14 +487,22 @@ def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         ConfigError: with every fault found, each with its path and, for a misspelt key, the likely one.
     """
-    path = _recipe_path(name)
+    return read_section(Recipe, _recipe_path(name), overrides)
+
+
+def read_section(section: type[SectionType], path: Path, overrides: Sequence[str] = ()) -> SectionType:
+    """Read a YAML file as a section, with ``key.path=value`` overrides.
+
+    Raises:
+        ConfigError: with every fault found.
+    """
     data = _read_yaml(path)
     for override in overrides:
         _apply(data, override)
     try:
-        return Recipe.model_validate(data)
+        return section.model_validate(data)
     except ValidationError as error:
-        faults = [_fault(item) for item in error.errors()]
+        faults = [_fault(item, section) for item in error.errors()]
         raise ConfigError(
             f"{path} cannot be used, {len(faults)} fault(s):\n" + "\n".join(f"  {f}" for f in faults)
         ) from error
@@ -539,12 +575,12 @@ def _apply(data: dict[str, Any], override: str) -> None:
     place[last] = value
 
 
-def _fault(item: Mapping[str, Any]) -> str:
+def _fault(item: Mapping[str, Any], section: type[Section]) -> str:
     location = [str(part) for part in item["loc"] if str(part) not in ("literal['all','none']", "constrained-int")]
     path = ".".join(part for part in location if part not in _ADAPTER_SECTIONS) or "recipe"
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
-        return f"{path}: " + unknown_name_message("key", location[-1], _keys_of(location[:-1]))
+        return f"{path}: " + unknown_name_message("key", location[-1], _keys_of(location[:-1], section))
     if item["type"] == "union_tag_invalid":
         return path + _adapter_fault(item["input"])
     if item["type"] == "missing":
@@ -552,7 +588,7 @@ def _fault(item: Mapping[str, Any]) -> str:
     if item["type"] == "value_error":
         return f"{path}: {message}"
     if item["type"] == "model_type":
-        message = f"expected a section with keys such as {', '.join(_keys_of(location)[:3])}"
+        message = f"expected a section with keys such as {', '.join(_keys_of(location, section)[:3])}"
     given = item["input"]
     cure = ""
     if item["type"] == "string_type" and isinstance(given, int | float):
@@ -577,8 +613,8 @@ _SHORT.maxstring = _SHORT.maxother = 120
 _SHORT.maxlevel = 3
 
 
-def _keys_of(location: Sequence[str]) -> list[str]:
-    section: Any = Recipe
+def _keys_of(location: Sequence[str], whole: type[Section]) -> list[str]:
+    section: Any = whole
     for part in location:
         if part in _ADAPTER_SECTIONS:
             section = _ADAPTER_SECTIONS[part]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -99,6 +101,31 @@ def select_splits(manifest: Manifest, splits: Mapping[str, Mapping[str, Sequence
             if utterance.utterance_id in chosen
         ]
     )
+
+
+def within_budget(manifest: Manifest, share: float, *, split: str = "train", seed: int = 0) -> Manifest:
+    """Keep a share of one split's utterances, of each class at least one; other splits stay whole.
+
+    Utterances are ranked by a hash of seed and id, so that a smaller budget lies within a larger one, whatever else the
+    manifest holds.
+
+    Args:
+        share: above 0, at most 1.
+
+    Raises:
+        CorpusError: for another share.
+    """
+    if not 0 < share <= 1:
+        raise CorpusError(f"A budget is a share above 0 and at most 1, got {share}.")
+    by_class: dict[str | None, list[Utterance]] = {}
+    for utterance in manifest:
+        if utterance.split == split:
+            by_class.setdefault(utterance.emotion, []).append(utterance)
+    kept: set[str] = set()
+    for members in by_class.values():
+        ranked = sorted(members, key=lambda u: hashlib.sha256(f"{seed} {u.utterance_id}".encode()).digest())
+        kept.update(u.utterance_id for u in ranked[: math.ceil(share * len(ranked))])
+    return manifest.filter(lambda utterance: utterance.split != split or utterance.utterance_id in kept)
 
 
 def shared_between_splits(manifest: Manifest) -> list[str]:

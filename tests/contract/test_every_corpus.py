@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -33,6 +34,16 @@ def named(*files: str) -> Callable[[Path], Miniature]:
     return write
 
 
+def labelled(part: ModuleType) -> Callable[[Path], Miniature]:
+    """A corpus whose labels lie in files, which its module under ``trees`` writes."""
+
+    def write(root: Path) -> Miniature:
+        files = named(*part.FILES)(root).files
+        return Miniature(part.write_labels(root, files), files)
+
+    return write
+
+
 def table(root: Path) -> Miniature:
     files = named("a.wav", "deeper/b.wav")(root).files
     path = root / "labels.csv"
@@ -41,21 +52,24 @@ def table(root: Path) -> Miniature:
 
 
 MINIATURES: dict[str, Callable[[Path], Miniature]] = {
-    "audformat": lambda root: Miniature(root, audformat.write_tree(root)),
-    "audiofolder": lambda root: Miniature(root, audiofolder.write_tree(root)),
+    "audformat": labelled(audformat),
+    "audiofolder": labelled(audiofolder),
     "crema_d": lambda root: Miniature(root, crema_d.write_tree(root)),
-    "emobox": lambda root: Miniature(root, emobox.write_tree(root)),
+    "emobox": labelled(emobox),
     "emodb": named("wav/03a01Wa.wav", "wav/08a02Na.wav", "wav/16b10Fb.wav"),
     "esd": named("0001/Angry/train/0001_000351.wav", "0011/Sad/0011_001051.wav"),
     "iemocap": lambda root: Miniature(root, iemocap.write_tree(root)),
-    "kaldi": lambda root: Miniature(root, kaldi.write_tree(root)),
-    "meld": lambda root: Miniature(root, meld.write_tree(root)),
+    "kaldi": labelled(kaldi),
+    "meld": labelled(meld),
     "msp_podcast": lambda root: Miniature(root, msp_podcast.write_tree(root)),
     "ravdess": named("Actor_01/03-01-01-01-01-01-01.wav", "Actor_02/03-01-05-02-01-01-02.wav"),
     "savee": named("AudioData/DC/a01.wav", "AudioData/JE/su15.wav"),
     "table": table,
     "tess": named("OAF_angry/OAF_back_angry.wav", "YAF_sad/YAF_back_sad.wav"),
 }
+LABELS = {part.__name__.rpartition(".")[2]: part.write_labels for part in (audformat, audiofolder, emobox, kaldi, meld)}
+"""Corpora whose labels lie in files: what writes those, (folder, recordings) -> what the reader is given."""
+
 over_all = pytest.mark.parametrize("name", CORPORA)
 over_all_sources = pytest.mark.parametrize(
     ("name", "source"), [(name, source) for name in CORPORA for source in CORPORA[name].label_sources]

@@ -21,6 +21,8 @@ def example(metric: Metric, size: int = 120, seed: int = 0) -> tuple[np.ndarray,
     logits = generator.normal(size=(size, CLASSES)) + 1.5 * np.eye(CLASSES)[truth]
     if metric.compares == "classes":
         return truth, logits.argmax(axis=1)
+    if metric.compares == "distributions":
+        truth = generator.multinomial(5, np.full(CLASSES, 1 / CLASSES), size=size) / 5
     return truth, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
 
 

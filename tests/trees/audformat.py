@@ -5,8 +5,6 @@ from pathlib import Path
 import audformat
 import pandas
 
-from trees.recordings import write_recordings
-
 FILES = ["wav/a.wav", "wav/b.wav"]
 GERMAN = {"a01": "Der Lappen liegt auf dem Eisschrank.", "b01": "Was sind denn das für Tüten?"}
 
@@ -53,9 +51,3 @@ def write_emodb_2(root: Path, *, speakers_in_a_table: bool = False, storage_form
     set_column(database["files"], "transcription", ["a01", "b01", "a01"], scheme="transcription")
     database.save(str(root), storage_format=storage_format)
     return root
-
-
-def write_tree(root: Path) -> list[str]:
-    """Recordings and their labels; returns the recordings, relative to the root."""
-    write_labels(root, FILES)
-    return write_recordings(root, *FILES)

@@ -4,8 +4,6 @@ import csv
 import json
 from pathlib import Path
 
-from trees.recordings import write_recordings
-
 FILES = ["train/a.wav", "test/b.wav"]
 
 
@@ -26,9 +24,3 @@ def write_labels(root: Path, files: list[str]) -> Path:
     rows = [{"file_name": file, "label": "angry", "speaker_id": f"s{number}"} for number, file in enumerate(files)]
     write_metadata(root / "metadata.csv", *rows)
     return root
-
-
-def write_tree(root: Path) -> list[str]:
-    """Recordings and their labels; returns the recordings, relative to the root."""
-    write_labels(root, FILES)
-    return write_recordings(root, *FILES)

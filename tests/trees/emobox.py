@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-from trees.recordings import write_recordings
-
 FILES = ["wavs/a.wav", "wavs/b.wav"]
 
 
@@ -21,9 +19,3 @@ def write_rows(path: Path, *rows: dict[str, object] | str) -> Path:
 def write_labels(root: Path, files: list[str]) -> Path:
     write_rows(root / "own.jsonl", *(row(file, speaker=f"speaker {n}") for n, file in enumerate(files)))
     return root
-
-
-def write_tree(root: Path) -> list[str]:
-    """Recordings and their labels; returns the recordings, relative to the root."""
-    write_labels(root, FILES)
-    return write_recordings(root, *FILES)

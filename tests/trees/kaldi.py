@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from trees.recordings import write_recordings
-
 FILES = ["wavs/a.wav", "wavs/b.wav"]
 
 
@@ -23,9 +21,3 @@ def write_labels(root: Path, files: list[str]) -> Path:
         utt2spk="\n".join(f"{name} speaker_{name}" for name in names),
         utt2emo="\n".join(f"{name} angry" for name in names),
     )
-
-
-def write_tree(root: Path) -> list[str]:
-    """Recordings and their labels; returns the recordings, relative to the root."""
-    write_labels(root, FILES)
-    return write_recordings(root, *FILES)

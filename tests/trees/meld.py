@@ -4,8 +4,6 @@ import csv
 import re
 from pathlib import Path
 
-from trees.recordings import write_recordings
-
 HEADER = (
     "Sr No.", "Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID", "Season", "Episode",
     "StartTime", "EndTime",
@@ -35,9 +33,3 @@ def write_labels(root: Path, files: list[str]) -> Path:
         numbers = [re.findall(r"\d+", Path(file).stem) for file in files if file.startswith(split)]
         write_table(root / f"{split}_sent_emo.csv", *(row(*number, "joy") for number in numbers))
     return root
-
-
-def write_tree(root: Path) -> list[str]:
-    """Recordings and their labels; returns the recordings, relative to the root."""
-    write_labels(root, FILES)
-    return write_recordings(root, *FILES)

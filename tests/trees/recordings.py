@@ -16,8 +16,8 @@ def write_recording(path: Path, *, seconds: float = 0.5, sampling_rate_hz: int =
     return path
 
 
-def write_recordings(root: Path, *files: str) -> list[str]:
-    """A recording at each of the paths, which are relative to the root."""
+def write_recordings(root: Path, *files: str) -> Path:
+    """One recording for each path below a folder, which is given back."""
     for file in files:
         write_recording(root / file)
-    return list(files)
+    return root

@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from emotune.evaluation.bootstrap import ClusterBootstrap, Estimate, cluster_codes, draws, percentile_interval
+from emotune.evaluation.t_distribution import t_cdf, t_quantile
 from emotune.metrics.classes import accuracy_of, confusion_matrices, macro_f1, macro_f1_of, uar, uar_of
 from emotune.metrics.dimensions import ccc, ccc_of, grouped_moments
 
@@ -29,13 +31,14 @@ def test_it_is_the_naive_bootstrap_with_the_same_draws_exactly(of, plain):
     speaker, truth, prediction = speech()
     bootstrap = ClusterBootstrap(matrices(speaker, truth, prediction, 9), resamples=60, seed=5)
     assert bootstrap.resampled is not None
+    tail = scipy.stats.norm.cdf(-math.sqrt(9 / 8) * scipy.stats.t.ppf(0.975, 8))
     naive = []
     for counts in np.concatenate(list(draws(9, resamples=60, seed=5))):
         rows = np.concatenate([np.repeat(np.flatnonzero(speaker == one), n) for one, n in enumerate(counts)])
         naive.append(plain(truth[rows], prediction[rows]))
     np.testing.assert_allclose(of(bootstrap.resampled), naive, rtol=1e-12)
     estimate = bootstrap.estimate(of)
-    assert (estimate.low, estimate.high) == pytest.approx(tuple(np.quantile(naive, [0.025, 0.975])))
+    assert (estimate.low, estimate.high) == pytest.approx(tuple(np.quantile(naive, [tail, 1 - tail])))
     assert estimate.value == pytest.approx(plain(truth, prediction))
 
 
@@ -87,7 +90,7 @@ def test_no_cluster_is_nan_throughout():
 
 
 def test_resamples_in_which_a_score_is_undefined_are_left_out_of_the_interval():
-    low, high = percentile_interval(np.array([[0.2, math.nan], [math.nan, math.nan], [0.4, math.nan]]))
+    low, high = percentile_interval(np.array([[0.2, math.nan], [math.nan, math.nan], [0.4, math.nan]]), clusters=10**6)
     np.testing.assert_allclose(low, [0.205, math.nan])
     np.testing.assert_allclose(high, [0.395, math.nan])
 
@@ -116,3 +119,23 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says():
 
 def test_an_estimate_as_json_has_value_and_bounds():
     assert Estimate(0.5, 0.4, 0.6).to_json() == {"value": 0.5, "low": 0.4, "high": 0.6}
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 3, 4, 9, 10, 99, 1999])
+def test_quantiles_of_t_are_those_of_scipy(degrees):
+    for probability in (0.025, 0.5, 0.8, 0.975, 0.9999):
+        expected = scipy.stats.t.ppf(probability, degrees)
+        assert t_quantile(probability, degrees) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+        assert t_cdf(expected, degrees) == pytest.approx(probability)
+
+
+def test_many_degrees_of_freedom_are_nearly_normal():
+    assert t_quantile(0.975, 2000) == pytest.approx(scipy.stats.t.ppf(0.975, 2000), abs=0.002)
+
+
+def test_for_a_mean_of_ten_clusters_the_interval_is_about_that_by_t():
+    values = np.random.default_rng(0).normal(size=10)
+    statistics = np.stack([values, np.ones(10)], axis=1)
+    found = ClusterBootstrap(statistics, resamples=20000, seed=0).estimate(lambda s: s[..., 0] / s[..., 1])
+    low, high = scipy.stats.t.interval(0.95, 9, loc=values.mean(), scale=scipy.stats.sem(values))
+    assert found.high - found.low == pytest.approx(high - low, rel=0.05)

@@ -9,7 +9,7 @@ import sys
 import typer
 
 from emotune.allocator import keep_few_kernels, keep_freed_memory
-from emotune.cli import corpus, evaluate, predict, probe, recipes, train
+from emotune.cli import compare, corpus, evaluate, predict, probe, recipes, train
 from emotune.errors import EmotuneError
 
 app = typer.Typer(
@@ -22,10 +22,12 @@ app = typer.Typer(
 )
 app.add_typer(corpus.app, name="corpus")
 app.command("recipes")(recipes.recipes)
+app.command("protocols")(recipes.protocols)
 app.command("train")(train.train)
 app.command("probe")(probe.probe)
 app.command("baseline")(probe.baseline)
 app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.command("predict")(predict.predict)
 
 

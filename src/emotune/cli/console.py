@@ -35,7 +35,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
         shown.add_column(name, justify="right" if position else "left", no_wrap=True)
     for row in rows:
         shown.add_row(*(str(cell) for cell in row))
-    out.print(shown)
+    whole = out.measure(shown, options=out.options.update_width(10_000)).maximum
+    out.print(shown, width=max(out.width, whole), crop=False)  # figures are never cut to the terminal's width
 
 
 def pairs(values: Sequence[str], option: str, shape: str = "NAME=VALUE") -> dict[str, str]:

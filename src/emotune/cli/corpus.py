@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from emotune.agreement import Agreement, agreement_of
+from emotune.cli import label
 from emotune.cli.console import counts_text, err, out, pairs, show_progress, table, warn_all
 from emotune.corpora import CORPORA, map_classes, read_corpus
 from emotune.corpora.base import split_name
@@ -20,6 +22,8 @@ from emotune.tables import check_output, to_json
 app = typer.Typer(
     help="Read a corpus into a manifest, look at it, split it.", no_args_is_help=True, rich_markup_mode=None
 )
+
+app.command("label")(label.label)
 
 Output = Annotated[Path, typer.Option("-o", "--output", help="The manifest to write: .csv, .jsonl or .parquet.")]
 
@@ -82,10 +86,12 @@ def show(
     manifest_path: Annotated[Path, typer.Argument(metavar="MANIFEST")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
-    """Counts by class, speaker, gender, split and duration."""
+    """Counts by class, speaker, gender, split and duration, and the agreement of votes where there are some."""
     manifest = Manifest.read(manifest_path)
     counts = _counts(manifest)
+    agreement = agreement_of(manifest)
     if as_json:
+        counts["agreement"] = None if agreement is None else agreement.to_json()
         typer.echo(to_json(counts))
         return
     out.print(_summary(manifest, manifest_path), markup=False)
@@ -102,6 +108,8 @@ def show(
         values = [utterance.dimensions[name] for utterance in manifest if name in utterance.dimensions]
         mean = sum(values) / max(len(values), 1)
         out.print(f"{name}: {len(values)} values on [{bounds.low:g}, {bounds.high:g}], mean {mean:.3f}")
+    if agreement is not None:
+        _print_agreement(agreement)
     warn_all(shared_between_splits(manifest))
 
 
@@ -159,6 +167,18 @@ def _counts(manifest: Manifest) -> dict[str, Any]:
     counts["duration_s"] = {"min": durations[0], "median": durations[len(durations) // 2], "max": durations[-1]}
     counts["skipped"] = len(manifest.skipped)
     return counts
+
+
+def _print_agreement(found: Agreement) -> None:
+    fewest, middle, most = found.votes
+    out.print(
+        f"\nvotes: {found.with_votes} utterances, {fewest:g} to {most:g} votes each, median {middle:g}; of"
+        f" {found.compared} with two votes and more: Krippendorff's alpha {found.alpha:.3f},"
+        f" mean share of the most voted class {found.mean_share:.3f}, {found.tied} tied,"
+        f" {found.without_majority} without a majority; {found.without_emotion} with votes have no emotion"
+    )
+    rows = [[item.name, item.utterances, f"{item.mean_share:.3f}"] for item in found.by_class]
+    table("by most voted class", ["class", "utterances", "its mean share"], rows)
 
 
 def _summary(manifest: Manifest, path: Path) -> str:

@@ -24,6 +24,9 @@ def evaluate(
     ] = None,
     map: Annotated[list[str], typer.Option(help="--manifest: CLASS=CLASS, rename a class.")] = [],
     drop: Annotated[list[str], typer.Option(help="--manifest: a class to leave out.")] = [],
+    shared: Annotated[
+        bool, typer.Option("--shared-classes", help="Score on the classes that model and manifest share.")
+    ] = False,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Where to write; default RUN/<split>.")] = None,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples over speakers.")] = 1000,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
@@ -43,9 +46,18 @@ def evaluate(
         name = "manifest-" + (manifest_path.stem if split is None else f"{manifest_path.stem}-{split}")
     check_output((output or run.results(name)) / "predictions.csv")
     predictor = with_extra("emotune.inference").load(run_path, device=device)
+    classes = with_extra("emotune.evaluation.shared_classes")
+    if shared:  # what cannot be scored is refused before the long work
+        classes.shared_classes([predictor.label_space, manifest.label_space])
     predictions = predictor.predict_manifest(manifest, progress=show_progress)
+    notes, extra = [], {}
+    if shared:
+        manifest, predictions, note = classes.on_shared_classes(manifest, predictions)
+        notes, extra = [note], {"shared classes": note}
     score_run = with_extra("emotune.evaluation.score_run").score_run
-    evaluation = score_run(run, manifest, predictions, name=name, folder=output, resamples=resamples)
+    evaluation = score_run(
+        run, manifest, predictions, name=name, folder=output, resamples=resamples, notes=notes, extra=extra
+    )
     print_evaluation(evaluation, name, output or run.results(name))
     if predictions.failed:
         raise typer.Exit(1)

@@ -16,6 +16,9 @@ from emotune.tables import to_json
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or a name from `emotune recipes`.")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Overrides such as train.epochs=3.")]
 RunPath = Annotated[Path | None, typer.Option("-o", "--output", help="Run folder; default runs/<recipe>-seed<seed>.")]
+FoldsAtATime = Annotated[
+    int, typer.Option("--folds-at-a-time", min=1, help="protocol=...: folds that run at a time, in processes.")
+]
 
 
 def train(
@@ -23,10 +26,17 @@ def train(
     overrides: Overrides = None,
     output: RunPath = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show model, batches and memory; train nothing.")] = False,
+    folds_at_a_time: FoldsAtATime = 1,
 ) -> None:
-    """Fine-tune a speech encoder; the run folder holds model, predictions and report."""
+    """Fine-tune a speech encoder; the run folder holds model, predictions and report. With protocol=NAME, all folds."""
     config = with_extra("emotune.config")
     recipe = config.load_recipe(recipe_name, overrides or [])
+    if recipe.protocol is not None and dry_run:
+        recipe = with_extra("emotune.studies.folds").first_fold(recipe, progress=show_progress)
+        err.print(f"the first fold, {recipe.name}", markup=False)
+    if recipe.protocol is not None:
+        run_protocol(recipe, output or default_folder(recipe), "train", folds_at_a_time)
+        return
     fine_tune = with_extra("emotune.training.fine_tune")
     processes = with_extra("emotune.training.processes")
     if dry_run:
@@ -48,6 +58,21 @@ def train(
         processes.leave()
 
 
+def run_protocol(recipe: Any, folder: Path, kind: str, folds_at_a_time: int) -> None:
+    """Every fold of a recipe's protocol, and the pooled figures."""
+    folds = with_extra("emotune.studies.folds")
+    try:
+        with TrainingDisplay() as display:
+            evaluations = folds.protocol_run(
+                recipe, folder, kind=kind, processes=folds_at_a_time, listener=display, progress=show_progress
+            )
+    except KeyboardInterrupt:
+        err.print("interrupted; the same command continues", markup=False)
+        raise
+    for name, evaluation in evaluations.items():
+        print_evaluation(evaluation, name, folder / name)
+
+
 def default_folder(recipe: Any) -> Path:
     return Path("runs") / f"{recipe.name.replace('/', '-')}-seed{recipe.seed}"
 
@@ -56,6 +81,12 @@ def print_evaluation(evaluation: Evaluation, split: str, folder: Path) -> None:
     """The headline figures with their intervals, and where the report lies."""
     for name, estimate in evaluation.overall.items():
         out.print(f"{split} {name} {estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]", markup=False)
+    if evaluation.votes is not None:
+        for name in ("jensen_shannon", "soft_macro_f1"):
+            estimate = evaluation.votes.scores[name]
+            out.print(
+                f"{split} votes {name} {estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]", markup=False
+            )
     warn_all(evaluation.notes)
     out.print(f"report: {folder / 'report.html'}", markup=False)
 

@@ -158,7 +158,8 @@ def map_classes(
     Raises:
         CorpusError: when a class to map or drop does not occur in the manifest.
     """
-    known = set(manifest.label_space.classes)
+    voted = {name for utterance in manifest for name in utterance.votes}
+    known = {*manifest.label_space.classes, *voted}
     unknown = [name for name in [*mapping, *drop] if name not in known]
     if unknown:
         raise CorpusError(
@@ -166,6 +167,10 @@ def map_classes(
             f" It has: {', '.join(manifest.label_space.classes)}."
         )
     report: Counter[str] = Counter()
+    for name in [*mapping, *drop]:
+        if name not in manifest.label_space.classes:  # no label, but votes
+            change = f"-> {mapping[name]}" if name in mapping else "dropped"
+            report[f"votes for {name} {change}"] = sum(bool(utterance.votes.get(name)) for utterance in manifest)
     kept = []
     for utterance in manifest:
         emotion = utterance.emotion or ""

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from emotune.audio import FloatArray
 from emotune.batch import Batch, Targets, pad
+from emotune.consensus import vote_shares
 from emotune.data.audio_cache import AudioCache
 from emotune.data.augmentations import Augmentation, generator_of
 from emotune.data.augmentations.crop import filled_to
@@ -52,13 +53,6 @@ def unit_dimensions(utterance: Utterance, space: LabelSpace) -> tuple[float, ...
         scale.to_unit(utterance.dimensions[name]) if name in utterance.dimensions else math.nan
         for name, scale in space.dimensions.items()
     )
-
-
-def vote_shares(utterance: Utterance, space: LabelSpace) -> tuple[float, ...]:
-    """Each class's share of the votes for classes of the label space; NaN where there are none of them."""
-    votes = [utterance.votes.get(name, 0.0) for name in space.classes]
-    total = sum(votes)
-    return tuple(vote / total if total else math.nan for vote in votes)
 
 
 class EmotionDataset(Dataset[Example]):
@@ -126,7 +120,8 @@ class EmotionDataset(Dataset[Example]):
     def _truth_of(self, utterance: Utterance) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
         """Classes, dimensions and votes as in an ``Example``."""
         space = self.label_space
-        return class_shares(utterance, space), unit_dimensions(utterance, space), vote_shares(utterance, space)
+        votes = vote_shares(utterance.votes, space.classes)
+        return class_shares(utterance, space), unit_dimensions(utterance, space), votes
 
     def _by_what_is_known(self) -> dict[tuple[bool, ...], list[int]]:
         """The utterances of which the same targets are known, by which these are."""

@@ -7,12 +7,15 @@ resample is a weighted sum of the speakers' sums: no utterance is touched twice.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emotune.evaluation.t_distribution import t_quantile
 from emotune.metrics.division import FloatArray, IntArray
 
 LEVEL = 0.95
@@ -68,7 +71,7 @@ def draws(clusters: int, *, resamples: int, seed: int) -> Iterator[IntArray]:
 
 
 class ClusterBootstrap:
-    """Estimates with percentile intervals from sums of each cluster.
+    """Estimates with expanded percentile intervals from sums of each cluster.
 
     Args:
         statistics: one row a cluster, shape (clusters, ...), of numbers that add up over clusters.
@@ -101,19 +104,43 @@ class ClusterBootstrap:
         values = np.asarray(measure(self.total), dtype=float)
         if self.resampled is None:
             return [Estimate(float(value)) for value in values]
-        lows, highs = percentile_interval(np.asarray(measure(self.resampled), dtype=float))
+        lows, highs = percentile_interval(np.asarray(measure(self.resampled), dtype=float), clusters=self.clusters)
         return [
             Estimate(float(value), float(low), float(high)) if np.isfinite(value) else Estimate(float(value))
             for value, low, high in zip(values, lows, highs, strict=True)
         ]
 
 
-def percentile_interval(values: FloatArray, *, level: float = LEVEL) -> tuple[FloatArray, FloatArray]:
-    """Percentiles over the first axis, of the resamples in which the score is defined; NaN where there is none."""
+def expanded_tail(clusters: int, *, level: float = LEVEL) -> float:
+    """The share of resamples to leave out on each side, smaller than (1 - level) / 2 where there are few clusters.
+
+    Plain percentiles are too narrow for two reasons: resamples of n clusters spread by sqrt((n - 1) / n) too little,
+    and they know nothing of the error in that spread, as a normal interval instead of one by Student's t. The tails are
+    taken such that for a mean the interval is about that by Student's t. ``benchmarks/coverage.py`` shows the gain.
+
+    Reference:
+        Hesterberg (2015), What Teachers Should Know about the Bootstrap, The American Statistician 69(4).
+
+    >>> round(expanded_tail(10), 4), round(expanded_tail(1000), 4)
+    (0.0086, 0.0248)
+    """
+    widened = math.sqrt(clusters / (clusters - 1)) * t_quantile((1 + level) / 2, clusters - 1)
+    return NormalDist().cdf(-widened)
+
+
+def percentile_interval(values: FloatArray, *, clusters: int, level: float = LEVEL) -> tuple[FloatArray, FloatArray]:
+    """Expanded percentiles over the first axis, of the resamples with a defined score; NaN where there is none.
+
+    Args:
+        values: one row a resample, shape (resamples, ...).
+        clusters: how many each resample drew, at least two.
+        level: how often the interval is to hold the truth.
+    """
+    tail = expanded_tail(clusters, level=level)
     defined = np.isfinite(values).any(axis=0)
     kept = np.where(np.isfinite(values), values, np.nan)
     kept = np.where(defined, kept, 0.0)
-    low, high = np.nanquantile(kept, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    low, high = np.nanquantile(kept, [tail, 1 - tail], axis=0)
     return np.where(defined, low, np.nan), np.where(defined, high, np.nan)
 
 

@@ -20,6 +20,7 @@ from emotune.evaluation.result import (
     Evaluation,
     Group,
 )
+from emotune.evaluation.vote_scores import VOTE_SIMILARITY, score_votes, vote_similarity
 from emotune.manifest import Manifest
 from emotune.metrics.classes import (
     accuracy_of,
@@ -51,21 +52,25 @@ def scores(manifest: Manifest, predictions: Predictions) -> dict[str, float]:
 
     Keys: ``uar``, ``macro_f1``, ``micro_f1`` and ``accuracy`` when classes are scored; ``ccc.<dimension>``,
     ``pearson.<dimension>``, ``rmse.<dimension>`` (on the scale of the annotation) and ``ccc``, the mean over the
-    dimensions, when there are some. Failed predictions are left out, as in ``evaluate``.
+    dimensions, when there are some; ``vote_similarity``, one less the mean Jensen-Shannon divergence from the votes,
+    where there are votes. Failed predictions are left out, as in ``evaluate``.
 
     Raises:
         EmotuneError: as ``evaluate`` does.
     """
     overall = _overall(pair(manifest, predictions), resamples=0, seed=0)
-    return {name: score.value for name, score in overall.items()}
+    similarity = vote_similarity(manifest, predictions)
+    against_votes = {} if similarity is None else {VOTE_SIMILARITY: similarity}
+    return {name: score.value for name, score in overall.items()} | against_votes
 
 
 def evaluate(manifest: Manifest, predictions: Predictions, *, resamples: int = 1000, seed: int = 0) -> Evaluation:
     """Score predictions with intervals, by class, gender, speaker and duration, and with notes on their limits.
 
-    Intervals are 95 % percentile intervals of a bootstrap over speakers. The calibration error has none: noise only
-    adds to a mean of absolute gaps, so its resamples lie too high. Utterances whose prediction failed are left out of
-    all figures, counted and named; a note gives the figures that they would have if counted as wrong.
+    Intervals are 95 % expanded percentile intervals of a bootstrap over speakers. The calibration error has none: noise
+    only adds to a mean of absolute gaps, so its resamples lie too high. Utterances whose prediction failed are left out
+    of all figures, counted and named; a note gives the figures that they would have if counted as wrong. Utterances
+    with votes but no label count in ``votes`` alone.
 
     Args:
         manifest: the truth.
@@ -96,6 +101,7 @@ def evaluate(manifest: Manifest, predictions: Predictions, *, resamples: int = 1
         notes=(),
         resamples=resamples,
         seed=seed,
+        votes=score_votes(manifest, predictions, resamples=resamples, seed=seed),
     )
     return dataclasses.replace(evaluation, notes=notes_of(evaluation, pairs))
 

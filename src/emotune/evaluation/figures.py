@@ -16,6 +16,8 @@ import numpy as np
 from emotune.errors import EmotuneError
 from emotune.evaluation.bootstrap import Estimate
 from emotune.evaluation.result import Calibration, ClassScores, DimensionScores, Group
+from emotune.evaluation.vote_scores import AgreementLevel
+from emotune.metrics.division import FloatArray
 
 try:
     import matplotlib
@@ -88,6 +90,21 @@ def speaker_dots(groups: Sequence[Group], overall: Estimate, chance: float) -> s
     return _svg(figure, f"UAR of {len(ranked)} speakers, {span}; overall {overall.value:.2f}, chance {chance:.2f}.")
 
 
+def forest(rows: Sequence[tuple[str, Estimate]], *, label: str, reference: float | None, description: str) -> str:
+    """A dot and its interval for each row, from the top; a line at the reference, such as no difference at all."""
+    figure, axes = _figure(height=0.75 + 0.32 * len(rows))
+    places = range(len(rows))[::-1]
+    if reference is not None:
+        axes.axvline(reference, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+    for place, (_, score) in zip(places, rows, strict=True):
+        _whisker(axes, place, score)
+    axes.set_yticks(places, [name for name, _ in rows])
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.set_xlabel(label)
+    axes.grid(axis="x", color=LINE, linewidth=0.7)
+    return _svg(figure, description)
+
+
 def reliability(calibration: Calibration) -> str:
     """Accuracy against confidence in each bin, over the number of utterances in it."""
     bins = [item for item in calibration.bins if item.count]
@@ -114,6 +131,39 @@ def reliability(calibration: Calibration) -> str:
     figure.align_ylabels()
     described = "; ".join(f"{item.confidence:.2f} confident, {item.accuracy:.2f} right" for item in bins)
     return _svg(figure, f"Reliability diagram, accuracy against confidence: {described}.")
+
+
+def agreement_dots(levels: Sequence[AgreementLevel]) -> str:
+    """Divergence from the votes at each level of agreement with its interval, least agreement at the top."""
+    figure, axes = _figure(height=0.85 + 0.45 * len(levels))
+    places = np.arange(len(levels))[::-1]
+    axes.barh(places, [item.jensen_shannon.value for item in levels], height=0.55, color=FIRST, alpha=0.35, linewidth=0)
+    for place, item in zip(places, levels, strict=True):
+        _whisker(axes, place, item.jensen_shannon)
+    axes.set_yticks(places, [f"{item.name}\n({item.utterances})" for item in levels])
+    axes.set_ylim(-0.6, len(levels) - 0.4)
+    _share_axis(axes, "Jensen-Shannon divergence")
+    described = "; ".join(f"{item.name} {item.jensen_shannon.value:.2f}" for item in levels)
+    return _svg(figure, f"Divergence from the votes by the share of the most voted class: {described}.")
+
+
+def entropy_scatter(entropies: FloatArray, classes: int) -> str:
+    """Entropy of predictions against that of votes in bits, at most ``DRAWN_POINTS`` of them, evenly chosen."""
+    figure = Figure(figsize=(WIDTH * 0.8, WIDTH * 0.8), layout="constrained")
+    axes = figure.subplots()
+    _plain(axes)
+    chosen = np.unique(np.linspace(0, len(entropies) - 1, min(len(entropies), DRAWN_POINTS)).astype(int))
+    most = math.log2(max(classes, 2))
+    axes.plot([0, most], [0, most], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+    human, model = entropies[chosen].round(4).T
+    axes.plot(human, model, "o", color=FIRST, alpha=0.4, markersize=3.2, markeredgewidth=0)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(5))
+    limits = (-0.03 * most, 1.03 * most)
+    axes.set(xlim=limits, ylim=limits, xlabel="entropy of the votes, bits", ylabel="entropy of the prediction, bits")
+    human_mean, model_mean = entropies.mean(axis=0)
+    means = f"on average {human_mean:.2f} bits in the votes and {model_mean:.2f} in the predictions"
+    return _svg(figure, f"Entropy of the prediction against entropy of the votes: {means}.")
 
 
 def dimension_scatter(scores: DimensionScores) -> str:

@@ -6,6 +6,7 @@ import html
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib import resources
 
 from emotune.evaluation.bootstrap import Estimate
 
@@ -44,6 +45,28 @@ def scored(score: Estimate) -> Markup:
     """A score and its interval as a table cell's content."""
     bounds = f'<span class="interval">{interval(score)}</span>' if score.has_interval else ""
     return Markup(f"{number(score.value)} {bounds}")
+
+
+def document(title: str, body: str, footer: str) -> str:
+    """A whole page with our style sheet, from parts that are HTML already; the title is plain text."""
+    style = resources.files("emotune.evaluation").joinpath("report.css").read_text(encoding="utf-8")
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{text(title)}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<main>
+{body}
+</main>
+<footer>{footer}</footer>
+</body>
+</html>
+"""
 
 
 def paragraph(content: object, kind: str = "") -> str:

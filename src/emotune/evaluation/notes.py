@@ -24,6 +24,7 @@ def notes_of(evaluation: Evaluation, pairs: Pairs) -> tuple[str, ...]:
         *_classes(evaluation),
         *_speakers(evaluation, pairs),
         *_groups(evaluation),
+        *_votes(evaluation),
     )
 
 
@@ -67,8 +68,8 @@ def _speakers(evaluation: Evaluation, pairs: Pairs) -> Iterator[str]:
         yield "All scored utterances are of one speaker: there are no intervals, and other speakers may differ."
     elif evaluation.clusters < FEW_SPEAKERS:
         yield (
-            f"The intervals rest on {evaluation.clusters} speakers. With fewer than {FEW_SPEAKERS}, percentile"
-            " intervals tend to be too narrow."
+            f"The intervals rest on {evaluation.clusters} speakers. With fewer than {FEW_SPEAKERS} they tend"
+            " to be too narrow, although they are widened for few."
         )
 
 
@@ -81,6 +82,20 @@ def _groups(evaluation: Evaluation) -> Iterator[str]:
         total = len(evaluation.groups_by(by))
         some = f"{count} of {total} {'speakers lack' if by == SPEAKER else by + ' groups lack'}"
         yield f"{some} some of the classes; their UAR is a mean over fewer classes and not quite comparable."
+
+
+def _votes(evaluation: Evaluation) -> Iterator[str]:
+    found = evaluation.votes
+    if found is None:
+        return
+    absent = evaluation.utterances - found.utterances - sum(item.count for item in found.not_scored)
+    if absent:
+        yield f"{absent} of {evaluation.utterances} utterances have no votes; the scores against votes leave them out."
+    for item in found.not_scored:
+        yield f"Not scored against their votes, {item.reason}: {item.count}, such as {item.examples[0]}."
+    if found.other_votes:
+        named = ", ".join(f"{name} ({count:g})" for name, count in found.other_votes.items())
+        yield f"Votes for classes that the model does not know count for nothing: {named}."
 
 
 def _listed(names: list[str]) -> str:

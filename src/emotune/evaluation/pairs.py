@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emotune.consensus import vote_shares
 from emotune.errors import CorpusError, ModelError
 from emotune.evaluation.bootstrap import cluster_codes
 from emotune.labels import LabelSpace, Scale
@@ -19,13 +20,15 @@ from emotune.metrics.division import FloatArray, IntArray
 from emotune.predictions import Prediction, Predictions, align
 
 NO_TRUTH = "no truth in the manifest"
+VOTES_ALONE = "votes but no label in the manifest, scored against the votes alone"
+NO_ROW = "no prediction"
 FAILED = "the prediction failed"
 NOT_FINITE = "the prediction is missing or not a finite number"
 
 
 @dataclass(frozen=True)
 class NotScored:
-    """Utterances left out of every figure, why, and a few of them by name."""
+    """Utterances left out of the figures, why, and a few of them by name."""
 
     reason: str
     count: int
@@ -102,9 +105,14 @@ def pair(manifest: Manifest, predictions: Predictions) -> Pairs:
     """
     space = _shared_space(manifest, predictions)
     wanted = [utterance for utterance in manifest if _has_truth(utterance, space)]
-    if not wanted:
+    voted = {u.utterance_id for u in manifest if _has_votes(u, predictions.label_space)}
+    if not wanted and not voted:
         raise CorpusError(_nothing_to_score(manifest, predictions))
-    left_out: dict[str, list[str]] = {NO_TRUTH: [u.utterance_id for u in manifest if not _has_truth(u, space)]}
+    without = [u.utterance_id for u in manifest if not _has_truth(u, space)]
+    left_out: dict[str, list[str]] = {
+        NO_TRUTH: [name for name in without if name not in voted],
+        VOTES_ALONE: [name for name in without if name in voted],
+    }
     rows: list[tuple[Utterance, Prediction]] = []
     failed: list[Utterance] = []
     for utterance, prediction in zip(wanted, align(predictions, [u.utterance_id for u in wanted]), strict=True):
@@ -115,14 +123,14 @@ def pair(manifest: Manifest, predictions: Predictions) -> Pairs:
             left_out.setdefault(NOT_FINITE, []).append(utterance.utterance_id)
         else:
             rows.append((utterance, prediction))
-    if not rows:
+    if wanted and not rows:
         reason = next(name for name in (FAILED, NOT_FINITE) if name in left_out)
         raise ModelError(
             f"None of {len(wanted)} predictions can be scored; {reason}, such as {left_out[reason][0]}."
             " Mend the predictions first."
         )
     utterances = tuple(utterance for utterance, _ in rows)
-    speakers = _speakers(utterances)
+    speakers = speakers_of(utterances)
     index = {name: position for position, name in enumerate(space.classes)}
     return Pairs(
         utterances,
@@ -164,6 +172,10 @@ def _has_truth(utterance: Utterance, space: LabelSpace) -> bool:
     )
 
 
+def _has_votes(utterance: Utterance, space: LabelSpace) -> bool:
+    return math.isfinite(sum(vote_shares(utterance.votes, space.classes))) and bool(space.classes)
+
+
 def _nothing_to_score(manifest: Manifest, predictions: Predictions) -> str:
     model = ", ".join([*predictions.label_space.classes, *predictions.label_space.dimensions]) or "nothing"
     return (
@@ -178,7 +190,8 @@ def _is_finite(prediction: Prediction, space: LabelSpace) -> bool:
     return all(math.isfinite(value) for value in values)
 
 
-def _speakers(utterances: tuple[Utterance, ...]) -> tuple[str | None, ...]:
+def speakers_of(utterances: Sequence[Utterance]) -> tuple[str | None, ...]:
+    """Each utterance's speaker, with its corpus before it where there are several corpora; None where unknown."""
     several = len({utterance.corpus for utterance in utterances}) > 1
     return tuple(
         f"{u.corpus or 'unnamed corpus'}/{u.speaker}" if several and u.speaker is not None else u.speaker

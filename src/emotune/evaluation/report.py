@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 
-from emotune.evaluation.markup import bullets, paragraph, section, table, text
+from emotune.evaluation.markup import bullets, document, paragraph, section, table
 from emotune.evaluation.result import Evaluation
 from emotune.evaluation.sections import (
     calibration_section,
@@ -19,6 +18,7 @@ from emotune.evaluation.sections import (
     resampled,
     speaker_section,
 )
+from emotune.evaluation.vote_section import vote_section
 from emotune.tables import to_json, write_text
 
 
@@ -65,7 +65,6 @@ def page(
     notices: Sequence[str],
 ) -> str:
     """The whole page as HTML."""
-    style = resources.files("emotune.evaluation").joinpath("report.css").read_text(encoding="utf-8")
     body = "\n".join(
         part
         for part in (
@@ -77,29 +76,15 @@ def page(
             speaker_section(evaluation),
             group_section(evaluation),
             calibration_section(evaluation),
+            vote_section(evaluation),
             learning_section(history),
             _information(information),
         )
         if part
     )
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{text(title)}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-<footer>Written by emotune. Intervals: 95 %, percentile bootstrap over {resampled(evaluation)},
-{evaluation.resamples} resamples, seed {evaluation.seed}. The same figures for machines: report.json.</footer>
-</body>
-</html>
-"""
+    footer = f"""Written by emotune. Intervals: 95 %, expanded percentile bootstrap over {resampled(evaluation)},
+{evaluation.resamples} resamples, seed {evaluation.seed}. The same figures for machines: report.json."""
+    return document(title, body, footer)
 
 
 def _notes(evaluation: Evaluation) -> str:

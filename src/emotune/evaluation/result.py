@@ -9,6 +9,7 @@ import numpy as np
 
 from emotune.evaluation.bootstrap import LEVEL, Estimate
 from emotune.evaluation.pairs import NotScored
+from emotune.evaluation.vote_scores import VoteScores
 from emotune.labels import Scale
 from emotune.metrics.division import FloatArray, IntArray
 
@@ -97,6 +98,7 @@ class Evaluation:
         notes: what a reader of the figures should know.
         resamples: of the bootstrap.
         seed: of the bootstrap.
+        votes: against the annotators' votes; None where there are none.
     """
 
     utterances: int
@@ -114,6 +116,7 @@ class Evaluation:
     notes: tuple[str, ...]
     resamples: int
     seed: int
+    votes: VoteScores | None = None
 
     @property
     def chance(self) -> float:
@@ -169,6 +172,7 @@ class Evaluation:
                 }
                 for group in self.groups
             ],
+            "votes": None if self.votes is None else self.votes.to_json(),
             "notes": list(self.notes),
         }
 

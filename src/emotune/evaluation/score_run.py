@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ def score_run(
     resamples: int = 1000,
     held_out: bool = False,
     extra: Mapping[str, Any] | None = None,
+    notices: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> Evaluation:
     """Evaluate, and write ``predictions.csv`` and the report.
 
@@ -37,15 +39,17 @@ def score_run(
         resamples: of the bootstrap.
         held_out: the predictions are of a cross-validation, so that what the run trained on says nothing.
         extra: more lines for the information table.
+        notices: more banners.
+        notes: what a reader should know of how truth and predictions came about.
     """
     target = folder or run.results(name)
     evaluation = evaluate(manifest, predictions, resamples=resamples)
     predictions.write(target / "predictions.csv")
     about = run.information()
-    notices = [about["notice"]] if about.get("notice") else []
+    banners = [*([about["notice"]] if about.get("notice") else []), *notices]
     seen = [] if held_out else seen_before(Manifest.read(run.manifest), manifest)
-    notices += seen
-    evaluation = dataclasses.replace(evaluation, notes=(*seen, *evaluation.notes))
+    banners += seen
+    evaluation = dataclasses.replace(evaluation, notes=(*seen, *notes, *evaluation.notes))
     shown = {
         key: about[key] for key in ("recipe", "seed", "kind", "encoder", "emotune", "git_commit") if about.get(key)
     }
@@ -66,7 +70,7 @@ def score_run(
             "model fingerprint": predictions.model_fingerprint or "not saved as a model",
         },
         history=run.history(),
-        notices=notices,
+        notices=banners,
     )
     return evaluation
 

@@ -29,7 +29,7 @@ def headline(evaluation: Evaluation, title: str, notices: Sequence[str]) -> str:
     for name, score in evaluation.overall.items():
         if name in NAMES or name.startswith("ccc."):
             hint = f"chance {number(evaluation.chance)}" if name == "uar" else ""
-            cards.append(_card(_name(name), score, hint))
+            cards.append(_card(metric_name(name), score, hint))
     if evaluation.calibration:
         cards.append(_card("Calibration error", evaluation.calibration.expected_calibration_error, "less is better"))
     of = f" of {evaluation.utterances}" if evaluation.scored != evaluation.utterances else ""
@@ -190,7 +190,7 @@ def learning_section(history: Sequence[Mapping[str, float]]) -> str:
         figure(figures.learning_curve(history, keys, best, label), caption)
         for keys, label, caption in (
             (losses, "loss", "Loss in training and on the development split."),
-            ({key: _name(key) for key in metrics}, "score", "Scores on the development split."),
+            ({key: metric_name(key) for key in metrics}, "score", "Scores on the development split."),
         )
         if keys
     ]
@@ -206,7 +206,7 @@ def _best_epoch(history: Sequence[Mapping[str, float]], metrics: Sequence[str]) 
         rows = [row for row in history if "epoch" in row and math.isfinite(row.get(key, math.nan))]
         if rows:
             best = max(rows, key=lambda row: sign * row[key])["epoch"]
-            return best, f"Epoch {best:g}, dashed, has the {word} {_name(key)} in development."
+            return best, f"Epoch {best:g}, dashed, has the {word} {metric_name(key)} in development."
     return None, ""
 
 
@@ -216,7 +216,7 @@ def _drawn(history: Sequence[Mapping[str, float]], key: str) -> bool:
 
 def _group_table(evaluation: Evaluation, kinds: Sequence[str]) -> str:
     metrics = [name for name in evaluation.overall if name in NAMES or name.startswith("ccc.")]
-    heads = ["group", "utterances", "speakers", *(_name(name) for name in metrics)]
+    heads = ["group", "utterances", "speakers", *(metric_name(name) for name in metrics)]
     rows: list[Sequence[object]] = []
     for kind in kinds:
         groups = evaluation.groups_by(kind)
@@ -237,7 +237,7 @@ def _with_intervals(evaluation: Evaluation) -> str:
     return " with 95 % intervals" if any(item.recall.has_interval for item in evaluation.per_class) else ""
 
 
-def _name(metric: str) -> str:
+def metric_name(metric: str) -> str:
     """The metric's name for people: ``development_macro_f1`` -> ``Macro-F1``, ``ccc.arousal`` -> ``CCC arousal``."""
     plain = metric.removeprefix("development_")
     return NAMES.get(plain) or plain.replace("ccc", "CCC").replace("_", " ").replace(".", " ")

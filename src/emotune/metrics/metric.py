@@ -20,7 +20,7 @@ class Metric:
     """
 
     function: Callable[[ArrayLike, ArrayLike], float]
-    compares: Literal["classes", "values", "probabilities"]
+    compares: Literal["classes", "values", "probabilities", "distributions"]
     perfect: float
 
     @property

@@ -11,12 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from emotune.config import Model, Recipe, Section
+from emotune.config import Model, Recipe, Section, Votes
+from emotune.consensus import relabelled, vote_shares
 from emotune.corpora import CORPORA, map_classes, read_corpus
 from emotune.data.audio_cache import AudioCache
 from emotune.data.augmentations import AUGMENTATIONS, Augmentation, Mix, Step
-from emotune.data.dataset import EmotionDataset, vote_shares
+from emotune.data.dataset import EmotionDataset
 from emotune.errors import ConfigError, CorpusError
+from emotune.evaluation.vote_scores import VOTE_SIMILARITY
 from emotune.labels import LabelSpace
 from emotune.losses import LOSSES, BatchLoss, CombinedLoss, Loss
 from emotune.losses.cross_entropy import balanced_class_weights
@@ -28,24 +30,23 @@ from emotune.models.backbones.checkpoint import load_pretrained
 from emotune.models.emotion_model import EmotionModel
 from emotune.preprocessing import Preprocessing
 from emotune.progress import Progress, silent
-from emotune.splits import select_splits, shared_between_splits
+from emotune.splits import select_splits, shared_between_splits, within_budget
 
 TRAIN, DEVELOPMENT, TEST = "train", "development", "test"
 VOTE_LOSSES = ("kl", "soft_cross_entropy")
 
 
 def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
-    """Read the data section: the corpus or manifest, classes mapped, splits chosen, utterances without truth left out.
+    """Read the data section: the corpus or manifest, classes mapped, splits chosen, labels made of votes, utterances
+    without truth left out.
 
     Raises:
         CorpusError: when splits share speakers or recordings and the recipe does not allow it.
     """
     data = recipe.data
-    if data.manifest is not None:
-        manifest = Manifest.read(data.manifest)
-    else:
-        assert data.corpus is not None and data.root is not None
-        manifest = read_corpus(CORPORA[data.corpus], data.root, labels=data.labels, progress=progress)
+    if recipe.protocol is not None:
+        raise ConfigError("A recipe with a protocol is run by `emotune train` or `emotune probe`, fold by fold.")
+    manifest = source_manifest(recipe, progress=progress)
     if data.map or data.drop:
         manifest, _ = map_classes(manifest, data.map, data.drop)
     left_out: dict[str, int] = {}
@@ -53,14 +54,22 @@ def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
         selected = select_splits(manifest, data.splits)
         left_out["that no rule of data.splits selects"] = len(manifest) - len(selected)
         manifest = selected
+    if data.votes != Votes():
+        manifest, _ = relabelled(manifest, **data.votes.model_dump())
     unknown = [name for name in data.dimensions if name not in manifest.label_space.dimensions]
     if unknown:
         known = ", ".join(manifest.label_space.dimensions) or "none"
         raise CorpusError(f"data.dimensions: {', '.join(unknown)} not in the manifest, which has {known}.")
     if data.classes and not manifest.label_space.classes:
         raise CorpusError("The manifest has no emotion classes; set data.classes=false to learn its dimensions alone.")
+    for_votes = data.classes and data.votes.no_agreement == "votes"
+    classes = manifest.label_space.classes
     labelled = manifest.filter(
-        lambda u: (data.classes and u.emotion is not None) or any(name in u.dimensions for name in data.dimensions)
+        lambda u: (
+            (data.classes and u.emotion is not None)
+            or any(name in u.dimensions for name in data.dimensions)
+            or (for_votes and _has_votes(u, classes))
+        )
     )
     left_out["without a label to learn"] = len(manifest) - len(labelled)
     if not len(labelled):
@@ -70,6 +79,10 @@ def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
         raise CorpusError(
             f"{unknown[0]} has no duration_s or no content_sha256; read the corpus again with `emotune corpus read`."
         )
+    if data.budget is not None:
+        within = within_budget(labelled, data.budget, split=TRAIN, seed=recipe.seed)
+        left_out["beyond data.budget"] = len(labelled) - len(within)
+        labelled = within
     faults = shared_between_splits(labelled)
     if faults and "shared_between_splits" not in data.allow:
         raise CorpusError(
@@ -78,6 +91,15 @@ def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
         )
     counted = {reason: count for reason, count in left_out.items() if count}
     return dataclasses.replace(labelled, information={**labelled.information, "left_out": counted})
+
+
+def source_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
+    """The manifest or corpus that a recipe names, as it is."""
+    data = recipe.data
+    if data.manifest is not None:
+        return Manifest.read(data.manifest)
+    assert data.corpus is not None and data.root is not None
+    return read_corpus(CORPORA[data.corpus], data.root, labels=data.labels, progress=progress)
 
 
 def best_device() -> torch.device:
@@ -167,7 +189,11 @@ def build_loss(recipe: Recipe, space: LabelSpace, train: Manifest) -> CombinedLo
 
 def without_votes(train: Manifest, space: LabelSpace) -> int:
     """How many utterances have no vote for any class of the label space."""
-    return sum(not math.isfinite(sum(vote_shares(utterance, space))) for utterance in train)
+    return sum(not _has_votes(utterance, space.classes) for utterance in train)
+
+
+def _has_votes(utterance: Utterance, classes: Sequence[str]) -> bool:
+    return math.isfinite(sum(vote_shares(utterance.votes, classes)))
 
 
 def _class_weights(train: Manifest, space: LabelSpace) -> Tensor:
@@ -222,6 +248,8 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
     """
     train, development = manifest.split(TRAIN), manifest.split(DEVELOPMENT)
     space = build_label_space(recipe, manifest)
+    if recipe.train.metric == VOTE_SIMILARITY and without_votes(development, space) == len(development):
+        raise CorpusError(f"train.metric: {VOTE_SIMILARITY} needs votes, and no development utterance has any.")
     loss = build_loss(recipe, space, train)
     backbone = build_backbone(recipe)
     preprocessing = build_preprocessing(recipe, backbone)

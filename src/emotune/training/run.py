@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import emotune
 from emotune.config import Recipe, dump_recipe
-from emotune.errors import ConfigError
+from emotune.errors import ConfigError, CorpusError
 from emotune.evaluation import Evaluation, scores
 from emotune.evaluation.score_run import score_run
 from emotune.inference.predictor import Predictor
@@ -129,6 +129,8 @@ def write_start(
         listener.say(f"warning: {warning}")
     for change, count in manifest.information.get("class_mapping", {}).items():
         listener.say(f"classes mapped: {change}, {count} utterances")
+    for what, count in manifest.information.get("consensus", {}).get("counts", {}).items():
+        listener.say(f"votes: {count} utterances {what}")
     for reason, count in manifest.information.get("left_out", {}).items():
         listener.say(f"left out: {count} utterances {reason}")
     if manifest.skipped:
@@ -153,8 +155,15 @@ def write_end(run: RunFolder, provenance: Mapping[str, Any]) -> None:
 
 
 def metric_of(manifest: Manifest, predictions: Predictions, *, metric: str) -> float:
-    """One overall figure, such as ``uar``."""
-    return scores(manifest, predictions)[metric]
+    """One overall figure, such as ``uar``.
+
+    Raises:
+        CorpusError: when the manifest does not have what it needs.
+    """
+    found = scores(manifest, predictions)
+    if metric not in found:
+        raise CorpusError(f"train.metric: {metric} cannot be had of this manifest, only {', '.join(found)}.")
+    return found[metric]
 
 
 def finish_run(

@@ -1,0 +1,107 @@
+"""emotune compare: which of several systems is better on one test set, and how sure that is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emotune.cli.console import out, table, warn_all, with_extra
+from emotune.errors import ConfigError
+from emotune.evaluation.comparison import Comparison
+from emotune.tables import check_output
+
+
+def compare(
+    systems: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[NAME=]PATH...",
+            help="Run folders, or folders or tables of predictions; the first is the baseline. Runs of one NAME are"
+            " seeds of one system.",
+        ),
+    ],
+    split: Annotated[str | None, typer.Option(help="Default test where all runs have it, else all.")] = None,
+    manifest_path: Annotated[
+        Path | None, typer.Option("--manifest", help="The truth, where it is not the run folders' own.")
+    ] = None,
+    metrics: Annotated[
+        list[str], typer.Option("--metric", help="Several allowed; default uar, macro_f1, ccc as there are.")
+    ] = [],
+    all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Compare every two systems.")] = False,
+    on_shared_classes: Annotated[
+        bool, typer.Option("--shared-classes", help="Restrict truth and answers to the classes that all have.")
+    ] = False,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for compare.json and .html.")] = None,
+    resamples: Annotated[int, typer.Option(min=100, help="Of bootstrap and test.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Of bootstrap and test.")] = 0,
+) -> None:
+    """Paired comparison over speakers: scores, differences with intervals, p, and what could have been found."""
+    if output is not None:
+        check_output(output / "compare.csv")
+        with_extra("emotune.evaluation.compare_page")
+    manifest, read, notes = with_extra("emotune.evaluation.sources").read_systems(
+        [named(value) for value in systems],
+        manifest_path=manifest_path,
+        split=split,
+        on_shared_classes=on_shared_classes,
+    )
+    comparison = with_extra("emotune.evaluation.compare").compare(
+        manifest, read, metrics=metrics, all_pairs=all_pairs, resamples=resamples, seed=seed, notes=notes
+    )
+    print_comparison(comparison)
+    if output is not None:
+        with_extra("emotune.evaluation.compare_page").write_comparison(output, comparison)
+        out.print(f"report: {output / 'compare.html'}", markup=False)
+
+
+def named(value: str) -> tuple[str, Path]:
+    """``NAME=PATH``, or a path that is its own name; a path that exists may hold an equals sign."""
+    name, equals, path = value.partition("=")
+    if not equals or Path(value).exists():
+        return value.rstrip("/"), Path(value)
+    if not name.strip() or not path:
+        raise ConfigError(f"{value}: expected NAME=PATH or PATH.")
+    return name.strip(), Path(path)
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """Scores, differences and verdicts as tables; what limits them on standard error."""
+    verdicts = with_extra("emotune.evaluation.verdicts")
+    metrics = list(comparison.scores)
+    table(
+        f"{comparison.compared} utterances, {comparison.speakers} speakers",
+        ["system", *metrics],
+        [
+            (name, *(_interval(comparison.scores[metric][name].to_json(), "") for metric in metrics))
+            for name in comparison.runs
+        ],
+    )
+    out.print()
+    for metric in metrics:
+        differences = [item for item in comparison.differences if item.metric == metric]
+        table(
+            metric,
+            ["difference", "value", "p", "corrected", "detectable"],
+            [
+                (
+                    f"{item.system} - {item.baseline}",
+                    _interval(item.estimate.to_json(), "+"),
+                    verdicts.p_text(item.p),
+                    verdicts.p_text(item.corrected_p),
+                    f"{item.detectable:.3f}",
+                )
+                for item in differences
+            ],
+        )
+        for item in differences:
+            out.print(f"{metric}: {item.verdict}", markup=False)
+        out.print()
+    for item in comparison.left_out:
+        warn_all([f"left out, {item.reason}: {item.count}, such as {', '.join(item.examples)}"])
+    warn_all(comparison.notes)
+
+
+def _interval(score: dict[str, float], sign: str) -> str:
+    return f"{score['value']:{sign}.3f} [{score['low']:{sign}.3f}, {score['high']:{sign}.3f}]"

@@ -1,0 +1,84 @@
+"""A comparison in words: what each difference means, and what a reader should know before believing it."""
+
+from __future__ import annotations
+
+import math
+
+from emotune.evaluation.comparison import SIGNIFICANT, Comparison, Difference
+from emotune.evaluation.notes import FEW_SPEAKERS
+
+
+def verdict(difference: Difference) -> str:
+    """A difference in a sentence."""
+    low, high, value = difference.estimate.low, difference.estimate.high, difference.estimate.value
+    both = f"{difference.system} and {difference.baseline}"
+    if not math.isfinite(value):
+        return f"The difference of {both} is undefined."
+    if not difference.estimate.has_interval:
+        return f"{both} cannot be compared beyond the one speaker there is."
+    if low == high == value == 0:
+        return f"{both} score the same, whichever speakers are drawn."
+    tested = math.isfinite(difference.p)
+    found = difference.corrected_p <= SIGNIFICANT if tested else low > 0 or high < 0
+    if found:
+        sure = f"corrected p {p_text(difference.corrected_p)}" if tested else "by the interval alone"
+        direction = "higher" if value > 0 else "lower"
+        return f"{difference.system} scores {direction} than {difference.baseline} by {abs(value):.3f} ({sure})."
+    if tested and difference.smallest_p > SIGNIFICANT:
+        return (
+            f"{both} cannot be told apart, and no two systems could have been: corrected p cannot be below"
+            f" {difference.smallest_p:.3g} here."
+        )
+    known = "" if abs(value) < difference.detectable else f" (corrected p {p_text(difference.corrected_p)})"
+    word = "usually shows" if known else "would have shown"
+    return f"{both} cannot be told apart{known}; this test set {word} a difference of {difference.detectable:.3f}."
+
+
+def p_text(p: float) -> str:
+    """A p value for people.
+
+    >>> p_text(0.0312), p_text(0.00002), p_text(float("nan"))
+    ('0.031', '<0.001', '–')
+    """
+    if not math.isfinite(p):
+        return "–"
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"
+
+
+def notes_of_comparison(comparison: Comparison, unknown: int) -> list[str]:
+    notes = []
+    clusters = comparison.clusters
+    if unknown:
+        notes.append(
+            f"{unknown} of {comparison.compared} compared utterances have no known speaker. Each is its own cluster; if"
+            " they share speakers, intervals are too narrow and p too small."
+        )
+    if clusters < FEW_SPEAKERS:
+        notes.append(
+            f"All rests on {clusters} speakers: p cannot be below 2^-{clusters - 1} = {2.0 ** (1 - clusters):.3g}, and"
+            " intervals tend to be too narrow, although they are widened for few."
+        )
+    pairs = len(comparison.differences) // len(comparison.scores)
+    if pairs > 1:
+        notes.append(
+            f"Corrected p (Holm) and what is detectable allow for the {pairs} differences by each metric, not for there"
+            " being several metrics: choose one beforehand."
+        )
+    several = [f"{name} ({count})" for name, count in comparison.runs.items() if count > 1]
+    if several:
+        notes.append(
+            f"Means over runs: {', '.join(several)}. Intervals and p tell of other speakers, with these very runs; how"
+            " much another seed would change is not in them."
+        )
+    if any(item.estimate.has_interval and math.isnan(item.p) for item in comparison.differences):
+        notes.append(
+            "Where two systems have several runs each and not equally many, predictions cannot be swapped: there is no"
+            " p, and the verdict goes by the interval."
+        )
+    for item in comparison.failures_wrong:
+        notes.append(
+            f"Failed predictions counted as wrong instead of left out, by {item.metric}: difference"
+            f" {item.estimate.value:+.3f} [{item.estimate.low:+.3f}, {item.estimate.high:+.3f}], corrected p"
+            f" {p_text(item.corrected_p)}. {item.verdict}"
+        )
+    return notes

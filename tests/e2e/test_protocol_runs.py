@@ -1,0 +1,151 @@
+"""`emotune train ... protocol=`: folds run, pooled, continued, one after another or at a time."""
+
+import dataclasses
+import json
+
+import pytest
+import yaml
+
+from emotune.manifest import Manifest
+from emotune.predictions import Predictions
+
+PROTOCOL = {
+    "corpus": "tones",
+    "description": "Six speakers, each tested once.",
+    "leave_out": "speaker",
+    "utterances": 24,
+}
+
+
+@pytest.fixture
+def written(tmp_path, tones, tiny_wavlm):
+    """A recipe and a protocol in files."""
+    (tmp_path / "protocol.yaml").write_text(yaml.safe_dump(PROTOCOL))
+    recipe = {
+        "name": "tiny",
+        "protocol": str(tmp_path / "protocol.yaml"),
+        "data": {"manifest": str(tones.root / "manifest.csv")},
+        "model": {"backbone": {"name": "wavlm", "config": tiny_wavlm}},
+        "train": {"epochs": 1, "batch_seconds": 4},
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    return tmp_path / "recipe.yaml"
+
+
+def test_every_utterance_is_tested_once_and_the_pool_is_scored_once(written, tmp_path, tones, emotune_command):
+    ended = emotune_command("train", written, "-o", tmp_path / "run")
+    assert ended.code == 0, ended.err
+    pooled = Predictions.read(tmp_path / "run" / "all" / "predictions.csv")
+    assert sorted(row.utterance_id for row in pooled) == [u.utterance_id for u in tones]
+    report = json.loads((tmp_path / "run" / "all" / "report.json").read_text())
+    assert report["scored"] == 24
+    assert report["speakers"] == 6
+    assert report["notices"] == []
+    for number in range(1, 7):
+        fold = tmp_path / "run" / f"fold_{number}"
+        manifest = Manifest.read(fold / "manifest.csv")
+        (tested,) = {u.speaker for u in manifest.split("test")}
+        assert tested == f"s{number - 1}"
+        assert tested not in {u.speaker for u in manifest if u.split != "test"}
+        own = Predictions.read(fold / "test" / "predictions.csv").by_id()
+        assert {name: pooled.by_id()[name].probabilities for name in own} == {
+            name: row.probabilities for name, row in own.items()
+        }
+    again = emotune_command("train", written, "-o", tmp_path / "run")
+    assert again.code == 2
+    assert "already holds a finished run" in again.err
+
+
+def test_interrupted_folds_go_on_and_finished_ones_are_kept(written, tmp_path, monkeypatch, emotune_command):
+    from emotune.studies import folds
+
+    real = folds._run_one
+    started = []
+
+    def stopped(recipe, folder, fold, *rest):
+        started.append(fold.name)
+        if fold.name == "fold_3":
+            raise KeyboardInterrupt
+        return real(recipe, folder, fold, *rest)
+
+    monkeypatch.setattr(folds, "_run_one", stopped)
+    assert emotune_command("train", written, "-o", tmp_path / "run").code == 130
+    assert started == ["fold_1", "fold_2", "fold_3"]
+    monkeypatch.setattr(folds, "_run_one", real)
+    kept = (tmp_path / "run" / "fold_1" / "model" / "model.safetensors").stat().st_mtime_ns
+    ended = emotune_command("train", written, "-o", tmp_path / "run")
+    assert ended.code == 0, ended.err
+    assert "fold_1: done before" in ended.err
+    assert (tmp_path / "run" / "fold_1" / "model" / "model.safetensors").stat().st_mtime_ns == kept
+    assert len(Predictions.read(tmp_path / "run" / "all" / "predictions.csv")) == 24
+
+
+def test_folds_at_a_time_give_what_folds_in_turn_give(written, tmp_path, emotune_command):
+    assert emotune_command("train", written, "-o", tmp_path / "turn").code == 0
+    ended = emotune_command("train", written, "-o", tmp_path / "together", "--folds-at-a-time", "2")
+    assert ended.code == 0, ended.err
+    first, second = (Predictions.read(tmp_path / name / "all" / "predictions.csv") for name in ("turn", "together"))
+    for one, other in zip(first, second, strict=True):
+        assert one.utterance_id == other.utterance_id
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
+
+
+def test_a_manifest_of_another_corpus_or_size_is_said_in_the_report(written, tmp_path, emotune_command):
+    (tmp_path / "protocol.yaml").write_text(yaml.safe_dump(PROTOCOL | {"utterances": 30, "corpus": "ravdess"}))
+    ended = emotune_command("probe", written, "-o", tmp_path / "run", f"probe.cache={tmp_path / 'cache'}")
+    assert ended.code == 0, ended.err
+    notices = json.loads((tmp_path / "run" / "all" / "report.json").read_text())["notices"]
+    assert any("30 utterances, this manifest 24" in notice for notice in notices)
+    assert any("made for corpus 'ravdess'" in notice for notice in notices)
+
+
+def test_official_splits_are_one_fold_scored_under_the_name_of_each_test(written, tmp_path, tones, emotune_command):
+    split_of = {"s3": "test2", "s4": "development", "s5": "test1"}
+    manifest = tones.replace_utterances(
+        [dataclasses.replace(u, split=split_of.get(u.speaker or "", "train")) for u in tones]
+    )
+    manifest.write(tmp_path / "manifest.csv")
+    official = {"test": ["test1", "test2"]}
+    (tmp_path / "protocol.yaml").write_text(yaml.safe_dump({"corpus": "tones", "official": official}))
+    ended = emotune_command("train", written, f"data.manifest={tmp_path / 'manifest.csv'}", "-o", tmp_path / "run")
+    assert ended.code == 0, ended.err
+    for name, speaker in (("test1", "s5"), ("test2", "s3")):
+        report = json.loads((tmp_path / "run" / name / "report.json").read_text())
+        assert report["scored"] == 4
+        assert [group["name"] for group in report["groups"] if group["by"] == "speaker"] == [speaker]
+        assert f"{name} uar" in ended.out
+
+
+def test_official_splits_must_be_different(written, tmp_path, emotune_command):
+    official = {"development": "test", "test": ["test"]}
+    (tmp_path / "protocol.yaml").write_text(yaml.safe_dump({"corpus": "tones", "official": official}))
+    ended = emotune_command("train", written, "-o", tmp_path / "refused")
+    assert ended.code == 2
+    assert "must be different splits" in ended.err
+
+
+def test_a_dry_run_describes_the_first_fold(written, emotune_command):
+    ended = emotune_command("train", written, "--dry-run")
+    assert ended.code == 0, ended.err
+    assert '"train": 16' in ended.out
+    assert "fold_1" in ended.err
+
+
+def test_the_protocol_takes_the_place_of_the_recipes_splits(written, tmp_path, emotune_command):
+    ended = emotune_command("probe", written, "data.splits={train: {speaker: [s0]}}", "-o", tmp_path / "run")
+    assert ended.code == 0, ended.err
+    assert "data.splits of the recipe is set aside" in ended.err
+    assert len(Predictions.read(tmp_path / "run" / "all" / "predictions.csv")) == 24
+
+
+def test_protocols_are_listed(emotune_command):
+    listed = emotune_command("protocols").out.split()
+    assert "iemocap/5_sessions" in listed
+    assert "msp_podcast/official" in listed
+
+
+def test_a_budget_is_reported_and_kept_to(written, tmp_path, tones, emotune_command):
+    ended = emotune_command("train", written, "protocol=null", "data.budget=0.5", "-o", tmp_path / "run")
+    assert ended.code == 0, ended.err
+    assert "left out: 8 utterances beyond data.budget" in ended.err
+    assert len(Manifest.read(tmp_path / "run" / "manifest.csv").split("train")) == 8
