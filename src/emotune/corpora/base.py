@@ -98,7 +98,7 @@ def audio_files(root: Path) -> list[Path]:
     check_folder(root)
     files = recordings_in(root)
     if not files:
-        raise CorpusError(f"{root} holds no recording ({', '.join(audio.SUFFIXES)}).")
+        raise CorpusError(f"{root} holds no recording ({', '.join(audio.MEDIA_SUFFIXES)}).")
     return files
 
 
