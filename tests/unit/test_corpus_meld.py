@@ -138,7 +138,28 @@ def test_missing_and_broken_tables_are_errors_that_say_what_was_expected(tmp_pat
         read_corpus(MELD, tmp_path)
 
 
-def test_that_characters_return_in_every_split_is_a_warning(tmp_path):
+def test_that_characters_return_in_every_split_and_a_shortfall_are_warnings(tmp_path):
     write_recordings(tmp_path, *FILES)
     write_labels(tmp_path, FILES)
-    assert any("speaker-dependent" in warning for warning in read_corpus(MELD, tmp_path).information["warnings"])
+    assert read_corpus(MELD, tmp_path).information["warnings"] == [
+        "meld: the same characters speak in every split, so its splits are speaker-dependent",
+        "meld: 3 utterances read, the complete corpus has 13706",
+    ]
+
+
+def test_the_tables_alone_give_the_labels_when_no_recording_is_looked_at(tmp_path):
+    write_table(tmp_path / "train_sent_emo.csv", row(3, 12, "anger", "Monica", "No!"), row(4, 0, "hunger"))
+    write_table(tmp_path / "test_sent_emo.csv", row(3, 12, "joy"))
+    manifest = read_corpus(MELD, tmp_path, labels_only=True)
+    assert [(u.utterance_id, u.file, u.emotion, u.split) for u in manifest] == [
+        ("train_dia3_utt12", "train/train_splits/dia3_utt12.mp4", "anger", "train"),
+        ("test_dia3_utt12", "test/output_repeated_splits_test/dia3_utt12.mp4", "happiness", "test"),
+    ]
+    assert list(reasons(manifest)) == ["train/train_splits/dia4_utt0.mp4"]
+    with pytest.raises(CorpusError, match=r"dia3_utt12\.mp4 does not exist"):
+        read_corpus(MELD, tmp_path)
+
+
+def test_no_folder_is_an_error(tmp_path):
+    with pytest.raises(CorpusError, match="is not a folder"):
+        read_corpus(MELD, tmp_path / "nowhere")

@@ -49,6 +49,16 @@ def test_the_tone_and_its_length_survive(tmp_path, case):
         assert np.sqrt(np.mean(middle**2)) == pytest.approx(0.5 / np.sqrt(2), rel=0.03)
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case != "aac"])  # which alone does not state its delay
+def test_the_sound_lies_where_it_was_in_time_so_that_segments_fit(tmp_path, case):
+    """An encoder's delay of 1024 samples would turn each of these tones by a sixth of its period or more."""
+    name, options = CASES[case]
+    recording = audio.decode(write_media(tmp_path / name, **options))
+    rate, middle = recording.sampling_rate_hz, slice(len(recording.samples) // 4, -len(recording.samples) // 4)
+    tone = np.sin(2 * np.pi * 440.0 * np.arange(len(recording.samples)) / rate)
+    assert np.corrcoef(recording.samples[middle, 0], tone[middle])[0, 1] > 0.99
+
+
 def test_samples_stored_as_they_are_come_back_as_libsndfile_gives_them(tmp_path):
     recording = audio.decode(write_media(tmp_path / "clip.mov", codec="pcm_s16le"))
     soundfile.write(tmp_path / "clip.wav", recording.samples, 16000, subtype="PCM_16")

@@ -96,13 +96,14 @@ def audio_files(root: Path) -> list[Path]:
         CorpusError: when the folder does not exist or holds no recording.
     """
     check_folder(root)
-    files = _recordings(root)
+    files = recordings_in(root)
     if not files:
-        raise CorpusError(f"{root} holds no recording ({', '.join(audio.SUFFIXES)}).")
+        raise CorpusError(f"{root} holds no recording ({', '.join(audio.MEDIA_SUFFIXES)}).")
     return files
 
 
-def _recordings(folder: Path) -> list[Path]:
+def recordings_in(folder: Path) -> list[Path]:
+    """As ``audio_files``, for a folder that may lack recordings or not be there."""
     return [
         path
         for path in sorted(folder.rglob("*"))
@@ -118,7 +119,7 @@ def recordings_by_stem(folder: Path, root: Path) -> tuple[dict[str, str], list[S
     """
     found: dict[str, str] = {}
     skipped = []
-    for path in _recordings(folder):
+    for path in recordings_in(folder):
         file = path.relative_to(root).as_posix()
         if found.setdefault(path.stem, file) != file:
             skipped.append(Skipped(file, f"recording '{path.stem}' is already {found[path.stem]}"))

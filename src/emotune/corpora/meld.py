@@ -2,7 +2,8 @@
 
 Labels are three tables, ``{train,dev,test}_sent_emo.csv``; recordings are ``dia{D}_utt{U}.mp4``, or their sound as .wav
 or .flac, in ``train_splits``, ``dev_splits_complete`` and ``output_repeated_splits_test``. Each split numbers from 0.
-As published, train dia125_utt3 is damaged and dev dia110_utt7 missing, so 13,706 can be read.
+As published, train dia125_utt3 is damaged and dev dia110_utt7 missing, so 13,706 can be read. Where no recording lies
+below the root, the rows of the tables are the utterances.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from emotune import audio
-from emotune.corpora.base import Corpus, audio_files, split_name
+from emotune.corpora.base import Corpus, check_folder, recordings_in, split_name
 from emotune.corpora.text_files import read_text, unmangled
 from emotune.errors import CorpusError
 from emotune.labels import class_noun
@@ -24,6 +25,7 @@ _NAME = re.compile(r"^dia(\d+)_utt(\d+)$")
 _FOLDER = re.compile(r"^(train|dev|test|output_repeated_splits_test|final_videos_test)(?![a-z])")
 """How the folder of a split begins. The last one repeats clips of the test split under other names."""
 
+_PUBLISHED = {"train": "train_splits", "dev": "dev_splits_complete", "test": "output_repeated_splits_test"}
 _EMOTIONS = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")
 _GENDERS = {"Chandler": "male", "Joey": "male", "Ross": "male"}
 _GENDERS |= {"Monica": "female", "Phoebe": "female", "Rachel": "female"}
@@ -36,8 +38,10 @@ Key = tuple[str, int, int]
 
 def read(root: Path) -> Iterator[Utterance | Skipped]:
     """The rows of the tables below ``root`` that have a recording; recordings without a row are skipped."""
+    check_folder(root)
+    found = recordings_in(root)
     recordings = dict[Key, str]()
-    for path in sorted(audio_files(root), key=lambda path: path.suffix.lower() not in audio.SUFFIXES):
+    for path in sorted(found, key=lambda path: path.suffix.lower() not in audio.SUFFIXES):
         file = path.relative_to(root).as_posix()
         key = _key(path.relative_to(root))
         if key is None:
@@ -54,7 +58,7 @@ def read(root: Path) -> Iterator[Utterance | Skipped]:
             yield Skipped(table.relative_to(root).as_posix(), f"a second table of the split {split}")
             continue
         read_splits.add(split)
-        yield from _of_table(table, split, recordings, root)
+        yield from _of_table(table, split, recordings if found else None, root)
     for (split, *_), file in recordings.items():
         reason = f"no row in {split}_sent_emo.csv" if split in read_splits else f"there is no {split}_sent_emo.csv"
         yield Skipped(file, reason)
@@ -82,8 +86,8 @@ def _tables(root: Path) -> list[tuple[str, Path]]:
     return found
 
 
-def _of_table(table: Path, split: str, recordings: dict[Key, str], root: Path) -> Iterator[Utterance | Skipped]:
-    """Rows as utterances; what is read is taken out of ``recordings``."""
+def _of_table(table: Path, split: str, recordings: dict[Key, str] | None, root: Path) -> Iterator[Utterance | Skipped]:
+    """Rows as utterances; what is read is taken out of ``recordings``, and without these its published name stands."""
     try:
         header, *rows = csv.reader(io.StringIO(read_text(table, "cp1252"), newline=""))
     except (csv.Error, ValueError) as error:
@@ -105,13 +109,17 @@ def _of_table(table: Path, split: str, recordings: dict[Key, str], root: Path) -
             yield Skipped(where, f"Dialogue_ID '{dialogue}' and Utterance_ID '{position}' should be whole numbers")
             continue
         word = row["Emotion"].strip()
-        file = recordings.pop((split, int(dialogue), int(position)), None)
+        clip = f"dia{int(dialogue)}_utt{int(position)}"
+        if recordings is None:
+            file = f"{split}/{_PUBLISHED[split]}/{clip}.mp4"
+        else:
+            file = recordings.pop((split, int(dialogue), int(position)), None)
         if file is None:
-            yield Skipped(f"{split} dia{dialogue}_utt{position}", "in the table, but there is no recording of it")
+            yield Skipped(f"{split} {clip}", "in the table, but there is no recording of it")
         elif word.lower() not in _EMOTIONS:
             yield Skipped(file, f"{where}: Emotion '{word}', expected one of {', '.join(_EMOTIONS)}")
         else:
-            yield _utterance(row, f"{split}_dia{int(dialogue)}_utt{int(position)}", file, split, word)
+            yield _utterance(row, f"{split}_{clip}", file, split, word)
 
 
 def _utterance(row: dict[str, str], name: str, file: str, split: str, word: str) -> Utterance:
@@ -139,5 +147,6 @@ CORPUS = Corpus(
     licence="GPL-3.0 for the labels (as stated by secondary sources); the recordings are scenes of a television series",
     reference="Poria et al. (2019), MELD: A multimodal multi-party dataset for emotion recognition, ACL",
     language="en",
+    expected={"utterances": 13706},
     cautions=("meld: the same characters speak in every split, so its splits are speaker-dependent",),
 )
