@@ -10,7 +10,7 @@ from typing import Any
 from emotune.evaluation.evaluate import evaluate
 from emotune.evaluation.report import write_report
 from emotune.evaluation.result import Evaluation
-from emotune.evaluation.speaker_dependence import speaker_dependence
+from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dependence
 from emotune.manifest import Manifest
 from emotune.predictions import Predictions
 from emotune.run_folder import RunFolder
@@ -25,6 +25,7 @@ def score_run(
     folder: Path | None = None,
     resamples: int = 1000,
     held_out: bool = False,
+    dependence: SpeakerDependence | None = None,
     extra: Mapping[str, Any] | None = None,
     notices: Sequence[str] = (),
     notes: Sequence[str] = (),
@@ -39,6 +40,7 @@ def score_run(
         folder: where to write; ``<run>/<name>`` when None.
         resamples: of the bootstrap.
         held_out: the predictions are of a cross-validation, so that what the run trained on says nothing.
+        dependence: how far training heard the scored speakers, where the run's manifest does not say it.
         extra: more lines for the information table.
         notices: more banners.
         notes: what a reader should know of how truth and predictions came about.
@@ -50,7 +52,7 @@ def score_run(
     banners = [*([about["notice"]] if about.get("notice") else []), *notices]
     run_manifest = Manifest.read(run.manifest)
     trained_on = run_manifest.filter(lambda utterance: utterance.split == "train" and not held_out)
-    dependence = speaker_dependence(trained_on, manifest)
+    dependence = dependence or speaker_dependence(trained_on, manifest)
     seen = dependence.notices + ([] if held_out else seen_before(run_manifest, manifest))
     banners += seen
     evaluation = dataclasses.replace(evaluation, notes=(*seen, *notes, *evaluation.notes))

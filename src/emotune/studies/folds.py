@@ -16,13 +16,23 @@ import torch
 from emotune.config import Recipe
 from emotune.errors import ConfigError
 from emotune.evaluation import Evaluation, scores
-from emotune.evaluation.score_run import score_run, seen_before
+from emotune.evaluation.score_run import score_run
+from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dependence
 from emotune.inference import load
 from emotune.manifest import Manifest
 from emotune.predictions import Predictions
 from emotune.progress import Progress, silent
 from emotune.run_folder import RunFolder
-from emotune.studies.protocol import Fold, Protocol, class_changes, doubts, folds_of, load_protocol, under_protocol
+from emotune.studies.protocol import (
+    TRAIN,
+    Fold,
+    Protocol,
+    class_changes,
+    doubts,
+    folds_of,
+    load_protocol,
+    under_protocol,
+)
 from emotune.training.build import source_manifest
 from emotune.training.fine_tune import train_run
 from emotune.training.probe import probe_run
@@ -196,9 +206,22 @@ def _pooled(run: RunFolder, protocol: Protocol, folds: list[Fold], warnings: lis
         )
         for fold in folds
     }
-    leaks = [f"{fold.name}: {fact}" for fold in folds for fact in seen_before(manifests[fold], tested[fold])]
-    notices = [*warnings, *leaks]
     evaluation = score_run(
-        run, pooled, predictions, name=POOLED, held_out=True, extra={**about, **each}, notices=notices
+        run,
+        pooled,
+        predictions,
+        name=POOLED,
+        held_out=True,
+        dependence=_dependence(manifests, tested),
+        extra={**about, **each},
+        notices=warnings,
     )
     return {POOLED: evaluation}
+
+
+def _dependence(manifests: Mapping[Fold, Manifest], tested: Mapping[Fold, Manifest]) -> SpeakerDependence:
+    """How many of all tested speakers the fold that tested them was trained on."""
+    each = [speaker_dependence(manifests[fold].split(TRAIN), tested[fold]) for fold in manifests]
+    return SpeakerDependence(
+        sum(item.shared for item in each), sum(item.scored for item in each), all(item.all_known for item in each)
+    )
