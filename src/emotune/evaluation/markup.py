@@ -6,6 +6,7 @@ import html
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib import resources
 
 from emotune.evaluation.bootstrap import Estimate
 
@@ -91,6 +92,29 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, caption: st
     top = f"<thead><tr>{head}</tr></thead>" if heads and any(heads) else ""
     inside = f"{titled}{top}<tbody>{''.join(body)}</tbody>"
     return f'<div class="scroll" tabindex="0"><table{_kind(kind)}>{inside}</table></div>'
+
+
+def document(title: str, parts: Iterable[str], foot: str) -> str:
+    """A whole page of parts that are HTML already; its style is in it."""
+    style = resources.files("emotune.evaluation").joinpath("report.css").read_text(encoding="utf-8")
+    body = "\n".join(parts)
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{text(title)}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<main>
+{body}
+</main>
+<footer>{text(foot)}</footer>
+</body>
+</html>
+"""
 
 
 def _kind(kind: str) -> str:

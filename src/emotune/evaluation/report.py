@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 
-from emotune.evaluation.markup import bullets, paragraph, section, table, text
+from emotune.evaluation.fairness_section import fairness_section
+from emotune.evaluation.markup import bullets, document, paragraph, section, table
 from emotune.evaluation.result import Evaluation
 from emotune.evaluation.sections import (
     calibration_section,
@@ -65,12 +65,12 @@ def page(
     notices: Sequence[str],
 ) -> str:
     """The whole page as HTML."""
-    style = resources.files("emotune.evaluation").joinpath("report.css").read_text(encoding="utf-8")
     body = "\n".join(
         part
         for part in (
             headline(evaluation, title, notices),
             _notes(evaluation),
+            fairness_section(evaluation),
             confusion_section(evaluation),
             class_section(evaluation),
             dimension_section(evaluation),
@@ -82,24 +82,11 @@ def page(
         )
         if part
     )
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{text(title)}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-<footer>Written by emotune. Intervals: 95 %, percentile bootstrap over {resampled(evaluation)},
-{evaluation.resamples} resamples, seed {evaluation.seed}. The same figures for machines: report.json.</footer>
-</body>
-</html>
-"""
+    foot = (
+        f"Written by emotune. Intervals: 95 %, percentile bootstrap over {resampled(evaluation)},\n"
+        f"{evaluation.resamples} resamples, seed {evaluation.seed}. The same figures for machines: report.json."
+    )
+    return document(title, [body], foot)
 
 
 def _notes(evaluation: Evaluation) -> str:

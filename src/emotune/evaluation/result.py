@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from emotune.evaluation.bootstrap import LEVEL, Estimate
+from emotune.evaluation.fairness import Fairness
 from emotune.evaluation.pairs import NotScored
 from emotune.labels import Scale
 from emotune.metrics.division import FloatArray, IntArray
@@ -92,11 +93,12 @@ class Evaluation:
         per_class: one entry a class of the model.
         calibration: None when classes are not scored.
         dimensions: one entry a scored dimension.
-        groups: by gender, speaker and duration.
+        groups: by gender, age, language, speaker and duration.
         not_scored: what was left out, why, and how much.
         notes: what a reader of the figures should know.
         resamples: of the bootstrap.
         seed: of the bootstrap.
+        fairness: groups and speakers held against each other; None when classes are not scored.
     """
 
     utterances: int
@@ -114,6 +116,7 @@ class Evaluation:
     notes: tuple[str, ...]
     resamples: int
     seed: int
+    fairness: Fairness | None = None
 
     @property
     def chance(self) -> float:
@@ -169,6 +172,7 @@ class Evaluation:
                 }
                 for group in self.groups
             ],
+            "fairness": None if self.fairness is None else self.fairness.to_json(),
             "notes": list(self.notes),
         }
 
