@@ -27,8 +27,7 @@ def fairness_section(evaluation: Evaluation) -> str:
         _comparisons(fairness),
         paragraph(
             "Differences are the first group less the second, over the classes that both have, with 95 % intervals over"
-            " speakers. Said: share of the answers that are this class; a group in which it is truly more frequent has"
-            " to have more of it.",
+            " speakers. Said / true: share of the answers, and of the truth, that is this class.",
             "hint",
         )
         if fairness.comparisons
@@ -50,12 +49,12 @@ def _gender(comparison: Comparison) -> str:
         (
             item.name,
             scored(item.recall_gap),
-            f"{_share(item.said[0])} of {_share(item.true[0])}",
-            f"{_share(item.said[1])} of {_share(item.true[1])}",
+            f"{_share(item.said[0])} / {_share(item.true[0])}",
+            f"{_share(item.said[1])} / {_share(item.true[1])}",
         )
         for item in comparison.classes
     ]
-    heads = ["class", "recall gap", f"said of true, {first}", f"said of true, {second}"]
+    heads = ["class", "recall gap", f"{first}: said / true", f"{second}: said / true"]
     return pair(figure(drawn, f"Recall of each class, {first} and {second}."), table(heads, rows))
 
 

@@ -10,6 +10,9 @@ from emotune.evaluation.speaker_spread import SpeakerSpread
 
 FEW_IN_A_GROUP = 10
 """With fewer speakers in a group, a difference may be that of these people."""
+TOO_FEW_FOR_CLASSES = 5
+"""With fewer speakers in a group, an interval of one class's recall means nothing."""
+_EVERYONE = {GENDER: "women and men", AGE: "speakers of every age"}
 _SIGNIFICANT = 0.05
 
 
@@ -28,7 +31,7 @@ def _unknown(fairness: Fairness, by: str, scored: int) -> Iterator[str]:
     if not missing:
         return
     if missing >= scored:
-        yield f"No {by} is known: whether the model works alike for all cannot be said from these recordings."
+        yield f"No {by} is known: whether the model works alike for {_EVERYONE[by]} cannot be said."
     else:
         yield f"The {by} of {missing} of {scored} utterances is unknown; they are in no comparison."
 
@@ -52,6 +55,12 @@ def _compared(comparison: Comparison) -> Iterator[str]:
             f"By {comparison.by}, {who}: no difference in UAR is shown, {difference.value:+.3f} {bounds}. That is no"
             f" proof that there is none: one of up to {largest:.3f} would fit these figures.{_few(comparison)}"
         )
+    if comparison.speakers < TOO_FEW_FOR_CLASSES:
+        yield (
+            f"By {comparison.by} and class nothing can be concluded: {_speaking(comparison.speakers)} in the smaller"
+            " group are too few."
+        )
+        return
     shown = [item for item in comparison.classes if item.recall_gap.low > 0 or item.recall_gap.high < 0]
     if shown:
         named = "; ".join(

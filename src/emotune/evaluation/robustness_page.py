@@ -9,9 +9,21 @@ from pathlib import Path
 from emotune.evaluation import figures
 from emotune.evaluation.bootstrap import LEVEL
 from emotune.evaluation.degradation import Degradation
-from emotune.evaluation.markup import Cell, bullets, document, figure, number, paragraph, scored, section, table, text
+from emotune.evaluation.markup import (
+    Cell,
+    bullets,
+    document,
+    figure,
+    heading,
+    number,
+    paragraph,
+    scored,
+    section,
+    table,
+    text,
+)
 from emotune.evaluation.robustness import Robustness
-from emotune.evaluation.robustness_words import LOSS, NAMES, conclusions, verdict_of
+from emotune.evaluation.robustness_words import LOSS, MEANINGS, NAMES, conclusions, limits, verdict_of
 from emotune.tables import to_json, write_text
 
 SCHEMA = "emotune-robustness/1"
@@ -56,6 +68,7 @@ def robustness_json(robustness: Robustness) -> dict[str, object]:
         },
         "skipped": dict(robustness.skipped),
         "conclusions": conclusions(robustness),
+        "limits": limits(robustness),
     }
 
 
@@ -76,7 +89,7 @@ def page(robustness: Robustness, title: str, notices: Sequence[str] = ()) -> str
         *(f'<p class="notice" role="note">{text(banner)}</p>' for banner in banners),
         "</header>",
         _picture(robustness),
-        section("conclusions", "What to conclude", bullets(conclusions(robustness))),
+        _conclusions(robustness),
         _figures(robustness),
         _recalls(robustness),
         _skipped(robustness),
@@ -99,12 +112,19 @@ def _picture(robustness: Robustness) -> str:
         NAMES[robustness.metric],
     )
     chance = "; dashed: chance" if robustness.metric == "uar" else ""
-    clean = "Line and band: clean clips and their 95 % interval" if robustness.clean else ""
     return section(
         "picture",
         f"{NAMES[robustness.metric]} under each condition",
-        figure(drawn, f"Dots: the score with its 95 % interval. {clean}{chance}."),
+        figure(drawn, f"Dots: the score with its 95 % interval. Line and band: clean clips{chance}."),
     )
+
+
+def _conclusions(robustness: Robustness) -> str:
+    parts = []
+    for verdict, sentences in conclusions(robustness).items():
+        parts += [heading(MEANINGS[verdict]), bullets(sentences)]
+    parts += [heading("What limits these conclusions"), bullets(limits(robustness))]
+    return section("conclusions", "What to conclude", *parts)
 
 
 def _figures(robustness: Robustness) -> str:
@@ -130,8 +150,8 @@ def _figures(robustness: Robustness) -> str:
         "In figures",
         paragraph(
             "Change: less the score of the same clips as they are, so below zero is a loss. Answers changed: clips"
-            " whose most probable class is another one. Confident and right: mean probability of the answer and share of"
-            f" right ones; on clean clips {_share(_clean_confidence(robustness.degradations))} and"
+            " whose most probable class is another one. Confident and right: mean probability of the answer and share"
+            f" of right ones; on clean clips {_share(_clean_confidence(robustness.degradations))} and"
             f" {_share(robustness.clean['accuracy'].value) if 'accuracy' in robustness.clean else '–'}.",
             "hint",
         ),

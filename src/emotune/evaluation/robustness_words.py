@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from emotune.evaluation.bootstrap import Estimate
+from emotune.evaluation.conditions import PIECE
 from emotune.evaluation.degradation import Degradation
 from emotune.evaluation.notes import FEW_SPEAKERS
 from emotune.evaluation.robustness import Robustness
@@ -15,6 +16,14 @@ OVER_CONFIDENT = 0.1
 NAMES = {"uar": "UAR", "ccc": "CCC"}
 
 LOSS, SMALL, NONE, GAIN, UNKNOWN = "loss", "small loss", "no loss shown", "gain", "cannot be said"
+MEANINGS = {
+    LOSS: "Do not use the model here without training it for this and testing it on such recordings",
+    SMALL: "A small loss",
+    NONE: "No loss is shown, which does not prove that there is none",
+    GAIN: "Better than on clean clips",
+    UNKNOWN: "Nothing can be said, for want of an interval",
+}
+"""What each verdict tells a user, the gravest first."""
 
 
 def verdict_of(difference: Estimate) -> str:
@@ -30,13 +39,15 @@ def verdict_of(difference: Estimate) -> str:
     return GAIN if difference.low > 0 else NONE
 
 
-def conclusions(robustness: Robustness) -> list[str]:
-    """One sentence a condition, the worst first, then what limits them all."""
-    ranked = sorted(robustness.degradations, key=lambda item: _rank(item.differences[robustness.metric].value))
-    return [
-        *(_sentence(item, robustness.metric) for item in ranked),
-        *_limits(robustness),
-    ]
+def conclusions(robustness: Robustness) -> dict[str, list[str]]:
+    """Verdict -> one sentence a condition that got it, the worst first; verdicts that none got are left out."""
+    metric = robustness.metric
+    ranked = sorted(robustness.degradations, key=lambda item: _rank(item.differences[metric].value))
+    found = {
+        verdict: [_sentence(item, metric) for item in ranked if verdict_of(item.differences[metric]) == verdict]
+        for verdict in MEANINGS
+    }
+    return {verdict: sentences for verdict, sentences in found.items() if sentences}
 
 
 def confidence_words(degradation: Degradation) -> str:
@@ -51,24 +62,19 @@ def confidence_words(degradation: Degradation) -> str:
 
 def _sentence(item: Degradation, metric: str) -> str:
     difference, name = item.differences[metric], NAMES[metric]
-    words, verdict = item.condition.words, verdict_of(difference)
-    by = f"{abs(difference.value):.3f} [{_bounds(difference)}]"
-    if verdict == LOSS:
-        cure = "unless it is trained for it, or tested on recordings of that kind"
-        return f"Do not use this model on {words} {cure}: {name} falls by {by}.{confidence_words(item)}"
-    if verdict == SMALL:
-        return f"{_start(words)}: a small loss, {name} falls by {by}.{confidence_words(item)}"
-    if verdict == GAIN:
-        return f"{_start(words)}: no loss; {name} rises by {by}.{confidence_words(item)}"
-    if verdict == NONE:
-        return (
-            f"{_start(words)}: no loss is shown ({difference.value:+.3f}); up to {max(-difference.low, 0.0):.3f} of"
-            f" {name} may still be lost, which these clips could not show.{confidence_words(item)}"
-        )
-    return f"{_start(words)}: nothing can be said, since there is no interval ({difference.value:+.3f})."
+    said = f"{item.condition.words[0].upper()}{item.condition.words[1:]}: {name} {item.scores[metric].value:.3f}"
+    if difference.has_interval:
+        bounds = f"[{difference.low:+.3f}, {difference.high:+.3f}]"
+        said += f", a change of {difference.value:+.3f} {bounds}."
+    else:
+        said += f", a change of {difference.value:+.3f}."
+    if verdict_of(difference) == NONE:
+        said += f" A loss of up to {-difference.low:.3f} would fit these figures."
+    return said + confidence_words(item)
 
 
-def _limits(robustness: Robustness) -> list[str]:
+def limits(robustness: Robustness) -> list[str]:
+    """What all the verdicts rest on, in sentences."""
     said = []
     compared = len(robustness.degradations)
     if compared > 1:
@@ -81,6 +87,8 @@ def _limits(robustness: Robustness) -> list[str]:
             f"The intervals rest on {robustness.speakers} speakers; with fewer than {FEW_SPEAKERS} they tend to be too"
             " narrow."
         )
+    if any(item.condition.family == PIECE for item in robustness.degradations):
+        said.append("Cuts count from where the recording begins, with the silence before speech.")
     said.append(
         "The conditions are simulated on these clips. Real noise, rooms and devices differ, and people speak up in"
         " noise: test on recordings of your own before relying on it."
@@ -88,18 +96,8 @@ def _limits(robustness: Robustness) -> list[str]:
     return said
 
 
-def _bounds(difference: Estimate) -> str:
-    """The bounds of the change's size, in the direction in which it went."""
-    low, high = sorted((abs(difference.low), abs(difference.high)))
-    return f"{low:.3f}, {high:.3f}"
-
-
 def _rank(value: float) -> float:
     return value if math.isfinite(value) else math.inf
-
-
-def _start(words: str) -> str:
-    return words[0].upper() + words[1:]
 
 
 def _percent(share: float) -> str:
