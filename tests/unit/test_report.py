@@ -97,7 +97,7 @@ def test_the_page_is_well_formed_and_has_every_section(tmp_path):
     assert source.startswith("<!doctype html>")
     ids = [value for name, value in page.attributes if name == "id"]
     assert len(ids) == len(set(ids))
-    sections = "figures notes confusion classes dimensions speakers groups calibration learning information"
+    sections = "figures notes fairness confusion classes dimensions speakers groups calibration learning information"
     assert set(sections.split()) <= set(ids)
 
 
@@ -128,7 +128,7 @@ def test_text_from_outside_never_becomes_markup(tmp_path):
 
 def test_every_figure_has_an_alternative_in_words_and_follows_the_page_colours(tmp_path):
     source, page = write(tmp_path)
-    assert len(page.labels) == 6
+    assert len(page.labels) == 7
     assert all(len(label) > 20 for label in page.labels)
     drawings = " ".join(re.findall(r"<svg.*?</svg>", source, flags=re.DOTALL))
     assert not re.search(r"#[0-9a-fA-F]{6}\b(?!\w)(?=[;\"])", drawings)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from emotune.cli.console import show_progress, with_extra
+from emotune.cli.console import out, show_progress, warn_all, with_extra
 from emotune.cli.corpus import mapped
 from emotune.cli.train import print_evaluation
 from emotune.errors import ConfigError
@@ -29,11 +29,16 @@ def evaluate(
     ] = False,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Where to write; default RUN/<split>.")] = None,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples over speakers.")] = 1000,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="Also under noise, babble, telephone, codecs, rooms and cuts.")
+    ] = False,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
 ) -> None:
     """Predictions table, report.json and report.html for a split that training did not see."""
     run = RunFolder(run_path)
     run.information()
+    if robustness and shared:
+        raise ConfigError("--robustness scores all classes of the model: leave out either it or --shared-classes.")
     if manifest_path is None:
         if map or drop:
             raise ConfigError("--map and --drop go with --manifest; a run's own classes are mapped by its recipe.")
@@ -59,5 +64,31 @@ def evaluate(
         run, manifest, predictions, name=name, folder=output, resamples=resamples, notes=notes, extra=extra
     )
     print_evaluation(evaluation, name, output or run.results(name))
-    if predictions.failed:
+    failed = len(predictions.failed)
+    if robustness:
+        failed += _score_robustness(run, predictor, manifest, predictions, output or run.results(name), name, resamples)
+    if failed:
         raise typer.Exit(1)
+
+
+def _score_robustness(
+    run: RunFolder, predictor: Any, manifest: Manifest, clean: Any, folder: Path, name: str, resamples: int
+) -> int:
+    """Every condition, its page and a line on each; how many predictions failed."""
+    rooms = with_extra("emotune.evaluation.robustness")
+    pages = with_extra("emotune.evaluation.robustness_page")
+    found = rooms.run_robustness(
+        predictor, manifest, clean, folder / rooms.FOLDER, resamples=resamples, progress=show_progress
+    )
+    title = f"{run.information().get('recipe', run.path.name)}: {name}, robustness"
+    pages.write_robustness(folder, found, title=title)
+    for item in found.degradations:
+        score, change = item.scores[found.metric], item.differences[found.metric]
+        out.print(
+            f"{item.name} {found.metric} {score.value:.3f}, change {change.value:+.3f}"
+            f" [{change.low:+.3f}, {change.high:+.3f}]",
+            markup=False,
+        )
+    warn_all(f"{condition} left out: {reason}." for condition, reason in found.skipped.items())
+    out.print(f"robustness: {folder / pages.PAGE}", markup=False)
+    return found.failed

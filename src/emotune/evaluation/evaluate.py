@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.evaluation.bootstrap import ClusterBootstrap, Estimate
+from emotune.evaluation.fairness import fairness_of
 from emotune.evaluation.groups import groups_of
 from emotune.evaluation.notes import notes_of
 from emotune.evaluation.pairs import Pairs, pair
@@ -102,6 +103,7 @@ def evaluate(manifest: Manifest, predictions: Predictions, *, resamples: int = 1
         resamples=resamples,
         seed=seed,
         votes=score_votes(manifest, predictions, resamples=resamples, seed=seed),
+        fairness=fairness_of(pairs, resamples=resamples, seed=seed),
     )
     return dataclasses.replace(evaluation, notes=notes_of(evaluation, pairs))
 

@@ -211,12 +211,47 @@ def learning_curve(
     return _svg(figure, f"{label} over {len(history)} epochs: {', '.join(keys.values())}.")
 
 
+def condition_dots(names: Sequence[str], scores: Sequence[Estimate], clean: Estimate, chance: float, label: str) -> str:
+    """A score under each condition with its interval, the first at the top; clean clips and chance as lines."""
+    figure, axes = _figure(height=0.85 + 0.25 * len(names), width=WIDTH * 1.5)
+    places = np.arange(len(names))[::-1]
+    if clean.has_interval:
+        axes.axvspan(clean.low, clean.high, color=FIRST, alpha=0.14, linewidth=0)
+    axes.axvline(clean.value, color=FIRST, linewidth=1.2)
+    if math.isfinite(chance):
+        axes.axvline(chance, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+    for place, score in zip(places, scores, strict=True):
+        _whisker(axes, place, score)
+    axes.set_yticks(places, list(names))
+    axes.set_ylim(-0.7, len(names) - 0.3)
+    _share_axis(axes, label)
+    described = "; ".join(f"{name} {score.value:.2f}" for name, score in zip(names, scores, strict=True))
+    line = f", chance {chance:.2f}" if math.isfinite(chance) else ""
+    return _svg(figure, f"{label} under each condition: {described}. Clean {clean.value:.2f}{line}.")
+
+
+def paired_dots(rows: Sequence[str], values: Mapping[str, Sequence[float]], label: str) -> str:
+    """Two series of shares, one pair of dots a row, the first row at the top."""
+    figure, axes = _figure(height=0.95 + 0.3 * len(rows))
+    places = np.arange(len(rows))[::-1]
+    first, second = values.values()
+    axes.hlines(places, first, second, color=LINE, linewidth=3)
+    for (name, series), colour, marker in zip(values.items(), (FIRST, SECOND), ("o", "D"), strict=True):
+        axes.plot(series, places, marker, color=colour, markersize=6, label=name, clip_on=False)
+    axes.set_yticks(places, list(rows))
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    _share_axis(axes, label)
+    axes.legend(frameon=False, labelcolor=INK, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderpad=0)
+    described = "; ".join(f"{row} {a:.2f} and {b:.2f}" for row, a, b in zip(rows, first, second, strict=True))
+    return _svg(figure, f"{label} of {' and '.join(values)}: {described}.")
+
+
 def _finite(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def _figure(*, height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+def _figure(*, height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots()
     _plain(axes)
     return figure, axes

@@ -1,4 +1,4 @@
-"""Parts of the scored utterances that are scored by themselves: genders, speakers, durations."""
+"""Parts of the scored utterances that are scored by themselves: genders, ages, languages, durations, speakers."""
 
 from __future__ import annotations
 
@@ -10,17 +10,28 @@ from emotune.evaluation.pairs import Pairs
 from emotune.manifest import GENDERS, Utterance
 from emotune.metrics.division import IntArray
 
-GENDER, SPEAKER, DURATION = "gender", "speaker", "duration"
+GENDER, AGE, LANGUAGE, SPEAKER, DURATION = "gender", "age", "language", "speaker", "duration"
 UNKNOWN = "unknown"
 DURATIONS = ((2.0, "under 2 s"), (4.0, "2 to 4 s"), (8.0, "4 to 8 s"), (float("inf"), "8 s and more"))
 """Upper limits in seconds, which the bin does not hold, and names."""
+AGES = ((30.0, "under 30"), (45.0, "30 to 44"), (60.0, "45 to 59"), (float("inf"), "60 and more"))
+"""Upper limits in years, which the band does not hold, and names."""
 
 
 def groups_of(pairs: Pairs) -> Iterator[tuple[str, str, IntArray]]:
-    """By what, the group's name and its rows. A property that is unknown for every utterance makes no groups."""
+    """By what, the group's name and its rows.
+
+    A property that is unknown for every utterance makes no groups; ages make them only where they are known, languages
+    only where there are several.
+    """
     genders = [utterance.gender or UNKNOWN for utterance in pairs.utterances]
     durations = [duration_bin(utterance) for utterance in pairs.utterances]
     yield from _grouped(GENDER, genders, GENDERS)
+    yield from _grouped(AGE, [age_band(utterance) for utterance in pairs.utterances], [name for _, name in AGES])
+    languages = [utterance.language for utterance in pairs.utterances]
+    known = sorted({language for language in languages if language is not None})
+    if len(known) > 1:
+        yield from _grouped(LANGUAGE, languages, known)
     yield from _grouped(DURATION, durations, (*(name for _, name in DURATIONS), UNKNOWN))
     yield from _grouped(SPEAKER, list(pairs.speakers), sorted({s for s in pairs.speakers if s is not None}))
 
@@ -37,6 +48,16 @@ def duration_bin(utterance: Utterance) -> str:
     if duration is None:
         return UNKNOWN
     return next(name for limit, name in DURATIONS if duration < limit)
+
+
+def age_band(utterance: Utterance) -> str | None:
+    """The band of a speaker's age, or None where it is unknown.
+
+    >>> age_band(Utterance("a", "a.wav", age=30)), age_band(Utterance("a", "a.wav"))
+    ('30 to 44', None)
+    """
+    age = utterance.age
+    return None if age is None else next(name for limit, name in AGES if age < limit)
 
 
 def _grouped(by: str, names: Sequence[str | None], order: Sequence[str]) -> Iterator[tuple[str, str, IntArray]]:

@@ -73,6 +73,11 @@ def paragraph(content: object, kind: str = "") -> str:
     return f"<p{_kind(kind)}>{text(content)}</p>"
 
 
+def heading(content: object) -> str:
+    """Of a part of a section."""
+    return f"<h3>{text(content)}</h3>"
+
+
 def section(name: str, title: str, *parts: str) -> str:
     """A section with a heading that it is labelled by."""
     body = "\n".join(part for part in parts if part)

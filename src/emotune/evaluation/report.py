@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from emotune.evaluation.fairness_section import fairness_section
 from emotune.evaluation.markup import bullets, document, paragraph, section, table
 from emotune.evaluation.result import Evaluation
 from emotune.evaluation.sections import (
@@ -70,6 +71,7 @@ def page(
         for part in (
             headline(evaluation, title, notices),
             _notes(evaluation),
+            fairness_section(evaluation),
             confusion_section(evaluation),
             class_section(evaluation),
             dimension_section(evaluation),

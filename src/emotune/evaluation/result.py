@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from emotune.evaluation.bootstrap import LEVEL, Estimate
+from emotune.evaluation.fairness import Fairness
 from emotune.evaluation.pairs import NotScored
 from emotune.evaluation.vote_scores import VoteScores
 from emotune.labels import Scale
@@ -93,12 +94,13 @@ class Evaluation:
         per_class: one entry a class of the model.
         calibration: None when classes are not scored.
         dimensions: one entry a scored dimension.
-        groups: by gender, speaker and duration.
+        groups: by gender, age, language, speaker and duration.
         not_scored: what was left out, why, and how much.
         notes: what a reader of the figures should know.
         resamples: of the bootstrap.
         seed: of the bootstrap.
         votes: against the annotators' votes; None where there are none.
+        fairness: groups and speakers held against each other; None when classes are not scored.
     """
 
     utterances: int
@@ -117,6 +119,7 @@ class Evaluation:
     resamples: int
     seed: int
     votes: VoteScores | None = None
+    fairness: Fairness | None = None
 
     @property
     def chance(self) -> float:
@@ -173,6 +176,7 @@ class Evaluation:
                 for group in self.groups
             ],
             "votes": None if self.votes is None else self.votes.to_json(),
+            "fairness": None if self.fairness is None else self.fairness.to_json(),
             "notes": list(self.notes),
         }
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from emotune.evaluation import figures
 from emotune.evaluation.bootstrap import Estimate
-from emotune.evaluation.groups import DURATION, GENDER, SPEAKER
+from emotune.evaluation.groups import AGE, DURATION, GENDER, LANGUAGE, SPEAKER
 from emotune.evaluation.markup import Cell, figure, interval, number, pair, paragraph, scored, section, table, text
 from emotune.evaluation.pairs import FAILED, NOT_FINITE
 from emotune.evaluation.result import Evaluation
@@ -143,9 +143,12 @@ def speaker_section(evaluation: Evaluation) -> str:
 
 
 def group_section(evaluation: Evaluation) -> str:
-    if not (evaluation.groups_by(GENDER) or evaluation.groups_by(DURATION)):
+    kinds = [kind for kind in (GENDER, AGE, LANGUAGE, DURATION) if evaluation.groups_by(kind)]
+    if not kinds:
         return ""
-    return section("groups", "By gender and duration", _group_table(evaluation, (GENDER, DURATION)))
+    *others, last = kinds
+    named = f"{', '.join(others)} and {last}" if others else last
+    return section("groups", f"By {named}", _group_table(evaluation, kinds))
 
 
 def calibration_section(evaluation: Evaluation) -> str:
