@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from emotune.evaluation.bootstrap import Estimate, draws
+from emotune.evaluation.bootstrap import Estimate, draws, expanded_tail
 from emotune.evaluation.conditions import CONDITIONS, Condition
 from emotune.evaluation.degradation import degradation_of
 from emotune.evaluation.robustness import Voices, predict_under, run_robustness

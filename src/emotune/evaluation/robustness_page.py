@@ -96,7 +96,8 @@ def page(robustness: Robustness, title: str, notices: Sequence[str] = ()) -> str
     ]
     foot = (
         f"Written by emotune. Intervals: 95 %, expanded percentile bootstrap over speakers,"
-        f" {robustness.resamples} resamples, seed {robustness.seed}; differences are paired. The same figures for machines: {JSON}."
+        f" {robustness.resamples} resamples, seed {robustness.seed}; differences are paired."
+        f" The same figures for machines: {JSON}."
     )
     return document(title, "\n".join(part for part in parts if part), foot)
 
