@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emotune.calibration import Calibration
 from emotune.errors import TableError
 from emotune.tables import read_json, read_rows
 
@@ -58,6 +59,13 @@ class RunFolder:
     def history(self) -> list[dict[str, Any]]:
         """The rows of ``metrics.jsonl``, none where there is no such file."""
         return read_rows(self.metrics) if self.metrics.exists() else []
+
+    def calibration(self) -> Calibration | None:
+        """What the run's model knows of its confidence; None where there is no model."""
+        config = self.model / "config.json"
+        if not config.exists():
+            return None
+        return Calibration.from_json(read_json(config, "The model's config").get("calibration"))
 
     def information(self) -> dict[str, Any]:
         """What the provenance says, for reports.

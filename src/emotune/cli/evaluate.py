@@ -33,6 +33,9 @@ def evaluate(
         bool, typer.Option("--robustness", help="Also under noise, babble, telephone, codecs, rooms and cuts.")
     ] = False,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
+    coverage: Annotated[
+        float | None, typer.Option(help="Say 'uncertain' in predictions.csv beyond this share, such as 0.8.")
+    ] = None,
 ) -> None:
     """Predictions table, report.json and report.html for a split that training did not see."""
     run = RunFolder(run_path)
@@ -50,7 +53,7 @@ def evaluate(
         manifest = mapped(manifest, map, drop)
         name = "manifest-" + (manifest_path.stem if split is None else f"{manifest_path.stem}-{split}")
     check_output((output or run.results(name)) / "predictions.csv")
-    predictor = with_extra("emotune.inference").load(run_path, device=device)
+    predictor = with_extra("emotune.inference").load(run_path, device=device, coverage=coverage)
     classes = with_extra("emotune.evaluation.shared_classes")
     if shared:  # what cannot be scored is refused before the long work
         classes.shared_classes([predictor.label_space, manifest.label_space])
@@ -64,11 +67,22 @@ def evaluate(
         run, manifest, predictions, name=name, folder=output, resamples=resamples, notes=notes, extra=extra
     )
     print_evaluation(evaluation, name, output or run.results(name))
+    if coverage is not None:
+        _print_answered(predictions, manifest)
     failed = len(predictions.failed)
     if robustness:
         failed += _score_robustness(run, predictor, manifest, predictions, output or run.results(name), name, resamples)
     if failed:
         raise typer.Exit(1)
+
+
+def _print_answered(predictions: Any, manifest: Manifest) -> None:
+    """What share was answered at the coverage that was asked for, and how much of it rightly."""
+    truth = {utterance.utterance_id: utterance.emotion for utterance in manifest}
+    sure = [row for row in predictions if row.error is None and not row.uncertain]
+    scored = [row.emotion == truth[row.utterance_id] for row in sure if truth.get(row.utterance_id) is not None]
+    right = sum(scored) / len(scored) if scored else float("nan")
+    out.print(f"answered {len(sure)} of {len(predictions)} ({len(sure) / len(predictions):.3f}), right {right:.3f}")
 
 
 def _score_robustness(

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from emotune.calibration import Calibration as ModelCalibration
+from emotune.evaluation.abstention import abstention_of, temperature_notes
 from emotune.evaluation.bootstrap import ClusterBootstrap, Estimate
 from emotune.evaluation.fairness import fairness_of
 from emotune.evaluation.groups import groups_of
@@ -65,7 +67,14 @@ def scores(manifest: Manifest, predictions: Predictions) -> dict[str, float]:
     return {name: score.value for name, score in overall.items()} | against_votes
 
 
-def evaluate(manifest: Manifest, predictions: Predictions, *, resamples: int = 1000, seed: int = 0) -> Evaluation:
+def evaluate(
+    manifest: Manifest,
+    predictions: Predictions,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    calibration: ModelCalibration | None = None,
+) -> Evaluation:
     """Score predictions with intervals, by class, gender, speaker and duration, and with notes on their limits.
 
     Intervals are 95 % expanded percentile intervals of a bootstrap over speakers. The calibration error has none: noise
@@ -78,6 +87,7 @@ def evaluate(manifest: Manifest, predictions: Predictions, *, resamples: int = 1
         predictions: what the model says; an utterance with a truth needs a row.
         resamples: of the bootstrap; 0 for no intervals.
         seed: of the bootstrap.
+        calibration: of the model, whose threshold for abstaining is then tried; None where it is not known.
 
     Raises:
         CorpusError: when the manifest holds a class that the model does not know, or nothing that could be scored.
@@ -102,10 +112,12 @@ def evaluate(manifest: Manifest, predictions: Predictions, *, resamples: int = 1
         notes=(),
         resamples=resamples,
         seed=seed,
+        abstention=abstention_of(pairs, calibration=calibration, resamples=resamples, seed=seed),
         votes=score_votes(manifest, predictions, resamples=resamples, seed=seed),
         fairness=fairness_of(pairs, resamples=resamples, seed=seed),
     )
-    return dataclasses.replace(evaluation, notes=notes_of(evaluation, pairs))
+    notes = (*notes_of(evaluation, pairs), *temperature_notes(pairs, calibration))
+    return dataclasses.replace(evaluation, notes=notes)
 
 
 def _recoded(clusters: NDArray) -> tuple[NDArray, int]:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from emotune.errors import EmotuneError
+from emotune.evaluation.abstention import Abstention
 from emotune.evaluation.bootstrap import Estimate
 from emotune.evaluation.result import Calibration, ClassScores, DimensionScores, Group
 from emotune.evaluation.vote_scores import AgreementLevel
@@ -103,6 +104,23 @@ def forest(rows: Sequence[tuple[str, Estimate]], *, label: str, reference: float
     axes.set_xlabel(label)
     axes.grid(axis="x", color=LINE, linewidth=0.7)
     return _svg(figure, description)
+
+
+def risk_coverage(abstention: Abstention) -> str:
+    """Share of wrong answers over the share of clips that are answered."""
+    figure, axes = _figure(height=3.4)
+    axes.axhline(abstention.risk[-1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+    axes.plot(abstention.coverage, abstention.best_risk, color=MUTED, linewidth=1.2, linestyle=(0, (1, 2)))
+    axes.plot(abstention.coverage, abstention.risk, color=FIRST, linewidth=1.8)
+    if abstention.promised is not None:
+        axes.plot(
+            [abstention.promised.coverage.value], [abstention.promised.wrong], "o", color=SECOND, markersize=6, zorder=3
+        )
+    axes.set(xlabel="share answered", ylabel="share of these that is wrong", xlim=(0, 1))
+    axes.set_ylim(bottom=0)
+    axes.grid(axis="y", color=LINE, linewidth=0.7)
+    described = "; ".join(f"{item.coverage.value:.0%} answered, {item.wrong:.0%} wrong" for item in abstention.levels)
+    return _svg(figure, f"Risk against coverage: {described}.")
 
 
 def reliability(calibration: Calibration) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from emotune.evaluation.abstention_section import abstention_section
 from emotune.evaluation.fairness_section import fairness_section
 from emotune.evaluation.markup import bullets, document, paragraph, section, table
 from emotune.evaluation.result import Evaluation
@@ -78,6 +79,7 @@ def page(
             speaker_section(evaluation),
             group_section(evaluation),
             calibration_section(evaluation),
+            abstention_section(evaluation),
             vote_section(evaluation),
             learning_section(history),
             _information(information),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from emotune.evaluation.abstention import Abstention
 from emotune.evaluation.bootstrap import LEVEL, Estimate
 from emotune.evaluation.fairness import Fairness
 from emotune.evaluation.pairs import NotScored
@@ -100,6 +101,7 @@ class Evaluation:
         resamples: of the bootstrap.
         seed: of the bootstrap.
         votes: against the annotators' votes; None where there are none.
+        abstention: risk against coverage; None when classes are not scored.
         fairness: groups and speakers held against each other; None when classes are not scored.
     """
 
@@ -119,6 +121,7 @@ class Evaluation:
     resamples: int
     seed: int
     votes: VoteScores | None = None
+    abstention: Abstention | None = None
     fairness: Fairness | None = None
 
     @property
@@ -175,6 +178,7 @@ class Evaluation:
                 }
                 for group in self.groups
             ],
+            "abstention": None if self.abstention is None else self.abstention.to_json(),
             "votes": None if self.votes is None else self.votes.to_json(),
             "fairness": None if self.fairness is None else self.fairness.to_json(),
             "notes": list(self.notes),

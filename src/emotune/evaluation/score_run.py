@@ -46,7 +46,8 @@ def score_run(
         notes: what a reader should know of how truth and predictions came about.
     """
     target = folder or run.results(name)
-    evaluation = evaluate(manifest, predictions, resamples=resamples)
+    calibration = None if held_out else run.calibration()
+    evaluation = evaluate(manifest, predictions, resamples=resamples, calibration=calibration)
     predictions.write(target / "predictions.csv")
     about = run.information()
     banners = [*([about["notice"]] if about.get("notice") else []), *notices]
