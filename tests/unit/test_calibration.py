@@ -175,7 +175,7 @@ def test_the_threshold_of_development_is_tried_on_another_split():
     assert promised is not None
     assert promised.coverage.value == pytest.approx(0.8, abs=0.04)
     assert promised.accuracy.value > evaluation.overall["accuracy"].value
-    assert any("temperature of" in note for note in evaluation.notes)
+    assert any("temperature of the probabilities" in note for note in evaluation.notes)
 
 
 @pytest.fixture

@@ -176,7 +176,7 @@ def temperature_notes(pairs: Pairs, calibration: Calibration | None) -> tuple[st
     losses = [negative_log_likelihood(truth, table) for table in (before, probabilities)]
     errors = [expected_calibration_error(truth, table) for table in (before, probabilities)]
     return (
-        f"Probabilities are softened by a temperature of {calibration.temperature:.2f}, fitted on the development split"
+        f"The temperature of the probabilities is {calibration.temperature:.2f}, fitted on the development split"
         f" (whose own calibration figures are therefore optimistic). On these utterances that takes the log loss from"
         f" {losses[0]:.3f} to {losses[1]:.3f} and the calibration error from {errors[0]:.3f} to {errors[1]:.3f}.",
     )

@@ -13,10 +13,10 @@ def abstention_section(evaluation: Evaluation) -> str:
     found = evaluation.abstention
     if found is None:
         return ""
-    rows = [_row(f"{item.coverage.value:.0%}".replace("%", " %"), item) for item in found.levels]
+    rows = [_row(f"{item.coverage.value:.0%}".replace("%", "\u00a0%"), item) for item in found.levels]
     if found.promised is not None:
-        rows.append((f"the model's own threshold, for {PROMISED:.0%} of development".replace("%", " %"),))
-        rows.append(_row(f"{found.promised.coverage.value:.0%}".replace("%", " %"), found.promised))
+        rows.append((f"the model's own threshold, for {PROMISED:.0%} of development".replace("%", "\u00a0%"),))
+        rows.append(_row(f"{found.promised.coverage.value:.0%}".replace("%", "\u00a0%"), found.promised))
     return section(
         "abstention",
         "If it may say 'uncertain'",
@@ -53,4 +53,4 @@ def _said(evaluation: Evaluation) -> str:
     return (
         f"emotune predict --coverage {PROMISED:g} would have answered {share:.0%} of these clips,"
         f" {accuracy:.0%} of them rightly, against {everything.value:.0%} of all."
-    ).replace("%", " %")
+    ).replace("%", "\u00a0%")
