@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
@@ -106,7 +107,8 @@ def show(
     for field in ("gender", "speaker"):
         table(f"\nby {field}", [field, "utterances"], counts[field].items())
     low, middle, high = (counts["duration_s"][name] for name in ("min", "median", "max"))
-    out.print(f"\nduration: shortest {low:.2f} s, median {middle:.2f} s, longest {high:.2f} s")
+    if math.isfinite(low):
+        out.print(f"\nduration: shortest {low:.2f} s, median {middle:.2f} s, longest {high:.2f} s")
     for name, bounds in manifest.label_space.dimensions.items():
         values = [utterance.dimensions[name] for utterance in manifest if name in utterance.dimensions]
         mean = sum(values) / max(len(values), 1)
@@ -186,11 +188,12 @@ def _print_agreement(found: Agreement) -> None:
 
 def _summary(manifest: Manifest, path: Path) -> str:
     counts = _counts(manifest)
+    length = f"{counts['hours']:.2f} h" if math.isfinite(counts["hours"]) else "length unknown"
     speakers = [name for name in counts["speaker"] if name != "-"]
     gender_of = {u.speaker: u.gender for u in manifest if u.speaker}
     genders = Counter(gender or "unknown" for gender in gender_of.values())
     return (
-        f"{path}: {counts['utterances']} utterances, {counts['hours']:.2f} h, {len(speakers)} speakers"
+        f"{path}: {counts['utterances']} utterances, {length}, {len(speakers)} speakers"
         f" ({counts_text(dict(sorted(genders.items()))) or 'none named'}),"
         f" {len(manifest.label_space.classes)} classes ({', '.join(manifest.label_space.classes)})"
     )

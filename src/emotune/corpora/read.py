@@ -168,11 +168,11 @@ def _shortfalls(corpus: Corpus, utterances: Sequence[Utterance]) -> list[str]:
 def _unknown(utterances: Sequence[Utterance], scales: Mapping[str, Scale]) -> list[str]:
     """What training or an honest evaluation will miss."""
     without = {
-        "emotion or dimension": sum(u.emotion is None and not u.dimensions for u in utterances),
+        "emotion, dimension or votes": sum(u.emotion is None and not u.dimensions and not u.votes for u in utterances),
         "speaker": sum(u.speaker is None for u in utterances),
     }
     cures = {
-        "emotion or dimension": "nothing can be learnt of them",
+        "emotion, dimension or votes": "nothing can be learnt of them",
         "speaker": "whether splits share speakers cannot be checked for them",
     }
     return [
