@@ -116,6 +116,23 @@ def test_official_splits_are_one_fold_scored_under_the_name_of_each_test(written
         assert f"{name} uar" in ended.out
 
 
+def test_official_splits_that_share_speakers_run_and_every_report_says_so(written, tmp_path, tones, emotune_command):
+    names = ("train", "train", "development", "test")
+    manifest = tones.replace_utterances([dataclasses.replace(u, split=names[n % 4]) for n, u in enumerate(tones)])
+    dataclasses.replace(manifest, information={"corpus": "meld"}).write(tmp_path / "manifest.csv")
+    data = f"data.manifest={tmp_path / 'manifest.csv'}"
+    refused = emotune_command("train", written, data, "protocol=null", "-o", tmp_path / "refused")
+    assert refused.code == 2
+    assert "speaker_overlap" in refused.err
+    ended = emotune_command("train", written, data, "protocol=meld/official", "-o", tmp_path / "run")
+    assert ended.code == 0, ended.err
+    for folder in (tmp_path / "run" / "test", tmp_path / "run" / "official" / "development"):
+        report = json.loads((folder / "report.json").read_text())
+        assert report["information"]["speaker_dependent"] is True
+        assert any(notice.startswith("Speaker-dependent: 6 of 6") for notice in report["notices"])
+        assert "Speaker-dependent" in (folder / "report.html").read_text()
+
+
 def test_official_splits_must_be_different(written, tmp_path, emotune_command):
     official = {"development": "test", "test": ["test"]}
     (tmp_path / "protocol.yaml").write_text(yaml.safe_dump({"corpus": "tones", "official": official}))
