@@ -95,7 +95,7 @@ def test_a_manifest_of_another_corpus_or_size_is_said_in_the_report(written, tmp
     ended = emotune_command("probe", written, "-o", tmp_path / "run", f"probe.cache={tmp_path / 'cache'}")
     assert ended.code == 0, ended.err
     notices = json.loads((tmp_path / "run" / "all" / "report.json").read_text())["notices"]
-    assert any("30 utterances, this manifest 24" in notice for notice in notices)
+    assert any("30 labelled utterances, this manifest 24" in notice for notice in notices)
     assert any("made for corpus 'ravdess'" in notice for notice in notices)
 
 
@@ -153,6 +153,46 @@ def test_the_protocol_takes_the_place_of_the_recipes_splits(written, tmp_path, e
     assert ended.code == 0, ended.err
     assert "data.splits of the recipe is set aside" in ended.err
     assert len(Predictions.read(tmp_path / "run" / "all" / "predictions.csv")) == 24
+
+
+def test_utterances_without_a_label_stay_for_their_votes(written, tmp_path, tones, emotune_command):
+    rows = [
+        dataclasses.replace(
+            u, votes={"anger": 2.0, "neutral": 2.0}, emotion=None if n % 4 == 3 and n < 16 else u.emotion
+        )
+        for n, u in enumerate(tones)
+    ]
+    tones.replace_utterances(rows).write(tmp_path / "manifest.csv")
+    ended = emotune_command(
+        "train", written, f"data.manifest={tmp_path / 'manifest.csv'}", "data.votes.no_agreement=votes",
+        "loss.kl.weight=1", "-o", tmp_path / "run",
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    pooled = json.loads((tmp_path / "run" / "all" / "report.json").read_text())
+    assert pooled["utterances"] == 24
+    assert pooled["scored"] == 20
+    assert pooled["votes"]["utterances"] == 24
+
+
+def test_a_development_split_without_labels_is_refused_before_training(written, tmp_path, tones, emotune_command):
+    rows = [
+        dataclasses.replace(u, votes={"anger": 1.0}, emotion=None if u.split == "development" else u.emotion)
+        for u in tones
+    ]
+    tones.replace_utterances(rows).write(tmp_path / "manifest.csv")
+    ended = emotune_command(
+        "train", written, "protocol=null", f"data.manifest={tmp_path / 'manifest.csv'}",
+        "data.votes.no_agreement=votes", "loss.kl.weight=1", "-o", tmp_path / "run",
+    )  # fmt: skip
+    assert ended.code == 2
+    assert "No development utterance has a label" in ended.err
+
+
+def test_a_launcher_of_many_processes_is_refused(written, tmp_path, monkeypatch, emotune_command):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    ended = emotune_command("train", written, "-o", tmp_path / "run")
+    assert ended.code == 2
+    assert "--folds-at-a-time" in ended.err
 
 
 def test_protocols_are_listed(emotune_command):

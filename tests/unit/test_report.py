@@ -128,7 +128,7 @@ def test_text_from_outside_never_becomes_markup(tmp_path):
 
 def test_every_figure_has_an_alternative_in_words_and_follows_the_page_colours(tmp_path):
     source, page = write(tmp_path)
-    assert len(page.labels) == 7
+    assert len(page.labels) == 8
     assert all(len(label) > 20 for label in page.labels)
     drawings = " ".join(re.findall(r"<svg.*?</svg>", source, flags=re.DOTALL))
     assert not re.search(r"#[0-9a-fA-F]{6}\b(?!\w)(?=[;\"])", drawings)

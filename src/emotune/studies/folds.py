@@ -36,6 +36,7 @@ from emotune.studies.protocol import (
 from emotune.training.build import source_manifest
 from emotune.training.fine_tune import train_run
 from emotune.training.probe import probe_run
+from emotune.training.processes import launched_count
 from emotune.training.run import Listener, Quiet, opened, provenance_of, write_end, write_start
 
 Kind = Literal["train", "probe"]
@@ -74,6 +75,8 @@ def protocol_run(
     assert recipe.protocol is not None
     if processes < 1:
         raise ConfigError(f"processes must be at least 1, got {processes}.")
+    if launched_count() > 1:
+        raise ConfigError("A protocol is run by one process, which starts its folds itself: see --folds-at-a-time.")
     listener = listener or Quiet()
     protocol = load_protocol(recipe.protocol)
     run, what = RunFolder(folder), f"{kind}, protocol {protocol.name}"
@@ -163,7 +166,8 @@ def _run_one(
         predictions = predictor.predict_manifest(tested, progress=progress)
         evaluation = score_run(run, tested, predictions, name=name)
         metric = recipe.train.metric
-        figures.append(f"{name} {metric} {evaluation.overall[metric].value:.3f}")
+        score = evaluation.overall.get(metric)  # None where only votes can be scored
+        figures.append(f"{name} {metric} {'undefined' if score is None else format(score.value, '.3f')}")
     return f"{fold.name}: {', '.join(figures)}"
 
 

@@ -96,11 +96,13 @@ def load_protocol(name: str | Path) -> Protocol:
 def under_protocol(manifest: Manifest, protocol: Protocol) -> Manifest:
     """The manifest with the protocol's classes: those it maps and keeps, as far as they occur.
 
+    What has no label stays, for its votes or dimensions.
+
     Raises:
         CorpusError: when none of the protocol's classes occurs.
     """
     mapping, drop = class_changes(protocol, manifest)
-    return map_classes(manifest, mapping, drop)[0].filter(lambda utterance: utterance.emotion is not None)
+    return map_classes(manifest, mapping, drop)[0]
 
 
 def class_changes(protocol: Protocol, manifest: Manifest) -> tuple[dict[str, str], list[str]]:
@@ -188,9 +190,10 @@ def doubts(protocol: Protocol, manifest: Manifest) -> list[str]:
     corpus = manifest.information.get("corpus", "unnamed")
     if corpus != protocol.corpus:
         found.append(f"Protocol {protocol.name} is made for corpus '{protocol.corpus}', this manifest is '{corpus}'.")
-    if protocol.utterances is not None and len(manifest) != protocol.utterances:
+    labelled = sum(utterance.emotion is not None for utterance in manifest)
+    if protocol.utterances is not None and labelled != protocol.utterances:
         found.append(
-            f"Protocol {protocol.name} has {protocol.utterances} utterances, this manifest {len(manifest)}: figures are"
-            " not comparable with those on the whole corpus."
+            f"Protocol {protocol.name} has {protocol.utterances} labelled utterances, this manifest {labelled}: figures"
+            " are not comparable with those on the whole corpus."
         )
     return found

@@ -19,6 +19,7 @@ from emotune.data.augmentations import AUGMENTATIONS, Augmentation, Mix, Step
 from emotune.data.dataset import EmotionDataset
 from emotune.doctor import refuse_overlaps
 from emotune.errors import ConfigError, CorpusError
+from emotune.evaluation.evaluate import CLASS_MEASURES
 from emotune.evaluation.vote_scores import VOTE_SIMILARITY
 from emotune.labels import LabelSpace
 from emotune.losses import LOSSES, BatchLoss, CombinedLoss, Loss
@@ -243,6 +244,11 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
         CorpusError: for a manifest without splits ``train`` and ``development``, or with a class that training lacks.
     """
     train, development = manifest.split(TRAIN), manifest.split(DEVELOPMENT)
+    if recipe.train.metric in CLASS_MEASURES and not any(utterance.emotion for utterance in development):
+        raise CorpusError(
+            f"No development utterance has a label, so train.metric={recipe.train.metric} cannot choose an epoch. Give"
+            " the development split labels, or choose train.metric=vote_similarity."
+        )
     space = build_label_space(recipe, manifest)
     if recipe.train.metric == VOTE_SIMILARITY and without_votes(development, space) == len(development):
         raise CorpusError(f"train.metric: {VOTE_SIMILARITY} needs votes, and no development utterance has any.")

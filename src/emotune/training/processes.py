@@ -31,7 +31,7 @@ def joined() -> Iterator[None]:
 
     After an error the group is left as it is: a goodbye could wait for ever, and the launcher ends the others.
     """
-    if dist.is_initialized() or int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if dist.is_initialized() or launched_count() == 1:
         yield
         return
     if torch.cuda.is_available():
@@ -71,6 +71,11 @@ def number() -> int:
 def launched_number() -> int:
     """This process's number among those that the launcher started, whether they have joined or not."""
     return int(os.environ.get("RANK", "0"))
+
+
+def launched_count() -> int:
+    """How many processes a launcher started, whether they have joined or not."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def is_first() -> bool:
