@@ -152,11 +152,11 @@ def _relabelled(utterance: Utterance, rule: _Rule, order: Sequence[str], report:
     if rule.other != "keep" and counted.pop(OTHER, 0.0):
         report[f"with votes for {OTHER}, which are dropped"] += 1
     ballot = utterance.votes if rule.other == "leave_out" else counted
-    if sum(ballot.values()) < rule.minimum:
+    if not _suffices(ballot, rule.minimum):
         if rule.label != "given" or rule.minimum > 1:
             report["with fewer votes than the minimum, or none"] += 1
         ballot = {}
-    if sum(counted.values()) < rule.minimum:
+    if not _suffices(counted, rule.minimum):
         counted = {}
     emotion = _label(utterance, ballot, rule, order, report)
     if emotion == OTHER and rule.other == "leave_out":
@@ -170,6 +170,12 @@ def _relabelled(utterance: Utterance, rule: _Rule, order: Sequence[str], report:
     if emotion != utterance.emotion:
         report["labelled, without one before" if utterance.emotion is None else "labelled otherwise than before"] += 1
     return dataclasses.replace(utterance, emotion=emotion, votes=counted)
+
+
+def _suffices(votes: Mapping[str, float], minimum: int) -> bool:
+    """Whether there are enough votes; a minimum of 1 asks for any, so that shares that sum to one are enough."""
+    total = sum(votes.values())
+    return total > 0 if minimum == 1 else total >= minimum - 1e-9
 
 
 def _label(

@@ -1,5 +1,6 @@
 """Labels from votes: every rule, and nothing changed without being counted."""
 
+import dataclasses
 import math
 from collections import Counter
 from pathlib import Path
@@ -178,3 +179,14 @@ def test_the_command_labels_a_manifest_and_says_what_it_did(tmp_path, emotune_co
     ended = emotune_command("corpus", "label", tmp_path / "all.csv", "-o", tmp_path / "x.csv", "--ties", "firsts")
     assert ended.code == 2
     assert "did you mean 'first'" in ended.err
+
+
+def test_votes_given_as_shares_are_not_lost_to_rounding():
+    shares = {"anger": 0.7, "sadness": 0.2, "fear": 0.1}
+    assert sum(shares.values()) < 1  # in floating point
+    manifest = CORPUS.replace_utterances([dataclasses.replace(CORPUS.utterances[0], votes=shares, emotion="anger")])
+    for label in ("given", "plurality", "majority"):
+        result, report = relabelled(manifest, label=label)
+        assert result.utterances[0].votes == shares
+        assert result.utterances[0].emotion == "anger"
+        assert not report

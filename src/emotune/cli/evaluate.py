@@ -95,7 +95,9 @@ def _score_robustness(
         predictor, manifest, clean, folder / rooms.FOLDER, resamples=resamples, progress=show_progress
     )
     title = f"{run.information().get('recipe', run.path.name)}: {name}, robustness"
-    pages.write_robustness(folder, found, title=title)
+    seen = with_extra("emotune.evaluation.score_run").seen_before(Manifest.read(run.manifest), manifest)
+    notice = run.information().get("notice")
+    pages.write_robustness(folder, found, title=title, notices=[*([notice] if notice else []), *seen])
     for item in found.degradations:
         score, change = item.scores[found.metric], item.differences[found.metric]
         out.print(

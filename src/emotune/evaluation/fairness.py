@@ -106,7 +106,7 @@ def fairness_of(pairs: Pairs, *, resamples: int, seed: int) -> Fairness | None:
         return None
     grouped: dict[str, list[tuple[str, IntArray]]] = {by: [] for by in (*COMPARED, SPEAKER)}
     for by, name, rows in groups_of(kept):
-        if by in grouped and name not in (UNKNOWN, "other"):
+        if by in grouped and (by == SPEAKER or name not in (UNKNOWN, "other")):
             grouped[by].append((name, rows))
     comparisons = [
         _compared(kept, by, first, second, resamples=resamples, seed=seed)

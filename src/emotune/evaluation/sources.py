@@ -70,6 +70,8 @@ def _is_run(path: Path) -> bool:
 
 
 def _table(path: Path) -> Path:
+    if not path.exists():
+        raise TableError(f"{path} does not exist. Give a run folder, or a folder or table of predictions.")
     return path / _TABLE if path.is_dir() else path
 
 
@@ -83,11 +85,14 @@ def _results_name(runs: Sequence[RunFolder], manifest_path: Path | None, split: 
         if all((run.results(name) / _TABLE).exists() for run in runs):
             return name
     lacking = next(run for run in runs if not (run.results(candidates[0]) / _TABLE).exists())
-    scored = sorted(path.parent.name for path in lacking.path.glob(f"*/{_TABLE}"))
+    there = "; ".join(
+        f"{run.path}: {', '.join(sorted(path.parent.name for path in run.path.glob(f'*/{_TABLE}'))) or 'none'}"
+        for run in runs
+    )
     what = f"--manifest {manifest_path}" if manifest_path is not None else f"--split {split or USUAL_SPLITS[0]}"
     raise TableError(
-        f"{lacking.path} holds no predictions of {' or '.join(candidates)} (it has: {', '.join(scored) or 'none'})."
-        f" Make them with `emotune evaluate {lacking.path} {what}`, or name a --split that all runs have."
+        f"The runs have no predictions of {' or '.join(candidates)} in common. They have: {there}."
+        f" Make them with `emotune evaluate {lacking.path} {what}`, or name a --split that all have."
     )
 
 

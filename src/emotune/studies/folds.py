@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
-import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import chain
@@ -19,6 +18,7 @@ from emotune.evaluation import Evaluation, scores
 from emotune.evaluation.score_run import score_run
 from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dependence
 from emotune.inference import load
+from emotune.inference.workers import usable_cores
 from emotune.manifest import Manifest
 from emotune.predictions import Predictions
 from emotune.progress import Progress, silent
@@ -130,7 +130,7 @@ def _run_all(
             listener.say(f"{fold.name}:")
             listener.say(_run_one(recipe, run.path / fold.name, fold, kind, listener, progress))
         return
-    threads = max(1, (os.cpu_count() or 1) // processes)
+    threads = max(1, usable_cores() // processes)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
         processes, mp_context=context, initializer=torch.set_num_threads, initargs=(threads,)
@@ -146,6 +146,17 @@ def _run_all(
             raise
 
 
+class _Warnings(Quiet):
+    """Keeps the warnings of a fold that runs beside others, for its one answer at the end."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, message: str) -> None:
+        if message.startswith("warning:"):
+            self.lines.append(message)
+
+
 def _run_one(
     recipe: Recipe,
     folder: Path,
@@ -155,9 +166,9 @@ def _run_one(
     progress: Progress = silent,
 ) -> str:
     """Train one fold, predict and score its tests; what to say of it."""
-    run = RunFolder(folder)
+    run, collected = RunFolder(folder), _Warnings()
     if not run.finished:
-        _RUNS[kind](recipe, folder, listener=listener or Quiet(), progress=progress)
+        _RUNS[kind](recipe, folder, listener=listener or collected, progress=progress)
     manifest = Manifest.read(run.manifest)
     predictor = load(folder, batch_seconds=recipe.train.batch_seconds)
     figures = []
@@ -168,7 +179,7 @@ def _run_one(
         metric = recipe.train.metric
         score = evaluation.overall.get(metric)  # None where only votes can be scored
         figures.append(f"{name} {metric} {'undefined' if score is None else format(score.value, '.3f')}")
-    return f"{fold.name}: {', '.join(figures)}"
+    return "\n".join(f"{fold.name}: {line}" for line in [*collected.lines, ", ".join(figures)])
 
 
 def _is_done(run: RunFolder, fold: Fold) -> bool:

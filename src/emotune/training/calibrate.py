@@ -43,15 +43,15 @@ def calibrated(manifest: Manifest, predictions: Predictions) -> Calibration:
     """What the labelled utterances of a split, with the model's own probabilities, say of its confidence."""
     space = predictions.label_space
     rows = [
-        (class_index(utterance, space), prediction)
+        (class_index(utterance, space), prediction, utterance.speaker)
         for utterance, prediction in zip(manifest, align(predictions, [u.utterance_id for u in manifest]), strict=True)
         if utterance.emotion is not None and prediction.error is None
     ]
     if len(space.classes) < 2 or len(rows) < FEWEST:
         reason = "no two classes" if len(space.classes) < 2 else f"{len(rows)} labelled utterances, {FEWEST} are needed"
         return Calibration(fitted_on={"reason": f"not calibrated: {reason}"})
-    truth = np.array([index for index, _ in rows], dtype=np.int64)
-    probabilities = np.array([[row.probabilities[name] for name in space.classes] for _, row in rows])
+    truth = np.array([index for index, _, _ in rows], dtype=np.int64)
+    probabilities = np.array([[row.probabilities[name] for name in space.classes] for _, row, _ in rows])
     temperature = fit_temperature(truth, probabilities)
     softened = with_temperature(probabilities, temperature)
     return Calibration(
@@ -60,7 +60,7 @@ def calibrated(manifest: Manifest, predictions: Predictions) -> Calibration:
         {
             "split": "development",
             "utterances": len(rows),
-            "speakers": len({u.speaker for u in manifest if u.speaker is not None}),
+            "speakers": len({speaker for _, _, speaker in rows if speaker is not None}),
             "log_loss_before": negative_log_likelihood(truth, probabilities),
             "log_loss_after": negative_log_likelihood(truth, softened),
         },

@@ -1,0 +1,67 @@
+"""``emotune evaluate --robustness``, as a user types it, on a model that runs in milliseconds."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from emotune.evaluation.conditions import BABBLE, CONDITIONS
+from emotune.predictions import Predictions
+from emotune.run_folder import RunFolder
+from emotune.tables import to_json, write_text
+
+
+@pytest.fixture
+def run(tmp_path, tiny_model, tones) -> RunFolder:
+    run = RunFolder(tmp_path / "run")
+    shutil.copytree(tiny_model, run.model)
+    tones.write(run.manifest)
+    write_text(run.provenance, to_json({"recipe": "tiny", "finished": "now"}))
+    return run
+
+
+def of_babble() -> set[str]:
+    return {name for name, condition in CONDITIONS.items() if condition.family == BABBLE}
+
+
+def test_another_manifest_under_every_condition(run, tones, emotune_command):
+    ended = emotune_command(
+        "evaluate", run.path, "--manifest", tones.root / "manifest.csv", "--robustness", "--resamples", 50
+    )
+    assert ended.code == 0, ended.err
+    folder = run.results("manifest-manifest")
+    assert {path.stem for path in (folder / "robustness").glob("*.csv")} == set(CONDITIONS)
+    assert all(f"{name} uar " in ended.out for name in CONDITIONS)
+    assert f"robustness: {folder / 'robustness.html'}" in ended.out
+    data = json.loads((folder / "robustness.json").read_text(encoding="utf-8"))
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    assert data["clean"]["uar"] == report["overall"]["uar"]
+    assert data["skipped"] == {}
+    assert report["fairness"]["comparisons"][0]["by"] == "gender"
+    clean, noisy = (Predictions.read(folder / name) for name in ("predictions.csv", "robustness/white_0db.csv"))
+    changed = sum(a.emotion != b.emotion for a, b in zip(clean, noisy, strict=True)) / len(clean)
+    assert data["conditions"]["white_0db"]["changed"]["value"] == pytest.approx(changed)
+
+
+def test_a_split_with_too_few_speakers_does_without_babble_and_says_so(run, emotune_command):
+    ended = emotune_command("evaluate", run.path, "--split", "development", "--robustness", "--resamples", 20)
+    assert ended.code == 0, ended.err
+    done = {path.stem for path in (run.results("development") / "robustness").glob("*.csv")}
+    assert done == set(CONDITIONS) - of_babble()
+    assert "babble_0db left out: babble needs at least 2 speakers" in ended.err
+    pages = (run.results("development") / "robustness.html").read_text(encoding="utf-8")
+    assert "Conditions left out" in pages
+    assert "chose layer, epoch or settings by" in pages
+
+
+def test_a_recording_that_is_missing_fails_under_every_condition_and_ends_with_1(run, tones, emotune_command):
+    manifest = tones.root / "manifest.csv"
+    copied = run.path.parent / "corpus"
+    shutil.copytree(manifest.parent, copied)
+    (copied / tones.utterances[0].file).unlink()
+    ended = emotune_command("evaluate", run.path, "--manifest", copied / "manifest.csv", "--robustness", "-o", copied)
+    assert ended.code == 1
+    data = json.loads((Path(copied) / "robustness.json").read_text(encoding="utf-8"))
+    assert {item["failed"] for item in data["conditions"].values()} == {1}
+    assert {item["clips"] for item in data["conditions"].values()} == {23}
