@@ -489,7 +489,7 @@ def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         ConfigError: with every fault found, each with its path and, for a misspelt key, the likely one.
     """
-    return read_section(Recipe, _recipe_path(name), overrides)
+    return read_section(Recipe, bundled_or_file("recipe", name, recipe_folder(), recipe_names()), overrides)
 
 
 def read_section(section: type[SectionType], path: Path, overrides: Sequence[str] = ()) -> SectionType:
@@ -515,16 +515,21 @@ def dump_recipe(recipe: Recipe) -> str:
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def _recipe_path(name: str | Path) -> Path:
+def bundled_or_file(kind: str, name: str | Path, folder: Path, known: Collection[str]) -> Path:
+    """The YAML file that a user names: one of their own, or one of those that come with emotune, in ``folder``.
+
+    Raises:
+        ConfigError: for anything else, with the likely name.
+    """
     path = Path(name)
     if path.is_file():
         return path
     if path.is_dir():
-        raise ConfigError(f"{name} is a folder, expected a recipe file.")
-    bundled = str(name).removeprefix("recipes/").removesuffix(".yaml")
-    if bundled in recipe_names():
-        return recipe_folder() / f"{bundled}.yaml"
-    raise ConfigError(f"There is no file {name}. " + unknown_name_message("recipe", bundled, recipe_names()))
+        raise ConfigError(f"{name} is a folder, expected a {kind} file.")
+    bundled = str(name).removeprefix(f"{kind}s/").removesuffix(".yaml")
+    if bundled in known:
+        return folder / f"{bundled}.yaml"
+    raise ConfigError(f"There is no file {name}. " + unknown_name_message(kind, bundled, known))
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -37,7 +37,7 @@ def assign_splits(
         raise CorpusError(f"The shares of the splits must be positive and sum to 1, got {dict(shares)}.")
     if seed < 0:
         raise CorpusError(f"The seed must be a whole number from 0, got {seed}.")
-    groups = _groups(manifest, group)
+    groups = by_group(manifest, group)
     names = list(shares)
     if len(groups) < len(names):
         raise CorpusError(f"{len(groups)} different values of {group} cannot fill {len(names)} splits; ask for fewer.")
@@ -136,7 +136,12 @@ def classes_missing(manifest: Manifest) -> list[str]:
     return [f"split '{split}' has no utterance of {', '.join(names)}" for split, names in missing.items() if names]
 
 
-def _groups(manifest: Manifest, group: str) -> dict[str, list[Utterance]]:
+def by_group(manifest: Manifest, group: str) -> dict[str, list[Utterance]]:
+    """The utterances of each speaker or session, in the order of the names.
+
+    Raises:
+        CorpusError: for another column, or when an utterance has none.
+    """
     if group not in GROUP_COLUMNS:
         raise CorpusError(unknown_name_message("group", group, GROUP_COLUMNS))
     groups: dict[str, list[Utterance]] = {}

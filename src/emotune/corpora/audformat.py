@@ -8,6 +8,7 @@ table, or its split, are the split. The library reads pickled tables too, which 
 from __future__ import annotations
 
 import importlib
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -148,7 +149,7 @@ def _key(index: Any) -> Key:
 def _seconds(time: Any) -> float | None:
     """Seconds of one of pandas' spans of time; its missing one has seconds that are NaN."""
     seconds = float(time.total_seconds())
-    return None if seconds != seconds else seconds  # noqa: PLR0124
+    return None if math.isnan(seconds) else seconds
 
 
 def _utterance(key: Key, facts: Mapping[str, Any], found: _Found, root: Path) -> Utterance | Skipped:

@@ -140,13 +140,3 @@ def rows_with(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Row]]:
                 f"{path} has no column {', '.join(missing)}; expected {', '.join(columns)}, got {', '.join(row)}."
             )
         yield f"{path}, row {number}", row
-
-
-def most_voted(votes: Mapping[str, float]) -> tuple[str, ...]:
-    """The classes with the most votes: one, several for a tie, none without votes.
-
-    >>> most_voted({"anger": 2, "fear": 1, "neutral": 2})
-    ('anger', 'neutral')
-    """
-    highest = max(votes.values(), default=0)
-    return tuple(name for name, count in votes.items() if count == highest and count > 0)

@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from emotune.corpora.base import Corpus, check_folder, gender_name, most_voted, recordings_by_stem, rows_with
+from emotune.consensus import leaders
+from emotune.corpora.base import Corpus, check_folder, gender_name, recordings_by_stem, rows_with
 from emotune.errors import CorpusError, TableError
 from emotune.labels import class_noun
 from emotune.manifest import Skipped, Utterance, number_or_none
@@ -68,7 +69,7 @@ def read(root: Path, *, labels: str = "acted") -> Iterator[Utterance | Skipped]:
     words: dict[str, str] = {}
     if labels != "acted":
         votes = _votes(root, tables, _SOURCES[labels][0], skipped)
-        words = {clip: _letters_of(most_voted(counts)) for clip, counts in votes.items() if counts}
+        words = {clip: _letters_of(leaders(counts)) for clip, counts in votes.items() if counts}
         words.update(_plurality(tables, _SOURCES[labels][1], skipped))
     people = _people(root / "VideoDemographics.csv", skipped)
     for clip, file in files.items():
@@ -177,7 +178,7 @@ def _plurality(tables: Mapping[str, Path], vote: str, skipped: list[Skipped]) ->
     return words
 
 
-def _letters_of(nouns: tuple[str, ...]) -> str:
+def _letters_of(nouns: Sequence[str]) -> str:
     return ":".join(letter for letter, noun in _LETTERS.items() if noun in nouns)
 
 

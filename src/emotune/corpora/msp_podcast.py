@@ -23,15 +23,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from emotune.corpora.base import (
-    Corpus,
-    check_folder,
-    gender_name,
-    most_voted,
-    recordings_by_stem,
-    rows_with,
-    split_name,
-)
+from emotune.consensus import leaders
+from emotune.corpora.base import Corpus, check_folder, gender_name, recordings_by_stem, rows_with, split_name
 from emotune.corpora.msp_podcast_ratings import check_there, ratings
 from emotune.errors import CorpusError, TableError
 from emotune.labels import Scale
@@ -152,7 +145,7 @@ def _utterance(row: Row, where: str, file: str) -> Utterance | Skipped:
 
 def _by_plurality(utterance: Utterance, own_words: Mapping[str, str]) -> Utterance:
     """Labelled by its own votes; of a tie the words are kept, joined by ``:``."""
-    winners = most_voted(utterance.votes)
+    winners = leaders(utterance.votes)
     return dataclasses.replace(
         utterance,
         emotion=winners[0] if len(winners) == 1 else None,

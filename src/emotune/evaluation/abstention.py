@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from emotune.calibration import Calibration, with_temperature
-from emotune.evaluation.bootstrap import ClusterBootstrap, Estimate
+from emotune.calibration import Calibration, least_confidence, with_temperature
+from emotune.evaluation.bootstrap import ClusterBootstrap, Estimate, recoded
 from emotune.evaluation.pairs import Pairs
-from emotune.metrics.classes import uar_of
+from emotune.metrics.classes import accuracy_of, confusion_matrices, uar_of
 from emotune.metrics.division import FloatArray, IntArray, ratio
 from emotune.metrics.probabilities import expected_calibration_error, negative_log_likelihood
 
@@ -83,45 +82,83 @@ def abstention_of(
     Args:
         calibration: of the model, for its own threshold; None where it is not known.
     """
-    kept = pairs.has_class
-    if not pairs.classes or not kept.any():
+    answers = _answers_of(pairs)
+    if answers is None:
         return None
-    truth, probabilities = pairs.truth[kept], pairs.probabilities[kept]
-    confidence, said = probabilities.max(axis=1), probabilities.argmax(axis=1)
-    _, clusters = np.unique(pairs.clusters[kept], return_inverse=True)
-    ranked = np.sort(confidence)[::-1]
+    ranked = np.sort(answers.confidence)[::-1]
     points = min(STEPS, len(ranked))
-    thresholds = np.array([ranked[math.ceil(len(ranked) * step / points) - 1] for step in range(1, points + 1)])
+    thresholds = np.array([least_confidence(ranked, step / points) for step in range(1, points + 1)])
     # every clip counts at all thresholds that its confidence reaches: from its first one on
-    first = np.searchsorted(-thresholds, -confidence, side="left")
-    sums = np.stack([_tally(clusters, first, weights, points) for weights in (np.ones(len(truth)), said != truth)], -1)
-    totals = np.bincount(clusters)
+    first = np.searchsorted(-thresholds, -answers.confidence, side="left")
+    wrong = answers.said != answers.truth
+    sums = np.stack([_tally(answers, first, weights, points) for weights in (np.ones(len(wrong)), wrong)], axis=-1)
+    totals = np.bincount(answers.clusters)
     whole = np.concatenate([sums, np.broadcast_to(totals[:, None, None], (*sums.shape[:2], 1))], axis=-1)
     curve = ClusterBootstrap(whole, resamples=resamples, seed=seed)
-    answered, wrong, everyone = (curve.total[..., column] for column in range(3))
-    shares = answered / everyone
-    mistakes = wrong[-1]
+    answered, mistaken, everyone = (curve.total[..., column] for column in range(3))
+    levels = [least_confidence(ranked, share) for share in COVERAGES]
+    promised = None
+    if calibration is not None and calibration.thresholds:
+        promised = answers.above(calibration.threshold(PROMISED), resamples=resamples, seed=seed)
     return Abstention(
-        shares,
-        ratio(wrong, answered),
-        np.maximum(0.0, answered - (everyone - mistakes)) / answered,
+        answered / everyone,
+        ratio(mistaken, answered),
+        np.maximum(0.0, answered - (everyone - mistaken[-1])) / answered,
         curve.estimate(_area),
-        tuple(
-            _answered(
-                ranked[math.ceil(len(ranked) * share) - 1], confidence, truth, said, clusters, pairs, resamples, seed
-            )
-            for share in COVERAGES
-        ),
-        None
-        if calibration is None or not calibration.thresholds
-        else _answered(calibration.threshold(PROMISED), confidence, truth, said, clusters, pairs, resamples, seed),
+        tuple(answers.above(threshold, resamples=resamples, seed=seed) for threshold in levels),
+        promised,
     )
 
 
-def _tally(clusters: IntArray, first: IntArray, weights: FloatArray, points: int) -> FloatArray:
+@dataclass(frozen=True)
+class _Answers:
+    """The rows that have a class, each of shape (rows,); clusters are numbered without gaps."""
+
+    truth: IntArray
+    said: IntArray
+    confidence: FloatArray
+    clusters: IntArray
+    cluster_count: int
+    classes: int
+
+    def above(self, threshold: float, *, resamples: int, seed: int) -> Answered:
+        """The scores of the clips at and above a threshold; no answer is one more column of the confusion matrix."""
+        matrices = confusion_matrices(
+            self.truth,
+            np.where(self.confidence >= threshold, self.said, self.classes),
+            classes=self.classes + 1,
+            groups=self.clusters,
+            group_count=self.cluster_count,
+        )
+        bootstrap = ClusterBootstrap(matrices, resamples=resamples, seed=seed)
+        return Answered(
+            float(threshold),
+            bootstrap.estimate(lambda sums: ratio(sums[..., :-1].sum(axis=(-1, -2)), sums.sum(axis=(-1, -2)))),
+            bootstrap.estimate(lambda sums: accuracy_of(sums[..., :-1, :-1])),
+            bootstrap.estimate(lambda sums: uar_of(sums[..., :-1, :-1])),
+        )
+
+
+def _answers_of(pairs: Pairs) -> _Answers | None:
+    kept = pairs.has_class
+    if not pairs.classes or not kept.any():
+        return None
+    probabilities = pairs.probabilities[kept]
+    clusters, count = recoded(pairs.clusters[kept])
+    return _Answers(
+        pairs.truth[kept],
+        probabilities.argmax(axis=1),
+        probabilities.max(axis=1),
+        clusters,
+        count,
+        len(pairs.classes),
+    )
+
+
+def _tally(answers: _Answers, first: IntArray, weights: FloatArray, points: int) -> FloatArray:
     """Sums of weights by cluster at each point, (clusters, points), of clips that count from their first point on."""
-    count = int(clusters.max()) + 1
-    cells = np.bincount(clusters * points + first, weights=np.asarray(weights, float), minlength=count * points)
+    count = answers.cluster_count
+    cells = np.bincount(answers.clusters * points + first, weights=weights, minlength=count * points)
     return cells.reshape(count, points).cumsum(axis=1)
 
 
@@ -132,38 +169,6 @@ def _area(sums: FloatArray) -> FloatArray:
     steps = np.diff(shares, axis=-1, prepend=0.0)
     risk = ratio(wrong, answered)
     return np.where(np.isfinite(risk), risk * steps, 0.0).sum(axis=-1)
-
-
-def _answered(
-    threshold: float,
-    confidence: FloatArray,
-    truth: IntArray,
-    said: IntArray,
-    clusters: IntArray,
-    pairs: Pairs,
-    resamples: int,
-    seed: int,
-) -> Answered:
-    """The scores of the clips at and above a threshold; a cluster has a confusion matrix and how many it left out."""
-    classes, count = len(pairs.classes), int(clusters.max()) + 1
-    above = confidence >= threshold
-    cells = (clusters[above] * classes + truth[above]) * classes + said[above]
-    matrices = np.bincount(cells, minlength=count * classes**2).reshape(count, classes**2)
-    left_out = np.bincount(clusters[~above], minlength=count)
-    bootstrap = ClusterBootstrap(np.column_stack([matrices, left_out]), resamples=resamples, seed=seed)
-
-    def confusion(sums: FloatArray) -> FloatArray:
-        return sums[..., :-1].reshape(*sums.shape[:-1], classes, classes)
-
-    def hits(sums: FloatArray) -> FloatArray:
-        return np.trace(confusion(sums), axis1=-2, axis2=-1)
-
-    return Answered(
-        float(threshold),
-        bootstrap.estimate(lambda sums: ratio(sums[..., :-1].sum(axis=-1), sums.sum(axis=-1))),
-        bootstrap.estimate(lambda sums: ratio(hits(sums), sums[..., :-1].sum(axis=-1))),
-        bootstrap.estimate(lambda sums: uar_of(confusion(sums))),
-    )
 
 
 def temperature_notes(pairs: Pairs, calibration: Calibration | None) -> tuple[str, ...]:

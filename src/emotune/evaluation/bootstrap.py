@@ -57,6 +57,16 @@ def cluster_codes(speakers: Sequence[str | None]) -> IntArray:
     return np.array(codes, dtype=np.int64)
 
 
+def recoded(clusters: IntArray) -> tuple[IntArray, int]:
+    """Clusters of some of the utterances renumbered from 0 without gaps, and how many there are.
+
+    >>> recoded(np.array([5, 2, 5]))
+    (array([1, 0, 1]), 2)
+    """
+    kept, codes = np.unique(clusters, return_inverse=True)
+    return codes, len(kept)
+
+
 def draws(clusters: int, *, resamples: int, seed: int) -> Iterator[IntArray]:
     """How often each resample drew each cluster: blocks of shape (resamples of the block, clusters), rows summing to
     ``clusters``. The same arguments give the same draws, so two systems can be compared on the same resamples.

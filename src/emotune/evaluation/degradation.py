@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.evaluation.bootstrap import ClusterBootstrap, Estimate
+from emotune.evaluation.bootstrap import ClusterBootstrap, Estimate, recoded
 from emotune.evaluation.conditions import Condition
 from emotune.evaluation.pairs import Pairs, pair
 from emotune.manifest import Manifest
 from emotune.metrics.classes import accuracy_of, confusion_matrices, recalls_of, supports_of, uar_of
 from emotune.metrics.dimensions import ccc_of, grouped_moments
-from emotune.metrics.division import FloatArray, IntArray, ratio
+from emotune.metrics.division import FloatArray, ratio
 from emotune.predictions import Predictions
 
 
@@ -116,15 +116,10 @@ def _common(before: Pairs, after: Pairs) -> tuple[Pairs, Pairs]:
     return before.take(first), after.take(second)
 
 
-def _codes(pairs: Pairs) -> tuple[IntArray, int]:
-    kept, codes = np.unique(pairs.clusters, return_inverse=True)
-    return codes, len(kept)
-
-
 def _confusions(before: Pairs, after: Pairs) -> NDArray:
     """Confusion matrices, shape (clusters, 2, classes, classes): as they are, and under the condition."""
     kept = before.has_class
-    codes, count = _codes(before)
+    codes, count = recoded(before.clusters)
     matrices = [
         confusion_matrices(
             before.truth[kept],
@@ -140,14 +135,14 @@ def _confusions(before: Pairs, after: Pairs) -> NDArray:
 
 def _answers(before: Pairs, after: Pairs) -> NDArray:
     """Clips and changed answers of each cluster, shape (clusters, 2)."""
-    codes, count = _codes(before)
+    codes, count = recoded(before.clusters)
     changed = (before.prediction != after.prediction).astype(float)
     return np.stack([np.bincount(codes, weights=w, minlength=count) for w in (np.ones_like(changed), changed)], axis=1)
 
 
 def _moments(before: Pairs, after: Pairs) -> FloatArray:
     """Moments, shape (clusters, 2, dimensions, 8): as they are, and under the condition."""
-    codes, count = _codes(before)
+    codes, count = recoded(before.clusters)
     sides = []
     for side in (before, after):
         each = []

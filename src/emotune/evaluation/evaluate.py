@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from emotune.calibration import Calibration as ModelCalibration
 from emotune.evaluation.abstention import abstention_of, temperature_notes
-from emotune.evaluation.bootstrap import ClusterBootstrap, Estimate
+from emotune.evaluation.bootstrap import ClusterBootstrap, Estimate, recoded
 from emotune.evaluation.fairness import fairness_of
 from emotune.evaluation.groups import groups_of
 from emotune.evaluation.notes import notes_of
@@ -120,15 +120,9 @@ def evaluate(
     return dataclasses.replace(evaluation, notes=notes)
 
 
-def _recoded(clusters: NDArray) -> tuple[NDArray, int]:
-    """Clusters renumbered from 0 without gaps, and how many there are."""
-    kept, codes = np.unique(clusters, return_inverse=True)
-    return codes, len(kept)
-
-
 def _class_bootstrap(pairs: Pairs, *, resamples: int, seed: int) -> ClusterBootstrap:
     kept = pairs.has_class
-    codes, count = _recoded(pairs.clusters[kept])
+    codes, count = recoded(pairs.clusters[kept])
     matrices = confusion_matrices(
         pairs.truth[kept], pairs.prediction[kept], classes=len(pairs.classes), groups=codes, group_count=count
     )
@@ -141,7 +135,7 @@ def _dimension_bootstrap(pairs: Pairs, *, resamples: int, seed: int) -> ClusterB
     valid = [np.isfinite(truth) for truth in truths]
     some = np.any(valid, axis=0)
     cluster_of_row = np.zeros(len(pairs), dtype=np.int64)
-    cluster_of_row[some], count = _recoded(pairs.clusters[some])
+    cluster_of_row[some], count = recoded(pairs.clusters[some])
     moments = [
         grouped_moments(
             truth[kept], pairs.dimension_prediction[name][kept], groups=cluster_of_row[kept], group_count=count
@@ -185,7 +179,7 @@ def _per_class(pairs: Pairs, confusion: ClusterBootstrap) -> tuple[ClassScores, 
 def _calibration(pairs: Pairs, *, resamples: int, seed: int) -> Calibration:
     kept = pairs.has_class
     truth, probabilities = pairs.truth[kept], pairs.probabilities[kept]
-    codes, count = _recoded(pairs.clusters[kept])
+    codes, count = recoded(pairs.clusters[kept])
     sums = [np.bincount(codes, minlength=count).astype(float)]
     sums += [np.bincount(codes, weights=f(truth, probabilities), minlength=count) for f in (brier_losses, log_losses)]
     losses = ClusterBootstrap(np.stack(sums, axis=-1), resamples=resamples, seed=seed)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.evaluation.bootstrap import ClusterBootstrap, Estimate
+from emotune.evaluation.bootstrap import ClusterBootstrap, Estimate, recoded
 from emotune.evaluation.groups import AGE, GENDER, LANGUAGE, SPEAKER, UNKNOWN, groups_of
 from emotune.evaluation.pairs import Pairs
 from emotune.evaluation.speaker_spread import SpeakerSpread, spread_of
@@ -167,7 +167,7 @@ def _compared(
 def _matrices(pairs: Pairs, parts: Sequence[IntArray]) -> NDArray:
     """Confusion matrices of each cluster in each part, shape (clusters, parts, classes, classes)."""
     rows = np.unique(np.concatenate(parts))
-    kept, codes = np.unique(pairs.clusters[rows], return_inverse=True)
+    codes, count = recoded(pairs.clusters[rows])
     cluster = dict(zip(rows.tolist(), codes.tolist(), strict=True))
     each = [
         confusion_matrices(
@@ -175,7 +175,7 @@ def _matrices(pairs: Pairs, parts: Sequence[IntArray]) -> NDArray:
             pairs.prediction[part],
             classes=len(pairs.classes),
             groups=np.array([cluster[row] for row in part.tolist()], dtype=np.int64),
-            group_count=len(kept),
+            group_count=count,
         )
         for part in parts
     ]

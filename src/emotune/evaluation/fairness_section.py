@@ -8,7 +8,7 @@ from emotune.evaluation import figures
 from emotune.evaluation.fairness import Comparison, Fairness
 from emotune.evaluation.fairness_words import conclusions
 from emotune.evaluation.groups import GENDER
-from emotune.evaluation.markup import bullets, figure, number, pair, paragraph, scored, section, table
+from emotune.evaluation.markup import bullets, figure, number, pair, paragraph, percent, scored, section, table
 from emotune.evaluation.result import Evaluation
 
 
@@ -49,8 +49,8 @@ def _gender(comparison: Comparison) -> str:
         (
             item.name,
             scored(item.recall_gap),
-            f"{_share(item.said[0])} / {_share(item.true[0])}",
-            f"{_share(item.said[1])} / {_share(item.true[1])}",
+            f"{percent(item.said[0])} / {percent(item.true[0])}",
+            f"{percent(item.said[1])} / {percent(item.true[1])}",
         )
         for item in comparison.classes
     ]
@@ -76,7 +76,3 @@ def _comparisons(fairness: Fairness) -> str:
         )
     heads = ["groups", "UAR, first", "UAR, second", "difference", "largest recall gap", "speakers"]
     return table(heads, rows)
-
-
-def _share(value: float) -> str:
-    return f"{value:.0%}".replace("%", " %")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from emotune.evaluation.fairness import Comparison, Fairness
 from emotune.evaluation.groups import AGE, GENDER
+from emotune.evaluation.markup import percent
 from emotune.evaluation.speaker_spread import SpeakerSpread
 
 FEW_IN_A_GROUP = 10
@@ -99,7 +100,7 @@ def _speakers(spread: SpeakerSpread) -> Iterator[str]:
         f" {spread.chance_deviation:.3f} (in 95 % of cases less than {spread.chance_high:.3f})"
     )
     if spread.p_value <= _SIGNIFICANT:
-        share = f"{spread.chance_share:.0%}".replace("%", " %")
+        share = percent(spread.chance_share)
         yield f"{alone}, {share} of the variance seen: some voices are truly harder (p = {spread.p_value:.3f})."
     else:
         yield f"{alone}: that speakers truly differ is not shown (p = {spread.p_value:.2f}), nor that they do not."

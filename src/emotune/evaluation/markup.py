@@ -36,6 +36,15 @@ def number(value: float) -> str:
     return f"{value:.3f}" if math.isfinite(value) else "–"
 
 
+def percent(share: float) -> str:
+    """A share in whole per cents, or a dash for what is undefined.
+
+    >>> percent(0.256), percent(float("nan"))
+    ('26 %', '–')
+    """
+    return f"{share:.0%}".replace("%", " %") if math.isfinite(share) else "–"
+
+
 def interval(score: Estimate) -> str:
     """The bounds in brackets, or nothing where there are none."""
     return f"[{score.low:.3f}, {score.high:.3f}]" if score.has_interval else ""

@@ -17,6 +17,7 @@ from emotune.evaluation.markup import (
     heading,
     number,
     paragraph,
+    percent,
     scored,
     section,
     table,
@@ -140,9 +141,9 @@ def _figures(robustness: Robustness) -> str:
                 scored(item.scores[metric]),
                 scored(item.differences[metric]),
                 verdict_of(item.differences[metric]),
-                _share(item.changed.value),
-                _share(item.confidence),
-                _share(right),
+                percent(item.changed.value),
+                percent(item.confidence),
+                percent(right),
                 item.clips,
             )
         )
@@ -152,8 +153,8 @@ def _figures(robustness: Robustness) -> str:
         paragraph(
             "Change: less the score of the same clips as they are, so below zero is a loss. Answers changed: clips"
             " whose most probable class is another one. Confident and right: mean probability of the answer and share"
-            f" of right ones; on clean clips {_share(_clean_confidence(robustness.degradations))} and"
-            f" {_share(robustness.clean['accuracy'].value) if 'accuracy' in robustness.clean else '–'}.",
+            f" of right ones; on clean clips {percent(_clean_confidence(robustness.degradations))} and"
+            f" {percent(robustness.clean['accuracy'].value) if 'accuracy' in robustness.clean else '–'}.",
             "hint",
         ),
         table(heads, rows, kind="conditions"),
@@ -170,7 +171,7 @@ def _recalls(robustness: Robustness) -> str:
     ):
         shares = [recalls[name] for name in robustness.classes]
         cells = [
-            Cell(f'<td style="--share:{0.0 if math.isnan(share) else share:.3f}">{_share(share)}</td>')
+            Cell(f'<td style="--share:{0.0 if math.isnan(share) else share:.3f}">{percent(share)}</td>')
             for share in shares
         ]
         rows.append((words, *cells))
@@ -191,7 +192,3 @@ def _skipped(robustness: Robustness) -> str:
 
 def _clean_confidence(items: Sequence[Degradation]) -> float:
     return items[0].clean_confidence if items else math.nan
-
-
-def _share(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.0%}".replace("%", " %")

@@ -7,6 +7,7 @@ import math
 from emotune.evaluation.bootstrap import Estimate
 from emotune.evaluation.conditions import PIECE
 from emotune.evaluation.degradation import Degradation
+from emotune.evaluation.markup import percent
 from emotune.evaluation.notes import FEW_SPEAKERS
 from emotune.evaluation.robustness import Robustness
 
@@ -57,7 +58,7 @@ def confidence_words(degradation: Degradation) -> str:
     right, sure = degradation.scores["accuracy"].value, degradation.confidence
     if not sure - right > OVER_CONFIDENT:
         return ""
-    return f" It does not notice: it is {_percent(sure)} confident and right in {_percent(right)}."
+    return f" It does not notice: it is {percent(sure)} confident and right in {percent(right)}."
 
 
 def _sentence(item: Degradation, metric: str) -> str:
@@ -98,7 +99,3 @@ def limits(robustness: Robustness) -> list[str]:
 
 def _rank(value: float) -> float:
     return value if math.isfinite(value) else math.inf
-
-
-def _percent(share: float) -> str:
-    return f"{share:.0%}".replace("%", " %")

@@ -8,7 +8,19 @@ from collections.abc import Mapping, Sequence
 from emotune.evaluation import figures
 from emotune.evaluation.bootstrap import Estimate
 from emotune.evaluation.groups import AGE, DURATION, GENDER, LANGUAGE, SPEAKER
-from emotune.evaluation.markup import Cell, figure, interval, number, pair, paragraph, scored, section, table, text
+from emotune.evaluation.markup import (
+    Cell,
+    figure,
+    interval,
+    number,
+    pair,
+    paragraph,
+    percent,
+    scored,
+    section,
+    table,
+    text,
+)
 from emotune.evaluation.pairs import FAILED, NOT_FINITE
 from emotune.evaluation.result import Evaluation
 
@@ -62,7 +74,7 @@ def confusion_section(evaluation: Evaluation) -> str:
         for other, count in zip(evaluation.classes, counts, strict=True):
             share = count / total if total else 0.0
             hit = ' class="hit"' if other == name else ""
-            shown = f"{share:.0%}".replace("%", " %") if total else "–"
+            shown = percent(share) if total else "–"
             cells.append(Cell(f'<td{hit} style="--share:{share:.3f}">{shown}<small>{count}</small></td>'))
         rows.append((name, *cells, total))
     return section(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.consensus import vote_shares
-from emotune.evaluation.bootstrap import ClusterBootstrap, Estimate, cluster_codes
+from emotune.evaluation.bootstrap import ClusterBootstrap, Estimate, cluster_codes, recoded
 from emotune.evaluation.pairs import FAILED, NO_ROW, NOT_FINITE, NotScored, speakers_of
 from emotune.manifest import Manifest, Utterance
 from emotune.metrics.dimensions import grouped_moments, pearson_of
@@ -233,7 +233,7 @@ def _paired(manifest: Manifest, predictions: Predictions) -> _VotePairs:
 
 def _bootstrap(rows: FloatArray, clusters: IntArray, resamples: int, seed: int) -> ClusterBootstrap:
     """Sums of rows over each cluster, shape (clusters, ...), resampled."""
-    kept, codes = np.unique(clusters, return_inverse=True)
-    sums = np.zeros((len(kept), *rows.shape[1:]))
+    codes, count = recoded(clusters)
+    sums = np.zeros((count, *rows.shape[1:]))
     np.add.at(sums, codes, rows)
     return ClusterBootstrap(sums, resamples=resamples, seed=seed)

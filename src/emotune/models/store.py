@@ -52,6 +52,17 @@ def save_model(
 
     ``config.json`` follows the Hub's conventions (``id2label``, ``label2id``, ``problem_type``) beside our own keys.
     """
+    save_config(folder, model, calibration=calibration)
+    write_text(folder / PREPROCESSOR, to_json(preprocessing.to_json()) + "\n")
+    if card:
+        write_text(folder / CARD, card)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with atomic_path(folder / WEIGHTS) as temporary:
+        safetensors.torch.save_file(tensors, temporary, metadata={"format": "pt"})
+
+
+def save_config(folder: Path, model: EmotionModel, *, calibration: Calibration | None = None) -> None:
+    """Write ``config.json`` alone, such as for a calibration that was fitted after the weights were saved."""
     space = model.label_space
     config = {
         "schema": SCHEMA,
@@ -64,12 +75,6 @@ def save_model(
         "calibration": (calibration or Calibration()).to_json(),
     }
     write_text(folder / CONFIG, to_json(config) + "\n")
-    write_text(folder / PREPROCESSOR, to_json(preprocessing.to_json()) + "\n")
-    if card:
-        write_text(folder / CARD, card)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with atomic_path(folder / WEIGHTS) as temporary:
-        safetensors.torch.save_file(tensors, temporary, metadata={"format": "pt"})
 
 
 def load_model(name: str | Path) -> StoredModel:

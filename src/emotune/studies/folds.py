@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import multiprocessing
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from itertools import chain
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +23,6 @@ from emotune.predictions import Predictions
 from emotune.progress import Progress, silent
 from emotune.run_folder import RunFolder
 from emotune.studies.protocol import (
-    TRAIN,
     Fold,
     Protocol,
     class_changes,
@@ -33,7 +31,7 @@ from emotune.studies.protocol import (
     load_protocol,
     under_protocol,
 )
-from emotune.training.build import source_manifest
+from emotune.training.build import TRAIN, source_manifest
 from emotune.training.fine_tune import train_run
 from emotune.training.probe import probe_run
 from emotune.training.processes import launched_count
@@ -187,56 +185,68 @@ def _is_done(run: RunFolder, fold: Fold) -> bool:
     return inner.finished and all((inner.results(name) / "report.html").exists() for name in fold.tests)
 
 
-def _pooled(run: RunFolder, protocol: Protocol, folds: list[Fold], warnings: list[str]) -> dict[str, Evaluation]:
-    """The tests of all folds as one, each utterance predicted by the fold that did not train on it."""
-    inner = {fold: RunFolder(run.path / fold.name) for fold in folds}
-    about = {"protocol": protocol.name, "protocol in words": protocol.description.strip()}
-    if len(folds) == 1:
-        (fold,) = folds
-        manifest = Manifest.read(inner[fold].manifest)
-        return {
-            name: score_run(
-                inner[fold],
-                manifest.split(name),
-                Predictions.read(inner[fold].results(name) / "predictions.csv"),
-                name=name,
-                folder=run.results(name),
-                extra=about,
-                notices=warnings,
-            )
-            for name in fold.tests
-        }
-    manifests = {fold: Manifest.read(inner[fold].manifest) for fold in folds}
-    tested = {fold: manifests[fold].split(fold.tests[0]) for fold in folds}
-    answers = {fold: Predictions.read(inner[fold].results(fold.tests[0]) / "predictions.csv") for fold in folds}
-    first = tested[folds[0]]
-    pooled = dataclasses.replace(first, utterances=tuple(chain(*tested.values())))
-    pooled.write(run.manifest)
-    predictions = Predictions(
-        tuple(chain(*answers.values())), answers[folds[0]].label_space, None, pooled.fingerprint()
+@dataclass(frozen=True)
+class _Tested:
+    """One test split of a fold: the run that was tested, all its utterances, and truth and answers of the split."""
+
+    run: RunFolder
+    fold: str
+    manifest: Manifest
+    truth: Manifest
+    answers: Predictions
+
+
+def _tested(run: RunFolder, fold: Fold, name: str) -> _Tested:
+    inner = RunFolder(run.path / fold.name)
+    manifest = Manifest.read(inner.manifest)
+    return _Tested(
+        inner, fold.name, manifest, manifest.split(name), Predictions.read(inner.results(name) / "predictions.csv")
     )
-    each = {
-        f"{fold.name} alone": ", ".join(
-            f"{name} {value:.3f}" for name, value in scores(tested[fold], answers[fold]).items() if name != "micro_f1"
+
+
+def _pooled(run: RunFolder, protocol: Protocol, folds: list[Fold], warnings: list[str]) -> dict[str, Evaluation]:
+    """What was tested as a whole: each test of a single fold by itself, those of several folds as one."""
+    about = {"protocol": protocol.name, "protocol in words": protocol.description.strip()}
+    if len(folds) > 1:
+        parts = [_tested(run, fold, name) for fold in folds for name in fold.tests]
+        return {POOLED: _score_together(run, parts, about, warnings)}
+    (fold,) = folds
+    evaluations = {}
+    for name in fold.tests:
+        part = _tested(run, fold, name)
+        evaluations[name] = score_run(
+            part.run, part.truth, part.answers, name=name, folder=run.results(name), extra=about, notices=warnings
         )
-        for fold in folds
+    return evaluations
+
+
+def _score_together(run: RunFolder, parts: list[_Tested], about: Mapping[str, str], warnings: list[str]) -> Evaluation:
+    """Each utterance predicted by the fold that did not train on it, all scored once."""
+    pooled = parts[0].truth.replace_utterances([utterance for part in parts for utterance in part.truth])
+    pooled.write(run.manifest)
+    rows = tuple(row for part in parts for row in part.answers)
+    predictions = Predictions(rows, parts[0].answers.label_space, None, pooled.fingerprint())
+    each = {
+        f"{part.fold} alone": ", ".join(
+            f"{name} {value:.3f}" for name, value in scores(part.truth, part.answers).items() if name != "micro_f1"
+        )
+        for part in parts
     }
-    evaluation = score_run(
+    return score_run(
         run,
         pooled,
         predictions,
         name=POOLED,
         held_out=True,
-        dependence=_dependence(manifests, tested),
+        dependence=_dependence(parts),
         extra={**about, **each},
         notices=warnings,
     )
-    return {POOLED: evaluation}
 
 
-def _dependence(manifests: Mapping[Fold, Manifest], tested: Mapping[Fold, Manifest]) -> SpeakerDependence:
+def _dependence(parts: list[_Tested]) -> SpeakerDependence:
     """How many of all tested speakers the fold that tested them was trained on."""
-    each = [speaker_dependence(manifests[fold].split(TRAIN), tested[fold]) for fold in manifests]
+    each = [speaker_dependence(part.manifest.split(TRAIN), part.truth) for part in parts]
     return SpeakerDependence(
         sum(item.shared for item in each), sum(item.scored for item in each), all(item.all_known for item in each)
     )

@@ -9,14 +9,13 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from emotune.config import Section, read_section
+from emotune.config import Section, bundled_or_file, read_section
 from emotune.corpora import map_classes
-from emotune.errors import ConfigError, CorpusError
+from emotune.errors import CorpusError
 from emotune.manifest import Manifest
 from emotune.protocols import protocol_folder, protocol_names
-from emotune.registry import unknown_name_message
-
-TRAIN, DEVELOPMENT, TEST = "train", "development", "test"
+from emotune.splits import by_group
+from emotune.training.build import DEVELOPMENT, TEST, TRAIN
 
 
 class Groups(Section):
@@ -84,12 +83,7 @@ def load_protocol(name: str | Path) -> Protocol:
     Raises:
         ConfigError: for an unknown name, or with every fault of the file.
     """
-    path = Path(name)
-    if str(name) in protocol_names():
-        path = protocol_folder() / f"{name}.yaml"
-    elif not path.is_file():
-        raise ConfigError(f"There is no file {name}. " + unknown_name_message("protocol", name, protocol_names()))
-    protocol = read_section(Protocol, path)
+    protocol = read_section(Protocol, bundled_or_file("protocol", name, protocol_folder(), protocol_names()))
     return protocol.model_copy(update={"name": protocol.name or str(name)})
 
 
@@ -158,21 +152,9 @@ def _official(official: Official, manifest: Manifest) -> Fold:
 def _groups(protocol: Protocol, manifest: Manifest) -> tuple[str, list[list[str]]]:
     """The column and the groups that are tested together; with groups by hand, every value must have its place."""
     column = protocol.leave_out or (protocol.groups.column if protocol.groups else "")
-    values: dict[str, int] = {}
-    without = 0
-    for utterance in manifest:
-        value = getattr(utterance, column)
-        if value is None:
-            without += 1
-        else:
-            values[value] = values.get(value, 0) + 1
-    if without:
-        raise CorpusError(
-            f"{without} of {len(manifest)} utterances name no {column}, which protocol {protocol.name} goes by. Add the"
-            " column, or leave those utterances out."
-        )
+    values = list(by_group(manifest, column))
     if protocol.groups is None:
-        return column, [[value] for value in sorted(values)]
+        return column, [[value] for value in values]
     placed = {value for fold in protocol.groups.folds for value in fold}
     odd = sorted(set(values) - placed)
     if odd:

@@ -24,7 +24,7 @@ from emotune.inference.torch_engine import TorchEngine
 from emotune.locks import LOCK, alone_in
 from emotune.manifest import Manifest
 from emotune.models.emotion_model import EmotionModel
-from emotune.models.store import fingerprint_of, load_model, model_card, save_model
+from emotune.models.store import fingerprint_of, load_model, model_card, save_config, save_model
 from emotune.predictions import Predictions
 from emotune.preprocessing import Preprocessing
 from emotune.progress import Progress
@@ -186,7 +186,7 @@ def finish_run(
     predictions = predictor.predict_manifest(development, progress=progress)
     if recipe.train.calibrate:
         calibration = calibrated(development, predictions)
-        save_model(run.model, model, preprocessing, calibration=calibration)
+        save_config(run.model, model, calibration=calibration)
         predictions = with_calibration(predictions, calibration, fingerprint_of(run.model))
     evaluation = score_run(run, development, predictions, name=DEVELOPMENT)
     write_text(run.model / "README.md", _card(recipe, model, manifest, provenance, evaluation))
