@@ -31,7 +31,8 @@ GENDERS = ("female", "male", "other", "unknown")
 class Utterance:
     """One labelled stretch of speech. Times in seconds; what is unknown is None.
 
-    ``copy_of`` is the id of another utterance, in general an earlier one, whose sound this one is or nearly is.
+    ``gender`` and ``text`` are the corpus's own, ``gender_predicted`` and ``text_predicted`` what a gender predictor and a
+    speech recogniser say. ``copy_of`` is the id of another utterance, in general an earlier one, whose sound this one is or nearly is.
     """
 
     utterance_id: str
@@ -45,9 +46,11 @@ class Utterance:
     speaker: str | None = None
     session: str | None = None
     gender: str | None = None
+    gender_predicted: str | None = None
     age: float | None = None
     language: str | None = None
     text: str | None = None
+    text_predicted: str | None = None
     split: str | None = None
     emotion: str | None = None
     emotion_original: str | None = None
@@ -254,6 +257,10 @@ def check_utterance(utterance: Utterance, label_space: LabelSpace, where: str) -
         raise TableError(f"{where}: duration_s is {utterance.duration_s}, expected a positive number of seconds.")
     if utterance.gender is not None and utterance.gender not in GENDERS:
         raise TableError(f"{where}: gender '{utterance.gender}', expected one of {', '.join(GENDERS)} or nothing.")
+    if utterance.gender_predicted not in (None, *GENDERS):
+        raise TableError(
+            f"{where}: gender_predicted '{utterance.gender_predicted}', expected one of {', '.join(GENDERS)} or nothing."
+        )
     if utterance.emotion is not None and utterance.emotion not in label_space.classes:
         known = ", ".join(label_space.classes) or "none"
         raise TableError(f"{where}: emotion '{utterance.emotion}' is not among the manifest's classes ({known}).")
