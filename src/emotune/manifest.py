@@ -31,8 +31,9 @@ GENDERS = ("female", "male", "other", "unknown")
 class Utterance:
     """One labelled stretch of speech. Times in seconds; what is unknown is None.
 
-    ``gender`` and ``text`` are the corpus's own, ``gender_predicted`` and ``text_predicted`` what a gender predictor and a
-    speech recogniser say. ``copy_of`` is the id of another utterance, in general an earlier one, whose sound this one is or nearly is.
+    ``gender`` and ``text`` are the corpus's own, ``gender_predicted`` and ``text_predicted`` what a gender predictor and
+    a speech recogniser say. ``copy_of`` is the id of another utterance, in general an earlier one, whose sound this one
+    is or nearly is.
     """
 
     utterance_id: str
@@ -255,12 +256,10 @@ def check_utterance(utterance: Utterance, label_space: LabelSpace, where: str) -
         raise TableError(f"{where}: start_s {start} and end_s {end}: expected 0 <= start_s < end_s.")
     if utterance.duration_s is not None and utterance.duration_s <= 0:
         raise TableError(f"{where}: duration_s is {utterance.duration_s}, expected a positive number of seconds.")
-    if utterance.gender is not None and utterance.gender not in GENDERS:
-        raise TableError(f"{where}: gender '{utterance.gender}', expected one of {', '.join(GENDERS)} or nothing.")
-    if utterance.gender_predicted not in (None, *GENDERS):
-        raise TableError(
-            f"{where}: gender_predicted '{utterance.gender_predicted}', expected one of {', '.join(GENDERS)} or nothing."
-        )
+    for column in ("gender", "gender_predicted"):
+        gender = getattr(utterance, column)
+        if gender is not None and gender not in GENDERS:
+            raise TableError(f"{where}: {column} '{gender}', expected one of {', '.join(GENDERS)} or nothing.")
     if utterance.emotion is not None and utterance.emotion not in label_space.classes:
         known = ", ".join(label_space.classes) or "none"
         raise TableError(f"{where}: emotion '{utterance.emotion}' is not among the manifest's classes ({known}).")
