@@ -322,11 +322,17 @@ class Augmentation(Section):
     time_masks: tuple[Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0)]] | None = None
 
 
+ClassWeights = Literal["balanced", "effective_number", "none"]
+
+
 class CrossEntropy(Section):
-    """Cross-entropy over classes; ``balanced`` weights are N / (C n_c) of the training split."""
+    """Cross-entropy over classes; ``balanced`` weights are N / (C n_c) of the training split, those by
+    ``effective_number`` proportional to 1 / (1 - beta^n_c).
+    """
 
     weight: float = Field(default=1.0, ge=0)
-    class_weights: Literal["balanced", "none"] = "balanced"
+    class_weights: ClassWeights = "balanced"
+    effective_beta: float = Field(default=0.999, ge=0, lt=1)
     smoothing: float = Field(default=0.0, ge=0, lt=1)
 
 
@@ -337,7 +343,8 @@ class Focal(Section):
     """
 
     weight: float = Field(default=0.0, ge=0)
-    class_weights: Literal["balanced", "none"] = "balanced"
+    class_weights: ClassWeights = "balanced"
+    effective_beta: float = Field(default=0.999, ge=0, lt=1)
     gamma: float = Field(default=2.0, ge=0)
 
 
@@ -387,10 +394,11 @@ class Train(Section):
     inside one every ``checkpoint_minutes``. With ``memory_gb`` batches are cut into as many as fit into it.
     ``calibrate`` fits a temperature, and thresholds for abstaining, to the finished model on development.
     ``gradient_checkpointing`` keeps less of a forward pass and computes it again. ``fsdp`` spreads weights, gradients
-    and optimiser over the processes.
+    and optimiser over the processes. ``sampling: balanced`` draws the classes equally often.
     """
 
     epochs: int = Field(default=10, ge=1)
+    sampling: Literal["natural", "balanced"] = "natural"
     batch_seconds: float = Field(default=60.0, gt=0)
     accumulate: int = Field(default=1, ge=1)
     encoder_lr: float = Field(default=1e-5, gt=0)
@@ -464,6 +472,8 @@ class Recipe(Section):
             )
         if self.train.start_from_probe and self.model.hidden_size is not None:
             faults.append("train.start_from_probe needs a linear head: leave model.hidden_size out")
+        if self.train.sampling == "balanced":
+            faults += self._balanced_twice()
         vote_losses = self.loss.soft_cross_entropy.weight or self.loss.kl.weight
         if self.data.votes.no_agreement == "votes" and not (self.data.classes and vote_losses):
             faults.append(
@@ -479,6 +489,18 @@ class Recipe(Section):
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    def _balanced_twice(self) -> list[str]:
+        """What does not go with balanced sampling."""
+        if not self.data.classes:
+            return ["train.sampling: balanced draws classes equally often, and data.classes is false; use natural"]
+        weighted = {"cross_entropy": self.loss.cross_entropy, "focal": self.loss.focal}
+        return [
+            f"train.sampling: balanced and loss.{name}.class_weights: {loss.class_weights} would make up for rare"
+            f" classes twice; give loss.{name}.class_weights=none, or use train.sampling: natural"
+            for name, loss in weighted.items()
+            if loss.weight and loss.class_weights != "none"
+        ]
 
 
 def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:

@@ -67,6 +67,12 @@ class RunFolder:
             return None
         return Calibration.from_json(read_json(config, "The model's config").get("calibration"))
 
+    def training_prior(self) -> dict[str, float] | None:
+        """Class -> share that the run's model was taught; None where there is no model, or it does not say."""
+        config = self.model / "config.json"
+        found = read_json(config, "The model's config").get("training_prior") if config.exists() else None
+        return {str(name): float(share) for name, share in found.items()} if isinstance(found, dict) else None
+
     def information(self) -> dict[str, Any]:
         """What the provenance says, for reports.
 

@@ -10,29 +10,46 @@ from torch.utils.data import Sampler
 
 from emotune.errors import ConfigError
 
+REPEATED = 1_000_000
 _JITTER = 0.1  # durations are scaled by up to +-10 % before sorting, so that batch mates change from epoch to epoch
 
 
 class DurationBatches(Sampler[list[tuple[int, int]]]):
-    """Every utterance once an epoch, as lists of (epoch, index).
+    """Every utterance once an epoch, or as many with the groups drawn equally often, as lists of (epoch, index).
 
     Utterances are sorted by slightly jittered duration and cut into batches of about ``batch_seconds``, as many in
     every epoch; the batches come in random order. All randomness comes from the seed and the epoch.
+
+    With groups, an epoch has as many utterances of each group as of any other. Those of a small group come several
+    times, all of them about equally often, and of a large group a random part comes. Utterances of no group keep their
+    share, each once. What comes again in an epoch has an epoch number of its own, ``REPEATED`` apart, so that it is
+    augmented otherwise.
 
     Args:
         durations_s: seconds of each utterance as training hears it (cropped).
         batch_seconds: audio-seconds a batch.
         together: how many batches make an optimiser step; there are only whole steps.
         seed: another seed, another order.
+        groups: the group of each utterance, such as its class, -1 for none; None = every utterance once.
 
     Raises:
         ConfigError: when there are fewer utterances than batches in a step.
     """
 
-    def __init__(self, durations_s: Sequence[float], *, batch_seconds: float, together: int = 1, seed: int = 0) -> None:
+    def __init__(
+        self,
+        durations_s: Sequence[float],
+        *,
+        batch_seconds: float,
+        together: int = 1,
+        seed: int = 0,
+        groups: Sequence[int] | None = None,
+    ) -> None:
         self.durations_s = np.asarray(durations_s, dtype=float)
         self.together = together
-        most, wanted = len(self.durations_s) // together, self.durations_s.sum() / batch_seconds / together
+        self.groups = None if groups is None else _Groups(groups)
+        seconds = self.durations_s.sum() if self.groups is None else self.groups.mean_total(self.durations_s)
+        most, wanted = len(self.durations_s) // together, seconds / batch_seconds / together
         if not most:
             raise ConfigError(
                 f"{len(self.durations_s)} training utterances cannot fill the {together} batches of an optimiser step."
@@ -51,11 +68,17 @@ class DurationBatches(Sampler[list[tuple[int, int]]]):
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         generator = np.random.default_rng((self.seed, self.epoch))
-        jittered = self.durations_s * generator.uniform(1 - _JITTER, 1 + _JITTER, len(self.durations_s))
-        order = np.argsort(jittered)
+        drawn = np.arange(len(self.durations_s)) if self.groups is None else self.groups.draw(generator)
+        jittered = self.durations_s[drawn] * generator.uniform(1 - _JITTER, 1 + _JITTER, len(drawn))
+        places = np.argsort(jittered)
+        order, rounds = drawn[places], _times_before(drawn)[places]
         edges = self._edges(order)
         for batch in generator.permutation(self.count):
-            yield [(self.epoch, int(index)) for index in order[edges[batch] : edges[batch + 1]]]
+            rows = slice(edges[batch], edges[batch + 1])
+            yield [
+                (self.epoch + REPEATED * int(again), int(index))
+                for index, again in zip(order[rows], rounds[rows], strict=True)
+            ]
 
     def _edges(self, order: np.ndarray) -> np.ndarray:
         """Where the batches begin and end in the sorted order; each holds at least one utterance."""
@@ -65,3 +88,43 @@ class DurationBatches(Sampler[list[tuple[int, int]]]):
         for left in range(1, self.count):
             edges[left] = min(max(edges[left], edges[left - 1] + 1), len(order) - (self.count - left))
         return edges
+
+
+class _Groups:
+    """Draws the groups equally often: as many utterances as there are."""
+
+    def __init__(self, groups: Sequence[int]) -> None:
+        codes = np.asarray(groups)
+        self.ungrouped = np.flatnonzero(codes < 0)
+        self.members = [np.flatnonzero(codes == code) for code in np.unique(codes[codes >= 0])]
+
+    def draw(self, generator: np.random.Generator) -> np.ndarray:
+        """Indices of an epoch's utterances; which groups get one more than others is drawn too."""
+        total, count = sum(map(len, self.members)), max(len(self.members), 1)
+        quotas = np.full(len(self.members), total // count)
+        quotas[generator.permutation(len(self.members))[: total % count]] += 1
+        drawn = [
+            np.concatenate([generator.permutation(members) for _ in range(-(-quota // len(members)))])[:quota]
+            for members, quota in zip(self.members, quotas.tolist(), strict=True)
+            if quota
+        ]
+        return np.concatenate([self.ungrouped, *drawn])
+
+    def mean_total(self, durations_s: np.ndarray) -> float:
+        """Seconds of an epoch's utterances on average."""
+        total = sum(map(len, self.members))
+        means = [durations_s[members].mean() for members in self.members]
+        return float(durations_s[self.ungrouped].sum() + (total * np.mean(means) if means else 0.0))
+
+
+def _times_before(drawn: np.ndarray) -> np.ndarray:
+    """How often each entry came earlier, shape (utterances,).
+
+    >>> _times_before(np.array([3, 5, 3, 3]))
+    array([0, 0, 1, 2])
+    """
+    order = np.argsort(drawn, kind="stable")
+    ranked = drawn[order]
+    found = np.empty(len(drawn), dtype=np.int64)
+    found[order] = np.arange(len(drawn)) - np.searchsorted(ranked, ranked, side="left")
+    return found

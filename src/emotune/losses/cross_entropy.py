@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -39,3 +41,30 @@ def balanced_class_weights(counts: Tensor) -> Tensor:
     """N / (C n_c) for class counts of shape (classes,); a class that does not occur weighs nothing."""
     occurring = counts > 0
     return torch.where(occurring, counts.sum() / (occurring.sum() * counts.clamp(min=1)), torch.zeros_like(counts))
+
+
+def effective_number_class_weights(counts: Tensor, *, beta: float = 0.999) -> Tensor:
+    """(1 - beta) / (1 - beta^n_c), scaled so that the weights of the classes that occur sum to their number.
+
+    The effective number (1 - beta^n) / (1 - beta) grows ever more slowly with n, up to 1 / (1 - beta): a beta of 0
+    weighs all classes alike, one near 1 inversely to their counts.
+
+    Args:
+        counts: utterances of each class, shape (classes,); a class that does not occur weighs nothing.
+        beta: in [0, 1).
+
+    Raises:
+        ValueError: for another beta.
+
+    Reference:
+        Cui et al. (2019), Class-Balanced Loss Based on Effective Number of Samples, arXiv 1901.05555, equation 2.
+
+    >>> effective_number_class_weights(torch.tensor([1.0, 2.0]), beta=0.5)
+    tensor([1.2000, 0.8000])
+    """
+    if not 0 <= beta < 1:
+        raise ValueError(f"beta is {beta}, expected at least 0 and less than 1.")
+    exact, occurring = counts.double(), counts > 0
+    effective = -torch.expm1(exact * math.log(beta)) if beta else torch.ones_like(exact)
+    weights = torch.where(occurring, 1 / effective.clamp(min=torch.finfo(torch.float64).tiny), 0.0)
+    return (weights * occurring.sum() / weights.sum()).to(counts.dtype)

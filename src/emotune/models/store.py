@@ -46,13 +46,14 @@ def save_model(
     preprocessing: Preprocessing,
     *,
     calibration: Calibration | None = None,
+    training_prior: Mapping[str, float] | None = None,
     card: str = "",
 ) -> None:
     """Write config, preprocessing, weights and card; the weights last, each file atomically.
 
     ``config.json`` follows the Hub's conventions (``id2label``, ``label2id``, ``problem_type``) beside our own keys.
     """
-    save_config(folder, model, calibration=calibration)
+    save_config(folder, model, calibration=calibration, training_prior=training_prior)
     write_text(folder / PREPROCESSOR, to_json(preprocessing.to_json()) + "\n")
     if card:
         write_text(folder / CARD, card)
@@ -61,8 +62,17 @@ def save_model(
         safetensors.torch.save_file(tensors, temporary, metadata={"format": "pt"})
 
 
-def save_config(folder: Path, model: EmotionModel, *, calibration: Calibration | None = None) -> None:
-    """Write ``config.json`` alone, such as for a calibration that was fitted after the weights were saved."""
+def save_config(
+    folder: Path,
+    model: EmotionModel,
+    *,
+    calibration: Calibration | None = None,
+    training_prior: Mapping[str, float] | None = None,
+) -> None:
+    """Write ``config.json`` alone, such as for a calibration that was fitted after the weights were saved.
+
+    ``training_prior`` are the shares of the classes that training taught, which `emotune adjust` starts from.
+    """
     space = model.label_space
     config = {
         "schema": SCHEMA,
@@ -73,6 +83,7 @@ def save_config(folder: Path, model: EmotionModel, *, calibration: Calibration |
         "problem_type": "single_label_classification" if space.classes else "regression",
         **model.settings,
         "calibration": (calibration or Calibration()).to_json(),
+        **({"training_prior": dict(training_prior)} if training_prior else {}),
     }
     write_text(folder / CONFIG, to_json(config) + "\n")
 

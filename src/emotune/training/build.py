@@ -23,7 +23,7 @@ from emotune.evaluation.evaluate import CLASS_MEASURES
 from emotune.evaluation.vote_scores import VOTE_SIMILARITY
 from emotune.labels import LabelSpace
 from emotune.losses import LOSSES, BatchLoss, CombinedLoss, Loss
-from emotune.losses.cross_entropy import balanced_class_weights
+from emotune.losses.cross_entropy import balanced_class_weights, effective_number_class_weights
 from emotune.manifest import Manifest, Utterance
 from emotune.models.aggregations import VARAN
 from emotune.models.backbones import BACKBONES
@@ -174,8 +174,8 @@ def build_loss(recipe: Recipe, space: LabelSpace, train: Manifest) -> CombinedLo
         if not weight or not (space.dimensions if name == "ccc" else space.classes):
             continue
         if "class_weights" in options:
-            balanced = _class_weights(train, space)
-            options["class_weights"] = balanced if options["class_weights"] == "balanced" else None
+            beta = options.pop("effective_beta")
+            options["class_weights"] = class_weights(options["class_weights"], train, space, beta=beta)
         if name in VOTE_LOSSES and without_votes(train, space) == len(train):
             raise CorpusError(f"loss.{name} learns from votes, and no training utterance has any; see votes.<class>.")
         losses[name] = (weight, LOSSES[name](**options))
@@ -193,14 +193,21 @@ def _has_votes(utterance: Utterance, classes: Sequence[str]) -> bool:
     return math.isfinite(sum(vote_shares(utterance.votes, classes)))
 
 
-def _class_weights(train: Manifest, space: LabelSpace) -> Tensor:
+def class_weights(rule: str, train: Manifest, space: LabelSpace, *, beta: float) -> Tensor | None:
+    """The weights of ``class_weights`` of a loss, shape (classes,); None = all one.
+
+    Raises:
+        CorpusError: for a class without training utterance.
+    """
     counts = torch.tensor([float(sum(u.emotion == name for u in train)) for name in space.classes])
     if not bool((counts > 0).all()):
         absent = [name for name, count in zip(space.classes, counts.tolist(), strict=True) if not count]
         raise CorpusError(
             f"No training utterance of class {', '.join(absent)}; drop it with data.drop, or change the splits."
         )
-    return balanced_class_weights(counts)
+    if rule == "effective_number":
+        return effective_number_class_weights(counts, beta=beta)
+    return balanced_class_weights(counts) if rule == "balanced" else None
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,12 @@ def memory_estimate(model: EmotionModel, batch_seconds: float) -> dict[str, floa
 
 
 def within_memory(
-    recipe: Recipe, model: EmotionModel, durations_s: Sequence[float], *, max_duration_s: float = math.inf
+    recipe: Recipe,
+    model: EmotionModel,
+    durations_s: Sequence[float],
+    classes: Sequence[int] | None = None,
+    *,
+    max_duration_s: float = math.inf,
 ) -> Recipe:
     """The recipe with batches so small that a step stays within ``train.memory_gb``, and accordingly more of them.
 
@@ -145,6 +150,7 @@ def within_memory(
         recipe: with ``train.memory_gb``.
         model: what is trained, on its device.
         durations_s: seconds of each clip as batches count it, cropped.
+        classes: the class of each clip, -1 for none; needed for ``train.sampling: balanced``.
         max_duration_s: the longest clip that the model takes.
 
     Raises:
@@ -180,7 +186,7 @@ def within_memory(
     for accumulate in range(fewest, min(most, 2 * fewest + _TRIES) + 1):
         smaller = train.model_copy(update={"batch_seconds": seconds / accumulate, "accumulate": accumulate})
         found = recipe.model_copy(update={"train": smaller})
-        if _largest_batch_s(found, durations_s, heard_s) <= room:
+        if _largest_batch_s(found, durations_s, classes, heard_s) <= room:
             return found
     raise ConfigError(
         f"train.memory_gb is {train.memory_gb:g}, and batches cannot be cut as small as that asks for: give it"
@@ -197,9 +203,11 @@ def _taken_bytes(recipe: Recipe, model: EmotionModel) -> float:
     return weights * copies + moments + _OVERHEAD_BYTES[next(model.parameters()).device.type]
 
 
-def _largest_batch_s(recipe: Recipe, durations_s: Sequence[float], heard_s: Sequence[float]) -> float:
+def _largest_batch_s(
+    recipe: Recipe, durations_s: Sequence[float], classes: Sequence[int] | None, heard_s: Sequence[float]
+) -> float:
     """Padded seconds of the largest batch of the first epochs."""
-    batches, largest = batches_of(durations_s, recipe), 0.0
+    batches, largest = batches_of(durations_s, recipe, classes), 0.0
     for epoch in range(_EPOCHS):
         batches.set_epoch(epoch)
         largest = max(largest, *(len(batch) * max(heard_s[index] for _, index in batch) for batch in batches))

@@ -50,7 +50,7 @@ from emotune.training.run import (
     write_start,
 )
 from emotune.training.run_log import OtherProcess, RunLog
-from emotune.training.trainer import Trainer, batches_of, heard_seconds
+from emotune.training.trainer import Trainer, batches_of, class_indices, heard_seconds
 
 _PROBED = "started_from_probe"
 
@@ -158,7 +158,13 @@ def _fitting(recipe: Recipe, experiment: Experiment, checkpoint: Path | None = N
         batches = {name: state[name] for name in ("batch_seconds", "accumulate")}
         return recipe.model_copy(update={"train": recipe.train.model_copy(update=batches)})
     heard = heard_seconds(experiment.dataset, recipe)
-    return within_memory(recipe, experiment.model, heard, max_duration_s=experiment.preprocessing.max_duration_s)
+    return within_memory(
+        recipe,
+        experiment.model,
+        heard,
+        class_indices(experiment.dataset),
+        max_duration_s=experiment.preprocessing.max_duration_s,
+    )
 
 
 def _say_what_trains(recipe: Recipe, experiment: Experiment, counts: Mapping[str, Any], listener: Listener) -> None:
@@ -187,7 +193,7 @@ def _describe(recipe: Recipe, progress: Progress) -> dict[str, Any]:
     experiment = build_experiment(recipe, build_manifest(recipe, progress=progress))
     experiment.model.to(best_device())
     recipe = _fitting(recipe, experiment)
-    batches = batches_of(heard_seconds(experiment.dataset, recipe), recipe)
+    batches = batches_of(heard_seconds(experiment.dataset, recipe), recipe, class_indices(experiment.dataset))
     sizes = [len(batch) for batch in batches]
     return {
         "model": {**experiment.model.settings, "losses": list(experiment.loss.weights)},

@@ -33,6 +33,7 @@ from emotune.tables import to_json, write_text
 from emotune.training import processes
 from emotune.training.build import DEVELOPMENT, TRAIN, best_device
 from emotune.training.calibrate import calibrated, with_calibration
+from emotune.training.prior import training_prior
 
 
 class Listener(Protocol):
@@ -178,7 +179,8 @@ def finish_run(
     progress: Progress,
 ) -> Evaluation:
     """Save the model, score it on development as anyone would who loads it, and write the card and the end."""
-    save_model(run.model, model, preprocessing)
+    prior = _prior_of(recipe, model, manifest, str(provenance["kind"]))
+    save_model(run.model, model, preprocessing, training_prior=prior)
     stored = load_model(run.model)
     engine = TorchEngine(stored.model.to(best_device()), stored.preprocessing, fingerprint=stored.fingerprint)
     development = manifest.split(DEVELOPMENT)
@@ -186,12 +188,19 @@ def finish_run(
     predictions = predictor.predict_manifest(development, progress=progress)
     if recipe.train.calibrate:
         calibration = calibrated(development, predictions)
-        save_config(run.model, model, calibration=calibration)
+        save_config(run.model, model, calibration=calibration, training_prior=prior)
         predictions = with_calibration(predictions, calibration, fingerprint_of(run.model))
     evaluation = score_run(run, development, predictions, name=DEVELOPMENT)
     write_text(run.model / "README.md", _card(recipe, model, manifest, provenance, evaluation))
     write_end(run, provenance)
     return evaluation
+
+
+def _prior_of(recipe: Recipe, model: EmotionModel, manifest: Manifest, kind: str) -> dict[str, float]:
+    """The shares of the classes that training taught; a probe weighs its classes alike."""
+    if kind != "probe":
+        return training_prior(recipe, model.label_space, manifest.split(TRAIN))
+    return {name: 1 / len(model.label_space.classes) for name in model.label_space.classes}
 
 
 def _card(

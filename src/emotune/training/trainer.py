@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader
 
 from emotune.batch import Batch
 from emotune.config import Recipe
-from emotune.data.dataset import EmotionDataset, collate
+from emotune.data.dataset import EmotionDataset, class_index, collate
 from emotune.data.duration_batches import DurationBatches
 from emotune.errors import ModelError
 from emotune.losses import CombinedLoss
@@ -103,7 +103,7 @@ class Trainer:
         self.train_section = recipe.train
         self.log = log
         self.checkpoints = Checkpoints(folder)
-        self.batches = batches_of(heard_seconds(dataset, recipe), recipe)
+        self.batches = batches_of(heard_seconds(dataset, recipe), recipe, class_indices(dataset))
         self.steps_an_epoch = len(self.batches) // self.batches.together
         self.steps = self.steps_an_epoch * recipe.train.epochs
         self.unfreezing = None if recipe.train.unfreeze is None else GradualUnfreezing(model, recipe.train.unfreeze)
@@ -261,10 +261,26 @@ class Trainer:
         return self.average.module
 
 
-def batches_of(durations_s: Sequence[float], recipe: Recipe) -> DurationBatches:
-    """Training batches of similar duration, about ``train.batch_seconds`` each, as many as make whole steps."""
-    together = recipe.train.accumulate * processes.count()
-    return DurationBatches(durations_s, batch_seconds=recipe.train.batch_seconds, together=together, seed=recipe.seed)
+def batches_of(durations_s: Sequence[float], recipe: Recipe, classes: Sequence[int] | None) -> DurationBatches:
+    """Training batches of similar duration, about ``train.batch_seconds`` each, as many as make whole steps.
+
+    Args:
+        durations_s: of each utterance as training hears it.
+        recipe: the train section and the seed.
+        classes: the class of each utterance, -1 for none, which ``train.sampling: balanced`` draws equally often.
+    """
+    return DurationBatches(
+        durations_s,
+        batch_seconds=recipe.train.batch_seconds,
+        together=recipe.train.accumulate * processes.count(),
+        seed=recipe.seed,
+        groups=classes if recipe.train.sampling == "balanced" else None,
+    )
+
+
+def class_indices(dataset: EmotionDataset) -> list[int]:
+    """The class of each utterance, -1 where it has none."""
+    return [class_index(utterance, dataset.label_space) for utterance in dataset.manifest]
 
 
 def heard_seconds(dataset: EmotionDataset, recipe: Recipe) -> list[float]:
