@@ -9,7 +9,7 @@ import sys
 import typer
 
 from emotune.allocator import keep_few_kernels, keep_freed_memory
-from emotune.cli import compare, corpus, evaluate, predict, probe, recipes, train
+from emotune.cli import adjust, compare, corpus, evaluate, fuse, predict, probe, recipes, submit, train
 from emotune.errors import EmotuneError
 
 app = typer.Typer(
@@ -28,6 +28,9 @@ app.command("probe")(probe.probe)
 app.command("baseline")(probe.baseline)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
+app.command("fuse")(fuse.fuse)
+app.command("adjust")(adjust.adjust)
+app.command("submit")(submit.submit)
 app.command("predict")(predict.predict)
 
 

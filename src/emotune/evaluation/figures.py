@@ -264,6 +264,27 @@ def paired_dots(rows: Sequence[str], values: Mapping[str, Sequence[float]], labe
     return _svg(figure, f"{label} of {' and '.join(values)}: {described}.")
 
 
+def value_bars(rows: Sequence[tuple[str, float]], *, label: str, description: str) -> str:
+    """A bar from zero for each row, from the top, with its value beside it; NaN has none."""
+    figure, axes = _figure(height=0.75 + 0.32 * len(rows))
+    places = range(len(rows))[::-1]
+    for place, (_, value) in zip(places, rows, strict=True):
+        if math.isfinite(value):
+            axes.barh(place, value, height=0.62, color=FIRST if value >= 0 else SECOND, alpha=0.5, linewidth=0)
+            side = "left" if value >= 0 else "right"
+            gap = 3 if value >= 0 else -3
+            axes.annotate(
+                f"{value:.3f}", (value, place), (gap, 0), textcoords="offset points", ha=side, va="center", color=INK
+            )
+    axes.axvline(0, color=MUTED, linewidth=1)
+    axes.set_yticks(places, [name for name, _ in rows])
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.margins(x=0.18)
+    axes.set_xlabel(label)
+    axes.grid(axis="x", color=LINE, linewidth=0.7)
+    return _svg(figure, description)
+
+
 def _finite(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 

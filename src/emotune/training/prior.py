@@ -20,7 +20,7 @@ def training_prior(recipe: Recipe, space: LabelSpace, train: Manifest) -> dict[s
 
     The shares are those of the training utterances, times the class weights, or equal under balanced sampling; a loss
     of votes teaches the mean of the votes. Label smoothing moves them towards equal ones. Several losses count by their
-    weight. It is empty without classes. That a focal loss counts sure utterances less, and mixing of clips, are left out
+    weight. Empty without classes. That a focal loss counts sure utterances less, and mixing of clips, are left out
     of account.
 
     Args:

@@ -1,0 +1,78 @@
+"""emotune fuse: several systems' predictions as one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from emotune.cli.compare import named
+from emotune.cli.console import out, table, warn_all, with_extra
+from emotune.tables import check_output
+
+
+def fuse(
+    systems: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME=PATH...",
+            help="Run folders, or folders of a protocol's runs; with --manifest any folder with development/ and"
+            " <split>/predictions.csv.",
+        ),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the fused table and its page.")],
+    split: Annotated[str | None, typer.Option(help="What is fused; default test.")] = None,
+    method: Annotated[str, typer.Option(help="weights, stacking or majority.")] = "weights",
+    metric: Annotated[
+        str, typer.Option(help="macro_f1, uar or accuracy, to fuse classes; ccc, to fuse dimensions.")
+    ] = "macro_f1",
+    manifest_path: Annotated[
+        Path | None, typer.Option("--manifest", help="The truth, where it is not the run folders' own.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the two parts of development and of the search.")] = 0,
+) -> None:
+    """Fit on one part of development, report on the other, fuse a split: predictions.csv, fusion.json and .html."""
+    check_output(output / "predictions.csv")
+    with_extra("sklearn.linear_model")
+    fused = with_extra("emotune.studies.fused_runs").fuse_runs(
+        [named(value) for value in systems],
+        split=split,
+        method=method,
+        metric=metric,
+        seed=seed,
+        manifest_path=manifest_path,
+    )
+    with_extra("emotune.studies.fused_page").write_fusion(output, fused)
+    for fold, fitted in fused.folds.items():
+        _print_fitted(fold, fitted)
+    scores = fused.scores()
+    if scores:
+        gain = scores["fused"] - scores["best single"]
+        out.print(
+            f"{fused.split}: {metric} {scores['fused']:.3f}, best single {scores['best single']:.3f}, {gain:+.3f}",
+            markup=False,
+        )
+    warn_all(fused.notes)
+    out.print(f"fused table: {output / 'predictions.csv'}; page: {output / 'fusion.html'}", markup=False)
+    if fused.predictions.failed:
+        warn_all([f"{len(fused.predictions.failed)} of {len(fused.predictions)} utterances have no fused answer"])
+        raise typer.Exit(1)
+
+
+def _print_fitted(fold: str, fitted: Any) -> None:
+    weights = fitted.weights or {}
+    fit, report = fitted.fitted_on, fitted.reported_on
+    rows = [
+        (
+            name,
+            *([f"{weights[name]:.3f}"] if weights else []),
+            f"{fit.singles[name]:.3f}",
+            f"{report.singles[name]:.3f}",
+            f"{fitted.left_out[name]:.3f}",
+        )
+        for name in fitted.names
+    ]
+    rows.append(("fused", *([""] if weights else []), f"{fit.fused:.3f}", f"{report.fused:.3f}", ""))
+    title = f"{fold + ': ' if fold else ''}{fitted.metric}, fitted on {fit.utterances}, reported on {report.utterances}"
+    table(title, ["system", *(["weight"] if weights else []), "fitted", "reported", "fused without it"], rows)

@@ -1,0 +1,31 @@
+"""emotune submit: a prediction table as a file for the Odyssey 2024 challenge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emotune.cli.console import out, warn_all
+from emotune.predictions import Predictions
+from emotune.submission import expected_names, task_of, write_submission
+
+
+def submit(
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="A prediction table, or a folder that holds one.")],
+    expected: Annotated[
+        Path,
+        typer.Option(
+            help="What must be there: a manifest, a CSV with FileName, a .txt list or a folder of recordings."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The .csv to write.")],
+    task: Annotated[str | None, typer.Option(help="categories or attributes; default what the table holds.")] = None,
+) -> None:
+    """FileName,EmoClass or FileName,EmoAct,EmoVal,EmoDom; nothing is written unless every recording has its row."""
+    predictions = Predictions.read(table / "predictions.csv" if table.is_dir() else table)
+    names = expected_names(expected)
+    chosen = task_of(predictions, task)
+    warn_all(write_submission(output, predictions, names, task=chosen))
+    out.print(f"{output}: {len(names)} recordings, {chosen}", markup=False)

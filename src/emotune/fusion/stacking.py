@@ -1,0 +1,107 @@
+"""A linear model over the systems' answers."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from emotune.errors import ConfigError
+from emotune.fusion.objective import CCC, Objective
+from emotune.metrics.division import FloatArray
+
+_SMALLEST = 1e-6
+_INVERSE_REGULARISATION = 1.0
+_RIDGE = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Stacked:
+    """Logistic regression on log-probabilities for classes, ridge regression on values for dimensions.
+
+    Args:
+        mean: of the features, shape (features,): the systems' answers side by side.
+        spread: their standard deviation, 1 where it is 0.
+        coefficients: shape (features, outputs).
+        bias: shape (outputs,).
+        of_classes: whether the outputs are logits.
+    """
+
+    mean: FloatArray
+    spread: FloatArray
+    coefficients: FloatArray
+    bias: FloatArray
+    of_classes: bool
+    needs_all = True
+
+    def combine(self, values: FloatArray) -> FloatArray:
+        """Shape (systems, utterances, outputs) -> (utterances, outputs)."""
+        features = (_features(values, of_classes=self.of_classes) - self.mean) / self.spread
+        found = features @ self.coefficients + self.bias
+        if not self.of_classes:
+            return found
+        powers = np.exp(found - found.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"coefficients": self.coefficients.tolist(), "bias": self.bias.tolist()}
+
+
+def fit(values: FloatArray, objective: Objective, *, seed: int) -> Stacked:
+    """Fit on standardised features; classes count alike where ``uar`` or ``macro_f1`` is wanted.
+
+    Args:
+        values: shape (systems, utterances, outputs), all finite.
+        objective: its truth is learnt; its figure only says how classes count.
+        seed: there is nothing random.
+
+    Raises:
+        ConfigError: when the truth has a single class.
+    """
+    of_classes = objective.metric != CCC
+    features = _features(values, of_classes=of_classes)
+    mean, spread = features.mean(axis=0), features.std(axis=0)
+    spread = np.where(spread > 0, spread, 1.0)
+    standard = (features - mean) / spread
+    coefficients, bias = (_logistic if of_classes else _ridge)(standard, objective)
+    return Stacked(mean, spread, coefficients, bias, of_classes)
+
+
+def _features(values: FloatArray, *, of_classes: bool) -> FloatArray:
+    """Systems side by side, shape (utterances, systems * outputs)."""
+    shown = np.log(np.maximum(values, _SMALLEST)) if of_classes else values
+    return np.concatenate(list(shown), axis=1)
+
+
+def _logistic(features: FloatArray, objective: Objective) -> tuple[FloatArray, FloatArray]:
+    truth = objective.truth.astype(np.int64)
+    present = np.unique(truth)
+    if len(present) < 2:
+        raise ConfigError("Stacking needs two classes at least in the part of development that it is fitted on.")
+    linear_model = importlib.import_module("sklearn.linear_model")
+    weighing = None if objective.metric == "accuracy" else "balanced"
+    model = linear_model.LogisticRegression(C=_INVERSE_REGULARISATION, max_iter=2000, class_weight=weighing)
+    model.fit(features, truth)
+    coefficients = np.zeros((features.shape[1], objective.size))
+    bias = np.full(objective.size, -1e3)  # a class that was never seen is never said
+    if len(present) == 2:  # scikit-learn keeps the difference of the two alone
+        halves = np.array([-0.5, 0.5])
+        coefficients[:, present], bias[present] = np.outer(model.coef_[0], halves), model.intercept_[0] * halves
+    else:
+        coefficients[:, present], bias[present] = model.coef_.T, model.intercept_
+    return coefficients, bias
+
+
+def _ridge(features: FloatArray, objective: Objective) -> tuple[FloatArray, FloatArray]:
+    columns, biases = [], []
+    for truth in objective.truth.T:
+        there = np.isfinite(truth)
+        x, centre = features[there], truth[there].mean()
+        shift = x.mean(axis=0)
+        x = x - shift
+        found = np.linalg.solve(x.T @ x + _RIDGE * np.eye(x.shape[1]), x.T @ (truth[there] - centre))
+        columns.append(found)
+        biases.append(centre - shift @ found)
+    return np.stack(columns, axis=1), np.array(biases)

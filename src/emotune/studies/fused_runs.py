@@ -1,0 +1,269 @@
+"""The systems of a fusion as they lie on disk: runs, folds of a protocol, or folders of tables; and their fusion."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emotune.errors import ConfigError, TableError
+from emotune.fusion import Fitted, fuse
+from emotune.fusion.answers import known, line_up, truth_of
+from emotune.fusion.fitted import check_method
+from emotune.fusion.objective import CCC, Objective
+from emotune.labels import LabelSpace
+from emotune.manifest import Manifest
+from emotune.predictions import Predictions
+from emotune.run_folder import RunFolder
+
+DEVELOPMENT = "development"
+POOLED = "all"
+"""The name of what the folds of a protocol test together."""
+
+_TABLE = "predictions.csv"
+
+
+@dataclass(frozen=True, eq=False)
+class FusedRuns:
+    """A fusion applied to a split.
+
+    Args:
+        split: its name; ``all`` for what several folds test together.
+        truth: its utterances; None where there is no manifest of them, as for a test set without labels.
+        predictions: of the fusion.
+        singles: system -> its own predictions of the same utterances.
+        best_single: predictions of the system that was best on the part of development that the fusion was fitted on,
+            in each fold its own.
+        folds: name -> what was fitted; one entry, of an empty name, where there are no folds.
+        notes: what should be known of how it came about.
+    """
+
+    split: str
+    truth: Manifest | None
+    predictions: Predictions
+    singles: Mapping[str, Predictions]
+    best_single: Predictions
+    folds: Mapping[str, Fitted]
+    notes: tuple[str, ...]
+
+    def scores(self) -> dict[str, float]:
+        """The figure that was fitted for, of the fusion, the best single system and each system; empty without truth.
+
+        Utterances that one of them failed on are left out for all.
+        """
+        metric, space = next(iter(self.folds.values())).metric, self.predictions.label_space
+        if self.truth is None or (space.classes and not self.truth.label_space.classes):
+            return {}
+        there = known(truth_of(self.truth, space))
+        labelled = [u for u, has in zip(self.truth, there, strict=True) if has]
+        tables = {"fused": self.predictions, "best single": self.best_single, **self.singles}
+        answers = line_up(tables, space, [utterance.utterance_id for utterance in labelled])
+        whole = answers.answered.all(axis=0)
+        if not whole.any():
+            return {}
+        kept = self.truth.replace_utterances([u for u, has in zip(labelled, whole, strict=True) if has])
+        objective = Objective(truth_of(kept, space), metric, len(space.classes) or len(space.dimensions))
+        return {name: objective.score(own[whole]) for name, own in zip(tables, answers.values, strict=True)}
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "split": self.split,
+            "utterances": len(self.predictions),
+            "failed": len(self.predictions.failed),
+            "scores": self.scores(),
+            "folds": {name: fitted.to_json() for name, fitted in self.folds.items()},
+            "notes": list(self.notes),
+        }
+
+
+def fuse_runs(
+    named: Sequence[tuple[str, Path]],
+    *,
+    split: str | None = None,
+    method: str = "weights",
+    metric: str = "macro_f1",
+    seed: int = 0,
+    manifest_path: Path | None = None,
+) -> FusedRuns:
+    """Fit a fusion to the runs' development predictions and apply it to their predictions of another split.
+
+    Under a protocol of several folds, each fold is fitted on its own development and fuses its own test; the tests are
+    then pooled, as ``all``.
+
+    Args:
+        named: name and path of each system: a run folder, the folder of a protocol, or, with ``manifest_path``, any
+            folder with ``development/predictions.csv`` and ``<split>/predictions.csv``.
+        split: what is fused; default ``test``.
+        method: weights, stacking or majority.
+        metric: macro_f1, uar, accuracy or ccc.
+        seed: of the parting of development and of the search.
+        manifest_path: of the truth; the runs' own when None.
+
+    Raises:
+        ConfigError: for runs that do not belong together.
+        TableError: when predictions are missing.
+        CorpusError: when development has no truth.
+    """
+    check_method(method, metric)
+    names = [name for name, _ in named]
+    if len(named) < 2:
+        raise ConfigError(f"A fusion needs two systems at least, got {', '.join(names) or 'none'}.")
+    folders = [_folds(path) if manifest_path is None else {"": RunFolder(path)} for _, path in named]
+    folds = list(folders[0])
+    for name, own in zip(names, folders, strict=True):
+        if list(own) != folds:
+            raise ConfigError(
+                f"{names[0]} and {name} are not of one protocol: they have {_folds_named(folds)} and"
+                f" {_folds_named(list(own))}."
+            )
+    parts = [
+        _fuse_fold([own[fold] for own in folders], names, split or "test", method, metric, seed, manifest_path)
+        for fold in folds
+    ]
+    if len(parts) > 1 and any(part.truth is None for part in parts):
+        raise ConfigError(f"The folds' manifests have no split {split or 'test'}, so what they test cannot be pooled.")
+    return _together(dict(zip(folds, parts, strict=True)))
+
+
+def _folds(path: Path) -> dict[str, RunFolder]:
+    """The folds of a protocol's folder in their order, or a run by itself under an empty name."""
+    run = RunFolder(path)
+    run.information()
+    if run.model.exists() or run.results(DEVELOPMENT).exists():
+        return {"": run}
+    inner = {folder.name: RunFolder(folder) for folder in path.iterdir() if RunFolder(folder).provenance.exists()}
+    if not inner:
+        raise TableError(f"{path} has no development predictions: the run has not ended. Run its command again.")
+    number = {name: [int(digits) for digits in re.findall(r"\d+", name)] for name in inner}
+    return {name: inner[name] for name in sorted(inner, key=lambda name: (number[name], name))}
+
+
+def _folds_named(folds: Sequence[str]) -> str:
+    return "no folds" if list(folds) == [""] else f"{len(folds)} folds ({', '.join(folds[:3])} ...)"
+
+
+def _fuse_fold(
+    runs: Sequence[RunFolder],
+    names: Sequence[str],
+    split: str,
+    method: str,
+    metric: str,
+    seed: int,
+    manifest_path: Path | None,
+) -> FusedRuns:
+    truths = [_truth(run.manifest if manifest_path is None else manifest_path, split) for run in runs]
+    for name, run, truth in zip(names, runs, truths, strict=True):
+        _check_same(names[0], truths[0], name, truth, run, of_classes=metric != CCC)
+    development, tested = truths[0]
+    fitted = fuse(
+        names,
+        development,
+        [_read(run, DEVELOPMENT) for run in runs],
+        method=method,
+        metric=metric,
+        seed=seed,
+    )
+    tables = [_read(run, split) for run in runs]
+    if tested is not None:
+        wanted = {utterance.utterance_id for utterance in tested}
+        tables = [_only(table, wanted) for table in tables]
+    singles = {name: _of_task(table, fitted.space) for name, table in zip(names, tables, strict=True)}
+    return FusedRuns(
+        split, tested, fitted.apply(tables), singles, singles[fitted.best_single], {"": fitted}, fitted.notes
+    )
+
+
+def _truth(path: Path, split: str) -> tuple[Manifest, Manifest | None]:
+    """Development, and the split that is fused where the manifest has it."""
+    manifest = Manifest.read(path)
+    has_split = any(utterance.split == split for utterance in manifest)
+    return manifest.split(DEVELOPMENT), manifest.split(split) if has_split else None
+
+
+def _check_same(
+    first: str,
+    truth: tuple[Manifest, Manifest | None],
+    name: str,
+    other: tuple[Manifest, Manifest | None],
+    run: RunFolder,
+    *,
+    of_classes: bool,
+) -> None:
+    """Both runs must have chosen and been tested on the same utterances with the same labels."""
+    for mine, theirs in zip(truth, other, strict=True):
+        if _labels(mine, of_classes) != _labels(theirs, of_classes):
+            raise ConfigError(
+                f"{first} and {name} have different utterances or labels in development or test, by the manifest in"
+                f" {run.path}. Fuse runs of one corpus with the same splits and classes."
+            )
+
+
+def _labels(manifest: Manifest | None, of_classes: bool) -> dict[str, object]:
+    if manifest is None:
+        return {}
+    return {u.utterance_id: u.emotion if of_classes else dict(u.dimensions) for u in manifest}
+
+
+def _read(run: RunFolder, split: str) -> Predictions:
+    path = run.results(split) / _TABLE
+    if not path.exists():
+        there = sorted(table.parent.name for table in run.path.glob(f"*/{_TABLE}"))
+        raise TableError(
+            f"{run.path} has no {split}/{_TABLE}; it has predictions of: {', '.join(there) or 'nothing'}. Make them"
+            f" with `emotune evaluate {run.path} --split {split}`, or name another --split."
+        )
+    return Predictions.read(path)
+
+
+def _only(table: Predictions, wanted: set[str]) -> Predictions:
+    rows = tuple(row for row in table if row.utterance_id in wanted)
+    return Predictions(rows, table.label_space, table.model_fingerprint, table.manifest_fingerprint)
+
+
+def _of_task(table: Predictions, space: LabelSpace) -> Predictions:
+    """A table with the classes, or the dimensions, that are fused alone."""
+    rows = tuple(
+        type(row)(
+            row.utterance_id,
+            {name: row.probabilities[name] for name in space.classes if row.probabilities},
+            {name: row.dimensions[name] for name in space.dimensions if row.dimensions},
+            row.conditions_used,
+            row.error,
+        )
+        for row in table
+    )
+    return Predictions(rows, space, table.model_fingerprint, table.manifest_fingerprint)
+
+
+def _together(parts: Mapping[str, FusedRuns]) -> FusedRuns:
+    """The folds' results as one."""
+    if list(parts) == [""]:
+        return parts[""]
+    each = list(parts.values())
+    fitted = {name: part.folds[""] for name, part in parts.items()}
+    notes = tuple(dict.fromkeys(note for part in each for note in part.notes))
+    truths = [part.truth for part in each if part.truth is not None]
+    truth = None
+    if truths:
+        truth = truths[0].replace_utterances([utterance for manifest in truths for utterance in manifest])
+    single = len(each) == 1
+    return FusedRuns(
+        each[0].split if single else POOLED,
+        truth,
+        _pooled([part.predictions for part in each], truth),
+        {name: _pooled([part.singles[name] for part in each], truth) for name in each[0].singles},
+        _pooled([part.best_single for part in each], truth),
+        fitted,
+        notes,
+    )
+
+
+def _pooled(tables: Sequence[Predictions], truth: Manifest | None) -> Predictions:
+    rows = tuple(row for table in tables for row in table)
+    twice = len(rows) - len({row.utterance_id for row in rows})
+    if twice:
+        raise ConfigError(f"{twice} utterances are tested by several folds; each must be tested once to be pooled.")
+    fingerprint = tables[0].manifest_fingerprint if truth is None or len(tables) == 1 else truth.fingerprint()
+    return Predictions(rows, tables[0].label_space, None, fingerprint)

@@ -1,0 +1,195 @@
+"""Submissions to the Odyssey 2024 challenge: its two CSV files, checked against the expected recordings."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from emotune.errors import ConfigError, TableError
+from emotune.labels import Scale
+from emotune.manifest import Manifest
+from emotune.predictions import Prediction, Predictions
+from emotune.registry import unknown_name_message
+from emotune.tables import atomic_path, metadata_path, read_rows
+
+TASKS = ("categories", "attributes")
+LETTERS = {
+    "anger": "A",
+    "sadness": "S",
+    "happiness": "H",
+    "surprise": "U",
+    "fear": "F",
+    "disgust": "D",
+    "contempt": "C",
+    "neutral": "N",
+}
+"""Class -> the challenge's letter, in its order."""
+
+ATTRIBUTES = {"arousal": "EmoAct", "valence": "EmoVal", "dominance": "EmoDom"}
+SCALE = Scale(1.0, 7.0)
+
+_NAME = "FileName"
+_RECORDING = ".wav"
+_SHOWN = 5
+
+
+def expected_names(path: Path) -> list[str]:
+    """The file names that a submission must hold, in their order.
+
+    Args:
+        path: a manifest (utterance ids + ``.wav``), a CSV with a column ``FileName``, a ``.txt`` with one name a line,
+            or a folder of recordings.
+
+    Raises:
+        TableError: for anything else, or one that names nothing.
+    """
+    if path.is_dir():
+        names = sorted(found.name for found in path.rglob(f"*{_RECORDING}"))
+    elif path.suffix.lower() == ".txt":
+        names = _lines(path)
+    elif metadata_path(path).exists():
+        names = [file_name(utterance.utterance_id) for utterance in Manifest.read(path)]
+    else:
+        rows = read_rows(path)
+        if rows and _NAME not in rows[0]:
+            raise TableError(f"{path} has no column {_NAME}; it has {', '.join(rows[0])}.")
+        names = [PurePosixPath(str(row.get(_NAME) or "")).name for row in rows]
+    if not any(names):
+        raise TableError(f"{path} names no recordings. Expected a manifest, a CSV with {_NAME}, a .txt or a folder.")
+    return names
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise TableError(f"{path} cannot be read as a list of file names: {error}.") from error
+    return [PurePosixPath(line.strip()).name for line in lines if line.strip()]
+
+
+def file_name(utterance_id: str) -> str:
+    """The recording's name: the utterance id and ``.wav``.
+
+    >>> file_name("MSP-PODCAST_test3_0001")
+    'MSP-PODCAST_test3_0001.wav'
+    """
+    return utterance_id if utterance_id.lower().endswith(_RECORDING) else utterance_id + _RECORDING
+
+
+def task_of(predictions: Predictions, task: str | None) -> str:
+    """The task that is asked for, or the only one that a table can serve.
+
+    Raises:
+        ConfigError: for an unknown task, or when a table could serve both.
+    """
+    if task is not None:
+        if task not in TASKS:
+            raise ConfigError("--task: " + unknown_name_message("task", task, TASKS))
+        return task
+    space = predictions.label_space
+    if space.classes and set(ATTRIBUTES) <= space.dimensions.keys():
+        raise ConfigError(f"The table has classes and attributes: say which with --task {' or --task '.join(TASKS)}.")
+    return "categories" if space.classes else "attributes"
+
+
+def write_submission(path: Path, predictions: Predictions, expected: Sequence[str], *, task: str) -> tuple[str, ...]:
+    """Write a submission in the order of the expected names, or nothing where anything is wrong.
+
+    Args:
+        path: of the CSV.
+        predictions: one row for each expected recording and no other.
+        expected: file names.
+        task: categories or attributes.
+
+    Returns:
+        What should be known: values brought from another scale, values clipped, answers that were abstained from.
+
+    Raises:
+        TableError: for missing, unexpected, doubled or failed rows, listing some, or classes, dimensions or a name of
+            the file that the challenge does not take.
+    """
+    if path.suffix.lower() != ".csv":
+        raise TableError(f"{path}: a submission's name must end in .csv, not '{path.suffix}'.")
+    _check_space(predictions, task)
+    rows = _checked_rows(predictions, expected)
+    cells, notes = (_categories if task == "categories" else _attributes)(
+        predictions, [rows[name] for name in expected]
+    )
+    heads = [_NAME, "EmoClass"] if task == "categories" else [_NAME, *ATTRIBUTES.values()]
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(heads)
+        writer.writerows([name, *values] for name, values in zip(expected, cells, strict=True))
+    return notes
+
+
+def _check_space(predictions: Predictions, task: str) -> None:
+    space = predictions.label_space
+    if task == "categories":
+        if not space.classes:
+            raise TableError("The table has no classes, which --task categories needs.")
+        strange = [name for name in space.classes if name not in LETTERS]
+        if strange:
+            raise TableError(
+                f"The challenge has no letter for {', '.join(strange)}; it knows {', '.join(LETTERS)}. Train on these"
+                " classes (data.drop, data.map), or exclude others with `emotune adjust --prior`."
+            )
+        return
+    missing = [name for name in ATTRIBUTES if name not in space.dimensions]
+    if missing:
+        raise TableError(f"The table lacks {', '.join(missing)}, which --task attributes needs.")
+
+
+def _checked_rows(predictions: Predictions, expected: Sequence[str]) -> dict[str, Prediction]:
+    """Rows by file name, which are exactly those that are expected."""
+    rows: dict[str, Prediction] = {}
+    twice = []
+    for row in predictions:
+        name = file_name(row.utterance_id)
+        if name in rows:
+            twice.append(name)
+        rows[name] = row
+    faults = {
+        "expected twice": [name for name, count in Counter(expected).items() if count > 1],
+        "missing": [name for name in expected if name not in rows],
+        "unexpected": sorted(rows.keys() - set(expected)),
+        "there twice": twice,
+        "failed": [name for name, row in rows.items() if row.error],
+    }
+    found = [
+        f"{len(names)} {what}: {', '.join(names[:_SHOWN])}{' ...' if len(names) > _SHOWN else ''}"
+        for what, names in faults.items()
+        if names
+    ]
+    if found:
+        raise TableError(
+            f"Nothing is written: the table does not fit the {len(expected)} expected recordings. {'; '.join(found)}."
+            " Predict exactly the expected recordings, or give their list with --expected."
+        )
+    return rows
+
+
+def _categories(predictions: Predictions, rows: Sequence[Prediction]) -> tuple[list[list[str]], tuple[str, ...]]:
+    unsure = sum(row.uncertain for row in rows)
+    notes = (f"{unsure} answers that the model abstained from are given all the same.",) if unsure else ()
+    letters = [[LETTERS[max(row.probabilities, key=row.probabilities.__getitem__)]] for row in rows]
+    return letters, notes
+
+
+def _attributes(predictions: Predictions, rows: Sequence[Prediction]) -> tuple[list[list[str]], tuple[str, ...]]:
+    scales = {name: predictions.label_space.dimensions[name] for name in ATTRIBUTES}
+    others = [name for name, scale in scales.items() if scale != SCALE]
+    notes = [
+        f"{name} is brought from its scale [{scales[name].low:g}, {scales[name].high:g}] to [1, 7]." for name in others
+    ]
+    values, clipped = [], 0
+    for row in rows:
+        exact = [SCALE.from_unit(scale.to_unit(row.dimensions[name])) for name, scale in scales.items()]
+        kept = [min(max(value, SCALE.low), SCALE.high) for value in exact]
+        clipped += sum(value != within for value, within in zip(exact, kept, strict=True))
+        values.append([f"{value:.6f}" for value in kept])
+    if clipped:
+        notes.append(f"{clipped} values lay outside [1, 7] and are clipped.")
+    return values, tuple(notes)
