@@ -105,8 +105,8 @@ def _taught(run: RunFolder | None, given: str | None, predictions: Predictions) 
     if found is None:
         where = f"{run.path} does not say" if run is not None else "A table does not say"
         raise ConfigError(
-            f"{where} which prior its model was taught: give it as --trained-prior NAME=SHARE,..., such as the counts of"
-            " the training utterances by class times their class weights, or uniform for balanced ones."
+            f"{where} which prior its model was taught: give it as --trained-prior NAME=SHARE,..., such as the counts"
+            " of the training utterances by class times their class weights, or uniform for balanced ones."
         )
     return found
 

@@ -93,7 +93,8 @@ def truth_of(manifest: Manifest, space: LabelSpace) -> FloatArray:
 
 def known(truth: FloatArray) -> NDArray[np.bool_]:
     """Which utterances have a class, or one dimension at least."""
-    return np.asarray(np.isfinite(truth if truth.ndim == 1 else np.where(np.isnan(truth).all(axis=1), np.nan, 0.0)))
+    there = np.isfinite(truth)
+    return there if truth.ndim == 1 else np.asarray(there.any(axis=1))
 
 
 def _value(row: Prediction, output: str, space: LabelSpace) -> float:

@@ -212,7 +212,7 @@ def fuse(
     _check_truth(truth, space)
     labelled = labelled_part(truth, space)
     answers = line_up(named, space, [utterance.utterance_id for utterance in labelled])
-    whole = answers.answered.all(axis=0)
+    whole = np.asarray(answers.answered.all(axis=0))
     failed = int((~whole).sum())
     kept = labelled.replace_utterances([u for u, there in zip(labelled, whole, strict=True) if there])
     fit_part, report_part, notes = in_two(kept, fit_share=fit_share, seed=seed)

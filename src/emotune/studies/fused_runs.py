@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from emotune.errors import ConfigError, TableError
 from emotune.fusion import Fitted, fuse
 from emotune.fusion.answers import known, line_up, truth_of
@@ -60,7 +62,7 @@ class FusedRuns:
         labelled = [u for u, has in zip(self.truth, there, strict=True) if has]
         tables = {"fused": self.predictions, "best single": self.best_single, **self.singles}
         answers = line_up(tables, space, [utterance.utterance_id for utterance in labelled])
-        whole = answers.answered.all(axis=0)
+        whole = np.asarray(answers.answered.all(axis=0))
         if not whole.any():
             return {}
         kept = self.truth.replace_utterances([u for u, has in zip(labelled, whole, strict=True) if has])
