@@ -130,11 +130,12 @@ def _check_space(predictions: Predictions, task: str) -> None:
     if task == "categories":
         if not space.classes:
             raise TableError("The table has no classes, which --task categories needs.")
-        strange = [name for name in space.classes if name not in LETTERS]
+        said = {_most_probable(row) for row in predictions if row.probabilities}
+        strange = [name for name in space.classes if name in said - LETTERS.keys()]
         if strange:
             raise TableError(
                 f"The challenge has no letter for {', '.join(strange)}; it knows {', '.join(LETTERS)}. Train on these"
-                " classes (data.drop, data.map), or exclude others with `emotune adjust --prior`."
+                " classes (data.drop, data.map), or exclude others with `emotune adjust --prior` and a share of 0."
             )
         return
     missing = [name for name in ATTRIBUTES if name not in space.dimensions]
@@ -174,8 +175,12 @@ def _checked_rows(predictions: Predictions, expected: Sequence[str]) -> dict[str
 def _categories(predictions: Predictions, rows: Sequence[Prediction]) -> tuple[list[list[str]], tuple[str, ...]]:
     unsure = sum(row.uncertain for row in rows)
     notes = (f"{unsure} answers that the model abstained from are given all the same.",) if unsure else ()
-    letters = [[LETTERS[max(row.probabilities, key=row.probabilities.__getitem__)]] for row in rows]
-    return letters, notes
+    return [[LETTERS[_most_probable(row)]] for row in rows], notes
+
+
+def _most_probable(row: Prediction) -> str:
+    """The class, whether the model abstained or not."""
+    return max(row.probabilities, key=row.probabilities.__getitem__)
 
 
 def _attributes(predictions: Predictions, rows: Sequence[Prediction]) -> tuple[list[list[str]], tuple[str, ...]]:

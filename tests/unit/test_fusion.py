@@ -287,7 +287,8 @@ def test_what_cannot_be_fused_is_refused_plainly():
     with pytest.raises(TableError, match="predicts no dimensions"):
         fuse(["a", "b"], manifest, [first, second], metric="ccc")
     other = Predictions(
-        tuple(Prediction(row.utterance_id, {"anger": 1.0, "fear": 0.0}) for row in second), LabelSpace(("anger", "fear"))
+        tuple(Prediction(row.utterance_id, {"anger": 1.0, "fear": 0.0}) for row in second),
+        LabelSpace(("anger", "fear")),
     )
     with pytest.raises(TableError, match="different classes"):
         fuse(["a", "b"], manifest, [first, other])

@@ -91,7 +91,7 @@ def test_the_search_finds_what_an_exhaustive_one_finds(metric):
     assert found[0] == 0
     reached = METRICS[metric](truth, (logits + found).argmax(axis=1))
     grid = np.linspace(-4, 4, 81)
-    best = max(METRICS[metric](truth, (logits + [0, b, c]).argmax(axis=1)) for b, c in product(grid, grid))
+    best = max(METRICS[metric](truth, (logits + np.array([0, b, c])).argmax(axis=1)) for b, c in product(grid, grid))
     assert reached >= best - 1e-9
     assert reached >= METRICS[metric](truth, logits.argmax(axis=1))
 

@@ -25,7 +25,8 @@ def categories() -> Predictions:
     return Predictions(rows, LabelSpace(classes))
 
 
-def attributes(scale: Scale = Scale(1, 7)) -> Predictions:
+def attributes(low: float = 1, high: float = 7) -> Predictions:
+    scale = Scale(low, high)
     names = ("arousal", "valence", "dominance")
     values = [(1.0, 4.0, 7.0), (2.5, 7.2, 0.9), (3.0, 3.0, 3.0)]
     rows = tuple(
@@ -51,14 +52,14 @@ def test_categories_are_letters_in_the_expected_order(tmp_path):
     assert "".join(LETTERS.values()) == "ASHUFDCN"
 
 
-@pytest.mark.parametrize("scale", [Scale(1, 7), Scale(0, 1), Scale(-1, 1)])
+@pytest.mark.parametrize("scale", [(1, 7), (0, 1), (-1, 1)])
 def test_attributes_are_on_the_scale_of_the_challenge_and_clipped(tmp_path, scale):
-    notes = write_submission(tmp_path / "out.csv", attributes(scale), NAMES, task="attributes")
+    notes = write_submission(tmp_path / "out.csv", attributes(*scale), NAMES, task="attributes")
     head, *rows = rows_of(tmp_path / "out.csv")
     assert head == ["FileName", "EmoAct", "EmoVal", "EmoDom"]
     assert [[float(value) for value in row[1:]] for row in rows] == [[1, 4, 7], [2.5, 7, 1], [3, 3, 3]]
     assert notes[-1] == "2 values lay outside [1, 7] and are clipped."
-    assert len(notes) == (1 if scale == Scale(1, 7) else 4)
+    assert len(notes) == (1 if scale == (1, 7) else 4)
 
 
 def test_all_faults_are_said_at_once_and_nothing_is_written(tmp_path):
@@ -99,10 +100,14 @@ def test_an_id_and_its_file_name_are_one_recording(tmp_path):
 
 def test_classes_and_dimensions_that_do_not_fit_are_refused(tmp_path):
     strange = Predictions(
-        tuple(Prediction(key, {"anger": 0.5, "calm": 0.5}) for key in IDS), LabelSpace(("anger", "calm"))
+        tuple(Prediction(key, {"anger": 0.4, "calm": 0.6}) for key in IDS), LabelSpace(("anger", "calm"))
     )
     with pytest.raises(TableError, match="no letter for calm"):
         write_submission(tmp_path / "out.csv", strange, NAMES, task="categories")
+    unsaid = dataclasses.replace(
+        strange, rows=tuple(dataclasses.replace(row, probabilities={"anger": 1.0, "calm": 0.0}) for row in strange)
+    )
+    write_submission(tmp_path / "unsaid.csv", unsaid, NAMES, task="categories")
     with pytest.raises(TableError, match="lacks arousal, valence, dominance"):
         write_submission(tmp_path / "out.csv", strange, NAMES, task="attributes")
     with pytest.raises(TableError, match="has no classes"):
