@@ -19,6 +19,7 @@ from emotune.metrics.division import FloatArray
 from emotune.predictions import Prediction, Predictions
 from emotune.registry import unknown_name_message
 
+FEW_SPEAKERS = 10
 _SHOWN = 5
 
 
@@ -216,6 +217,12 @@ def fuse(
     failed = int((~whole).sum())
     kept = labelled.replace_utterances([u for u, there in zip(labelled, whole, strict=True) if there])
     fit_part, report_part, notes = in_two(kept, fit_share=fit_share, seed=seed)
+    heard = len({utterance.speaker for utterance in fit_part} - {None})
+    if 0 < heard < FEW_SPEAKERS and method != "majority":
+        notes += (
+            f"Fitted on {heard} speaker{'s' * (heard > 1)}: what suits them need not suit others; compare with"
+            " --method majority, which fits nothing.",
+        )
     if failed:
         notes += (f"Left out, since a system failed on them: {failed} of {len(labelled)} development utterances.",)
     parts = [_Lined(part, named, space, metric) for part in (fit_part, report_part)]

@@ -10,7 +10,7 @@ from emotune.evaluation import figures
 from emotune.evaluation.markup import bullets, document, figure, number, pair, paragraph, section, table, text
 from emotune.evaluation.sections import metric_name
 from emotune.fusion import Fitted
-from emotune.studies.fused_runs import FusedRuns
+from emotune.studies.fused_runs import DEVELOPMENT, POOLED, FusedRuns
 from emotune.tables import to_json, write_text
 
 _METHODS = {
@@ -57,7 +57,7 @@ def _headline(fused: FusedRuns, first: Fitted, title: str) -> str:
     if scores:
         gain = scores["fused"] - scores["best single"]
         lines.append(
-            f"On {fused.split}, which nothing was chosen by: {name} {number(scores['fused'])}, the best single system"
+            f"On {_where(fused)}: {name} {number(scores['fused'])}, the best single system"
             f" {number(scores['best single'])} (difference {gain:+.3f}; chosen on development: {_best(fused)})."
         )
     gain, where = mean_over_folds(fused, lambda fitted: fitted.gain), " on average over the folds"
@@ -67,8 +67,15 @@ def _headline(fused: FusedRuns, first: Fitted, title: str) -> str:
         f" best single system{where if len(fused.folds) > 1 else ''}."
     )
     failed = len(fused.predictions.failed)
-    answered = f"{len(fused.predictions)} utterances of {fused.split}, {failed} of them without a fused answer."
+    answered = f"{len(fused.predictions)} utterances, {failed} of them without a fused answer."
     return f"<header>\n<h1>{text(title)}</h1>\n{paragraph(answered, 'lead')}\n{bullets(lines)}\n</header>"
+
+
+def _where(fused: FusedRuns) -> str:
+    """The split that was fused, and what its figures are worth."""
+    if fused.split == DEVELOPMENT:
+        return "all of development, half of which was fitted on, so that this is optimistic"
+    return "what the folds test, pooled" if fused.split == POOLED else fused.split
 
 
 def _best(fused: FusedRuns) -> str:
