@@ -96,7 +96,9 @@ def _logistic(features: FloatArray, objective: Objective, seed: int) -> tuple[Fl
             logits[~trained] = features[~trained] @ coefficients + bias
         return objective.score(logits)
 
-    return _regression(features, truth, objective, max(_INVERSE_REGULARISATIONS, key=figure))
+    threads = importlib.import_module("threadpoolctl")  # comes with scikit-learn
+    with threads.threadpool_limits(1):  # the matrices are small: more threads wait for each other
+        return _regression(features, truth, objective, max(_INVERSE_REGULARISATIONS, key=figure))
 
 
 def _regression(

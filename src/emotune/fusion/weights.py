@@ -30,7 +30,7 @@ class Weighted:
 
     def combine(self, values: FloatArray) -> FloatArray:
         """Shape (systems, utterances, outputs) -> (utterances, outputs)."""
-        return np.tensordot(self.weights, values, axes=1)
+        return np.einsum("s,suo->uo", self.weights, values)
 
     def to_json(self) -> dict[str, Any]:
         return {"weights": self.weights.tolist()}
