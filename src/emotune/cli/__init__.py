@@ -9,7 +9,7 @@ import sys
 import typer
 
 from emotune.allocator import keep_few_kernels, keep_freed_memory
-from emotune.cli import adjust, compare, corpus, evaluate, fuse, predict, probe, recipes, submit, train
+from emotune.cli import adjust, compare, corpus, evaluate, fuse, gender, predict, probe, recipes, submit, train
 from emotune.errors import EmotuneError
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.command("fuse")(fuse.fuse)
 app.command("adjust")(adjust.adjust)
 app.command("submit")(submit.submit)
 app.command("predict")(predict.predict)
+app.command("gender")(gender.gender)
 
 
 def main() -> None:

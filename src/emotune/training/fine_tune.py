@@ -11,17 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from emotune.config import Recipe
+from emotune.config import Augmentation, Recipe
 from emotune.data.dataset import class_index
 from emotune.errors import ConfigError, CorpusError, EmotuneError, ModelError
 from emotune.evaluation import Evaluation, scores
 from emotune.inference.predictor import Predictor
 from emotune.inference.torch_engine import TorchEngine
-from emotune.manifest import Manifest
 from emotune.metrics import negative_log_likelihood
+from emotune.models.backbones.remembered import RememberedStates
 from emotune.models.emotion_model import EmotionModel
 from emotune.predictions import Predictions
-from emotune.preprocessing import Preprocessing
 from emotune.progress import Progress, silent
 from emotune.run_folder import RunFolder
 from emotune.training import linear, processes
@@ -81,6 +80,8 @@ def _train_run(recipe: Recipe, run: RunFolder, began: float, listener: Listener,
     model, manifest = experiment.model.to(best_device()), experiment.manifest
     checkpoint = processes.from_first(_last_checkpoint(Checkpoints(run.checkpoints), listener))
     batching = processes.from_first(_fitting(recipe, experiment, checkpoint) if processes.is_first() else recipe)
+    if _hears_the_same(recipe, experiment):
+        model.remembered = RememberedStates(model.backbone, most_gb=recipe.train.states_gb)
     counts = {
         **count_parameters(model),
         "processes": processes.count(),
@@ -99,7 +100,7 @@ def _train_run(recipe: Recipe, run: RunFolder, began: float, listener: Listener,
         if processes.is_first():
             listener.say(f"head started from a probe: development {recipe.train.metric} {reached:.3f}")
             write_provenance(run, provenance)
-    score = partial(_development_scores, experiment.development, experiment.preprocessing, recipe.train.batch_seconds)
+    score = partial(_development_scores, experiment, recipe.train.batch_seconds)
     log = RunLog(run, listener) if processes.is_first() else OtherProcess(listener)
     trainer = Trainer(model, experiment.loss, experiment.dataset, score, batching, run.checkpoints, log)
     try:
@@ -110,11 +111,27 @@ def _train_run(recipe: Recipe, run: RunFolder, began: float, listener: Listener,
     del trainer  # and with it the optimiser's memory
     evaluation = None
     if processes.is_first():
-        evaluation = finish_run(run, recipe, _finished(best), experiment.preprocessing, manifest, provenance, progress)
+        evaluation = finish_run(
+            run,
+            recipe,
+            _finished(best),
+            experiment.preprocessing,
+            manifest,
+            provenance,
+            progress,
+            conditioner=experiment.conditioner,
+        )
         shutil.rmtree(run.checkpoints, ignore_errors=True)
     evaluation = processes.from_first(evaluation)
     assert evaluation is not None
     return evaluation
+
+
+def _hears_the_same(recipe: Recipe, experiment: Experiment) -> bool:
+    """Whether a frozen encoder gets the very same clips in every epoch, so that its states are worth keeping."""
+    frozen = not any(parameter.requires_grad for parameter in experiment.model.backbone.parameters())
+    augmented = recipe.augmentation.model_copy(update={"probability": 1.0}) != Augmentation()
+    return frozen and not augmented and recipe.train.states_gb > 0 and not recipe.train.fsdp
 
 
 @contextmanager
@@ -231,14 +248,14 @@ def _last_checkpoint(checkpoints: Checkpoints, listener: Listener) -> Path | Non
     return checkpoint
 
 
-def _development_scores(
-    development: Manifest, preprocessing: Preprocessing, batch_seconds: float, model: EmotionModel
-) -> dict[str, float]:
+def _development_scores(experiment: Experiment, batch_seconds: float, model: EmotionModel) -> dict[str, float]:
     """All figures on the whole development split, through the Predictor, with the mean log loss as ``loss``.
 
     Each process predicts its part, and every one gets the figures of all.
     """
-    predictor = Predictor(TorchEngine(model, preprocessing), batch_seconds=batch_seconds)
+    development = experiment.development
+    engine = TorchEngine(model, experiment.preprocessing)
+    predictor = Predictor(engine, batch_seconds=batch_seconds, conditioner=experiment.conditioner)
     by_length = sorted(development, key=lambda utterance: utterance.duration_s or 0.0)
     found = processes.shared_out(
         by_length, lambda own: predictor.predict_manifest(development.replace_utterances(own)).rows
