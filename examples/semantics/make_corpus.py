@@ -2,7 +2,7 @@
 
     python examples/semantics/make_corpus.py OUT
 
-Writes FLAC files and ``labels.csv`` with the columns file, emotion, speaker, gender, split and text. Voices are disjoint
+Writes FLAC files and ``labels.csv`` with file, emotion, speaker, gender, split, language and text. Voices are disjoint
 over the splits, and no emotional word of a split occurs in the sentences of an earlier one. Needs `espeak-ng`.
 """
 
@@ -127,7 +127,9 @@ def _same(first: str, second: str) -> bool:
     return len(shorter) > _ROOT - 1 and shorter in longer and shorter not in _FUNCTION_WORDS
 
 
-_FUNCTION_WORDS = frozenset("a an and at all away back by come for in it me my never of one the time to up you".split())
+_FUNCTION_WORDS = frozenset(
+    {"all", "and", "away", "back", "come", "for", "never", "one", "the", "time", "to", "you", "in", "of", "me", "my"}
+)
 
 
 def speak(text: str, voice: str, pitch: int) -> np.ndarray:

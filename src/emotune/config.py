@@ -28,6 +28,7 @@ from emotune.data.augmentations.noise import COLOURS
 from emotune.errors import ConfigError
 from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN
 from emotune.models.backbones import BACKBONES
+from emotune.models.conditions import JOINS
 from emotune.recipes import recipe_folder, recipe_names
 from emotune.registry import Registry, unknown_name_message
 
@@ -103,6 +104,7 @@ class Data(Section):
     own split column counts. ``labels`` chooses whose labels of a ``corpus`` with several sources. ``map`` renames or
     merges classes, ``drop`` leaves classes out; both are reported. ``votes`` then makes labels of annotators' votes.
     ``budget`` keeps this share of each class's training utterances; smaller budgets of one seed lie within larger ones.
+    ``target: gender`` learns the speaker's gender in place of emotion: a gender predictor for other models.
     ``cache`` is a folder for decoded training clips, which may grow to ``cache_gb``.
     """
 
@@ -117,6 +119,7 @@ class Data(Section):
     votes: Votes = Votes()
     splits: dict[str, dict[str, list[str]]] = {}
     budget: float | None = Field(default=None, gt=0, le=1)
+    target: Literal["emotion", "gender"] = "emotion"
     trim_silence_db: float | None = Field(default=None, gt=0, le=120)
     max_duration_s: float = Field(default=30.0, gt=0)
     cache: Annotated[Path, AfterValidator(_checked_home)] | None = None
@@ -132,6 +135,10 @@ class Data(Section):
         if self.corpus == "table":
             raise ValueError(
                 "a table is read first: emotune corpus read table FILE -o manifest.csv, then data.manifest"
+            )
+        if self.target == "gender" and (not self.classes or self.dimensions or self.votes != Votes()):
+            raise ValueError(
+                "target: gender learns neither dimensions nor votes: leave dimensions, votes and classes out"
             )
         if not self.classes and not self.dimensions:
             raise ValueError("classes is false and dimensions is empty: there is nothing to learn")
@@ -216,6 +223,38 @@ Adapter = Annotated[
 _ADAPTER_SECTIONS = {"lora": LoRA, "bottleneck": Bottleneck, "bitfit": BitFit}
 
 
+class GenderCondition(Section):
+    """The speaker's gender as an input. ``predictor`` is a model that was trained with ``data.target: gender``: it
+    gives the values that are missing, in training and afterwards.
+    """
+
+    source: Literal["given", "predicted", "unknown"] = "given"
+    predictor: str | None = None
+    size: int = Field(default=32, ge=1)
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+
+
+class TextCondition(Section):
+    """The words as an input: transcript -> frozen ``encoder`` -> projection; ``asr`` transcribes what has no text."""
+
+    source: Literal["given", "predicted", "unknown"] = "given"
+    encoder: str = "FacebookAI/roberta-large"
+    encoder_revision: str | None = None
+    asr: str | None = None
+    asr_revision: str | None = None
+    size: int = Field(default=256, ge=1)
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+
+
+class Conditions(Section):
+    """What the model is given beside the sound. ``source`` is ``given`` (by the corpus, else predicted), ``predicted``,
+    or ``unknown`` (a control); ``dropout`` is how often training takes a value for unknown.
+    """
+
+    gender: GenderCondition | None = None
+    text: TextCondition | None = None
+
+
 class Model(Section):
     """What is built on the backbone. With an ``adapter``, ``backbone.train`` says how many top layers get it."""
 
@@ -227,6 +266,8 @@ class Model(Section):
     pooling: Annotated[str, AfterValidator(_entry_of(POOLINGS))] = "mean_std"
     hidden_size: int | None = Field(default=None, ge=1)
     dropout: float = Field(default=0.3, ge=0, lt=1)
+    conditions: Conditions = Conditions()
+    join: Annotated[str, AfterValidator(_entry_of(JOINS))] = "concat"
 
     @model_validator(mode="after")
     def _fits_together(self) -> Model:
@@ -354,6 +395,12 @@ class KL(Section):
     weight: float = Field(default=0.0, ge=0)
 
 
+class GenderTarget(Section):
+    """Cross-entropy of the speaker's gender, learnt beside emotion; off where its weight is 0."""
+
+    weight: float = Field(default=0.0, ge=0)
+
+
 class CCC(Section):
     """Mean of 1 - CCC over the dimensions, a loss of the whole batch."""
 
@@ -367,6 +414,7 @@ class Loss(Section):
     focal: Focal = Focal()
     soft_cross_entropy: SoftCrossEntropy = SoftCrossEntropy()
     kl: KL = KL()
+    gender: GenderTarget = GenderTarget()
     ccc: CCC = CCC()
 
 
@@ -386,6 +434,7 @@ class Train(Section):
     ``layer_decay`` d gives layer l of L the rate encoder_lr d^(L - l). A checkpoint is written after every epoch, and
     inside one every ``checkpoint_minutes``. With ``memory_gb`` batches are cut into as many as fit into it.
     ``calibrate`` fits a temperature, and thresholds for abstaining, to the finished model on development.
+    The states of a frozen encoder that hears the same clips in every epoch are kept in up to ``states_gb`` of memory.
     ``gradient_checkpointing`` keeps less of a forward pass and computes it again. ``fsdp`` spreads weights, gradients
     and optimiser over the processes.
     """
@@ -412,6 +461,7 @@ class Train(Section):
     metric: str = "uar"
     start_from_probe: bool = False
     calibrate: bool = True
+    states_gb: float = Field(default=4.0, ge=0)
     workers: int = Field(default=0, ge=0)
     precision: Literal["fp32", "bf16"] = "fp32"
 
@@ -464,6 +514,10 @@ class Recipe(Section):
             )
         if self.train.start_from_probe and self.model.hidden_size is not None:
             faults.append("train.start_from_probe needs a linear head: leave model.hidden_size out")
+        if self.data.target == "gender" and (self.loss.gender.weight or self.model.conditions.gender):
+            faults.append(
+                "data.target: gender learns gender already: leave out loss.gender and model.conditions.gender"
+            )
         vote_losses = self.loss.soft_cross_entropy.weight or self.loss.kl.weight
         if self.data.votes.no_agreement == "votes" and not (self.data.classes and vote_losses):
             faults.append(

@@ -31,9 +31,8 @@ GENDERS = ("female", "male", "other", "unknown")
 class Utterance:
     """One labelled stretch of speech. Times in seconds; what is unknown is None.
 
-    ``gender`` and ``text`` are the corpus's own, ``gender_predicted`` and ``text_predicted`` those of a gender predictor
-    and of a speech recogniser. ``copy_of`` is the id of another utterance, in general an earlier one, whose sound this
-    one is or nearly is.
+    ``gender`` and ``text`` are the corpus's own, ``gender_predicted`` and ``text_predicted`` are of models. ``copy_of``
+    is the id of another utterance, in general an earlier one, whose sound this one is or nearly is.
     """
 
     utterance_id: str

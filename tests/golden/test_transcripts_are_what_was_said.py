@@ -30,7 +30,7 @@ def heard(transcriber, clips) -> list[Transcript]:
 
 
 def test_the_sentences_of_ravdess_come_out(heard):
-    """In neutral, calm, happy and surprised voices; shouted and tearful ones are at times misheard by a model this small."""
+    """In neutral, calm, happy and surprised voices; a model this small mishears some shouted and tearful ones."""
     expected = [SENTENCES[name.split("-")[4]] for name in CLIPS]
     assert [" ".join(plain_words(transcript.text)) for transcript in heard] == expected
     assert {transcript.language for transcript in heard} == {"en"}
@@ -59,4 +59,4 @@ def test_an_english_model_refuses_german(shared, transcriber):
     with pytest.raises(ConfigError, match=r"does not know the language 'de'; it knows: en\. Choose a multilingual"):
         Transcriber(shared / "models" / "whisper-tiny.en-ct2", language="de")
     assert transcriber.language == "en"
-    assert transcriber.identity["name"] == "whisper-tiny.en-ct2" and len(transcriber.identity["revision"]) == 12
+    assert transcriber.identity["name"].endswith("whisper-tiny.en-ct2") and len(transcriber.identity["revision"]) == 12

@@ -18,6 +18,7 @@ class Lengths:
     preprocessing = Preprocessing(min_samples=1600)
     fingerprint = "lengths"
     concurrency = 1
+    conditions = {}  # noqa: RUF012
 
     def __init__(self) -> None:
         self.batches: list[list[float]] = []

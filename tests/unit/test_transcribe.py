@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from emotune.errors import AudioError, ConfigError, ModelError, TableError
+from emotune.errors import ConfigError, ModelError, TableError
 from emotune.inference import asr, pretrained
 from emotune.inference import transcribe as module
 from emotune.inference.asr import Transcriber, Transcript, joined
@@ -39,15 +39,15 @@ def cache(tmp_path):
 
 def test_every_recording_is_heard_once_and_has_its_own_words(tones, cache):
     recogniser = Lengths()
-    done = transcribed(tones, recogniser, cache=cache)
+    done, _ = transcribed(tones, recogniser, cache=cache)
     expected = [f"{round(u.duration_s * 16000)} samples" for u in tones]
     assert [u.text_predicted for u in done] == expected
     assert len(recogniser.heard) == len(tones)
     assert {u.language for u in done} == {"en"}
-    assert done.information["text_predicted"] == {"name": "org/lengths", "revision": "1", "language": None}
+    assert done.information["speech_recogniser"] == {"name": "org/lengths", "revision": "1", "language": None}
     assert done.information["corpus"] == "tones"
     again = Lengths()
-    assert transcribed(tones, again, cache=cache) == done
+    assert transcribed(tones, again, cache=cache) == (done, {})
     assert again.heard == []
 
 
@@ -62,7 +62,7 @@ def test_another_revision_or_language_hears_for_itself(tones, cache):
 def test_a_known_language_and_the_corpus_text_are_kept(tones, cache):
     first, second = tones.utterances[:2]
     manifest = tones.replace_utterances([dataclasses.replace(first, language="fr", text="Bonjour"), second])
-    done = transcribed(manifest, Lengths(), cache=cache)
+    done, _ = transcribed(manifest, Lengths(), cache=cache)
     assert [u.language for u in done] == ["fr", "en"]
     assert [u.text for u in done] == ["Bonjour", None]
 
@@ -71,7 +71,7 @@ def test_copies_under_other_ids_are_heard_once(tones, cache):
     copies = [dataclasses.replace(tones.utterances[0], utterance_id=f"copy{n}") for n in range(20)]
     unknown = [dataclasses.replace(copy, utterance_id=f"{copy.utterance_id}x", content_sha256=None) for copy in copies]
     recogniser = Lengths()
-    done = transcribed(tones.replace_utterances([*copies, *unknown]), recogniser, cache=cache)
+    done, _ = transcribed(tones.replace_utterances([*copies, *unknown]), recogniser, cache=cache)
     assert len(recogniser.heard) == 1
     assert len({u.text_predicted for u in done}) == 1 and done.utterances[-1].text_predicted
 
@@ -82,7 +82,7 @@ def test_what_was_heard_before_an_interruption_is_not_heard_again(tones, cache):
         transcribed(tones, stopped, cache=cache)
     assert len(stopped.heard) == 8
     rest = Lengths()
-    done = transcribed(tones, rest, cache=cache)
+    done, _ = transcribed(tones, rest, cache=cache)
     assert len(rest.heard) == len(tones) - 8
     assert all(u.text_predicted for u in done)
 
@@ -90,18 +90,15 @@ def test_what_was_heard_before_an_interruption_is_not_heard_again(tones, cache):
 def test_a_bad_recording_leaves_its_text_empty_and_the_rest_is_done(tones, cache):
     gone = dataclasses.replace(tones.utterances[1], file="gone.wav", content_sha256="0" * 64, text_predicted="old")
     manifest = tones.replace_utterances([tones.utterances[0], gone, tones.utterances[2]])
-    with pytest.raises(AudioError, match=r"gone\.wav does not exist"):
-        transcribed(manifest, Lengths(), cache=cache)
-    faults = []
-    done = transcribed(manifest, Lengths(), cache=cache, on_fault=lambda u, fault: faults.append((u, fault)))
+    done, errors = transcribed(manifest, Lengths(), cache=cache)
     assert [u.text_predicted is None for u in done] == [False, True, False]
-    assert [(u.utterance_id, "does not exist" in fault) for u, fault in faults] == [("u01", True)]
+    assert list(errors) == ["u01"] and "gone.wav does not exist" in errors["u01"]
 
 
 def test_a_clip_without_speech_has_no_text(tones, cache):
     recogniser = Lengths()
     recogniser.transcribe = lambda waveforms: [Transcript("", None) for _ in waveforms]
-    done = transcribed(tones, recogniser, cache=cache)
+    done, _ = transcribed(tones, recogniser, cache=cache)
     assert {u.text_predicted for u in done} == {u.language for u in done} == {None}
 
 
@@ -117,7 +114,7 @@ def test_a_damaged_cache_is_one_clear_error(tones, cache):
 
 def test_the_cache_names_no_path(tones, cache):
     transcribed(tones, Lengths(), cache=cache)
-    assert [path.name for path in cache.iterdir()] == ["org_lengths-1-any-1.sqlite"]
+    assert [path.name for path in cache.iterdir()] == ["lengths-1-any-1.sqlite"]
 
 
 def test_the_command_fills_the_manifest_and_says_how_many_words_were_wrong(
@@ -191,7 +188,7 @@ def test_what_whisper_is_not_is_said(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ModelError, match="cannot be loaded as a Whisper model for CTranslate2"):
         Transcriber(tmp_path)
-    with pytest.raises(ModelError, match="is a local folder and has no revision 'main'"):
+    with pytest.raises(ModelError, match=r"is of revision [0-9a-f]{12}, not of the main that is wanted"):
         Transcriber(tmp_path, revision="main")
     with pytest.raises(ConfigError, match="batch_size is 0"):
         Transcriber(tmp_path, batch_size=0)
@@ -206,8 +203,8 @@ def test_a_folder_is_known_by_its_content_and_not_by_its_place(tmp_path):
         pretrained.find_pretrained(str(tmp_path / name), revision=None, patterns=(), what="thing")
         for name in ("here", "there/here")
     ]
-    assert found[0].identity == found[1].identity
-    assert found[0].name == "here" and len(found[0].revision) == 12
+    assert found[0].revision == found[1].revision and len(found[0].revision) == 12
+    assert found[0].identity == {"name": str(tmp_path / "here"), "revision": found[0].revision}
     (tmp_path / "here" / "sub" / "weights").write_bytes(b"124")
     assert pretrained.fingerprint_of_files(tmp_path / "here") != found[0].revision
     assert module.CACHE.name == "transcripts" and asr.EXTRA == "asr"

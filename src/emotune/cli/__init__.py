@@ -9,7 +9,7 @@ import sys
 import typer
 
 from emotune.allocator import keep_few_kernels, keep_freed_memory
-from emotune.cli import compare, corpus, evaluate, predict, probe, recipes, train, transcribe
+from emotune.cli import compare, corpus, evaluate, gender, predict, probe, recipes, train, transcribe
 from emotune.errors import EmotuneError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("baseline")(probe.baseline)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("predict")(predict.predict)
+app.command("gender")(gender.gender)
 app.command("transcribe")(transcribe.transcribe)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -14,6 +15,11 @@ from rich.table import Table
 from emotune.errors import ConfigError
 
 Item = TypeVar("Item")
+
+Condition = Annotated[
+    list[str],
+    typer.Option(help="CONDITION=SOURCE, such as gender=unknown; sources: given, predicted, unknown, wrong (gender)."),
+]
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from emotune.cli.console import out, show_progress, warn_all, with_extra
+from emotune.cli.console import Condition, out, pairs, show_progress, warn_all, with_extra
 from emotune.cli.corpus import mapped
 from emotune.cli.train import print_evaluation
+from emotune.conditions import GENDER_CLASSES, gender_as_class
 from emotune.errors import ConfigError
 from emotune.manifest import Manifest
 from emotune.run_folder import RunFolder
@@ -36,6 +37,7 @@ def evaluate(
     coverage: Annotated[
         float | None, typer.Option(help="Say 'uncertain' in predictions.csv beyond this share, such as 0.8.")
     ] = None,
+    condition: Condition = [],
 ) -> None:
     """Predictions table, report.json and report.html for a split that training did not see."""
     run = RunFolder(run_path)
@@ -52,8 +54,13 @@ def evaluate(
         manifest = manifest if split is None else manifest.split(split)
         manifest = mapped(manifest, map, drop)
         name = "manifest-" + (manifest_path.stem if split is None else f"{manifest_path.stem}-{split}")
+    sources = pairs(condition, "--condition", "CONDITION=SOURCE")
+    name += "".join(f"-{condition}-{source}" for condition, source in sources.items())
     check_output((output or run.results(name)) / "predictions.csv")
-    predictor = with_extra("emotune.inference").load(run_path, device=device, coverage=coverage)
+    predictor = with_extra("emotune.inference").load(run_path, device=device, coverage=coverage, conditions=sources)
+    warn_all(predictor.conditioner.notes)
+    if manifest_path is not None and set(predictor.label_space.classes) == set(GENDER_CLASSES):
+        manifest = gender_as_class(manifest)
     classes = with_extra("emotune.evaluation.shared_classes")
     if shared:  # what cannot be scored is refused before the long work
         classes.shared_classes([predictor.label_space, manifest.label_space])

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from emotune.cli.console import err, out, show_progress, with_extra
+from emotune.cli.console import Condition, err, out, pairs, show_progress, warn_all, with_extra
 from emotune.errors import ConfigError
 from emotune.inference.inputs import items_of
 from emotune.inference.parts import parts_in, predict_in_parts
@@ -66,15 +66,27 @@ def predict(
     coverage: Annotated[
         float | None, typer.Option(help="Answer about this share, such as 0.8; the others are 'uncertain'.")
     ] = None,
+    condition: Condition = [],
+    gender_model: Annotated[str | None, typer.Option(help="In place of the model's own gender predictor.")] = None,
+    asr: Annotated[str | None, typer.Option(help="In place of the model's own speech recogniser.")] = None,
+    text_encoder: Annotated[str | None, typer.Option(help="In place of the model's own text encoder.")] = None,
 ) -> None:
     """Predict emotions; a bad recording is a row with its error, and the exit code is then 1."""
+    options = {
+        "batch_seconds": batch_seconds,
+        "coverage": coverage,
+        "conditions": pairs(condition, "--condition", "CONDITION=SOURCE"),
+        "gender_model": gender_model,
+        "asr": asr,
+        "text_encoder": text_encoder,
+    }
     if part_rows is not None:
         if output is None:
             raise ConfigError("--part-rows needs a folder for the parts: name it with -o.")
         if output.suffix in SUFFIXES and not output.is_dir():
             raise ConfigError(f"--part-rows writes a folder: name it without {output.suffix}, see --part-format.")
         job = _ray_job if engine is Engine.ray else _local_job
-        fingerprint, run = job(model, batch_seconds, device, workers, coverage)
+        fingerprint, run = job(model, device, workers, options)
         with parts_in(
             output,
             part_rows=part_rows,
@@ -105,9 +117,8 @@ def predict(
     items = list(items_of(inputs))
     if not items:
         raise _nothing_in(inputs)
-    predictor = with_extra("emotune.inference").load(
-        model, device=device, batch_seconds=batch_seconds, workers=workers, coverage=coverage
-    )
+    predictor = with_extra("emotune.inference").load(model, device=device, workers=workers, **options)
+    warn_all(predictor.conditioner.notes)
     predictions = predictor.predict_items(items, progress=show_progress)
     if output is None:
         _print(predictions)
@@ -118,27 +129,26 @@ def predict(
 
 
 def _local_job(
-    model: str, batch_seconds: float, device: str | None, workers: int | None, coverage: float | None
+    model: str, device: str | None, workers: int | None, options: Mapping[str, Any]
 ) -> tuple[str | None, Callable[..., None]]:
     """The model's fingerprint, and what predicts the parts of a job."""
-    load = with_extra("emotune.inference").load
-    predictor = load(model, device=device, batch_seconds=batch_seconds, workers=workers, coverage=coverage)
+    predictor = with_extra("emotune.inference").load(model, device=device, workers=workers, **options)
+    warn_all(predictor.conditioner.notes)
     return predictor.engine.fingerprint, partial(predict_in_parts, predictor)
 
 
 def _ray_job(
-    model: str, batch_seconds: float, device: str | None, workers: int | None, coverage: float | None
+    model: str, device: str | None, workers: int | None, options: Mapping[str, Any]
 ) -> tuple[str, Callable[..., None]]:
     """As ``_local_job``, through Ray."""
     if device is not None:
         raise ConfigError("--engine ray runs on CPUs so far; leave out --device.")
     ray_job = with_extra("emotune.inference.ray_job", "ray")
     stored = with_extra("emotune.models.store").load_model(model)  # what is broken is known at once
-    if coverage is not None:
-        stored.calibration.threshold(coverage)
-    options = {"fingerprint": stored.fingerprint, "workers": workers, "batch_seconds": batch_seconds}
-    options["coverage"] = coverage
-    return stored.fingerprint, partial(ray_job.predict_on_ray, model, **options)
+    if options["coverage"] is not None:
+        stored.calibration.threshold(options["coverage"])
+    about = {"fingerprint": stored.fingerprint, "workers": workers, "loading": options}
+    return stored.fingerprint, partial(ray_job.predict_on_ray, model, **about)
 
 
 def _nothing_in(inputs: list[Path]) -> ConfigError:

@@ -10,7 +10,7 @@ import typer
 from emotune.cli.console import err, out, show_progress
 from emotune.inference.asr import Transcriber
 from emotune.inference.transcribe import CACHE, transcribed
-from emotune.manifest import Manifest, Utterance
+from emotune.manifest import Manifest
 from emotune.metrics.words import word_errors
 from emotune.tables import check_output
 
@@ -42,32 +42,27 @@ def transcribe(
         language=language or one_language(manifest),
         batch_size=batch_size,
     )
-    faults: dict[str, str] = {}
-
-    def on_fault(utterance: Utterance, fault: str) -> None:
-        faults[utterance.utterance_id] = fault
-
-    manifest = transcribed(manifest, transcriber, cache=cache, on_fault=on_fault, progress=show_progress)
+    manifest, errors = transcribed(manifest, transcriber, cache=cache, progress=show_progress)
     manifest.write(output)
-    silent = sum(utterance.text_predicted is None for utterance in manifest) - len(faults)
+    silent = sum(utterance.text_predicted is None for utterance in manifest) - len(errors)
     out.print(
-        f"{output}: {len(manifest)} utterances, {len(manifest) - silent - len(faults)} with words,"
-        f" {silent} without speech, {len(faults)} that cannot be used",
+        f"{output}: {len(manifest)} utterances, {len(manifest) - silent - len(errors)} with words,"
+        f" {silent} without speech, {len(errors)} that cannot be used",
         markup=False,
     )
-    pairs = [(u.text, u.text_predicted or "") for u in manifest if u.text is not None and u.utterance_id not in faults]
+    pairs = [(u.text, u.text_predicted or "") for u in manifest if u.text is not None and u.utterance_id not in errors]
     if pairs:
-        errors = word_errors(pairs)
+        wrong = word_errors(pairs)
         out.print(
-            f"word error rate against the corpus's own text: {errors.rate:.3f} ({errors.words} words in"
-            f" {errors.utterances} utterances; case and punctuation aside)",
+            f"word error rate against the corpus's own text: {wrong.rate:.3f} ({wrong.words} words in"
+            f" {wrong.utterances} utterances; case and punctuation aside)",
             markup=False,
         )
-    if faults:
-        for utterance_id, fault in list(faults.items())[:_SHOWN]:
-            err.print(f"  {utterance_id}: {fault}", markup=False)
-        if len(faults) > _SHOWN:
-            err.print(f"  and {len(faults) - _SHOWN} more", markup=False)
+    if errors:
+        for utterance_id, error in list(errors.items())[:_SHOWN]:
+            err.print(f"  {utterance_id}: {error}", markup=False)
+        if len(errors) > _SHOWN:
+            err.print(f"  and {len(errors) - _SHOWN} more", markup=False)
         raise typer.Exit(1)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch.utils.data import Dataset
 
 from emotune.audio import FloatArray
 from emotune.batch import Batch, Targets, pad
+from emotune.conditions import GENDER, GIVEN, gender_shares, known_of, value_of
 from emotune.consensus import vote_shares
 from emotune.data.audio_cache import AudioCache
 from emotune.data.augmentations import Augmentation, generator_of
@@ -25,14 +27,16 @@ from emotune.preprocessing import Preprocessing
 
 @dataclass(frozen=True)
 class Example:
-    """One prepared clip, shape (samples,), with its truth: shares of the classes, unit-scale dimensions, and shares of
-    the votes; NaN where unknown.
+    """One prepared clip, shape (samples,), with its truth: shares of the classes, unit-scale dimensions, shares of the
+    votes, and gender; NaN where unknown. ``conditions`` are the model's inputs beside the sound, each shape (width,).
     """
 
     waveform: FloatArray
     classes: tuple[float, ...]
     dimensions: tuple[float, ...]
     votes: tuple[float, ...]
+    gender: tuple[float, ...]
+    conditions: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
 def class_index(utterance: Utterance, space: LabelSpace) -> int:
@@ -64,6 +68,7 @@ class EmotionDataset(Dataset[Example]):
         preprocessing: what the model needs.
         augmentation: what training adds; None = nothing.
         cache: where decoded clips are kept; None = each is decoded anew.
+        conditions: the model's inputs beside the sound, by name, each shape (utterances, width), NaN where unknown.
         seed: of the augmentation.
     """
 
@@ -75,6 +80,7 @@ class EmotionDataset(Dataset[Example]):
         *,
         augmentation: Augmentation | None = None,
         cache: AudioCache | None = None,
+        conditions: Mapping[str, FloatArray] | None = None,
         seed: int = 0,
     ) -> None:
         self.manifest = manifest
@@ -82,6 +88,7 @@ class EmotionDataset(Dataset[Example]):
         self.preprocessing = preprocessing
         self.augmentation = augmentation or Augmentation()
         self.cache = cache
+        self.conditions = conditions or {}
         self.seed = seed
         self._alike = {} if self.augmentation.mix is None else self._by_what_is_known()
 
@@ -91,7 +98,9 @@ class EmotionDataset(Dataset[Example]):
     def __getitem__(self, key: tuple[int, int]) -> Example:
         epoch, index = key
         utterance = self.manifest.utterances[index]
-        example = Example(self._samples_of(utterance), *self._truth_of(utterance))
+        example = Example(
+            self._samples_of(utterance), *self._truth_of(utterance), conditions=self._conditions_of(index)
+        )
         generator = generator_of(self.seed, epoch, utterance.utterance_id)
         kept = None if self.augmentation.mix is None else self.augmentation.mix.draw(generator)
         if kept is not None:
@@ -103,31 +112,44 @@ class EmotionDataset(Dataset[Example]):
     def _with_another(self, example: Example, share: float, generator: np.random.Generator) -> Example:
         """A clip mixed with a random one of which the same is known, perhaps itself, and its truth with that one's."""
         alike = self._alike[_known(example.classes, example.dimensions, example.votes)]
-        utterance = self.manifest.utterances[alike[int(generator.integers(len(alike)))]]
+        index = alike[int(generator.integers(len(alike)))]
+        utterance = self.manifest.utterances[index]
         other = filled_to(self._samples_of(utterance), len(example.waveform), generator)
 
         def between(truth: tuple[float, ...], others: tuple[float, ...]) -> tuple[float, ...]:
             return tuple(share * value + (1 - share) * another for value, another in zip(truth, others, strict=True))
 
-        classes, dimensions, votes = self._truth_of(utterance)
+        classes, dimensions, votes, gender = self._truth_of(utterance)
+        conditions = self._conditions_of(index)
         return Example(
             mixed(example.waveform, other, share),
             between(example.classes, classes),
             between(example.dimensions, dimensions),
             between(example.votes, votes),
+            between(example.gender, gender),
+            {
+                name: (share * value + (1 - share) * conditions[name]).astype(np.float32)
+                for name, value in example.conditions.items()
+            },
         )
 
-    def _truth_of(self, utterance: Utterance) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
-        """Classes, dimensions and votes as in an ``Example``."""
+    def _conditions_of(self, index: int) -> dict[str, FloatArray]:
+        return {name: values[index] for name, values in self.conditions.items()}
+
+    def _truth_of(
+        self, utterance: Utterance
+    ) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+        """Classes, dimensions, votes and gender as in an ``Example``."""
         space = self.label_space
         votes = vote_shares(utterance.votes, space.classes)
-        return class_shares(utterance, space), unit_dimensions(utterance, space), votes
+        gender = gender_shares(value_of(GENDER, known_of(utterance), GIVEN)[0])
+        return class_shares(utterance, space), unit_dimensions(utterance, space), votes, gender
 
     def _by_what_is_known(self) -> dict[tuple[bool, ...], list[int]]:
         """The utterances of which the same targets are known, by which these are."""
         found: dict[tuple[bool, ...], list[int]] = {}
         for index, utterance in enumerate(self.manifest):
-            found.setdefault(_known(*self._truth_of(utterance)), []).append(index)
+            found.setdefault(_known(*self._truth_of(utterance)[:3]), []).append(index)
         return found
 
     def _samples_of(self, utterance: Utterance) -> FloatArray:
@@ -155,5 +177,7 @@ def collate(examples: list[Example]) -> Batch:
         torch.tensor(np.array([example.classes for example in examples], dtype=np.float32)),
         torch.tensor(np.array([example.dimensions for example in examples], dtype=np.float32)),
         torch.tensor(np.array([example.votes for example in examples], dtype=np.float32)),
+        torch.tensor(np.array([example.gender for example in examples], dtype=np.float32)),
     )
-    return pad([example.waveform for example in examples], targets)
+    conditions = [example.conditions for example in examples]
+    return pad([example.waveform for example in examples], targets, conditions)

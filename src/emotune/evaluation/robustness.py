@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotune.audio import SAMPLING_RATE_HZ
+from emotune.conditions import known_of
 from emotune.errors import AudioError, CorpusError, ModelError
 from emotune.evaluation.babble import Voices
 from emotune.evaluation.bootstrap import Estimate
@@ -81,7 +82,7 @@ class DegradedItems(Sequence[Item]):
             samples = self.condition(utterance, self.voices)
         except AudioError as error:
             return Item(utterance.utterance_id, b"", extra=extra, error=str(error))
-        return Item(utterance.utterance_id, (samples, SAMPLING_RATE_HZ), extra=extra)
+        return Item(utterance.utterance_id, (samples, SAMPLING_RATE_HZ), extra=extra, known=known_of(utterance))
 
 
 def predict_under(

@@ -1,4 +1,4 @@
-"""Answers of slow helpers kept on disk, so that nothing is asked twice: transcripts by recording, embeddings by text."""
+"""What slow helpers answered, kept on disk and not asked twice: transcripts by recording, embeddings by text."""
 
 from __future__ import annotations
 
@@ -44,12 +44,13 @@ def open_answers(folder: Path, identity: Mapping[str, str]) -> Iterator[Answers]
 
     Args:
         folder: of the cache.
-        identity: of the helper; another one has another file.
+        identity: of the helper, a folder by its last name; another one has another file.
 
     Raises:
         TableError: when the file cannot be used, with the reason.
     """
-    name = "-".join(re.sub(r"[^\w.]+", "_", part).strip(".") for part in identity.values() if part)
+    parts = [part.rstrip("/").rsplit("/", 1)[-1] for part in identity.values()]
+    name = "-".join(re.sub(r"[^\w.]+", "_", part).strip(".") for part in parts if part)
     path = folder / f"{name}.sqlite"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ _NO_SPEECH, _UNLIKELY, _REPETITIVE = 0.6, -1.0, 2.4
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was said, empty when nothing was, and in which language, as Whisper names it (``en``); None without speech."""
+    """What was said, empty when nothing was, and in which language, such as ``en``; None without speech."""
 
     text: str
     language: str | None
@@ -46,13 +46,13 @@ class Transcriber:
     """Transcribes clips in batches; deterministic: beam search at temperature 0, no clip sees another's words.
 
     Silence and noise give an empty text: Silero's voice activity detector, which comes with faster-whisper, must find
-    speech; a window is dropped when Whisper itself thinks that nobody speaks (probability above 0.6) and is unsure of its
-    words (mean log-probability below -1), or when its words repeat so that they compress by more than 2.4. Clips
+    speech; a window is dropped when Whisper itself thinks that nobody speaks (probability above 0.6) and is unsure of
+    its words (mean log-probability below -1), or when its words repeat so that they compress by more than 2.4. Clips
     longer than 30 s are cut in pauses.
 
     Args:
-        name: a folder with a Whisper model for CTranslate2, a size such as ``small``, or a name on the Hugging Face Hub.
-        revision: branch, tag or commit on the Hub.
+        name: a folder with a Whisper model for CTranslate2, a size such as ``small``, or a name on the Hub.
+        revision: branch, tag or commit on the Hub, or the fingerprint that a folder must have.
         device: ``cpu`` or ``cuda``; None: a GPU where CTranslate2 can use one.
         language: of all clips; None: found for each clip (an English-only model knows but ``en``).
         batch_size: windows of 30 s a batch; the texts do not depend on it.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,8 @@ class Engine(Protocol):
     """Runs a model on prepared clips. Everything around it is the same for every engine.
 
     ``concurrency`` is the number of threads that may call ``run`` at a time. ``run`` raises an ``EngineError`` for what
-    may be the batch's fault.
+    may be the batch's fault. ``conditions`` of the engine are those of the model's config; those of ``run`` are the
+    values of each clip, by name, each shape (width,); none where the model takes none.
     """
 
     label_space: LabelSpace
@@ -41,4 +43,24 @@ class Engine(Protocol):
     fingerprint: str | None
     concurrency: int
 
-    def run(self, waveforms: Sequence[FloatArray]) -> EngineOutput: ...
+    @property
+    def conditions(self) -> Mapping[str, Mapping[str, Any]]: ...
+
+    def run(
+        self, waveforms: Sequence[FloatArray], conditions: Sequence[Mapping[str, FloatArray]] = ()
+    ) -> EngineOutput: ...
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a worker process says of its engine before any work."""
+
+    label_space: LabelSpace
+    preprocessing: Preprocessing
+    calibration: Calibration
+    fingerprint: str | None
+    conditions: Mapping[str, Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, engine: Engine) -> Description:
+        return cls(*(getattr(engine, field.name) for field in dataclasses.fields(cls)))

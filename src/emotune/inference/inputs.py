@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from emotune import audio
+from emotune.conditions import COLUMNS, GENDER, known_of
+from emotune.corpora.base import gender_name
 from emotune.corpora.rows import columns_of, segment_name
 from emotune.errors import TableError
 from emotune.inference.predictor import Item, id_fingerprint, with_unique_ids
@@ -81,6 +83,7 @@ def _of_manifest(path: Path) -> Iterator[Item]:
             utterance.end_s,
             {name: getattr(utterance, name) for name in _KEPT} | dict(utterance.extra),
             utterance.content_sha256,
+            known=known_of(utterance),
         )
 
 
@@ -107,6 +110,13 @@ def _header_of(path: Path) -> list[str]:
     return list(header)
 
 
+def _known_in(row: Row, found: Mapping[str, str]) -> dict[str, str]:
+    """What a user's row says of gender and text."""
+    columns = {column: found.get(column, column) for pair in COLUMNS.values() for column in pair}
+    values = {column: str(row[name]) for column, name in columns.items() if row.get(name)}
+    return {column: gender_name(value) or "" if column == GENDER else value for column, value in values.items()}
+
+
 def _of_row(row: Row, found: Mapping[str, str], table: Path, number: int) -> Item:
     """One row of a user's table; what is wrong with it becomes its error, and the other rows go on."""
     where = f"{table}, row {number}"
@@ -122,4 +132,11 @@ def _of_row(row: Row, found: Mapping[str, str], table: Path, number: int) -> Ite
         start_s, end_s = number_in("start_s"), number_in("end_s")
     except TableError as error:
         return Item(f"row {number}", table, extra=row, error=str(error))
-    return Item(given or file + segment_name(start_s, end_s), table.parent / file, start_s, end_s, row)
+    return Item(
+        given or file + segment_name(start_s, end_s),
+        table.parent / file,
+        start_s,
+        end_s,
+        row,
+        known=_known_in(row, found),
+    )

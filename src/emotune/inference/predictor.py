@@ -8,6 +8,7 @@ import importlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
@@ -15,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune import audio
+from emotune.conditions import Known, known_of
 from emotune.errors import AudioError, ConfigError, ModelError
+from emotune.inference.conditioner import Conditioner, Given, conditioner_of
 from emotune.inference.engine import Engine, EngineError, EngineOutput
 from emotune.inference.workers import WorkerEngine
 from emotune.labels import LabelSpace
@@ -35,7 +38,8 @@ class Item:
     """One thing to predict: a source, or a segment of it, under an id, with the user's own columns.
 
     ``content_sha256`` is what the recording must be, where a manifest says so; ``error`` says why a row of a table is
-    nothing that could be predicted: it becomes an error row among the others.
+    nothing that could be predicted: it becomes an error row among the others. ``known`` is what the model may be given
+    beside the sound, see ``emotune.conditions``.
     """
 
     utterance_id: str
@@ -45,6 +49,7 @@ class Item:
     extra: Mapping[str, Any] = field(default_factory=dict)
     content_sha256: str | None = None
     error: str | None = None
+    known: Known = field(default_factory=dict)
 
 
 class Predictor:
@@ -55,16 +60,25 @@ class Predictor:
         batch_seconds: longest padded batch in audio-seconds; a batch's size never changes a result, only the speed.
         coverage: answer about this share of clips, and say 'uncertain' to those that the model is least confident of;
             the threshold is that of the development split. None = answer all.
+        conditioner: finds what the model is given beside the sound; None = what the items know.
 
     Raises:
         ModelError: for a coverage, when the model does not know its confidence.
     """
 
-    def __init__(self, engine: Engine, *, batch_seconds: float = 40.0, coverage: float | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        batch_seconds: float = 40.0,
+        coverage: float | None = None,
+        conditioner: Conditioner | None = None,
+    ) -> None:
         if not batch_seconds > 0:
             raise ConfigError(f"batch_seconds must be above 0, got {batch_seconds}.")
         self.engine = engine
         self.batch_seconds = batch_seconds
+        self.conditioner = conditioner or Conditioner(engine.conditions)
         self.answered_from = 0.0 if coverage is None else engine.calibration.threshold(coverage)
 
     @property
@@ -110,7 +124,14 @@ class Predictor:
     def predict_manifest(self, manifest: Manifest, *, progress: Progress = silent) -> Predictions:
         """Predict every utterance of a manifest, in its order."""
         items = [
-            Item(u.utterance_id, manifest.path_of(u), u.start_s, u.end_s, content_sha256=u.content_sha256)
+            Item(
+                u.utterance_id,
+                manifest.path_of(u),
+                u.start_s,
+                u.end_s,
+                content_sha256=u.content_sha256,
+                known=known_of(u),
+            )
             for u in manifest
         ]
         predictions = self.predict_items(items, progress=progress)
@@ -131,12 +152,13 @@ class Predictor:
             while (pool := coming.result()).size:
                 coming = ahead.submit(self._next_pool, numbered)
                 yield from pool.failed
+                ready = self._conditioned(pool.ready)
                 limit = self.batch_seconds * self.engine.preprocessing.sampling_rate_hz
-                batches = list(batches_under(pool.ready, samples_of=lambda clip: len(clip.waveform), limit=limit))
+                batches = list(batches_under(ready, samples_of=lambda clip: len(clip.waveform), limit=limit))
                 batches.reverse()  # the longest first: at the end the workers become idle together
                 for batch, answers in zip(batches, self._answers_to(batches), strict=True):
                     for clip, answer in zip(batch, answers, strict=True):
-                        yield clip.position, self._prediction(clip.item, answer)
+                        yield clip.position, self._prediction(clip, answer)
 
     def _next_pool(self, numbered: Iterator[tuple[int, Item]]) -> _Pool:
         """The next items, decoded and sorted by length, and the rows of those that cannot be used."""
@@ -144,7 +166,7 @@ class Predictor:
         while pool.size < _POOL and seconds < _POOL_SECONDS and (following := next(numbered, None)) is not None:
             position, item = following
             try:
-                clip = _Clip(position, item, self._prepare(item))
+                clip = _Clip(position, item, *self._prepare(item))
                 pool.ready.append(clip)
                 seconds += len(clip.waveform) / self.engine.preprocessing.sampling_rate_hz
             except AudioError as error:
@@ -152,51 +174,60 @@ class Predictor:
         pool.ready.sort(key=lambda clip: len(clip.waveform))
         return pool
 
+    def _conditioned(self, clips: Sequence[_Clip]) -> list[_Clip]:
+        """The clips with what the model is given beside their sound, and without the samples that it took to know."""
+        if not self.conditioner.about:
+            return list(clips)
+        given = self.conditioner([clip.item.known for clip in clips], [clip.sound for clip in clips])
+        return [dataclasses.replace(clip, given=own, sound=None) for clip, own in zip(clips, given, strict=True)]
+
     def _answers_to(self, batches: Sequence[Sequence[_Clip]]) -> Iterator[list[Answer]]:
         """What the engine says of each batch, in order."""
-        prepared = [[clip.waveform for clip in batch] for batch in batches]
         if self.engine.concurrency == 1:
-            yield from map(self._answers, prepared)
+            yield from map(self._answers, batches)
             return
         with ThreadPoolExecutor(self.engine.concurrency) as threads:
-            yield from threads.map(self._answers, prepared)
+            yield from threads.map(self._answers, batches)
 
-    def _answers(self, waveforms: Sequence[audio.FloatArray]) -> list[Answer]:
+    def _answers(self, clips: Sequence[_Clip]) -> list[Answer]:
         """What the engine says of a batch; one that it fails on twice is halved until the clip to blame is found."""
-        output = self._tried_twice(waveforms)
+        output = self._tried_twice(clips)
         if not isinstance(output, str):
             return list(zip(output.probabilities, output.dimensions, strict=True))
-        if len(waveforms) > 1:
-            middle = len(waveforms) // 2
-            return self._answers(waveforms[:middle]) + self._answers(waveforms[middle:])
+        if len(clips) > 1:
+            middle = len(clips) // 2
+            return self._answers(clips[:middle]) + self._answers(clips[middle:])
         silence = np.zeros(self.engine.preprocessing.min_samples, dtype=np.float32)
-        if isinstance(self._tried_twice([silence]), str):  # then it is not the clip
+        if isinstance(self._tried_twice([dataclasses.replace(clips[0], waveform=silence)]), str):  # not the clip then
             raise EngineError(output)
         return [output]
 
-    def _tried_twice(self, waveforms: Sequence[audio.FloatArray]) -> EngineOutput | str:
+    def _tried_twice(self, clips: Sequence[_Clip]) -> EngineOutput | str:
         """What the engine says, or why it failed; the error itself, which holds on to memory, is let go."""
         reason = ""
+        conditions = [clip.given.values for clip in clips if clip.given is not None]
         for _ in range(2):
             try:
-                return self.engine.run(waveforms)
+                return self.engine.run([clip.waveform for clip in clips], *([conditions] if conditions else []))
             except EngineError as error:
                 reason = str(error)
         return reason
 
-    def _prepare(self, item: Item) -> audio.FloatArray:
+    def _prepare(self, item: Item) -> tuple[audio.FloatArray, audio.FloatArray | None]:
+        """The clip as the model takes it, and its sound where conditions are to be predicted from it."""
         preprocessing = self.engine.preprocessing
         if item.error is not None:
             raise AudioError(item.error)
         recording = audio.decode(item.source, start_s=item.start_s, end_s=item.end_s)
         check_content(recording, item.content_sha256, item.utterance_id)
         try:
-            return preprocessing(recording.mono(preprocessing.sampling_rate_hz))
+            samples = recording.mono(preprocessing.sampling_rate_hz)
+            return preprocessing(samples), samples if self.conditioner.needs_sound(item.known) else None
         except AudioError as error:
             raise AudioError(f"{item.utterance_id}: {error}") from error
 
-    def _prediction(self, item: Item, answer: Answer) -> Prediction:
-        space = self.label_space
+    def _prediction(self, clip: _Clip, answer: Answer) -> Prediction:
+        space, item = self.label_space, clip.item
         if isinstance(answer, str):
             return Prediction(item.utterance_id, error=f"{item.utterance_id}: {answer}", extra=item.extra)
         if not all(np.isfinite(values).all() for values in answer):
@@ -208,7 +239,14 @@ class Predictor:
             for (name, scale), value in zip(space.dimensions.items(), answer[1], strict=True)
         }
         uncertain = max(probabilities.values(), default=1.0) < self.answered_from
-        return Prediction(item.utterance_id, probabilities, dimensions, uncertain=uncertain, extra=item.extra)
+        return Prediction(
+            item.utterance_id,
+            probabilities,
+            dimensions,
+            conditions_used=clip.given and clip.given.used,
+            uncertain=uncertain,
+            extra=item.extra,
+        )
 
 
 @dataclass(frozen=True)
@@ -216,6 +254,8 @@ class _Clip:
     position: int
     item: Item
     waveform: audio.FloatArray
+    sound: audio.FloatArray | None = None
+    given: Given | None = None
 
 
 @dataclass(frozen=True)
@@ -270,6 +310,10 @@ def load(
     batch_seconds: float = 40.0,
     workers: int | None = None,
     coverage: float | None = None,
+    conditions: Mapping[str, str] | None = None,
+    gender_model: str | None = None,
+    asr: str | None = None,
+    text_encoder: str | None = None,
 ) -> Predictor:
     """Load a model folder, or the model of a run folder, for prediction.
 
@@ -280,6 +324,9 @@ def load(
         workers: processes of one thread each, on the CPU: the fastest way through many recordings there, with a copy of
             the model in each. None = this process with all its threads.
         coverage: see ``Predictor``.
+        conditions: condition -> where its value comes from (given, predicted, unknown, wrong); default as in training.
+        gender_model, asr, text_encoder: in place of those that the model folder names. What it names and cannot be had
+            here leaves its condition unknown, and ``Predictor.conditioner.notes`` says so.
 
     Raises:
         ModelError: when there is no model, or any of its weights is missing, new or misshapen.
@@ -287,10 +334,19 @@ def load(
     if workers is not None:
         if device not in (None, "cpu"):
             raise ConfigError(f"workers run on the CPU; leave out either workers or device '{device}'.")
-        return Predictor(WorkerEngine(model, workers=workers), batch_seconds=batch_seconds, coverage=coverage)
-    try:
-        torch_engine = importlib.import_module("emotune.inference.torch_engine")
-    except ModuleNotFoundError as error:
-        raise ModelError(f"Loading {model} needs '{error.name}': pip install 'emotune[train]'.") from error
-    engine = torch_engine.TorchEngine.load(model, device=device)
-    return Predictor(engine, batch_seconds=batch_seconds, coverage=coverage)
+        engine: Engine = WorkerEngine(model, workers=workers)
+    else:
+        try:
+            torch_engine = importlib.import_module("emotune.inference.torch_engine")
+        except ModuleNotFoundError as error:
+            raise ModelError(f"Loading {model} needs '{error.name}': pip install 'emotune[train]'.") from error
+        engine = torch_engine.TorchEngine.load(model, device=device)
+    conditioner = conditioner_of(
+        engine.conditions,
+        partial(load, device=device),
+        sources=conditions,
+        gender_model=gender_model,
+        asr=asr,
+        text_encoder=text_encoder,
+    )
+    return Predictor(engine, batch_seconds=batch_seconds, coverage=coverage, conditioner=conditioner)

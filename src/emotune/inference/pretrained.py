@@ -18,7 +18,7 @@ class Pretrained:
 
     Args:
         folder: on this machine.
-        name: the name on the Hugging Face Hub, or the folder's own name.
+        name: as it was asked for: on the Hugging Face Hub, or of the folder.
         revision: the Hub's commit, or the first 12 digits of a SHA-256 over the names and contents of the files.
     """
 
@@ -28,7 +28,7 @@ class Pretrained:
 
     @property
     def identity(self) -> dict[str, str]:
-        """What a model that was trained with this helper keeps of it: ``name`` and ``revision``; no path."""
+        """What a model that was trained with this helper keeps of it, so that it is found again."""
         return {"name": self.name, "revision": self.revision}
 
 
@@ -39,29 +39,32 @@ def find_pretrained(
 
     Args:
         name: of a folder, or on the Hub.
-        revision: branch, tag or commit of the Hub; None: its newest.
+        revision: branch, tag or commit of the Hub, or what a folder must have; None: any.
         patterns: the files to download.
         what: for messages, such as "speech recogniser".
         config: the file without which a folder is none.
 
     Raises:
-        ModelError: when there is no such folder or name, or the folder does not hold what it should.
+        ModelError: when there is no such folder, name or revision, or it does not hold what it should.
     """
     local = Path(name).expanduser() if not name.startswith("~") or name.startswith("~/") else Path(name)
     if local.exists():
         if not (local / config).is_file():
             raise ModelError(f"{name} holds no {config}, so it is no {what}. Name the folder that holds it.")
-        if revision is not None:
-            raise ModelError(f"{name} is a local folder and has no revision '{revision}'; leave the revision out.")
-        return Pretrained(local, local.resolve().name, fingerprint_of_files(local))
+        fingerprint = fingerprint_of_files(local)
+        if revision not in (None, fingerprint):
+            raise ModelError(
+                f"{name} is of revision {fingerprint}, not of the {revision} that is wanted. Name that one."
+            )
+        return Pretrained(local, name, fingerprint)
     hub = needs("huggingface_hub", what, "train")
     try:
         folder = Path(hub.snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
     except Exception as error:  # the hub's HTTP library, and with it its exceptions, differs between its versions
         raise ModelError(
             f"There is no local folder '{name}', and the Hugging Face Hub could not be reached or has no {what} of that"
-            f" name{f' and revision {revision}' if revision else ''} ({type(error).__name__}). Name a folder, or a model"
-            " of the Hub."
+            f" name{' and revision ' + revision if revision else ''} ({type(error).__name__}). Name another folder or"
+            " model of the Hub."
         ) from error
     if not (folder / config).is_file():
         raise ModelError(f"'{name}' on the Hugging Face Hub holds no {config}, so it is no {what}. Name another one.")

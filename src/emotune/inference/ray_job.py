@@ -11,7 +11,7 @@ import pickle
 import platform
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from ray.exceptions import RayError
 from emotune.allocator import FEW_KERNELS, keep_freed_memory
 from emotune.errors import ModelError
 from emotune.inference.parts import Part, PredictionParts
-from emotune.inference.predictor import Item, Predictor
+from emotune.inference.predictor import Item, load
 from emotune.labels import LabelSpace
 from emotune.progress import Progress, silent
 
@@ -39,19 +39,15 @@ class PartWorker:
         model: str,
         fingerprint: str,
         parts: PredictionParts,
-        batch_seconds: float,
-        coverage: float | None = None,
+        loading: Mapping[str, Any],
     ) -> None:
         keep_freed_memory()
         import torch  # noqa: PLC0415 (in the actor alone, after the allocator is set)
 
-        from emotune.inference.torch_engine import TorchEngine  # noqa: PLC0415
-
         torch.set_num_threads(1)
-        engine = TorchEngine.load(model, device="cpu")
-        if engine.fingerprint != fingerprint:
+        self.predictor = load(model, device="cpu", **loading)
+        if self.predictor.engine.fingerprint != fingerprint:
             raise ModelError(f"{model} on {platform.node()} is not the model of this job; give all machines the same.")
-        self.predictor = Predictor(engine, batch_seconds=batch_seconds, coverage=coverage)
         self.parts = parts
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -90,8 +86,7 @@ def predict_on_ray(
     fingerprint: str,
     total: int,
     workers: int | None = None,
-    batch_seconds: float = 40.0,
-    coverage: float | None = None,
+    loading: Mapping[str, Any] | None = None,
     progress: Progress = silent,
 ) -> None:
     """Predict what is missing with one actor a core; Ray starts actors that die again and repeats their parts.
@@ -105,8 +100,7 @@ def predict_on_ray(
         fingerprint: of the model.
         total: how many items there are.
         workers: actors; None = one for each core of the cluster.
-        batch_seconds: longest padded batch in audio-seconds.
-        coverage: see ``Predictor``.
+        loading: more arguments of ``emotune.load``.
 
     Raises:
         ModelError: when Ray or a worker gives up; what is done stays done.
@@ -125,7 +119,7 @@ def predict_on_ray(
             actors = min(workers or int(ray.cluster_resources().get("CPU", 1)), len(numbers))
             done = ray.data.from_items(numbers, override_num_blocks=len(numbers)).map(
                 PartWorker,  # pyright: ignore[reportArgumentType]
-                fn_constructor_args=(here, fingerprint, parts, batch_seconds, coverage),
+                fn_constructor_args=(here, fingerprint, parts, dict(loading or {})),
                 compute=ray.data.ActorPoolStrategy(size=actors),
                 num_cpus=1,
                 runtime_env={"env_vars": FEW_KERNELS | {"OMP_NUM_THREADS": "1"}},

@@ -35,7 +35,7 @@ class TextEncoder:
 
     Args:
         name: a folder, or a name on the Hugging Face Hub.
-        revision: branch, tag or commit on the Hub.
+        revision: branch, tag or commit on the Hub, or the fingerprint that a folder must have.
         device: such as ``cpu`` or ``cuda``; None: a GPU where there is one.
 
     Raises:
@@ -57,9 +57,8 @@ class TextEncoder:
             self.dimension = self._encoded(["a"]).shape[1]
         except Exception as error:  # transformers and tokenizers raise what they like for files that do not fit
             raise ModelError(
-                f"'{self._pretrained.name}' cannot be loaded as a text encoder:"
-                f" {str(error).strip().splitlines()[0].rstrip('.')}. Name a folder or Hub model of sentence-transformers or"
-                " transformers."
+                f"'{self._pretrained.name}' cannot be loaded as a text encoder: {_reason(error)}. Name a folder or Hub"
+                " model of sentence-transformers or transformers."
             ) from error
 
     @property
@@ -100,19 +99,21 @@ def embeddings(
     Raises:
         TableError: when the cache cannot be used.
     """
-    key_of = {text: hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest() for text in texts if _says(text)}
+    said = {text for text in texts if text is not None and text.strip()}
+    key_of = {text: hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest() for text in said}
     with open_answers((cache or CACHE).expanduser(), encoder.identity) as answers:
         known = answers.get(list(key_of.values()))
         found = {text: np.frombuffer(known[key], dtype="<f4") for text, key in key_of.items() if key in known}
         missing = sorted(key_of.keys() - found.keys(), key=lambda text: (len(text), text))
         found.update(progress(_new(encoder, missing, key_of, answers), total=len(missing), title="texts"))
     empty = np.full(encoder.dimension, np.nan, dtype=np.float32)
-    rows = [found[text] if text in found else empty for text in texts]
+    rows = [found.get(text or "", empty) for text in texts]
     return np.stack(rows).astype(np.float32) if rows else np.zeros((0, encoder.dimension), dtype=np.float32)
 
 
-def _says(text: str | None) -> bool:
-    return text is not None and bool(text.strip())
+def _reason(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].rstrip(".:")
 
 
 def _new(

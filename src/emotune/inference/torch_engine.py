@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -36,6 +37,7 @@ class TorchEngine:
         self.preprocessing = preprocessing
         self.calibration = calibration or Calibration()
         self.fingerprint = fingerprint
+        self.conditions: Mapping[str, Mapping[str, Any]] = model.options["conditions"] or {}
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str | None = None) -> TorchEngine:
@@ -56,12 +58,12 @@ class TorchEngine:
             fingerprint=stored.fingerprint,
         )
 
-    def run(self, waveforms: Sequence[FloatArray]) -> EngineOutput:
+    def run(self, waveforms: Sequence[FloatArray], conditions: Sequence[Mapping[str, FloatArray]] = ()) -> EngineOutput:
         """Prepared clips, each shape (samples,), to probabilities and unit-scale dimensions."""
         was_training = self.model.training
         self.model.eval()
         try:
-            return self._output_of(waveforms)
+            return self._output_of(waveforms, conditions)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -72,8 +74,10 @@ class TorchEngine:
         raise EngineError("There is not enough memory to run the model on it.")
 
     @torch.inference_mode()
-    def _output_of(self, waveforms: Sequence[FloatArray]) -> EngineOutput:
-        output = self.model(pad(waveforms).to(next(self.model.parameters()).device))
+    def _output_of(
+        self, waveforms: Sequence[FloatArray], conditions: Sequence[Mapping[str, FloatArray]]
+    ) -> EngineOutput:
+        output = self.model(pad(waveforms, conditions=conditions).to(next(self.model.parameters()).device))
         empty = torch.zeros(len(waveforms), 0)
         logits = empty if output.logits is None else torch.softmax(output.logits.double(), dim=1)
         dimensions = empty if output.dimensions is None else output.dimensions.float()

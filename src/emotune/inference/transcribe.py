@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -18,10 +18,6 @@ from emotune.progress import Progress, silent
 CACHE = Path("~/.cache/emotune/transcripts")
 _BATCHES = 4  # decoded and kept at a time: bounds memory and what an interruption costs
 _VERSION = "1"  # raise it when windows, thresholds or decoding change, so that old transcripts are not reused
-
-
-OnFault = Callable[[Utterance, str], None]
-"""Hears of an utterance whose recording cannot be used, and why."""
 
 
 class Recogniser(Protocol):
@@ -41,37 +37,41 @@ def transcribed(
     transcriber: Recogniser,
     *,
     cache: Path | None = None,
-    on_fault: OnFault | None = None,
     progress: Progress = silent,
-) -> Manifest:
-    """The manifest with ``text_predicted`` of every utterance, and ``language`` where it was unknown.
+) -> tuple[Manifest, dict[str, str]]:
+    """The manifest with ``text_predicted``, and ``language`` where it was unknown; errors by utterance_id.
+
+    An utterance without speech has no text, and neither has one whose recording cannot be used.
 
     A recording is known by its content: a copy, another manifest or the next run takes its transcript from the cache,
-    which holds one file a recogniser, language and revision. An utterance without speech has no text.
+    which holds one file a recogniser, revision and language. What is transcribed is kept batch by batch, so that an
+    interrupted run goes on where it was.
 
     Args:
         manifest: the utterances.
         transcriber: what transcribes.
         cache: folder of the cache; None: ``~/.cache/emotune/transcripts``.
-        on_fault: hears of a recording that cannot be used, whose text stays empty; None: the first one ends the work.
 
     Raises:
-        AudioError: for a recording that cannot be used, without ``on_fault``.
         TableError: when the cache cannot be used.
     """
     identity = {**transcriber.identity, "language": transcriber.language or "any", "version": _VERSION}
     found: dict[int, Transcript] = {}
+    errors: dict[str, str] = {}
     with open_answers((cache or CACHE).expanduser(), identity) as answers:
         known = answers.get(sorted({u.content_sha256 for u in manifest if u.content_sha256 is not None}))
         for position, utterance in enumerate(manifest):
             if utterance.content_sha256 in known:
                 found[position] = _from_bytes(known[utterance.content_sha256])
         missing = [(position, u) for position, u in enumerate(manifest) if position not in found]
-        new = _new(manifest, missing, transcriber, answers, on_fault)
+        new = _new(manifest, missing, transcriber, answers, errors)
         found.update(progress(new, total=len(missing), title="transcribing"))
-    information = {**manifest.information, "text_predicted": {**transcriber.identity, "language": transcriber.language}}
+    information = {
+        **manifest.information,
+        "speech_recogniser": {**transcriber.identity, "language": transcriber.language},
+    }
     filled = [_filled(u, found.get(position)) for position, u in enumerate(manifest)]
-    return dataclasses.replace(manifest, utterances=tuple(filled), information=information)
+    return dataclasses.replace(manifest, utterances=tuple(filled), information=information), errors
 
 
 def _new(
@@ -79,7 +79,7 @@ def _new(
     missing: Sequence[tuple[int, Utterance]],
     transcriber: Recogniser,
     answers: Answers,
-    on_fault: OnFault | None,
+    errors: dict[str, str],
 ) -> Iterator[tuple[int, Transcript]]:
     step = transcriber.batch_size * _BATCHES
     for start in range(0, len(missing), step):
@@ -93,9 +93,7 @@ def _new(
                     waveforms[content] = recording.mono(SAMPLING_RATE_HZ)
                 content_of[position] = content
             except AudioError as error:
-                if on_fault is None:
-                    raise
-                on_fault(utterance, str(error))
+                errors[utterance.utterance_id] = str(error)
         kept = answers.get(
             list(waveforms)
         )  # copies of earlier ones, and recordings that the manifest does not describe

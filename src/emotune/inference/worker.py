@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from emotune.allocator import keep_freed_memory
 from emotune.errors import EmotuneError, ModelError
+from emotune.inference.engine import Description
 
 
 def main() -> None:
@@ -32,14 +33,14 @@ def main() -> None:
     except Exception as error:
         send(_clean(error), answers)
         return
-    send((engine.label_space, engine.preprocessing, engine.calibration, engine.fingerprint), answers)
+    send(Description.of(engine), answers)
     while True:
         try:
-            waveforms = pickle.load(requests)
+            waveforms, conditions = pickle.load(requests)
         except (EOFError, pickle.UnpicklingError):  # the parent has closed our input, or was killed while it wrote
             return
         try:
-            answer = engine.run(waveforms)
+            answer = engine.run(waveforms, conditions)
         except Exception as error:
             answer = _clean(error)
         try:

@@ -7,18 +7,15 @@ import pickle
 import queue
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from emotune.allocator import FEW_KERNELS
 from emotune.audio import FloatArray
-from emotune.calibration import Calibration
 from emotune.errors import ConfigError, EmotuneError, ModelError
-from emotune.inference.engine import EngineError, EngineOutput
-from emotune.labels import LabelSpace
-from emotune.preprocessing import Preprocessing
+from emotune.inference.engine import Description, EngineError, EngineOutput
 
 
 class WorkerEngine:
@@ -33,6 +30,7 @@ class WorkerEngine:
     """
 
     fingerprint: str | None
+    conditions: Mapping[str, Mapping[str, Any]]
 
     def __init__(self, folder: str | Path, *, workers: int) -> None:
         if workers < 1:
@@ -44,19 +42,25 @@ class WorkerEngine:
         self._workers = {_Worker(self._folder) for _ in range(workers)}
         try:
             for worker in self._workers:
-                self.label_space, self.preprocessing, self.calibration, self.fingerprint = worker.description()
+                about = worker.description()
+                self.label_space, self.preprocessing, self.calibration = (
+                    about.label_space,
+                    about.preprocessing,
+                    about.calibration,
+                )
+                self.fingerprint, self.conditions = about.fingerprint, about.conditions
                 self._idle.put(worker)
         except BaseException:
             self.close()
             raise
 
-    def run(self, waveforms: Sequence[FloatArray]) -> EngineOutput:
+    def run(self, waveforms: Sequence[FloatArray], conditions: Sequence[Mapping[str, FloatArray]] = ()) -> EngineOutput:
         """As ``TorchEngine.run``; may be called from as many threads as there are workers."""
         if self._closed:
             raise ModelError(f"The workers of {self._folder} were closed; load the model again.")
         worker = self._idle.get()
         try:
-            answer = worker.answer_to(list(waveforms))
+            answer = worker.answer_to(list(waveforms), list(conditions))
         except BaseException:  # it ended, or an interrupt left its answer to be read by whoever asks next
             self._replace(worker)
             raise
@@ -102,7 +106,7 @@ class _Worker:
 
     def __init__(self, folder: str) -> None:
         one_thread = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        self._description: tuple[LabelSpace, Preprocessing, Calibration, str] | None = None
+        self._description: Description | None = None
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "emotune.inference.worker", folder],  # -P: no modules of the working folder
             stdin=subprocess.PIPE,
@@ -110,8 +114,8 @@ class _Worker:
             env=FEW_KERNELS | os.environ | one_thread,
         )
 
-    def description(self) -> tuple[LabelSpace, Preprocessing, Calibration, str]:
-        """Label space, preprocessing, calibration and fingerprint of the model, once it is loaded."""
+    def description(self) -> Description:
+        """What the model is, once it is loaded."""
         if self._description is not None:
             return self._description
         answer = self._answer()
@@ -120,12 +124,14 @@ class _Worker:
         self._description = answer
         return answer
 
-    def answer_to(self, waveforms: list[FloatArray]) -> EngineOutput | EmotuneError:
+    def answer_to(
+        self, waveforms: list[FloatArray], conditions: list[Mapping[str, FloatArray]]
+    ) -> EngineOutput | EmotuneError:
         """What the model says of a batch, or why it says nothing."""
         self.description()
         assert self.process.stdin is not None
         try:
-            pickle.dump(waveforms, self.process.stdin, protocol=pickle.HIGHEST_PROTOCOL)
+            pickle.dump((waveforms, conditions), self.process.stdin, protocol=pickle.HIGHEST_PROTOCOL)
             self.process.stdin.flush()
         except (OSError, ValueError):
             pass  # the process has ended: the answer says how

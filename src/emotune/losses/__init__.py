@@ -5,6 +5,7 @@ from emotune.losses.ccc import CCCLoss
 from emotune.losses.combined import CombinedLoss
 from emotune.losses.cross_entropy import CrossEntropy
 from emotune.losses.focal import Focal
+from emotune.losses.gender import GenderCrossEntropy
 from emotune.losses.votes import KL, SoftCrossEntropy
 from emotune.registry import Registry
 
@@ -14,6 +15,7 @@ LOSSES: Registry[type[Loss | BatchLoss]] = Registry(
         "ccc": CCCLoss,
         "cross_entropy": CrossEntropy,
         "focal": Focal,
+        "gender": GenderCrossEntropy,
         "kl": KL,
         "soft_cross_entropy": SoftCrossEntropy,
     },

@@ -1,5 +1,5 @@
-"""The emotion model: backbone -> layer mix -> pooling -> standardise -> heads; or, with VARAN, pooling and heads for
-each layer, weighed for each clip.
+"""The emotion model: backbone -> layer mix -> pooling -> standardise -> join conditions -> heads; or, with VARAN,
+pooling and heads for each layer, weighed for each clip.
 """
 
 from __future__ import annotations
@@ -17,10 +17,14 @@ from emotune.models.adapters import ADAPTERS, Inserted, check_that_all_act, merg
 from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN, LayerPosterior
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone, HiddenStates
+from emotune.models.conditions import Joined
 from emotune.models.heads import Head, LayerHeads, Standardize
 
-_OPTIONS = ("layer_mix", "varan", "pooling", "hidden_size", "dropout", "adapter")
-_LATER = ("varan", "adapter")  # models saved before there were any lack these
+_OPTIONS = (
+    *("layer_mix", "varan", "pooling", "hidden_size", "dropout", "adapter"),
+    *("conditions", "join", "gender_target"),
+)
+_LATER = ("varan", "adapter", "conditions", "join", "gender_target")  # models saved before there were any lack these
 
 
 class EmotionModel(nn.Module):
@@ -37,6 +41,10 @@ class EmotionModel(nn.Module):
         dropout: before each linear layer of the heads.
         adapter: ``name``, an entry of ``ADAPTERS``, its options, and ``layers``, how many top layers get it (None =
             all); None = no adapter.
+        conditions: name, an entry of ``CONDITIONS``, to its ``size``, ``dropout`` and, for text, the ``width`` of the
+            embedding; what else is there says where the value comes from, and is kept.
+        join: an entry of ``JOINS``: how conditions join the pooled sound.
+        gender_target: learn the speaker's gender too, from the pooled sound alone.
 
     Dimensions come out on the unit scale, where 0 and 1 are the ends of the annotation scale.
     """
@@ -53,13 +61,20 @@ class EmotionModel(nn.Module):
         hidden_size: int | None = None,
         dropout: float = 0.0,
         adapter: Mapping[str, Any] | None = None,
+        conditions: Mapping[str, Mapping[str, Any]] | None = None,
+        join: str = "concat",
+        gender_target: bool = False,
     ) -> None:
         super().__init__()
         if not label_space.classes and not label_space.dimensions:
             raise ConfigError("A model needs classes or dimensions to predict, and has neither.")
         self.label_space = label_space
         self.options: dict[str, Any] = dict(
-            zip(_OPTIONS, (layer_mix, varan, pooling, hidden_size, dropout, adapter), strict=True)
+            zip(
+                _OPTIONS,
+                (layer_mix, varan, pooling, hidden_size, dropout, adapter, conditions, join, gender_target),
+                strict=True,
+            )
         )
         self.backbone = backbone
         self.pooling = POOLINGS[pooling](backbone.hidden_size)
@@ -69,8 +84,11 @@ class EmotionModel(nn.Module):
         else:
             self.layer_mix = LAYER_MIXES[layer_mix](layers + 1, backbone.hidden_size, initial=layer_mix_initial)
         self.standardize = Standardize([layers, features] if layer_mix == VARAN else [features])
-        self.class_head = self._head(features, len(label_space.classes))
-        self.dimension_head = self._head(features, len(label_space.dimensions))
+        self.joined = Joined(features, conditions, join) if conditions else None
+        joined = features if self.joined is None else self.joined.output_size
+        self.class_head = self._head(joined, len(label_space.classes))
+        self.dimension_head = self._head(joined, len(label_space.dimensions))
+        self.gender_head = self._head(features, 2 if gender_target else 0)
         self._inserted = self._insert_adapter() if adapter else None
         self.adapter_parameters = self._names_of(self._inserted)
 
@@ -85,20 +103,25 @@ class EmotionModel(nn.Module):
     def forward(self, batch: Batch) -> Output:
         states = self.backbone(batch.waveforms, batch.mask)
         if isinstance(self.layer_mix, LayerPosterior):
-            return self._by_layer(states, self.layer_mix)
+            return self._by_layer(states, self.layer_mix, batch)
         features = self.pooling(self.layer_mix(states), states.mask)
         standard = self.standardize(features)
-        logits = None if self.class_head is None else self.class_head(standard)
-        dimensions = None if self.dimension_head is None else self.dimension_head(standard)
-        return Output(logits, dimensions, features)
+        logits, dimensions, gender = self._heads_say(standard, batch)
+        return Output(logits, dimensions, features, gender_logits=gender)
 
-    def _by_layer(self, states: HiddenStates, posterior_of: LayerPosterior) -> Output:
+    def _heads_say(self, standard: Tensor, batch: Batch) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """Class scores, dimensions and gender scores of standardised features; None without their head."""
+        joined = standard if self.joined is None else self.joined(standard, batch.conditions)
+        inputs = ((self.class_head, joined), (self.dimension_head, joined), (self.gender_head, standard))
+        logits, dimensions, gender = (None if head is None else head(features) for head, features in inputs)
+        return logits, dimensions, gender
+
+    def _by_layer(self, states: HiddenStates, posterior_of: LayerPosterior, batch: Batch) -> Output:
         """sum_l q(l | clip) log softmax(logits_l) as logits, and the expected dimensions (these are ours)."""
         features = torch.stack([self.pooling(state, states.mask) for state in states.states[1:]], dim=1)
         standard = self.standardize(features)
         posterior = posterior_of(self.standardize.over_layers(features))
-        layer_logits = None if self.class_head is None else self.class_head(standard)
-        layer_dimensions = None if self.dimension_head is None else self.dimension_head(standard)
+        layer_logits, layer_dimensions, layer_gender = self._heads_say(standard, batch)
 
         def expected(values: Tensor) -> Tensor:
             return (posterior[:, :, None] * values).sum(dim=1)
@@ -109,6 +132,7 @@ class EmotionModel(nn.Module):
             features,
             LayerOutputs(posterior, layer_logits, layer_dimensions),
             posterior_of.penalty(posterior),
+            None if layer_gender is None else expected(layer_gender),
         )
 
     def _insert_adapter(self) -> Inserted:

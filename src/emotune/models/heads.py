@@ -67,9 +67,13 @@ class Head(nn.Module):
 
     @torch.no_grad()
     def start_from(self, weight: Tensor, bias: Tensor) -> None:
-        """Copy a linear model, weight (outputs, features) and bias (outputs,), into a head without hidden layer."""
+        """Copy a linear model, weight (outputs, features) and bias (outputs,), into a head without hidden layer.
+
+        What the head sees beyond those features, such as conditions, counts for nothing at first.
+        """
         assert self.hidden is None, "only a linear head can start from a linear model"
-        self.out.weight.copy_(weight)
+        self.out.weight.zero_()
+        self.out.weight[:, : weight.shape[1]].copy_(weight)
         self.out.bias.copy_(bias)
 
 

@@ -32,6 +32,7 @@ from emotune.studies.protocol import (
     under_protocol,
 )
 from emotune.training.build import TRAIN, source_manifest
+from emotune.training.conditions import enriched
 from emotune.training.fine_tune import train_run
 from emotune.training.probe import probe_run
 from emotune.training.processes import launched_count
@@ -80,6 +81,7 @@ def protocol_run(
     run, what = RunFolder(folder), f"{kind}, protocol {protocol.name}"
     with opened(run, recipe, what) as began:
         manifest = under_protocol(source_manifest(recipe, progress=progress), protocol)
+        manifest = enriched(manifest, recipe.model.conditions, progress=progress)
         folds = folds_of(protocol, manifest)
         provenance = provenance_of(recipe, manifest, began, kind=what)
         write_start(run, recipe, manifest, provenance, listener)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from emotune.conditions import GENDER, GENDER_CLASSES, gender_as_class
 from emotune.config import Model, Recipe, Section, Votes
 from emotune.consensus import relabelled, vote_shares
 from emotune.corpora import CORPORA, map_classes, read_corpus
@@ -21,6 +22,7 @@ from emotune.doctor import refuse_overlaps
 from emotune.errors import ConfigError, CorpusError
 from emotune.evaluation.evaluate import CLASS_MEASURES
 from emotune.evaluation.vote_scores import VOTE_SIMILARITY
+from emotune.inference.conditioner import Conditioner
 from emotune.labels import LabelSpace
 from emotune.losses import LOSSES, BatchLoss, CombinedLoss, Loss
 from emotune.losses.cross_entropy import balanced_class_weights
@@ -33,9 +35,11 @@ from emotune.models.emotion_model import EmotionModel
 from emotune.preprocessing import Preprocessing
 from emotune.progress import Progress, silent
 from emotune.splits import select_splits, within_budget
+from emotune.training.conditions import build_conditioner, condition_table, enriched
 
 TRAIN, DEVELOPMENT, TEST = "train", "development", "test"
 VOTE_LOSSES = ("kl", "soft_cross_entropy")
+_PARTS = ("front end", "encoder", "adapter", "aggregation", "conditions", "heads")
 
 
 def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
@@ -56,6 +60,8 @@ def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
         selected = select_splits(manifest, data.splits)
         left_out["that no rule of data.splits selects"] = len(manifest) - len(selected)
         manifest = selected
+    if data.target == GENDER:
+        manifest = gender_as_class(manifest)
     if data.votes != Votes():
         manifest, _ = relabelled(manifest, **data.votes.model_dump())
     unknown = [name for name in data.dimensions if name not in manifest.label_space.dimensions]
@@ -86,6 +92,7 @@ def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
         left_out["beyond data.budget"] = len(labelled) - len(within)
         labelled = within
     refuse_overlaps(labelled, allow=data.allow)
+    labelled = enriched(labelled, recipe.model.conditions, progress=progress)
     counted = {reason: count for reason, count in left_out.items() if count}
     return dataclasses.replace(labelled, information={**labelled.information, "left_out": counted})
 
@@ -130,7 +137,9 @@ def build_preprocessing(recipe: Recipe, backbone: Backbone) -> Preprocessing:
     )
 
 
-def build_model(recipe: Recipe, space: LabelSpace, backbone: Backbone) -> EmotionModel:
+def build_model(
+    recipe: Recipe, space: LabelSpace, backbone: Backbone, *, conditioner: Conditioner | None = None
+) -> EmotionModel:
     """The whole model, with what trains of the backbone chosen; heads are drawn from the recipe's seed."""
     torch.manual_seed(recipe.seed)
     section = recipe.model
@@ -144,6 +153,9 @@ def build_model(recipe: Recipe, space: LabelSpace, backbone: Backbone) -> Emotio
         hidden_size=section.hidden_size,
         dropout=section.dropout,
         adapter=_adapter_options(section),
+        conditions=conditioner and conditioner.about,
+        join=section.join,
+        gender_target=recipe.loss.gender.weight > 0,
     )
     model.check_adapter()
     backbone.recompute_layers = recipe.train.gradient_checkpointing
@@ -171,8 +183,10 @@ def build_loss(recipe: Recipe, space: LabelSpace, train: Manifest) -> CombinedLo
     for name, section in recipe.loss:
         options = section.model_dump()
         weight = options.pop("weight")
-        if not weight or not (space.dimensions if name == "ccc" else space.classes):
+        if not weight or not (space.dimensions if name == "ccc" else space.classes or name == GENDER):
             continue
+        if name == GENDER and all(utterance.gender not in GENDER_CLASSES for utterance in train):
+            raise CorpusError("loss.gender learns the speaker's gender, and no training utterance has one.")
         if "class_weights" in options:
             balanced = _class_weights(train, space)
             options["class_weights"] = balanced if options["class_weights"] == "balanced" else None
@@ -215,6 +229,7 @@ class Experiment:
     model: EmotionModel
     loss: CombinedLoss
     dataset: EmotionDataset
+    conditioner: Conditioner | None
 
 
 def build_augmentation(recipe: Recipe) -> Augmentation:
@@ -257,16 +272,18 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
     preprocessing = build_preprocessing(recipe, backbone)
     _refuse_long_clips([*train, *development], preprocessing)
     _refuse_short_crop(recipe, preprocessing)
-    model = build_model(recipe, space, backbone)
+    conditioner = build_conditioner(recipe.model.conditions, manifest)
+    model = build_model(recipe, space, backbone, conditioner=conditioner)
     dataset = EmotionDataset(
         train,
         space,
         preprocessing,
         augmentation=build_augmentation(recipe),
         cache=recipe.data.cache and AudioCache(recipe.data.cache.expanduser(), most_gb=recipe.data.cache_gb),
+        conditions=conditioner and condition_table(conditioner, train),
         seed=recipe.seed,
     )
-    return Experiment(manifest, train, development, space, preprocessing, model, loss, dataset)
+    return Experiment(manifest, train, development, space, preprocessing, model, loss, dataset, conditioner)
 
 
 def _refuse_long_clips(utterances: Sequence[Utterance], preprocessing: Preprocessing) -> None:
@@ -300,9 +317,11 @@ def count_parameters(model: EmotionModel) -> dict[str, Any]:
             return "front end"
         if name.startswith("backbone."):
             return "encoder"
+        if name.startswith("joined."):
+            return "conditions"
         return "aggregation" if name.startswith(("layer_mix.", "pooling.")) else "heads"
 
-    parts: dict[str, int] = dict.fromkeys(("front end", "encoder", "adapter", "aggregation", "heads"), 0)
+    parts: dict[str, int] = dict.fromkeys(_PARTS, 0)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             parts[part_of(name, parameter)] += parameter.numel()

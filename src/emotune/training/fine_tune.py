@@ -17,11 +17,9 @@ from emotune.errors import ConfigError, CorpusError, EmotuneError, ModelError
 from emotune.evaluation import Evaluation, scores
 from emotune.inference.predictor import Predictor
 from emotune.inference.torch_engine import TorchEngine
-from emotune.manifest import Manifest
 from emotune.metrics import negative_log_likelihood
 from emotune.models.emotion_model import EmotionModel
 from emotune.predictions import Predictions
-from emotune.preprocessing import Preprocessing
 from emotune.progress import Progress, silent
 from emotune.run_folder import RunFolder
 from emotune.training import linear, processes
@@ -99,7 +97,7 @@ def _train_run(recipe: Recipe, run: RunFolder, began: float, listener: Listener,
         if processes.is_first():
             listener.say(f"head started from a probe: development {recipe.train.metric} {reached:.3f}")
             write_provenance(run, provenance)
-    score = partial(_development_scores, experiment.development, experiment.preprocessing, recipe.train.batch_seconds)
+    score = partial(_development_scores, experiment, recipe.train.batch_seconds)
     log = RunLog(run, listener) if processes.is_first() else OtherProcess(listener)
     trainer = Trainer(model, experiment.loss, experiment.dataset, score, batching, run.checkpoints, log)
     try:
@@ -110,7 +108,16 @@ def _train_run(recipe: Recipe, run: RunFolder, began: float, listener: Listener,
     del trainer  # and with it the optimiser's memory
     evaluation = None
     if processes.is_first():
-        evaluation = finish_run(run, recipe, _finished(best), experiment.preprocessing, manifest, provenance, progress)
+        evaluation = finish_run(
+            run,
+            recipe,
+            _finished(best),
+            experiment.preprocessing,
+            manifest,
+            provenance,
+            progress,
+            conditioner=experiment.conditioner,
+        )
         shutil.rmtree(run.checkpoints, ignore_errors=True)
     evaluation = processes.from_first(evaluation)
     assert evaluation is not None
@@ -225,14 +232,14 @@ def _last_checkpoint(checkpoints: Checkpoints, listener: Listener) -> Path | Non
     return checkpoint
 
 
-def _development_scores(
-    development: Manifest, preprocessing: Preprocessing, batch_seconds: float, model: EmotionModel
-) -> dict[str, float]:
+def _development_scores(experiment: Experiment, batch_seconds: float, model: EmotionModel) -> dict[str, float]:
     """All figures on the whole development split, through the Predictor, with the mean log loss as ``loss``.
 
     Each process predicts its part, and every one gets the figures of all.
     """
-    predictor = Predictor(TorchEngine(model, preprocessing), batch_seconds=batch_seconds)
+    development = experiment.development
+    engine = TorchEngine(model, experiment.preprocessing)
+    predictor = Predictor(engine, batch_seconds=batch_seconds, conditioner=experiment.conditioner)
     by_length = sorted(development, key=lambda utterance: utterance.duration_s or 0.0)
     found = processes.shared_out(
         by_length, lambda own: predictor.predict_manifest(development.replace_utterances(own)).rows

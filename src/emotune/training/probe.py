@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from emotune import acoustics, audio
-from emotune.config import Recipe
-from emotune.errors import CorpusError
+from emotune.config import Conditions, Recipe
+from emotune.errors import ConfigError, CorpusError
 from emotune.evaluation import Evaluation
 from emotune.evaluation.score_run import score_run
 from emotune.labels import LabelSpace
@@ -88,6 +88,8 @@ def probe_run(
 
 
 def _probe_run(recipe: Recipe, run: RunFolder, began: float, listener: Listener, progress: Progress) -> Evaluation:
+    if recipe.model.conditions != Conditions():
+        raise ConfigError("A probe learns from the sound alone: leave model.conditions out, or use `emotune train`.")
     manifest = build_manifest(recipe, progress=progress)
     if recipe.probe.leave_out is None:  # what cannot be probed is refused before the long work
         manifest.split(TRAIN)

@@ -19,6 +19,7 @@ from emotune.errors import ConfigError, CorpusError
 from emotune.evaluation import Evaluation, scores
 from emotune.evaluation.score_run import score_run
 from emotune.evaluation.speaker_dependence import speaker_dependence
+from emotune.inference.conditioner import Conditioner
 from emotune.inference.predictor import Predictor
 from emotune.inference.torch_engine import TorchEngine
 from emotune.locks import LOCK, alone_in
@@ -176,13 +177,15 @@ def finish_run(
     manifest: Manifest,
     provenance: Mapping[str, Any],
     progress: Progress,
+    *,
+    conditioner: Conditioner | None = None,
 ) -> Evaluation:
     """Save the model, score it on development as anyone would who loads it, and write the card and the end."""
     save_model(run.model, model, preprocessing)
     stored = load_model(run.model)
     engine = TorchEngine(stored.model.to(best_device()), stored.preprocessing, fingerprint=stored.fingerprint)
     development = manifest.split(DEVELOPMENT)
-    predictor = Predictor(engine, batch_seconds=recipe.train.batch_seconds)
+    predictor = Predictor(engine, batch_seconds=recipe.train.batch_seconds, conditioner=conditioner)
     predictions = predictor.predict_manifest(development, progress=progress)
     if recipe.train.calibrate:
         calibration = calibrated(development, predictions)

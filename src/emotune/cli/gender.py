@@ -1,0 +1,40 @@
+"""emotune gender: what a gender predictor says of every utterance of a manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emotune.cli.console import err, out, show_progress, with_extra
+from emotune.manifest import Manifest
+from emotune.tables import check_output
+
+
+def gender(
+    manifest_path: Annotated[Path, typer.Argument(metavar="MANIFEST")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The manifest to write: .csv, .jsonl or .parquet.")],
+    model: Annotated[str, typer.Option(help="A model that was trained with data.target=gender.")],
+    batch_seconds: Annotated[float, typer.Option(min=1.0, help="Audio-seconds a batch; changes speed only.")] = 40.0,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
+) -> None:
+    """Fill the column gender_predicted, for models that take gender as a condition."""
+    check_output(output)
+    manifest = Manifest.read(manifest_path)
+    load = with_extra("emotune.inference").load
+    conditioner = with_extra("emotune.inference.conditioner")
+    predictor = conditioner.loaded_gender_predictor(
+        model, None, lambda name: load(name, device=device, batch_seconds=batch_seconds)
+    )
+    enrich = with_extra("emotune.inference.enrich")
+    identity = conditioner.identity_of(model, predictor)
+    manifest, errors = enrich.with_gender(manifest, predictor, identity, progress=show_progress)
+    manifest.write(output)
+    right, of = enrich.gender_accuracy(manifest)
+    agrees = f", {right} of {of} as the corpus says ({right / of:.3f})" if of else ""
+    out.print(f"{output}: {len(manifest) - len(errors)} of {len(manifest)} utterances predicted{agrees}", markup=False)
+    for error in errors[:20]:
+        err.print(f"error: {error}", markup=False)
+    if errors:
+        raise typer.Exit(1)

@@ -1,0 +1,259 @@
+"""What a model is given of a clip beside its sound: what is known, else what is predicted, else that it is unknown."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from emotune.audio import SAMPLING_RATE_HZ, FloatArray
+from emotune.conditions import (
+    COLUMNS,
+    GENDER,
+    GENDER_CLASSES,
+    GIVEN,
+    PREDICTED,
+    TEXT,
+    Known,
+    check_sources,
+    gender_shares,
+    used_text,
+    value_of,
+)
+from emotune.errors import EmotuneError
+from emotune.predictions import Predictions
+
+Embed = Callable[[Sequence[str | None]], FloatArray]
+"""Texts to embeddings, shape (texts, width), a row of NaN for None."""
+About = Mapping[str, Mapping[str, Any]]
+"""The ``conditions`` of a model's config."""
+
+
+class GenderPredictor(Protocol):
+    """A ``Predictor`` of a model that was trained with ``data.target: gender``."""
+
+    def predict(self, source: list[Any], sampling_rate_hz: int | None = None) -> Predictions: ...
+
+
+class Transcribes(Protocol):
+    """A ``Transcriber``."""
+
+    def transcribe(self, waveforms: Sequence[FloatArray]) -> Sequence[Any]: ...
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a model is given of a clip.
+
+    Args:
+        values: each condition, shape (width,); NaN where unknown.
+        used: where each comes from, for the column ``conditions_used``.
+    """
+
+    values: Mapping[str, FloatArray]
+    used: str | None
+
+
+class Conditioner:
+    """Finds the values of a model's conditions for clips.
+
+    Args:
+        about: the ``conditions`` of the model's config.
+        sources: condition -> where its value comes from, see ``emotune.conditions.SOURCES``; default as in training.
+        gender: predicts gender where it is not known; None = it stays unknown.
+        transcriber: does that for the text.
+        embed: a text encoder; None = text is never known.
+        notes: why something that the model was trained with is not there.
+    """
+
+    def __init__(
+        self,
+        about: About,
+        *,
+        sources: Mapping[str, str] | None = None,
+        gender: GenderPredictor | None = None,
+        transcriber: Transcribes | None = None,
+        embed: Embed | None = None,
+        notes: Sequence[str] = (),
+    ) -> None:
+        check_sources(sources or {}, list(about))
+        self.about = about
+        self.sources = {name: own.get("source", GIVEN) for name, own in about.items()} | dict(sources or {})
+        self.gender = gender
+        self.transcriber = transcriber
+        self.embed = embed
+        self.notes = tuple(notes)
+
+    def needs_sound(self, known: Known) -> bool:
+        """Whether something of a clip would have to be predicted from its samples."""
+        return self._lacks(GENDER, known, self.gender) or self._lacks(TEXT, known, self.embed and self.transcriber)
+
+    def _lacks(self, name: str, known: Known, predictor: object) -> bool:
+        if predictor is None or self.sources.get(name) not in (GIVEN, PREDICTED):
+            return False
+        return value_of(name, known, self.sources[name])[0] is None
+
+    def __call__(self, known: Sequence[Known], sounds: Sequence[FloatArray | None]) -> list[Given]:
+        """Values for clips.
+
+        Args:
+            known: of each clip.
+            sounds: the clips at 16 kHz, shape (samples,), where ``needs_sound`` says so; None elsewhere.
+        """
+        complete = [dict(own) for own in known]
+        self._predict(GENDER, complete, sounds, self.gender, self._genders)
+        self._predict(TEXT, complete, sounds, self.embed and self.transcriber, self._texts)
+        columns, origins = {}, {}
+        for name, source in self.sources.items():
+            found = [value_of(name, own, source) for own in complete]
+            columns[name], origins[name] = self._vectors(name, [value for value, _ in found])
+            origins[name] = [
+                origin if there else "unknown" for (_, origin), there in zip(found, origins[name], strict=True)
+            ]
+        return [
+            Given(
+                {name: column[row] for name, column in columns.items()},
+                used_text({name: origin[row] for name, origin in origins.items()}),
+            )
+            for row in range(len(complete))
+        ]
+
+    def _predict(
+        self,
+        name: str,
+        complete: Sequence[dict[str, str]],
+        sounds: Sequence[FloatArray | None],
+        predictor: object,
+        predict: Callable[[list[FloatArray]], list[str | None]],
+    ) -> None:
+        """Fill in the predicted column of clips that lack it."""
+        lacking = [
+            (own, sound)
+            for own, sound in zip(complete, sounds, strict=True)
+            if sound is not None and self._lacks(name, own, predictor)
+        ]
+        if not lacking:
+            return
+        for (own, _), value in zip(lacking, predict([sound for _, sound in lacking]), strict=True):
+            if value:
+                own[COLUMNS[name][1]] = value
+
+    def _genders(self, sounds: list[FloatArray]) -> list[str | None]:
+        assert self.gender is not None
+        return [row.emotion for row in self.gender.predict(list(sounds), SAMPLING_RATE_HZ)]
+
+    def _texts(self, sounds: list[FloatArray]) -> list[str | None]:
+        assert self.transcriber is not None
+        return [transcript.text for transcript in self.transcriber.transcribe(sounds)]
+
+    def _vectors(self, name: str, values: Sequence[str | None]) -> tuple[FloatArray, list[bool]]:
+        """The values as the model takes them, shape (clips, width), and which of them are known."""
+        if name == GENDER:
+            vectors = np.array([gender_shares(value) for value in values], dtype=np.float32)
+        elif self.embed is None:
+            vectors = np.full((len(values), int(self.about[name]["width"])), np.nan, dtype=np.float32)
+        else:
+            vectors = np.asarray(self.embed(values), dtype=np.float32)
+        vectors = vectors.reshape(len(values), -1)
+        return vectors, [bool(np.isfinite(vector).all()) for vector in vectors]
+
+
+def conditioner_of(
+    about: About,
+    load_predictor: Callable[[str], Any],
+    *,
+    sources: Mapping[str, str] | None = None,
+    gender_model: str | None = None,
+    asr: str | None = None,
+    text_encoder: str | None = None,
+) -> Conditioner:
+    """A conditioner with what a model's config names, as far as it can be had here; what cannot is noted.
+
+    Args:
+        about: the ``conditions`` of the model's config.
+        load_predictor: a name to a ``Predictor``.
+        sources: see ``Conditioner``.
+        gender_model, asr, text_encoder: take the place of those that the config names.
+
+    Raises:
+        EmotuneError: for one that the user names and that cannot be had.
+    """
+    check_sources(sources or {}, list(about))
+    notes: list[str] = []
+    wanted = {name: own.get("source", GIVEN) for name, own in about.items()} | dict(sources or {})
+    used = {name for name, source in wanted.items() if source in (GIVEN, PREDICTED)}
+
+    def tool(what: str, named: Mapping[str, Any] | None, instead: str | None, make: Callable[..., Any]) -> Any:
+        if instead is not None:
+            return make(instead, None)
+        if named is None:
+            return None
+        try:
+            made = make(named["name"], named.get("revision"))
+        except EmotuneError as error:
+            notes.append(f"The {what} {named['name']} cannot be had here: {error}")
+            return None
+        return made
+
+    gender = transcriber = encoder = None
+    if GENDER in used:
+        gender = tool(
+            "gender predictor",
+            about[GENDER].get("predictor"),
+            gender_model,
+            lambda name, revision: loaded_gender_predictor(name, revision, load_predictor),
+        )
+    if TEXT in used:
+        encoder = tool("text encoder", about[TEXT].get("encoder"), text_encoder, _text_encoder)
+        transcriber = None if encoder is None else tool("speech recogniser", about[TEXT].get("asr"), asr, _transcriber)
+    return Conditioner(
+        about,
+        sources=sources,
+        gender=gender,
+        transcriber=transcriber,
+        embed=None if encoder is None else _embed_each_once(encoder),
+        notes=notes,
+    )
+
+
+def loaded_gender_predictor(name: str, revision: str | None, load_predictor: Callable[[str], Any]) -> Any:
+    """A model that predicts gender.
+
+    Raises:
+        EmotuneError: when it cannot be loaded, predicts something else, or is not of the revision.
+    """
+    predictor = load_predictor(name)
+    if set(predictor.label_space.classes) != set(GENDER_CLASSES):
+        raise EmotuneError(
+            f"{name} predicts {', '.join(predictor.label_space.classes) or 'dimensions'}, not gender; train one with"
+            " data.target=gender."
+        )
+    if revision is not None and identity_of(name, predictor)["revision"] != revision:
+        raise EmotuneError(f"{name} is not the model of revision {revision} that was trained with; name that one.")
+    return predictor
+
+
+def identity_of(name: str, predictor: Any) -> dict[str, str]:
+    """Name and revision of a gender predictor: the first digits of its fingerprint."""
+    return {"name": name, "revision": str(predictor.engine.fingerprint)[:12]}
+
+
+def _text_encoder(name: str, revision: str | None) -> Any:
+    return importlib.import_module("emotune.inference.text_encoder").TextEncoder(name, revision=revision)
+
+
+def _transcriber(name: str, revision: str | None) -> Any:
+    return importlib.import_module("emotune.inference.asr").Transcriber(name, revision=revision)
+
+
+def _embed_each_once(encoder: Any) -> Embed:
+    def embed(texts: Sequence[str | None]) -> FloatArray:
+        unique = sorted({text for text in texts if text})
+        vectors = dict(zip(unique, encoder.encode(unique), strict=True)) if unique else {}
+        unknown = np.full(encoder.dimension, np.nan, dtype=np.float32)
+        return np.stack([vectors.get(text or "", unknown) for text in texts])
+
+    return embed
