@@ -13,11 +13,13 @@ LEARNS = {
     "ccc": "dimensions",
     "cross_entropy": "logits",
     "focal": "logits",
+    "gender": "gender_logits",
     "kl": "logits",
     "soft_cross_entropy": "logits",
 }
 SIZE, CLASSES, DIMENSIONS, LAYERS = 12, 4, 2, 3
 MEANS = [name for name in LOSSES if issubclass(LOSSES[name], Loss)]
+OF_LAYERS = [name for name in MEANS if LEARNS.get(name) == "logits"]
 
 
 def example(seed: int = 0) -> tuple[Output, Targets]:
@@ -28,14 +30,21 @@ def example(seed: int = 0) -> tuple[Output, Targets]:
         one_hot_shares(torch.randint(0, CLASSES, (SIZE,), generator=generator), CLASSES),
         torch.rand(SIZE, DIMENSIONS, generator=generator),
         torch.rand(SIZE, CLASSES, generator=generator).softmax(dim=1),
+        one_hot_shares(torch.randint(0, 2, (SIZE,), generator=generator), 2),
     )
-    return Output(logits, values, logits), truth
+    gender = torch.randn(SIZE, 2, generator=generator, requires_grad=True)
+    return Output(logits, values, logits, gender_logits=gender), truth
 
 
 def part(output: Output, targets: Targets, rows: Tensor) -> tuple[Output, Targets]:
     return (
-        Output(output.logits[rows], output.dimensions[rows], output.features[rows]),
-        Targets(targets.classes[rows], targets.dimensions[rows], targets.votes[rows]),
+        Output(
+            output.logits[rows],
+            output.dimensions[rows],
+            output.features[rows],
+            gender_logits=output.gender_logits[rows],
+        ),
+        Targets(targets.classes[rows], targets.dimensions[rows], targets.votes[rows], targets.gender[rows]),
     )
 
 
@@ -44,6 +53,7 @@ def blanked(targets: Targets, known: Tensor) -> Targets:
         torch.where(known[:, None], targets.classes, math.nan),
         torch.where(known[:, None], targets.dimensions, math.nan),
         torch.where(known[:, None], targets.votes, math.nan),
+        torch.where(known[:, None], targets.gender, math.nan),
     )
 
 
@@ -73,7 +83,7 @@ def test_a_loss_is_a_positive_scalar_and_a_step_down_its_gradient_makes_it_small
     learnt = getattr(output, LEARNS[name])
     (gradient,) = torch.autograd.grad(before, learnt)
     moved = learnt - 0.01 * gradient / gradient.norm()
-    assert value(name, Output(moved, moved, moved), targets) < before
+    assert value(name, Output(moved, moved, moved, gender_logits=moved), targets) < before
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -113,7 +123,7 @@ def test_values_are_one_an_utterance_and_add_up_over_micro_batches(name):
     torch.testing.assert_close(sum(loss.normaliser(truth) for _, truth in parts), loss.normaliser(targets))
 
 
-@pytest.mark.parametrize("name", MEANS)
+@pytest.mark.parametrize("name", OF_LAYERS)
 def test_layers_count_with_each_clips_own_posterior(name):
     loss, (output, targets) = LOSSES[name](), example()
     generator = torch.Generator().manual_seed(5)

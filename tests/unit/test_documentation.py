@@ -43,5 +43,5 @@ def test_the_defaults_in_the_recipe_reference_are_those_of_the_code(tmp_path):
 
 def test_every_bundled_recipe_reads_once_its_data_are_named(tmp_path):
     for name in recipe_names():
-        place = "data.manifest=m.csv" if name.startswith(("demo/", "general/")) else f"data.root={tmp_path}"
+        place = "data.manifest=m.csv" if name.startswith(("demo/", "gender/", "general/")) else f"data.root={tmp_path}"
         assert load_recipe(name, [place]).name == name

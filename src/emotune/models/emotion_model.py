@@ -17,6 +17,7 @@ from emotune.models.adapters import ADAPTERS, Inserted, check_that_all_act, merg
 from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN, LayerPosterior
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone, HiddenStates
+from emotune.models.backbones.remembered import RememberedStates
 from emotune.models.conditions import Joined
 from emotune.models.heads import Head, LayerHeads, Standardize
 
@@ -46,8 +47,11 @@ class EmotionModel(nn.Module):
         join: an entry of ``JOINS``: how conditions join the pooled sound.
         gender_target: learn the speaker's gender too, from the pooled sound alone.
 
-    Dimensions come out on the unit scale, where 0 and 1 are the ends of the annotation scale.
+    Dimensions come out on the unit scale, where 0 and 1 are the ends of the annotation scale. ``remembered`` may stand
+    in for a frozen encoder.
     """
+
+    remembered: RememberedStates | None = None
 
     def __init__(
         self,
@@ -101,7 +105,7 @@ class EmotionModel(nn.Module):
         return Head(features, outputs, **options)
 
     def forward(self, batch: Batch) -> Output:
-        states = self.backbone(batch.waveforms, batch.mask)
+        states = (self.remembered or self.backbone)(batch.waveforms, batch.mask)
         if isinstance(self.layer_mix, LayerPosterior):
             return self._by_layer(states, self.layer_mix, batch)
         features = self.pooling(self.layer_mix(states), states.mask)

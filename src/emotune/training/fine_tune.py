@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from emotune.config import Recipe
+from emotune.config import Augmentation, Recipe
 from emotune.data.dataset import class_index
 from emotune.errors import ConfigError, CorpusError, EmotuneError, ModelError
 from emotune.evaluation import Evaluation, scores
 from emotune.inference.predictor import Predictor
 from emotune.inference.torch_engine import TorchEngine
 from emotune.metrics import negative_log_likelihood
+from emotune.models.backbones.remembered import RememberedStates
 from emotune.models.emotion_model import EmotionModel
 from emotune.predictions import Predictions
 from emotune.progress import Progress, silent
@@ -79,6 +80,8 @@ def _train_run(recipe: Recipe, run: RunFolder, began: float, listener: Listener,
     model, manifest = experiment.model.to(best_device()), experiment.manifest
     checkpoint = processes.from_first(_last_checkpoint(Checkpoints(run.checkpoints), listener))
     batching = processes.from_first(_fitting(recipe, experiment, checkpoint) if processes.is_first() else recipe)
+    if _hears_the_same(recipe, experiment):
+        model.remembered = RememberedStates(model.backbone, most_gb=recipe.train.states_gb)
     counts = {
         **count_parameters(model),
         "processes": processes.count(),
@@ -122,6 +125,13 @@ def _train_run(recipe: Recipe, run: RunFolder, began: float, listener: Listener,
     evaluation = processes.from_first(evaluation)
     assert evaluation is not None
     return evaluation
+
+
+def _hears_the_same(recipe: Recipe, experiment: Experiment) -> bool:
+    """Whether a frozen encoder gets the very same clips in every epoch, so that its states are worth keeping."""
+    frozen = not any(parameter.requires_grad for parameter in experiment.model.backbone.parameters())
+    augmented = recipe.augmentation.model_copy(update={"probability": 1.0}) != Augmentation()
+    return frozen and not augmented and recipe.train.states_gb > 0 and not recipe.train.fsdp
 
 
 @contextmanager

@@ -1,0 +1,59 @@
+"""A frozen encoder's states are kept and are what the encoder gives."""
+
+import numpy as np
+import pytest
+import torch
+
+from emotune.batch import pad
+from emotune.models.backbones import BACKBONES
+from emotune.models.backbones.remembered import RememberedStates
+
+
+@pytest.fixture
+def clips() -> list[np.ndarray]:
+    generator = np.random.default_rng(0)
+    return [generator.standard_normal(n).astype(np.float32) for n in (8000, 5000, 12000)]
+
+
+def counted(backbone) -> list[int]:
+    rows: list[int] = []
+    backbone.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
+    return rows
+
+
+@pytest.mark.parametrize("name", ["wavlm", "whisper"])
+def test_states_are_those_of_the_encoder_and_no_clip_is_encoded_twice(name, tiny_wavlm, clips):
+    torch.manual_seed(0)
+    whisper = {"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 32}
+    backbone = BACKBONES[name].from_config(tiny_wavlm if name == "wavlm" else whisper).eval()
+    remembered, rows = RememberedStates(backbone, most_gb=1), counted(backbone)
+    first = pad(clips[:2])
+    remembered(first.waveforms, first.mask)
+    whole = pad(clips)
+    found = remembered(whole.waveforms, whole.mask)
+    assert rows == [2, 1]
+    with torch.no_grad():
+        expected = backbone(whole.waveforms, whole.mask)
+    assert torch.equal(found.mask, expected.mask)
+    for state, other in zip(found.states, expected.states, strict=True):
+        torch.testing.assert_close(state[found.mask], other[found.mask], atol=1e-5, rtol=1e-4)
+
+
+def test_what_does_not_fit_is_encoded_anew(tiny_wavlm, clips):
+    torch.manual_seed(1)
+    backbone = BACKBONES["wavlm"].from_config(tiny_wavlm).eval()
+    remembered, rows = RememberedStates(backbone, most_gb=1e-9), counted(backbone)
+    batch = pad(clips)
+    for _ in range(2):
+        remembered(batch.waveforms, batch.mask)
+    assert rows == [3, 3]
+
+
+def test_another_encoder_does_not_get_the_states_of_this_one(tiny_wavlm, clips):
+    batch = pad(clips)
+    found = []
+    for seed in (2, 3):
+        torch.manual_seed(seed)
+        backbone = BACKBONES["wavlm"].from_config(tiny_wavlm).eval()
+        found.append(RememberedStates(backbone, most_gb=1)(batch.waveforms, batch.mask).states[-1])
+    assert not torch.allclose(*found)
