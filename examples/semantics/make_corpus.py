@@ -29,6 +29,7 @@ PEAK = 0.5
 WORDS_PER_MINUTE = 150
 SPLITS = ("train", "development", "test")
 _ROOT = 4  # letters that two words must share at the start to count as one
+_PART = 3  # letters of an emotional word that counts where it is part of another
 _MARKED = re.compile(r"_([^_]+)_")
 
 
@@ -98,9 +99,10 @@ def read_sentences(path: Path = SENTENCES) -> list[Sentence]:
 def shared_words(sentences: list[Sentence]) -> list[str]:
     """Emotional words of a split that occur, in some form, in sentences of an earlier split.
 
-    Two words count as one when they begin with the same four letters or when one, of three letters or more, is part of
-    the other. Function words inside a marked phrase do not count.
+    Two words count as one when they begin with the same four letters, or when one is part of the other and is an
+    emotional word of three letters or any of four. Function words inside a marked phrase do not count.
     """
+    emotional = {word for sentence in sentences for word in sentence.emotional_words}
     found = []
     for position, split in enumerate(SPLITS):
         earlier = {
@@ -115,16 +117,18 @@ def shared_words(sentences: list[Sentence]) -> list[str]:
                     f"'{mine}' ({split}: {sentence.text}) and '{theirs}' ({where})"
                     for mine in sentence.emotional_words
                     for theirs, where in earlier.items()
-                    if _same(mine, theirs)
+                    if _same(mine, theirs, emotional)
                 ]
     return found
 
 
-def _same(first: str, second: str) -> bool:
+def _same(first: str, second: str, emotional: set[str]) -> bool:
     shorter, longer = sorted((first, second), key=len)
-    if first == second or (len(shorter) >= _ROOT and shorter[:_ROOT] == longer[:_ROOT]):
-        return first not in _FUNCTION_WORDS
-    return len(shorter) > _ROOT - 1 and shorter in longer and shorter not in _FUNCTION_WORDS
+    if shorter in _FUNCTION_WORDS:
+        return False
+    long_enough = len(shorter) >= _ROOT or (len(shorter) >= _PART and shorter in emotional)
+    alike = len(shorter) >= _ROOT and shorter[:_ROOT] == longer[:_ROOT]
+    return first == second or alike or (long_enough and shorter in longer)
 
 
 _FUNCTION_WORDS = frozenset(
