@@ -9,7 +9,20 @@ import sys
 import typer
 
 from emotune.allocator import keep_few_kernels, keep_freed_memory
-from emotune.cli import adjust, compare, corpus, evaluate, fuse, gender, predict, probe, recipes, submit, train
+from emotune.cli import (
+    adjust,
+    compare,
+    corpus,
+    evaluate,
+    fuse,
+    gender,
+    predict,
+    probe,
+    recipes,
+    submit,
+    train,
+    transcribe,
+)
 from emotune.errors import EmotuneError
 
 app = typer.Typer(
@@ -33,6 +46,7 @@ app.command("adjust")(adjust.adjust)
 app.command("submit")(submit.submit)
 app.command("predict")(predict.predict)
 app.command("gender")(gender.gender)
+app.command("transcribe")(transcribe.transcribe)
 
 
 def main() -> None:

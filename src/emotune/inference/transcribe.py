@@ -1,0 +1,120 @@
+"""A manifest's recordings transcribed: what a recogniser heard, in the column ``text_predicted``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from emotune.audio import SAMPLING_RATE_HZ, FloatArray
+from emotune.errors import AudioError
+from emotune.inference.answers import Answers, open_answers
+from emotune.inference.asr import Transcript
+from emotune.manifest import Manifest, Utterance
+from emotune.progress import Progress, silent
+
+CACHE = Path("~/.cache/emotune/transcripts")
+_BATCHES = 4  # decoded and kept at a time: bounds memory and what an interruption costs
+_VERSION = "1"  # raise it when windows, thresholds or decoding change, so that old transcripts are not reused
+
+
+class Recogniser(Protocol):
+    """What transcribes; ``emotune.inference.asr.Transcriber`` is one."""
+
+    batch_size: int
+    language: str | None
+
+    @property
+    def identity(self) -> dict[str, str]: ...
+
+    def transcribe(self, waveforms: Sequence[FloatArray]) -> list[Transcript]: ...
+
+
+def transcribed(
+    manifest: Manifest,
+    transcriber: Recogniser,
+    *,
+    cache: Path | None = None,
+    progress: Progress = silent,
+) -> tuple[Manifest, dict[str, str]]:
+    """The manifest with ``text_predicted``, and ``language`` where it was unknown; errors by utterance_id.
+
+    An utterance without speech has no text, and neither has one whose recording cannot be used.
+
+    A recording is known by its content: a copy, another manifest or the next run takes its transcript from the cache,
+    which holds one file a recogniser, revision and language. What is transcribed is kept batch by batch, so that an
+    interrupted run goes on where it was.
+
+    Args:
+        manifest: the utterances.
+        transcriber: what transcribes.
+        cache: folder of the cache; None: ``~/.cache/emotune/transcripts``.
+
+    Raises:
+        TableError: when the cache cannot be used.
+    """
+    identity = {**transcriber.identity, "language": transcriber.language or "any", "version": _VERSION}
+    found: dict[int, Transcript] = {}
+    errors: dict[str, str] = {}
+    with open_answers((cache or CACHE).expanduser(), identity) as answers:
+        known = answers.get(sorted({u.content_sha256 for u in manifest if u.content_sha256 is not None}))
+        for position, utterance in enumerate(manifest):
+            if utterance.content_sha256 in known:
+                found[position] = _from_bytes(known[utterance.content_sha256])
+        missing = [(position, u) for position, u in enumerate(manifest) if position not in found]
+        new = _new(manifest, missing, transcriber, answers, errors)
+        found.update(progress(new, total=len(missing), title="transcribing"))
+    information = {
+        **manifest.information,
+        "speech_recogniser": {**transcriber.identity, "language": transcriber.language},
+    }
+    filled = [_filled(u, found.get(position)) for position, u in enumerate(manifest)]
+    return dataclasses.replace(manifest, utterances=tuple(filled), information=information), errors
+
+
+def _new(
+    manifest: Manifest,
+    missing: Sequence[tuple[int, Utterance]],
+    transcriber: Recogniser,
+    answers: Answers,
+    errors: dict[str, str],
+) -> Iterator[tuple[int, Transcript]]:
+    step = transcriber.batch_size * _BATCHES
+    for start in range(0, len(missing), step):
+        waveforms: dict[str, FloatArray] = {}
+        content_of: dict[int, str] = {}
+        for position, utterance in missing[start : start + step]:
+            try:
+                recording = manifest.recording_of(utterance)
+                content = utterance.content_sha256 or recording.content_sha256()
+                if content not in waveforms:
+                    waveforms[content] = recording.mono(SAMPLING_RATE_HZ)
+                content_of[position] = content
+            except AudioError as error:
+                errors[utterance.utterance_id] = str(error)
+        kept = answers.get(
+            list(waveforms)
+        )  # copies of earlier ones, and recordings that the manifest does not describe
+        wanted = [content for content in waveforms if content not in kept]
+        heard = transcriber.transcribe([waveforms[content] for content in wanted])
+        said = {content: _to_bytes(transcript) for content, transcript in zip(wanted, heard, strict=True)}
+        answers.put(said)
+        for position, content in content_of.items():
+            yield position, _from_bytes((kept | said)[content])
+
+
+def _filled(utterance: Utterance, transcript: Transcript | None) -> Utterance:
+    if transcript is None:
+        return dataclasses.replace(utterance, text_predicted=None)
+    language = utterance.language or transcript.language
+    return dataclasses.replace(utterance, text_predicted=transcript.text or None, language=language)
+
+
+def _to_bytes(transcript: Transcript) -> bytes:
+    return json.dumps(dataclasses.asdict(transcript), ensure_ascii=False).encode()
+
+
+def _from_bytes(answer: bytes) -> Transcript:
+    return Transcript(**json.loads(answer))
