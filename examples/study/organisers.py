@@ -2,8 +2,8 @@
 
     python examples/study/organisers.py SUBMISSION.csv TRUTH.csv
 
-Macro-F1 of the eight classes for `FileName,EmoClass`, CCC (Lin, 1989) for `FileName,EmoAct,EmoVal,EmoDom`. Here the truth
-is known because the corpus is made up.
+Macro-F1 of the eight classes for `FileName,EmoClass`, CCC (Lin, 1989) for `FileName,EmoAct,EmoVal,EmoDom`. Here the
+truth is known because the corpus is made up.
 """
 
 import csv
