@@ -20,19 +20,22 @@ emotune study examples/study/study.yaml data.manifest="$out/manifest.csv" "$@" -
 say "5/8  Fuse the systems on development, and apply the fusion to Test3"
 runs="$out/study/runs"
 emotune fuse mean="$runs/mean/seed_0" std="$runs/std/seed_0" mean_std="$runs/mean_std/seed_0" \
-    gender_given="$runs/gender_given/seed_0" gender_target="$runs/gender_target/seed_0" \
-    multi_task="$runs/multi_task/seed_0" --split test3 -o "$out/fused"
-say "6/8  Test3 has as many turns of every class: move the probabilities to that prior"
-emotune adjust "$out/fused/predictions.csv" --prior uniform -o "$out/adjusted.csv"
+    gender_given="$runs/gender_given/seed_0" gender_target="$runs/gender_target/seed_0" --split test3 -o "$out/fused"
+say "6/8  Votes teach the corpus's uneven prior, and Test3 has as many turns of every class: shift one to the other"
+emotune adjust "$runs/soft_labels/seed_0" --split test3 --prior uniform -o "$out/shifted.csv"
 say "7/8  The challenge's files, checked against the recordings of Test3"
 ls "$out/corpus/Audios" | grep test3 > "$out/test3.txt"
-emotune submit "$out/adjusted.csv" --task categories --expected "$out/test3.txt" -o "$out/submission-categories.csv"
-emotune submit "$runs/multi_task/seed_0/test3/predictions.csv" --task attributes --expected "$out/test3.txt" \
-    -o "$out/submission-attributes.csv"
+submit() { emotune submit "$1" --task "$2" --expected "$out/test3.txt" -o "$out/submission-$3.csv"; }
+submit "$out/fused/predictions.csv" categories fused
+submit "$runs/soft_labels/seed_0/test3/predictions.csv" categories votes
+submit "$out/shifted.csv" categories votes-shifted
+submit "$runs/multi_task/seed_0/test3/predictions.csv" attributes attributes
 say "8/8  What the organisers would say, who know the labels"
-python examples/study/organisers.py "$out/submission-categories.csv" "$out/test3-truth.csv"
-python examples/study/organisers.py "$out/submission-attributes.csv" "$out/test3-truth.csv"
+for name in fused votes votes-shifted attributes; do
+    printf '%s, ' "$name"
+    python examples/study/organisers.py "$out/submission-$name.csv" "$out/test3-truth.csv"
+done
 say "Where to look"
 echo "the study:       $out/study/study.html"
 echo "the fusion:      $out/fused/fusion.html"
-echo "the submissions: $out/submission-categories.csv, $out/submission-attributes.csv"
+echo "the submissions: $out/submission-*.csv"
