@@ -126,7 +126,7 @@ EMOTIONS = {
         1324,
         Manner(0.85, 3, -5, 0.82, 0, 1.5, 0.93, -24, 0.07),
         (4.2, 2.2, 4.6),
-        "CNA",
+        "NCA",
         ("Annoyed", "Frustrated"),
         ("that is disgusting", "it smelled rotten", "it made me sick to look", "what a filthy thing"),
     ),
