@@ -560,12 +560,44 @@ class Recipe(Section):
 def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe by path or by the name of one that comes with emotune, with ``key.path=value`` overrides.
 
-    Of a key given twice the last value counts.
+    Of a key given twice the last value counts. A file with ``base``, the name or file of another recipe, has of that
+    one all that it does not give itself, but for name and description.
 
     Raises:
         ConfigError: with every fault found, each with its path and, for a misspelt key, the likely one.
     """
-    return read_section(Recipe, bundled_or_file("recipe", name, recipe_folder(), recipe_names()), overrides)
+    path = bundled_or_file("recipe", name, recipe_folder(), recipe_names())
+    return _section_of(Recipe, path, _with_base(path, ()), overrides)
+
+
+def _with_base(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    """What a recipe's file says, over what its base says."""
+    here = path.resolve()
+    if here in above:
+        way = " -> ".join(str(file) for file in (*above[above.index(here) :], here))
+        raise ConfigError(f"base leads back to itself: {way}. Take one base out.")
+    own = _read_yaml(path)
+    if "base" not in own:
+        return own
+    name = own.pop("base")
+    if not isinstance(name, str) or not name:
+        raise ConfigError(f"{path}: base is {_SHORT.repr(name)}, expected the name or file of a recipe.")
+    beside = path.parent / Path(name).expanduser()
+    try:
+        found = beside if beside.is_file() else bundled_or_file("recipe", name, recipe_folder(), recipe_names())
+    except ConfigError as error:
+        raise ConfigError(f"{path}: base: {error} A file is looked for beside this one.") from error
+    inherited = _with_base(found, (*above, here))
+    return _merged({key: value for key, value in inherited.items() if key not in ("name", "description")}, own)
+
+
+def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Sections merged key by key; any other value takes the place of the base's."""
+    merged = dict(base)
+    for key, value in own.items():
+        under = merged.get(key)
+        merged[key] = _merged(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
+    return merged
 
 
 def read_section(section: type[SectionType], path: Path, overrides: Sequence[str] = ()) -> SectionType:
@@ -574,7 +606,10 @@ def read_section(section: type[SectionType], path: Path, overrides: Sequence[str
     Raises:
         ConfigError: with every fault found.
     """
-    data = _read_yaml(path)
+    return _section_of(section, path, _read_yaml(path), overrides)
+
+
+def _section_of(section: type[SectionType], path: Path, data: dict[str, Any], overrides: Sequence[str]) -> SectionType:
     for override in overrides:
         _apply(data, override)
     try:
