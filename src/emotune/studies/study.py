@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ _OWN_KEYS = ("seeds", "tests", "metrics", "steps", "fuse", "kind")
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=60)]
 """A step's name is a folder's as well."""
+_RUN_OF = re.compile(r"\{run:([^{}]*)\}")
 
 
 def _as_list(value: object) -> object:
@@ -33,7 +35,8 @@ class StudyStep(Section):
     """One variant: a ``recipe``, or the best of the earlier steps that ``from`` names, with the changes of ``set``.
 
     The best has the highest mean development score over the seeds. The step is compared with ``against``: by default
-    with what ``from`` chose, else with the step before it.
+    with what ``from`` chose, else with the step before it. One that is not ``scored`` is there for others alone, such as
+    a gender predictor: ``{run:NAME}`` in a value of ``set`` stands for that step's run folder of the same seed.
     """
 
     name: Name
@@ -41,6 +44,12 @@ class StudyStep(Section):
     starts_from: Annotated[list[str], BeforeValidator(_as_list)] = Field(default=[], alias="from")
     changes: dict[str, Any] = Field(default={}, alias="set")
     against: str | None = None
+    scored: bool = True
+
+    @property
+    def uses(self) -> list[str]:
+        """Steps whose runs its own changes name."""
+        return list(dict.fromkeys(_RUN_OF.findall(repr(self.changes))))
 
     @model_validator(mode="after")
     def _one_start(self) -> StudyStep:
@@ -79,26 +88,9 @@ class Study(Section):
     def _fits_together(self) -> Study:
         faults = [*_repeated("seeds", self.seeds), *_repeated("tests", self.tests)]
         faults += _repeated("steps", [step.name for step in self.steps])
-        earlier: list[str] = []
-        for step in self.steps:
-            named = [
-                *((name, "from") for name in step.starts_from),
-                *([(step.against, "against")] * bool(step.against)),
-            ]
-            for name, key in named:
-                if name not in earlier:
-                    faults.append(f"step {step.name}, {key}: " + unknown_name_message("earlier step", name, earlier))
-            earlier.append(step.name)
-        if self.fuse is not None:
-            if self.fuse.name in earlier:
-                faults.append(f"fuse.name: '{self.fuse.name}' is a step's name")
-            faults += [
-                f"fuse.systems: {unknown_name_message('step', name, earlier)}"
-                for name in self.fuse.systems
-                if name not in earlier
-            ]
-            if len(self.fuse.systems or earlier) < 2:
-                faults.append("fuse.systems: needs at least two steps")
+        faults += [*self._unknown_steps(), *self._fuse_faults()]
+        if not self.scored_steps:
+            faults.append("steps: none of them is scored")
         if self.metrics and self.metrics[0].startswith("rmse"):
             faults.append(
                 "metrics: the first one chooses the best step, and of rmse less is better; name another first"
@@ -108,6 +100,50 @@ class Study(Section):
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    @property
+    def scored_steps(self) -> list[str]:
+        """The names of the steps that are compared."""
+        return [step.name for step in self.steps if step.scored]
+
+    @property
+    def fused_steps(self) -> list[str]:
+        """The names of the steps that are fused at the end."""
+        return [] if self.fuse is None else self.fuse.systems or self.scored_steps
+
+    def _unknown_steps(self) -> list[str]:
+        """Steps may only name earlier ones, and be compared with or start from scored ones."""
+        faults = []
+        earlier: dict[str, bool] = {}
+        for step in self.steps:
+            scored = [name for name, is_scored in earlier.items() if is_scored]
+            named = [(name, "from", scored) for name in step.starts_from]
+            named += [(name, "set", [*earlier]) for name in step.uses]
+            named += [(step.against, "against", scored)] if step.against else []
+            faults += [
+                f"step {step.name}, {key}: " + unknown_name_message("earlier step", name, known)
+                for name, key, known in named
+                if name not in known
+            ]
+            earlier[step.name] = step.scored
+        if _RUN_OF.search(repr(self.changes)):
+            faults.append("set: {run:...} is for a step's own set")
+        return faults
+
+    def _fuse_faults(self) -> list[str]:
+        if self.fuse is None:
+            return []
+        known = self.scored_steps
+        faults = [
+            f"fuse.systems: {unknown_name_message('step', name, known)}"
+            for name in self.fuse.systems
+            if name not in known
+        ]
+        if self.fuse.name in [step.name for step in self.steps]:
+            faults.append(f"fuse.name: '{self.fuse.name}' is a step's name")
+        if len(self.fused_steps) < 2:
+            faults.append("fuse.systems: needs at least two steps")
+        return faults
 
 
 @dataclass(frozen=True)
@@ -127,13 +163,19 @@ class Plan:
     def step(self, name: str) -> StudyStep:
         return next(step for step in self.study.steps if step.name == name)
 
-    def recipe(self, name: str, seed: int, chosen: Mapping[str, str]) -> Recipe:
+    def needs(self, name: str) -> list[str]:
+        """Steps whose runs must be finished before a step can begin."""
+        step = self.step(name)
+        return list(dict.fromkeys([*step.starts_from, *step.uses]))
+
+    def recipe(self, name: str, seed: int, chosen: Mapping[str, str], folder: Path = Path()) -> Recipe:
         """The resolved recipe of a step.
 
         Args:
             name: of the step.
             seed: of the run.
             chosen: which earlier step each step with ``from`` starts from.
+            folder: of the study's results, where ``{run:NAME}`` lies.
 
         Raises:
             ConfigError: with every fault of it.
@@ -144,7 +186,7 @@ class Plan:
         source = str(chain[-1].recipe)
         own = self.folder / source
         changes = [self.study.changes, *(step.changes for step in reversed(chain))]
-        wanted = [as_override(key, value) for part in changes for key, value in part.items()]
+        wanted = [as_override(key, _with_runs(value, folder, seed)) for part in changes for key, value in part.items()]
         try:
             recipe = load_recipe(own if own.is_file() else source, [*wanted, *self.overrides])
         except ConfigError as error:
@@ -186,6 +228,20 @@ def as_override(key: str, value: object) -> str:
     return f"{key}={written.strip()[1:-1]}"
 
 
+def run_folder_of(folder: Path, step: str, seed: int) -> Path:
+    """Where a step's run with a seed lies in the folder of a study."""
+    return folder / "runs" / step / f"seed_{seed}"
+
+
+def _with_runs(value: Any, folder: Path, seed: int) -> Any:
+    """A value with ``{run:NAME}`` written out."""
+    if isinstance(value, str):
+        return _RUN_OF.sub(lambda found: str(run_folder_of(folder, found[1], seed)), value)
+    if isinstance(value, dict):
+        return {key: _with_runs(item, folder, seed) for key, item in value.items()}
+    return [_with_runs(item, folder, seed) for item in value] if isinstance(value, list) else value
+
+
 def dump_study(study: Study) -> str:
     """A study as YAML, which reads back to the same."""
     return yaml.safe_dump(study.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True)
@@ -199,17 +255,18 @@ def results_of(recipe: Recipe, study: Study) -> tuple[str, ...]:
     return tuple(official.test) if official is not None else (POOLED,)
 
 
-def chosen_metric(plan: Plan, recipe: Recipe) -> str:
-    """What the best step is chosen by: the study's first metric, or what the first step's training goes by."""
-    return plan.study.metrics[0] if plan.study.metrics else recipe.train.metric
-
-
-def shown_metrics(plan: Plan, recipe: Recipe) -> tuple[str, ...]:
-    """What steps are compared by, the most important first; votes say how sure a system is, not which is better."""
+def chosen_metric(plan: Plan) -> str:
+    """What the best step is chosen by: the study's first metric, or what the first scored step's training goes by."""
     if plan.study.metrics:
-        return tuple(plan.study.metrics)
-    own = recipe.train.metric
-    return ("uar",) if own == VOTE_SIMILARITY else (own,)
+        return plan.study.metrics[0]
+    first = plan.step(plan.study.scored_steps[0])
+    return plan.recipe(first.name, plan.study.seeds[0], {}).train.metric
+
+
+def shown_metrics(plan: Plan) -> tuple[str, ...]:
+    """What steps are compared by, the most important first; votes say how sure a system is, not which is better."""
+    own = chosen_metric(plan)
+    return tuple(plan.study.metrics) or (("uar",) if own == VOTE_SIMILARITY else (own,))
 
 
 def _check_recipes(plan: Plan) -> None:

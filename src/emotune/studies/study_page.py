@@ -26,6 +26,7 @@ from emotune.evaluation.markup import (
 )
 from emotune.evaluation.sections import metric_name
 from emotune.evaluation.verdicts import p_text
+from emotune.studies.folds import POOLED
 from emotune.studies.study_results import SCHEMA, StepResult, StudyResult, TestResult
 from emotune.tables import Row, to_json, write_rows, write_text
 
@@ -103,7 +104,7 @@ def markdown(result: StudyResult) -> str:
     lines += [f"Missing: {item}\n" for item in result.missing]
     for test in result.tests:
         for metric in test.comparison.scores:
-            lines += [f"## {test.name}: {metric_name(metric)}", "", f"{_counted(test)}", ""]
+            lines += [f"## {_title(test)}: {metric_name(metric)}", "", f"{_counted(test)}", ""]
             heads = ["step", "what changes", f"development {metric_name(result.chosen_by)}", metric_name(metric)]
             heads += ["against", "difference", "p", "corrected p", "s a run", "parameters"]
             lines += [_line(heads), _line(["---"] * len(heads))]
@@ -185,17 +186,23 @@ def _headline(result: StudyResult) -> str:
 
 
 def _prefix(result: StudyResult, test: TestResult) -> str:
-    return f"{test.name}, {metric_name(result.metrics[0])}: " if len(result.tests) > 1 else ""
+    return f"{_title(test)}, {metric_name(result.metrics[0])}: " if len(result.tests) > 1 else ""
+
+
+def _title(test: TestResult) -> str:
+    return "all folds" if test.name == POOLED else test.name
 
 
 def _about(result: StudyResult) -> str:
-    steps = [step for step in result.steps if step.runs]
+    steps = [step for step in result.steps if step.scored and not step.is_fused]
     common = f" In every step: {', '.join(result.common)}." if result.common else ""
     only = f" Predicted without labels: {', '.join(result.predicted_only)}." if result.predicted_only else ""
     how = {"train": "trained", "probe": "probed"}[result.kind]
     several = len(result.seeds) > 1
     seeds = f"{len(result.seeds)} seeds ({', '.join(map(str, result.seeds))})" if several else f"seed {result.seeds[0]}"
-    return f"{len(steps)} steps, {how} with {seeds}.{common}{only}"
+    others = [step.name for step in result.steps if not step.scored]
+    beside = f" Trained for other steps alone: {', '.join(others)}." if others else ""
+    return f"{len(steps)} steps, {how} with {seeds}.{beside}{common}{only}"
 
 
 def _verdicts(test: TestResult, metric: str) -> list[str]:
@@ -226,7 +233,7 @@ def _metric(result: StudyResult, test: TestResult, metric: str) -> str:
     )
     return section(
         f"{test.name}-{metric}".replace(".", "-"),
-        f"{test.name}: {name}",
+        f"{_title(test)}: {name}",
         paragraph(_counted(test), "hint"),
         _table(result, test, metric),
         pictures,
@@ -239,33 +246,27 @@ def _described(rows: list[tuple[str, Estimate]], sign: str) -> str:
 
 
 def _table(result: StudyResult, test: TestResult, metric: str) -> str:
-    heads = [
-        "step",
-        "what changes",
-        f"develop- ment {metric_name(result.chosen_by)}",
-        metric_name(metric),
-        "difference",
-    ]
-    heads += ["p", "corrected p", "s a run", "parameters"]
+    changes = Cell('<th scope="col" class="text">what changes</th>')
+    chosen_by = f"{metric_name(result.chosen_by)} on develop\u00adment"
+    heads = ["step", changes, chosen_by, metric_name(metric), "difference", "p", "s a run", "para\u00admeters"]
     rows = []
     for row in rows_of(result):
         if (row["test"], row["metric"]) != (test.name, metric):
             continue
         cells = cells_of(row)
-        against = f'<span class="interval">to {text(row["against"])}</span>' if row.get("against") else ""
         found = test.difference(row["step"], metric)
-        gap = Markup(f"{scored_signed(found.estimate).text}{against}") if found is not None else "–"
-        rows.append(
-            (
-                row["step"],
-                Cell(f'<td class="text">{text(row["changes"])}</td>'),
-                cells[2],
-                scored(test.comparison.scores[metric][row["step"]]),
-                gap,
-                *cells[6:],
-            )
-        )
+        gap = p = "–"
+        if found is not None:
+            gap = Markup(f"{scored_signed(found.estimate).text}{_below(f'to {found.baseline}')}")
+            p = Markup(f"{p_text(found.p)}{_below(f'corrected {p_text(found.corrected_p)}')}")
+        words = Cell(f'<td class="text">{text(row["changes"])}</td>')
+        score = scored(test.comparison.scores[metric][row["step"]])
+        rows.append((row["step"], words, cells[2], score, gap, p, *cells[8:]))
     return table(heads, rows)
+
+
+def _below(content: str) -> str:
+    return f'<span class="interval">{text(content)}</span>'
 
 
 def scored_signed(score: Estimate) -> Markup:

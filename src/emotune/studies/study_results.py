@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -58,6 +57,8 @@ class StepResult:
         parameters: of the model; None where they are not known.
         trainable: those of them that train.
         missing: why it has no results; empty where it has.
+        scored: whether it is compared, rather than there for others.
+        is_fused: whether it is the fused system, which has no recipe.
     """
 
     name: str
@@ -70,6 +71,8 @@ class StepResult:
     parameters: int | None
     trainable: int | None
     missing: str = ""
+    scored: bool = True
+    is_fused: bool = False
 
     @property
     def development(self) -> float:
@@ -179,13 +182,12 @@ def study_results(plan: Plan, folder: Path, carried: Carried, *, resamples: int 
     Raises:
         EmotuneError: when steps were not tested on the same utterances, or a metric cannot be had.
     """
-    first = plan.recipe(plan.study.steps[0].name, plan.study.seeds[0], {})
-    chosen_by, metrics = chosen_metric(plan, first), shown_metrics(plan, first)
+    chosen_by, metrics = chosen_metric(plan), shown_metrics(plan)
     steps = [_step(plan, step.name, carried, chosen_by) for step in plan.study.steps]
     finished = {
         name: {run.seed: run for run in runs if run.finished}
         for name, runs in carried.runs.items()
-        if any(run.finished for run in runs)
+        if plan.step(name).scored and any(run.finished for run in runs)
     }
     names = next((run.results for runs in carried.runs.values() for run in runs), ())
     seeds = _shared_seeds(plan.study.seeds, finished)
@@ -196,10 +198,10 @@ def study_results(plan: Plan, folder: Path, carried: Carried, *, resamples: int 
         fused, said = _fused(plan, folder, finished, seeds, names, seed=seed, chosen_by=chosen_by)
         notes += said
         if fused:
-            systems = plan.study.fuse.systems or [step.name for step in plan.study.steps]
+            systems = plan.study.fused_steps
             best = best_of({step.name: step.development for step in steps if step.name in systems})
             changes = (f"{plan.study.fuse.method} over {', '.join(systems)}",)
-            steps.append(StepResult(plan.study.fuse.name, "", None, {}, best, changes, (), None, None))
+            steps.append(StepResult(plan.study.fuse.name, "", None, {}, best, changes, (), None, None, is_fused=True))
     labelled = [name for name in names if any(_is_labelled(run, name) for runs in used.values() for run in runs)]
     tests = [
         _test(name, steps, used, plan.study.fuse, fused.get(name, []), seeds, metrics, resamples=resamples, seed=seed)
@@ -223,9 +225,10 @@ def study_results(plan: Plan, folder: Path, carried: Carried, *, resamples: int 
 
 
 def predecessor(plan: Plan, name: str, chosen: Mapping[str, str]) -> str | None:
-    """What a step is compared with; None for the first."""
-    step = plan.step(name)
-    names = [one.name for one in plan.study.steps]
+    """What a step is compared with; None for the first, and for one that is not scored."""
+    step, names = plan.step(name), plan.study.scored_steps
+    if not step.scored:
+        return None
     before = names[names.index(name) - 1] if names.index(name) else None
     return step.against or chosen.get(name) or before
 
@@ -249,6 +252,7 @@ def _step(plan: Plan, name: str, carried: Carried, metric: str) -> StepResult:
         counts.get("parameters") if known else None,
         counts.get("trainable") if known else None,
         carried.waiting.get(name, ""),
+        plan.step(name).scored,
     )
 
 
@@ -355,9 +359,10 @@ def _fused(
     """By test, the fused predictions of every seed; and why there are none."""
     fuse = plan.study.fuse
     assert fuse is not None
-    wanted = fuse.systems or [step.name for step in plan.study.steps]
+    wanted = plan.study.fused_steps
     lacking = [name for name in wanted if name not in finished]
-    if importlib.util.find_spec(_FUSED_RUNS) is None:
+    fuse_runs = _fuse_runs()
+    if fuse_runs is None:
         return {}, ["Not fused: this version of emotune cannot fuse runs."]
     if lacking or not seeds:
         return {}, [f"Not fused: {', '.join(lacking) or 'no seed'} is not finished by all systems."]
@@ -365,10 +370,8 @@ def _fused(
     notes = []
     for name in names:
         try:
-            found = [
-                _fuse_seed([(step, finished[step][number]) for step in wanted], name, fuse.method, chosen_by, seed)
-                for number in seeds
-            ]
+            how = partial(fuse_runs, method=fuse.method, metric=chosen_by, seed=seed)
+            found = [_fuse_seed([(step, finished[step][number]) for step in wanted], name, how) for number in seeds]
         except EmotuneError as error:
             notes.append(f"{name} is not fused: {error}")
             continue
@@ -378,9 +381,17 @@ def _fused(
     return tables, notes
 
 
-def _fuse_seed(runs: Sequence[tuple[str, StudyRun]], split: str, method: str, metric: str, seed: int) -> Predictions:
+def _fuse_runs() -> Callable[..., Any] | None:
+    try:
+        return importlib.import_module(_FUSED_RUNS).fuse_runs
+    except ModuleNotFoundError as error:
+        if error.name != _FUSED_RUNS:
+            raise
+        return None
+
+
+def _fuse_seed(runs: Sequence[tuple[str, StudyRun]], split: str, fuse: Callable[..., Any]) -> Predictions:
     """The runs of one seed as one system, weighted on development: in every fold by itself where there are several."""
-    fuse = partial(importlib.import_module(_FUSED_RUNS).fuse_runs, method=method, metric=metric, seed=seed)
     first = runs[0][1]
     if first.recipe.protocol is None:
         return fuse([(step, run.folder) for step, run in runs], split=split).predictions

@@ -29,7 +29,7 @@ from emotune.progress import Progress, silent
 from emotune.run_folder import RunFolder
 from emotune.splits import select_splits
 from emotune.studies.folds import POOLED, Kind, protocol_run
-from emotune.studies.study import Plan, chosen_metric, dump_study, results_of
+from emotune.studies.study import Plan, chosen_metric, dump_study, results_of, run_folder_of
 from emotune.tables import write_text
 from emotune.training.build import DEVELOPMENT, source_manifest
 from emotune.training.fine_tune import train_run
@@ -115,7 +115,7 @@ def run_study(
 ) -> Carried:
     """Run every step with every seed under ``folder``; the same call goes on after an interruption or a failure.
 
-    A step with ``from`` begins when all runs of the steps it may start from are finished.
+    A step begins when all runs of the steps it may start from, or uses, are finished.
 
     Args:
         plan: the study.
@@ -135,15 +135,15 @@ def run_study(
     waiting: dict[str, str] = {}
     with alone_in(folder, others="running a study in"), _executor(runs_at_a_time) as executor:
         left = [step.name for step in plan.study.steps]
-        metric = chosen_metric(plan, plan.recipe(left[0], plan.study.seeds[0], {}))
+        metric = chosen_metric(plan)
         _check_earlier(plan, folder)
         write_text(folder / "study.yaml", dump_study(plan.study))
         while left:
-            ready = [name for name in left if all(it not in left for it in plan.step(name).starts_from)]
+            ready = [name for name in left if not any(one in left for one in plan.needs(name))]
             for name in ready:
                 unfinished = _unfinished(plan, name, runs)
                 if unfinished:
-                    waiting[name] = f"it starts from the best of its candidates, and not all are finished: {unfinished}"
+                    waiting[name] = f"it needs the runs of steps that are not all finished: {unfinished}"
                     continue
                 if plan.step(name).starts_from:
                     candidates[name] = _development(plan.step(name).starts_from, runs, metric)
@@ -177,15 +177,14 @@ def _development(names: Sequence[str], runs: Mapping[str, Sequence[StudyRun]], m
 
 
 def _unfinished(plan: Plan, name: str, runs: Mapping[str, Sequence[StudyRun]]) -> str:
-    candidates = plan.step(name).starts_from
-    return ", ".join(one for one in candidates if one not in runs or not all(run.finished for run in runs[one]))
+    return ", ".join(one for one in plan.needs(name) if one not in runs or not all(run.finished for run in runs[one]))
 
 
 def _runs_of(plan: Plan, name: str, folder: Path, chosen: Mapping[str, str]) -> tuple[StudyRun, ...]:
     runs = []
     for seed in plan.study.seeds:
-        recipe = plan.recipe(name, seed, chosen)
-        where = folder / "runs" / name / f"seed_{seed}"
+        recipe = plan.recipe(name, seed, chosen, folder)
+        where = run_folder_of(folder, name, seed)
         runs.append(StudyRun(name, seed, where, recipe, plan.study.kind, results_of(recipe, plan.study)))
     for run in runs:
         _check_unchanged(run)
@@ -228,25 +227,33 @@ def changes_between(
     before: Recipe, after: Recipe, *, but: Sequence[str] = ("name", "description", "seed", "notice")
 ) -> list[str]:
     """What differs between two recipes, one text a key, such as ``model.pooling: mean → std``."""
-    first, second = _flat(before.model_dump(mode="json")), _flat(after.model_dump(mode="json"))
-    keys = [key for key in {**first, **second} if key not in but and first.get(key) != second.get(key)]
-    return [f"{key}: {_shown(first.get(key))} → {_shown(second.get(key))}" for key in keys]
+    first, second = before.model_dump(mode="json"), after.model_dump(mode="json")
+    return [f"{key}: {_shown(old)} → {_shown(new)}" for key, old, new in _differing(first, second) if key not in but]
 
 
-def _flat(section: Mapping[str, object], above: str = "") -> dict[str, object]:
-    found: dict[str, object] = {}
-    for key, value in section.items():
-        path = f"{above}{key}"
-        found |= _flat(value, f"{path}.") if isinstance(value, dict) and value else {path: value}
-    return found
+def _differing(
+    first: Mapping[str, object], second: Mapping[str, object], above: str = ""
+) -> Iterator[tuple[str, object, object]]:
+    """Keys with both values; a section that only one of the two has is one value."""
+    for key in {**first, **second}:
+        old, new = first.get(key), second.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from _differing(old, new, f"{above}{key}.")
+        elif old != new:
+            yield f"{above}{key}", old, new
 
 
 def _shown(value: object) -> str:
     """A value for people; of a path its last part, so that a page names no folder of anybody's."""
     if value is None or value in ({}, []):
         return "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_shown(item)}" for key, item in value.items() if item is not None)
+    if isinstance(value, list):
+        return ", ".join(_shown(item) for item in value)
     if isinstance(value, str) and Path(value).is_absolute():
-        return Path(value).name
+        *_, above, step, seed = ("", "", *Path(value).parts)
+        return f"{step}/{seed}" if above == "runs" else seed
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
