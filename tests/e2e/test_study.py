@@ -339,6 +339,26 @@ def test_a_study_of_probes_under_a_protocol_compares_what_the_folds_tested(writt
     assert found["steps"][0]["development"] == pytest.approx(sum(folds) / 3)
 
 
+def test_a_gender_predictor_is_a_step_that_another_one_uses(written, tmp_path, emotune_command):
+    predicted = {"source": "predicted", "predictor": "{run:gender_model}"}
+    steps = [
+        {"name": "gender_model", "recipe": "recipe.yaml", "set": {"data.target": "gender"}, "scored": False},
+        {"name": "mean", "recipe": "recipe.yaml"},
+        {"name": "gender", "from": "mean", "set": {"model.conditions.gender": predicted}},
+    ]
+    change(written, steps=steps, seeds=[0])
+    ended = emotune_command("study", written, "-o", tmp_path / "out", "--resamples", "200")
+    assert ended.code == 0, ended.err
+    folder = tmp_path / "out" / "runs" / "gender" / "seed_0"
+    for split in ("test", "test3"):
+        rows = Predictions.read(folder / split / "predictions.csv")
+        assert {row.conditions_used for row in rows} == {"gender=predicted"}
+    found = json.loads((tmp_path / "out" / "study.json").read_text())
+    assert [(d["baseline"], d["system"]) for d in found["tests"]["test"]["comparison"]["differences"]] == [
+        ("mean", "gender")
+    ] * 2
+
+
 def test_bundled_studies_are_listed_apart_from_recipes_and_can_be_read(tmp_path, emotune_command):
     from emotune.studies.study import dump_study, load_study
 

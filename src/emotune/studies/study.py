@@ -35,8 +35,8 @@ class StudyStep(Section):
     """One variant: a ``recipe``, or the best of the earlier steps that ``from`` names, with the changes of ``set``.
 
     The best has the highest mean development score over the seeds. The step is compared with ``against``: by default
-    with what ``from`` chose, else with the step before it. One that is not ``scored`` is there for others alone, such as
-    a gender predictor: ``{run:NAME}`` in a value of ``set`` stands for that step's run folder of the same seed.
+    with what ``from`` chose, else with the step before it. One that is not ``scored`` is there for others alone, such
+    as a gender predictor: ``{run:NAME}`` in a value of ``set`` stands for that step's run folder of the same seed.
     """
 
     name: Name

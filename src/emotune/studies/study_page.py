@@ -165,7 +165,8 @@ def page(result: StudyResult) -> str:
     resamples = result.tests[0].comparison.resamples if result.tests else 0
     footer = (
         "Written by emotune. Intervals: 95 %, expanded percentile bootstrap over speakers; p: two-sided paired test"
-        f" that swaps two steps' predictions by speaker, corrected (Holm) for the steps of one table. {resamples} resamples."
+        f" that swaps two steps' predictions by speaker, corrected (Holm) for the steps of one table. {resamples}"
+        " resamples."
         " The same figures for machines: study.json, study.csv."
     )
     return document(f"Study {result.name}", "\n".join(part for part in parts if part), footer)
