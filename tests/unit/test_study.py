@@ -1,8 +1,10 @@
 """Studies without training: predictions of a chosen skill stand for those of trained models."""
 
 import json
+import re
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from emotune.manifest import Manifest, Utterance
 from emotune.predictions import Prediction, Predictions
 from emotune.run_folder import RunFolder
 from emotune.studies import study_runs
-from emotune.studies.study import as_override, load_study
+from emotune.studies.study import Fuse, Study, StudyStep, as_override, load_study
 from emotune.studies.study_page import write_study
 from emotune.studies.study_results import study_results
 from emotune.tables import to_json, write_text
@@ -292,3 +294,21 @@ def test_a_value_survives_as_an_override(value):
     key, _, text = as_override("some.key", value).partition("=")
     assert key == "some.key"
     assert yaml.safe_load(text) == value
+
+
+def test_the_study_in_the_documentation_has_every_key_and_reads(tmp_path):
+    docs = (Path(__file__).parents[2] / "docs" / "study.md").read_text(encoding="utf-8")
+    block = re.search(r"```yaml\n(.*?)```", docs, re.DOTALL)
+    assert block is not None
+    shown = yaml.safe_load(block.group(1))
+    written(tmp_path, STEPS)
+    (tmp_path / "my").mkdir()
+    (tmp_path / "recipe.yaml").rename(tmp_path / "my" / "recipe.yaml")
+    (tmp_path / "shown.yaml").write_text(block.group(1), encoding="utf-8")
+    study = load_study(tmp_path / "shown.yaml", ["data.manifest=m.csv"]).study
+    assert study.fused_steps == ["mean", "std", "gender"]
+    assert set(shown) == {field.alias or name for name, field in Study.model_fields.items()}
+    assert {key for step in shown["steps"] for key in step} == {
+        field.alias or name for name, field in StudyStep.model_fields.items()
+    }
+    assert set(shown["fuse"]) == set(Fuse.model_fields)

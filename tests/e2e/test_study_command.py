@@ -216,7 +216,7 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(written, tmp_path, emotu
     assert ended.code == 1
     assert "Traceback" not in ended.err
     assert "missing: broken, seed 0: data.dimensions: valence not in the manifest" in ended.err
-    assert "missing: after: it starts from the best of its candidates, and not all are finished: broken" in ended.err
+    assert "missing: after: it needs the runs of steps that are not all finished: broken" in ended.err
     found = json.loads((tmp_path / "out" / "study.json").read_text())
     assert list(found["tests"]["test"]["comparison"]["scores"]["uar"]) == ["mean", "std"]
     for name in ("study.html", "study.md"):
