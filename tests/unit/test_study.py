@@ -1,9 +1,8 @@
 """Studies without training: predictions of a chosen skill stand for those of trained models."""
 
+import dataclasses
 import json
 import re
-import sys
-import types
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +11,15 @@ import yaml
 
 from emotune.config import dump_recipe
 from emotune.errors import ConfigError
+from emotune.evaluation import scores
 from emotune.evaluation.compare import compare
 from emotune.evaluation.helped import who_was_helped
 from emotune.evaluation.line_up import System
-from emotune.labels import LabelSpace
+from emotune.labels import LabelSpace, Scale
 from emotune.manifest import Manifest, Utterance
 from emotune.predictions import Prediction, Predictions
 from emotune.run_folder import RunFolder
-from emotune.studies import study_runs
+from emotune.studies import study_fusion, study_runs
 from emotune.studies.study import Fuse, Study, StudyStep, as_override, load_study
 from emotune.studies.study_page import write_study
 from emotune.studies.study_results import study_results
@@ -163,39 +163,54 @@ def test_steps_can_only_name_earlier_ones_that_are_scored(tmp_path):
         assert fault in str(error.value)
 
 
-def fused_by(monkeypatch, fuse_runs):
-    module = types.ModuleType("emotune.studies.fused_runs")
-    module.fuse_runs = fuse_runs
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-
-
-def test_fused_runs_are_compared_with_the_best_step_on_development(tmp_path, untrained, monkeypatch):
-    asked = []
-
-    def fuse_runs(named, *, split, method, metric, seed):
-        asked.append(([(name, path.name) for name, path in named], split, method, metric))
-        return types.SimpleNamespace(predictions=answers(corpus(tmp_path).split(split), 1.0, 0))
-
-    fused_by(monkeypatch, fuse_runs)
+def test_fused_runs_are_compared_with_the_best_step_on_development(tmp_path, untrained):
     result = ran(written(tmp_path, STEPS[:2], fuse={"name": "both"}), tmp_path / "out")
-    assert asked == [([("mean", f"seed_{n}"), ("std", f"seed_{n}")], "test", "weights", "uar") for n in (0, 1)]
     comparison = result.tests[0].comparison
-    assert comparison.scores["uar"]["both"].value == 1.0
     assert comparison.runs["both"] == 2
     assert [(d.baseline, d.system) for d in comparison.differences] == [("mean", "std"), ("mean", "both")]
-    assert Predictions.read(tmp_path / "out" / "fused" / "seed_1" / "test" / "predictions.csv").rows
+    fused = [tmp_path / "out" / "fused" / f"seed_{n}" / "test" for n in (0, 1)]
+    truth = corpus(tmp_path).split("test")
+    by_hand = [scores(truth, Predictions.read(folder / "predictions.csv"))["uar"] for folder in fused]
+    assert result.tests[0].of_runs["both"] == dict(enumerate(by_hand))
+    weights = [json.loads((folder / "fusion.json").read_text())["folds"][""]["weights"] for folder in fused]
+    assert all(sum(own.values()) == pytest.approx(1) for own in weights)
     write_study(tmp_path / "out", result)
-    assert "weights over mean, std" in (tmp_path / "out" / "study.md").read_text()
+    assert "weights, on average mean " in (tmp_path / "out" / "study.md").read_text()
+
+
+def test_with_several_tasks_the_fused_one_is_compared(tmp_path, untrained, monkeypatch):
+    single = study_runs.carry_out
+
+    def with_arousal(run, *rest):
+        single(run, *rest)
+        space = LabelSpace(CLASSES, {"arousal": Scale(1, 7)})
+        own = RunFolder(run.folder)
+        manifest = Manifest.read(own.manifest)
+        rows = [dataclasses.replace(u, dimensions={"arousal": 1.0 + n % 6}) for n, u in enumerate(manifest)]
+        dataclasses.replace(manifest, label_space=space, utterances=tuple(rows)).write(own.manifest)
+        for split in ("development", "test"):
+            table = Predictions.read(own.results(split) / "predictions.csv")
+            told = [dataclasses.replace(row, dimensions={"arousal": 1.0 + n % 5}) for n, row in enumerate(table)]
+            Predictions(tuple(told), space).write(own.results(split) / "predictions.csv")
+
+    monkeypatch.setattr(study_runs, "carry_out", with_arousal)
+    result = ran(written(tmp_path, STEPS[:2], fuse={}, metrics=["uar", "ccc"]), tmp_path / "out")
+    assert list(result.tests[0].comparison.scores) == ["uar"]
+    assert list(result.tests[0].comparison.scores["uar"]) == ["mean", "std", "fused"]
+    alone = ran(written(tmp_path, STEPS[:2], metrics=["uar", "ccc"]), tmp_path / "out")
+    assert list(alone.tests[0].comparison.scores) == ["uar", "ccc"]
 
 
 def test_what_cannot_be_fused_is_noted_and_the_rest_is_there(tmp_path, untrained, monkeypatch):
-    def fuse_runs(named, **_):
+    def fuse_runs(*_, **__):
         raise ConfigError("no way to fuse these")
 
-    fused_by(monkeypatch, fuse_runs)
+    monkeypatch.setattr(study_fusion, "fuse_runs", fuse_runs)
     result = ran(written(tmp_path, STEPS[:2], fuse={}), tmp_path / "out")
     assert result.notes == ("test is not fused: no way to fuse these",)
     assert list(result.tests[0].comparison.scores["uar"]) == ["mean", "std"]
+    with pytest.raises(ConfigError, match="did you mean 'stacking'"):
+        load_study(written(tmp_path, STEPS[:2], fuse={"method": "staking"}))
 
 
 def test_when_a_seed_is_missing_all_steps_are_compared_on_the_others(tmp_path, untrained, monkeypatch):

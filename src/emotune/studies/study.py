@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from emotune.config import LARGEST_SEED, Recipe, Section, bundled_or_file, load_recipe, read_section
 from emotune.errors import ConfigError
 from emotune.evaluation.vote_scores import VOTE_SIMILARITY
+from emotune.fusion.fitted import METHODS
 from emotune.recipes import study_folder, study_names
 from emotune.registry import unknown_name_message
 from emotune.studies.folds import POOLED
@@ -58,12 +59,18 @@ class StudyStep(Section):
         return self
 
 
+def _fusion_method(name: str) -> str:
+    if name not in METHODS:
+        raise ValueError(unknown_name_message("method", name, METHODS))
+    return name
+
+
 class Fuse(Section):
     """One more system at the end: the runs of ``systems`` (all steps when empty) fused seed by seed."""
 
     name: Name = "fused"
     systems: list[str] = Field(default=[])
-    method: str = "weights"
+    method: Annotated[str, AfterValidator(_fusion_method)] = "weights"
 
 
 class Study(Section):

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from emotune.errors import ConfigError, EmotuneError
+from emotune.errors import ConfigError
 from emotune.evaluation import scores
 from emotune.evaluation.bootstrap import LEVEL
 from emotune.evaluation.compare import compare
 from emotune.evaluation.comparison import Comparison, Difference
+from emotune.evaluation.evaluate import CLASS_MEASURES
 from emotune.evaluation.helped import Helped, who_was_helped
 from emotune.evaluation.line_up import System
 from emotune.manifest import Manifest
 from emotune.predictions import Predictions
 from emotune.run_folder import RunFolder
-from emotune.studies.folds import POOLED
 from emotune.studies.study import Fuse, Plan, chosen_metric, shown_metrics
+from emotune.studies.study_fusion import FusedSystem, fuse_steps, of_one_task
 from emotune.studies.study_runs import PREDICTIONS, Carried, StudyRun, best_of, changes_between, truth_of
 from emotune.tables import read_json
-from emotune.training.build import TEST
 
 SCHEMA = "emotune-study/1"
-_FUSED_RUNS = "emotune.studies.fused_runs"
 
 
 @dataclass(frozen=True)
@@ -193,18 +190,28 @@ def study_results(plan: Plan, folder: Path, carried: Carried, *, resamples: int 
     seeds = _shared_seeds(plan.study.seeds, finished)
     used = {name: [runs[number] for number in seeds or sorted(runs)] for name, runs in finished.items()}
     notes = [] if list(seeds) == plan.study.seeds or not finished else [_seeds_note(seeds, plan.study.seeds)]
-    fused: dict[str, list[Predictions]] = {}
-    if plan.study.fuse is not None and finished:
-        fused, said = _fused(plan, folder, finished, seeds, names, seed=seed, chosen_by=chosen_by)
-        notes += said
-        if fused:
-            systems = plan.study.fused_steps
+    fused = FusedSystem({}, {}, ())
+    fuse = plan.study.fuse
+    if fuse is not None and finished:
+        systems = plan.study.fused_steps
+        fused = fuse_steps(fuse, systems, finished, seeds, names, folder, metric=chosen_by, seed=seed)
+        notes += fused.notes
+        if fused.tables:
             best = best_of({step.name: step.development for step in steps if step.name in systems})
-            changes = (f"{plan.study.fuse.method} over {', '.join(systems)}",)
-            steps.append(StepResult(plan.study.fuse.name, "", None, {}, best, changes, (), None, None, is_fused=True))
+            changes = (_fused_words(fuse, systems, fused),)
+            steps.append(StepResult(fuse.name, "", None, {}, best, changes, (), None, None, is_fused=True))
     labelled = [name for name in names if any(_is_labelled(run, name) for runs in used.values() for run in runs)]
     tests = [
-        _test(name, steps, used, plan.study.fuse, fused.get(name, []), seeds, metrics, resamples=resamples, seed=seed)
+        _test(
+            name,
+            steps,
+            used,
+            System(fuse.name, fused.tables[name]) if fuse is not None and name in fused.tables else None,
+            seeds,
+            metrics,
+            resamples=resamples,
+            seed=seed,
+        )
         for name in labelled
     ]
     return StudyResult(
@@ -295,23 +302,22 @@ def _test(
     name: str,
     steps: Sequence[StepResult],
     used: Mapping[str, Sequence[StudyRun]],
-    fuse: Fuse | None,
-    fused: Sequence[Predictions],
+    fused: System | None,
     seeds: Sequence[int],
     metrics: Sequence[str],
     *,
     resamples: int,
     seed: int,
 ) -> TestResult:
-    truth = _one_truth(name, used)
+    truth = _one_truth(name, used, metrics)
     systems = [
         System(step, tuple(Predictions.read(run.folder / name / PREDICTIONS) for run in runs))
         for step, runs in used.items()
     ]
     numbers = {step: [run.seed for run in runs] for step, runs in used.items()}
-    if fuse is not None and fused:
-        systems.append(System(fuse.name, tuple(fused)))
-        numbers[fuse.name] = list(seeds)
+    if fused is not None:
+        systems, metrics = of_one_task(systems, fused, metrics)
+        numbers[fused.name] = list(seeds)
     there = {system.name for system in systems}
     pairs = [(step.against, step.name) for step in steps if step.against in there and step.name in there]
     pairs = [(baseline, system) for baseline, system in pairs if baseline is not None]
@@ -327,13 +333,15 @@ def _test(
     return TestResult(name, comparison, of_runs, helped)
 
 
-def _one_truth(name: str, used: Mapping[str, Sequence[StudyRun]]) -> Manifest:
-    """What all runs are scored against; predictions of gender or text beside the labels may differ."""
+def _one_truth(name: str, used: Mapping[str, Sequence[StudyRun]], metrics: Sequence[str]) -> Manifest:
+    """What all runs are scored against. Only what the metrics look at must be the same: a step that learns more than
+    others has more labels, and predictions of gender or text beside the labels may differ.
+    """
     runs = [run for of in used.values() for run in of]
     first, *others = [(run, truth_of(RunFolder(run.folder), name)) for run in runs]
-    labels = _labels(first[1])
+    labels = _labels(first[1], metrics)
     for run, truth in others:
-        if truth.label_space.to_json() != first[1].label_space.to_json() or _labels(truth) != labels:
+        if _labels(truth, metrics) != labels:
             raise ConfigError(
                 f"{first[0].folder} and {run.folder} were not tested on the same utterances with the same labels, so"
                 f" steps {first[0].step} and {run.step} cannot be compared. A study's steps must share data.map,"
@@ -342,64 +350,22 @@ def _one_truth(name: str, used: Mapping[str, Sequence[StudyRun]]) -> Manifest:
     return first[1]
 
 
-def _labels(manifest: Manifest) -> dict[str, tuple[object, ...]]:
-    return {u.utterance_id: (u.emotion, tuple(sorted(u.dimensions.items())), u.speaker) for u in manifest}
+def _labels(manifest: Manifest, metrics: Sequence[str]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    if any(metric in CLASS_MEASURES for metric in metrics):
+        found["classes"] = sorted(manifest.label_space.classes)
+        found |= {u.utterance_id: (u.emotion, u.speaker) for u in manifest if u.emotion is not None}
+    if any(metric not in CLASS_MEASURES for metric in metrics):
+        found |= {f"{u.utterance_id} ": (dict(u.dimensions), u.speaker) for u in manifest if u.dimensions}
+    return found
 
 
-def _fused(
-    plan: Plan,
-    folder: Path,
-    finished: Mapping[str, Mapping[int, StudyRun]],
-    seeds: Sequence[int],
-    names: Sequence[str],
-    *,
-    seed: int,
-    chosen_by: str,
-) -> tuple[dict[str, list[Predictions]], list[str]]:
-    """By test, the fused predictions of every seed; and why there are none."""
-    fuse = plan.study.fuse
-    assert fuse is not None
-    wanted = plan.study.fused_steps
-    lacking = [name for name in wanted if name not in finished]
-    fuse_runs = _fuse_runs()
-    if fuse_runs is None:
-        return {}, ["Not fused: this version of emotune cannot fuse runs."]
-    if lacking or not seeds:
-        return {}, [f"Not fused: {', '.join(lacking) or 'no seed'} is not finished by all systems."]
-    tables: dict[str, list[Predictions]] = {}
-    notes = []
-    for name in names:
-        try:
-            how = partial(fuse_runs, method=fuse.method, metric=chosen_by, seed=seed)
-            found = [_fuse_seed([(step, finished[step][number]) for step in wanted], name, how) for number in seeds]
-        except EmotuneError as error:
-            notes.append(f"{name} is not fused: {error}")
-            continue
-        for number, table in zip(seeds, found, strict=True):
-            table.write(folder / "fused" / f"seed_{number}" / name / PREDICTIONS)
-        tables[name] = found
-    return tables, notes
-
-
-def _fuse_runs() -> Callable[..., Any] | None:
-    try:
-        return importlib.import_module(_FUSED_RUNS).fuse_runs
-    except ModuleNotFoundError as error:
-        if error.name != _FUSED_RUNS:
-            raise
-        return None
-
-
-def _fuse_seed(runs: Sequence[tuple[str, StudyRun]], split: str, fuse: Callable[..., Any]) -> Predictions:
-    """The runs of one seed as one system, weighted on development: in every fold by itself where there are several."""
-    first = runs[0][1]
-    if first.recipe.protocol is None:
-        return fuse([(step, run.folder) for step, run in runs], split=split).predictions
-    parts = []
-    for fold in sorted(path.parent.name for path in first.folder.glob("*/provenance.json")):
-        named = [(step, run.folder / fold) for step, run in runs]
-        parts.append(fuse(named, split=TEST if split == POOLED else split).predictions)
-    return Predictions(tuple(row for part in parts for row in part), parts[0].label_space)
+def _fused_words(fuse: Fuse, systems: Sequence[str], fused: FusedSystem) -> str:
+    """How the steps were fused, with their weights on average."""
+    if not fused.weights:
+        return f"{fuse.method} over {', '.join(systems)}"
+    shown = ", ".join(f"{name} {weight:.2f}" for name, weight in fused.weights.items())
+    return f"weights, on average {shown}"
 
 
 def _common(plan: Plan) -> list[str]:
