@@ -124,6 +124,7 @@ class Lengths:
     preprocessing = Preprocessing()
     fingerprint = "f" * 64
     concurrency = 1
+    conditions = {}  # noqa: RUF012
 
     def __init__(self, fails=lambda batch: False) -> None:
         self.fails = fails

@@ -45,8 +45,8 @@ def prior_offsets(trained: Mapping[str, float], wanted: Mapping[str, float]) -> 
         Saerens, Latinne & Decaestecker (2002), Adjusting the Outputs of a Classifier to New a Priori Probabilities,
         Neural Computation 14(1), equation 2.4.
 
-    >>> prior_offsets({"anger": 0.2, "neutral": 0.8}, {"anger": 1, "neutral": 1})["anger"] == math.log(0.5 / 0.2)
-    True
+    >>> round(prior_offsets({"anger": 0.2, "neutral": 0.8}, {"anger": 1, "neutral": 1})["anger"], 4)  # log(.5 / .2)
+    0.9163
     """
     if trained.keys() != wanted.keys():
         raise ConfigError(
