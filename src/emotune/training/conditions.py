@@ -13,9 +13,12 @@ from emotune.audio import FloatArray
 from emotune.conditions import GENDER, TEXT, UNKNOWN, known_of, value_of
 from emotune.config import Conditions
 from emotune.errors import CorpusError
+from emotune.inference.asr import Transcriber
 from emotune.inference.conditioner import Conditioner, identity_of, loaded_gender_predictor
 from emotune.inference.enrich import with_gender
 from emotune.inference.predictor import load
+from emotune.inference.text_encoder import TextEncoder, embeddings
+from emotune.inference.transcribe import transcribed
 from emotune.manifest import Manifest
 from emotune.progress import Progress, silent
 
@@ -34,9 +37,6 @@ def enriched(manifest: Manifest, conditions: Conditions, *, progress: Progress =
         predictor = loaded_gender_predictor(gender.predictor, None, load)
         manifest, _ = with_gender(manifest, predictor, identity_of(gender.predictor, predictor), progress=progress)
     if text is not None and text.asr is not None and _missing(manifest, TEXT, text.source):
-        from emotune.inference.asr import Transcriber
-        from emotune.inference.transcribe import transcribed
-
         transcriber = Transcriber(text.asr, revision=text.asr_revision)
         manifest, _ = transcribed(manifest, transcriber, cache=(_CACHE / "transcripts").expanduser(), progress=progress)
     for name, section in ((GENDER, gender), (TEXT, text)):
@@ -70,8 +70,6 @@ def build_conditioner(conditions: Conditions, manifest: Manifest) -> Conditioner
             "predictor": manifest.information.get("gender_predictor"),
         }
     if conditions.text is not None:
-        from emotune.inference.text_encoder import TextEncoder, embeddings
-
         encoder = TextEncoder(conditions.text.encoder, revision=conditions.text.encoder_revision)
         about[TEXT] = {
             **conditions.text.model_dump(include={"size", "dropout", "source"}),
