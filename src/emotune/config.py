@@ -695,7 +695,7 @@ def _apply(data: dict[str, Any], override: str) -> None:
 
 def _fault(item: Mapping[str, Any], section: type[Section]) -> str:
     location = [str(part) for part in item["loc"] if str(part) not in ("literal['all','none']", "constrained-int")]
-    path = ".".join(part for part in location if part not in _ADAPTER_SECTIONS) or "recipe"
+    path = ".".join(part for part in location if part not in _ADAPTER_SECTIONS) or section.__name__.lower()
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
         return f"{path}: " + unknown_name_message("key", location[-1], _keys_of(location[:-1], section))
@@ -734,6 +734,8 @@ _SHORT.maxlevel = 3
 def _keys_of(location: Sequence[str], whole: type[Section]) -> list[str]:
     section: Any = whole
     for part in location:
+        if part.isdigit():  # of a list of sections
+            continue
         if part in _ADAPTER_SECTIONS:
             section = _ADAPTER_SECTIONS[part]
             continue
@@ -741,4 +743,4 @@ def _keys_of(location: Sequence[str], whole: type[Section]) -> list[str]:
         if field is None:
             return []
         section = field.annotation if isinstance(field.annotation, type) else get_args(field.annotation)[0]
-    return list(section.model_fields)
+    return [field.alias or name for name, field in section.model_fields.items()]

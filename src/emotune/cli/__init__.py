@@ -19,6 +19,7 @@ from emotune.cli import (
     predict,
     probe,
     recipes,
+    study,
     submit,
     train,
     transcribe,
@@ -36,9 +37,11 @@ app = typer.Typer(
 app.add_typer(corpus.app, name="corpus")
 app.command("recipes")(recipes.recipes)
 app.command("protocols")(recipes.protocols)
+app.command("studies")(study.studies)
 app.command("train")(train.train)
 app.command("probe")(probe.probe)
 app.command("baseline")(probe.baseline)
+app.command("study")(study.study)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("fuse")(fuse.fuse)

@@ -42,7 +42,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     for row in rows:
         shown.add_row(*(str(cell) for cell in row))
     whole = out.measure(shown, options=out.options.update_width(10_000)).maximum
-    out.print(shown, width=max(out.width, whole), crop=False)  # figures are never cut to the terminal's width
+    wide = Console(highlight=False, width=max(out.width, whole))  # figures are never cut to the terminal's width
+    wide.print(shown, crop=False)
 
 
 def pairs(values: Sequence[str], option: str, shape: str = "NAME=VALUE") -> dict[str, str]:

@@ -25,6 +25,7 @@ from emotune.evaluation.verdicts import notes_of_comparison, verdict
 from emotune.manifest import Manifest
 from emotune.metrics.dimensions import ccc_of, pearson_of, rmse_of
 from emotune.metrics.division import FloatArray
+from emotune.registry import unknown_name_message
 
 Measure = Callable[[FloatArray], NDArray]
 _DIMENSION_MEASURES: dict[str, Measure] = {"ccc": ccc_of, "pearson": pearson_of, "rmse": rmse_of}
@@ -36,6 +37,7 @@ def compare(
     *,
     metrics: Sequence[str] = (),
     all_pairs: bool = False,
+    pairs: Sequence[tuple[str, str]] | None = None,
     resamples: int = 10_000,
     seed: int = 0,
     notes: Sequence[str] = (),
@@ -49,6 +51,8 @@ def compare(
             ``ccc.<dimension>``, ``pearson.<dimension>``, ``rmse.<dimension>``; when empty, ``uar`` and ``macro_f1``
             where there are classes and ``ccc`` where there are dimensions.
         all_pairs: compare every two systems.
+        pairs: compare these alone, each (baseline, system) by name; Holm's correction then is for these. There may be
+            none, and then one system is enough.
         resamples: of the bootstrap and of the test.
         seed: of both.
         notes: what else a reader should know.
@@ -57,10 +61,10 @@ def compare(
         ConfigError: for a metric that cannot be had here.
         EmotuneError: as ``line_up`` does.
     """
-    lineup = line_up(manifest, systems)
-    measures = _measures(lineup, metrics)
-    pairs = [(a, b) for b in range(len(systems)) for a in range(b + 1, len(systems)) if b == 0 or all_pairs]
-    rate = partial(_rate, lineup, measures, pairs, resamples=resamples, seed=seed)
+    lineup = line_up(manifest, systems, least=2 if pairs is None else 1)
+    measures = measures_of(lineup, metrics)
+    compared = _pairs(lineup.names, pairs, all_pairs=all_pairs)
+    rate = partial(_rate, lineup, measures, compared, resamples=resamples, seed=seed)
     confusions = lineup.confusions() if lineup.classes else None
     moments = lineup.moments() if lineup.dimensions else None
     scores, differences = rate(confusions, moments)
@@ -108,8 +112,22 @@ def detectable_difference(standard_error: float, clusters: int, *, comparisons: 
     ) * standard_error
 
 
-def _measures(lineup: Lineup, wanted: Sequence[str]) -> dict[str, Measure]:
-    """By metric, from sums (..., runs, statistics) to scores (..., runs)."""
+def _pairs(names: Sequence[str], wanted: Sequence[tuple[str, str]] | None, *, all_pairs: bool) -> list[tuple[int, int]]:
+    """Which system is compared with which baseline, by their places."""
+    if wanted is None:
+        return [(a, b) for b in range(len(names)) for a in range(b + 1, len(names)) if b == 0 or all_pairs]
+    unknown = [name for pair in wanted for name in pair if name not in names]
+    if unknown:
+        raise ConfigError(unknown_name_message("system", unknown[0], names))
+    return [(names.index(system), names.index(baseline)) for baseline, system in wanted]
+
+
+def measures_of(lineup: Lineup, wanted: Sequence[str]) -> dict[str, Measure]:
+    """By metric, from sums (..., runs, statistics) to scores (..., runs).
+
+    Raises:
+        ConfigError: for a metric that cannot be had here.
+    """
     offered: dict[str, Measure] = dict(CLASS_MEASURES) if lineup.classes else {}
     if lineup.dimensions:
         offered["ccc"] = lambda sums: ccc_of(sums).mean(axis=-1)
@@ -145,7 +163,7 @@ def _rate(
         if sums is None:
             continue
         bootstrap = ClusterBootstrap(sums, resamples=resamples, seed=seed)
-        of_systems = partial(_of_systems, measure, lineup.columns)
+        of_systems = partial(score_of_systems, measure, lineup.columns)
         scores[metric] = dict(zip(lineup.names, bootstrap.estimates(of_systems), strict=True))
         of_metric = [
             _difference(
@@ -170,7 +188,7 @@ def _of_runs(measure: Measure, sums: FloatArray) -> NDArray:
     return measure(sums).mean(axis=-1)
 
 
-def _of_systems(measure: Measure, columns: Sequence[range], sums: FloatArray) -> NDArray:
+def score_of_systems(measure: Measure, columns: Sequence[range], sums: FloatArray) -> NDArray:
     """Each system's score, the mean over its runs, shape (..., systems)."""
     of_runs = measure(sums)
     return np.stack([of_runs[..., list(own)].mean(axis=-1) for own in columns], axis=-1)

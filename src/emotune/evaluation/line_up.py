@@ -105,17 +105,17 @@ class Lineup:
         return np.concatenate([codes * runs + run for run in range(runs)]), len(np.unique(codes)), runs
 
 
-def line_up(manifest: Manifest, systems: Sequence[System]) -> Lineup:
+def line_up(manifest: Manifest, systems: Sequence[System], *, least: int = 2) -> Lineup:
     """Join the truth and the predictions of all systems by utterance_id.
 
     Raises:
-        ConfigError: for fewer than two systems, or two of one name.
+        ConfigError: for fewer than ``least`` systems, or two of one name.
         CorpusError: when class sets differ, or the manifest holds a class that is in none.
         TableError: when an utterance with a truth has no row in one of the systems.
         ModelError: when not one prediction of a system can be used.
     """
     names = tuple(system.name for system in systems)
-    if len(names) < 2 or len(set(names)) < len(names):
+    if len(names) < least or len(set(names)) < len(names):
         raise ConfigError(f"A comparison needs at least two systems of different names, got: {', '.join(names)}.")
     space = _common_space(manifest, systems)
     runs = [dataclasses.replace(run, label_space=_in(space, run)) for system in systems for run in system.runs]

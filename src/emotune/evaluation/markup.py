@@ -108,13 +108,14 @@ def bullets(items: Iterable[object]) -> str:
     return f"<ul>{''.join(f'<li>{text(item)}</li>' for item in items)}</ul>"
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, caption: str = "", kind: str = "") -> str:
+def table(heads: Sequence[object], rows: Iterable[Sequence[object]], *, caption: str = "", kind: str = "") -> str:
     """A table whose first column names the row; it scrolls by itself when the screen is narrow.
 
-    A row of a single cell is a heading of those below it.
+    A row of a single cell is a heading of those below it. A head that is a ``Cell`` stands as it is.
     """
     head = "".join(
-        f'<th scope="col"{_kind("text" if n == 0 else "")}>{text(name)}</th>' for n, name in enumerate(heads)
+        name.text if isinstance(name, Cell) else f'<th scope="col"{_kind("text" if n == 0 else "")}>{text(name)}</th>'
+        for n, name in enumerate(heads)
     )
     body = []
     for row in rows:

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 
 from emotune.audio import SAMPLING_RATE_HZ
 from emotune.calibration import Calibration
+from emotune.conditions import GENDER_CLASSES
 from emotune.errors import EmotuneError, ModelError, TableError
 from emotune.models.backbones.base import Backbone
 from emotune.models.emotion_model import EmotionModel
@@ -211,6 +212,7 @@ def model_card(
         f"- dimensions: {dimensions}",
         f"- backbone: {config['backbone']['model_type']}",
         f"- layer mix: {config['layer_mix']}; pooling: {config['pooling']}",
+        *_condition_lines(config),
         "",
         "## Data and licences",
         *(f"- {name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in information.items()),
@@ -225,6 +227,7 @@ def model_card(
         "## Intended use and limits",
         "- For research and development on emotion as it is *expressed* in speech, in recordings like those above.",
         "- It does not know what a person feels. Labels are what annotators heard or actors were asked to show.",
+        *_gender_limits(config),
         "- Figures hold for the corpus named here; other languages, channels and speakers need their own evaluation.",
         "- Not for decisions about people at work or in education: the EU AI Act forbids emotion recognition there.",
         "",
@@ -235,3 +238,30 @@ def model_card(
         "```",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _condition_lines(config: Mapping[str, Any]) -> list[str]:
+    """What the model is given beside the sound, and which models give it where it is missing."""
+    lines = []
+    for name, about in (config.get("conditions") or {}).items():
+        makers = [about[key] for key in ("predictor", "encoder", "asr") if about.get(key)]
+        made = ", ".join(f"{maker['name']} (revision {maker['revision']})" for maker in makers) or "no model of its own"
+        lines.append(
+            f"- given beside the sound: {name} ({about.get('source', 'given')}), with {made}; works without it"
+        )
+    return lines + (["- learnt beside emotion: the speaker's gender"] if config.get("gender_target") else [])
+
+
+def _gender_limits(config: Mapping[str, Any]) -> list[str]:
+    """What a card says where a model predicts, learns or is given gender."""
+    of_gender = set(config["classes"]) == set(GENDER_CLASSES)
+    if not (of_gender or config.get("gender_target") or "gender" in (config.get("conditions") or {})):
+        return []
+    lines = [
+        "- Gender here is a corpus's word for how a voice sounds, female or male; it is nobody's identity, and other"
+        " genders are 'unknown' to the model.",
+        "- Not for sorting people by gender. Look at the report's figures by gender before use.",
+    ]
+    if of_gender:
+        return [*lines, "- Made as an input for emotion models, not for use by itself."]
+    return [*lines, "- A wrong gender can change the emotion that is predicted; it can be withheld (`gender=unknown`)."]

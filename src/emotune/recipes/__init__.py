@@ -1,7 +1,9 @@
-"""Recipes as package data: <corpus>/<experiment>.yaml, never Python."""
+"""Recipes and studies as package data: <corpus>/<experiment>.yaml and studies/<corpus>/<study>.yaml, never Python."""
 
 from importlib import resources
 from pathlib import Path
+
+_STUDIES = "studies"
 
 
 def recipe_folder() -> Path:
@@ -11,5 +13,18 @@ def recipe_folder() -> Path:
 
 def recipe_names() -> list[str]:
     """Their names, such as ``ravdess/whisper_tiny``."""
-    folder = recipe_folder()
+    return [name for name in _names(recipe_folder()) if not name.startswith(f"{_STUDIES}/")]
+
+
+def study_folder() -> Path:
+    """Where the studies lie."""
+    return recipe_folder() / _STUDIES
+
+
+def study_names() -> list[str]:
+    """Their names, such as ``demo/poolings``."""
+    return _names(study_folder())
+
+
+def _names(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,8 +21,6 @@ from emotune.inference.transcribe import transcribed
 from emotune.manifest import Manifest
 from emotune.progress import Progress, silent
 
-_CACHE = Path("~/.cache/emotune")
-
 
 def enriched(manifest: Manifest, conditions: Conditions, *, progress: Progress = silent) -> Manifest:
     """The manifest with what the recipe's gender predictor and speech recogniser say, where a value is missing.
@@ -38,7 +35,7 @@ def enriched(manifest: Manifest, conditions: Conditions, *, progress: Progress =
         manifest, _ = with_gender(manifest, predictor, identity_of(gender.predictor, predictor), progress=progress)
     if text is not None and text.asr is not None and _missing(manifest, TEXT, text.source):
         transcriber = Transcriber(text.asr, revision=text.asr_revision)
-        manifest, _ = transcribed(manifest, transcriber, cache=(_CACHE / "transcripts").expanduser(), progress=progress)
+        manifest, _ = transcribed(manifest, transcriber, progress=progress)
     for name, section in ((GENDER, gender), (TEXT, text)):
         if section is None or _missing(manifest, name, section.source) < max(len(manifest), 1):
             continue
@@ -77,7 +74,7 @@ def build_conditioner(conditions: Conditions, manifest: Manifest) -> Conditioner
             "encoder": encoder.identity,
             "asr": manifest.information.get("speech_recogniser"),
         }
-        embed = partial(embeddings, encoder, cache=(_CACHE / "embeddings").expanduser())
+        embed = partial(embeddings, encoder)
     return Conditioner(about, embed=embed) if about else None
 
 

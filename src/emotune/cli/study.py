@@ -1,0 +1,65 @@
+"""emotune study: steps x seeds, trained, scored and compared, on one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from emotune.cli.console import err, out, show_progress, table, warn_all, with_extra
+from emotune.cli.train import Overrides, TrainingDisplay
+from emotune.recipes import study_names
+
+
+def study(
+    name: Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or a name from `emotune studies`.")],
+    overrides: Overrides = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder; default runs/<study>.")] = None,
+    runs_at_a_time: Annotated[int, typer.Option("--runs-at-a-time", min=1, help="In processes of their own.")] = 1,
+    resamples: Annotated[int, typer.Option(min=100, help="Of bootstrap and test.")] = 10_000,
+) -> None:
+    """Train what is missing of a study, compare each step with the one before, and write one table and one page."""
+    plan = with_extra("emotune.studies.study").load_study(name, overrides or [])
+    folder = output or Path("runs") / plan.study.name.replace("/", "-")
+    with_extra("emotune.studies.study_page")
+    try:
+        with TrainingDisplay() as display:
+            carried = with_extra("emotune.studies.study_runs").run_study(
+                plan, folder, runs_at_a_time=runs_at_a_time, listener=display, progress=show_progress
+            )
+    except KeyboardInterrupt:
+        err.print("interrupted; the same command continues", markup=False)
+        raise
+    result = with_extra("emotune.studies.study_results").study_results(plan, folder, carried, resamples=resamples)
+    with_extra("emotune.studies.study_page").write_study(folder, result)
+    print_study(result)
+    out.print(f"page: {folder / 'study.html'}", markup=False)
+    if result.missing:
+        for item in result.missing:
+            err.print(f"missing: {item}", markup=False)
+        raise typer.Exit(1)
+
+
+def studies() -> None:
+    """List the studies that come with emotune."""
+    for name in study_names():
+        out.print(name, markup=False)
+
+
+def print_study(result: Any) -> None:
+    """One table for each test and metric, the verdicts, and what limits them on standard error."""
+    page = with_extra("emotune.studies.study_page")
+    rows = list(page.rows_of(result))
+    for test, metric in dict.fromkeys((row["test"], row["metric"]) for row in rows):
+        own = [row for row in rows if (row["test"], row["metric"]) == (test, metric)]
+        table(
+            f"{test} {metric}",
+            ["step", "development", metric, "against", "difference", "p", "corrected", "s a run", "parameters"],
+            [(cells[0], *cells[2:]) for cells in map(page.cells_of, own)],
+        )
+        for row in own:
+            if row.get("verdict"):
+                out.print(f"{test} {metric}: {row['verdict']}", markup=False)
+        out.print()
+    warn_all([*result.notices, *page.notes_of(result)])

@@ -1,0 +1,329 @@
+"""Studies without training: predictions of a chosen skill stand for those of trained models."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from emotune.config import dump_recipe
+from emotune.errors import ConfigError
+from emotune.evaluation import scores
+from emotune.evaluation.compare import compare
+from emotune.evaluation.helped import who_was_helped
+from emotune.evaluation.line_up import System
+from emotune.labels import LabelSpace, Scale
+from emotune.manifest import Manifest, Utterance
+from emotune.predictions import Prediction, Predictions
+from emotune.run_folder import RunFolder
+from emotune.studies import study_fusion, study_runs
+from emotune.studies.study import Fuse, Study, StudyStep, as_override, load_study
+from emotune.studies.study_page import write_study
+from emotune.studies.study_results import study_results
+from emotune.tables import to_json, write_text
+
+CLASSES = ("anger", "neutral")
+SPACE = LabelSpace(CLASSES)
+SPLITS = ("development", "test", "test")
+SKILL = {"mean": (0.9, 0.5), "std": (0.6, 0.95), "best": (0.7, 0.7), "other": (0.7, 0.7)}
+"""Of each step on development and on test, which point at different steps."""
+
+
+def corpus(root) -> Manifest:
+    rows = [
+        Utterance(
+            f"u{n:03d}",
+            f"{n}.wav",
+            speaker=f"s{n // 20:02d}",
+            gender=("female", "male")[n // 20 % 2],
+            split=SPLITS[n // 20 % 3],
+            emotion=CLASSES[n % 2],
+        )
+        for n in range(360)
+    ]
+    return Manifest(tuple(rows), SPACE, root)
+
+
+def answers(manifest: Manifest, skill: float, seed: int) -> Predictions:
+    """Right with the probability ``skill``, else the other class."""
+    generator = np.random.default_rng(seed)
+    rows = []
+    for utterance in manifest:
+        right = generator.random() < skill
+        said = utterance.emotion if right else next(name for name in CLASSES if name != utterance.emotion)
+        rows.append(Prediction(utterance.utterance_id, {name: 0.8 if name == said else 0.2 for name in CLASSES}))
+    return Predictions(tuple(rows), SPACE)
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """Runs leave what training would, without training."""
+
+    def carry_out(run, *_):
+        own, manifest = RunFolder(run.folder), corpus(run.folder)
+        manifest.write(own.manifest)
+        write_text(own.recipe, dump_recipe(run.recipe))
+        finished = {"recipe": run.recipe.name, "finished": "now", "seconds": 10.0, "parameters": 7, "trainable": 3}
+        write_text(own.provenance, to_json(finished))
+        for split, skill in zip(("development", "test"), SKILL.get(run.step, (0.5, 0.5)), strict=True):
+            part = manifest.split(split)
+            answers(part, skill, run.seed).write(own.results(split) / "predictions.csv")
+            write_text(own.results(split) / "report.html", "")
+        return "done"
+
+    monkeypatch.setattr(study_runs, "carry_out", carry_out)
+
+
+def written(tmp_path, steps, **more):
+    corpus(tmp_path).write(tmp_path / "manifest.csv")
+    recipe = {
+        "name": "tiny",
+        "data": {"manifest": str(tmp_path / "manifest.csv")},
+        "model": {"backbone": {"name": "wavlm", "config": {}}},
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump({"seeds": [0, 1], "steps": steps, **more}, sort_keys=False))
+    return tmp_path / "study.yaml"
+
+
+def ran(path, folder):
+    plan = load_study(path)
+    carried = study_runs.run_study(plan, folder)
+    return study_results(plan, folder, carried, resamples=500)
+
+
+STEPS = [
+    {"name": "mean", "recipe": "recipe.yaml", "set": {"model.pooling": "mean"}},
+    {"name": "std", "recipe": "recipe.yaml", "set": {"model.pooling": "std"}},
+    {"name": "best", "from": ["mean", "std"], "set": {"model.dropout": 0.5}},
+]
+
+
+def test_the_best_is_chosen_on_development_whatever_the_test_says(tmp_path, untrained):
+    result = ran(written(tmp_path, STEPS), tmp_path / "out")
+    mean, std, best = result.steps
+    assert mean.development > std.development
+    scores = result.tests[0].comparison.scores["uar"]
+    assert scores["mean"].value < scores["std"].value
+    assert (best.starts_from, best.against) == ("mean", "mean")
+    assert best.changes == ("model.dropout: 0.3 → 0.5",)
+
+
+def test_a_step_is_compared_with_the_step_that_it_names(tmp_path, untrained):
+    steps = [*STEPS[:2], {"name": "other", "recipe": "recipe.yaml", "against": "mean"}]
+    result = ran(written(tmp_path, steps), tmp_path / "out")
+    pairs = [(d.baseline, d.system) for d in result.tests[0].comparison.differences]
+    assert pairs == [("mean", "std"), ("mean", "other")]
+
+
+def test_a_step_that_is_not_scored_serves_others_by_its_run_folder(tmp_path, untrained):
+    steps = [
+        {"name": "helper", "recipe": "recipe.yaml", "set": {"data.target": "gender"}, "scored": False},
+        STEPS[0],
+        {
+            "name": "other",
+            "recipe": "recipe.yaml",
+            "set": {"model.pooling": "mean", "model.conditions": {"gender": {"predictor": "{run:helper}"}}},
+        },
+    ]
+    result = ran(written(tmp_path, steps), tmp_path / "out")
+    for seed in (0, 1):
+        recipe = yaml.safe_load((tmp_path / "out" / "runs" / "other" / f"seed_{seed}" / "recipe.yaml").read_text())
+        helper = tmp_path / "out" / "runs" / "helper" / f"seed_{seed}"
+        assert recipe["model"]["conditions"]["gender"]["predictor"] == str(helper)
+    assert list(result.tests[0].comparison.scores["uar"]) == ["mean", "other"]
+    assert result.steps[1].against is None
+    write_study(tmp_path / "out", result)
+    page = (tmp_path / "out" / "study.html").read_text()
+    assert "Trained for other steps alone: helper." in page
+    assert str(tmp_path) not in page
+    assert "helper/seed_0" in page
+
+
+def test_steps_can_only_name_earlier_ones_that_are_scored(tmp_path):
+    steps = [
+        {"name": "helper", "recipe": "recipe.yaml", "scored": False},
+        {"name": "mean", "recipe": "recipe.yaml", "set": {"model.backbone.checkpoint": "{run:late}"}},
+        {"name": "late", "from": "helper"},
+        {"name": "rest", "recipe": "recipe.yaml", "against": "helper"},
+    ]
+    path = written(tmp_path, steps, fuse={"systems": ["mean", "helper"]}, set={"seed": 3})
+    with pytest.raises(ConfigError) as error:
+        load_study(path)
+    for fault in (
+        "step mean, set: Unknown earlier step 'late'",
+        "step late, from: Unknown earlier step 'helper'",
+        "step rest, against: Unknown earlier step 'helper'",
+        "fuse.systems: Unknown step 'helper'",
+        "set.seed: the study's seeds say that",
+    ):
+        assert fault in str(error.value)
+
+
+def test_fused_runs_are_compared_with_the_best_step_on_development(tmp_path, untrained):
+    result = ran(written(tmp_path, STEPS[:2], fuse={"name": "both"}), tmp_path / "out")
+    comparison = result.tests[0].comparison
+    assert comparison.runs["both"] == 2
+    assert [(d.baseline, d.system) for d in comparison.differences] == [("mean", "std"), ("mean", "both")]
+    fused = [tmp_path / "out" / "fused" / f"seed_{n}" / "test" for n in (0, 1)]
+    truth = corpus(tmp_path).split("test")
+    by_hand = [scores(truth, Predictions.read(folder / "predictions.csv"))["uar"] for folder in fused]
+    assert result.tests[0].of_runs["both"] == dict(enumerate(by_hand))
+    weights = [json.loads((folder / "fusion.json").read_text())["folds"][""]["weights"] for folder in fused]
+    assert all(sum(own.values()) == pytest.approx(1) for own in weights)
+    write_study(tmp_path / "out", result)
+    assert "weights, on average mean " in (tmp_path / "out" / "study.md").read_text()
+
+
+def test_with_several_tasks_the_fused_one_is_compared(tmp_path, untrained, monkeypatch):
+    single = study_runs.carry_out
+
+    def with_arousal(run, *rest):
+        single(run, *rest)
+        space = LabelSpace(CLASSES, {"arousal": Scale(1, 7)})
+        own = RunFolder(run.folder)
+        manifest = Manifest.read(own.manifest)
+        rows = [dataclasses.replace(u, dimensions={"arousal": 1.0 + n % 6}) for n, u in enumerate(manifest)]
+        dataclasses.replace(manifest, label_space=space, utterances=tuple(rows)).write(own.manifest)
+        for split in ("development", "test"):
+            table = Predictions.read(own.results(split) / "predictions.csv")
+            told = [dataclasses.replace(row, dimensions={"arousal": 1.0 + n % 5}) for n, row in enumerate(table)]
+            Predictions(tuple(told), space).write(own.results(split) / "predictions.csv")
+
+    monkeypatch.setattr(study_runs, "carry_out", with_arousal)
+    result = ran(written(tmp_path, STEPS[:2], fuse={}, metrics=["uar", "ccc"]), tmp_path / "out")
+    assert list(result.tests[0].comparison.scores) == ["uar"]
+    assert list(result.tests[0].comparison.scores["uar"]) == ["mean", "std", "fused"]
+    alone = ran(written(tmp_path, STEPS[:2], metrics=["uar", "ccc"]), tmp_path / "out")
+    assert list(alone.tests[0].comparison.scores) == ["uar", "ccc"]
+
+
+def test_what_cannot_be_fused_is_noted_and_the_rest_is_there(tmp_path, untrained, monkeypatch):
+    def fuse_runs(*_, **__):
+        raise ConfigError("no way to fuse these")
+
+    monkeypatch.setattr(study_fusion, "fuse_runs", fuse_runs)
+    result = ran(written(tmp_path, STEPS[:2], fuse={}), tmp_path / "out")
+    assert result.notes == ("test is not fused: no way to fuse these",)
+    assert list(result.tests[0].comparison.scores["uar"]) == ["mean", "std"]
+    with pytest.raises(ConfigError, match="did you mean 'stacking'"):
+        load_study(written(tmp_path, STEPS[:2], fuse={"method": "staking"}))
+
+
+def test_when_a_seed_is_missing_all_steps_are_compared_on_the_others(tmp_path, untrained, monkeypatch):
+    whole = study_runs.carry_out
+
+    def failing(run, *rest):
+        if run.title == "std, seed 0":
+            raise RuntimeError("the disk is on fire")
+        return whole(run, *rest)
+
+    monkeypatch.setattr(study_runs, "carry_out", failing)
+    path = written(tmp_path, STEPS[:2])
+    result = ran(path, tmp_path / "out")
+    assert result.missing == ["std, seed 0: RuntimeError: the disk is on fire"]
+    assert result.compared_seeds == (1,)
+    assert set(result.tests[0].of_runs["mean"]) == {1}
+    assert any("of seed 1 of 0, 1" in note for note in result.notes)
+    monkeypatch.setattr(study_runs, "carry_out", whole)
+    again = ran(path, tmp_path / "out")
+    assert again.missing == []
+    assert again.compared_seeds == (0, 1)
+    assert not list((tmp_path / "out").rglob("*.error.txt"))
+
+
+def test_a_study_whose_runs_all_fail_still_writes_its_page(tmp_path, monkeypatch):
+    def failing(run, *_):
+        raise ConfigError("nothing works")
+
+    monkeypatch.setattr(study_runs, "carry_out", failing)
+    result = ran(written(tmp_path, STEPS), tmp_path / "out")
+    write_study(tmp_path / "out", result)
+    assert len(result.missing) == 5
+    for name in ("study.html", "study.md"):
+        assert "nothing works" in (tmp_path / "out" / name).read_text()
+    assert json.loads((tmp_path / "out" / "study.json").read_text())["tests"] == {}
+
+
+def test_labels_that_differ_between_steps_are_refused(tmp_path, untrained):
+    path = written(tmp_path, STEPS[:2])
+    ran(path, tmp_path / "out")
+    manifest = corpus(tmp_path)
+    other = [u if u.utterance_id != "u021" else type(u)(**{**vars(u), "emotion": "anger"}) for u in manifest]
+    assert manifest.utterances[21].emotion == "neutral"
+    manifest.replace_utterances(other).write(tmp_path / "out" / "runs" / "std" / "seed_0" / "manifest.csv")
+    with pytest.raises(ConfigError, match="not tested on the same utterances"):
+        ran(path, tmp_path / "out")
+
+
+def test_given_pairs_are_corrected_as_one_family(tmp_path):
+    manifest = corpus(tmp_path).split("test")
+    systems = [
+        System(name, (answers(manifest, skill, n),))
+        for n, (name, skill) in enumerate({"a": 0.5, "b": 0.6, "c": 0.9, "d": 0.9}.items())
+    ]
+    pairs = [("a", "b"), ("b", "c"), ("c", "d")]
+    found = compare(manifest, systems, pairs=pairs, metrics=["uar"], resamples=1000).differences
+    assert [(d.baseline, d.system) for d in found] == pairs
+    ordered = sorted(found, key=lambda d: d.p)
+    largest = 0.0
+    for rank, item in enumerate(ordered):  # Holm (1979): the k-th smallest p times how many are left, never falling
+        largest = max(largest, min(1.0, item.p * (3 - rank)))
+        assert item.corrected_p == pytest.approx(largest)
+    every = compare(manifest, systems, all_pairs=True, metrics=["uar"], resamples=1000).differences
+    assert {(d.baseline, d.system): d.p for d in every}["b", "c"] == found[1].p
+    with pytest.raises(ConfigError, match="Unknown system 'e'"):
+        compare(manifest, systems, pairs=[("a", "e")])
+
+
+def test_what_helped_one_gender_and_one_class_alone_shows_there(tmp_path):
+    manifest = corpus(tmp_path).split("test")
+    first = answers(manifest, 0.5, 0)
+    better = [
+        Prediction(u.utterance_id, {"anger": 1.0, "neutral": 0.0})
+        if u.gender == "male" and u.emotion == "anger"
+        else row
+        for u, row in zip(manifest, first, strict=True)
+    ]
+    systems = [System("a", (first, first)), System("b", (Predictions(tuple(better), SPACE),) * 2)]
+    found = {item.name: item for item in who_was_helped(manifest, systems, [("a", "b")], resamples=500)}
+    assert found["neutral"].estimate.value == found["female"].estimate.value == 0.0
+    wrong = sum(
+        u.gender == "male" and u.emotion == "anger" and row.emotion != "anger"
+        for u, row in zip(manifest, first, strict=True)
+    )
+    angry = sum(u.emotion == "anger" for u in manifest)
+    angry_men = sum(u.emotion == "anger" and u.gender == "male" for u in manifest)
+    assert found["anger"].estimate.value == pytest.approx(wrong / angry)
+    assert found["male"].estimate.value == pytest.approx(wrong / angry_men / 2)
+    assert found["male"].is_sure
+    assert not found["female"].is_sure
+    assert (found["anger"].utterances, found["male"].utterances) == (angry, 2 * angry_men)
+
+
+@pytest.mark.parametrize("value", ["std", 1e-5, None, True, ["01", 1], {"a": {"b": [1.5]}}, "a: b", "x\ny", "=", ""])
+def test_a_value_survives_as_an_override(value):
+    key, _, text = as_override("some.key", value).partition("=")
+    assert key == "some.key"
+    assert yaml.safe_load(text) == value
+
+
+def test_the_study_in_the_documentation_has_every_key_and_reads(tmp_path):
+    docs = (Path(__file__).parents[2] / "docs" / "study.md").read_text(encoding="utf-8")
+    block = re.search(r"```yaml\n(.*?)```", docs, re.DOTALL)
+    assert block is not None
+    shown = yaml.safe_load(block.group(1))
+    written(tmp_path, STEPS)
+    (tmp_path / "my").mkdir()
+    (tmp_path / "recipe.yaml").rename(tmp_path / "my" / "recipe.yaml")
+    (tmp_path / "shown.yaml").write_text(block.group(1), encoding="utf-8")
+    study = load_study(tmp_path / "shown.yaml", ["data.manifest=m.csv"]).study
+    assert study.fused_steps == ["mean", "std", "gender"]
+    assert set(shown) == {field.alias or name for name, field in Study.model_fields.items()}
+    assert {key for step in shown["steps"] for key in step} == {
+        field.alias or name for name, field in StudyStep.model_fields.items()
+    }
+    assert set(shown["fuse"]) == set(Fuse.model_fields)
