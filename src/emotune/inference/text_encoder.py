@@ -17,7 +17,7 @@ from emotune.inference.pretrained import find_pretrained, needs
 from emotune.progress import Progress, silent
 
 FloatArray = NDArray[np.float32]
-CACHE = Path("~/.cache/emotune/texts")
+CACHE = Path("~/.cache/emotune/embeddings")
 WHAT = "text encoder"
 EXTRA = "text"
 _FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
@@ -94,7 +94,7 @@ def embeddings(
     Args:
         encoder: what encodes.
         texts: None, or a text of white space alone, gives a row of NaN.
-        cache: folder of the cache; None: ``~/.cache/emotune/texts``.
+        cache: folder of the cache; None: ``~/.cache/emotune/embeddings``.
 
     Raises:
         TableError: when the cache cannot be used.
