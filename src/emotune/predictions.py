@@ -14,6 +14,7 @@ from emotune.calibration import UNCERTAIN
 from emotune.errors import TableError
 from emotune.labels import LabelSpace
 from emotune.manifest import label_space_of, number_or_none, text_or_none
+from emotune.run_folder import RunFolder
 from emotune.tables import Row, metadata_path, read_json, read_rows, write_rows
 
 SCHEMA = "emotune-predictions/1"
@@ -46,6 +47,11 @@ class Prediction:
         """The most probable class, ``uncertain`` where the model abstains, None where there are no probabilities."""
         if self.uncertain:
             return UNCERTAIN
+        return self.most_probable
+
+    @property
+    def most_probable(self) -> str | None:
+        """The most probable class, whether the model abstains or not; None where there are no probabilities."""
         return max(self.probabilities, key=self.probabilities.__getitem__) if self.probabilities else None
 
 
@@ -171,6 +177,22 @@ def _numbers(row: Row, where: str, columns: Mapping[str, str], may_be_empty: boo
         elif not may_be_empty:
             raise TableError(f"{where}, {column}: a value is missing, and the row names no error.")
     return values
+
+
+def predictions_of(run: RunFolder, split: str) -> Predictions:
+    """What a run has said of a split.
+
+    Raises:
+        TableError: when it has no such predictions, naming those that it has.
+    """
+    path = run.predictions(split)
+    if not path.exists():
+        there = sorted(table.parent.name for table in run.path.glob(f"*/{path.name}"))
+        raise TableError(
+            f"{run.path} has no {split}/{path.name}; it has predictions of: {', '.join(there) or 'nothing'}. Make them"
+            f" with `emotune evaluate {run.path} --split {split}`, or name another --split."
+        )
+    return Predictions.read(path)
 
 
 def align(predictions: Predictions, utterance_ids: Sequence[str]) -> list[Prediction]:

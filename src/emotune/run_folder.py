@@ -51,6 +51,10 @@ class RunFolder:
         """Predictions and report of one split."""
         return self.path / split
 
+    def predictions(self, split: str) -> Path:
+        """The prediction table of one split."""
+        return self.results(split) / "predictions.csv"
+
     @property
     def finished(self) -> bool:
         """Whether the run came to its end."""

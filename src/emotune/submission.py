@@ -130,7 +130,7 @@ def _check_space(predictions: Predictions, task: str) -> None:
     if task == "categories":
         if not space.classes:
             raise TableError("The table has no classes, which --task categories needs.")
-        said = {_most_probable(row) for row in predictions if row.probabilities}
+        said = {row.most_probable for row in predictions}
         strange = [name for name in space.classes if name in said - LETTERS.keys()]
         if strange:
             raise TableError(
@@ -175,12 +175,7 @@ def _checked_rows(predictions: Predictions, expected: Sequence[str]) -> dict[str
 def _categories(predictions: Predictions, rows: Sequence[Prediction]) -> tuple[list[list[str]], tuple[str, ...]]:
     unsure = sum(row.uncertain for row in rows)
     notes = (f"{unsure} answers that the model abstained from are given all the same.",) if unsure else ()
-    return [[LETTERS[_most_probable(row)]] for row in rows], notes
-
-
-def _most_probable(row: Prediction) -> str:
-    """The class, whether the model abstained or not."""
-    return max(row.probabilities, key=row.probabilities.__getitem__)
+    return [[LETTERS[row.most_probable or ""]] for row in rows], notes
 
 
 def _attributes(predictions: Predictions, rows: Sequence[Prediction]) -> tuple[list[list[str]], tuple[str, ...]]:

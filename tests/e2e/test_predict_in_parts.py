@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -124,13 +125,13 @@ class Lengths:
     preprocessing = Preprocessing()
     fingerprint = "f" * 64
     concurrency = 1
-    conditions = {}  # noqa: RUF012
+    conditions: ClassVar[dict] = {}
 
     def __init__(self, fails=lambda batch: False) -> None:
         self.fails = fails
         self.batches: list[int] = []
 
-    def run(self, waveforms) -> EngineOutput:
+    def run(self, waveforms, conditions=()) -> EngineOutput:
         self.batches.append(len(waveforms))
         if self.fails(waveforms):
             raise EngineError("There is not enough memory to run the model on it.")

@@ -1,5 +1,7 @@
 """The Predictor around any engine: order, batches, errors and ids."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
@@ -18,12 +20,12 @@ class Lengths:
     preprocessing = Preprocessing(min_samples=1600)
     fingerprint = "lengths"
     concurrency = 1
-    conditions = {}  # noqa: RUF012
+    conditions: ClassVar[dict] = {}
 
     def __init__(self) -> None:
         self.batches: list[list[float]] = []
 
-    def run(self, waveforms) -> EngineOutput:
+    def run(self, waveforms, conditions=()) -> EngineOutput:
         seconds = np.array([len(waveform) / 16000 for waveform in waveforms])
         self.batches.append(seconds.tolist())
         anger = seconds / 10
@@ -66,7 +68,7 @@ def test_more_clips_than_are_held_at_once_are_all_answered(monkeypatch):
 
 def test_output_that_is_not_finite_is_an_error_row(monkeypatch):
     engine = Lengths()
-    monkeypatch.setattr(engine, "run", lambda waveforms: EngineOutput(np.array([[np.nan, 0]]), np.array([[0.5]])))
+    monkeypatch.setattr(engine, "run", lambda *_: EngineOutput(np.array([[np.nan, 0]]), np.array([[0.5]])))
     (row,) = Predictor(engine).predict_items(items(1.0))
     assert "not finite" in row.error
     assert not row.probabilities

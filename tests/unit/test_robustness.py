@@ -39,9 +39,9 @@ class Counting:
     def __getattr__(self, name: str):
         return getattr(self.engine, name)
 
-    def run(self, waveforms):
+    def run(self, waveforms, conditions=()):
         self.clips += len(waveforms)
-        return self.engine.run(waveforms)
+        return self.engine.run(waveforms, conditions)
 
 
 def constructed(seed: int = 0) -> tuple[Manifest, Predictions, Predictions]:

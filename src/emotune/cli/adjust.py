@@ -9,13 +9,12 @@ from typing import Annotated
 import typer
 
 from emotune.cli.console import out, pairs, warn_all, with_extra
-from emotune.errors import ConfigError, TableError
+from emotune.errors import ConfigError
 from emotune.manifest import Manifest
-from emotune.predictions import Predictions
+from emotune.predictions import Predictions, predictions_of
 from emotune.run_folder import RunFolder
 from emotune.tables import check_output, to_json, write_text
 
-_TABLE = "predictions.csv"
 _UNIFORM = "uniform"
 
 
@@ -48,7 +47,7 @@ def adjust(
     run = RunFolder(path) if path.is_dir() else None
     if run is not None:
         run.information()
-    predictions = _read(run, path, split)
+    predictions = Predictions.read(path) if run is None else predictions_of(run, split)
     if not predictions.label_space.classes:
         raise ConfigError(f"{path} has no classes; dimensions have no prior to adjust.")
     if prior is not None:
@@ -76,26 +75,9 @@ def adjust(
     write_text(output.with_name(f"{output.name}.offsets.json"), to_json(about) + "\n")
     out.print("offsets: " + ", ".join(f"{name} {value:+.3f}" for name, value in offsets.items()), markup=False)
     changed = sum(
-        _most_probable(before) != _most_probable(after) for before, after in zip(predictions, adjusted, strict=True)
+        before.most_probable != after.most_probable for before, after in zip(predictions, adjusted, strict=True)
     )
     out.print(f"{output}: {changed} of {len(adjusted)} answers changed", markup=False)
-
-
-def _most_probable(row: object) -> str | None:
-    probabilities = getattr(row, "probabilities", {})
-    return max(probabilities, key=probabilities.__getitem__) if probabilities else None
-
-
-def _read(run: RunFolder | None, path: Path, split: str) -> Predictions:
-    if run is None:
-        return Predictions.read(path)
-    file = run.results(split) / _TABLE
-    if not file.exists():
-        raise TableError(
-            f"{run.path} has no predictions of {split}. Make them with `emotune evaluate {run.path} --split {split}`,"
-            " or name another --split."
-        )
-    return Predictions.read(file)
 
 
 def _taught(run: RunFolder | None, given: str | None, predictions: Predictions) -> dict[str, float]:
@@ -133,5 +115,5 @@ def _development(run: RunFolder | None, table: Path | None, manifest_path: Path 
     if run is None and (table is None or manifest_path is None):
         raise ConfigError("--thresholds of a table need --development TABLE and --manifest M, or give the run folder.")
     truth = manifest_path or (run.manifest if run is not None else Path())
-    answers = table or (run.results("development") / _TABLE if run is not None else Path())
+    answers = table or (run.predictions("development") if run is not None else Path())
     return Manifest.read(truth).split("development"), Predictions.read(answers)

@@ -17,6 +17,7 @@ from emotune.conditions import (
     GIVEN,
     PREDICTED,
     TEXT,
+    UNKNOWN,
     Known,
     check_sources,
     gender_shares,
@@ -79,9 +80,8 @@ class Conditioner:
         embed: Embed | None = None,
         notes: Sequence[str] = (),
     ) -> None:
-        check_sources(sources or {}, list(about))
         self.about = about
-        self.sources = {name: own.get("source", GIVEN) for name, own in about.items()} | dict(sources or {})
+        self.sources = _sources(about, sources)
         self.gender = gender
         self.transcriber = transcriber
         self.embed = embed
@@ -111,7 +111,7 @@ class Conditioner:
             found = [value_of(name, own, source) for own in complete]
             columns[name], origins[name] = self._vectors(name, [value for value, _ in found])
             origins[name] = [
-                origin if there else "unknown" for (_, origin), there in zip(found, origins[name], strict=True)
+                origin if there else UNKNOWN for (_, origin), there in zip(found, origins[name], strict=True)
             ]
         return [
             Given(
@@ -161,6 +161,12 @@ class Conditioner:
         return vectors, [bool(np.isfinite(vector).all()) for vector in vectors]
 
 
+def _sources(about: About, asked: Mapping[str, str] | None) -> dict[str, str]:
+    """Where each condition's value comes from: as asked, else as in training."""
+    check_sources(asked or {}, list(about))
+    return {name: own.get("source", GIVEN) for name, own in about.items()} | dict(asked or {})
+
+
 def conditioner_of(
     about: About,
     load_predictor: Callable[[str], Any],
@@ -181,10 +187,8 @@ def conditioner_of(
     Raises:
         EmotuneError: for one that the user names and that cannot be had.
     """
-    check_sources(sources or {}, list(about))
     notes: list[str] = []
-    wanted = {name: own.get("source", GIVEN) for name, own in about.items()} | dict(sources or {})
-    used = {name for name, source in wanted.items() if source in (GIVEN, PREDICTED)}
+    used = {name for name, source in _sources(about, sources).items() if source in (GIVEN, PREDICTED)}
 
     def tool(what: str, named: Mapping[str, Any] | None, instead: str | None, make: Callable[..., Any]) -> Any:
         if instead is not None:

@@ -208,7 +208,7 @@ class Predictor:
         conditions = [clip.given.values for clip in clips if clip.given is not None]
         for _ in range(2):
             try:
-                return self.engine.run([clip.waveform for clip in clips], *([conditions] if conditions else []))
+                return self.engine.run([clip.waveform for clip in clips], conditions)
             except EngineError as error:
                 reason = str(error)
         return reason

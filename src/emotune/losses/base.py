@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor, nn
 
 from emotune.batch import Output, Targets
@@ -40,6 +41,12 @@ class Loss(nn.Module, ABC):
             )
             total = total + layers.posterior[:, layer] * self.values(single, targets)
         return total
+
+
+def known_shares(shares: Tensor) -> tuple[Tensor, Tensor]:
+    """Shares, shape (batch, classes), with zeros in rows that hold a NaN, and which rows hold none, (batch,)."""
+    known = ~torch.isnan(shares).any(dim=1)
+    return shares.masked_fill(~known[:, None], 0), known
 
 
 class BatchLoss(nn.Module, ABC):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from emotune.batch import Output, Targets
-from emotune.losses.base import Loss
+from emotune.losses.base import Loss, known_shares
 
 
 class GenderCrossEntropy(Loss):
@@ -31,5 +30,4 @@ class GenderCrossEntropy(Loss):
 def _known(targets: Targets) -> tuple[Tensor, Tensor]:
     """One for a gender and zero for the other, shape (batch, 2), and where it is known, shape (batch,)."""
     assert targets.gender is not None
-    known = ~torch.isnan(targets.gender).any(dim=1)
-    return torch.nan_to_num(targets.gender, nan=0.0), known
+    return known_shares(targets.gender)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from emotune.batch import Output, Targets
-from emotune.losses.base import Loss
+from emotune.losses.base import Loss, known_shares
 
 
 class SoftCrossEntropy(Loss):
@@ -47,5 +47,4 @@ class KL(Loss):
 def _votes(targets: Targets) -> tuple[Tensor, Tensor]:
     """Distributions, (batch, classes), zero where there are no votes, and where there are some, (batch,)."""
     assert targets.votes is not None
-    known = ~torch.isnan(targets.votes).any(dim=1)
-    return targets.votes.masked_fill(~known[:, None], 0), known
+    return known_shares(targets.votes)

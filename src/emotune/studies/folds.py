@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-
-import torch
 
 from emotune.config import Recipe
 from emotune.errors import ConfigError
@@ -17,11 +14,11 @@ from emotune.evaluation import Evaluation, scores
 from emotune.evaluation.score_run import score_run
 from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dependence
 from emotune.inference import load
-from emotune.inference.workers import usable_cores
 from emotune.manifest import Manifest
 from emotune.predictions import Predictions
 from emotune.progress import Progress, silent
 from emotune.run_folder import RunFolder
+from emotune.studies.pool import training_pool
 from emotune.studies.protocol import (
     Fold,
     Protocol,
@@ -130,20 +127,10 @@ def _run_all(
             listener.say(f"{fold.name}:")
             listener.say(_run_one(recipe, run.path / fold.name, fold, kind, listener, progress))
         return
-    threads = max(1, usable_cores() // processes)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        processes, mp_context=context, initializer=torch.set_num_threads, initargs=(threads,)
-    ) as pool:
-        jobs = {
-            pool.submit(_run_one, recipe, run.path / fold.name, fold, kind): fold for fold, recipe in waiting.items()
-        }
-        try:
-            for job in progress(as_completed(jobs), total=len(jobs), title="folds"):
-                listener.say(job.result())
-        except BaseException:  # what has begun ends; what has not is for the same command again
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with training_pool(processes) as pool:
+        jobs = [pool.submit(_run_one, recipe, run.path / fold.name, fold, kind) for fold, recipe in waiting.items()]
+        for job in progress(as_completed(jobs), total=len(jobs), title="folds"):
+            listener.say(job.result())
 
 
 class _Warnings(Quiet):
@@ -201,9 +188,7 @@ class _Tested:
 def _tested(run: RunFolder, fold: Fold, name: str) -> _Tested:
     inner = RunFolder(run.path / fold.name)
     manifest = Manifest.read(inner.manifest)
-    return _Tested(
-        inner, fold.name, manifest, manifest.split(name), Predictions.read(inner.results(name) / "predictions.csv")
-    )
+    return _Tested(inner, fold.name, manifest, manifest.split(name), Predictions.read(inner.predictions(name)))
 
 
 def _pooled(run: RunFolder, protocol: Protocol, folds: list[Fold], warnings: list[str]) -> dict[str, Evaluation]:

@@ -17,14 +17,12 @@ from emotune.fusion.fitted import check_method
 from emotune.fusion.objective import CCC, Objective
 from emotune.labels import LabelSpace
 from emotune.manifest import Manifest
-from emotune.predictions import Predictions
+from emotune.predictions import Predictions, predictions_of
 from emotune.run_folder import RunFolder
 
 DEVELOPMENT = "development"
 POOLED = "all"
 """The name of what the folds of a protocol test together."""
-
-_TABLE = "predictions.csv"
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,12 +160,12 @@ def _fuse_fold(
     fitted = fuse(
         names,
         development,
-        [_read(run, DEVELOPMENT) for run in runs],
+        [predictions_of(run, DEVELOPMENT) for run in runs],
         method=method,
         metric=metric,
         seed=seed,
     )
-    tables = [_read(run, split) for run in runs]
+    tables = [predictions_of(run, split) for run in runs]
     if tested is not None:
         wanted = {utterance.utterance_id for utterance in tested}
         tables = [_only(table, wanted) for table in tables]
@@ -206,17 +204,6 @@ def _labels(manifest: Manifest | None, of_classes: bool) -> dict[str, object]:
     if manifest is None:
         return {}
     return {u.utterance_id: u.emotion if of_classes else dict(u.dimensions) for u in manifest}
-
-
-def _read(run: RunFolder, split: str) -> Predictions:
-    path = run.results(split) / _TABLE
-    if not path.exists():
-        there = sorted(table.parent.name for table in run.path.glob(f"*/{_TABLE}"))
-        raise TableError(
-            f"{run.path} has no {split}/{_TABLE}; it has predictions of: {', '.join(there) or 'nothing'}. Make them"
-            f" with `emotune evaluate {run.path} --split {split}`, or name another --split."
-        )
-    return Predictions.read(path)
 
 
 def _only(table: Predictions, wanted: set[str]) -> Predictions:

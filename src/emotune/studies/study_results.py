@@ -22,7 +22,7 @@ from emotune.predictions import Predictions
 from emotune.run_folder import RunFolder
 from emotune.studies.study import Fuse, Plan, chosen_metric, shown_metrics
 from emotune.studies.study_fusion import FusedSystem, fuse_steps, of_one_task
-from emotune.studies.study_runs import PREDICTIONS, Carried, StudyRun, best_of, changes_between, truth_of
+from emotune.studies.study_runs import Carried, StudyRun, best_of, changes_between, truth_of
 from emotune.tables import read_json
 
 SCHEMA = "emotune-study/1"
@@ -311,7 +311,7 @@ def _test(
 ) -> TestResult:
     truth = _one_truth(name, used, metrics)
     systems = [
-        System(step, tuple(Predictions.read(run.folder / name / PREDICTIONS) for run in runs))
+        System(step, tuple(Predictions.read(RunFolder(run.folder).predictions(name)) for run in runs))
         for step, runs in used.items()
     ]
     numbers = {step: [run.seed for run in runs] for step, runs in used.items()}

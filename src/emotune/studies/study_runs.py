@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 import yaml
 from pydantic import ValidationError
 
@@ -21,7 +19,6 @@ from emotune.errors import ConfigError, CorpusError, EmotuneError, ModelError
 from emotune.evaluation import scores
 from emotune.evaluation.score_run import score_run
 from emotune.inference import load
-from emotune.inference.workers import usable_cores
 from emotune.locks import alone_in
 from emotune.manifest import Manifest
 from emotune.predictions import Predictions
@@ -29,6 +26,7 @@ from emotune.progress import Progress, silent
 from emotune.run_folder import RunFolder
 from emotune.splits import select_splits
 from emotune.studies.folds import POOLED, Kind, protocol_run
+from emotune.studies.pool import training_pool
 from emotune.studies.study import Plan, chosen_metric, dump_study, results_of, run_folder_of
 from emotune.tables import write_text
 from emotune.training.build import DEVELOPMENT, source_manifest
@@ -36,8 +34,6 @@ from emotune.training.fine_tune import train_run
 from emotune.training.probe import probe_run
 from emotune.training.processes import launched_count
 from emotune.training.run import Listener, Quiet
-
-PREDICTIONS = "predictions.csv"
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +78,7 @@ class StudyRun:
         found = []
         for one in inner:
             split = Manifest.read(one.manifest).split(DEVELOPMENT)
-            found.append(
-                scores(split, Predictions.read(one.results(DEVELOPMENT) / PREDICTIONS)).get(metric, float("nan"))
-            )
+            found.append(scores(split, Predictions.read(one.predictions(DEVELOPMENT))).get(metric, float("nan")))
         return float(np.mean(found))
 
 
@@ -265,19 +259,8 @@ def _executor(runs_at_a_time: int) -> Iterator[Executor | None]:
     if runs_at_a_time == 1:
         yield None
         return
-    threads = max(1, usable_cores() // runs_at_a_time)
-    pool = ProcessPoolExecutor(
-        runs_at_a_time,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=torch.set_num_threads,
-        initargs=(threads,),
-    )
-    try:
+    with training_pool(runs_at_a_time) as pool:
         yield pool
-    except BaseException:  # what has begun ends; what has not is for the same command again
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-    pool.shutdown()
 
 
 def _run_all(runs: Sequence[StudyRun], executor: Executor | None, listener: Listener, progress: Progress) -> None:
@@ -341,7 +324,7 @@ def _score_tests(run: StudyRun, own: RunFolder, progress: Progress) -> None:
             score_run(own, learnt, predictor.predict_manifest(learnt, progress=progress), name=name)
         else:
             unlabelled = _source(run.recipe).split(name)
-            predictor.predict_manifest(unlabelled, progress=progress).write(own.results(name) / PREDICTIONS)
+            predictor.predict_manifest(unlabelled, progress=progress).write(own.predictions(name))
 
 
 def _source(recipe: Recipe) -> Manifest:
@@ -360,7 +343,7 @@ def truth_of(run: RunFolder, name: str) -> Manifest:
 def _is_scored(run: RunFolder, name: str) -> bool:
     if (run.results(name) / "report.html").exists():
         return True
-    if not (run.results(name) / PREDICTIONS).exists():
+    if not run.predictions(name).exists():
         return False
     return all(utterance.split != name for utterance in Manifest.read(run.manifest))
 
@@ -369,5 +352,5 @@ def _reached(run: RunFolder, name: str, metric: str) -> str:
     if not (run.results(name) / "report.html").exists():
         return f"{name} predicted"
     truth = truth_of(run, name)
-    score = scores(truth, Predictions.read(run.results(name) / PREDICTIONS)).get(metric, float("nan"))
+    score = scores(truth, Predictions.read(run.predictions(name))).get(metric, float("nan"))
     return f"{name} {metric} {score:.3f}"

@@ -133,6 +133,5 @@ def _cache_key(backbone: Backbone, preprocessing: Preprocessing, pooling: str) -
         "pooling": pooling,
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for name, tensor in sorted(backbone.state_dict().items()):
-        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    backbone.add_weights_to(digest)
     return digest.hexdigest()[:24]

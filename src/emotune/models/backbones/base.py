@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -147,6 +148,11 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def adapt_state_dict(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Rename published weights to this model's names and drop what it is known not to keep, and only that."""
+
+    def add_weights_to(self, digest: hashlib._Hash) -> None:
+        """Feed every weight, with its name, to a hash that tells encoders apart."""
+        for name, tensor in sorted(self.state_dict().items()):
+            digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
 
     def _is_cut(self, name: str, layers_prefix: str) -> bool:
         """Whether a weight belongs to one of the config's layers above the last one that is kept."""

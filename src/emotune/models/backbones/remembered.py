@@ -76,6 +76,5 @@ def _padded(clips: list[tuple[Tensor, ...]], device: torch.device) -> HiddenStat
 
 def _digest_of(backbone: Backbone) -> str:
     digest = hashlib.sha256(repr(backbone.config).encode())
-    for name, tensor in sorted(backbone.state_dict().items()):
-        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    backbone.add_weights_to(digest)
     return digest.hexdigest()
