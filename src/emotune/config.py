@@ -148,8 +148,8 @@ class Data(Section):
 class Backbone(Section):
     """The encoder: ``checkpoint`` is a Hub name or local folder; ``config`` builds it with random weights instead.
 
-    ``layers`` keeps the first k; ``train`` is all, none, or the number of top layers; the front end trains only on
-    request.
+    ``layers`` keeps the first k; with ``final_norm`` all are kept and the last state passes the norm behind them;
+    ``train`` is all, none, or the number of top layers; the front end trains only on request.
     """
 
     name: Annotated[str, AfterValidator(_entry_of(BACKBONES))]
@@ -157,6 +157,7 @@ class Backbone(Section):
     revision: str | None = None
     config: dict[str, Any] | None = None
     layers: int | None = Field(default=None, ge=1)
+    final_norm: bool = False
     train: Literal["all", "none"] | Annotated[int, Field(ge=0)] = "all"
     train_front_end: bool = False
 
@@ -168,6 +169,8 @@ class Backbone(Section):
         unknown = [unknown_name_message("config key", key, known) for key in self.config or {} if key not in known]
         if unknown:
             raise ValueError(" ".join(unknown))
+        if self.final_norm and self.layers is not None:
+            raise ValueError("final_norm belongs behind the last layer of all; leave out layers (null) or final_norm")
         if self.train_front_end and self.train != "all":
             raise ValueError("train_front_end needs train: all")
         return self
@@ -674,14 +677,23 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return data
 
 
-def _apply(data: dict[str, Any], override: str) -> None:
+def parse_override(override: str) -> tuple[str, Any]:
+    """``key.path=value`` to the key and the value, which is YAML.
+
+    Raises:
+        ConfigError: for anything else.
+    """
     key, equals, text = override.partition("=")
     if not equals or not all(key.split(".")):
         raise ConfigError(f"Override '{override}': expected key.path=value, such as train.epochs=3.")
     try:
-        value = yaml.load(text, Loader=_StrictLoader)
+        return key, yaml.load(text, Loader=_StrictLoader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: a date that does not exist
         raise ConfigError(f"Override '{override}': the value is not valid YAML ({_first_line(error)}).") from error
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    key, value = parse_override(override)
     *sections, last = key.split(".")
     place = data
     for section in sections:

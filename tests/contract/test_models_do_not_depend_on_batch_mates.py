@@ -29,6 +29,7 @@ WAVLM = {
 TINY = {
     "wavlm": WAVLM,
     "wavlm, layer norm": {**WAVLM, "feat_extract_norm": "layer", "do_stable_layer_norm": True},
+    "wavlm, final norm": {**WAVLM, "do_stable_layer_norm": True, "final_norm": True},
     "hubert": WAVLM,
     "wav2vec2": {**WAVLM, "feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True},
     "whisper": {"d_model": 32, "encoder_layers": 2, "encoder_attention_heads": 4, "encoder_ffn_dim": 64},

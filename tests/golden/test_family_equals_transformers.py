@@ -76,6 +76,18 @@ def test_every_state_equals_that_of_transformers(case: str, samples: int, graph:
         torch.testing.assert_close(state.detach(), truth, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("case", ["wav2vec2 large", "hubert large"])
+@torch.no_grad()
+def test_with_the_final_norm_the_last_state_is_the_published_last_hidden_state(case: str) -> None:
+    name, config = CASES[case]
+    model = reference(case)
+    backbone = BACKBONES[name].from_config({**config, "final_norm": True}).eval()
+    load_weights(backbone, model.state_dict(), source="transformers")
+    waveforms = noise(1, 5137)
+    found = backbone(waveforms, torch.ones_like(waveforms, dtype=torch.bool)).states[-1]
+    torch.testing.assert_close(found, model(waveforms).last_hidden_state, rtol=0, atol=1e-4)
+
+
 @over_cases
 def test_gradients_equal_those_of_transformers(case: str) -> None:
     model = reference(case).double()

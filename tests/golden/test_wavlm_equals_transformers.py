@@ -97,6 +97,21 @@ def test_a_truncated_model_gives_the_full_models_raw_states(flavour: str, layers
         torch.testing.assert_close(state, truth, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("graph", [False, True], ids=["packed", "padded"])
+def test_with_the_final_norm_the_last_state_is_the_published_last_hidden_state(graph: bool) -> None:
+    model = reference(LARGE)
+    waveforms = torch.randn(1, 8000, generator=torch.Generator().manual_seed(1))
+    backbone = ours({**LARGE, "final_norm": True}, model)
+    with torch.set_grad_enabled(graph):
+        states = [state.detach() for state in backbone(waveforms, everything(waveforms)).states]
+    with torch.no_grad():
+        *raw, last = raw_states(model, waveforms)
+        normed = model(waveforms).last_hidden_state
+    assert not torch.allclose(normed, last, atol=0.1)
+    for state, truth in zip(states, [*raw, normed], strict=True):
+        torch.testing.assert_close(state, truth, rtol=0, atol=1e-4)
+
+
 @pytest.mark.parametrize("flavour", ["base", "large"])
 def test_gradients_of_all_weights_equal_those_of_transformers(flavour: str) -> None:
     model = reference(FLAVOURS[flavour]).double()
@@ -140,7 +155,10 @@ def test_the_published_sizes_have_the_published_number_of_parameters(
 ) -> None:
     with torch.device("meta"):
         backbone = WavLM.from_config(config)
-    assert sum(parameter.numel() for parameter in backbone.parameters()) + not_kept == published
+        assert sum(parameter.numel() for parameter in backbone.parameters()) + not_kept == published
+        if config:
+            with_norm = WavLM.from_config({**config, "final_norm": True})
+            assert sum(parameter.numel() for parameter in with_norm.parameters()) + 1024 == published
 
 
 def test_a_second_forward_and_a_copy_give_the_same_states() -> None:

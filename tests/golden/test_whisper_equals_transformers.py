@@ -101,6 +101,15 @@ def test_every_state_of_30_seconds_equals_that_of_transformers() -> None:
 
 @needs_weights
 @torch.no_grad()
+def test_with_the_final_norm_the_last_state_is_the_published_last_hidden_state() -> None:
+    waveform = speech_like(24 * 16000)
+    found = load_pretrained("whisper", TINY, final_norm=True).eval()(waveform, everything(waveform)).states[-1]
+    expected = reference_encoder()(reference_features(waveform)).last_hidden_state
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-4)
+
+
+@needs_weights
+@torch.no_grad()
 def test_a_truncated_model_gives_the_full_models_raw_states() -> None:
     waveform = speech_like(16000, total=16000)
     full = load_pretrained("whisper", TINY).eval()(waveform, everything(waveform))

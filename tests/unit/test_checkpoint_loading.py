@@ -81,6 +81,26 @@ def test_a_preprocessor_that_says_something_else_is_refused(tmp_path: Path) -> N
         load_pretrained("wavlm", folder)
 
 
+def test_the_final_norm_is_loaded_where_it_is_asked_for(tmp_path: Path) -> None:
+    norm = torch.linspace(0.5, 2, 16)
+    folder = folder_with(tmp_path, published(weights()) | {"encoder.layer_norm.weight": norm})
+    found = load_pretrained("wavlm", folder, final_norm=True)
+    assert torch.equal(found.state_dict()["encoder.layer_norm.weight"], norm)
+    again = WavLM.from_config(found.config)
+    again.load_state_dict(found.state_dict())
+    with pytest.raises(ConfigError, match="belongs behind layer"):
+        load_pretrained("wavlm", folder, layers=1, final_norm=True)
+
+
+def test_a_final_norm_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, weights())
+    with pytest.raises(ModelError, match=r"2 missing: encoder\.layer_norm"):
+        load_pretrained("wavlm", folder, final_norm=True)
+    (tmp_path / "config.json").write_text(json.dumps({**CONFIG, "do_stable_layer_norm": False}))
+    with pytest.raises(ConfigError, match="every layer ends with its norm"):
+        load_pretrained("wavlm", folder, final_norm=True)
+
+
 def test_half_precision_weights_become_float32(tmp_path: Path) -> None:
     half = {name: tensor.half() for name, tensor in weights().items()}
     assert_loads(folder_with(tmp_path, half), {name: tensor.float() for name, tensor in half.items()})

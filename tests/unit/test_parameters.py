@@ -71,6 +71,21 @@ def test_layers_join_from_the_top(recipe, unfreeze, expected):
         assert model.class_head.out.weight.requires_grad
 
 
+def test_the_final_norm_trains_with_the_last_layer_and_at_its_rate(recipe, tiny_wavlm):
+    config = {**tiny_wavlm, "num_hidden_layers": 3, "do_stable_layer_norm": True}
+    backbone = {"name": "wavlm", "config": config, "final_norm": True}
+    chosen = recipe({"backbone": backbone}, layer_decay=0.5, encoder_lr=0.08, unfreeze={"layers_per_epoch": 1})
+    assert rates(chosen)["backbone.encoder.layer_norm.weight"] == pytest.approx(0.08)
+    model = build_experiment(chosen, build_manifest(chosen)).model
+    norm = model.backbone.final_norm
+    assert norm is not None
+    GradualUnfreezing(model, Unfreeze(start_epoch=1, layers_per_epoch=1)).begin_epoch(0)
+    assert not any(parameter.requires_grad for parameter in norm.parameters())
+    for layers, trains in ((0, False), (1, True), ("none", False)):
+        model.choose_trainable(layers=layers, front_end=False)
+        assert all(parameter.requires_grad is trains for parameter in norm.parameters())
+
+
 def test_a_resumed_run_unfreezes_by_its_epoch(recipe):
     chosen = recipe(unfreeze={"layers_per_epoch": 1})
     model = build_experiment(chosen, build_manifest(chosen)).model

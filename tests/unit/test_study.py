@@ -311,6 +311,29 @@ def test_a_value_survives_as_an_override(value):
     assert yaml.safe_load(text) == value
 
 
+def test_an_override_of_one_step_changes_that_step_and_what_starts_from_it(tmp_path):
+    path = written(tmp_path, STEPS)
+    plan = load_study(path, ["steps.mean.model.dropout=0.1", "steps.mean.train.epochs=3", "seeds=[2]"])
+    assert plan.study.seeds == [2]
+    assert [plan.recipe(name, 2, {}).train.epochs == 3 for name in ("mean", "std")] == [True, False]
+    best = plan.recipe("best", 2, {"best": "mean"})
+    assert (best.train.epochs, best.model.dropout) == (3, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("steps.maen.model.dropout=0.1", "did you mean 'mean'"),
+        ("steps.mean=3", "Expected steps.STEP.KEY=VALUE"),
+        ("steps.mean.model.droput=0.1", "did you mean 'dropout'"),
+        ("steps.mean.seed=3", "set.seed: the study's seeds say that"),
+    ],
+)
+def test_an_override_of_a_step_that_cannot_be_is_refused(tmp_path, override, said):
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load_study(written(tmp_path, STEPS), [override])
+
+
 def test_the_study_in_the_documentation_has_every_key_and_reads(tmp_path):
     docs = (Path(__file__).parents[2] / "docs" / "study.md").read_text(encoding="utf-8")
     block = re.search(r"```yaml\n(.*?)```", docs, re.DOTALL)

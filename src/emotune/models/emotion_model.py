@@ -179,11 +179,11 @@ class EmotionModel(nn.Module):
         Raises:
             ConfigError: for more layers than there are, or a front end below frozen layers.
         """
-        modules = self.backbone.layer_modules()
+        own = self.backbone.layer_parameters()
         if front_end and layers != "all":
             raise ConfigError("model.backbone.train_front_end needs model.backbone.train: all.")
-        if isinstance(layers, int) and layers > len(modules):
-            raise ConfigError(f"model.backbone.train: {layers} top layers asked, the backbone has {len(modules)}.")
+        if isinstance(layers, int) and layers > len(own):
+            raise ConfigError(f"model.backbone.train: {layers} top layers asked, the backbone has {len(own)}.")
         self.backbone.requires_grad_(layers == "all" and not self.adapter_parameters)
         if self.adapter_parameters:
             for name, parameter in self.named_parameters():
@@ -191,8 +191,8 @@ class EmotionModel(nn.Module):
                     parameter.requires_grad_(True)
             return
         if isinstance(layers, int):
-            for module in modules[len(modules) - layers :]:
-                module.requires_grad_(True)
+            for parameter in [parameter for layer in own[len(own) - layers :] for parameter in layer]:
+                parameter.requires_grad_(True)
         if not front_end:
             for module in self.backbone.front_end():
                 module.requires_grad_(False)

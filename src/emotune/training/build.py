@@ -121,9 +121,17 @@ def build_backbone(recipe: Recipe) -> Backbone:
     """The encoder: pretrained, or with random weights drawn from the recipe's seed."""
     backbone = recipe.model.backbone
     if backbone.checkpoint is not None:
-        return load_pretrained(backbone.name, backbone.checkpoint, layers=backbone.layers, revision=backbone.revision)
+        return load_pretrained(
+            backbone.name,
+            backbone.checkpoint,
+            layers=backbone.layers,
+            final_norm=backbone.final_norm,
+            revision=backbone.revision,
+        )
     torch.manual_seed(recipe.seed)
-    return BACKBONES[backbone.name].from_config(backbone.config or {}, layers=backbone.layers)
+    return BACKBONES[backbone.name].from_config(
+        {**(backbone.config or {}), "final_norm": backbone.final_norm}, layers=backbone.layers
+    )
 
 
 def build_preprocessing(recipe: Recipe, backbone: Backbone) -> Preprocessing:

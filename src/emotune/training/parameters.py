@@ -17,10 +17,8 @@ def parameter_groups(model: EmotionModel, recipe: Recipe) -> list[dict[str, Any]
     encoder_lr d^L, as in Clark et al. (2020), ELECTRA, arXiv 2003.10555, appendix A.
     """
     train = recipe.train
-    layers = model.backbone.layer_modules()
-    layer_of = {
-        id(parameter): number for number, layer in enumerate(layers, start=1) for parameter in layer.parameters()
-    }
+    layers = model.backbone.layer_parameters()
+    layer_of = {id(parameter): number for number, layer in enumerate(layers, start=1) for parameter in layer}
 
     def rate(name: str, parameter: nn.Parameter) -> float:
         if name in model.adapter_parameters:
@@ -54,11 +52,11 @@ class GradualUnfreezing:
 
     def begin_epoch(self, epoch: int) -> None:
         """Freeze what does not train in an epoch, counted from 0, and unfreeze the rest."""
-        layers = self.backbone.layer_modules()
+        layers = self.backbone.layer_parameters()
         frozen = layers[: len(layers) - self.layers_open(epoch, len(layers))]
-        shut = {id(parameter) for layer in frozen for parameter in layer.parameters()}
+        shut = {id(parameter) for layer in frozen for parameter in layer}
         if frozen:
-            inside = {id(parameter) for layer in layers for parameter in layer.parameters()}
+            inside = {id(parameter) for layer in layers for parameter in layer}
             shut |= {id(parameter) for parameter in self.trained if id(parameter) not in inside}
         for parameter in self.trained:
             parameter.requires_grad_(id(parameter) not in shut)

@@ -232,7 +232,8 @@ def _groups(manifest: Manifest, column: str) -> list[str]:
 
 def _probe_model(probing: _Probing, layer: int, fitted: linear.LinearModel) -> EmotionModel:
     """The probe as an emotion model: the encoder cut after the chosen layer, its last state, pooling, linear heads."""
-    cut = type(probing.backbone).from_config(probing.backbone.config, layers=layer)
+    final_norm = probing.backbone.final_norm is not None and layer == probing.backbone.num_layers
+    cut = type(probing.backbone).from_config({**probing.backbone.config, "final_norm": final_norm}, layers=layer)
     weights = probing.backbone.state_dict()
     cut.load_state_dict({name: weights[name] for name in cut.state_dict()})
     model = EmotionModel(cut, probing.space, layer_mix="last", pooling=probing.recipe.probe.pooling)

@@ -33,7 +33,8 @@ class Backbone(nn.Module, ABC):
     """A speech encoder at 16 kHz, cut after any number of its layers.
 
     A clip gives the same states alone and in a batch, whatever stands in the padding, to the rounding of float32.
-    State k is what the full model computes at layer k: no norm is ever applied after the last layer that is kept.
+    State k is what the full model computes at layer k, without a norm after the last layer that is kept; where the
+    config has `final_norm`, all layers are kept and the last state has passed it, as a published `last_hidden_state`.
 
     Attributes:
         model_type: the `model_type` of the published config.json.
@@ -79,6 +80,12 @@ class Backbone(nn.Module, ABC):
             )
         self._cut_layers = range(self.num_layers, available)
         self._settings = {key: settings[key] for key in self.published_defaults} | {self.layers_key: self.num_layers}
+        if settings.get("final_norm"):
+            if self._cut_layers:
+                raise ConfigError(
+                    f"final_norm belongs behind layer {available}, and {self.num_layers} are kept. Leave out one of both."
+                )
+            self._settings["final_norm"] = True
 
     @classmethod
     def read_config(cls, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,6 +101,9 @@ class Backbone(nn.Module, ABC):
             expected = _what_is_wrong(settings[key], default)
             if expected:
                 faults.append(f"{key} is {settings[key]!r}, expected {expected}")
+        settings["final_norm"] = config.get("final_norm", False)
+        if not isinstance(settings["final_norm"], bool):
+            faults.append(f"final_norm is {settings['final_norm']!r}, expected true or false")
         faults = faults or cls._contradictions(settings)
         if faults:
             listed = "\n".join(f"  {fault}" for fault in faults)
@@ -144,6 +154,17 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def layer_modules(self) -> list[nn.Module]:
         """The transformer layers that are kept, in order."""
+
+    @property
+    def final_norm(self) -> nn.Module | None:
+        """The norm that the last state has passed, where the config has `final_norm`."""
+        return None
+
+    def layer_parameters(self) -> list[list[nn.Parameter]]:
+        """Those of each transformer layer, in order; the final norm's are with the last one's."""
+        own = [list(layer.parameters()) for layer in self.layer_modules()]
+        own[-1] += [] if self.final_norm is None else self.final_norm.parameters()
+        return own
 
     @abstractmethod
     def adapt_state_dict(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -29,7 +29,12 @@ SAFETENSORS = ("model.safetensors", "model-*.safetensors", "*.safetensors.index.
 
 
 def load_pretrained(
-    backbone: str, checkpoint: str | Path, *, layers: int | None = None, revision: str | None = None
+    backbone: str,
+    checkpoint: str | Path,
+    *,
+    layers: int | None = None,
+    final_norm: bool = False,
+    revision: str | None = None,
 ) -> Backbone:
     """Build a backbone with published weights, in float32 whatever they are stored in.
 
@@ -39,10 +44,11 @@ def load_pretrained(
             on the Hugging Face Hub. A local folder of that name comes first. Where it has a preprocessor_config.json,
             that decides whether clips are normalised.
         layers: keep only the first ones, None = all.
+        final_norm: let the last state pass the norm that stands behind the last layer.
         revision: branch, tag or commit on the Hub, None = its main branch. A local folder has none.
 
     Raises:
-        ConfigError: if the backbone is unknown, or more layers are asked than there are.
+        ConfigError: if the backbone is unknown, more layers are asked than there are, or a final norm where none is.
         ModelError: if there is no such checkpoint, it is another kind of model, or a weight is missing, unexpected, of
             the wrong shape or not finite.
     """
@@ -60,7 +66,7 @@ def load_pretrained(
         settings = backbone_class.read_config(config)
     except ConfigError as error:
         raise ModelError(f"{folder / 'config.json'} is not as expected. {error}") from error
-    model = backbone_class.from_config(settings, layers=layers)
+    model = backbone_class.from_config({**settings, "final_norm": final_norm}, layers=layers)
     load_weights(model, _read_weights(folder), source=str(checkpoint))
     if model.obeys_do_normalize and (folder / PREPROCESSOR).exists():
         do_normalize = _read_json(folder / PREPROCESSOR).get("do_normalize")

@@ -118,6 +118,8 @@ class Wav2Vec2Family(Backbone):
         for key in ("add_adapter", "conv_pos_batch_norm"):
             if settings.get(key):
                 faults.append(f"{key} is true, expected false: this part of published models is not supported")
+        if settings["final_norm"] and not settings["do_stable_layer_norm"]:
+            faults.append("final_norm is true, but in this model every layer ends with its norm and there is no other")
         for key in ("num_attention_heads", "num_conv_pos_embedding_groups"):
             if settings["hidden_size"] % settings[key]:
                 faults.append(
@@ -168,10 +170,14 @@ class Wav2Vec2Family(Backbone):
     def layer_modules(self) -> list[nn.Module]:
         return list(self.encoder.layers)
 
+    @property
+    def final_norm(self) -> nn.Module | None:
+        return self.encoder.layer_norm if self.encoder.norm_last else None
+
     def adapt_state_dict(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Strip the prefix, take both spellings of the weight norm; drop `masked_spec_embed`, what stands on top, the
-        layers that are not kept and, with stable layer norm, `encoder.layer_norm`: there it is the final norm, which no
-        raw state passes.
+        layers that are not kept and, with stable layer norm, `encoder.layer_norm`: there it is the final norm, which is
+        kept only with `final_norm`.
         """
         kept = {key: tensor for key, tensor in state.items() if not key.startswith(self.heads_on_top)}
         adapted = {}
@@ -179,8 +185,8 @@ class Wav2Vec2Family(Backbone):
             name = key
             for old, new in OLD_WEIGHT_NORM.items():
                 name = name.replace(old, new)
-            is_final_norm = name.startswith("encoder.layer_norm.") and self._settings["do_stable_layer_norm"]
-            if not (name == "masked_spec_embed" or is_final_norm or self._is_cut(name, "encoder.layers.")):
+            is_left_out = name.startswith("encoder.layer_norm.") and self.encoder.layer_norm is None
+            if not (name == "masked_spec_embed" or is_left_out or self._is_cut(name, "encoder.layers.")):
                 adapted[name] = tensor
         return adapted
 

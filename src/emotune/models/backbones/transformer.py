@@ -146,7 +146,7 @@ class EncoderLayer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Positions and transformer layers. With norms first there is no norm here: the published one is a final norm."""
+    """Positions and transformer layers. With norms first the norm of this level is the final one, kept on request."""
 
     def __init__(self, attentions: Sequence[Attention], settings: Mapping[str, Any]) -> None:
         super().__init__()
@@ -154,18 +154,21 @@ class Encoder(nn.Module):
             settings["hidden_size"], settings["num_conv_pos_embeddings"], settings["num_conv_pos_embedding_groups"]
         )
         norm = nn.LayerNorm(settings["hidden_size"], eps=settings["layer_norm_eps"])
-        self.layer_norm = None if settings["do_stable_layer_norm"] else norm
+        self.norm_last: bool = settings["do_stable_layer_norm"]
+        self.layer_norm = norm if settings["final_norm"] or not self.norm_last else None
         self.dropout = nn.Dropout(settings["hidden_dropout"])
         self.layers = nn.ModuleList(EncoderLayer(attention, settings) for attention in attentions)
         self.layerdrop: float = settings["layerdrop"]
 
     def forward(self, hidden: Tensor, layout: Layout, *, recompute: bool = False) -> list[Tensor]:
-        """The input of the first layer and each layer's raw output, each shape (..., features) in the layout."""
+        """The input of the first layer and each layer's output, each shape (..., features) in the layout."""
         hidden = hidden + self.pos_conv_embed(hidden, layout)
-        if self.layer_norm is not None:
+        if self.layer_norm is not None and not self.norm_last:
             hidden = self.layer_norm(hidden)
         states = [self.dropout(hidden)]
         for index, layer in enumerate(self.layers):
             dropped = self.training and index > 0 and self.layerdrop > 0 and float(torch.rand(())) < self.layerdrop
             states.append(states[-1] if dropped else run_layer(layer, states[-1], layout, recompute=recompute))
+        if self.layer_norm is not None and self.norm_last:
+            states[-1] = self.layer_norm(states[-1])
         return states

@@ -76,7 +76,7 @@ class WhisperLayer(nn.Module):
 
 
 class Whisper(Backbone):
-    """The Whisper encoder of any size, cut after any layer, without its final norm.
+    """The Whisper encoder of any size, cut after any layer, its final norm left out or kept.
 
     It takes the waveform as it is (`normalize` is "none") and at most 30 s of it.
     """
@@ -111,6 +111,7 @@ class Whisper(Backbone):
                 nn.init.normal_(module.weight, std=0.02)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
+        self.layer_norm = nn.LayerNorm(features) if settings["final_norm"] else None
         self.hidden_size = features
         self.layerdrop: float = settings["encoder_layerdrop"]
         self.frame_rate_hz = 16000 / (2 * HOP)
@@ -144,6 +145,8 @@ class Whisper(Backbone):
             dropped = self.training and self.layerdrop > 0 and float(torch.rand(())) < self.layerdrop
             output = states[-1] if dropped else run_layer(layer, states[-1], attended, recompute=self.recompute_layers)
             states.append(output)
+        if self.layer_norm is not None:
+            states[-1] = self.layer_norm(states[-1])
         return HiddenStates(tuple(states), frame_mask)
 
     def frame_count(self, samples: Tensor) -> Tensor:
@@ -155,13 +158,17 @@ class Whisper(Backbone):
     def layer_modules(self) -> list[nn.Module]:
         return list(self.layers)
 
+    @property
+    def final_norm(self) -> nn.Module | None:
+        return self.layer_norm
+
     def adapt_state_dict(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Strip the prefix; drop the decoder and its output layer, the layers that are not kept and the final norm."""
+        """Strip the prefix; drop the decoder and its output layer, and of layers and final norm what is not kept."""
         kept = {key: tensor for key, tensor in state.items() if not NOT_THE_ENCODER.match(key)}
         return {
             name: tensor
             for name, tensor in without_prefix(kept, "conv1.weight").items()
-            if not (name.startswith("layer_norm.") or self._is_cut(name, "layers."))
+            if not (self._is_cut(name, "layers.") or (name.startswith("layer_norm.") and self.layer_norm is None))
         }
 
 
