@@ -470,6 +470,7 @@ class Train(Section):
     gradient_checkpointing: bool = False
     fsdp: bool = False
     metric: str = "uar"
+    standardize_features: bool = False
     start_from_probe: bool = False
     calibrate: bool = True
     states_gb: float = Field(default=4.0, ge=0)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
+from emotune.audio import FloatArray
 from emotune.config import Augmentation, Recipe
 from emotune.data.dataset import class_index
 from emotune.errors import ConfigError, CorpusError, EmotuneError, ModelError
 from emotune.evaluation import Evaluation, scores
 from emotune.inference.predictor import Predictor
 from emotune.inference.torch_engine import TorchEngine
+from emotune.manifest import Manifest, Utterance
 from emotune.metrics import negative_log_likelihood
 from emotune.models.backbones.remembered import RememberedStates
 from emotune.models.emotion_model import EmotionModel
@@ -100,6 +103,8 @@ def _train_run(recipe: Recipe, run: RunFolder, began: float, listener: Listener,
         if processes.is_first():
             listener.say(f"head started from a probe: development {recipe.train.metric} {reached:.3f}")
             write_provenance(run, provenance)
+    elif recipe.train.standardize_features and checkpoint is None:
+        _standardize(experiment, progress)
     score = partial(_development_scores, experiment, recipe.train.batch_seconds)
     log = RunLog(run, listener) if processes.is_first() else OtherProcess(listener)
     trainer = Trainer(model, experiment.loss, experiment.dataset, score, batching, run.checkpoints, log)
@@ -273,6 +278,22 @@ def _development_scores(experiment: Experiment, batch_seconds: float, model: Emo
     return figures
 
 
+def _standardize(experiment: Experiment, progress: Progress) -> None:
+    """Give the model mean and standard deviation of the untrained model's pooled features over the training split."""
+    features = torch.from_numpy(_pooled(experiment, experiment.train, progress))
+    experiment.model.standardize.set(features.mean(dim=0), features.std(dim=0, correction=0))
+
+
+def _pooled(experiment: Experiment, manifest: Manifest, progress: Progress) -> FloatArray:
+    """Pooled features of the untrained model, shape (utterances, features), encoded by all processes together."""
+
+    def own_part(utterances: Sequence[Utterance]) -> list[FloatArray]:
+        part = manifest.replace_utterances(utterances)
+        return list(pooled_features(experiment.model, experiment.preprocessing, part, progress=progress))
+
+    return np.stack(processes.shared_out(manifest.utterances, own_part))
+
+
 def _start_from_probe(experiment: Experiment, recipe: Recipe, progress: Progress) -> float:
     """Fit linear models to the untrained model's pooled features, one for each head, and copy them into the heads.
 
@@ -283,14 +304,7 @@ def _start_from_probe(experiment: Experiment, recipe: Recipe, progress: Progress
     """
     model, train = experiment.model, experiment.train
     both = train.replace_utterances([*train, *experiment.development])
-    features = np.stack(
-        processes.shared_out(
-            both.utterances,
-            lambda own: list(
-                pooled_features(model, experiment.preprocessing, both.replace_utterances(own), progress=progress)
-            ),
-        )
-    )
+    features = _pooled(experiment, both, progress)
     features = features.reshape(len(both), -1, features.shape[-1])  # (utterances, heads, features)
     in_train = np.arange(len(both)) < len(train)
     choice = linear.choose(
