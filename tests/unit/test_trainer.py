@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -25,6 +26,7 @@ from emotune.predictions import Predictions
 from emotune.tables import read_json, read_rows
 from emotune.training import fine_tune
 from emotune.training.build import build_experiment, build_manifest
+from emotune.training.features import pooled_features
 from emotune.training.fine_tune import describe, train_run
 from emotune.training.run import Quiet
 from emotune.training.step import StepGradients
@@ -452,6 +454,17 @@ def test_a_head_started_from_a_probe_begins_where_the_probe_ends(recipe, tmp_pat
     said = next(message for message in recorder.said if message.startswith("head started from a probe"))
     assert recorder.rows[0]["development_uar"] == pytest.approx(float(said.split()[-1]), abs=5e-4)
     assert not torch.equal(weights(tmp_path / "run")["standardize.std"], torch.ones(32))
+
+
+@pytest.mark.parametrize("layer_mix", ["last", "varan"])
+def test_features_are_standardised_by_the_training_split_alone(recipe, tones, tmp_path, tiny_wavlm, layer_mix):
+    backbone = {"name": "wavlm", "config": tiny_wavlm, "train": "none"}
+    model = {"backbone": backbone, "layer_mix": layer_mix, "hidden_size": 8}
+    train_run(recipe(model=model, epochs=1, standardize_features=True), tmp_path / "run")
+    loaded = load_model(tmp_path / "run" / "model")
+    features = pooled_features(loaded.model, loaded.preprocessing, tones.split("train"))
+    np.testing.assert_allclose(loaded.model.standardize.mean, features.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(loaded.model.standardize.std, features.std(axis=0), rtol=1e-3)
 
 
 def test_dimensions_are_trained_beside_classes(recipe, tones, tmp_path):

@@ -208,8 +208,8 @@ class Plan:
 def load_study(name: str | Path, overrides: Sequence[str] = ()) -> Plan:
     """A study by path or by the name of one that comes with emotune, every step's recipe checked.
 
-    Overrides of ``seeds``, ``tests``, ``metrics``, ``fuse`` and so on change the study, ``steps.NAME.KEY`` the ``set`` of
-    one step; all others change every step.
+    Overrides of ``seeds``, ``tests``, ``metrics``, ``fuse`` and so on change the study, ``steps.NAME.KEY`` changes the
+    ``set`` of one step; all others change every step.
 
     Raises:
         ConfigError: with every fault found.

@@ -83,7 +83,8 @@ class Backbone(nn.Module, ABC):
         if settings.get("final_norm"):
             if self._cut_layers:
                 raise ConfigError(
-                    f"final_norm belongs behind layer {available}, and {self.num_layers} are kept. Leave out one of both."
+                    f"final_norm belongs behind layer {available}, and {self.num_layers} are kept."
+                    " Leave out layers or final_norm."
                 )
             self._settings["final_norm"] = True
 
