@@ -57,3 +57,15 @@ def test_another_encoder_does_not_get_the_states_of_this_one(tiny_wavlm, clips):
         backbone = BACKBONES["wavlm"].from_config(tiny_wavlm).eval()
         found.append(RememberedStates(backbone, most_gb=1)(batch.waveforms, batch.mask).states[-1])
     assert not torch.allclose(*found)
+
+
+def test_states_of_one_precision_do_not_stand_in_for_another(tiny_wavlm, clips):
+    torch.manual_seed(4)
+    backbone = BACKBONES["wavlm"].from_config(tiny_wavlm).eval()
+    remembered, rows = RememberedStates(backbone, most_gb=1), counted(backbone)
+    batch = pad(clips)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = remembered(batch.waveforms, batch.mask).states[-1]
+    exact = remembered(batch.waveforms, batch.mask).states[-1]
+    assert (half.dtype, exact.dtype) == (torch.bfloat16, torch.float32)
+    assert rows == [3, 3]

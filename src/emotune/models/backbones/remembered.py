@@ -17,7 +17,7 @@ class _Store:
     """What is kept, of one encoder at a time; all models of a process with the same frozen encoder share it."""
 
     encoder: str = ""
-    states: dict[bytes, tuple[Tensor, ...]] = field(default_factory=dict)
+    states: dict[tuple[str, bytes], tuple[Tensor, ...]] = field(default_factory=dict)
     size: int = 0
 
 
@@ -48,7 +48,8 @@ class RememberedStates:
         """As ``Backbone.forward``."""
         lengths = mask.sum(dim=1).tolist()
         clips = [waveform[:length] for waveform, length in zip(waveforms, lengths, strict=True)]
-        keys = [hashlib.blake2b(clip.cpu().numpy().tobytes(), digest_size=16).digest() for clip in clips]
+        precision = _precision_on(waveforms.device.type)
+        keys = [(precision, hashlib.blake2b(clip.cpu().numpy().tobytes(), digest_size=16).digest()) for clip in clips]
         found = {key: self.store.states[key] for key in keys if key in self.store.states}
         new = [row for row, key in enumerate(keys) if key not in found]
         if new:
@@ -60,11 +61,16 @@ class RememberedStates:
                 self._keep(keys[row], states)
         return _padded([found[key] for key in keys], waveforms.device)
 
-    def _keep(self, key: bytes, states: tuple[Tensor, ...]) -> None:
+    def _keep(self, key: tuple[str, bytes], states: tuple[Tensor, ...]) -> None:
         size = sum(state.nbytes for state in states)
         if self.store.size + size <= self.most_bytes:
             self.store.states[key] = states
             self.store.size += size
+
+
+def _precision_on(device_type: str) -> str:
+    """In which precision autocast lets the encoder compute: its states must not stand in for those of another."""
+    return str(torch.get_autocast_dtype(device_type)) if torch.is_autocast_enabled(device_type) else "as it is"
 
 
 def _padded(clips: list[tuple[Tensor, ...]], device: torch.device) -> HiddenStates:
