@@ -673,8 +673,13 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}{where}: not valid YAML ({getattr(error, 'problem', None) or error}).") from error
     except (OSError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read: {error}.") from error
+    if data is None:
+        raise ConfigError(f"{path} is empty.")
     if not isinstance(data, dict):
-        raise ConfigError(f"{path} must hold sections such as data, model and train, not a {type(data).__name__}.")
+        raise ConfigError(
+            f"{path} must hold keys with values (of a recipe: data, model, train, ...; of a study: steps, seeds, ...),"
+            f" not a {type(data).__name__}."
+        )
     return data
 
 

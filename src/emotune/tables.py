@@ -86,6 +86,8 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
 def check_suffix(path: Path) -> str:
     """The table's format by its suffix, or an error that lists the known ones."""
     suffix = path.suffix.lower()
+    if suffix not in SUFFIXES and path.is_dir():
+        raise TableError(f"{path} is a folder, expected a table: a file whose name ends in {', '.join(SUFFIXES)}.")
     if suffix not in SUFFIXES:
         raise TableError(f"{path}: a table's name must end in {', '.join(SUFFIXES)}, not '{path.suffix}'.")
     return suffix

@@ -17,9 +17,9 @@ DEMO = "demo/tiny_wavlm"
 DATA = "data.manifest=m.csv"
 
 FILES = {
-    "list": (b"- 1\n- 2\n", ["must hold sections such as data, model and train, not a list"]),
-    "one word": (b"hello\n", ["must hold sections", "not a str"]),
-    "empty": (b"", ["must hold sections"]),
+    "list": (b"- 1\n- 2\n", ["must hold keys with values", "not a list"]),
+    "one word": (b"hello\n", ["must hold keys with values", "not a str"]),
+    "empty": (b"", ["is empty"]),
     "not YAML": (b"data: [1\nmodel: x\n", ["line 2: not valid YAML"]),
     "tab": (b"data:\n\tmanifest: m.csv\n", ["line 2: not valid YAML", "'\\t'"]),
     "not UTF-8": (b"name: \xff\n", ["cannot be read", "utf-8"]),
@@ -267,7 +267,7 @@ FITS = {
     ),
     "layer weights of another number": (
         ["model.layer_mix=weighted_sum", "model.layer_mix_initial=[1, 1]"],
-        "The initial layer weights must be 3 positive numbers",
+        "model.layer_mix_initial must be 3 positive numbers",
     ),
     "encoder of impossible sizes": (
         ["model.backbone.config.hidden_size=97"],

@@ -15,6 +15,8 @@ from emotune.predictions import Predictions, predictions_of
 from emotune.run_folder import RunFolder
 from emotune.tables import check_output, to_json, write_text
 
+_NOTHING = 5e-4
+"""An offset that is printed as zero."""
 _UNIFORM = "uniform"
 
 
@@ -56,7 +58,7 @@ def adjust(
         with_offsets = with_extra("emotune.fusion.offsets")
         offsets = with_offsets.prior_offsets(taught, wanted)
         about: dict[str, object] = {"trained_prior": taught, "prior": wanted, "offsets": offsets}
-        if all(abs(value) < 1e-9 for value in offsets.values()):
+        if all(abs(value) < _NOTHING for value in offsets.values()):
             warn_all(["the model was taught this prior already, by class weights or sampling: nothing changes"])
     else:
         with_offsets = with_extra("emotune.fusion.offsets")
@@ -104,7 +106,10 @@ def _shares(text: str, option: str, predictions: Predictions) -> dict[str, float
         raise ConfigError(f"{option} {text}: expected {_UNIFORM}, or NAME=SHARE,NAME=SHARE,... ({error}).") from error
     total = sum(shares.values())
     if set(shares) != set(classes):
-        raise ConfigError(f"{option} names {', '.join(shares)}; the table's classes are {', '.join(classes)}.")
+        raise ConfigError(
+            f"{option} names {', '.join(shares)}; expected each of the table's classes once: {', '.join(classes)}."
+            " A share of 0 excludes a class."
+        )
     if not (math.isfinite(total) and total > 0 and min(shares.values()) >= 0):
         raise ConfigError(f"{option} {text}: shares must be numbers of at least 0, not all of them 0.")
     return {name: shares[name] / total for name in classes}

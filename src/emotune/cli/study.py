@@ -9,7 +9,7 @@ import typer
 
 from emotune.cli.console import err, out, show_progress, table, warn_all, with_extra
 from emotune.cli.train import Overrides, TrainingDisplay
-from emotune.recipes import study_names
+from emotune.recipes import first_sentence, study_folder, study_names
 
 
 def study(
@@ -44,7 +44,7 @@ def study(
 def studies() -> None:
     """List the studies that come with emotune."""
     for name in study_names():
-        out.print(name, markup=False)
+        out.print(f"{name}: {first_sentence(study_folder(), name)}", markup=False)
 
 
 def print_study(result: Any) -> None:

@@ -46,9 +46,10 @@ def _compared(comparison: Comparison) -> Iterator[str]:
     bounds = f"[{difference.low:+.3f}, {difference.high:+.3f}]"
     if difference.low > 0 or difference.high < 0:
         better, other = (first, second) if difference.value > 0 else (second, first)
+        smallest, largest = sorted((abs(difference.low), abs(difference.high)))
         yield (
-            f"By {comparison.by}, {who}: the UAR is {abs(difference.value):.3f} higher for {better.name} than for"
-            f" {other.name}; difference {bounds}.{_few(comparison)}"
+            f"By {comparison.by}, {who}: the UAR is {abs(difference.value):.3f} [{smallest:.3f}, {largest:.3f}] higher"
+            f" for {better.name} than for {other.name}.{_few(comparison)}"
         )
     else:
         largest = max(abs(difference.low), abs(difference.high))

@@ -101,6 +101,9 @@ def _truths(
 ) -> list[tuple[Path, Manifest, tuple[str, str]]]:
     """Each manifest that is to be the truth, with the fingerprints of all of it and of the part that is scored."""
     loose = [path for _, path in named if not _is_run(path)]
+    absent = [path for path in loose if not path.exists()]
+    if absent:
+        raise ConfigError(f"{absent[0]} does not exist.")
     if manifest_path is None and loose:
         raise ConfigError(
             f"{loose[0]} is not a run folder, so its truth is not known: add --manifest M.csv, for example the"

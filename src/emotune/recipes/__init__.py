@@ -1,7 +1,10 @@
 """Recipes and studies as package data: <corpus>/<experiment>.yaml and studies/<corpus>/<study>.yaml, never Python."""
 
+import re
 from importlib import resources
 from pathlib import Path
+
+import yaml
 
 _STUDIES = "studies"
 
@@ -24,6 +27,12 @@ def study_folder() -> Path:
 def study_names() -> list[str]:
     """Their names, such as ``demo/poolings``."""
     return _names(study_folder())
+
+
+def first_sentence(folder: Path, name: str) -> str:
+    """What the recipe or study ``name`` of a folder says of itself first."""
+    description = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")).get("description", "")
+    return re.split(r"(?<=\.)\s", description.strip(), maxsplit=1)[0]
 
 
 def _names(folder: Path) -> list[str]:

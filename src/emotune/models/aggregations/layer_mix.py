@@ -53,8 +53,8 @@ class WeightedSum(LayerMix):
         shares = torch.full((num_states,), 1.0 / num_states) if initial is None else torch.tensor(list(initial))
         if len(shares) != num_states or bool((shares <= 0).any()):
             raise ConfigError(
-                f"The initial layer weights must be {num_states} positive numbers (input of layer 1, then each layer),"
-                f" got {list(initial or [])}."
+                f"model.layer_mix_initial must be {num_states} positive numbers (input of layer 1, then each layer),"
+                f" got {list(initial or [])}; null starts with equal ones."
             )
         self.logits = nn.Parameter(torch.log(shares / shares.sum()))
 
