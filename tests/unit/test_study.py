@@ -325,7 +325,7 @@ def test_an_override_of_one_step_changes_that_step_and_what_starts_from_it(tmp_p
     [
         ("steps.maen.model.dropout=0.1", "did you mean 'mean'"),
         ("steps.mean=3", "Expected steps.STEP.KEY=VALUE"),
-        ("steps.mean.model.droput=0.1", "did you mean 'dropout'"),
+        ("steps.mean.model.poolin=std", "did you mean 'pooling'"),
         ("steps.mean.seed=3", "set.seed: the study's seeds say that"),
     ],
 )
