@@ -62,6 +62,7 @@ def evaluate(
     if manifest_path is not None and set(predictor.label_space.classes) == set(GENDER_CLASSES):
         manifest = gender_as_class(manifest)
     classes = with_extra("emotune.evaluation.shared_classes")
+    predictor.check_conditions(manifest)
     if shared:  # what cannot be scored is refused before the long work
         classes.shared_classes([predictor.label_space, manifest.label_space])
     predictions = predictor.predict_manifest(manifest, progress=show_progress)

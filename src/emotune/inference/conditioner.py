@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +13,6 @@ from emotune.audio import SAMPLING_RATE_HZ, FloatArray
 from emotune.conditions import (
     COLUMNS,
     GENDER,
-    GENDER_CLASSES,
     GIVEN,
     PREDICTED,
     TEXT,
@@ -21,10 +20,13 @@ from emotune.conditions import (
     Known,
     check_sources,
     gender_shares,
+    lacks,
     used_text,
     value_of,
 )
-from emotune.errors import EmotuneError
+from emotune.errors import EmotuneError, ModelError
+from emotune.inference import makers
+from emotune.inference.makers import Maker
 from emotune.predictions import Predictions
 
 Embed = Callable[[Sequence[str | None]], FloatArray]
@@ -67,7 +69,7 @@ class Conditioner:
         gender: predicts gender where it is not known; None = it stays unknown.
         transcriber: does that for the text.
         embed: a text encoder; None = text is never known.
-        notes: why something that the model was trained with is not there.
+        absent: condition -> why something that the model was trained with, and that makes its value, is not there.
     """
 
     def __init__(
@@ -78,23 +80,44 @@ class Conditioner:
         gender: GenderPredictor | None = None,
         transcriber: Transcribes | None = None,
         embed: Embed | None = None,
-        notes: Sequence[str] = (),
+        absent: Mapping[str, str] | None = None,
     ) -> None:
         self.about = about
         self.sources = _sources(about, sources)
         self.gender = gender
         self.transcriber = transcriber
         self.embed = embed
-        self.notes = tuple(notes)
+        self.absent = dict(absent or {})
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Why something that the model was trained with is not there."""
+        return tuple(self.absent.values())
+
+    def check_complete(self, known: Iterable[Known]) -> None:
+        """Refuse to score a model that lacks what makes its conditions: the figures would be of another one.
+
+        Args:
+            known: of each clip that is to be scored.
+
+        Raises:
+            ModelError: when a condition would be unknown of a clip because a model that predicts it is not there.
+        """
+        clips = list(known)
+        for name, note in self.absent.items():
+            is_text_lost = name == TEXT and self.embed is None
+            if is_text_lost or any(lacks(name, own, self.sources[name]) for own in clips):
+                raise ModelError(
+                    f"{note} Without it {name} would silently be unknown, and the scores would not be those of this"
+                    f" model. Bring it here, or ask for such scores with `emotune evaluate --condition {name}=unknown`."
+                )
 
     def needs_sound(self, known: Known) -> bool:
         """Whether something of a clip would have to be predicted from its samples."""
         return self._lacks(GENDER, known, self.gender) or self._lacks(TEXT, known, self.embed and self.transcriber)
 
     def _lacks(self, name: str, known: Known, predictor: object) -> bool:
-        if predictor is None or self.sources.get(name) not in (GIVEN, PREDICTED):
-            return False
-        return value_of(name, known, self.sources[name])[0] is None
+        return predictor is not None and lacks(name, known, self.sources.get(name, UNKNOWN))
 
     def __call__(self, known: Sequence[Known], sounds: Sequence[FloatArray | None]) -> list[Given]:
         """Values for clips.
@@ -187,70 +210,37 @@ def conditioner_of(
     Raises:
         EmotuneError: for one that the user names and that cannot be had.
     """
-    notes: list[str] = []
+    absent: dict[str, str] = {}
     used = {name for name, source in _sources(about, sources).items() if source in (GIVEN, PREDICTED)}
 
-    def tool(what: str, named: Mapping[str, Any] | None, instead: str | None, make: Callable[..., Any]) -> Any:
+    def tool(condition: str, key: str, what: str, instead: str | None, make: Callable[[Maker], Any]) -> Any:
+        named = about[condition].get(key)
         if instead is not None:
-            return make(instead, None)
+            return make({"name": instead, "language": (named or {}).get("language")})
         if named is None:
             return None
         try:
-            made = make(named["name"], named.get("revision"))
+            return make(named)
         except EmotuneError as error:
-            notes.append(f"The {what} {named['name']} cannot be had here: {error}")
+            absent[condition] = f"The {what} {named['name']} cannot be had here: {error}"
             return None
-        return made
 
     gender = transcriber = encoder = None
     if GENDER in used:
-        gender = tool(
-            "gender predictor",
-            about[GENDER].get("predictor"),
-            gender_model,
-            lambda name, revision: loaded_gender_predictor(name, revision, load_predictor),
-        )
+        from_name = partial(makers.gender_predictor, load_predictor=load_predictor)
+        gender = tool(GENDER, "predictor", "gender predictor", gender_model, from_name)
     if TEXT in used:
-        encoder = tool("text encoder", about[TEXT].get("encoder"), text_encoder, _text_encoder)
-        transcriber = None if encoder is None else tool("speech recogniser", about[TEXT].get("asr"), asr, _transcriber)
+        encoder = tool(TEXT, "encoder", "text encoder", text_encoder, makers.text_encoder)
+        if encoder is not None:
+            transcriber = tool(TEXT, "asr", "speech recogniser", asr, makers.transcriber)
     return Conditioner(
         about,
         sources=sources,
         gender=gender,
         transcriber=transcriber,
         embed=None if encoder is None else _embed_each_once(encoder),
-        notes=notes,
+        absent=absent,
     )
-
-
-def loaded_gender_predictor(name: str, revision: str | None, load_predictor: Callable[[str], Any]) -> Any:
-    """A model that predicts gender.
-
-    Raises:
-        EmotuneError: when it cannot be loaded, predicts something else, or is not of the revision.
-    """
-    predictor = load_predictor(name)
-    if set(predictor.label_space.classes) != set(GENDER_CLASSES):
-        raise EmotuneError(
-            f"{name} predicts {', '.join(predictor.label_space.classes) or 'dimensions'}, not gender; train one with"
-            " data.target=gender."
-        )
-    if revision is not None and identity_of(name, predictor)["revision"] != revision:
-        raise EmotuneError(f"{name} is not the model of revision {revision} that was trained with; name that one.")
-    return predictor
-
-
-def identity_of(name: str, predictor: Any) -> dict[str, str]:
-    """Name and revision of a gender predictor: the first digits of its fingerprint."""
-    return {"name": name, "revision": str(predictor.engine.fingerprint)[:12]}
-
-
-def _text_encoder(name: str, revision: str | None) -> Any:
-    return importlib.import_module("emotune.inference.text_encoder").TextEncoder(name, revision=revision)
-
-
-def _transcriber(name: str, revision: str | None) -> Any:
-    return importlib.import_module("emotune.inference.asr").Transcriber(name, revision=revision)
 
 
 def _embed_each_once(encoder: Any) -> Embed:

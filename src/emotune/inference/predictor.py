@@ -152,7 +152,8 @@ class Predictor:
             while (pool := coming.result()).size:
                 coming = ahead.submit(self._next_pool, numbered)
                 yield from pool.failed
-                ready = self._conditioned(pool.ready)
+                ready, failed = self._conditioned(pool.ready)
+                yield from failed
                 limit = self.batch_seconds * self.engine.preprocessing.sampling_rate_hz
                 batches = list(batches_under(ready, samples_of=lambda clip: len(clip.waveform), limit=limit))
                 batches.reverse()  # the longest first: at the end the workers become idle together
@@ -174,12 +175,28 @@ class Predictor:
         pool.ready.sort(key=lambda clip: len(clip.waveform))
         return pool
 
-    def _conditioned(self, clips: Sequence[_Clip]) -> list[_Clip]:
-        """The clips with what the model is given beside their sound, and without the samples that it took to know."""
+    def _conditioned(self, clips: Sequence[_Clip]) -> tuple[list[_Clip], list[tuple[int, Prediction]]]:
+        """The clips with what the model is given beside their sound, without the samples that it took to know, and the
+        rows of those whose conditions cannot be predicted; what fails is halved until the clip to blame is found.
+        """
         if not self.conditioner.about:
-            return list(clips)
-        given = self.conditioner([clip.item.known for clip in clips], [clip.sound for clip in clips])
-        return [dataclasses.replace(clip, given=own, sound=None) for clip, own in zip(clips, given, strict=True)]
+            return list(clips), []
+        try:
+            given = self.conditioner([clip.item.known for clip in clips], [clip.sound for clip in clips])
+        except Exception as error:  # recognisers and encoders raise what they like
+            reason = f"its conditions cannot be predicted: {str(error) or type(error).__name__}"
+        else:
+            whole = [dataclasses.replace(clip, given=own, sound=None) for clip, own in zip(clips, given, strict=True)]
+            return whole, []
+        if len(clips) == 1:
+            return [], [(clips[0].position, self._prediction(clips[0], reason))]
+        middle = len(clips) // 2
+        (first, first_failed), (second, second_failed) = map(self._conditioned, (clips[:middle], clips[middle:]))
+        return first + second, first_failed + second_failed
+
+    def check_conditions(self, manifest: Manifest) -> None:
+        """Before a manifest is predicted to be scored: see ``Conditioner.check_complete``."""
+        self.conditioner.check_complete(map(known_of, manifest))
 
     def _answers_to(self, batches: Sequence[Sequence[_Clip]]) -> Iterator[list[Answer]]:
         """What the engine says of each batch, in order."""

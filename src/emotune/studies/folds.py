@@ -161,6 +161,7 @@ def _run_one(
     figures = []
     for name in fold.tests:
         tested = manifest.split(name)
+        predictor.check_conditions(tested)
         predictions = predictor.predict_manifest(tested, progress=progress)
         evaluation = score_run(run, tested, predictions, name=name)
         metric = recipe.train.metric

@@ -320,11 +320,13 @@ def _score_tests(run: StudyRun, own: RunFolder, progress: Progress) -> None:
         if _is_scored(own, name):
             continue
         learnt = manifest.filter(lambda utterance, name=name: utterance.split == name)
+        tested = learnt if len(learnt) else _source(run.recipe).split(name)
+        predictor.check_conditions(tested)
+        predictions = predictor.predict_manifest(tested, progress=progress)
         if len(learnt):
-            score_run(own, learnt, predictor.predict_manifest(learnt, progress=progress), name=name)
+            score_run(own, learnt, predictions, name=name)
         else:
-            unlabelled = _source(run.recipe).split(name)
-            predictor.predict_manifest(unlabelled, progress=progress).write(own.predictions(name))
+            predictions.write(own.predictions(name))
 
 
 def _source(recipe: Recipe) -> Manifest:
