@@ -204,7 +204,7 @@ def test_what_whisper_is_not_is_said(tmp_path):
         Transcriber(tmp_path, batch_size=0)
 
 
-def test_a_folder_is_known_by_its_content_and_not_by_its_place(tmp_path):
+def test_a_folder_is_known_by_its_content_and_not_by_its_place(tmp_path, monkeypatch):
     for name in ("here", "there/here"):
         (tmp_path / name / "sub").mkdir(parents=True)
         (tmp_path / name / "config.json").write_text("{}")
@@ -215,6 +215,8 @@ def test_a_folder_is_known_by_its_content_and_not_by_its_place(tmp_path):
     ]
     assert found[0].revision == found[1].revision and len(found[0].revision) == 12
     assert found[0].identity == {"name": str(tmp_path / "here"), "revision": found[0].revision}
+    monkeypatch.chdir(tmp_path)
+    assert pretrained.find_pretrained("here", revision=None, patterns=(), what="thing").identity == found[0].identity
     (tmp_path / "here" / "sub" / "weights").write_bytes(b"124")
     assert pretrained.fingerprint_of_files(tmp_path / "here") != found[0].revision
     assert module.CACHE.name == "transcripts" and asr.EXTRA == "asr"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -69,7 +69,7 @@ class Conditioner:
         gender: predicts gender where it is not known; None = it stays unknown.
         transcriber: does that for the text.
         embed: a text encoder; None = text is never known.
-        absent: condition -> why something that the model was trained with, and that makes its value, is not there.
+        notes: why something that the model was trained with is not there.
     """
 
     def __init__(
@@ -80,37 +80,14 @@ class Conditioner:
         gender: GenderPredictor | None = None,
         transcriber: Transcribes | None = None,
         embed: Embed | None = None,
-        absent: Mapping[str, str] | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         self.about = about
         self.sources = _sources(about, sources)
         self.gender = gender
         self.transcriber = transcriber
         self.embed = embed
-        self.absent = dict(absent or {})
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Why something that the model was trained with is not there."""
-        return tuple(self.absent.values())
-
-    def check_complete(self, known: Iterable[Known]) -> None:
-        """Refuse to score a model that lacks what makes its conditions: the figures would be of another one.
-
-        Args:
-            known: of each clip that is to be scored.
-
-        Raises:
-            ModelError: when a condition would be unknown of a clip because a model that predicts it is not there.
-        """
-        clips = list(known)
-        for name, note in self.absent.items():
-            is_text_lost = name == TEXT and self.embed is None
-            if is_text_lost or any(lacks(name, own, self.sources[name]) for own in clips):
-                raise ModelError(
-                    f"{note} Without it {name} would silently be unknown, and the scores would not be those of this"
-                    f" model. Bring it here, or ask for such scores with `emotune evaluate --condition {name}=unknown`."
-                )
+        self.notes = tuple(notes)
 
     def needs_sound(self, known: Known) -> bool:
         """Whether something of a clip would have to be predicted from its samples."""
@@ -198,20 +175,25 @@ def conditioner_of(
     gender_model: str | None = None,
     asr: str | None = None,
     text_encoder: str | None = None,
+    scored: Sequence[Known] | None = None,
 ) -> Conditioner:
     """A conditioner with what a model's config names, as far as it can be had here; what cannot is noted.
+
+    Where clips are scored there is no note but an error: silently unknown, a condition would give another model's
+    scores.
 
     Args:
         about: the ``conditions`` of the model's config.
         load_predictor: a name to a ``Predictor``.
         sources: see ``Conditioner``.
         gender_model, asr, text_encoder: take the place of those that the config names.
+        scored: what is known of the clips that the model will be scored on; what none of them needs is not loaded.
 
     Raises:
-        EmotuneError: for one that the user names and that cannot be had.
+        EmotuneError: for one that cannot be had, when the user names it or clips are scored that need it.
     """
-    absent: dict[str, str] = {}
-    used = {name for name, source in _sources(about, sources).items() if source in (GIVEN, PREDICTED)}
+    notes: list[str] = []
+    used = {name: source for name, source in _sources(about, sources).items() if source in (GIVEN, PREDICTED)}
 
     def tool(condition: str, key: str, what: str, instead: str | None, make: Callable[[Maker], Any]) -> Any:
         named = about[condition].get(key)
@@ -222,16 +204,25 @@ def conditioner_of(
         try:
             return make(named)
         except EmotuneError as error:
-            absent[condition] = f"The {what} {named['name']} cannot be had here: {error}"
+            note = f"The {what} {named['name']} cannot be had here: {error}"
+            if scored is not None:
+                raise ModelError(
+                    f"{note} Without it the scores would be those of a model that is not told the {condition}. Bring it"
+                    f" here, or ask for such scores with `emotune evaluate --condition {condition}=unknown`."
+                ) from error
+            notes.append(note)
             return None
 
+    def is_predicted(condition: str) -> bool:
+        return scored is None or any(lacks(condition, known, used[condition]) for known in scored)
+
     gender = transcriber = encoder = None
-    if GENDER in used:
+    if GENDER in used and is_predicted(GENDER):
         from_name = partial(makers.gender_predictor, load_predictor=load_predictor)
         gender = tool(GENDER, "predictor", "gender predictor", gender_model, from_name)
     if TEXT in used:
         encoder = tool(TEXT, "encoder", "text encoder", text_encoder, makers.text_encoder)
-        if encoder is not None:
+        if encoder is not None and is_predicted(TEXT):
             transcriber = tool(TEXT, "asr", "speech recogniser", asr, makers.transcriber)
     return Conditioner(
         about,
@@ -239,7 +230,7 @@ def conditioner_of(
         gender=gender,
         transcriber=transcriber,
         embed=None if encoder is None else _embed_each_once(encoder),
-        absent=absent,
+        notes=notes,
     )
 
 

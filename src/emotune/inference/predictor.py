@@ -22,7 +22,7 @@ from emotune.inference.conditioner import Conditioner, Given, conditioner_of
 from emotune.inference.engine import Engine, EngineError, EngineOutput
 from emotune.inference.workers import WorkerEngine
 from emotune.labels import LabelSpace
-from emotune.manifest import Manifest, check_content
+from emotune.manifest import Manifest, Utterance, check_content
 from emotune.predictions import Prediction, Predictions
 from emotune.preprocessing import batches_under
 from emotune.progress import Progress, silent
@@ -194,10 +194,6 @@ class Predictor:
         (first, first_failed), (second, second_failed) = map(self._conditioned, (clips[:middle], clips[middle:]))
         return first + second, first_failed + second_failed
 
-    def check_conditions(self, manifest: Manifest) -> None:
-        """Before a manifest is predicted to be scored: see ``Conditioner.check_complete``."""
-        self.conditioner.check_complete(map(known_of, manifest))
-
     def _answers_to(self, batches: Sequence[Sequence[_Clip]]) -> Iterator[list[Answer]]:
         """What the engine says of each batch, in order."""
         if self.engine.concurrency == 1:
@@ -331,6 +327,7 @@ def load(
     gender_model: str | None = None,
     asr: str | None = None,
     text_encoder: str | None = None,
+    scored: Iterable[Utterance] | None = None,
 ) -> Predictor:
     """Load a model folder, or the model of a run folder, for prediction.
 
@@ -344,9 +341,11 @@ def load(
         conditions: condition -> where its value comes from (given, predicted, unknown, wrong); default as in training.
         gender_model, asr, text_encoder: in place of those that the model folder names. What it names and cannot be had
             here leaves its condition unknown, and ``Predictor.conditioner.notes`` says so.
+        scored: the utterances that the model will be scored on: what one of them needs must then be had.
 
     Raises:
-        ModelError: when there is no model, or any of its weights is missing, new or misshapen.
+        ModelError: when there is no model, or any of its weights is missing, new or misshapen; when a model cannot be
+            had that makes a condition of what is scored.
     """
     if workers is not None:
         if device not in (None, "cpu"):
@@ -365,5 +364,6 @@ def load(
         gender_model=gender_model,
         asr=asr,
         text_encoder=text_encoder,
+        scored=None if scored is None else [known_of(utterance) for utterance in scored],
     )
     return Predictor(engine, batch_seconds=batch_seconds, coverage=coverage, conditioner=conditioner)

@@ -315,16 +315,15 @@ def carry_out(run: StudyRun, listener: Listener, progress: Progress) -> str:
 
 def _score_tests(run: StudyRun, own: RunFolder, progress: Progress) -> None:
     manifest = Manifest.read(own.manifest)
-    predictor = load(run.folder, batch_seconds=run.recipe.train.batch_seconds)
-    for name in run.results:
-        if _is_scored(own, name):
-            continue
-        learnt = manifest.filter(lambda utterance, name=name: utterance.split == name)
-        tested = learnt if len(learnt) else _source(run.recipe).split(name)
-        predictor.check_conditions(tested)
-        predictions = predictor.predict_manifest(tested, progress=progress)
-        if len(learnt):
-            score_run(own, learnt, predictions, name=name)
+    labelled = {utterance.split for utterance in manifest}
+    left = [name for name in run.results if not _is_scored(own, name)]
+    tests = {name: (manifest if name in labelled else _source(run.recipe)).split(name) for name in left}
+    tested = [utterance for test in tests.values() for utterance in test]
+    predictor = load(run.folder, batch_seconds=run.recipe.train.batch_seconds, scored=tested)
+    for name, test in tests.items():
+        predictions = predictor.predict_manifest(test, progress=progress)
+        if name in labelled:
+            score_run(own, test, predictions, name=name)
         else:
             predictions.write(own.predictions(name))
 
