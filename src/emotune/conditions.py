@@ -23,7 +23,7 @@ SOURCES = {
 COLUMNS = {name: (name, f"{name}_predicted") for name in (GENDER, TEXT)}
 _OTHER: Mapping[str, str] = dict(zip(GENDER_CLASSES, reversed(GENDER_CLASSES), strict=True))
 Known = Mapping[str, str]
-"""Column of a manifest -> value, without those that are unknown."""
+"""Column of a manifest -> value, without those that are unknown; an empty text was listened to and has no words."""
 
 
 def known_of(utterance: Utterance) -> dict[str, str]:
@@ -54,6 +54,17 @@ def value_of(name: str, known: Known, source: str) -> tuple[str | None, str]:
     if source in (GIVEN, PREDICTED) and predicted is not None:
         return predicted, PREDICTED
     return None, UNKNOWN
+
+
+def lacks(name: str, known: Known, source: str) -> bool:
+    """Whether a condition would have to be predicted: it is unknown, and no model has been asked for it.
+
+    >>> lacks("text", {"gender": "male"}, "given"), lacks("text", {"text_predicted": ""}, "given")
+    (True, False)
+    """
+    if source not in (GIVEN, PREDICTED) or known.get(COLUMNS[name][1]) == "":
+        return False
+    return value_of(name, known, source)[0] is None
 
 
 def _usable(name: str, value: str | None) -> str | None:

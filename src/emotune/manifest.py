@@ -31,8 +31,9 @@ GENDERS = ("female", "male", "other", "unknown")
 class Utterance:
     """One labelled stretch of speech. Times in seconds; what is unknown is None.
 
-    ``gender`` and ``text`` are the corpus's own, ``gender_predicted`` and ``text_predicted`` are of models. ``copy_of``
-    is the id of another utterance, in general an earlier one, whose sound this one is or nearly is.
+    ``gender`` and ``text`` are the corpus's own, ``gender_predicted`` and ``text_predicted`` are of models; an empty
+    ``text_predicted`` is that of a clip in which a model heard no words. ``copy_of`` is the id of another utterance, in
+    general an earlier one, whose sound this one is or nearly is.
     """
 
     utterance_id: str
@@ -150,6 +151,7 @@ class Manifest:
             **self.label_space.to_json(),
             "information": dict(self.information),
             "skipped": [dataclasses.asdict(item) for item in self.skipped],
+            "without_words": [u.utterance_id for u in self.utterances if u.text_predicted == ""],
         }
         write_rows(path, columns, [_to_row(utterance) for utterance in self.utterances], metadata)
 
@@ -201,6 +203,9 @@ class Manifest:
             raise TableError(f"{metadata_path(path)}: 'root' must be the folder of the recordings, as text.")
         label_space = label_space_of(metadata, path)
         information, skipped = metadata.get("information") or {}, metadata.get("skipped") or []
+        without_words = metadata.get("without_words") or []
+        if not isinstance(without_words, list):
+            raise TableError(f"{metadata_path(path)}: 'without_words' must be a list of ids of utterances.")
         if not isinstance(information, dict) or not all(isinstance(item, dict) for item in skipped):
             raise TableError(
                 f"{metadata_path(path)}: 'information' must be an object and 'skipped' a list of objects."
@@ -214,11 +219,15 @@ class Manifest:
             tuple(Skipped(str(item.get("file")), str(item.get("reason"))) for item in skipped),
         )
 
+        wordless = {str(utterance_id) for utterance_id in without_words}
+
         def utterances() -> Iterator[Utterance]:
             for number, row in enumerate([] if first is None else chain([first], rows), start=1):
                 where = f"{path}, row {number}"
                 try:
                     utterance = _from_row(row, where, label_space)
+                    if utterance.text_predicted is None and utterance.utterance_id in wordless:
+                        utterance = dataclasses.replace(utterance, text_predicted="")  # a table has no empty text
                     check_utterance(utterance, label_space, where)
                 except TableError as error:
                     if on_fault is None:

@@ -46,6 +46,16 @@ def test_an_example_is_the_prepared_clip_with_its_truth_in_the_order_of_the_mode
     np.testing.assert_allclose(examples[2].dimensions, (math.nan, math.nan))
 
 
+def test_a_predicted_gender_is_nothing_to_learn(labelled):
+    genders = [("female", "male"), (None, "male"), ("other", "male")]
+    rows = [
+        dataclasses.replace(u, gender=own, gender_predicted=predicted)
+        for u, (own, predicted) in zip(labelled, genders, strict=True)
+    ]
+    dataset = EmotionDataset(labelled.replace_utterances(rows), SPACE, Preprocessing(min_samples=800))
+    np.testing.assert_array_equal([dataset[0, n].gender for n in range(3)], [(1, 0), (np.nan,) * 2, (np.nan,) * 2])
+
+
 def test_a_batch_is_padded_with_zeros_and_masked(labelled):
     dataset = EmotionDataset(labelled, SPACE, Preprocessing(min_samples=800))
     examples = [dataset[0, index] for index in range(3)]

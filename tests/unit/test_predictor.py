@@ -1,5 +1,6 @@
 """The Predictor around any engine: order, batches, errors and ids."""
 
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from emotune.errors import AudioError
 from emotune.inference import Item, Predictor
+from emotune.inference.conditioner import Conditioner
 from emotune.inference.engine import EngineOutput
 from emotune.inference.predictor import with_unique_ids
 from emotune.labels import LabelSpace, Scale
@@ -90,3 +92,20 @@ def test_an_array_without_its_rate_raises_alone_and_is_an_error_row_in_a_list():
     assert "An array needs its sampling rate" in row.error
     (row,) = predictor.predict([np.zeros(8000)], 8000)
     assert row.probabilities["anger"] == pytest.approx(0.1)
+
+
+def test_a_clip_whose_conditions_cannot_be_predicted_is_an_error_row_and_the_others_go_on():
+    class Fails:
+        def transcribe(self, waveforms):
+            if any(len(waveform) == 32000 for waveform in waveforms):
+                raise RuntimeError("no memory left")
+            return [SimpleNamespace(text="words") for _ in waveforms]
+
+    def embed(texts):
+        return np.zeros((len(texts), 2), dtype=np.float32)
+
+    conditioner = Conditioner({"text": {"width": 2}}, transcriber=Fails(), embed=embed)
+    rows = Predictor(Lengths(), conditioner=conditioner).predict_items(items(1.0, 2.0, 3.0, 4.0, 5.0)).rows
+    assert [row.utterance_id for row in rows] == [f"u{n}" for n in range(5)]
+    assert [row.error for row in rows if row.error] == ["u1: its conditions cannot be predicted: no memory left"]
+    assert [row.conditions_used for row in rows] == ["text=predicted", None, *["text=predicted"] * 3]

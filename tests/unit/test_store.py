@@ -157,3 +157,12 @@ def test_the_card_names_data_licence_figures_and_limits(tiny_wavlm):
     assert "the EU AI Act forbids emotion recognition there" in card
     assert "does not know what a person feels" in card
     assert "licen" in card.split("## Data and licences")[1].split("##")[0]
+
+
+def test_a_card_names_a_folder_by_its_last_part_alone(tiny_wavlm):
+    folder, hub = ({"name": name, "revision": "1"} for name in ("/home/somebody/runs/gender", "org/encoder"))
+    about = {"gender": {"size": 2, "predictor": folder}, "text": {"size": 2, "width": 3, "encoder": hub}}
+    settings = build("wavlm", tiny_wavlm, conditions=about).settings
+    card = model_card(title="demo", config=settings, information={}, scores={}, notice=None)
+    assert "with gender (revision 1); works" in card and "with org/encoder (revision 1); works" in card
+    assert "somebody" not in card

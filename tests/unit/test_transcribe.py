@@ -10,7 +10,7 @@ from emotune.errors import ConfigError, ModelError, TableError
 from emotune.inference import asr, pretrained
 from emotune.inference import transcribe as module
 from emotune.inference.asr import Transcriber, Transcript, joined
-from emotune.inference.transcribe import transcribed
+from emotune.inference.transcribe import one_language, transcribed
 from emotune.manifest import Manifest
 
 
@@ -99,7 +99,19 @@ def test_a_clip_without_speech_has_no_text(tones, cache):
     recogniser = Lengths()
     recogniser.transcribe = lambda waveforms: [Transcript("", None) for _ in waveforms]
     done, _ = transcribed(tones, recogniser, cache=cache)
-    assert {u.text_predicted for u in done} == {u.language for u in done} == {None}
+    assert {u.text_predicted for u in done} == {""}
+    assert {u.language for u in done} == {None}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_no_words_and_not_heard_yet_stay_apart_on_disk(tones, tmp_path, suffix):
+    texts = ["", None, "words", "  "]
+    rows = [dataclasses.replace(u, text_predicted=text) for u, text in zip(tones.utterances, texts, strict=False)]
+    manifest = tones.replace_utterances(rows)
+    manifest.write(tmp_path / f"m.{suffix}")
+    read = Manifest.read(tmp_path / f"m.{suffix}")
+    assert [u.text_predicted for u in read] == texts
+    assert read.fingerprint() == manifest.fingerprint()
 
 
 def test_a_damaged_cache_is_one_clear_error(tones, cache):
@@ -158,8 +170,6 @@ def test_the_command_fills_the_manifest_and_says_how_many_words_were_wrong(
     ],
 )
 def test_one_language_of_the_manifest_is_taken(tones, tags, expected):
-    from emotune.cli.transcribe import one_language
-
     rows = [dataclasses.replace(u, language=tag) for u, tag in zip(tones.utterances, tags, strict=False)]
     assert one_language(tones.replace_utterances(rows)) == expected
 
@@ -194,7 +204,7 @@ def test_what_whisper_is_not_is_said(tmp_path):
         Transcriber(tmp_path, batch_size=0)
 
 
-def test_a_folder_is_known_by_its_content_and_not_by_its_place(tmp_path):
+def test_a_folder_is_known_by_its_content_and_not_by_its_place(tmp_path, monkeypatch):
     for name in ("here", "there/here"):
         (tmp_path / name / "sub").mkdir(parents=True)
         (tmp_path / name / "config.json").write_text("{}")
@@ -205,6 +215,8 @@ def test_a_folder_is_known_by_its_content_and_not_by_its_place(tmp_path):
     ]
     assert found[0].revision == found[1].revision and len(found[0].revision) == 12
     assert found[0].identity == {"name": str(tmp_path / "here"), "revision": found[0].revision}
+    monkeypatch.chdir(tmp_path)
+    assert pretrained.find_pretrained("here", revision=None, patterns=(), what="thing").identity == found[0].identity
     (tmp_path / "here" / "sub" / "weights").write_bytes(b"124")
     assert pretrained.fingerprint_of_files(tmp_path / "here") != found[0].revision
     assert module.CACHE.name == "transcripts" and asr.EXTRA == "asr"

@@ -57,8 +57,9 @@ def evaluate(
     sources = pairs(condition, "--condition", "CONDITION=SOURCE")
     name += "".join(f"-{condition}-{source}" for condition, source in sources.items())
     check_output((output or run.results(name)) / "predictions.csv")
-    predictor = with_extra("emotune.inference").load(run_path, device=device, coverage=coverage, conditions=sources)
-    warn_all(predictor.conditioner.notes)
+    predictor = with_extra("emotune.inference").load(
+        run_path, device=device, coverage=coverage, conditions=sources, scored=manifest
+    )
     if manifest_path is not None and set(predictor.label_space.classes) == set(GENDER_CLASSES):
         manifest = gender_as_class(manifest)
     classes = with_extra("emotune.evaluation.shared_classes")

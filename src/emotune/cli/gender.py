@@ -23,12 +23,12 @@ def gender(
     check_output(output)
     manifest = Manifest.read(manifest_path)
     load = with_extra("emotune.inference").load
-    conditioner = with_extra("emotune.inference.conditioner")
-    predictor = conditioner.loaded_gender_predictor(
-        model, None, lambda name: load(name, device=device, batch_seconds=batch_seconds)
+    makers = with_extra("emotune.inference.makers")
+    predictor = makers.gender_predictor(
+        {"name": model}, lambda name: load(name, device=device, batch_seconds=batch_seconds)
     )
     enrich = with_extra("emotune.inference.enrich")
-    identity = conditioner.identity_of(model, predictor)
+    identity = makers.identity_of(model, predictor.engine.fingerprint)
     manifest, errors = enrich.with_gender(manifest, predictor, identity, progress=show_progress)
     manifest.write(output)
     right, of = enrich.gender_accuracy(manifest)

@@ -9,7 +9,7 @@ import typer
 
 from emotune.cli.console import err, out, show_progress
 from emotune.inference.asr import Transcriber
-from emotune.inference.transcribe import CACHE, transcribed
+from emotune.inference.transcribe import CACHE, one_language, transcribed
 from emotune.manifest import Manifest
 from emotune.metrics.words import word_errors
 from emotune.tables import check_output
@@ -44,7 +44,7 @@ def transcribe(
     )
     manifest, errors = transcribed(manifest, transcriber, cache=cache, progress=show_progress)
     manifest.write(output)
-    silent = sum(utterance.text_predicted is None for utterance in manifest) - len(errors)
+    silent = sum(utterance.text_predicted == "" for utterance in manifest)
     out.print(
         f"{output}: {len(manifest)} utterances, {len(manifest) - silent - len(errors)} with words,"
         f" {silent} without speech, {len(errors)} that cannot be used",
@@ -64,11 +64,3 @@ def transcribe(
         if len(errors) > _SHOWN:
             err.print(f"  and {len(errors) - _SHOWN} more", markup=False)
         raise typer.Exit(1)
-
-
-def one_language(manifest: Manifest) -> str | None:
-    """The language of all utterances as Whisper names it, or None when there are several or it is not known."""
-    found = {utterance.language for utterance in manifest}
-    tag = found.pop() if len(found) == 1 else None
-    primary = (tag or "und").replace("_", "-").split("-")[0].lower()
-    return None if primary == "und" or len(primary) != 2 else primary

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from emotune.audio import FloatArray
 from emotune.batch import Batch, Targets, pad
-from emotune.conditions import GENDER, GIVEN, gender_shares, known_of, value_of
+from emotune.conditions import gender_shares
 from emotune.consensus import vote_shares
 from emotune.data.audio_cache import AudioCache
 from emotune.data.augmentations import Augmentation, generator_of
@@ -28,7 +28,8 @@ from emotune.preprocessing import Preprocessing
 @dataclass(frozen=True)
 class Example:
     """One prepared clip, shape (samples,), with its truth: shares of the classes, unit-scale dimensions, shares of the
-    votes, and gender; NaN where unknown. ``conditions`` are the model's inputs beside the sound, each shape (width,).
+    votes, and the corpus's own gender; NaN where unknown. ``conditions`` are the model's inputs beside the sound, each
+    shape (width,).
     """
 
     waveform: FloatArray
@@ -142,7 +143,7 @@ class EmotionDataset(Dataset[Example]):
         """Classes, dimensions, votes and gender as in an ``Example``."""
         space = self.label_space
         votes = vote_shares(utterance.votes, space.classes)
-        gender = gender_shares(value_of(GENDER, known_of(utterance), GIVEN)[0])
+        gender = gender_shares(utterance.gender)
         return class_shares(utterance, space), unit_dimensions(utterance, space), votes, gender
 
     def _by_what_is_known(self) -> dict[tuple[bool, ...], list[int]]:

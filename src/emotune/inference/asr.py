@@ -34,6 +34,24 @@ class Transcript:
     language: str | None
 
 
+def find_recogniser(name: str | Path, revision: str | None) -> Pretrained:
+    """Where a recogniser lies and which one it is, without loading it; see ``Transcriber``.
+
+    Raises:
+        ConfigError: when faster-whisper is not installed.
+        ModelError: when there is no such model.
+    """
+    needs("faster_whisper", WHAT, EXTRA)
+    sizes: dict[str, str] = needs("faster_whisper.utils", WHAT, EXTRA)._MODELS
+    if not Path(name).exists() and "/" not in str(name) and str(name) not in sizes:
+        raise ModelError(
+            f"There is no folder '{name}', and Whisper has no size of that name. Name a folder, a model of the"
+            f" Hugging Face Hub, or one of {', '.join(sizes)}."
+        )
+    hub_name = str(name) if Path(name).exists() else sizes.get(str(name), str(name))
+    return find_pretrained(hub_name, revision=revision, patterns=_FILES, what=WHAT)
+
+
 @dataclass(frozen=True)
 class _Window:
     """Up to 30 s of one clip."""
@@ -73,17 +91,9 @@ class Transcriber:
     ) -> None:
         if batch_size < 1:
             raise ConfigError(f"batch_size is {batch_size}, expected at least 1.")
-        needs("faster_whisper", WHAT, EXTRA)
+        self._pretrained = find_recogniser(name, revision)
         self._library = needs("faster_whisper.transcribe", WHAT, EXTRA)
         self._vad = needs("faster_whisper.vad", WHAT, EXTRA)
-        sizes: dict[str, str] = needs("faster_whisper.utils", WHAT, EXTRA)._MODELS
-        if not Path(name).exists() and "/" not in str(name) and str(name) not in sizes:
-            raise ModelError(
-                f"There is no folder '{name}', and Whisper has no size of that name. Name a folder, a model of the"
-                f" Hugging Face Hub, or one of {', '.join(sizes)}."
-            )
-        hub_name = str(name) if Path(name).exists() else sizes.get(str(name), str(name))
-        self._pretrained = find_pretrained(hub_name, revision=revision, patterns=_FILES, what=WHAT)
         self._model = self._load(self._pretrained, device or "auto")
         known = self._model.supported_languages
         if language is not None and language not in known:

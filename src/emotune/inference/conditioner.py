@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +13,6 @@ from emotune.audio import SAMPLING_RATE_HZ, FloatArray
 from emotune.conditions import (
     COLUMNS,
     GENDER,
-    GENDER_CLASSES,
     GIVEN,
     PREDICTED,
     TEXT,
@@ -21,10 +20,13 @@ from emotune.conditions import (
     Known,
     check_sources,
     gender_shares,
+    lacks,
     used_text,
     value_of,
 )
-from emotune.errors import EmotuneError
+from emotune.errors import EmotuneError, ModelError
+from emotune.inference import makers
+from emotune.inference.makers import Maker
 from emotune.predictions import Predictions
 
 Embed = Callable[[Sequence[str | None]], FloatArray]
@@ -92,9 +94,7 @@ class Conditioner:
         return self._lacks(GENDER, known, self.gender) or self._lacks(TEXT, known, self.embed and self.transcriber)
 
     def _lacks(self, name: str, known: Known, predictor: object) -> bool:
-        if predictor is None or self.sources.get(name) not in (GIVEN, PREDICTED):
-            return False
-        return value_of(name, known, self.sources[name])[0] is None
+        return predictor is not None and lacks(name, known, self.sources.get(name, UNKNOWN))
 
     def __call__(self, known: Sequence[Known], sounds: Sequence[FloatArray | None]) -> list[Given]:
         """Values for clips.
@@ -175,44 +175,55 @@ def conditioner_of(
     gender_model: str | None = None,
     asr: str | None = None,
     text_encoder: str | None = None,
+    scored: Sequence[Known] | None = None,
 ) -> Conditioner:
     """A conditioner with what a model's config names, as far as it can be had here; what cannot is noted.
+
+    Where clips are scored there is no note but an error: silently unknown, a condition would give another model's
+    scores.
 
     Args:
         about: the ``conditions`` of the model's config.
         load_predictor: a name to a ``Predictor``.
         sources: see ``Conditioner``.
         gender_model, asr, text_encoder: take the place of those that the config names.
+        scored: what is known of the clips that the model will be scored on; what none of them needs is not loaded.
 
     Raises:
-        EmotuneError: for one that the user names and that cannot be had.
+        EmotuneError: for one that cannot be had, when the user names it or clips are scored that need it.
     """
     notes: list[str] = []
-    used = {name for name, source in _sources(about, sources).items() if source in (GIVEN, PREDICTED)}
+    used = {name: source for name, source in _sources(about, sources).items() if source in (GIVEN, PREDICTED)}
 
-    def tool(what: str, named: Mapping[str, Any] | None, instead: str | None, make: Callable[..., Any]) -> Any:
+    def tool(condition: str, key: str, what: str, instead: str | None, make: Callable[[Maker], Any]) -> Any:
+        named = about[condition].get(key)
         if instead is not None:
-            return make(instead, None)
+            return make({"name": instead, "language": (named or {}).get("language")})
         if named is None:
             return None
         try:
-            made = make(named["name"], named.get("revision"))
+            return make(named)
         except EmotuneError as error:
-            notes.append(f"The {what} {named['name']} cannot be had here: {error}")
+            note = f"The {what} {named['name']} cannot be had here: {error}"
+            if scored is not None:
+                raise ModelError(
+                    f"{note} Without it the scores would be those of a model that is not told the {condition}. Bring it"
+                    f" here, or ask for such scores with `emotune evaluate --condition {condition}=unknown`."
+                ) from error
+            notes.append(note)
             return None
-        return made
+
+    def is_predicted(condition: str) -> bool:
+        return scored is None or any(lacks(condition, known, used[condition]) for known in scored)
 
     gender = transcriber = encoder = None
-    if GENDER in used:
-        gender = tool(
-            "gender predictor",
-            about[GENDER].get("predictor"),
-            gender_model,
-            lambda name, revision: loaded_gender_predictor(name, revision, load_predictor),
-        )
+    if GENDER in used and is_predicted(GENDER):
+        from_name = partial(makers.gender_predictor, load_predictor=load_predictor)
+        gender = tool(GENDER, "predictor", "gender predictor", gender_model, from_name)
     if TEXT in used:
-        encoder = tool("text encoder", about[TEXT].get("encoder"), text_encoder, _text_encoder)
-        transcriber = None if encoder is None else tool("speech recogniser", about[TEXT].get("asr"), asr, _transcriber)
+        encoder = tool(TEXT, "encoder", "text encoder", text_encoder, makers.text_encoder)
+        if encoder is not None and is_predicted(TEXT):
+            transcriber = tool(TEXT, "asr", "speech recogniser", asr, makers.transcriber)
     return Conditioner(
         about,
         sources=sources,
@@ -221,36 +232,6 @@ def conditioner_of(
         embed=None if encoder is None else _embed_each_once(encoder),
         notes=notes,
     )
-
-
-def loaded_gender_predictor(name: str, revision: str | None, load_predictor: Callable[[str], Any]) -> Any:
-    """A model that predicts gender.
-
-    Raises:
-        EmotuneError: when it cannot be loaded, predicts something else, or is not of the revision.
-    """
-    predictor = load_predictor(name)
-    if set(predictor.label_space.classes) != set(GENDER_CLASSES):
-        raise EmotuneError(
-            f"{name} predicts {', '.join(predictor.label_space.classes) or 'dimensions'}, not gender; train one with"
-            " data.target=gender."
-        )
-    if revision is not None and identity_of(name, predictor)["revision"] != revision:
-        raise EmotuneError(f"{name} is not the model of revision {revision} that was trained with; name that one.")
-    return predictor
-
-
-def identity_of(name: str, predictor: Any) -> dict[str, str]:
-    """Name and revision of a gender predictor: the first digits of its fingerprint."""
-    return {"name": name, "revision": str(predictor.engine.fingerprint)[:12]}
-
-
-def _text_encoder(name: str, revision: str | None) -> Any:
-    return importlib.import_module("emotune.inference.text_encoder").TextEncoder(name, revision=revision)
-
-
-def _transcriber(name: str, revision: str | None) -> Any:
-    return importlib.import_module("emotune.inference.asr").Transcriber(name, revision=revision)
 
 
 def _embed_each_once(encoder: Any) -> Embed:

@@ -19,7 +19,7 @@ def with_gender(
 
     Args:
         manifest: any.
-        predictor: a model of gender, see ``loaded_gender_predictor``.
+        predictor: a model of gender, see ``emotune.inference.makers``.
         identity: its name and revision, which the manifest's information keeps.
     """
     predictions = predictor.predict_manifest(manifest, progress=progress)

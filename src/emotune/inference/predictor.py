@@ -22,7 +22,7 @@ from emotune.inference.conditioner import Conditioner, Given, conditioner_of
 from emotune.inference.engine import Engine, EngineError, EngineOutput
 from emotune.inference.workers import WorkerEngine
 from emotune.labels import LabelSpace
-from emotune.manifest import Manifest, check_content
+from emotune.manifest import Manifest, Utterance, check_content
 from emotune.predictions import Prediction, Predictions
 from emotune.preprocessing import batches_under
 from emotune.progress import Progress, silent
@@ -152,7 +152,8 @@ class Predictor:
             while (pool := coming.result()).size:
                 coming = ahead.submit(self._next_pool, numbered)
                 yield from pool.failed
-                ready = self._conditioned(pool.ready)
+                ready, failed = self._conditioned(pool.ready)
+                yield from failed
                 limit = self.batch_seconds * self.engine.preprocessing.sampling_rate_hz
                 batches = list(batches_under(ready, samples_of=lambda clip: len(clip.waveform), limit=limit))
                 batches.reverse()  # the longest first: at the end the workers become idle together
@@ -174,12 +175,24 @@ class Predictor:
         pool.ready.sort(key=lambda clip: len(clip.waveform))
         return pool
 
-    def _conditioned(self, clips: Sequence[_Clip]) -> list[_Clip]:
-        """The clips with what the model is given beside their sound, and without the samples that it took to know."""
+    def _conditioned(self, clips: Sequence[_Clip]) -> tuple[list[_Clip], list[tuple[int, Prediction]]]:
+        """The clips with what the model is given beside their sound, without the samples that it took to know, and the
+        rows of those whose conditions cannot be predicted; what fails is halved until the clip to blame is found.
+        """
         if not self.conditioner.about:
-            return list(clips)
-        given = self.conditioner([clip.item.known for clip in clips], [clip.sound for clip in clips])
-        return [dataclasses.replace(clip, given=own, sound=None) for clip, own in zip(clips, given, strict=True)]
+            return list(clips), []
+        try:
+            given = self.conditioner([clip.item.known for clip in clips], [clip.sound for clip in clips])
+        except Exception as error:  # recognisers and encoders raise what they like
+            reason = f"its conditions cannot be predicted: {str(error) or type(error).__name__}"
+        else:
+            whole = [dataclasses.replace(clip, given=own, sound=None) for clip, own in zip(clips, given, strict=True)]
+            return whole, []
+        if len(clips) == 1:
+            return [], [(clips[0].position, self._prediction(clips[0], reason))]
+        middle = len(clips) // 2
+        (first, first_failed), (second, second_failed) = map(self._conditioned, (clips[:middle], clips[middle:]))
+        return first + second, first_failed + second_failed
 
     def _answers_to(self, batches: Sequence[Sequence[_Clip]]) -> Iterator[list[Answer]]:
         """What the engine says of each batch, in order."""
@@ -314,6 +327,7 @@ def load(
     gender_model: str | None = None,
     asr: str | None = None,
     text_encoder: str | None = None,
+    scored: Iterable[Utterance] | None = None,
 ) -> Predictor:
     """Load a model folder, or the model of a run folder, for prediction.
 
@@ -327,9 +341,11 @@ def load(
         conditions: condition -> where its value comes from (given, predicted, unknown, wrong); default as in training.
         gender_model, asr, text_encoder: in place of those that the model folder names. What it names and cannot be had
             here leaves its condition unknown, and ``Predictor.conditioner.notes`` says so.
+        scored: the utterances that the model will be scored on: what one of them needs must then be had.
 
     Raises:
-        ModelError: when there is no model, or any of its weights is missing, new or misshapen.
+        ModelError: when there is no model, or any of its weights is missing, new or misshapen; when a model cannot be
+            had that makes a condition of what is scored.
     """
     if workers is not None:
         if device not in (None, "cpu"):
@@ -348,5 +364,6 @@ def load(
         gender_model=gender_model,
         asr=asr,
         text_encoder=text_encoder,
+        scored=None if scored is None else [known_of(utterance) for utterance in scored],
     )
     return Predictor(engine, batch_seconds=batch_seconds, coverage=coverage, conditioner=conditioner)

@@ -18,7 +18,7 @@ class Pretrained:
 
     Args:
         folder: on this machine.
-        name: as it was asked for: on the Hugging Face Hub, or of the folder.
+        name: on the Hugging Face Hub, or the whole path of the folder, which is found from everywhere.
         revision: the Hub's commit, or the first 12 digits of a SHA-256 over the names and contents of the files.
     """
 
@@ -56,7 +56,7 @@ def find_pretrained(
             raise ModelError(
                 f"{name} is of revision {fingerprint}, not of the {revision} that is wanted. Name that one."
             )
-        return Pretrained(local, name, fingerprint)
+        return Pretrained(local, str(local.resolve()), fingerprint)
     hub = needs("huggingface_hub", what, "train")
     try:
         folder = Path(hub.snapshot_download(name, revision=revision, allow_patterns=list(patterns)))

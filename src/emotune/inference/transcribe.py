@@ -41,7 +41,7 @@ def transcribed(
 ) -> tuple[Manifest, dict[str, str]]:
     """The manifest with ``text_predicted``, and ``language`` where it was unknown; errors by utterance_id.
 
-    An utterance without speech has no text, and neither has one whose recording cannot be used.
+    The text of an utterance without speech is empty; it stays unknown (None) where a recording cannot be used.
 
     A recording is known by its content: a copy, another manifest or the next run takes its transcript from the cache,
     which holds one file a recogniser, revision and language. What is transcribed is kept batch by batch, so that an
@@ -109,7 +109,15 @@ def _filled(utterance: Utterance, transcript: Transcript | None) -> Utterance:
     if transcript is None:
         return dataclasses.replace(utterance, text_predicted=None)
     language = utterance.language or transcript.language
-    return dataclasses.replace(utterance, text_predicted=transcript.text or None, language=language)
+    return dataclasses.replace(utterance, text_predicted=transcript.text, language=language)
+
+
+def one_language(manifest: Manifest) -> str | None:
+    """The language of all utterances as Whisper names it, or None when there are several or it is not known."""
+    found = {utterance.language for utterance in manifest}
+    tag = found.pop() if len(found) == 1 else None
+    primary = (tag or "und").replace("_", "-").split("-")[0].lower()
+    return None if primary == "und" or len(primary) != 2 else primary
 
 
 def _to_bytes(transcript: Transcript) -> bytes:

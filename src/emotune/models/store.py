@@ -245,11 +245,17 @@ def _condition_lines(config: Mapping[str, Any]) -> list[str]:
     lines = []
     for name, about in (config.get("conditions") or {}).items():
         makers = [about[key] for key in ("predictor", "encoder", "asr") if about.get(key)]
-        made = ", ".join(f"{maker['name']} (revision {maker['revision']})" for maker in makers) or "no model of its own"
+        each = [f"{_public_name(maker['name'])} (revision {maker['revision']})" for maker in makers]
+        made = ", ".join(each) or "no model of its own"
         lines.append(
             f"- given beside the sound: {name} ({about.get('source', 'given')}), with {made}; works without it"
         )
     return lines + (["- learnt beside emotion: the speaker's gender"] if config.get("gender_target") else [])
+
+
+def _public_name(name: str) -> str:
+    """Of a folder its last part: a card tells nobody's folders."""
+    return Path(name).name if Path(name).is_absolute() else name
 
 
 def _gender_limits(config: Mapping[str, Any]) -> list[str]:

@@ -157,10 +157,11 @@ def _run_one(
     if not run.finished:
         _RUNS[kind](recipe, folder, listener=listener or collected, progress=progress)
     manifest = Manifest.read(run.manifest)
-    predictor = load(folder, batch_seconds=recipe.train.batch_seconds)
+    tests = {name: manifest.split(name) for name in fold.tests}
+    scored = [utterance for tested in tests.values() for utterance in tested]
+    predictor = load(folder, batch_seconds=recipe.train.batch_seconds, scored=scored)
     figures = []
-    for name in fold.tests:
-        tested = manifest.split(name)
+    for name, tested in tests.items():
         predictions = predictor.predict_manifest(tested, progress=progress)
         evaluation = score_run(run, tested, predictions, name=name)
         metric = recipe.train.metric

@@ -315,16 +315,17 @@ def carry_out(run: StudyRun, listener: Listener, progress: Progress) -> str:
 
 def _score_tests(run: StudyRun, own: RunFolder, progress: Progress) -> None:
     manifest = Manifest.read(own.manifest)
-    predictor = load(run.folder, batch_seconds=run.recipe.train.batch_seconds)
-    for name in run.results:
-        if _is_scored(own, name):
-            continue
-        learnt = manifest.filter(lambda utterance, name=name: utterance.split == name)
-        if len(learnt):
-            score_run(own, learnt, predictor.predict_manifest(learnt, progress=progress), name=name)
+    labelled = {utterance.split for utterance in manifest}
+    left = [name for name in run.results if not _is_scored(own, name)]
+    tests = {name: (manifest if name in labelled else _source(run.recipe)).split(name) for name in left}
+    tested = [utterance for test in tests.values() for utterance in test]
+    predictor = load(run.folder, batch_seconds=run.recipe.train.batch_seconds, scored=tested)
+    for name, test in tests.items():
+        predictions = predictor.predict_manifest(test, progress=progress)
+        if name in labelled:
+            score_run(own, test, predictions, name=name)
         else:
-            unlabelled = _source(run.recipe).split(name)
-            predictor.predict_manifest(unlabelled, progress=progress).write(own.predictions(name))
+            predictions.write(own.predictions(name))
 
 
 def _source(recipe: Recipe) -> Manifest:

@@ -2,79 +2,126 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from emotune.audio import FloatArray
-from emotune.conditions import GENDER, TEXT, UNKNOWN, known_of, value_of
+from emotune.conditions import GENDER, TEXT, UNKNOWN, known_of, lacks, value_of
 from emotune.config import Conditions
-from emotune.errors import CorpusError
-from emotune.inference.asr import Transcriber
-from emotune.inference.conditioner import Conditioner, identity_of, loaded_gender_predictor
+from emotune.errors import CorpusError, EmotuneError, ModelError
+from emotune.inference import makers
+from emotune.inference.conditioner import Conditioner
 from emotune.inference.enrich import with_gender
+from emotune.inference.makers import Maker
 from emotune.inference.predictor import load
-from emotune.inference.text_encoder import TextEncoder, embeddings
-from emotune.inference.transcribe import transcribed
+from emotune.inference.text_encoder import embeddings
+from emotune.inference.transcribe import one_language, transcribed
 from emotune.manifest import Manifest
 from emotune.progress import Progress, silent
 
+_KEPT_AS = {GENDER: "gender_predictor", TEXT: "speech_recogniser"}
+"""Condition -> what a manifest's information calls the model that predicted it."""
+_NAMED_AS = {GENDER: "predictor", TEXT: "asr"}
+"""Condition -> what recipes and models call that."""
+
 
 def enriched(manifest: Manifest, conditions: Conditions, *, progress: Progress = silent) -> Manifest:
-    """The manifest with what the recipe's gender predictor and speech recogniser say, where a value is missing.
+    """The manifest with what the recipe's gender predictor and speech recogniser say of utterances that lack a value.
+
+    What is there stays, and so does the model that the manifest's information names for it.
 
     Raises:
         CorpusError: when a condition would be unknown of every training utterance.
         EmotuneError: when a named model cannot be had.
     """
-    gender, text = conditions.gender, conditions.text
-    if gender is not None and gender.predictor is not None and _missing(manifest, GENDER, gender.source):
-        predictor = loaded_gender_predictor(gender.predictor, None, load)
-        manifest, _ = with_gender(manifest, predictor, identity_of(gender.predictor, predictor), progress=progress)
-    if text is not None and text.asr is not None and _missing(manifest, TEXT, text.source):
-        transcriber = Transcriber(text.asr, revision=text.asr_revision)
-        manifest, _ = transcribed(manifest, transcriber, progress=progress)
-    for name, section in ((GENDER, gender), (TEXT, text)):
-        if section is None or _missing(manifest, name, section.source) < max(len(manifest), 1):
+    sources = {name: section.source for name, section in conditions if section is not None}
+    for name, maker in _makers(conditions, manifest).items():
+        lacking = manifest.filter(lambda u, name=name: lacks(name, known_of(u), sources[name]))
+        if len(lacking):
+            manifest = _merged(manifest, _FILL[name](lacking, maker, progress))
+    for name, source in sources.items():
+        if source == UNKNOWN or any(value_of(name, known_of(u), source)[0] is not None for u in manifest):
             continue
-        tool = {GENDER: "predictor", TEXT: "asr"}[name]
         raise CorpusError(
-            f"model.conditions.{name}: no utterance has a {name} ({section.source}). Name a model that predicts it as"
-            f" model.conditions.{name}.{tool}, or leave the condition out."
+            f"model.conditions.{name}: no utterance has a {name} ({source}). Name a model that predicts it as"
+            f" model.conditions.{name}.{_NAMED_AS[name]}, or leave the condition out."
         )
     return manifest
 
 
-def _missing(manifest: Manifest, name: str, source: str) -> int:
-    """Of how many utterances a condition is unknown."""
-    if source == UNKNOWN:
-        return 0
-    return sum(value_of(name, known_of(utterance), source)[0] is None for utterance in manifest)
+def _makers(conditions: Conditions, manifest: Manifest) -> dict[str, Maker]:
+    """The models that the recipe names to predict conditions, whether or not a value is missing just now."""
+    gender, text = conditions.gender, conditions.text
+    found: dict[str, Maker] = {}
+    if gender is not None and gender.predictor is not None:
+        with _about(GENDER):
+            found[GENDER] = makers.gender_maker(gender.predictor)
+    if text is not None and text.asr is not None:
+        earlier = manifest.information.get(_KEPT_AS[TEXT], {})
+        with _about(TEXT):
+            maker = makers.text_maker(text.asr, text.asr_revision, one_language(manifest))
+        is_same = all(earlier.get(key) == maker[key] for key in ("name", "revision"))
+        found[TEXT] = earlier if is_same else maker  # with the language that it heard
+    return found
+
+
+@contextmanager
+def _about(name: str) -> Iterator[None]:
+    try:
+        yield
+    except EmotuneError as error:
+        raise ModelError(
+            f"model.conditions.{name}.{_NAMED_AS[name]}: {error} Or leave it out: then nothing that is missing is"
+            " predicted."
+        ) from error
+
+
+def _genders(lacking: Manifest, maker: Maker, progress: Progress) -> Manifest:
+    return with_gender(lacking, makers.gender_predictor(maker, load), maker, progress=progress)[0]
+
+
+def _texts(lacking: Manifest, maker: Maker, progress: Progress) -> Manifest:
+    return transcribed(lacking, makers.transcriber(maker), progress=progress)[0]
+
+
+_FILL: Mapping[str, Callable[[Manifest, Maker, Progress], Manifest]] = {GENDER: _genders, TEXT: _texts}
+
+
+def _merged(manifest: Manifest, filled: Manifest) -> Manifest:
+    """A manifest with some of its utterances as they were filled in."""
+    new = {utterance.utterance_id: utterance for utterance in filled}
+    return dataclasses.replace(
+        manifest,
+        utterances=tuple(new.get(utterance.utterance_id, utterance) for utterance in manifest),
+        information={**filled.information, **manifest.information},
+    )
 
 
 def build_conditioner(conditions: Conditions, manifest: Manifest) -> Conditioner | None:
     """What gives the values of a recipe's conditions, from a manifest that is enriched; None without any.
 
-    Its ``about`` is what the model's config keeps: sizes, sources, and the models that made the values.
+    Its ``about`` is what the model's config keeps: sizes, sources, and the models that make the values, those that the
+    recipe names before those that the manifest does.
     """
     about: dict[str, dict[str, Any]] = {}
     embed = None
-    if conditions.gender is not None:
-        about[GENDER] = {
-            **conditions.gender.model_dump(include={"size", "dropout", "source"}),
-            "predictor": manifest.information.get("gender_predictor"),
-        }
-    if conditions.text is not None:
-        encoder = TextEncoder(conditions.text.encoder, revision=conditions.text.encoder_revision)
-        about[TEXT] = {
-            **conditions.text.model_dump(include={"size", "dropout", "source"}),
-            "width": encoder.dimension,
-            "encoder": encoder.identity,
-            "asr": manifest.information.get("speech_recogniser"),
-        }
-        embed = partial(embeddings, encoder)
+    named = _makers(conditions, manifest)
+    for name, section in conditions:
+        if section is not None:
+            about[name] = section.model_dump(include={"size", "dropout", "source"})
+            about[name][_NAMED_AS[name]] = named.get(name) or manifest.information.get(_KEPT_AS[name])
+    text = conditions.text
+    if text is not None:
+        is_used = text.source != UNKNOWN  # else it only has to say how wide its vectors are
+        wanted = {"name": text.encoder, "revision": text.encoder_revision}
+        encoder = makers.text_encoder(wanted, device=None if is_used else "cpu")
+        about[TEXT].update(width=encoder.dimension, encoder=encoder.identity)
+        embed = partial(embeddings, encoder) if is_used else None
     return Conditioner(about, embed=embed) if about else None
 
 

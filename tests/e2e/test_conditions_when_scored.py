@@ -1,0 +1,69 @@
+"""A model whose gender predictor is gone: it still predicts, and is not scored as if nothing were amiss."""
+
+import dataclasses
+
+import pytest
+
+from emotune.config import load_recipe
+from emotune.errors import ModelError
+from emotune.labels import LabelSpace
+from emotune.models.backbones import BACKBONES
+from emotune.models.emotion_model import EmotionModel
+from emotune.models.store import save_model
+from emotune.preprocessing import Preprocessing
+from emotune.progress import silent
+from emotune.run_folder import RunFolder
+from emotune.studies import folds, study_runs
+from emotune.studies.protocol import Fold
+from emotune.tables import to_json, write_text
+
+
+@pytest.fixture
+def run(tones, tiny_wavlm, tmp_path) -> RunFolder:
+    """A finished run of a model that wants predicted gender, of which one test utterance has none."""
+    own = RunFolder(tmp_path / "run")
+    about = {
+        "gender": {"size": 2, "source": "predicted", "predictor": {"name": "/nowhere/gender", "revision": "0" * 12}}
+    }
+    backbone = BACKBONES["wavlm"].from_config(tiny_wavlm)
+    preprocessing = Preprocessing(backbone.normalize, max_duration_s=5.0, min_samples=backbone.min_samples)
+    save_model(own.model, EmotionModel(backbone, LabelSpace(("anger", "neutral")), conditions=about), preprocessing)
+    rows = [dataclasses.replace(u, gender_predicted=u.gender) for u in tones]
+    rows[-1] = dataclasses.replace(rows[-1], gender_predicted=None)
+    rows[-8:] = [dataclasses.replace(u, split="test") for u in rows[-8:]]
+    tones.replace_utterances(rows).write(own.manifest)
+    write_text(own.provenance, to_json({"recipe": "tiny", "finished": "now"}))
+    return own
+
+
+def without_gap(run: RunFolder, tones) -> None:
+    rows = [dataclasses.replace(u, gender_predicted=u.gender, split="test") for u in tones]
+    tones.replace_utterances(rows).write(run.manifest)
+
+
+def test_evaluate_refuses_unless_unknown_is_asked_for_and_predict_says_so(run, tones, tmp_path, emotune_command):
+    refused = emotune_command("evaluate", run.path)
+    assert refused.code == 2
+    assert "/nowhere/gender cannot be had here" in refused.err and "--condition gender=unknown" in refused.err
+    asked = emotune_command("evaluate", run.path, "--condition", "gender=unknown", "--resamples", "0")
+    assert asked.code == 0, asked.err
+    predicted = emotune_command("predict", run.path, tones.path_of(tones.utterances[0]), "-o", tmp_path / "p.csv")
+    assert predicted.code == 0, predicted.err
+    assert "/nowhere/gender cannot be had here" in predicted.err
+    without_gap(run, tones)
+    nothing_missing = emotune_command("evaluate", run.path, "--resamples", "0")
+    assert nothing_missing.code == 0, nothing_missing.err
+
+
+def test_a_study_and_a_fold_refuse(run, tones):
+    recipe = load_recipe("demo/tiny_wavlm", [f"data.manifest={run.manifest}"])
+    study_run = study_runs.StudyRun("step", 0, run.path, recipe, "train", ("test",))
+    fold = Fold(run.path.name, {}, ("test",))
+    with pytest.raises(ModelError, match="/nowhere/gender cannot be had here"):
+        study_runs._score_tests(study_run, run, silent)
+    with pytest.raises(ModelError, match="/nowhere/gender cannot be had here"):
+        folds._run_one(recipe, run.path, fold, "train")
+    assert not run.results("test").exists()
+    without_gap(run, tones)
+    study_runs._score_tests(study_run, run, silent)
+    assert (run.results("test") / "report.html").exists()
