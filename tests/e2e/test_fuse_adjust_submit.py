@@ -11,7 +11,7 @@ import pytest
 from emotune.labels import LabelSpace, Scale
 from emotune.manifest import Manifest, Utterance
 from emotune.predictions import Prediction, Predictions
-from emotune.studies.fused_runs import fuse_runs
+from emotune.studies.fused_runs import fit_runs
 
 SPACE = LabelSpace(("anger", "sadness", "neutral"), {name: Scale(1, 7) for name in ("arousal", "valence", "dominance")})
 SKILLS = {"one": 1.2, "two": 1.0, "three": 0.1}
@@ -140,7 +140,7 @@ def test_each_fold_of_a_protocol_is_fitted_on_its_own_development(tmp_path):
             )
         (folder / "provenance.json").write_text(json.dumps({"finished": "today"}))
         systems.append((name, folder))
-    fused = fuse_runs(systems)
+    fused = fit_runs(systems).apply("test")
     assert list(fused.folds) == ["fold_1", "fold_2", "fold_10"]
     assert fused.split == "all"
     assert len(fused.predictions) == len(fused.truth) == len(fused.best_single) == 240
@@ -148,7 +148,7 @@ def test_each_fold_of_a_protocol_is_fitted_on_its_own_development(tmp_path):
     assert fused.predictions.manifest_fingerprint == fused.truth.fingerprint()
     scores = fused.scores()
     assert scores["fused"] > scores["three"]
-    one = fuse_runs([(name, folder / "fold_2") for name, folder in systems])
+    one = fit_runs([(name, folder / "fold_2") for name, folder in systems]).apply("test")
     assert one.folds[""].to_json() == fused.folds["fold_2"].to_json()
 
 

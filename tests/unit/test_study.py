@@ -21,8 +21,10 @@ from emotune.predictions import Prediction, Predictions
 from emotune.run_folder import RunFolder
 from emotune.studies import study_fusion, study_runs
 from emotune.studies.study import Fuse, Study, StudyStep, as_override, load_study
+from emotune.studies.study_compared import study_results
+from emotune.studies.study_fusion import fuse_steps, write_fused
+from emotune.studies.study_gathered import gather
 from emotune.studies.study_page import write_study
-from emotune.studies.study_results import study_results
 from emotune.tables import to_json, write_text
 
 CLASSES = ("anger", "neutral")
@@ -92,7 +94,10 @@ def written(tmp_path, steps, **more):
 def ran(path, folder):
     plan = load_study(path)
     carried = study_runs.run_study(plan, folder)
-    return study_results(plan, folder, carried, resamples=500)
+    gathered = gather(plan, carried)
+    fused = fuse_steps(plan, gathered)
+    write_fused(folder, fused)
+    return study_results(plan, gathered, fused, resamples=500)
 
 
 STEPS = [
@@ -108,7 +113,7 @@ def test_the_best_is_chosen_on_development_whatever_the_test_says(tmp_path, untr
     assert mean.development > std.development
     scores = result.tests[0].comparison.scores["uar"]
     assert scores["mean"].value < scores["std"].value
-    assert (best.starts_from, best.against) == ("mean", "mean")
+    assert (best.choice.step, best.choice.seeds, best.against) == ("mean", (0, 1), "mean")
     assert best.changes == ("model.dropout: 0.3 → 0.5",)
 
 
@@ -202,12 +207,12 @@ def test_with_several_tasks_the_fused_one_is_compared(tmp_path, untrained, monke
 
 
 def test_what_cannot_be_fused_is_noted_and_the_rest_is_there(tmp_path, untrained, monkeypatch):
-    def fuse_runs(*_, **__):
+    def fit_runs(*_, **__):
         raise ConfigError("no way to fuse these")
 
-    monkeypatch.setattr(study_fusion, "fuse_runs", fuse_runs)
+    monkeypatch.setattr(study_fusion, "fit_runs", fit_runs)
     result = ran(written(tmp_path, STEPS[:2], fuse={}), tmp_path / "out")
-    assert result.notes == ("test is not fused: no way to fuse these",)
+    assert result.notes == ("Not fused: no way to fuse these",)
     assert list(result.tests[0].comparison.scores["uar"]) == ["mean", "std"]
     with pytest.raises(ConfigError, match="did you mean 'stacking'"):
         load_study(written(tmp_path, STEPS[:2], fuse={"method": "staking"}))
@@ -255,7 +260,7 @@ def test_labels_that_differ_between_steps_are_refused(tmp_path, untrained):
     other = [u if u.utterance_id != "u021" else type(u)(**{**vars(u), "emotion": "anger"}) for u in manifest]
     assert manifest.utterances[21].emotion == "neutral"
     manifest.replace_utterances(other).write(tmp_path / "out" / "runs" / "std" / "seed_0" / "manifest.csv")
-    with pytest.raises(ConfigError, match="not tested on the same utterances"):
+    with pytest.raises(ConfigError, match="labels in test: 1 have another label or speaker, such as u021"):
         ran(path, tmp_path / "out")
 
 
