@@ -28,7 +28,8 @@ _FOLDS_NOTE = (
 )
 _FUSED_FOLDS_NOTE = (
     "{fused} is compared with the best single step of each fold: the one that is best on that fold's own development,"
-    " pooled over the folds. No tested speaker chose it."
+    " pooled over the folds. No tested speaker had a say in which step that is; what a step with `from` starts from was"
+    " chosen over all folds, in both."
 )
 
 
