@@ -74,33 +74,22 @@ def fuse_steps(plan: Plan, gathered: Gathered, *, seed: int = 0) -> FusedSystem:
         why = "two steps with results are needed" if len(names) < 2 else "no seed is finished by all steps"
         return FusedSystem(notes=(*notes, f"Not fused: {why}."))
     runs = {name: dict(zip(gathered.seeds, gathered.runs[name], strict=True)) for name in names}
-    fused: dict[str, dict[int, FusedRuns]] = {}
     try:
         fitted = {number: _fit(runs, number, fuse, metric, seed) for number in gathered.seeds}
     except EmotuneError as error:
         return FusedSystem(notes=(*notes, f"Not fused: {error}"))
-    for test in gathered.tests:
-        try:
-            fused[test] = {number: one.apply(TEST if test == POOLED else test) for number, one in fitted.items()}
-        except EmotuneError as error:
-            notes.append(f"{test} is not fused: {error}")
-    notes += [f"{fuse.name}: {note}" for of_seeds in fused.values() for one in of_seeds.values() for note in one.notes]
-    notes = list(dict.fromkeys(notes))
+    fused, more = _applied(fitted, gathered.tests)
+    notes += list(dict.fromkeys(f"{fuse.name}: {note}" for note in more))
     if not fused:
         return FusedSystem(notes=tuple(notes))
     words = _in_words(fuse, names, list(fitted.values()))
-    if not gathered.has_folds:
-        against = best_of({step.name: step.development for step in gathered.steps if step.name in names})
-        return FusedSystem((_composed(fuse.name, against, words),), fused, (), tuple(notes))
-    chosen = best_in_each_fold(runs, metric)
-    spaces = [one.predictions.label_space for one in fused[POOLED].values()]
-    best = tuple(
-        _of_folds({fold: runs[step][number] for fold, step in chosen.items()}, space)
-        for number, space in zip(gathered.seeds, spaces, strict=True)
-    )
-    said = f"best on each fold's development: {'; '.join(f'{fold} {step}' for fold, step in chosen.items())}"
-    steps = (_composed(BEST_SINGLE, None, said), _composed(fuse.name, BEST_SINGLE, words))
-    return FusedSystem(steps, fused, best, tuple(notes))
+    if gathered.has_folds:
+        chosen = best_in_each_fold(runs, metric)
+        said = f"best on each fold's development: {'; '.join(f'{fold} {step}' for fold, step in chosen.items())}"
+        steps = (_composed(BEST_SINGLE, None, said), _composed(fuse.name, BEST_SINGLE, words))
+        return FusedSystem(steps, fused, _of_folds(chosen, runs, fused[POOLED]), tuple(notes))
+    against = best_of({step.name: step.development for step in gathered.steps if step.name in names})
+    return FusedSystem((_composed(fuse.name, against, words),), fused, (), tuple(notes))
 
 
 def write_fused(folder: Path, system: FusedSystem) -> None:
@@ -143,10 +132,33 @@ def _fit(runs: Mapping[str, Mapping[int, StudyRun]], number: int, fuse: Fuse, me
     return fit_runs(named, method=fuse.method, metric=metric.partition(".")[0], seed=seed)
 
 
-def _of_folds(runs: Mapping[str, StudyRun], space: LabelSpace) -> Predictions:
-    """What each fold's run says of what that fold tests, as one table."""
-    tables = [of_task(predictions_of(RunFolder(run.folder / fold), TEST), space) for fold, run in runs.items()]
-    return Predictions(tuple(row for table in tables for row in table), space)
+def _applied(
+    fitted: Mapping[int, FittedRuns], tests: Sequence[str]
+) -> tuple[dict[str, dict[int, FusedRuns]], list[str]]:
+    """Test -> seed -> the fusion, where that can be had; and what should be known."""
+    fused: dict[str, dict[int, FusedRuns]] = {}
+    notes: list[str] = []
+    for test in tests:
+        try:
+            fused[test] = {number: one.apply(TEST if test == POOLED else test) for number, one in fitted.items()}
+        except EmotuneError as error:
+            notes.append(f"{test} is not fused: {error}")
+        else:
+            notes += [note for one in fused[test].values() for note in one.notes]
+    return fused, notes
+
+
+def _of_folds(
+    chosen: Mapping[str, str], runs: Mapping[str, Mapping[int, StudyRun]], fused: Mapping[int, FusedRuns]
+) -> tuple[Predictions, ...]:
+    """For each seed one table of what each fold's chosen step says of what that fold tests."""
+    found = []
+    for number, one in fused.items():
+        space = one.predictions.label_space
+        folders = [RunFolder(runs[step][number].folder / fold) for fold, step in chosen.items()]
+        rows = [row for folder in folders for row in of_task(predictions_of(folder, TEST), space)]
+        found.append(Predictions(tuple(rows), space))
+    return tuple(found)
 
 
 def _composed(name: str, against: str | None, words: str) -> StepResult:
