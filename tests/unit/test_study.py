@@ -296,6 +296,38 @@ def test_a_fusion_is_fitted_once_a_seed_whatever_the_number_of_tests(tmp_path, u
     assert (tmp_path / "out" / "fused" / "seed_1" / "test3" / "predictions.csv").exists()
 
 
+@pytest.mark.parametrize("larger", ["mean", "std"])
+def test_a_step_that_learns_from_more_utterances_is_compared_and_fused(tmp_path, untrained, monkeypatch, larger):
+    whole = study_runs.carry_out
+
+    def with_more(run, *rest):
+        whole(run, *rest)
+        if run.step != larger:
+            return
+        own = RunFolder(run.folder)
+        manifest = Manifest.read(own.manifest)
+        more = [dataclasses.replace(u, utterance_id=f"more {u.utterance_id}", emotion=None) for u in manifest]
+        manifest.replace_utterances([*more, *manifest]).write(own.manifest)
+        for split in ("development", "test"):
+            table = Predictions.read(own.predictions(split))
+            told = [dataclasses.replace(row, utterance_id=f"more {row.utterance_id}") for row in table]
+            Predictions((*told, *table), SPACE).write(own.predictions(split))
+
+    monkeypatch.setattr(study_runs, "carry_out", with_more)
+    result = ran(written(tmp_path, STEPS[:2], fuse={}), tmp_path / "out")
+    assert list(result.tests[0].comparison.scores["uar"]) == ["mean", "std", "fused"]
+    assert result.tests[0].comparison.compared == len(corpus(tmp_path).split("test"))
+
+
+def test_a_study_from_before_choices_were_written_down_is_read(tmp_path, untrained):
+    path = written(tmp_path, STEPS)
+    first = ran(path, tmp_path / "out")
+    (tmp_path / "out" / "choices.json").unlink()
+    again = ran(path, tmp_path / "out")
+    assert again.missing == []
+    assert again.to_json() == first.to_json()
+
+
 def test_a_choice_that_runs_began_with_stays_when_seeds_are_added(tmp_path, untrained, monkeypatch):
     path = written(tmp_path, [*STEPS, {"name": "last", "from": "best"}], seeds=[0])
     first = ran(path, tmp_path / "out")
