@@ -317,6 +317,7 @@ def test_a_step_that_learns_from_more_utterances_is_compared_and_fused(tmp_path,
     result = ran(written(tmp_path, STEPS[:2], fuse={}), tmp_path / "out")
     assert list(result.tests[0].comparison.scores["uar"]) == ["mean", "std", "fused"]
     assert result.tests[0].comparison.compared == len(corpus(tmp_path).split("test"))
+    assert not any("ignored" in note for note in result.tests[0].comparison.notes)
 
 
 def test_a_study_from_before_choices_were_written_down_is_read(tmp_path, untrained):
@@ -530,7 +531,7 @@ def test_an_override_of_one_step_changes_that_step_and_what_starts_from_it(tmp_p
     [
         ("steps.maen.model.dropout=0.1", "did you mean 'mean'"),
         ("steps.mean=3", "Expected steps.STEP.KEY=VALUE"),
-        ("steps.mean.model.droput=0.1", "did you mean 'dropout'"),
+        ("steps.mean.model.dropuot=0.1", "did you mean 'dropout'"),
         ("steps.mean.seed=3", "set.seed: the study's seeds say that"),
     ],
 )

@@ -127,7 +127,7 @@ class FittedRuns:
                 notes += (f"Left out: {len(left)} utterances of {split} without a label, which not all systems have.",)
         if len(truth):
             wanted = {utterance.utterance_id for utterance in truth}
-            tables = [_only(table, wanted) for table in tables]
+            tables = [only(table, wanted) for table in tables]
         singles = {name: of_task(table, fitted.space) for name, table in zip(self.names, tables, strict=True)}
         return FusedRuns(
             split,
@@ -230,7 +230,8 @@ def _same(runs: Sequence[RunFolder], manifests: Sequence[Manifest], split: str, 
     )
 
 
-def _only(table: Predictions, wanted: set[str]) -> Predictions:
+def only(table: Predictions, wanted: set[str]) -> Predictions:
+    """The rows of some utterances."""
     rows = tuple(row for row in table if row.utterance_id in wanted)
     return Predictions(rows, table.label_space, table.model_fingerprint, table.manifest_fingerprint)
 

@@ -13,6 +13,7 @@ from emotune.evaluation.line_up import System
 from emotune.manifest import Manifest
 from emotune.predictions import Predictions
 from emotune.run_folder import RunFolder
+from emotune.studies.fused_runs import only
 from emotune.studies.same_labels import same_labelled
 from emotune.studies.study import Plan, chosen_metric, shown_metrics
 from emotune.studies.study_fusion import NOTHING_FUSED, FusedSystem, of_one_task
@@ -96,6 +97,8 @@ def _test(
     if composed:
         systems, metrics = of_one_task(systems, composed, metrics)
         numbers |= {system.name: gathered.seeds for system in composed}
+    scored = {utterance.utterance_id for utterance in truth}
+    systems = [System(system.name, tuple(only(run, scored) for run in system.runs)) for system in systems]
     there = {system.name for system in systems}
     pairs = [
         (step.against, step.name)
