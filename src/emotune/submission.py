@@ -35,27 +35,35 @@ _RECORDING = ".wav"
 _SHOWN = 5
 
 
-def expected_names(path: Path) -> list[str]:
+def expected_names(path: Path, split: str | None = None) -> list[str]:
     """The file names that a submission must hold, in their order.
 
     Args:
         path: a manifest (utterance ids + ``.wav``), a CSV with a column ``FileName``, a ``.txt`` with one name a line,
-            or a folder of recordings.
+            or a folder of recordings. Names may lack ``.wav``.
+        split: the part of a manifest that is expected; all of it when None.
 
     Raises:
         TableError: for anything else, or one that names nothing.
+        ConfigError: for a split of something that is no manifest.
+        CorpusError: for a split that the manifest has not.
     """
+    is_manifest = not path.is_dir() and path.suffix.lower() != ".txt" and metadata_path(path).exists()
+    if split is not None and not is_manifest:
+        raise ConfigError(f"--split {split}: {path} is no manifest, so it has no splits.")
     if path.is_dir():
         names = sorted(found.name for found in path.rglob(f"*{_RECORDING}"))
     elif path.suffix.lower() == ".txt":
         names = _lines(path)
-    elif metadata_path(path).exists():
-        names = [file_name(utterance.utterance_id) for utterance in Manifest.read(path)]
+    elif is_manifest:
+        manifest = Manifest.read(path)
+        part = manifest if split is None else manifest.split(split)
+        names = [file_name(utterance.utterance_id) for utterance in part]
     else:
         rows = read_rows(path)
         if rows and _NAME not in rows[0]:
             raise TableError(f"{path} has no column {_NAME}; it has {', '.join(rows[0])}.")
-        names = [PurePosixPath(str(row.get(_NAME) or "")).name for row in rows]
+        names = [_named(str(row.get(_NAME) or "")) for row in rows]
     if not any(names):
         raise TableError(f"{path} names no recordings. Expected a manifest, a CSV with {_NAME}, a .txt or a folder.")
     return names
@@ -66,7 +74,13 @@ def _lines(path: Path) -> list[str]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise TableError(f"{path} cannot be read as a list of file names: {error}.") from error
-    return [PurePosixPath(line.strip()).name for line in lines if line.strip()]
+    return [_named(line) for line in lines if line.strip()]
+
+
+def _named(written: str) -> str:
+    """A file name from a list, which may be a path, or lack its suffix; empty where nothing is named."""
+    name = PurePosixPath(written.strip()).name
+    return file_name(name) if name else ""
 
 
 def file_name(utterance_id: str) -> str:
@@ -167,7 +181,8 @@ def _checked_rows(predictions: Predictions, expected: Sequence[str]) -> dict[str
     if found:
         raise TableError(
             f"Nothing is written: the table does not fit the {len(expected)} expected recordings. {'; '.join(found)}."
-            " Predict exactly the expected recordings, or give their list with --expected."
+            " Predict exactly the expected recordings, or give their list with --expected; of a manifest, --split names"
+            " the part."
         )
     return rows
 

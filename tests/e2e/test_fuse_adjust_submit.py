@@ -1,6 +1,7 @@
 """emotune fuse, adjust and submit, from run folders to the challenge's file."""
 
 import csv
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emotune.errors import ConfigError
 from emotune.labels import LabelSpace, Scale
 from emotune.manifest import Manifest, Utterance
 from emotune.predictions import Prediction, Predictions
-from emotune.studies.fused_runs import fuse_runs
+from emotune.studies.fused_runs import fit_runs
 
 SPACE = LabelSpace(("anger", "sadness", "neutral"), {name: Scale(1, 7) for name in ("arousal", "valence", "dominance")})
 SKILLS = {"one": 1.2, "two": 1.0, "three": 0.1}
@@ -130,6 +132,52 @@ def test_a_test_set_without_labels_is_fused_from_its_tables(tmp_path, emotune_co
     assert not (tmp_path / "none.csv").exists()
 
 
+def test_a_system_that_learns_from_more_is_fused_on_what_all_have_labels_for(tmp_path):
+    manifest = manifest_in(tmp_path)
+    more = [
+        dataclasses.replace(u, utterance_id=f"more-{u.utterance_id}", file=f"more-{u.file}")
+        for u in (*manifest.utterances[:20], *manifest.utterances[200:210])
+    ]
+    larger = manifest.replace_utterances([*more, *manifest])
+    run_in(tmp_path / "small", manifest, skill=1.0, seed=1)
+    run_in(tmp_path / "large", larger, skill=1.0, seed=2)
+    unlabelled = [dataclasses.replace(u, emotion=None) for u in more]
+    manifest.replace_utterances([*unlabelled, *manifest]).write(tmp_path / "large" / "manifest.csv")
+    for names in (("small", "large"), ("large", "small")):
+        fused = fit_runs([(name, tmp_path / name) for name in names]).apply("test")
+        assert {row.utterance_id for row in fused.predictions} == {u.utterance_id for u in manifest.split("test")}
+        assert len(fused.truth) == 80
+        assert fused.scores()["fused"] > 0
+        fitted = fused.folds[""]
+        assert fitted.fitted_on.utterances + fitted.reported_on.utterances == 160
+        assert fused.notes[-1] == "Left out: 10 utterances of test without a label, which not all systems have."
+    with pytest.raises(ConfigError, match="different utterances or labels in development: 20 are labelled in one"):
+        larger.write(tmp_path / "large" / "manifest.csv")
+        fit_runs([(name, tmp_path / name) for name in ("small", "large")])
+
+
+def test_a_split_without_labels_in_the_manifests_is_fused_whole(tmp_path):
+    manifest = manifest_in(tmp_path, test="test3")
+    hidden = [dataclasses.replace(u, emotion=None) if u.split == "test3" else u for u in manifest]
+    for seed, name in enumerate(("one", "two")):
+        run_in(tmp_path / name, manifest, skill=1.0, seed=seed, test="test3")
+        manifest.replace_utterances(hidden).write(tmp_path / name / "manifest.csv")
+    fused = fit_runs([(name, tmp_path / name) for name in ("one", "two")]).apply("test3")
+    assert len(fused.predictions) == 80
+    assert not any("Left out" in note for note in fused.notes)
+
+
+def test_a_submission_is_of_one_split_of_a_manifest(runs, tmp_path, emotune_command):
+    assert emotune_command("fuse", *runs, "-o", tmp_path / "fused").code == 0
+    whole = tmp_path / "one" / "manifest.csv"
+    arguments = ("submit", tmp_path / "fused", "--expected", whole, "-o", tmp_path / "submission.csv")
+    ended = emotune_command(*arguments)
+    assert (ended.code, "160 missing" in ended.err, "--split" in ended.err) == (2, True, True)
+    ended = emotune_command(*arguments, "--split", "test")
+    assert ended.code == 0, ended.err
+    assert len((tmp_path / "submission.csv").read_text().splitlines()) == 81
+
+
 def test_each_fold_of_a_protocol_is_fitted_on_its_own_development(tmp_path):
     systems = []
     for seed, (name, skill) in enumerate(SKILLS.items()):
@@ -140,7 +188,7 @@ def test_each_fold_of_a_protocol_is_fitted_on_its_own_development(tmp_path):
             )
         (folder / "provenance.json").write_text(json.dumps({"finished": "today"}))
         systems.append((name, folder))
-    fused = fuse_runs(systems)
+    fused = fit_runs(systems).apply("test")
     assert list(fused.folds) == ["fold_1", "fold_2", "fold_10"]
     assert fused.split == "all"
     assert len(fused.predictions) == len(fused.truth) == len(fused.best_single) == 240
@@ -148,7 +196,7 @@ def test_each_fold_of_a_protocol_is_fitted_on_its_own_development(tmp_path):
     assert fused.predictions.manifest_fingerprint == fused.truth.fingerprint()
     scores = fused.scores()
     assert scores["fused"] > scores["three"]
-    one = fuse_runs([(name, folder / "fold_2") for name, folder in systems])
+    one = fit_runs([(name, folder / "fold_2") for name, folder in systems]).apply("test")
     assert one.folds[""].to_json() == fused.folds["fold_2"].to_json()
 
 

@@ -274,6 +274,34 @@ def test_speakers_lie_in_one_part_and_unknown_ones_are_said():
         assert abs([u.emotion for u in fit].count(name) - 0.3 * of_class) <= 1
 
 
+def test_one_unknown_speaker_leaves_all_others_in_one_part():
+    manifest = manifest_of(np.random.default_rng(0).integers(0, 4, 300), speakers=30)
+    one = manifest.replace_utterances([dataclasses.replace(manifest.utterances[0], speaker=None), *manifest][:300])
+    one = one.replace_utterances([u for n, u in enumerate(one) if n != 1])
+    fit, report, notes = in_two(one, fit_share=0.5, seed=0)
+    assert not ({u.speaker for u in fit} & {u.speaker for u in report}) - {None}
+    assert len(fit) + len(report) == len(one)
+    assert notes[0].startswith("1 of 299 development utterances are of unknown speakers")
+    many = one.replace_utterances([dataclasses.replace(u, speaker=None) if n % 2 else u for n, u in enumerate(one)])
+    fit, report, notes = in_two(many, fit_share=0.5, seed=0)
+    assert abs(sum(u.speaker is None for u in fit) - sum(u.speaker is None for u in report)) <= 1
+
+
+def test_stacking_is_not_taken_in_by_answers_that_know_the_speaker():
+    """Each voice is recognised, but only one feature of forty tells of the class: strong regularisation is right."""
+    generator = np.random.default_rng(0)
+    speakers = np.repeat(np.arange(60), 10)
+    classes = generator.integers(0, 2, 60)
+    voices = generator.normal(0, 1, (60, 40))
+    voices[:, 0] += 0.8 * (2 * classes - 1)
+    values = softmax(voices[speakers] + generator.normal(0, 0.3, (600, 40)))[None]
+    objective = Objective(classes[speakers].astype(float), "uar", 40)
+    by_speaker = fit_stacking(values, objective, seed=0, speakers=[str(n) for n in speakers])
+    by_utterance = fit_stacking(values, objective, seed=0)
+    assert np.linalg.norm(by_speaker.coefficients) < np.linalg.norm(by_utterance.coefficients) / 5
+    assert np.isfinite(fit_stacking(values, objective, seed=0, speakers=["one"] * 600).coefficients).all()
+
+
 def test_leaving_out_the_only_good_system_costs_the_most():
     generator = np.random.default_rng(0)
     truth = generator.integers(0, 4, 600)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,12 @@ from emotune.labels import LabelSpace, Scale
 from emotune.manifest import Manifest, Utterance
 from emotune.predictions import Prediction, Predictions
 from emotune.run_folder import RunFolder
-from emotune.studies import study_fusion, study_runs
+from emotune.studies import fused_runs, study_fusion, study_runs
 from emotune.studies.study import Fuse, Study, StudyStep, as_override, load_study
+from emotune.studies.study_compared import study_results
+from emotune.studies.study_fusion import fuse_steps, write_fused
+from emotune.studies.study_gathered import gather
 from emotune.studies.study_page import write_study
-from emotune.studies.study_results import study_results
 from emotune.tables import to_json, write_text
 
 CLASSES = ("anger", "neutral")
@@ -92,7 +95,10 @@ def written(tmp_path, steps, **more):
 def ran(path, folder):
     plan = load_study(path)
     carried = study_runs.run_study(plan, folder)
-    return study_results(plan, folder, carried, resamples=500)
+    gathered = gather(plan, carried)
+    fused = fuse_steps(plan, gathered)
+    write_fused(folder, fused)
+    return study_results(plan, gathered, fused, resamples=500)
 
 
 STEPS = [
@@ -108,7 +114,7 @@ def test_the_best_is_chosen_on_development_whatever_the_test_says(tmp_path, untr
     assert mean.development > std.development
     scores = result.tests[0].comparison.scores["uar"]
     assert scores["mean"].value < scores["std"].value
-    assert (best.starts_from, best.against) == ("mean", "mean")
+    assert (best.choice.step, best.choice.seeds, best.against) == ("mean", (0, 1), "mean")
     assert best.changes == ("model.dropout: 0.3 → 0.5",)
 
 
@@ -202,12 +208,12 @@ def test_with_several_tasks_the_fused_one_is_compared(tmp_path, untrained, monke
 
 
 def test_what_cannot_be_fused_is_noted_and_the_rest_is_there(tmp_path, untrained, monkeypatch):
-    def fuse_runs(*_, **__):
+    def fit_runs(*_, **__):
         raise ConfigError("no way to fuse these")
 
-    monkeypatch.setattr(study_fusion, "fuse_runs", fuse_runs)
+    monkeypatch.setattr(study_fusion, "fit_runs", fit_runs)
     result = ran(written(tmp_path, STEPS[:2], fuse={}), tmp_path / "out")
-    assert result.notes == ("test is not fused: no way to fuse these",)
+    assert result.notes == ("Not fused: no way to fuse these",)
     assert list(result.tests[0].comparison.scores["uar"]) == ["mean", "std"]
     with pytest.raises(ConfigError, match="did you mean 'stacking'"):
         load_study(written(tmp_path, STEPS[:2], fuse={"method": "staking"}))
@@ -248,6 +254,206 @@ def test_a_study_whose_runs_all_fail_still_writes_its_page(tmp_path, monkeypatch
     assert json.loads((tmp_path / "out" / "study.json").read_text())["tests"] == {}
 
 
+def test_what_is_there_is_fused_when_a_step_fails_and_the_page_says_what_is_missing(tmp_path, untrained, monkeypatch):
+    whole = study_runs.carry_out
+
+    def failing(run, *rest):
+        if run.step == "broken":
+            raise ConfigError("cannot be trained")
+        return whole(run, *rest)
+
+    monkeypatch.setattr(study_runs, "carry_out", failing)
+    steps = [*STEPS[:2], {"name": "broken", "recipe": "recipe.yaml"}, {"name": "other", "recipe": "recipe.yaml"}]
+    result = ran(written(tmp_path, steps, fuse={}), tmp_path / "out")
+    assert list(result.tests[0].comparison.scores["uar"]) == ["mean", "std", "other", "fused"]
+    assert "fused is without broken, of which no run is finished." in result.notes
+    assert any(note.startswith("other is not compared: broken, which") for note in result.notes)
+    write_study(tmp_path / "out", result)
+    assert "| broken (no results) |" in (tmp_path / "out" / "study.md").read_text()
+    assert "no results of broken" in (tmp_path / "out" / "study.html").read_text()
+
+
+def test_a_fusion_is_fitted_once_a_seed_whatever_the_number_of_tests(tmp_path, untrained, monkeypatch):
+    whole, fuse, fitted = study_runs.carry_out, fused_runs.fuse, []
+
+    def with_more(run, *rest):
+        whole(run, *rest)
+        own = RunFolder(run.folder)
+        Predictions.read(own.predictions("test")).write(own.predictions("test3"))
+
+    def counted(*arguments, **more):
+        fitted.append(arguments)
+        return fuse(*arguments, **more)
+
+    monkeypatch.setattr(study_runs, "carry_out", with_more)
+    monkeypatch.setattr(fused_runs, "fuse", counted)
+    path = written(tmp_path, STEPS[:2], fuse={}, tests=["test", "test3"])
+    manifest = corpus(tmp_path)
+    row = dataclasses.replace(manifest.utterances[0], utterance_id="x", split="test3", emotion=None)
+    manifest.replace_utterances([*manifest, row]).write(tmp_path / "manifest.csv")
+    ran(path, tmp_path / "out")
+    assert len(fitted) == 2
+    assert (tmp_path / "out" / "fused" / "seed_1" / "test3" / "predictions.csv").exists()
+
+
+@pytest.mark.parametrize("larger", ["mean", "std"])
+def test_a_step_that_learns_from_more_utterances_is_compared_and_fused(tmp_path, untrained, monkeypatch, larger):
+    whole = study_runs.carry_out
+
+    def with_more(run, *rest):
+        whole(run, *rest)
+        if run.step != larger:
+            return
+        own = RunFolder(run.folder)
+        manifest = Manifest.read(own.manifest)
+        more = [dataclasses.replace(u, utterance_id=f"more {u.utterance_id}", emotion=None) for u in manifest]
+        manifest.replace_utterances([*more, *manifest]).write(own.manifest)
+        for split in ("development", "test"):
+            table = Predictions.read(own.predictions(split))
+            told = [dataclasses.replace(row, utterance_id=f"more {row.utterance_id}") for row in table]
+            Predictions((*told, *table), SPACE).write(own.predictions(split))
+
+    monkeypatch.setattr(study_runs, "carry_out", with_more)
+    result = ran(written(tmp_path, STEPS[:2], fuse={}), tmp_path / "out")
+    assert list(result.tests[0].comparison.scores["uar"]) == ["mean", "std", "fused"]
+    assert result.tests[0].comparison.compared == len(corpus(tmp_path).split("test"))
+    assert not any("ignored" in note for note in result.tests[0].comparison.notes)
+
+
+def test_a_study_from_before_choices_were_written_down_is_read(tmp_path, untrained):
+    path = written(tmp_path, STEPS)
+    first = ran(path, tmp_path / "out")
+    (tmp_path / "out" / "choices.json").unlink()
+    again = ran(path, tmp_path / "out")
+    assert again.missing == []
+    assert again.to_json() == first.to_json()
+
+
+def test_a_choice_that_runs_began_with_stays_when_seeds_are_added(tmp_path, untrained, monkeypatch):
+    path = written(tmp_path, [*STEPS, {"name": "last", "from": "best"}], seeds=[0])
+    first = ran(path, tmp_path / "out")
+    assert first.steps[2].choice.step == "mean"
+    monkeypatch.setitem(SKILL, "mean", (0.2, 0.5))
+    monkeypatch.setitem(SKILL, "std", (1.0, 0.95))
+    path = written(tmp_path, [*STEPS, {"name": "last", "from": "best"}], seeds=[0, 1])
+    result = ran(path, tmp_path / "out")
+    mean, std, best, last = result.steps
+    assert std.development > mean.development
+    assert result.missing == []
+    assert (best.choice.step, best.choice.seeds) == ("mean", (0,))
+    assert best.choice.candidates["mean"] > best.choice.candidates["std"]
+    assert len(last.runs) == 2
+    write_study(tmp_path / "out", result)
+    for name in ("study.md", "study.html"):
+        said = (tmp_path / "out" / name).read_text()
+        assert f"chosen with seed 0 and kept since; over all finished seeds: mean {mean.development:.3f}" in said
+    step = json.loads((tmp_path / "out" / "study.json").read_text())["steps"][2]
+    assert (step["starts_from"], step["chosen_with_seeds"]) == ("mean", [0])
+    for name in ("best", "last"):
+        shutil.rmtree(tmp_path / "out" / "runs" / name)
+    assert ran(path, tmp_path / "out").steps[2].choice.step == "std"
+
+
+def test_a_step_whose_runs_started_from_another_one_is_its_own_fault_alone(tmp_path, untrained, monkeypatch):
+    steps = [*STEPS, {"name": "other", "from": "mean"}]
+    ran(written(tmp_path, steps, seeds=[0]), tmp_path / "out")
+    (tmp_path / "out" / "choices.json").unlink()
+    monkeypatch.setitem(SKILL, "mean", (0.2, 0.5))
+    monkeypatch.setitem(SKILL, "std", (1.0, 0.95))
+    result = ran(written(tmp_path, steps, seeds=[0, 1]), tmp_path / "out")
+    assert len(result.missing) == 1
+    assert "holds a run of another recipe (model.pooling: mean → std)" in result.missing[0]
+    assert list(result.tests[0].comparison.scores["uar"]) == ["mean", "std", "other"]
+
+
+def test_a_new_description_is_no_new_recipe(tmp_path, untrained, monkeypatch):
+    path = written(tmp_path, STEPS, seeds=[0])
+    ran(path, tmp_path / "out")
+    recipe = yaml.safe_load((tmp_path / "recipe.yaml").read_text())
+    words = {"description": "Said better.", "notice": "Mind the step."}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe | words))
+    result = ran(path, tmp_path / "out")
+    assert result.missing == []
+    assert result.notices == ("Mind the step.",)
+    own = RunFolder(tmp_path / "out" / "runs" / "std" / "seed_0")
+    before = own.recipe.read_text()
+    write_text(own.provenance, to_json({"finished": None}))
+    begun = []
+    monkeypatch.setattr(study_runs, "carry_out", lambda run, *_: begun.append(dump_recipe(run.recipe)))
+    ran(path, tmp_path / "out")
+    assert begun == [before]  # a run that goes on is of the very recipe that it began with
+
+
+FOLD_SKILL = {"mean": (0.9, 0.6, 0.9), "std": (0.6, 0.95, 0.6), "other": (0.55, 0.55, 0.55)}
+"""Of each step on the development of each fold."""
+
+
+@pytest.fixture
+def untrained_folds(monkeypatch):
+    """Runs of three folds, without training: fold k chooses by the speakers that fold k + 1 tests."""
+
+    def carry_out(run, *_):
+        own = RunFolder(run.folder)
+        manifest = corpus(run.folder)
+        group = {u.utterance_id: int(str(u.speaker)[1:]) % 3 for u in manifest}
+        tested = []
+        for fold in range(3):
+            inner = RunFolder(run.folder / f"fold_{fold + 1}")
+            names = {fold: "test", (fold + 1) % 3: "development", (fold + 2) % 3: "train"}
+            rows = [dataclasses.replace(u, split=names[group[u.utterance_id]]) for u in manifest]
+            part = manifest.replace_utterances(rows)
+            part.write(inner.manifest)
+            write_text(inner.provenance, to_json({"finished": "now"}))
+            skills = (FOLD_SKILL[run.step][fold], 0.7)
+            for split, skill in zip(("development", "test"), skills, strict=True):
+                table = answers(part.split(split), skill, 10 * run.seed + fold)
+                table.write(inner.predictions(split))
+            tested += table
+        manifest.write(own.manifest)
+        Predictions(tuple(tested), SPACE).write(own.predictions("all"))
+        write_text(own.results("all") / "report.html", "")
+        write_text(own.recipe, dump_recipe(run.recipe))
+        write_text(own.provenance, to_json({"finished": "now", "seconds": 1.0}))
+
+    monkeypatch.setattr(study_runs, "carry_out", carry_out)
+
+
+def test_under_folds_the_fused_system_meets_the_best_step_of_each_fold(tmp_path, untrained_folds):
+    groups = {"folds": [[f"s{n:02d}" for n in range(fold, 18, 3)] for fold in range(3)]}
+    (tmp_path / "protocol.yaml").write_text(yaml.safe_dump({"corpus": "made up", "groups": groups}))
+    steps = [*STEPS[:2], {"name": "other", "from": ["mean", "std"], "set": {"model.dropout": 0.5}}]
+    path = written(tmp_path, steps, set={"protocol": str(tmp_path / "protocol.yaml")}, fuse={})
+    result = ran(path, tmp_path / "out")
+    composed = [step for step in result.steps if step.is_composed]
+    assert [(step.name, step.against) for step in composed] == [("best single", None), ("fused", "best single")]
+    assert "fold_1 mean; fold_2 std; fold_3 mean" in composed[0].changes[0]
+    truth = corpus(tmp_path)
+    for seed in (0, 1):
+        rows = []
+        for fold, step in zip((1, 2, 3), ("mean", "std", "mean"), strict=True):
+            folder = tmp_path / "out" / "runs" / step / f"seed_{seed}" / f"fold_{fold}"
+            rows += Predictions.read(folder / "test" / "predictions.csv")
+        by_hand = scores(truth, Predictions(tuple(rows), SPACE))["uar"]
+        assert result.tests[0].of_runs["best single"][seed] == pytest.approx(by_hand)
+    pairs = [(d.baseline, d.system) for d in result.tests[0].comparison.differences]
+    assert pairs == [("mean", "std"), ("mean", "other"), ("best single", "fused")]
+    write_study(tmp_path / "out", result)
+    for name in ("study.md", "study.html", "study.json"):
+        said = (tmp_path / "out" / name).read_text()
+        assert "the development speakers of one fold are tested in another" in said
+        assert "Never on a test split" not in said
+        assert "best single" in said
+
+
+def test_without_folds_nothing_is_said_of_them(tmp_path, untrained):
+    result = ran(written(tmp_path, STEPS, fuse={}), tmp_path / "out")
+    write_study(tmp_path / "out", result)
+    said = (tmp_path / "out" / "study.html").read_text()
+    assert "Never on a test split" in said
+    assert "best single" not in said
+    assert not any("fold" in note for note in result.notes)
+
+
 def test_labels_that_differ_between_steps_are_refused(tmp_path, untrained):
     path = written(tmp_path, STEPS[:2])
     ran(path, tmp_path / "out")
@@ -255,7 +461,7 @@ def test_labels_that_differ_between_steps_are_refused(tmp_path, untrained):
     other = [u if u.utterance_id != "u021" else type(u)(**{**vars(u), "emotion": "anger"}) for u in manifest]
     assert manifest.utterances[21].emotion == "neutral"
     manifest.replace_utterances(other).write(tmp_path / "out" / "runs" / "std" / "seed_0" / "manifest.csv")
-    with pytest.raises(ConfigError, match="not tested on the same utterances"):
+    with pytest.raises(ConfigError, match="labels in test: 1 have another label or speaker, such as u021"):
         ran(path, tmp_path / "out")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from emotune.errors import ConfigError, TableError
+from emotune.errors import ConfigError, CorpusError, TableError
 from emotune.labels import LabelSpace, Scale
 from emotune.manifest import Manifest, Utterance
 from emotune.predictions import Prediction, Predictions
@@ -130,8 +130,21 @@ def test_what_is_expected_comes_from_a_manifest_a_csv_a_list_or_a_folder(tmp_pat
     (tmp_path / "audio").mkdir()
     for name in NAMES:
         (tmp_path / "audio" / name).touch()
-    for source in ("m.csv", "t.csv", "t.txt", "audio"):
+    (tmp_path / "ids.txt").write_text("\n".join(f"Audios/{key}" for key in IDS))
+    (tmp_path / "ids.csv").write_text("FileName\n" + "\n".join(IDS))
+    for source in ("m.csv", "t.csv", "t.txt", "audio", "ids.txt", "ids.csv"):
         assert expected_names(tmp_path / source) == NAMES, source
+
+
+def test_of_a_manifest_one_split_is_expected(tmp_path):
+    rows = tuple(Utterance(key, f"{key}.wav", split=split) for key, split in zip(IDS, "aba", strict=True))
+    Manifest(rows, LabelSpace(), tmp_path).write(tmp_path / "m.csv")
+    assert expected_names(tmp_path / "m.csv", "a") == [NAMES[0], NAMES[2]]
+    with pytest.raises(CorpusError, match="no utterance in split 'c'"):
+        expected_names(tmp_path / "m.csv", "c")
+    (tmp_path / "t.txt").write_text("x")
+    with pytest.raises(ConfigError, match="is no manifest, so it has no splits"):
+        expected_names(tmp_path / "t.txt", "a")
 
 
 def test_an_expected_list_that_names_nothing_is_refused(tmp_path):

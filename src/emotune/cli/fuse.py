@@ -22,7 +22,7 @@ def fuse(
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the fused table and its page.")],
-    split: Annotated[str | None, typer.Option(help="What is fused; default test.")] = None,
+    split: Annotated[str, typer.Option(help="What is fused.")] = "test",
     method: Annotated[str, typer.Option(help="weights, stacking or majority.")] = "weights",
     metric: Annotated[
         str, typer.Option(help="macro_f1, uar or accuracy, to fuse classes; ccc, to fuse dimensions.")
@@ -35,14 +35,10 @@ def fuse(
     """Fit on one part of development, report on the other, fuse a split: predictions.csv, fusion.json and .html."""
     check_output(output / "predictions.csv")
     with_extra("sklearn.linear_model")
-    fused = with_extra("emotune.studies.fused_runs").fuse_runs(
-        [named(value) for value in systems],
-        split=split,
-        method=method,
-        metric=metric,
-        seed=seed,
-        manifest_path=manifest_path,
+    fitted_runs = with_extra("emotune.studies.fused_runs").fit_runs(
+        [named(value) for value in systems], method=method, metric=metric, seed=seed, manifest_path=manifest_path
     )
+    fused = fitted_runs.apply(split)
     with_extra("emotune.studies.fused_page").write_fusion(output, fused)
     for fold, fitted in fused.folds.items():
         _print_fitted(fold, fitted)

@@ -31,7 +31,11 @@ def study(
     except KeyboardInterrupt:
         err.print("interrupted; the same command continues", markup=False)
         raise
-    result = with_extra("emotune.studies.study_results").study_results(plan, folder, carried, resamples=resamples)
+    gathered = with_extra("emotune.studies.study_gathered").gather(plan, carried)
+    fusion = with_extra("emotune.studies.study_fusion")
+    fused = fusion.fuse_steps(plan, gathered)
+    fusion.write_fused(folder, fused)
+    result = with_extra("emotune.studies.study_compared").study_results(plan, gathered, fused, resamples=resamples)
     with_extra("emotune.studies.study_page").write_study(folder, result)
     print_study(result)
     out.print(f"page: {folder / 'study.html'}", markup=False)

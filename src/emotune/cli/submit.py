@@ -21,11 +21,12 @@ def submit(
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The .csv to write.")],
+    split: Annotated[str | None, typer.Option(help="Of the manifest with --expected; default all of it.")] = None,
     task: Annotated[str | None, typer.Option(help="categories or attributes; default what the table holds.")] = None,
 ) -> None:
     """FileName,EmoClass or FileName,EmoAct,EmoVal,EmoDom; nothing is written unless every recording has its row."""
     predictions = Predictions.read(table / "predictions.csv" if table.is_dir() else table)
-    names = expected_names(expected)
+    names = expected_names(expected, split)
     chosen = task_of(predictions, task)
     warn_all(write_submission(output, predictions, names, task=chosen))
     out.print(f"{output}: {len(names)} recordings, {chosen}", markup=False)

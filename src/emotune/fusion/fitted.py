@@ -43,7 +43,7 @@ METHODS: Mapping[str, Callable[..., Combiner]] = {
     "stacking": stacking.fit,
     "majority": majority.fit,
 }
-"""f(values of shape (systems, utterances, outputs), objective, *, seed) -> Combiner."""
+"""f(values of shape (systems, utterances, outputs), objective, *, seed, speakers) -> Combiner."""
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ def fuse(
     if failed:
         notes += (f"Left out, since a system failed on them: {failed} of {len(labelled)} development utterances.",)
     parts = [_Lined(part, named, space, metric) for part in (fit_part, report_part)]
-    combiner = METHODS[method](parts[0].values, parts[0].objective, seed=seed)
+    combiner = METHODS[method](parts[0].values, parts[0].objective, seed=seed, speakers=parts[0].speakers)
     fitted_on, reported_on = (part.scored(combiner) for part in parts)
     singles = fitted_on.singles
     return Fitted(
@@ -274,18 +274,18 @@ class _Lined:
         self.values = line_up(named, space, [utterance.utterance_id for utterance in manifest]).values
         outputs = len(space.classes) or len(space.dimensions)
         self.objective = Objective(truth_of(manifest, space), metric, outputs)
-        self.speakers = len({utterance.speaker for utterance in manifest} - {None})
+        self.speakers = [utterance.speaker for utterance in manifest]
 
     def scored(self, combiner: Combiner) -> Part:
         singles = {name: self.objective.score(own) for name, own in zip(self.names, self.values, strict=True)}
         fused = self.objective.score(combiner.combine(self.values))
-        return Part(self.values.shape[1], self.speakers, singles, fused)
+        return Part(self.values.shape[1], len({*self.speakers} - {None}), singles, fused)
 
 
 def _without(number: int, fit_part: _Lined, report_part: _Lined, *, method: str, seed: int) -> float:
     """The figure on the part for reporting of the fusion of all systems but one, fitted anew."""
     others = np.delete(fit_part.values, number, axis=0)
-    combiner = METHODS[method](others, fit_part.objective, seed=seed)
+    combiner = METHODS[method](others, fit_part.objective, seed=seed, speakers=fit_part.speakers)
     return report_part.objective.score(combiner.combine(np.delete(report_part.values, number, axis=0)))
 
 

@@ -14,8 +14,8 @@ _FIT, _REPORT = "fit", "report"
 def in_two(manifest: Manifest, *, fit_share: float, seed: int) -> tuple[Manifest, Manifest, tuple[str, ...]]:
     """The part to fit on, the part to report on, and what should be known of them.
 
-    Each speaker lies in one part, classes and genders are spread evenly. Where a speaker is unknown, or there is only
-    one, utterances are parted instead, class by class, and a note says so.
+    Each known speaker lies in one part, classes and genders are spread evenly. Utterances of unknown speakers are
+    parted one by one, class by class, as all are where fewer than two speakers are known; a note says so.
 
     Args:
         manifest: the utterances of which a truth is known.
@@ -33,15 +33,23 @@ def in_two(manifest: Manifest, *, fit_share: float, seed: int) -> tuple[Manifest
         raise CorpusError(
             f"{len(manifest)} development utterances have a truth and an answer of every system; two parts need more."
         )
-    speakers = {utterance.speaker for utterance in manifest}
+    known = manifest.filter(lambda utterance: utterance.speaker is not None)
+    unknown = manifest.filter(lambda utterance: utterance.speaker is None)
+    speakers = len({utterance.speaker for utterance in known})
     notes: tuple[str, ...] = ()
-    if None in speakers or len(speakers) < 2:
-        why = "has utterances of unknown speakers" if None in speakers else "has one speaker"
+    if speakers < 2:
+        why = "has utterances of unknown speakers" if len(unknown) else "has one speaker"
         notes = (f"Development {why}: both parts hear the same speakers, and what is reported is optimistic.",)
         fit_ids = _by_utterance(manifest, fit_share, seed)
     else:
-        parted = assign_splits(manifest, {_FIT: fit_share, _REPORT: 1 - fit_share}, seed=seed)
+        parted = assign_splits(known, {_FIT: fit_share, _REPORT: 1 - fit_share}, seed=seed)
         fit_ids = {utterance.utterance_id for utterance in parted if utterance.split == _FIT}
+        if len(unknown):
+            notes = (
+                f"{len(unknown)} of {len(manifest)} development utterances are of unknown speakers, who may be heard in"
+                " both parts; all other speakers are in one.",
+            )
+            fit_ids |= _by_utterance(unknown, fit_share, seed)
     fit = manifest.filter(lambda utterance: utterance.utterance_id in fit_ids)
     report = manifest.filter(lambda utterance: utterance.utterance_id not in fit_ids)
     for part, other, what in ((fit, report, "fitted"), (report, fit, "reported")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +36,9 @@ class Majority:
         return {}
 
 
-def fit(values: FloatArray, objective: Objective, *, seed: int) -> Majority:
+def fit(
+    values: FloatArray, objective: Objective, *, seed: int, speakers: Sequence[str | None] | None = None
+) -> Majority:
     """Nothing is fitted.
 
     Raises:

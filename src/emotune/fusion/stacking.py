@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,16 +52,19 @@ class Stacked:
         return {"coefficients": self.coefficients.tolist(), "bias": self.bias.tolist()}
 
 
-def fit(values: FloatArray, objective: Objective, *, seed: int) -> Stacked:
+def fit(
+    values: FloatArray, objective: Objective, *, seed: int, speakers: Sequence[str | None] | None = None
+) -> Stacked:
     """Fit on standardised features; classes count alike where ``uar`` or ``macro_f1`` is wanted.
 
-    How strongly a logistic regression is regularised is chosen by the figure over three folds of the utterances, the
-    strongest among equals.
+    How strongly a logistic regression is regularised is chosen by the figure over three folds, the strongest among
+    equals. No speaker is in two folds; with two speakers there are two, with one the utterances are dealt.
 
     Args:
         values: shape (systems, utterances, outputs), all finite.
         objective: its truth is learnt, its figure says how classes count and chooses the regularisation.
         seed: of the folds.
+        speakers: of each utterance, None where unknown; as one None for all of them when None.
 
     Raises:
         ConfigError: when the truth has a single class.
@@ -70,7 +74,8 @@ def fit(values: FloatArray, objective: Objective, *, seed: int) -> Stacked:
     mean, spread = features.mean(axis=0), features.std(axis=0)
     spread = np.where(spread > 0, spread, 1.0)
     standard = (features - mean) / spread
-    coefficients, bias = _logistic(standard, objective, seed) if of_classes else _ridge(standard, objective)
+    folds = _folds(speakers or [None] * values.shape[1], seed)
+    coefficients, bias = _logistic(standard, objective, folds) if of_classes else _ridge(standard, objective)
     return Stacked(mean, spread, coefficients, bias, of_classes)
 
 
@@ -80,15 +85,33 @@ def _features(values: FloatArray, *, of_classes: bool) -> FloatArray:
     return np.concatenate(list(shown), axis=1)
 
 
-def _logistic(features: FloatArray, objective: Objective, seed: int) -> tuple[FloatArray, FloatArray]:
+def _folds(speakers: Sequence[str | None], seed: int) -> NDArray[np.int64]:
+    """The fold of each utterance: speakers whole, the most talkative first, each to the fold that has the least.
+
+    An utterance of an unknown speaker counts as a speaker of its own.
+    """
+    generator = np.random.default_rng(seed)
+    groups: dict[object, list[int]] = {}
+    for row, speaker in enumerate(speakers):
+        groups.setdefault(row if speaker is None else speaker, []).append(row)
+    members = list(groups.values()) if len(groups) > 1 else [[row] for row in range(len(speakers))]
+    order = sorted(generator.permutation(len(members)).tolist(), key=lambda number: -len(members[number]))
+    fold, filled = np.zeros(len(speakers), dtype=np.int64), [0] * min(_FOLDS, len(members))
+    for number in order:
+        smallest = filled.index(min(filled))
+        fold[members[number]] = smallest
+        filled[smallest] += len(members[number])
+    return fold
+
+
+def _logistic(features: FloatArray, objective: Objective, fold: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
     truth = objective.truth.astype(np.int64)
     if len(np.unique(truth)) < 2:
         raise ConfigError("Stacking needs two classes at least in the part of development that it is fitted on.")
-    fold = np.random.default_rng(seed).permutation(len(truth)) % _FOLDS
 
     def figure(strength: float) -> float:
         logits = np.zeros((len(truth), objective.size))
-        for tested in range(_FOLDS):
+        for tested in np.unique(fold):
             trained = fold != tested
             if len(np.unique(truth[trained])) < 2:
                 return -np.inf

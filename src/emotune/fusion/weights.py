@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
 from typing import Any
@@ -36,13 +36,16 @@ class Weighted:
         return {"weights": self.weights.tolist()}
 
 
-def fit(values: FloatArray, objective: Objective, *, seed: int) -> Weighted:
+def fit(
+    values: FloatArray, objective: Objective, *, seed: int, speakers: Sequence[str | None] | None = None
+) -> Weighted:
     """The weights with the greatest figure, never below the best single system's.
 
     Args:
         values: shape (systems, utterances, outputs), all finite.
         objective: what is maximised.
         seed: of the search.
+        speakers: of no account here.
     """
     return Weighted(best_weights(objective.of_weights(values), len(values), seed=seed))
 

@@ -19,6 +19,7 @@ from emotune.labels import LabelSpace
 from emotune.manifest import Manifest
 from emotune.predictions import Predictions, predictions_of
 from emotune.run_folder import RunFolder
+from emotune.studies.same_labels import same_labelled
 
 DEVELOPMENT = "development"
 POOLED = "all"
@@ -78,24 +79,80 @@ class FusedRuns:
         }
 
 
-def fuse_runs(
+@dataclass(frozen=True, eq=False)
+class FittedRuns:
+    """A fusion of runs that is fitted on development, in each fold on its own, and ready for any split.
+
+    Args:
+        names: of the systems.
+        runs: fold -> the systems' run folders; one entry, of an empty name, where there are no folds.
+        fitted: fold -> the fusion.
+        metric: what it was fitted for.
+        manifest_path: of the truth; the runs' own when None.
+    """
+
+    names: tuple[str, ...]
+    runs: Mapping[str, Sequence[RunFolder]]
+    fitted: Mapping[str, Fitted]
+    metric: str
+    manifest_path: Path | None
+
+    def apply(self, split: str) -> FusedRuns:
+        """Fuse a split; that of several folds is pooled, as ``all``.
+
+        Utterances without a label that not every system predicted, as those do that learn from more, are left out; a
+        split without any labels is fused whole.
+
+        Raises:
+            ConfigError: when the runs' labels of it differ, or folds have no truth to be pooled by.
+            TableError: when predictions are missing.
+        """
+        parts = {fold: self._apply_fold(fold, split) for fold in self.runs}
+        if len(parts) > 1 and any(part.truth is None for part in parts.values()):
+            raise ConfigError(f"The folds' manifests have no split {split}, so what they test cannot be pooled.")
+        return _together(parts)
+
+    def _apply_fold(self, fold: str, split: str) -> FusedRuns:
+        runs, fitted = self.runs[fold], self.fitted[fold]
+        manifests = _of_split(runs, split, self.manifest_path)
+        tables = [predictions_of(run, split) for run in runs]
+        labelled = _same(runs, manifests, split, self.metric)
+        truth, notes = manifests[0], fitted.notes
+        if len(labelled):
+            kept = {utterance.utterance_id for utterance in labelled}
+            kept |= set.intersection(*({row.utterance_id for row in table} for table in tables))
+            truth = truth.filter(lambda utterance: utterance.utterance_id in kept)
+            left = {u.utterance_id for manifest in manifests for u in manifest} - {u.utterance_id for u in truth}
+            if left:
+                notes += (f"Left out: {len(left)} utterances of {split} without a label, which not all systems have.",)
+        if len(truth):
+            wanted = {utterance.utterance_id for utterance in truth}
+            tables = [only(table, wanted) for table in tables]
+        singles = {name: of_task(table, fitted.space) for name, table in zip(self.names, tables, strict=True)}
+        return FusedRuns(
+            split,
+            truth if len(truth) else None,
+            fitted.apply(tables),
+            singles,
+            singles[fitted.best_single],
+            {"": fitted},
+            notes,
+        )
+
+
+def fit_runs(
     named: Sequence[tuple[str, Path]],
     *,
-    split: str | None = None,
     method: str = "weights",
     metric: str = "macro_f1",
     seed: int = 0,
     manifest_path: Path | None = None,
-) -> FusedRuns:
-    """Fit a fusion to the runs' development predictions and apply it to their predictions of another split.
-
-    Under a protocol of several folds, each fold is fitted on its own development and fuses its own test; the tests are
-    then pooled, as ``all``.
+) -> FittedRuns:
+    """Fit a fusion to the runs' development predictions; under a protocol of several folds each fold by itself.
 
     Args:
         named: name and path of each system: a run folder, the folder of a protocol, or, with ``manifest_path``, any
             folder with ``development/predictions.csv`` and ``<split>/predictions.csv``.
-        split: what is fused; default ``test``.
         method: weights, stacking or majority.
         metric: macro_f1, uar, accuracy or ccc.
         seed: of the parting of development and of the search.
@@ -107,7 +164,7 @@ def fuse_runs(
         CorpusError: when development has no truth.
     """
     check_method(method, metric)
-    names = [name for name, _ in named]
+    names = tuple(name for name, _ in named)
     if len(named) < 2:
         raise ConfigError(f"A fusion needs two systems at least, got {', '.join(names) or 'none'}.")
     folders = [_folds(path) if manifest_path is None else {"": RunFolder(path)} for _, path in named]
@@ -118,13 +175,19 @@ def fuse_runs(
                 f"{names[0]} and {name} are not of one protocol: they have {_folds_named(folds)} and"
                 f" {_folds_named(list(own))}."
             )
-    parts = [
-        _fuse_fold([own[fold] for own in folders], names, split or "test", method, metric, seed, manifest_path)
-        for fold in folds
-    ]
-    if len(parts) > 1 and any(part.truth is None for part in parts):
-        raise ConfigError(f"The folds' manifests have no split {split or 'test'}, so what they test cannot be pooled.")
-    return _together(dict(zip(folds, parts, strict=True)))
+    runs = {fold: [own[fold] for own in folders] for fold in folds}
+    fitted = {}
+    for fold, of_fold in runs.items():
+        manifests = _of_split(of_fold, DEVELOPMENT, manifest_path)
+        fitted[fold] = fuse(
+            names,
+            _same(of_fold, manifests, DEVELOPMENT, metric),
+            [predictions_of(run, DEVELOPMENT) for run in of_fold],
+            method=method,
+            metric=metric,
+            seed=seed,
+        )
+    return FittedRuns(names, runs, fitted, metric, manifest_path)
 
 
 def _folds(path: Path) -> dict[str, RunFolder]:
@@ -144,74 +207,36 @@ def _folds_named(folds: Sequence[str]) -> str:
     return "no folds" if list(folds) == [""] else f"{len(folds)} folds ({', '.join(folds[:3])} ...)"
 
 
-def _fuse_fold(
-    runs: Sequence[RunFolder],
-    names: Sequence[str],
-    split: str,
-    method: str,
-    metric: str,
-    seed: int,
-    manifest_path: Path | None,
-) -> FusedRuns:
-    truths = [_truth(run.manifest if manifest_path is None else manifest_path, split) for run in runs]
-    for name, run, truth in zip(names, runs, truths, strict=True):
-        _check_same(names[0], truths[0], name, truth, run, of_classes=metric != CCC)
-    development, tested = truths[0]
-    fitted = fuse(
-        names,
-        development,
-        [predictions_of(run, DEVELOPMENT) for run in runs],
-        method=method,
-        metric=metric,
-        seed=seed,
-    )
-    tables = [predictions_of(run, split) for run in runs]
-    if tested is not None:
-        wanted = {utterance.utterance_id for utterance in tested}
-        tables = [_only(table, wanted) for table in tables]
-    singles = {name: _of_task(table, fitted.space) for name, table in zip(names, tables, strict=True)}
-    return FusedRuns(
-        split, tested, fitted.apply(tables), singles, singles[fitted.best_single], {"": fitted}, fitted.notes
+def _of_split(runs: Sequence[RunFolder], split: str, manifest_path: Path | None) -> list[Manifest]:
+    """What each run knows of a split; empty where its manifest has no such split, which development must be in."""
+    paths = [run.manifest for run in runs] if manifest_path is None else [manifest_path]
+    found = [_part(Manifest.read(path), split) for path in paths]
+    return found if manifest_path is None else found * len(runs)
+
+
+def _part(manifest: Manifest, split: str) -> Manifest:
+    if split == DEVELOPMENT:
+        return manifest.split(split)
+    return manifest.filter(lambda utterance: utterance.split == split)
+
+
+def _same(runs: Sequence[RunFolder], manifests: Sequence[Manifest], split: str, metric: str) -> Manifest:
+    return same_labelled(
+        [(str(run.path), manifest) for run, manifest in zip(runs, manifests, strict=True)],
+        classes=metric != CCC,
+        dimensions=metric == CCC,
+        where=split,
+        cure="Fuse runs of one corpus with the same splits and classes.",
     )
 
 
-def _truth(path: Path, split: str) -> tuple[Manifest, Manifest | None]:
-    """Development, and the split that is fused where the manifest has it."""
-    manifest = Manifest.read(path)
-    has_split = any(utterance.split == split for utterance in manifest)
-    return manifest.split(DEVELOPMENT), manifest.split(split) if has_split else None
-
-
-def _check_same(
-    first: str,
-    truth: tuple[Manifest, Manifest | None],
-    name: str,
-    other: tuple[Manifest, Manifest | None],
-    run: RunFolder,
-    *,
-    of_classes: bool,
-) -> None:
-    """Both runs must have chosen and been tested on the same utterances with the same labels."""
-    for mine, theirs in zip(truth, other, strict=True):
-        if _labels(mine, of_classes) != _labels(theirs, of_classes):
-            raise ConfigError(
-                f"{first} and {name} have different utterances or labels in development or test, by the manifest in"
-                f" {run.path}. Fuse runs of one corpus with the same splits and classes."
-            )
-
-
-def _labels(manifest: Manifest | None, of_classes: bool) -> dict[str, object]:
-    if manifest is None:
-        return {}
-    return {u.utterance_id: u.emotion if of_classes else dict(u.dimensions) for u in manifest}
-
-
-def _only(table: Predictions, wanted: set[str]) -> Predictions:
+def only(table: Predictions, wanted: set[str]) -> Predictions:
+    """The rows of some utterances."""
     rows = tuple(row for row in table if row.utterance_id in wanted)
     return Predictions(rows, table.label_space, table.model_fingerprint, table.manifest_fingerprint)
 
 
-def _of_task(table: Predictions, space: LabelSpace) -> Predictions:
+def of_task(table: Predictions, space: LabelSpace) -> Predictions:
     """A table with the classes, or the dimensions, that are fused alone."""
     rows = tuple(
         type(row)(

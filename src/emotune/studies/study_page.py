@@ -27,6 +27,7 @@ from emotune.evaluation.markup import (
 from emotune.evaluation.sections import metric_name
 from emotune.evaluation.verdicts import p_text
 from emotune.studies.folds import POOLED
+from emotune.studies.study_choices import Choice
 from emotune.studies.study_results import SCHEMA, StepResult, StudyResult, TestResult
 from emotune.tables import Row, to_json, write_rows, write_text
 
@@ -64,6 +65,7 @@ def _row(result: StudyResult, test: TestResult, metric: str, step: StepResult) -
         "test": test.name,
         "metric": metric,
         "step": step.name,
+        "against": step.against,
         "changes": changes_text(step),
         "runs": test.comparison.runs[step.name],
         "development": step.development,
@@ -77,7 +79,6 @@ def _row(result: StudyResult, test: TestResult, metric: str, step: StepResult) -
     found = test.difference(step.name, metric)
     if found is not None:
         row |= {
-            "against": found.baseline,
             "difference": found.estimate.value,
             "difference_low": found.estimate.low,
             "difference_high": found.estimate.high,
@@ -112,8 +113,15 @@ def markdown(result: StudyResult) -> str:
                 _line(cells_of(row)) for row in rows_of(result) if (row["test"], row["metric"]) == (test.name, metric)
             ]
             lines += ["", *(f"- {item}" for item in _verdicts(test, metric)), ""]
-    if any(step.candidates for step in result.steps):
-        lines += ["## Chosen on development", "", *(f"- {item}" for item in _choices(result)), ""]
+    if any(step.choice for step in result.steps):
+        lines += [
+            "## Chosen on development",
+            "",
+            _choosing(result),
+            "",
+            *(f"- {item}" for item in _choices(result)),
+            "",
+        ]
     notes = notes_of(result)
     lines += ["## Notes", "", *(f"- {note}" for note in notes), ""] if notes else []
     return "\n".join(lines)
@@ -131,7 +139,7 @@ def cells_of(row: Row) -> list[str]:
         row["changes"],
         number(row["development"]),
         _bounded(row["score"], row["low"], row["high"]),
-        row.get("against") or "–",
+        f"{row['against']}{'' if has_difference else ' (no results)'}" if row["against"] else "–",
         _bounded(row["difference"], row["difference_low"], row["difference_high"], "+") if has_difference else "–",
         p_text(row["p"]) if has_difference else "–",
         p_text(row["corrected_p"]) if has_difference else "–",
@@ -195,7 +203,7 @@ def _title(test: TestResult) -> str:
 
 
 def _about(result: StudyResult) -> str:
-    steps = [step for step in result.steps if step.scored and not step.is_fused]
+    steps = [step for step in result.steps if step.scored and not step.is_composed]
     common = f" In every step: {', '.join(result.common)}." if result.common else ""
     only = f" Predicted without labels: {', '.join(result.predicted_only)}." if result.predicted_only else ""
     how = {"train": "trained", "probe": "probed"}[result.kind]
@@ -260,6 +268,8 @@ def _table(result: StudyResult, test: TestResult, metric: str) -> str:
         if found is not None:
             gap = Markup(f"{scored_signed(found.estimate).text}{_below(f'to {found.baseline}')}")
             p = Markup(f"{p_text(found.p)}{_below(f'corrected {p_text(found.corrected_p)}')}")
+        elif row["against"]:
+            gap = Markup(f"–{_below('no results of ' + row['against'])}")
         words = Cell(f'<td class="text">{text(row["changes"])}</td>')
         score = scored(test.comparison.scores[metric][row["step"]])
         rows.append((row["step"], words, cells[2], score, gap, p, *cells[8:]))
@@ -299,13 +309,27 @@ def _helped(result: StudyResult, test: TestResult) -> str:
 
 
 def _choices(result: StudyResult) -> list[str]:
-    name = metric_name(result.chosen_by)
-    return [
-        f"{step.name} starts from {step.starts_from}: mean development {name} "
-        + ", ".join(f"{one} {number(score)}" for one, score in step.candidates.items())
-        for step in result.steps
-        if step.candidates
-    ]
+    return [_choice(result, step.name, step.choice) for step in result.steps if step.choice]
+
+
+def _choice(result: StudyResult, name: str, choice: Choice) -> str:
+    """What was chosen by which scores; and what all seeds say now, where it was chosen before some were there."""
+    said = f"{name} starts from {choice.step}: mean development {metric_name(result.chosen_by)} "
+    said += ", ".join(f"{one} {number(score)}" for one, score in choice.candidates.items())
+    if choice.seeds == result.seeds:
+        return said
+    now = {step.name: step.development for step in result.steps if step.name in choice.candidates}
+    seeds = f"seed{'s' * (len(choice.seeds) > 1)} {', '.join(map(str, choice.seeds))}"
+    reached = ", ".join(f"{one} {number(score)}" for one, score in now.items())
+    return f"{said}. It was chosen with {seeds} and kept since; over all finished seeds: {reached}"
+
+
+def _choosing(result: StudyResult) -> str:
+    if result.has_folds:
+        return (
+            "By the mean development score over the folds; who chooses in one fold is tested in another, see the notes."
+        )
+    return "Never on a test split; the first of equals."
 
 
 def _chosen(result: StudyResult) -> str:
@@ -315,7 +339,7 @@ def _chosen(result: StudyResult) -> str:
     return section(
         "chosen",
         "Chosen on development",
-        paragraph("Never on a test split; the first of equals.", "hint"),
+        paragraph(_choosing(result), "hint"),
         bullets(found),
     )
 

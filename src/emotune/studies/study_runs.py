@@ -27,7 +27,9 @@ from emotune.run_folder import RunFolder
 from emotune.splits import select_splits
 from emotune.studies.folds import POOLED, Kind, protocol_run
 from emotune.studies.pool import training_pool
+from emotune.studies.recipe_changes import changes_between
 from emotune.studies.study import Plan, chosen_metric, dump_study, results_of, run_folder_of
+from emotune.studies.study_choices import Choice, best_of, kept_choices, write_choices
 from emotune.tables import write_text
 from emotune.training.build import DEVELOPMENT, source_manifest
 from emotune.training.fine_tune import train_run
@@ -70,16 +72,26 @@ class StudyRun:
         run = RunFolder(self.folder)
         return run.finished and all(_is_scored(run, name) for name in self.results)
 
+    @property
+    def has_folds(self) -> bool:
+        """Whether several folds each trained a model, whose tests are pooled."""
+        return self.recipe.protocol is not None and self.results == (POOLED,)
+
     def development_score(self, metric: str) -> float:
         """On the development split, a mean over folds where there are several; NaN where it cannot be had."""
+        return float(np.mean(list(self.development_scores(metric).values())))
+
+    def development_scores(self, metric: str) -> dict[str, float]:
+        """The development score of each fold, by its folder's name; of the run itself where there are no folds."""
         run = RunFolder(self.folder)
         folds = [path.parent for path in sorted(run.path.glob("*/provenance.json"))]
         inner = [run] if self.recipe.protocol is None else [RunFolder(path) for path in folds]
-        found = []
-        for one in inner:
-            split = Manifest.read(one.manifest).split(DEVELOPMENT)
-            found.append(scores(split, Predictions.read(one.predictions(DEVELOPMENT))).get(metric, float("nan")))
-        return float(np.mean(found))
+        return {one.path.name: _development_score(one, metric) for one in inner}
+
+
+def _development_score(run: RunFolder, metric: str) -> float:
+    split = Manifest.read(run.manifest).split(DEVELOPMENT)
+    return scores(split, Predictions.read(run.predictions(DEVELOPMENT))).get(metric, float("nan"))
 
 
 @dataclass(frozen=True)
@@ -88,14 +100,12 @@ class Carried:
 
     Args:
         runs: step -> its runs, in the order of the seeds; none for a step that could not begin.
-        chosen: step with ``from`` -> the step that it starts from.
-        candidates: step with ``from`` -> mean development score of each step it could start from.
+        choices: step with ``from`` -> which step it starts from, and why.
         waiting: step that could not begin -> why.
     """
 
     runs: Mapping[str, tuple[StudyRun, ...]]
-    chosen: Mapping[str, str]
-    candidates: Mapping[str, Mapping[str, float]]
+    choices: Mapping[str, Choice]
     waiting: Mapping[str, str]
 
 
@@ -109,11 +119,12 @@ def run_study(
 ) -> Carried:
     """Run every step with every seed under ``folder``; the same call goes on after an interruption or a failure.
 
-    A step begins when all runs of the steps it may start from, or uses, are finished.
+    A step begins when all runs of the steps it may start from, or uses, are finished. Where it starts from is chosen
+    once: the choice stands when seeds are added later.
 
     Args:
         plan: the study.
-        folder: gets ``study.yaml`` and ``runs/<step>/seed_<n>``, run folders.
+        folder: gets ``study.yaml``, ``choices.json`` and ``runs/<step>/seed_<n>``, run folders.
         runs_at_a_time: in processes of their own, each with its share of the processor.
 
     Raises:
@@ -124,13 +135,12 @@ def run_study(
         raise ConfigError("A study is run by one process, which starts its runs itself: see --runs-at-a-time.")
     listener = listener or Quiet()
     runs: dict[str, tuple[StudyRun, ...]] = {}
-    chosen: dict[str, str] = {}
-    candidates: dict[str, Mapping[str, float]] = {}
     waiting: dict[str, str] = {}
     with alone_in(folder, others="running a study in"), _executor(runs_at_a_time) as executor:
         left = [step.name for step in plan.study.steps]
         metric = chosen_metric(plan)
-        _check_earlier(plan, folder)
+        choices = kept_choices(plan, folder)
+        _check_earlier(plan, folder, choices)
         write_text(folder / "study.yaml", dump_study(plan.study))
         while left:
             ready = [name for name in left if not any(one in left for one in plan.needs(name))]
@@ -139,24 +149,28 @@ def run_study(
                 if unfinished:
                     waiting[name] = f"it needs the runs of steps that are not all finished: {unfinished}"
                     continue
+                if plan.step(name).starts_from and name not in choices:
+                    choices[name] = _choose(plan, name, runs, metric)
+                    write_choices(folder, choices)
                 if plan.step(name).starts_from:
-                    candidates[name] = _development(plan.step(name).starts_from, runs, metric)
-                    chosen[name] = best_of(candidates[name])
-                    reached = ", ".join(f"{one} {score:.3f}" for one, score in candidates[name].items())
-                    listener.say(f"{name} starts from {chosen[name]} (development {metric}: {reached})")
-                runs[name] = _runs_of(plan, name, folder, chosen)
+                    listener.say(f"{name} starts from {_in_words(choices[name], metric)}")
+                try:
+                    runs[name] = _runs_of(plan, name, folder, choices)
+                except ConfigError as error:  # of a step that starts from another one: the rest of the study goes on
+                    waiting[name] = str(error)
             _run_all([run for name in ready for run in runs.get(name, ())], executor, listener, progress)
             left = [name for name in left if name not in ready]
-    return Carried(runs, chosen, candidates, waiting)
+    return Carried(runs, choices, waiting)
 
 
-def best_of(candidates: Mapping[str, float]) -> str:
-    """The candidate of the highest score, the first of equals.
+def _choose(plan: Plan, name: str, runs: Mapping[str, Sequence[StudyRun]], metric: str) -> Choice:
+    candidates = _development(plan.step(name).starts_from, runs, metric)
+    return Choice(best_of(candidates), candidates, tuple(plan.study.seeds))
 
-    >>> best_of({"mean": 0.5, "std": 0.6, "attention": 0.6})
-    'std'
-    """
-    return max(candidates, key=lambda name: candidates[name])
+
+def _in_words(choice: Choice, metric: str) -> str:
+    reached = ", ".join(f"{one} {score:.3f}" for one, score in choice.candidates.items())
+    return f"{choice.step} (development {metric} over seed {', '.join(map(str, choice.seeds))}: {reached})"
 
 
 def _development(names: Sequence[str], runs: Mapping[str, Sequence[StudyRun]], metric: str) -> dict[str, float]:
@@ -174,22 +188,21 @@ def _unfinished(plan: Plan, name: str, runs: Mapping[str, Sequence[StudyRun]]) -
     return ", ".join(one for one in plan.needs(name) if one not in runs or not all(run.finished for run in runs[one]))
 
 
-def _runs_of(plan: Plan, name: str, folder: Path, chosen: Mapping[str, str]) -> tuple[StudyRun, ...]:
+def _runs_of(plan: Plan, name: str, folder: Path, choices: Mapping[str, Choice]) -> tuple[StudyRun, ...]:
     runs = []
+    chosen = {step: choice.step for step, choice in choices.items()}
     for seed in plan.study.seeds:
-        recipe = plan.recipe(name, seed, chosen, folder)
         where = run_folder_of(folder, name, seed)
+        recipe = _as_begun(plan.recipe(name, seed, chosen, folder), RunFolder(where))
         runs.append(StudyRun(name, seed, where, recipe, plan.study.kind, results_of(recipe, plan.study)))
-    for run in runs:
-        _check_unchanged(run)
     return tuple(runs)
 
 
-def _check_earlier(plan: Plan, folder: Path) -> None:
-    """Before anything runs: what lies in the folder is of this study's first steps, and their splits exist."""
+def _check_earlier(plan: Plan, folder: Path, choices: Mapping[str, Choice]) -> None:
+    """Before anything runs: what lies in the folder is of this study, and the splits of its first step exist."""
     for step in plan.study.steps:
-        if not step.starts_from:
-            _runs_of(plan, step.name, folder, {})
+        if not step.starts_from or step.name in choices:
+            _runs_of(plan, step.name, folder, choices)
     is_ours = (folder / "study.yaml").exists()
     if not is_ours and any(not path.name.startswith(".") for path in folder.iterdir()):
         raise ConfigError(f"{folder} exists and holds no study; choose another folder with -o.")
@@ -200,55 +213,25 @@ def _check_earlier(plan: Plan, folder: Path) -> None:
             source.split(name)
 
 
-def _check_unchanged(run: StudyRun) -> None:
-    """A run that lies there must be of this recipe; what a newer version added counts with its default."""
-    path = RunFolder(run.folder).recipe
-    if not path.exists():
-        return
+def _as_begun(recipe: Recipe, run: RunFolder) -> Recipe:
+    """The recipe, which a run that lies there must be of; what a newer version added counts with its default.
+
+    Its description and notice may have changed: a run that is not finished then goes on with those that it began with.
+    """
+    if not run.recipe.exists():
+        return recipe
     try:
-        earlier = Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-        changed = changes_between(earlier, run.recipe, but=())
+        earlier = Recipe.model_validate(yaml.safe_load(run.recipe.read_text(encoding="utf-8")))
+        changed = changes_between(earlier, recipe, but=("description", "notice"))
     except (yaml.YAMLError, ValidationError, UnicodeDecodeError):
-        changed = ["it cannot be read"]
+        raise ConfigError(f"{run.recipe} cannot be read. Choose another folder with -o, or remove that run.") from None
     if changed:
         raise ConfigError(
-            f"{run.folder} holds a run of another recipe ({'; '.join(changed[:3])}). Choose another folder with -o, or"
+            f"{run.path} holds a run of another recipe ({'; '.join(changed[:3])}). Choose another folder with -o, or"
             " remove that run."
         )
-
-
-def changes_between(
-    before: Recipe, after: Recipe, *, but: Sequence[str] = ("name", "description", "seed", "notice")
-) -> list[str]:
-    """What differs between two recipes, one text a key, such as ``model.pooling: mean → std``."""
-    first, second = before.model_dump(mode="json"), after.model_dump(mode="json")
-    return [f"{key}: {_shown(old)} → {_shown(new)}" for key, old, new in _differing(first, second) if key not in but]
-
-
-def _differing(
-    first: Mapping[str, object], second: Mapping[str, object], above: str = ""
-) -> Iterator[tuple[str, object, object]]:
-    """Keys with both values; a section that only one of the two has is one value."""
-    for key in {**first, **second}:
-        old, new = first.get(key), second.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            yield from _differing(old, new, f"{above}{key}.")
-        elif old != new:
-            yield f"{above}{key}", old, new
-
-
-def _shown(value: object) -> str:
-    """A value for people; of a path its last part, so that a page names no folder of anybody's."""
-    if value is None or value in ({}, []):
-        return "none"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_shown(item)}" for key, item in value.items() if item is not None)
-    if isinstance(value, list):
-        return ", ".join(_shown(item) for item in value)
-    if isinstance(value, str) and Path(value).is_absolute():
-        *_, above, step, seed = ("", "", *Path(value).parts)
-        return f"{step}/{seed}" if above == "runs" else seed
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    words = {"description": earlier.description, "notice": earlier.notice}
+    return recipe if run.finished else recipe.model_copy(update=words)
 
 
 @contextmanager
@@ -334,7 +317,7 @@ def _source(recipe: Recipe) -> Manifest:
     return select_splits(manifest, recipe.data.splits) if recipe.data.splits else manifest
 
 
-def truth_of(run: RunFolder, name: str) -> Manifest:
+def tested_manifest(run: RunFolder, name: str) -> Manifest:
     """What results of that name are scored against: a split, or, where several folds were pooled, all there is."""
     manifest = Manifest.read(run.manifest)
     part = manifest.filter(lambda utterance: utterance.split == name)
@@ -352,6 +335,6 @@ def _is_scored(run: RunFolder, name: str) -> bool:
 def _reached(run: RunFolder, name: str, metric: str) -> str:
     if not (run.results(name) / "report.html").exists():
         return f"{name} predicted"
-    truth = truth_of(run, name)
+    truth = tested_manifest(run, name)
     score = scores(truth, Predictions.read(run.predictions(name))).get(metric, float("nan"))
     return f"{name} {metric} {score:.3f}"
