@@ -109,3 +109,9 @@ def test_a_clip_whose_conditions_cannot_be_predicted_is_an_error_row_and_the_oth
     assert [row.utterance_id for row in rows] == [f"u{n}" for n in range(5)]
     assert [row.error for row in rows if row.error] == ["u1: its conditions cannot be predicted: no memory left"]
     assert [row.conditions_used for row in rows] == ["text=predicted", None, *["text=predicted"] * 3]
+
+
+def test_where_every_clip_is_bad_a_conditioned_model_answers_with_error_rows():
+    conditioner = Conditioner({"gender": {"width": 2}})
+    rows = Predictor(Lengths(), conditioner=conditioner).predict_items(items(0.05, 0.05)).rows
+    assert all("at least 0.1000 s" in row.error for row in rows) and len(rows) == 2

@@ -25,7 +25,7 @@ from emotune.studies.study import Fuse, Study, StudyStep, as_override, load_stud
 from emotune.studies.study_compared import study_results
 from emotune.studies.study_fusion import fuse_steps, write_fused
 from emotune.studies.study_gathered import gather
-from emotune.studies.study_page import write_study
+from emotune.studies.study_page import verdicts, write_study
 from emotune.tables import to_json, write_text
 
 CLASSES = ("anger", "neutral")
@@ -160,9 +160,9 @@ def test_steps_can_only_name_earlier_ones_that_are_scored(tmp_path):
     with pytest.raises(ConfigError) as error:
         load_study(path)
     for fault in (
-        "step mean, set: Unknown earlier step 'late'",
-        "step late, from: Unknown earlier step 'helper'",
-        "step rest, against: Unknown earlier step 'helper'",
+        "step mean, set: late does not come before it",
+        "step late, from: helper is not scored",
+        "step rest, against: helper is not scored",
         "fuse.systems: Unknown step 'helper'",
         "set.seed: the study's seeds say that",
     ):
@@ -200,10 +200,11 @@ def test_with_several_tasks_the_fused_one_is_compared(tmp_path, untrained, monke
             Predictions(tuple(told), space).write(own.results(split) / "predictions.csv")
 
     monkeypatch.setattr(study_runs, "carry_out", with_arousal)
-    result = ran(written(tmp_path, STEPS[:2], fuse={}, metrics=["uar", "ccc"]), tmp_path / "out")
+    both = {"metrics": ["uar", "ccc"], "set": {"data.dimensions": ["arousal"]}}
+    result = ran(written(tmp_path, STEPS[:2], fuse={}, **both), tmp_path / "out")
     assert list(result.tests[0].comparison.scores) == ["uar"]
     assert list(result.tests[0].comparison.scores["uar"]) == ["mean", "std", "fused"]
-    alone = ran(written(tmp_path, STEPS[:2], metrics=["uar", "ccc"]), tmp_path / "out")
+    alone = ran(written(tmp_path, STEPS[:2], **both), tmp_path / "out")
     assert list(alone.tests[0].comparison.scores) == ["uar", "ccc"]
 
 
@@ -530,7 +531,7 @@ def test_an_override_of_one_step_changes_that_step_and_what_starts_from_it(tmp_p
     ("override", "said"),
     [
         ("steps.maen.model.dropout=0.1", "did you mean 'mean'"),
-        ("steps.mean=3", "Expected steps.STEP.KEY=VALUE"),
+        ("steps.mean=3", "'steps.mean=3': Expected steps.STEP.KEY=VALUE"),
         ("steps.mean.model.poolin=std", "did you mean 'pooling'"),
         ("steps.mean.seed=3", "set.seed: the study's seeds say that"),
     ],
@@ -538,6 +539,33 @@ def test_an_override_of_one_step_changes_that_step_and_what_starts_from_it(tmp_p
 def test_an_override_of_a_step_that_cannot_be_is_refused(tmp_path, override, said):
     with pytest.raises(ConfigError, match=re.escape(said)):
         load_study(written(tmp_path, STEPS), [override])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("metrics=[blah]", "Unknown metric 'blah'"),
+        ("metrics=[ccc]", "Unknown metric 'ccc'"),
+        ("train.epoch=3", "steps mean, std, best: train.epoch: Unknown key 'epoch'"),
+        ("kind=probe", "step mean: a probe does not look at model.pooling"),
+        ("model.conditions.text.encoder=e", "would give text to every step, and only some have it"),
+        ("steps.mean.model.pooling='{run:best}'", "best does not come before it"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_runs(tmp_path, change, said):
+    steps = [*STEPS, {"name": "text", "recipe": "recipe.yaml", "set": {"model.conditions.text.source": "given"}}]
+    path = written(tmp_path, STEPS if change.startswith("train.epoch") else steps)
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load_study(path, [change])
+
+
+def test_differences_that_were_not_found_are_told_in_one_sentence(tmp_path, untrained):
+    steps = [*STEPS[:2], *({"name": name, "recipe": "recipe.yaml", "against": "mean"} for name in ("same", "alike"))]
+    result = ran(written(tmp_path, steps), tmp_path / "out")
+    found, *_ = result.tests[0].comparison.differences
+    told, others = verdicts(result.tests[0], "uar")
+    assert told == found.verdict and told.startswith("std scores higher than mean")
+    assert others.startswith("Cannot be told apart") and "same and mean (" in others and "alike and mean (" in others
 
 
 def test_the_study_in_the_documentation_has_every_key_and_reads(tmp_path):

@@ -55,6 +55,7 @@ def print_study(result: Any) -> None:
     """One table for each test and metric, the verdicts, and what limits them on standard error."""
     page = with_extra("emotune.studies.study_page")
     rows = list(page.rows_of(result))
+    tests = {test.name: test for test in result.tests}
     for test, metric in dict.fromkeys((row["test"], row["metric"]) for row in rows):
         own = [row for row in rows if (row["test"], row["metric"]) == (test, metric)]
         table(
@@ -62,8 +63,7 @@ def print_study(result: Any) -> None:
             ["step", "development", metric, "against", "difference", "p", "corrected", "s a run", "parameters"],
             [(cells[0], *cells[2:]) for cells in map(page.cells_of, own)],
         )
-        for row in own:
-            if row.get("verdict"):
-                out.print(f"{test} {metric}: {row['verdict']}", markup=False)
+        for sentence in page.verdicts(tests[test], metric):
+            out.print(f"{test} {metric}: {sentence}", markup=False)
         out.print()
     warn_all([*result.notices, *page.notes_of(result)])

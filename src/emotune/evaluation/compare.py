@@ -122,6 +122,12 @@ def _pairs(names: Sequence[str], wanted: Sequence[tuple[str, str]] | None, *, al
     return [(names.index(system), names.index(baseline)) for baseline, system in wanted]
 
 
+def comparable(classes: bool, dimensions: Sequence[str]) -> list[str]:
+    """The metrics that systems with classes, and with these dimensions, can be compared by."""
+    kinds = [f"{kind}.{name}" for kind in _DIMENSION_MEASURES for name in dimensions]
+    return [*(CLASS_MEASURES if classes else []), *(["ccc", *kinds] if dimensions else [])]
+
+
 def measures_of(lineup: Lineup, wanted: Sequence[str]) -> dict[str, Measure]:
     """By metric, from sums (..., runs, statistics) to scores (..., runs).
 

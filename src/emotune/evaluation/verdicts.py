@@ -3,9 +3,46 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from emotune.evaluation.comparison import SIGNIFICANT, Comparison, Difference
 from emotune.evaluation.notes import FEW_SPEAKERS
+
+
+def summary(differences: Sequence[Difference]) -> list[str]:
+    """Every difference that was found in a sentence of its own, and all others together in one or two."""
+    told, apart = [], []
+    beyond: dict[str, list[str]] = {}
+    for item in differences:
+        if _is_tested(item) and not _is_found(item):
+            could = item.smallest_p <= SIGNIFICANT
+            apart += [f"{item.system} and {item.baseline} ({item.detectable:.3f})"] if could else []
+            if not could:
+                beyond.setdefault(f"{item.smallest_p:.3g}", []).append(f"{item.system} and {item.baseline}")
+        else:
+            told.append(item.verdict)
+    if apart:
+        told.append(
+            f"Cannot be told apart, in brackets the difference that this test set usually shows: {', '.join(apart)}."
+        )
+    for smallest, pairs in beyond.items():
+        told.append(
+            f"Cannot be told apart, and no two systems could have been, since corrected p cannot be below {smallest}"
+            f" here: {', '.join(pairs)}."
+        )
+    return told
+
+
+def _is_tested(difference: Difference) -> bool:
+    estimate = difference.estimate
+    is_same = estimate.low == estimate.high == estimate.value == 0
+    return math.isfinite(estimate.value) and estimate.has_interval and not is_same and math.isfinite(difference.p)
+
+
+def _is_found(difference: Difference) -> bool:
+    if math.isfinite(difference.p):
+        return difference.corrected_p <= SIGNIFICANT
+    return difference.estimate.low > 0 or difference.estimate.high < 0
 
 
 def verdict(difference: Difference) -> str:
@@ -19,8 +56,7 @@ def verdict(difference: Difference) -> str:
     if low == high == value == 0:
         return f"{both} score the same, whichever speakers are drawn."
     tested = math.isfinite(difference.p)
-    found = difference.corrected_p <= SIGNIFICANT if tested else low > 0 or high < 0
-    if found:
+    if _is_found(difference):
         sure = f"corrected p {p_text(difference.corrected_p)}" if tested else "by the interval alone"
         direction = "higher" if value > 0 else "lower"
         return f"{difference.system} scores {direction} than {difference.baseline} by {abs(value):.3f} ({sure})."

@@ -179,7 +179,7 @@ class Predictor:
         """The clips with what the model is given beside their sound, without the samples that it took to know, and the
         rows of those whose conditions cannot be predicted; what fails is halved until the clip to blame is found.
         """
-        if not self.conditioner.about:
+        if not clips or not self.conditioner.about:
             return list(clips), []
         try:
             given = self.conditioner([clip.item.known for clip in clips], [clip.sound for clip in clips])

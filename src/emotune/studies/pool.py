@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -12,13 +14,26 @@ import torch
 from emotune.inference.workers import usable_cores
 
 
+def _begin(threads: int) -> None:
+    """Take a share of the cores, and end with the process that started this one, even if that one is killed."""
+    torch.set_num_threads(threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
 @contextmanager
 def training_pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     """Processes with their shares of the cores. When the block fails, what has begun ends and nothing more begins."""
     pool = ProcessPoolExecutor(
         processes,
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=torch.set_num_threads,
+        initializer=_begin,
         initargs=(max(1, usable_cores() // processes),),
     )
     try:

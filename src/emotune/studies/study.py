@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from emotune.config import LARGEST_SEED, Recipe, Section, bundled_or_file, load_recipe, parse_override, read_section
 from emotune.errors import ConfigError
+from emotune.evaluation.compare import comparable
 from emotune.evaluation.vote_scores import VOTE_SIMILARITY
 from emotune.fusion.fitted import METHODS
 from emotune.recipes import study_folder, study_names
@@ -104,6 +105,8 @@ class Study(Section):
             )
         if any(key.partition(".")[0] == "seed" for part in (self, *self.steps) for key in part.changes):
             faults.append("set.seed: the study's seeds say that")
+        if self.kind == "probe":
+            faults += _no_part_of_a_probe(self.steps)
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -122,13 +125,14 @@ class Study(Section):
         """Steps may only name earlier ones, and be compared with or start from scored ones."""
         faults = []
         earlier: dict[str, bool] = {}
+        all_names = [step.name for step in self.steps]
         for step in self.steps:
             scored = [name for name, is_scored in earlier.items() if is_scored]
             named = [(name, "from", scored) for name in step.starts_from]
             named += [(name, "set", [*earlier]) for name in step.uses]
             named += [(step.against, "against", scored)] if step.against else []
             faults += [
-                f"step {step.name}, {key}: " + unknown_name_message("earlier step", name, known)
+                f"step {step.name}, {key}: {_not_earlier(name, known, all_names, earlier)}"
                 for name, key, known in named
                 if name not in known
             ]
@@ -237,9 +241,8 @@ def _changed_steps(steps: Sequence[StudyStep], overrides: Sequence[str]) -> list
         fitting = [name for name in changes if path.startswith(f"steps.{name}.")]
         if not fitting:
             named = path.split(".")[1]
-            raise ConfigError(
-                f"Override '{override}': {unknown_name_message('step', named, changes)} Expected steps.STEP.KEY=VALUE."
-            )
+            unknown = "" if named in changes else f"{unknown_name_message('step', named, changes)} "
+            raise ConfigError(f"Override '{override}': {unknown}Expected steps.STEP.KEY=VALUE.")
         name = max(fitting, key=len)
         changes[name][path.removeprefix(f"steps.{name}.")] = value
     return [{**step.model_dump(mode="json", by_alias=True), "set": changes[step.name]} for step in steps]
@@ -297,24 +300,100 @@ def shown_metrics(plan: Plan) -> tuple[str, ...]:
 
 
 def _check_recipes(plan: Plan) -> None:
-    """Every step's recipe from every step that it may start from, and that all are scored on the same."""
-    faults: list[str] = []
+    """Every step's recipe from every step that it may start from, that all are scored on the same, and by what."""
+    errors: list[tuple[str, ConfigError]] = []
+    recipes: dict[str, Recipe] = {}
     chosen: dict[str, str] = {}
-    names: dict[tuple[str, ...], str] = {}
     for step in plan.study.steps:
         for candidate in step.starts_from or [""]:
             try:
-                recipe = plan.recipe(step.name, 0, {**chosen, step.name: candidate})
-                names.setdefault(results_of(recipe, plan.study), step.name)
+                recipes[step.name] = plan.recipe(step.name, 0, {**chosen, step.name: candidate})
             except ConfigError as error:
-                faults.append(str(error))
+                errors.append((step.name, error))
         if step.starts_from:
             chosen[step.name] = step.starts_from[0]
-    if len(names) > 1:
-        listed = "; ".join(f"{step}: {', '.join(results)}" for results, step in names.items())
-        faults.append(f"steps must be tested on the same splits to be compared, and are not ({listed})")
+    faults = _each_once(errors) or [
+        *_tested_apart(recipes, plan.study),
+        *_metric_faults(recipes, plan.study),
+        *_given_to_all(plan, chosen),
+    ]
     if faults:
-        raise ConfigError("\n".join(dict.fromkeys(faults)))
+        raise ConfigError("\n".join(faults))
+
+
+def _each_once(errors: Sequence[tuple[str, ConfigError]]) -> list[str]:
+    """The faults of steps' recipes; one that several steps share is said once, with their names."""
+    steps_of: dict[str, list[str]] = {}
+    for step, error in errors:
+        lines = str(error.__cause__ or error).splitlines()
+        for fault in [line.strip() for line in lines if line.startswith("  ")] or [str(error)]:
+            steps_of.setdefault(fault, []).append(step)
+    shared = {fault: list(dict.fromkeys(steps)) for fault, steps in steps_of.items() if len(set(steps)) > 1}
+    own = [str(error) for _, error in errors if not any(fault in str(error) for fault in shared)]
+    return [*dict.fromkeys(own), *(f"steps {', '.join(steps)}: {fault}" for fault, steps in shared.items())]
+
+
+def _tested_apart(recipes: Mapping[str, Recipe], study: Study) -> list[str]:
+    names: dict[tuple[str, ...], str] = {}
+    for step, recipe in recipes.items():
+        names.setdefault(results_of(recipe, study), step)
+    if len(names) <= 1:
+        return []
+    listed = "; ".join(f"{step}: {', '.join(results)}" for results, step in names.items())
+    return [f"steps must be tested on the same splits to be compared, and are not ({listed})"]
+
+
+def _metric_faults(recipes: Mapping[str, Recipe], study: Study) -> list[str]:
+    """Metrics that no step predicts anything for, and a first one that some step cannot be chosen by."""
+    offered = {name: comparable(recipe.data.classes, recipe.data.dimensions) for name, recipe in recipes.items()}
+    scored = [name for name in study.scored_steps if name in offered]
+    every = sorted({metric for name in scored for metric in offered[name]})
+    faults = [
+        f"metrics: {unknown_name_message('metric', metric, every)}" for metric in study.metrics if metric not in every
+    ]
+    candidates = {name for step in study.steps for name in step.starts_from}
+    first = study.metrics[:1]
+    lacking = [name for name in scored if name in candidates and not set(first) <= set(offered[name])]
+    if not faults and lacking:
+        faults.append(f"metrics: the first, {first[0]}, chooses among steps, and these do not have it: {lacking}")
+    return faults
+
+
+def _given_to_all(plan: Plan, chosen: Mapping[str, str]) -> list[str]:
+    """Overrides that would give a condition to steps that are there to do without it."""
+    faults = []
+    for condition in ("gender", "text"):
+        own = [item for item in plan.overrides if item.startswith(f"model.conditions.{condition}.")]
+        if not own:
+            continue
+        without = Plan(plan.study, plan.folder, tuple(item for item in plan.overrides if item not in own))
+        recipes = {name: without.recipe(name, 0, chosen) for name in plan.study.scored_steps}
+        having = [name for name in recipes if getattr(recipes[name].model.conditions, condition) is not None]
+        if 0 < len(having) < len(recipes):
+            faults.append(
+                f"{own[0]} would give {condition} to every step, and only some have it: write"
+                f" steps.STEP.{own[0]} for {', '.join(having)}"
+            )
+    return faults
+
+
+def _not_earlier(name: str, known: Sequence[str], names: Sequence[str], earlier: Mapping[str, bool]) -> str:
+    if name in earlier:
+        return f"{name} is not scored"
+    if name in names:
+        return f"{name} does not come before it"
+    return unknown_name_message("step", name, known or names)
+
+
+def _no_part_of_a_probe(steps: Sequence[StudyStep]) -> list[str]:
+    """Keys that a probe does not look at: steps that differ in them alone would score the same."""
+    used = ("data", "probe", "protocol", "model.backbone", "train.metric")
+    return [
+        f"step {step.name}: a probe does not look at {key}; it has {', '.join(used)}"
+        for step in steps
+        for key in step.changes
+        if not any(key == one or key.startswith(f"{one}.") for one in used)
+    ]
 
 
 def _repeated(what: str, values: Sequence[object]) -> list[str]:

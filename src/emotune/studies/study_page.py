@@ -25,7 +25,7 @@ from emotune.evaluation.markup import (
     text,
 )
 from emotune.evaluation.sections import metric_name
-from emotune.evaluation.verdicts import p_text
+from emotune.evaluation.verdicts import p_text, summary
 from emotune.studies.folds import POOLED
 from emotune.studies.study_choices import Choice
 from emotune.studies.study_results import SCHEMA, StepResult, StudyResult, TestResult
@@ -112,7 +112,7 @@ def markdown(result: StudyResult) -> str:
             lines += [
                 _line(cells_of(row)) for row in rows_of(result) if (row["test"], row["metric"]) == (test.name, metric)
             ]
-            lines += ["", *(f"- {item}" for item in _verdicts(test, metric)), ""]
+            lines += ["", *(f"- {item}" for item in verdicts(test, metric)), ""]
     if any(step.choice for step in result.steps):
         lines += [
             "## Chosen on development",
@@ -186,12 +186,12 @@ def _headline(result: StudyResult) -> str:
         warnings.append(
             f'<div class="notice">Not everything is there; the same command continues.{bullets(result.missing)}</div>'
         )
-    verdicts = []
+    said = []
     for test in result.tests:
-        verdicts += [f"{_prefix(result, test)}{item}" for item in _verdicts(test, result.metrics[0])]
+        said += [f"{_prefix(result, test)}{item}" for item in verdicts(test, result.metrics[0])]
     title = f"<header>\n<h1>{text(result.name)}</h1>"
     lead = paragraph(result.description, "lead") if result.description else ""
-    return "\n".join([title, lead, paragraph(_about(result), "hint"), *warnings, bullets(verdicts), "</header>"])
+    return "\n".join([title, lead, paragraph(_about(result), "hint"), *warnings, bullets(said), "</header>"])
 
 
 def _prefix(result: StudyResult, test: TestResult) -> str:
@@ -214,8 +214,9 @@ def _about(result: StudyResult) -> str:
     return f"{len(steps)} steps, {how} with {seeds}.{beside}{common}{only}"
 
 
-def _verdicts(test: TestResult, metric: str) -> list[str]:
-    return [item.verdict for item in test.comparison.differences if item.metric == metric]
+def verdicts(test: TestResult, metric: str) -> list[str]:
+    """What the differences of one table say, in few sentences."""
+    return summary([item for item in test.comparison.differences if item.metric == metric])
 
 
 def _counted(test: TestResult) -> str:
