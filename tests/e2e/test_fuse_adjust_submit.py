@@ -212,7 +212,10 @@ def test_runs_that_do_not_belong_together_are_refused(runs, tmp_path, emotune_co
     assert ended.code == 2
     assert "it has predictions of: development, test" in ended.err
     ended = emotune_command("fuse", runs[0], f"x={tmp_path / 'nothing'}", "-o", tmp_path / "fused")
-    assert (ended.code, "is not a run folder" in ended.err) == (2, True)
+    assert (ended.code, "nothing does not exist. Give a run folder" in ended.err) == (2, True)
+    more = ("--manifest", tmp_path / "one" / "manifest.csv", "-o", tmp_path / "fused")
+    ended = emotune_command("fuse", runs[0], f"x={tmp_path / 'nothing'}", *more)
+    assert (ended.code, "nothing does not exist. Give a run folder" in ended.err) == (2, True)
     assert not (tmp_path / "fused").exists()
 
 
@@ -240,7 +243,7 @@ def test_adjust_for_another_prior(runs, tmp_path, emotune_command):
     assert odds == pytest.approx(6)
     assert after.rows[0].dimensions == before.rows[0].dimensions
     ended = emotune_command("adjust", table, "--prior", "anger=2,calm=1", "--trained-prior", "uniform", "-o", out)
-    assert "the table's classes are anger, sadness, neutral" in ended.err
+    assert "each of the table's classes once: anger, sadness, neutral" in ended.err
     model = tmp_path / "one" / "model"
     model.mkdir()
     (model / "config.json").write_text(json.dumps({"training_prior": dict.fromkeys(SPACE.classes, 1 / 3)}))
