@@ -21,7 +21,9 @@ _UNIFORM = "uniform"
 
 
 def adjust(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A run folder, a prediction table, or a folder that holds one.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="A run folder, a prediction table, or a folder that holds one.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Table to write: .csv, .jsonl or .parquet.")],
     split: Annotated[str, typer.Option(help="Of a run folder.")] = "test",
     prior: Annotated[
