@@ -193,7 +193,8 @@ def predictions_of(run: RunFolder, split: str) -> Predictions:
     if not path.exists():
         raise TableError(
             f"{run.path} has no {split}/{path.name}; it has predictions of: {_results_in(run.path)}. Make them"
-            f" with `emotune evaluate {run.path} --split {split}`, or name another --split."
+            f" with `emotune evaluate {run.path} --split {split}`, or, without labels, with `emotune predict {run.path}"
+            f" MANIFEST --split {split} -o {path}`; or name another --split."
         )
     return Predictions.read(path)
 
@@ -205,7 +206,7 @@ def table_at(path: Path) -> Path:
         TableError: when there is nothing, or no table in the folder.
     """
     if not path.exists():
-        raise TableError(f"{path} does not exist. Give a run folder, or a folder or table of predictions.")
+        raise TableError(f"{path} does not exist. Give a table of predictions, or a folder that holds one.")
     if not path.is_dir():
         return path
     if not (path / TABLE).exists():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from functools import partial
@@ -16,6 +16,7 @@ from emotune.conditions import unknown_though_asked
 from emotune.errors import ConfigError
 from emotune.inference.inputs import items_of
 from emotune.inference.parts import PredictionParts, parts_in, predict_in_parts
+from emotune.inference.predictor import Item
 from emotune.predictions import Predictions
 from emotune.tables import SUFFIXES, check_output
 
@@ -51,6 +52,7 @@ def predict(
             help="Table to write: .csv, .jsonl or .parquet; with --part-rows a folder; else printed.",
         ),
     ] = None,
+    split: Annotated[str | None, typer.Option(help="Of a manifest or table; default all of it.")] = None,
     batch_seconds: Annotated[float, typer.Option(min=1.0, help="Audio-seconds a batch; changes speed only.")] = 40.0,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
     workers: Annotated[
@@ -98,7 +100,7 @@ def predict(
             options=answering,
             retry_errors=retry_errors,
         )
-        parts = _made(inputs, opened, run)
+        parts = _made(partial(_items, inputs, split), opened, run)
         warn_all(unknown_though_asked(asked, (row.conditions_used for table in parts.tables() for row in table)))
         _end(f"{output}: {parts.rows} rows in {len(parts.parts)} parts", parts.failed, parts.errors(_ERRORS_SHOWN))
         return
@@ -110,9 +112,7 @@ def predict(
         )
     if output is not None:
         check_output(output)
-    items = list(items_of(inputs))
-    if not items:
-        raise _nothing_in(inputs)
+    items = list(_items(inputs, split))
     predictor = with_extra("emotune.inference").load(model, device=device, workers=workers, **options)
     warn_all(predictor.conditioner.notes)
     predictions = predictor.predict_items(items, progress=show_progress)
@@ -125,18 +125,28 @@ def predict(
     _end("" if output is None else f"{output}: {len(predictions)} rows", len(errors), errors[:_ERRORS_SHOWN])
 
 
+def _items(inputs: list[Path], split: str | None) -> Iterator[Item]:
+    """What is to be predicted; an error when that is nothing."""
+    empty = True
+    for item in items_of(inputs):
+        if split is None or item.extra.get("split") == split:
+            empty = False
+            yield item
+    if empty:
+        of = "" if split is None else f" of split {split}"
+        raise ConfigError(f"Nothing to predict in {', '.join(map(str, inputs))}{of}.")
+
+
 def _made(
-    inputs: list[Path], opened: AbstractContextManager[PredictionParts], run: Callable[..., None]
+    items: Callable[[], Iterator[Item]], opened: AbstractContextManager[PredictionParts], run: Callable[..., None]
 ) -> PredictionParts:
     """The parts, with those that were missing."""
     with opened as parts:
-        total = parts.check(items_of(inputs))
-        if not total:
-            raise _nothing_in(inputs)
+        total = parts.check(items())
         if parts.rows:
             err.print(f"continuing: {parts.rows} of {total} rows are there", markup=False)
         try:
-            run(items_of(inputs), parts, total=total, progress=show_progress)
+            run(items(), parts, total=total, progress=show_progress)
         except KeyboardInterrupt:
             err.print(f"interrupted; {parts.rows} rows are kept, the same command continues", markup=False)
             raise
@@ -164,10 +174,6 @@ def _ray_job(
         stored.calibration.threshold(options["coverage"])
     about = {"fingerprint": stored.fingerprint, "workers": workers, "loading": options}
     return stored.fingerprint, partial(ray_job.predict_on_ray, model, **about)
-
-
-def _nothing_in(inputs: list[Path]) -> ConfigError:
-    return ConfigError(f"Nothing to predict in {', '.join(map(str, inputs))}.")
 
 
 def _end(summary: str, failed: int, errors: list[str]) -> None:
