@@ -114,11 +114,11 @@ def test_a_vote_without_a_system_that_failed_is_scored_and_said(runs, tmp_path, 
     failing(tmp_path / "two" / "test" / "predictions.csv", set(test[:20]))
     ended = emotune_command(*arguments)
     assert "two failed on 20 of 80" in ended.err
-    assert "20 utterances are left out, which not every system answered" in ended.err
+    assert "Figures of test leave out the 20 utterances that two failed on." in ended.err
     failing(tmp_path / "one" / "test" / "predictions.csv", set(test[20:]))
     ended = emotune_command(*arguments)
     assert ended.code == 0, ended.err
-    assert "no utterance was answered by every system, so the fusion alone has one" in ended.err
+    assert "No test utterance was answered by every system, so that only the fusion has a figure." in ended.err
     assert "the best single system has no figure" in ended.out
     assert "nan" not in (tmp_path / "fused" / "fusion.html").read_text()
 

@@ -79,7 +79,7 @@ def predict(
     asked = pairs(condition, "--condition", "CONDITION=SOURCE")
     answering = {
         "coverage": coverage,
-        "conditions": asked,
+        "conditions": asked or None,
         "gender_model": gender_model,
         "asr": asr,
         "text_encoder": text_encoder,

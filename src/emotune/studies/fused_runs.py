@@ -67,9 +67,9 @@ class FusedRuns:
         answered = answers.answered
         if not answered[0].any():
             return {}
-        scored = answered.any(axis=1)
+        scored = np.asarray(answered.any(axis=1))
         if not answered[scored].all(axis=0).any():
-            scored = np.arange(len(tables)) == 0
+            scored = np.eye(1, len(tables), dtype=bool)[0]
         whole = np.asarray(answered[scored].all(axis=0))
         kept = self.truth.replace_utterances([u for u, has in zip(labelled, whole, strict=True) if has])
         objective = Objective(truth_of(kept, space), metric, len(space.classes) or len(space.dimensions))
@@ -281,11 +281,14 @@ def _failed_notes(fused: FusedRuns, split: str) -> list[str]:
         for name, ids in failed.items()
         if ids
     ]
-    left = {key for ids in failed.values() if len(ids) < len(answered) for key in ids}
+    some = {name: ids for name, ids in failed.items() if 0 < len(ids) < len(answered)}
+    left = set().union(*some.values())
     if left and fused.truth is not None:
-        alone = "no utterance was answered by every system, so the fusion alone has one"
-        some = f"{len(left)} utterances are left out, which not every system answered"
-        notes.append(f"Of the figures of {split}: {alone if len(left) == len(answered) else some}.")
+        notes.append(
+            f"No {split} utterance was answered by every system, so that only the fusion has a figure."
+            if len(left) == len(answered)
+            else f"Figures of {split} leave out the {len(left)} utterances that {' or '.join(some)} failed on."
+        )
     return notes
 
 
