@@ -18,6 +18,8 @@ from emotune.run_folder import RunFolder
 from emotune.tables import Row, metadata_path, read_json, read_rows, write_rows
 
 SCHEMA = "emotune-predictions/1"
+TABLE = "predictions.csv"
+"""The name of a table in a folder of results."""
 
 
 @dataclass(frozen=True)
@@ -186,13 +188,34 @@ def predictions_of(run: RunFolder, split: str) -> Predictions:
         TableError: when it has no such predictions, naming those that it has.
     """
     path = run.predictions(split)
+    if not run.path.exists():
+        raise TableError(f"{run.path} does not exist. Give a run folder.")
     if not path.exists():
-        there = sorted(table.parent.name for table in run.path.glob(f"*/{path.name}"))
         raise TableError(
-            f"{run.path} has no {split}/{path.name}; it has predictions of: {', '.join(there) or 'nothing'}. Make them"
-            f" with `emotune evaluate {run.path} --split {split}`, or name another --split."
+            f"{run.path} has no {split}/{path.name}; it has predictions of: {_results_in(run.path)}. Make them"
+            f" with `emotune evaluate {run.path} --split {split}`, or, without labels, with `emotune predict {run.path}"
+            f" MANIFEST --split {split} -o {path}`; or name another --split."
         )
     return Predictions.read(path)
+
+
+def table_at(path: Path) -> Path:
+    """A prediction table, or the one in a folder, such as that of ``emotune fuse``.
+
+    Raises:
+        TableError: when there is nothing, or no table in the folder.
+    """
+    if not path.exists():
+        raise TableError(f"{path} does not exist. Give a table of predictions, or a folder that holds one.")
+    if not path.is_dir():
+        return path
+    if not (path / TABLE).exists():
+        raise TableError(f"{path} holds no {TABLE}. Folders in it that hold one: {_results_in(path)}.")
+    return path / TABLE
+
+
+def _results_in(folder: Path) -> str:
+    return ", ".join(sorted(table.parent.name for table in folder.glob(f"*/{TABLE}"))) or "none"
 
 
 def align(predictions: Predictions, utterance_ids: Sequence[str]) -> list[Prediction]:

@@ -84,7 +84,7 @@ class RunFolder:
             TableError: when this is no run folder.
         """
         if not self.path.exists():
-            raise TableError(f"There is no run folder {self.path}.")
+            raise TableError(f"{self.path} does not exist. Give a run folder.")
         if not self.provenance.exists():
             raise TableError(f"{self.path} is not a run folder: it has no {self.provenance.name}.")
         return read_json(self.provenance, "Provenance")

@@ -44,10 +44,12 @@ def expected_names(path: Path, split: str | None = None) -> list[str]:
         split: the part of a manifest that is expected; all of it when None.
 
     Raises:
-        TableError: for anything else, or one that names nothing.
+        TableError: for anything else, one that names nothing, or one that names a recording twice.
         ConfigError: for a split of something that is no manifest.
         CorpusError: for a split that the manifest has not.
     """
+    if not path.exists():
+        raise TableError(f"{path} does not exist. Expected a manifest, a CSV with {_NAME}, a .txt or a folder.")
     is_manifest = not path.is_dir() and path.suffix.lower() != ".txt" and metadata_path(path).exists()
     if split is not None and not is_manifest:
         raise ConfigError(f"--split {split}: {path} is no manifest, so it has no splits.")
@@ -66,7 +68,19 @@ def expected_names(path: Path, split: str | None = None) -> list[str]:
         names = [_named(str(row.get(_NAME) or "")) for row in rows]
     if not any(names):
         raise TableError(f"{path} names no recordings. Expected a manifest, a CSV with {_NAME}, a .txt or a folder.")
+    twice = _repeated(names)
+    if twice:
+        raise TableError(f"{path} names {_some(twice, 'more than once')}. Mend it: each recording must be there once.")
     return names
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if name and count > 1]
+
+
+def _some(names: Sequence[str], what: str) -> str:
+    """How many there are, and the first of them."""
+    return f"{len(names)} {what}: {', '.join(names[:_SHOWN])}{' ...' if len(names) > _SHOWN else ''}"
 
 
 def _lines(path: Path) -> list[str]:
@@ -167,17 +181,13 @@ def _checked_rows(predictions: Predictions, expected: Sequence[str]) -> dict[str
             twice.append(name)
         rows[name] = row
     faults = {
-        "expected twice": [name for name, count in Counter(expected).items() if count > 1],
+        "expected twice": _repeated(expected),
         "missing": [name for name in expected if name not in rows],
         "unexpected": sorted(rows.keys() - set(expected)),
         "there twice": twice,
         "failed": [name for name, row in rows.items() if row.error],
     }
-    found = [
-        f"{len(names)} {what}: {', '.join(names[:_SHOWN])}{' ...' if len(names) > _SHOWN else ''}"
-        for what, names in faults.items()
-        if names
-    ]
+    found = [_some(names, what) for what, names in faults.items() if names]
     if found:
         raise TableError(
             f"Nothing is written: the table does not fit the {len(expected)} expected recordings. {'; '.join(found)}."

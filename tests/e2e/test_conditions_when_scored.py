@@ -1,6 +1,7 @@
 """A model whose gender predictor is gone: it still predicts, and is not scored as if nothing were amiss."""
 
 import dataclasses
+import json
 
 import pytest
 
@@ -53,6 +54,35 @@ def test_evaluate_refuses_unless_unknown_is_asked_for_and_predict_says_so(run, t
     without_gap(run, tones)
     nothing_missing = emotune_command("evaluate", run.path, "--resamples", "0")
     assert nothing_missing.code == 0, nothing_missing.err
+
+
+def test_a_wrong_gender_that_is_not_there_is_counted(run, tones, tmp_path, emotune_command):
+    rows = [dataclasses.replace(u, gender=None) if n < 2 else u for n, u in enumerate(tones)]
+    tones.replace_utterances(rows).write(tmp_path / "m.csv")
+    warning = f"no gender is given for 2 of {len(tones)} recordings, so the model was told that it is unknown"
+    command = ("predict", run.path, tmp_path / "m.csv", "--condition", "gender=wrong")
+    for where in (("-o", tmp_path / "p.csv"), ("-o", tmp_path / "parts", "--part-rows", "4")):
+        ended = emotune_command(*command, *where)
+        assert ended.code == 0, ended.err
+        assert ended.err.count("warning") == ended.err.count(warning) == 1
+    assert emotune_command(*command, *where).code == 0
+    for other in (("--condition", "gender=unknown"), ()):
+        ended = emotune_command(*command[:3], *other, *where)
+        assert (ended.code, "belongs to another job: conditions is {'gender': 'wrong'}" in ended.err) == (2, True)
+
+
+def test_a_report_says_that_genders_were_falsified(run, tmp_path, emotune_command):
+    asked = ("--condition", "gender=wrong", "--resamples", "0", "-o", tmp_path / "wrong", "--robustness")
+    ended = emotune_command("evaluate", run.path, *asked)
+    assert ended.code == 0, ended.err
+    said = "Scored with --condition gender=wrong (the other gender than the given one"
+    report = json.loads((tmp_path / "wrong" / "report.json").read_text())
+    assert any(said in note and "wrong for 8 of 8 utterances" in note for note in report["notes"])
+    assert report["information"]["conditions_asked_for"] == {"gender": "wrong"}
+    assert report["information"]["conditions_used"] == {"gender": {"wrong": 8}}
+    for page in ("report.html", "robustness.html"):
+        assert said in (tmp_path / "wrong" / page).read_text()
+    assert said in ended.err
 
 
 def test_a_study_and_a_fold_refuse(run, tones):

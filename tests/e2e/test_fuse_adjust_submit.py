@@ -92,6 +92,51 @@ def test_three_runs_become_one_table_with_a_page(runs, tmp_path, emotune_command
     assert compared.code == 0, compared.err
 
 
+def failing(table: Path, ids: set[str]) -> None:
+    """Make rows of a table errors."""
+    found = Predictions.read(table)
+    rows = tuple(Prediction(r.utterance_id, error="broken") if r.utterance_id in ids else r for r in found)
+    dataclasses.replace(found, rows=rows).write(table)
+
+
+def test_a_vote_without_a_system_that_failed_is_scored_and_said(runs, tmp_path, emotune_command):
+    test = [f"u{n}" for n in range(160, 240)]
+    arguments = ("fuse", *runs, "--method", "majority", "-o", tmp_path / "fused")
+    failing(tmp_path / "three" / "test" / "predictions.csv", set(test))
+    ended = emotune_command(*arguments)
+    assert ended.code == 0, ended.err
+    note = "three failed on 80 of 80 test utterances; the others voted."
+    assert note in ended.err
+    assert note in (tmp_path / "fused" / "fusion.html").read_text()
+    scores = json.loads((tmp_path / "fused" / "fusion.json").read_text())["scores"]
+    assert f"test: macro_f1 {scores['fused']:.3f}, best single {scores['best single']:.3f}" in ended.out
+    assert scores["three"] is None
+    failing(tmp_path / "two" / "test" / "predictions.csv", set(test[:20]))
+    ended = emotune_command(*arguments)
+    assert "two failed on 20 of 80" in ended.err
+    assert "Figures of test leave out the 20 utterances that two failed on." in ended.err
+    failing(tmp_path / "one" / "test" / "predictions.csv", set(test[20:]))
+    ended = emotune_command(*arguments)
+    assert ended.code == 0, ended.err
+    assert "No test utterance was answered by every system, so that only the fusion has a figure." in ended.err
+    assert "the best single system has no figure" in ended.out
+    assert "nan" not in (tmp_path / "fused" / "fusion.html").read_text()
+
+
+def test_a_vote_is_never_called_a_fit(runs, tmp_path, emotune_command):
+    for method in ("majority", "weights"):
+        ended = emotune_command("fuse", *runs, "--method", method, "-o", tmp_path / method)
+        assert ended.code == 0, ended.err
+        for told in (ended.out + ended.err, (tmp_path / method / "fusion.html").read_text()):
+            said = told.replace("nothing is fitted", "").replace("which fits nothing", "").lower()
+            assert ("fitted" in said) == (method == "weights")
+
+
+def test_figures_of_development_come_with_a_caveat(runs, tmp_path, emotune_command):
+    ended = emotune_command("fuse", *runs, "--split", "development", "-o", tmp_path / "fused")
+    assert "all of development, half of which was fitted on, so that this is optimistic: macro_f1" in ended.out
+
+
 def test_dimensions_fuse_and_become_a_submission(runs, tmp_path, emotune_command):
     assert emotune_command("fuse", *runs, "--metric", "ccc", "-o", tmp_path / "fused").code == 0
     names = [f"u{n}.wav" for n in range(160, 240)]
@@ -175,6 +220,10 @@ def test_a_submission_is_of_one_split_of_a_manifest(runs, tmp_path, emotune_comm
     assert (ended.code, "160 missing" in ended.err, "--split" in ended.err) == (2, True, True)
     ended = emotune_command(*arguments, "--split", "test")
     assert ended.code == 0, ended.err
+    ended = emotune_command("submit", tmp_path / "one", *arguments[2:])
+    assert (ended.code, "Folders in it that hold one: development, test" in ended.err) == (2, True)
+    ended = emotune_command("submit", tmp_path / "nope", *arguments[2:])
+    assert (ended.code, "nope does not exist" in ended.err) == (2, True)
     assert len((tmp_path / "submission.csv").read_text().splitlines()) == 81
 
 
@@ -212,7 +261,10 @@ def test_runs_that_do_not_belong_together_are_refused(runs, tmp_path, emotune_co
     assert ended.code == 2
     assert "it has predictions of: development, test" in ended.err
     ended = emotune_command("fuse", runs[0], f"x={tmp_path / 'nothing'}", "-o", tmp_path / "fused")
-    assert (ended.code, "is not a run folder" in ended.err) == (2, True)
+    assert (ended.code, "nothing does not exist. Give a run folder" in ended.err) == (2, True)
+    more = ("--manifest", tmp_path / "one" / "manifest.csv", "-o", tmp_path / "fused")
+    ended = emotune_command("fuse", runs[0], f"x={tmp_path / 'nothing'}", *more)
+    assert (ended.code, "nothing does not exist. Give a run folder" in ended.err) == (2, True)
     assert not (tmp_path / "fused").exists()
 
 
@@ -240,7 +292,13 @@ def test_adjust_for_another_prior(runs, tmp_path, emotune_command):
     assert odds == pytest.approx(6)
     assert after.rows[0].dimensions == before.rows[0].dimensions
     ended = emotune_command("adjust", table, "--prior", "anger=2,calm=1", "--trained-prior", "uniform", "-o", out)
-    assert "the table's classes are anger, sadness, neutral" in ended.err
+    assert "each of the table's classes once: anger, sadness, neutral" in ended.err
+    assert emotune_command("fuse", *runs, "-o", tmp_path / "fused").code == 0
+    prior = ("--prior", "uniform", "--trained-prior", "anger=1,sadness=1,neutral=6")
+    ended = emotune_command("adjust", tmp_path / "fused", *prior, "-o", out)
+    assert (ended.code, len(Predictions.read(out))) == (0, 80)
+    ended = emotune_command("adjust", tmp_path / "nope", *prior, "-o", out)
+    assert (ended.code, "nope does not exist" in ended.err) == (2, True)
     model = tmp_path / "one" / "model"
     model.mkdir()
     (model / "config.json").write_text(json.dumps({"training_prior": dict.fromkeys(SPACE.classes, 1 / 3)}))

@@ -1,5 +1,6 @@
 """Predicting many recordings into parts: nothing lost, nothing doubled, whatever is killed; here and through Ray."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -254,6 +255,21 @@ def test_parts_with_errors_are_made_again_on_request(recordings, tiny_model, tmp
     assert "continuing: 6 of 7 rows" in ended.err, "only the part with the error is made again"
     assert [row["utterance_id"] for row in rows_of(tmp_path / "parts")] == [*names, "late.wav"]
     assert not any(row["error"] for row in rows_of(tmp_path / "parts"))
+
+
+def test_of_a_manifest_one_split_is_predicted(tones, tiny_model, tmp_path, emotune_command):
+    rows = [dataclasses.replace(u, split="test3" if n < 3 else "train") for n, u in enumerate(tones)]
+    tones.replace_utterances(rows).write(tmp_path / "m.csv")
+    command = ("predict", tiny_model, tmp_path / "m.csv", "--split")
+    for where in (tmp_path / "p.csv",), (tmp_path / "parts", "--part-rows", 2, "--part-format", "csv"):
+        ended = emotune_command(*command, "test3", "-o", *where)
+        assert ended.code == 0, ended.err
+    found = [row["utterance_id"] for row in read_rows(tmp_path / "p.csv")]
+    assert found == [u.utterance_id for u in rows[:3]]
+    parts = [read_rows(tmp_path / "parts" / f"part-0000{n}.csv") for n in (0, 1)]
+    assert [row["utterance_id"] for part in parts for row in part] == found
+    ended = emotune_command(*command, "test4", "-o", tmp_path / "none.csv")
+    assert (ended.code, "m.csv of split test4" in ended.err) == (2, True)
 
 
 def test_rows_of_several_folders_say_which_one_they_are_of(tmp_path):

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -154,7 +155,16 @@ def test_an_expected_list_that_names_nothing_is_refused(tmp_path):
     (tmp_path / "empty.txt").write_text("\n")
     with pytest.raises(TableError, match="names no recordings"):
         expected_names(tmp_path / "empty.txt")
+    (tmp_path / "latin.txt").write_bytes("ä".encode("latin-1"))
     with pytest.raises(TableError, match="cannot be read as a list"):
-        expected_names(tmp_path / "absent.txt")
-    with pytest.raises(TableError, match="does not exist"):
-        expected_names(tmp_path / "absent.csv")
+        expected_names(tmp_path / "latin.txt")
+    for absent in ("absent.txt", "absent.csv", "absent"):
+        with pytest.raises(TableError, match=f"{absent} does not exist"):
+            expected_names(tmp_path / absent)
+
+
+def test_an_expected_list_that_names_a_recording_twice_is_to_be_mended(tmp_path):
+    (tmp_path / "twice.txt").write_text("\n".join([*NAMES, f"other/{NAMES[0]}"]))
+    message = f"twice.txt names 1 more than once: {NAMES[0]}. Mend it"
+    with pytest.raises(TableError, match=re.escape(message)):
+        expected_names(tmp_path / "twice.txt")

@@ -11,7 +11,7 @@ import typer
 from emotune.cli.console import out, pairs, warn_all, with_extra
 from emotune.errors import ConfigError
 from emotune.manifest import Manifest
-from emotune.predictions import Predictions, predictions_of
+from emotune.predictions import Predictions, predictions_of, table_at
 from emotune.run_folder import RunFolder
 from emotune.tables import check_output, to_json, write_text
 
@@ -21,7 +21,9 @@ _UNIFORM = "uniform"
 
 
 def adjust(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A run folder, or a prediction table.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="A run folder, a prediction table, or a folder that holds one.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Table to write: .csv, .jsonl or .parquet.")],
     split: Annotated[str, typer.Option(help="Of a run folder.")] = "test",
     prior: Annotated[
@@ -46,10 +48,8 @@ def adjust(
     if (prior is not None) == thresholds:
         raise ConfigError("Give exactly one of --prior and --thresholds.")
     check_output(output)
-    run = RunFolder(path) if path.is_dir() else None
-    if run is not None:
-        run.information()
-    predictions = Predictions.read(path) if run is None else predictions_of(run, split)
+    run = RunFolder(path) if RunFolder(path).provenance.exists() else None
+    predictions = Predictions.read(table_at(path)) if run is None else predictions_of(run, split)
     if not predictions.label_space.classes:
         raise ConfigError(f"{path} has no classes; dimensions have no prior to adjust.")
     if prior is not None:

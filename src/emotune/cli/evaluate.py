@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 from emotune.cli.console import Condition, out, pairs, show_progress, warn_all, with_extra
 from emotune.cli.corpus import mapped
 from emotune.cli.train import print_evaluation
-from emotune.conditions import GENDER_CLASSES, gender_as_class
+from emotune.conditions import GENDER_CLASSES, asked_notes, gender_as_class
 from emotune.errors import ConfigError
 from emotune.manifest import Manifest
 from emotune.run_folder import RunFolder
@@ -66,10 +67,11 @@ def evaluate(
     if shared:  # what cannot be scored is refused before the long work
         classes.shared_classes([predictor.label_space, manifest.label_space])
     predictions = predictor.predict_manifest(manifest, progress=show_progress)
-    notes, extra = [], {}
+    notes = asked_notes(sources, (row.conditions_used for row in predictions))
+    extra: dict[str, Any] = {"conditions_asked_for": sources} if sources else {}
     if shared:
         manifest, predictions, note = classes.on_shared_classes(manifest, predictions)
-        notes, extra = [note], {"shared classes": note}
+        notes, extra = [note, *notes], {**extra, "shared classes": note}
     score_run = with_extra("emotune.evaluation.score_run").score_run
     evaluation = score_run(
         run, manifest, predictions, name=name, folder=output, resamples=resamples, notes=notes, extra=extra
@@ -79,7 +81,9 @@ def evaluate(
         _print_answered(predictions, manifest)
     failed = len(predictions.failed)
     if robustness:
-        failed += _score_robustness(run, predictor, manifest, predictions, output or run.results(name), name, resamples)
+        failed += _score_robustness(
+            run, predictor, manifest, predictions, output or run.results(name), name, resamples, notes
+        )
     if failed:
         raise typer.Exit(1)
 
@@ -94,7 +98,14 @@ def _print_answered(predictions: Any, manifest: Manifest) -> None:
 
 
 def _score_robustness(
-    run: RunFolder, predictor: Any, manifest: Manifest, clean: Any, folder: Path, name: str, resamples: int
+    run: RunFolder,
+    predictor: Any,
+    manifest: Manifest,
+    clean: Any,
+    folder: Path,
+    name: str,
+    resamples: int,
+    notes: Sequence[str],
 ) -> int:
     """Every condition, its page and a line on each; how many predictions failed."""
     rooms = with_extra("emotune.evaluation.robustness")
@@ -105,7 +116,7 @@ def _score_robustness(
     title = f"{run.information().get('recipe', run.path.name)}: {name}, robustness"
     seen = with_extra("emotune.evaluation.score_run").seen_before(Manifest.read(run.manifest), manifest)
     notice = run.information().get("notice")
-    pages.write_robustness(folder, found, title=title, notices=[*([notice] if notice else []), *seen])
+    pages.write_robustness(folder, found, title=title, notices=[*([notice] if notice else []), *seen, *notes])
     for item in found.degradations:
         score, change = item.scores[found.metric], item.differences[found.metric]
         out.print(

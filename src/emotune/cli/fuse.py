@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,16 +41,13 @@ def fuse(
         [named(value) for value in systems], method=method, metric=metric, seed=seed, manifest_path=manifest_path
     )
     fused = fitted_runs.apply(split)
-    with_extra("emotune.studies.fused_page").write_fusion(output, fused)
+    pages = with_extra("emotune.studies.fused_page")
+    pages.write_fusion(output, fused)
     for fold, fitted in fused.folds.items():
-        _print_fitted(fold, fitted)
+        _print_fitted(fold, fitted, pages.part_names(fitted))
     scores = fused.scores()
     if scores:
-        gain = scores["fused"] - scores["best single"]
-        out.print(
-            f"{fused.split}: {metric} {scores['fused']:.3f}, best single {scores['best single']:.3f}, {gain:+.3f}",
-            markup=False,
-        )
+        out.print(f"{fused.scored_on}: {metric} {scores['fused']:.3f}, {_against(scores)}", markup=False)
     warn_all(fused.notes)
     out.print(f"fused table: {output / 'predictions.csv'}; page: {output / 'fusion.html'}", markup=False)
     if fused.predictions.failed:
@@ -56,7 +55,14 @@ def fuse(
         raise typer.Exit(1)
 
 
-def _print_fitted(fold: str, fitted: Any) -> None:
+def _against(scores: Mapping[str, float]) -> str:
+    single = scores["best single"]
+    if math.isnan(single):
+        return "the best single system has no figure"
+    return f"best single {single:.3f}, {scores['fused'] - single:+.3f}"
+
+
+def _print_fitted(fold: str, fitted: Any, parts: tuple[str, str]) -> None:
     weights = fitted.weights or {}
     fit, report = fitted.fitted_on, fitted.reported_on
     rows = [
@@ -70,5 +76,6 @@ def _print_fitted(fold: str, fitted: Any) -> None:
         for name in fitted.names
     ]
     rows.append(("fused", *([""] if weights else []), f"{fit.fused:.3f}", f"{report.fused:.3f}", ""))
-    title = f"{fold + ': ' if fold else ''}{fitted.metric}, fitted on {fit.utterances}, reported on {report.utterances}"
-    table(title, ["system", *(["weight"] if weights else []), "fitted", "reported", "fused without it"], rows)
+    sizes = f"{parts[0]} {fit.utterances}, {parts[1]} {report.utterances}"
+    title = f"{fold + ': ' if fold else ''}{fitted.metric}, {sizes}"
+    table(title, ["system", *(["weight"] if weights else []), *parts, "fused without it"], rows)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Annotated, Any
 import typer
 
 from emotune.cli.console import Condition, err, out, pairs, show_progress, warn_all, with_extra
+from emotune.conditions import unknown_though_asked
 from emotune.errors import ConfigError
 from emotune.inference.inputs import items_of
-from emotune.inference.parts import parts_in, predict_in_parts
+from emotune.inference.parts import PredictionParts, parts_in, predict_in_parts
+from emotune.inference.predictor import Item
 from emotune.predictions import Predictions
 from emotune.tables import SUFFIXES, check_output
 
@@ -49,6 +52,7 @@ def predict(
             help="Table to write: .csv, .jsonl or .parquet; with --part-rows a folder; else printed.",
         ),
     ] = None,
+    split: Annotated[str | None, typer.Option(help="Of a manifest or table; default all of it.")] = None,
     batch_seconds: Annotated[float, typer.Option(min=1.0, help="Audio-seconds a batch; changes speed only.")] = 40.0,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
     workers: Annotated[
@@ -72,14 +76,15 @@ def predict(
     text_encoder: Annotated[str | None, typer.Option(help="In place of the model's own text encoder.")] = None,
 ) -> None:
     """Predict emotions; a bad recording is a row with its error, and the exit code is then 1."""
-    options = {
-        "batch_seconds": batch_seconds,
+    asked = pairs(condition, "--condition", "CONDITION=SOURCE")
+    answering = {
         "coverage": coverage,
-        "conditions": pairs(condition, "--condition", "CONDITION=SOURCE"),
+        "conditions": asked or None,
         "gender_model": gender_model,
         "asr": asr,
         "text_encoder": text_encoder,
     }
+    options = {"batch_seconds": batch_seconds, **answering}
     if part_rows is not None:
         if output is None:
             raise ConfigError("--part-rows needs a folder for the parts: name it with -o.")
@@ -87,23 +92,16 @@ def predict(
             raise ConfigError(f"--part-rows writes a folder: name it without {output.suffix}, see --part-format.")
         job = _ray_job if engine is Engine.ray else _local_job
         fingerprint, run = job(model, device, workers, options)
-        with parts_in(
+        opened = parts_in(
             output,
             part_rows=part_rows,
             suffix=f".{part_format or Format.parquet}",
             model_fingerprint=fingerprint,
+            options=answering,
             retry_errors=retry_errors,
-        ) as parts:
-            total = parts.check(items_of(inputs))
-            if not total:
-                raise _nothing_in(inputs)
-            if parts.rows:
-                err.print(f"continuing: {parts.rows} of {total} rows are there", markup=False)
-            try:
-                run(items_of(inputs), parts, total=total, progress=show_progress)
-            except KeyboardInterrupt:
-                err.print(f"interrupted; {parts.rows} rows are kept, the same command continues", markup=False)
-                raise
+        )
+        parts = _made(partial(_items, inputs, split), opened, run)
+        warn_all(unknown_though_asked(asked, (row.conditions_used for table in parts.tables() for row in table)))
         _end(f"{output}: {parts.rows} rows in {len(parts.parts)} parts", parts.failed, parts.errors(_ERRORS_SHOWN))
         return
     if part_format is not None or retry_errors:
@@ -114,9 +112,7 @@ def predict(
         )
     if output is not None:
         check_output(output)
-    items = list(items_of(inputs))
-    if not items:
-        raise _nothing_in(inputs)
+    items = list(_items(inputs, split))
     predictor = with_extra("emotune.inference").load(model, device=device, workers=workers, **options)
     warn_all(predictor.conditioner.notes)
     predictions = predictor.predict_items(items, progress=show_progress)
@@ -124,8 +120,37 @@ def predict(
         _print(predictions)
     else:
         predictions.write(output)
+    warn_all(unknown_though_asked(asked, (row.conditions_used for row in predictions)))
     errors = [row.error or "" for row in predictions.failed]
     _end("" if output is None else f"{output}: {len(predictions)} rows", len(errors), errors[:_ERRORS_SHOWN])
+
+
+def _items(inputs: list[Path], split: str | None) -> Iterator[Item]:
+    """What is to be predicted; an error when that is nothing."""
+    empty = True
+    for item in items_of(inputs):
+        if split is None or item.extra.get("split") == split:
+            empty = False
+            yield item
+    if empty:
+        of = "" if split is None else f" of split {split}"
+        raise ConfigError(f"Nothing to predict in {', '.join(map(str, inputs))}{of}.")
+
+
+def _made(
+    items: Callable[[], Iterator[Item]], opened: AbstractContextManager[PredictionParts], run: Callable[..., None]
+) -> PredictionParts:
+    """The parts, with those that were missing."""
+    with opened as parts:
+        total = parts.check(items())
+        if parts.rows:
+            err.print(f"continuing: {parts.rows} of {total} rows are there", markup=False)
+        try:
+            run(items(), parts, total=total, progress=show_progress)
+        except KeyboardInterrupt:
+            err.print(f"interrupted; {parts.rows} rows are kept, the same command continues", markup=False)
+            raise
+    return parts
 
 
 def _local_job(
@@ -149,10 +174,6 @@ def _ray_job(
         stored.calibration.threshold(options["coverage"])
     about = {"fingerprint": stored.fingerprint, "workers": workers, "loading": options}
     return stored.fingerprint, partial(ray_job.predict_on_ray, model, **about)
-
-
-def _nothing_in(inputs: list[Path]) -> ConfigError:
-    return ConfigError(f"Nothing to predict in {', '.join(map(str, inputs))}.")
 
 
 def _end(summary: str, failed: int, errors: list[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from emotune.cli.console import out, warn_all
-from emotune.predictions import Predictions
+from emotune.predictions import Predictions, table_at
 from emotune.submission import expected_names, task_of, write_submission
 
 
@@ -25,7 +25,7 @@ def submit(
     task: Annotated[str | None, typer.Option(help="categories or attributes; default what the table holds.")] = None,
 ) -> None:
     """FileName,EmoClass or FileName,EmoAct,EmoVal,EmoDom; nothing is written unless every recording has its row."""
-    predictions = Predictions.read(table / "predictions.csv" if table.is_dir() else table)
+    predictions = Predictions.read(table_at(table))
     names = expected_names(expected, split)
     chosen = task_of(predictions, task)
     warn_all(write_submission(output, predictions, names, task=chosen))

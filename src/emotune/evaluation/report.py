@@ -119,9 +119,9 @@ def _information(information: Mapping[str, object]) -> str:
     )
 
 
-def _shown(value: object) -> str:
+def _shown(value: object, between: str = "\n") -> str:
     if isinstance(value, Mapping):
-        return "\n".join(f"{name}: {_shown(item)}" for name, item in value.items())
+        return between.join(f"{name}: {_shown(item, ', ')}" for name, item in value.items())
     if isinstance(value, list):
         return ", ".join(_shown(item) for item in value)
     return "–" if value is None else str(value)

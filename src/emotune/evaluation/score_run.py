@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from emotune.conditions import origins_used
 from emotune.evaluation.evaluate import evaluate
 from emotune.evaluation.report import write_report
 from emotune.evaluation.result import Evaluation
@@ -46,6 +47,7 @@ def score_run(
         notes: what a reader should know of how truth and predictions came about.
     """
     target = folder or run.results(name)
+    used = origins_used(row.conditions_used for row in predictions)
     calibration = None if held_out else run.calibration()
     evaluation = evaluate(manifest, predictions, resamples=resamples, calibration=calibration)
     predictions.write(target / "predictions.csv")
@@ -73,6 +75,7 @@ def score_run(
                 if key in manifest.information
             },
             **shown,
+            **({"conditions_used": used} if used else {}),
             **(extra or {}),
             "manifest fingerprint": manifest.fingerprint(),
             "model fingerprint": predictions.model_fingerprint or "not saved as a model",

@@ -9,11 +9,10 @@ from emotune.errors import ConfigError, TableError
 from emotune.evaluation.line_up import System
 from emotune.evaluation.shared_classes import answering, restriction_note, shared_classes, with_classes
 from emotune.manifest import Manifest
-from emotune.predictions import Predictions
+from emotune.predictions import TABLE, Predictions, table_at
 from emotune.run_folder import RunFolder
 
 USUAL_SPLITS = ("test", "all")
-_TABLE = "predictions.csv"
 
 
 def read_systems(
@@ -41,7 +40,7 @@ def read_systems(
     runs = [RunFolder(path) for _, path in named if _is_run(path)]
     found = _results_name(runs, manifest_path, split) if runs else ""
     tables = [
-        (name, RunFolder(path).results(found) / _TABLE if _is_run(path) else _table(path)) for name, path in named
+        (name, RunFolder(path).results(found) / TABLE if _is_run(path) else table_at(path)) for name, path in named
     ]
     predictions = [(name, Predictions.read(path)) for name, path in tables]
     manifests = _truths(named, found, manifest_path, split)
@@ -69,12 +68,6 @@ def _is_run(path: Path) -> bool:
     return RunFolder(path).provenance.exists()
 
 
-def _table(path: Path) -> Path:
-    if not path.exists():
-        raise TableError(f"{path} does not exist. Give a run folder, or a folder or table of predictions.")
-    return path / _TABLE if path.is_dir() else path
-
-
 def _results_name(runs: Sequence[RunFolder], manifest_path: Path | None, split: str | None) -> str:
     """The name under which all run folders hold the results that are asked for."""
     candidates: list[str] = [split] if split else [*USUAL_SPLITS]
@@ -82,11 +75,11 @@ def _results_name(runs: Sequence[RunFolder], manifest_path: Path | None, split: 
         stem = manifest_path.stem
         candidates.insert(0, f"manifest-{stem}-{split}" if split else f"manifest-{stem}")
     for name in candidates:
-        if all((run.results(name) / _TABLE).exists() for run in runs):
+        if all((run.results(name) / TABLE).exists() for run in runs):
             return name
-    lacking = next(run for run in runs if not (run.results(candidates[0]) / _TABLE).exists())
+    lacking = next(run for run in runs if not (run.results(candidates[0]) / TABLE).exists())
     there = "; ".join(
-        f"{run.path}: {', '.join(sorted(path.parent.name for path in run.path.glob(f'*/{_TABLE}'))) or 'none'}"
+        f"{run.path}: {', '.join(sorted(path.parent.name for path in run.path.glob(f'*/{TABLE}'))) or 'none'}"
         for run in runs
     )
     what = f"--manifest {manifest_path}" if manifest_path is not None else f"--split {split or USUAL_SPLITS[0]}"

@@ -108,6 +108,11 @@ class Fitted:
         return dict(zip(self.names, self.combiner.weights.tolist(), strict=True))
 
     @property
+    def fits(self) -> bool:
+        """Whether the method learns from development; the majority vote does not."""
+        return not isinstance(self.combiner, majority.Majority)
+
+    @property
     def gain(self) -> float:
         """Of the fusion over the best single system, both chosen without the part that it is measured on."""
         return self.reported_on.fused - self.reported_on.singles[self.best_single]
@@ -216,7 +221,9 @@ def fuse(
     whole = np.asarray(answers.answered.all(axis=0))
     failed = int((~whole).sum())
     kept = labelled.replace_utterances([u for u, there in zip(labelled, whole, strict=True) if there])
-    fit_part, report_part, notes = in_two(kept, fit_share=fit_share, seed=seed)
+    fit_part, report_part, notes = in_two(
+        kept, fit_share=fit_share, seed=seed, purpose="chosen" if method == "majority" else "fitted"
+    )
     heard = len({utterance.speaker for utterance in fit_part} - {None})
     if 0 < heard < FEW_SPEAKERS and method != "majority":
         notes += (

@@ -11,7 +11,9 @@ from emotune.splits import assign_splits
 _FIT, _REPORT = "fit", "report"
 
 
-def in_two(manifest: Manifest, *, fit_share: float, seed: int) -> tuple[Manifest, Manifest, tuple[str, ...]]:
+def in_two(
+    manifest: Manifest, *, fit_share: float, seed: int, purpose: str = "fitted"
+) -> tuple[Manifest, Manifest, tuple[str, ...]]:
     """The part to fit on, the part to report on, and what should be known of them.
 
     Each known speaker lies in one part, classes and genders are spread evenly. Utterances of unknown speakers are
@@ -21,6 +23,7 @@ def in_two(manifest: Manifest, *, fit_share: float, seed: int) -> tuple[Manifest
         manifest: the utterances of which a truth is known.
         fit_share: of the utterances, above 0 and below 1.
         seed: of the parting.
+        purpose: what the first part is called in a note: fitted on, or, where nothing is fitted, chosen on.
 
     Raises:
         CorpusError: for fewer than two utterances, or another share.
@@ -52,7 +55,7 @@ def in_two(manifest: Manifest, *, fit_share: float, seed: int) -> tuple[Manifest
             fit_ids |= _by_utterance(unknown, fit_share, seed)
     fit = manifest.filter(lambda utterance: utterance.utterance_id in fit_ids)
     report = manifest.filter(lambda utterance: utterance.utterance_id not in fit_ids)
-    for part, other, what in ((fit, report, "fitted"), (report, fit, "reported")):
+    for part, other, what in ((fit, report, purpose), (report, fit, "reported")):
         absent = sorted({u.emotion for u in other if u.emotion is not None} - {u.emotion for u in part})
         if absent:
             notes += (f"The part that is {what} on has no {', '.join(absent)}.",)

@@ -54,10 +54,11 @@ class PredictionParts:
         part_rows: rows a part.
         suffix: .parquet, .csv or .jsonl.
         model_fingerprint: of the model that predicts.
+        options: more that changes the answers, by name, such as the conditions asked for; kept in the index.
         retry_errors: make parts again that hold a row with an error.
 
     Raises:
-        ConfigError: when the folder holds something else, or a job of another model or size.
+        ConfigError: when the folder holds something else, or a job of another model, size or options.
         TableError: when it cannot be written.
     """
 
@@ -68,13 +69,20 @@ class PredictionParts:
         part_rows: int,
         suffix: str,
         model_fingerprint: str | None,
+        options: Mapping[str, Any] | None = None,
         retry_errors: bool = False,
     ) -> None:
         self.folder = folder.absolute()
         self.part_rows = part_rows
         self.suffix = suffix
         self.retry_errors = retry_errors
-        self._job = {"schema": SCHEMA, "part_rows": part_rows, "format": suffix, "model_fingerprint": model_fingerprint}
+        self._job = {
+            "schema": SCHEMA,
+            "part_rows": part_rows,
+            "format": suffix,
+            "model_fingerprint": model_fingerprint,
+            **(options or {}),
+        }
         self.parts: dict[int, Part] = {}
         self._label_space: LabelSpace | None = None
         if (folder / INDEX).exists():
@@ -178,6 +186,11 @@ class PredictionParts:
         }
         write_text(self.folder / INDEX, to_json(index) + "\n")
 
+    def tables(self) -> Iterator[Predictions]:
+        """What is predicted, one part in memory at a time."""
+        for _, part in sorted(self.parts.items()):
+            yield Predictions.read(self.folder / part.file)
+
     def errors(self, most: int) -> list[str]:
         """Some of the errors in the tables."""
         found: list[str] = []
@@ -223,7 +236,13 @@ def predict_in_parts(
 
 @contextmanager
 def parts_in(
-    folder: Path, *, part_rows: int, suffix: str, model_fingerprint: str | None, retry_errors: bool = False
+    folder: Path,
+    *,
+    part_rows: int,
+    suffix: str,
+    model_fingerprint: str | None,
+    options: Mapping[str, Any] | None = None,
+    retry_errors: bool = False,
 ) -> Iterator[PredictionParts]:
     """The folder of a job, kept free of other processes; what an interrupted job left half done is removed.
 
@@ -236,6 +255,7 @@ def parts_in(
             part_rows=part_rows,
             suffix=suffix,
             model_fingerprint=model_fingerprint,
+            options=options,
             retry_errors=retry_errors,
         )
         parts.remove_leftovers()

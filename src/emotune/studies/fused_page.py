@@ -10,7 +10,7 @@ from emotune.evaluation import figures
 from emotune.evaluation.markup import bullets, document, figure, number, pair, paragraph, section, table, text
 from emotune.evaluation.sections import metric_name
 from emotune.fusion import Fitted
-from emotune.studies.fused_runs import DEVELOPMENT, POOLED, FusedRuns
+from emotune.studies.fused_runs import FusedRuns
 from emotune.tables import to_json, write_text
 
 _METHODS = {
@@ -38,8 +38,9 @@ def page(fused: FusedRuns) -> str:
     first = next(iter(fused.folds.values()))
     title = f"Fusion of {len(first.names)} systems: {fused.split}"
     parts = [_headline(fused, first, title), _notes(fused), _scores(fused, first), _weights(fused), _left_out(fused)]
+    purpose = "fitted for" if first.fits else "nothing is fitted; scored by"
     footer = (
-        f"Written by emotune. Method: {_METHODS[first.method]}; fitted for {text(metric_name(first.metric))}, seed"
+        f"Written by emotune. Method: {_METHODS[first.method]}; {purpose} {text(metric_name(first.metric))}, seed"
         f" {first.seed}. The same figures for machines: fusion.json."
     )
     return document(title, "\n".join(part for part in parts if part), footer)
@@ -51,31 +52,31 @@ def mean_over_folds(fused: FusedRuns, of: Callable[[Fitted], float]) -> float:
     return sum(values) / len(values)
 
 
+def part_names(fitted: Fitted) -> tuple[str, str]:
+    """What the two parts of development are for."""
+    return "fitted on" if fitted.fits else "chosen on", "reported on"
+
+
 def _headline(fused: FusedRuns, first: Fitted, title: str) -> str:
     name, scores = metric_name(first.metric), fused.scores()
     lines = []
     if scores:
         gain = scores["fused"] - scores["best single"]
+        difference = f"difference {gain:+.3f}; " if math.isfinite(gain) else ""
         lines.append(
-            f"On {_where(fused)}: {name} {number(scores['fused'])}, the best single system"
-            f" {number(scores['best single'])} (difference {gain:+.3f}; chosen on development: {_best(fused)})."
+            f"On {fused.scored_on}: {name} {number(scores['fused'])}, the best single system"
+            f" {number(scores['best single'])} ({difference}chosen on development: {_best(fused)})."
         )
     gain, where = mean_over_folds(fused, lambda fitted: fitted.gain), " on average over the folds"
-    fitted_for = mean_over_folds(fused, lambda fitted: fitted.reported_on.fused)
+    reported = mean_over_folds(fused, lambda fitted: fitted.reported_on.fused)
+    part = "nothing was fitted on" if first.fits else "chose nothing"
     lines.append(
-        f"On the part of development that nothing was fitted on: {name} {number(fitted_for)}, {gain:+.3f} against the"
-        f" best single system{where if len(fused.folds) > 1 else ''}."
+        f"On the part of development that {part}: {name} {number(reported)}, {gain:+.3f} against the best single"
+        f" system{where if len(fused.folds) > 1 else ''}."
     )
     failed = len(fused.predictions.failed)
     answered = f"{len(fused.predictions)} utterances, {failed} of them without a fused answer."
     return f"<header>\n<h1>{text(title)}</h1>\n{paragraph(answered, 'lead')}\n{bullets(lines)}\n</header>"
-
-
-def _where(fused: FusedRuns) -> str:
-    """The split that was fused, and what its figures are worth."""
-    if fused.split == DEVELOPMENT:
-        return "all of development, half of which was fitted on, so that this is optimistic"
-    return "what the folds test, pooled" if fused.split == POOLED else fused.split
 
 
 def _best(fused: FusedRuns) -> str:
@@ -108,27 +109,24 @@ def _scores(fused: FusedRuns, first: Fitted) -> str:
         mean_over_folds(fused, lambda fitted: fitted.fitted_on.fused),
         mean_over_folds(fused, lambda fitted: fitted.reported_on.fused),
     )
+    parts = part_names(first)
     drawn = figures.paired_dots(
         list(figures_of),
-        {
-            "fitted on": [values[0] for values in figures_of.values()],
-            "reported on": [values[1] for values in figures_of.values()],
-        },
+        {part: [values[which] for values in figures_of.values()] for which, part in enumerate(parts)},
         name,
     )
-    heads = ["system", "fitted on", "reported on", *([fused.split] if scores else [])]
+    heads = ["system", *parts, *([fused.split] if scores else [])]
     rows = [
         (system, number(fit), number(report), *([number(scores[system])] if scores else []))
         for system, (fit, report) in figures_of.items()
     ]
-    counts = ", ".join(
-        f"{sum(count)} utterances {what}"
-        for what, count in (
-            ("fitted on", [fitted.fitted_on.utterances for fitted in fused.folds.values()]),
-            ("reported on", [fitted.reported_on.utterances for fitted in fused.folds.values()]),
-        )
-    )
-    caption = f"{name} on the two parts of development ({counts}); the dot for 'fitted on' is optimistic."
+    sizes = [
+        sum(fitted.fitted_on.utterances for fitted in fused.folds.values()),
+        sum(fitted.reported_on.utterances for fitted in fused.folds.values()),
+    ]
+    counts = ", ".join(f"{size} utterances {part}" for size, part in zip(sizes, parts, strict=True))
+    flattered = f"the dot for '{parts[0]}' is optimistic" if first.fits else "the first chooses the best single system"
+    caption = f"{name} on the two parts of development ({counts}); {flattered}."
     return section("scores", "What the fusion gains", pair(figure(drawn, caption), table(heads, rows)))
 
 
@@ -159,6 +157,7 @@ def _left_out(fused: FusedRuns) -> str:
     }
     without = {name: mean_over_folds(fused, lambda fitted, name=name: fitted.left_out[name]) for name in fused.singles}
     drawn = _bars(lost, "lost without it")
+    others = "all is refitted" if next(iter(fused.folds.values())).fits else "the others vote"
     rows = [(name, number(without[name]), f"{value:+.3f}") for name, value in lost.items()]
     return section(
         "leave-one-out",
@@ -166,7 +165,7 @@ def _left_out(fused: FusedRuns) -> str:
         pair(
             figure(
                 drawn,
-                "What the fusion loses on the part for reporting when one system is left out and all is refitted.",
+                f"What the fusion loses on the part for reporting when one system is left out and {others}.",
             ),
             table(["left out", "fused without it", "lost"], rows),
         ),

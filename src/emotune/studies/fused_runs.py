@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -50,9 +51,11 @@ class FusedRuns:
     notes: tuple[str, ...]
 
     def scores(self) -> dict[str, float]:
-        """The figure that was fitted for, of the fusion, the best single system and each system; empty without truth.
+        """The metric's value for the fusion, the best single system and each system.
 
-        Utterances that one of them failed on are left out for all.
+        Utterances that one of them failed on are left out for all, so that all are scored on the same ones. NaN for
+        systems without any answer and, where that leaves no utterance, for all but the fusion. Empty without truth, or
+        an answer of the fusion.
         """
         metric, space = next(iter(self.folds.values())).metric, self.predictions.label_space
         if self.truth is None or (space.classes and not self.truth.label_space.classes):
@@ -61,12 +64,29 @@ class FusedRuns:
         labelled = [u for u, has in zip(self.truth, there, strict=True) if has]
         tables = {"fused": self.predictions, "best single": self.best_single, **self.singles}
         answers = line_up(tables, space, [utterance.utterance_id for utterance in labelled])
-        whole = np.asarray(answers.answered.all(axis=0))
-        if not whole.any():
+        answered = answers.answered
+        if not answered[0].any():
             return {}
+        scored = np.asarray(answered.any(axis=1))
+        if not answered[scored].all(axis=0).any():
+            scored = np.eye(1, len(tables), dtype=bool)[0]
+        whole = np.asarray(answered[scored].all(axis=0))
         kept = self.truth.replace_utterances([u for u, has in zip(labelled, whole, strict=True) if has])
         objective = Objective(truth_of(kept, space), metric, len(space.classes) or len(space.dimensions))
-        return {name: objective.score(own[whole]) for name, own in zip(tables, answers.values, strict=True)}
+        return {
+            name: objective.score(own[whole]) if there else float("nan")
+            for name, own, there in zip(tables, answers.values, scored.tolist(), strict=True)
+        }
+
+    @property
+    def scored_on(self) -> str:
+        """The split in words, with what its figures are worth."""
+        if self.split != DEVELOPMENT:
+            return "what the folds test, pooled" if self.split == POOLED else self.split
+        half = "was fitted on, so that this is optimistic"
+        if not next(iter(self.folds.values())).fits:
+            half = "chose the best single system, so that this flatters that one"
+        return f"all of development, half of which {half}"
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -110,7 +130,8 @@ class FittedRuns:
         parts = {fold: self._apply_fold(fold, split) for fold in self.runs}
         if len(parts) > 1 and any(part.truth is None for part in parts.values()):
             raise ConfigError(f"The folds' manifests have no split {split}, so what they test cannot be pooled.")
-        return _together(parts)
+        fused = _together(parts)
+        return dataclasses.replace(fused, notes=(*fused.notes, *_failed_notes(fused, split)))
 
     def _apply_fold(self, fold: str, split: str) -> FusedRuns:
         runs, fitted = self.runs[fold], self.fitted[fold]
@@ -249,6 +270,26 @@ def of_task(table: Predictions, space: LabelSpace) -> Predictions:
         for row in table
     )
     return Predictions(rows, space, table.model_fingerprint, table.manifest_fingerprint)
+
+
+def _failed_notes(fused: FusedRuns, split: str) -> list[str]:
+    """Which systems failed on utterances that the fusion answers without them."""
+    answered = {row.utterance_id for row in fused.predictions if row.error is None}
+    failed = {name: answered & {row.utterance_id for row in table.failed} for name, table in fused.singles.items()}
+    notes = [
+        f"{name} failed on {len(ids)} of {len(fused.predictions)} {split} utterances; the others voted."
+        for name, ids in failed.items()
+        if ids
+    ]
+    some = {name: ids for name, ids in failed.items() if 0 < len(ids) < len(answered)}
+    left = set().union(*some.values())
+    if left and fused.truth is not None:
+        notes.append(
+            f"No {split} utterance was answered by every system, so that only the fusion has a figure."
+            if len(left) == len(answered)
+            else f"Figures of {split} leave out the {len(left)} utterances that {' or '.join(some)} failed on."
+        )
+    return notes
 
 
 def _together(parts: Mapping[str, FusedRuns]) -> FusedRuns:
