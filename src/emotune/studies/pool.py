@@ -30,15 +30,28 @@ def _end_with_parent() -> None:
 @contextmanager
 def training_pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     """Processes with their shares of the cores. When the block fails, what has begun ends and nothing more begins."""
-    pool = ProcessPoolExecutor(
-        processes,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_begin,
-        initargs=(max(1, usable_cores() // processes),),
-    )
+    threads = max(1, usable_cores() // processes)
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_begin, initargs=(threads,))
+    with _environment(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads)):
+        try:
+            yield pool
+        except BaseException:  # what is left is for the same command again
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        pool.shutdown()
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """Variables for the processes that are started meanwhile: what PyTorch is told does not reach other libraries."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
-        yield pool
-    except BaseException:  # what is left is for the same command again
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-    pool.shutdown()
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
