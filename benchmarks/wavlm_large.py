@@ -24,7 +24,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import soundfile
@@ -33,8 +32,10 @@ import torch
 from emotune.config import Recipe, load_recipe
 from emotune.corpora import CORPORA, read_corpus
 from emotune.data.dataset import collate
+from emotune.inference import makers
 from emotune.models.backbones.family import LARGE_SHAPE
 from emotune.recipes import recipe_names
+from emotune.training import conditions
 from emotune.training.build import Experiment, build_experiment, build_manifest, count_parameters
 from emotune.training.trainer import Trainer
 
@@ -62,10 +63,10 @@ def embeddings(encoder: RobertaWide, texts: Sequence[str | None], **_: object) -
     return encoder.encode([text or "" for text in texts])
 
 
-class SaysTheSame:
+class SaysNothing:
     """A speech recogniser, likewise."""
 
-    def __init__(self, name: str, *, revision: str | None = None) -> None:
+    def __init__(self, name: str, revision: str | None = None) -> None:
         self.identity = {"name": name, "revision": "none"}
 
 
@@ -185,13 +186,8 @@ def main() -> None:
     if given.manifest is not None:
         step(given.step_of, given.manifest)
         return
-    stand_ins = {
-        "text_encoder": {"TextEncoder": RobertaWide, "embeddings": embeddings},
-        "asr": {"Transcriber": SaysTheSame},
-    }
-    for name, stand_in in stand_ins.items():
-        module = sys.modules[f"emotune.inference.{name}"] = ModuleType(name)
-        vars(module).update(stand_in)
+    vars(makers).update(TextEncoder=RobertaWide, find_recogniser=SaysNothing)
+    vars(conditions).update(embeddings=embeddings)
     challenges = [name for name in recipe_names() if name.startswith(("odyssey2024/", "sernc2025/"))]
     with tempfile.TemporaryDirectory() as folder:
         manifest = write_manifest(Path(folder))
