@@ -325,12 +325,23 @@ def _each_once(errors: Sequence[tuple[str, ConfigError]]) -> list[str]:
     """The faults of steps' recipes; one that several steps share is said once, with their names."""
     steps_of: dict[str, list[str]] = {}
     for step, error in errors:
-        lines = str(error.__cause__ or error).splitlines()
-        for fault in [line.strip() for line in lines if line.startswith("  ")] or [str(error)]:
+        for fault in _faults_in(error):
             steps_of.setdefault(fault, []).append(step)
     shared = {fault: list(dict.fromkeys(steps)) for fault, steps in steps_of.items() if len(set(steps)) > 1}
-    own = [str(error) for _, error in errors if not any(fault in str(error) for fault in shared)]
-    return [*dict.fromkeys(own), *(f"steps {', '.join(steps)}: {fault}" for fault, steps in shared.items())]
+    said = []
+    for step, error in errors:
+        own = [fault for fault in _faults_in(error) if fault not in shared]
+        if len(own) == len(_faults_in(error)):
+            said.append(str(error))
+        elif own:
+            said.append(f"step {step}: {'; '.join(own)}")
+    return [*dict.fromkeys(said), *(f"steps {', '.join(steps)}: {fault}" for fault, steps in shared.items())]
+
+
+def _faults_in(error: ConfigError) -> list[str]:
+    """The faults that a recipe's error lists, or the error itself."""
+    lines = str(error.__cause__ or error).splitlines()
+    return [line.strip() for line in lines if line.startswith("  ")] or [str(error)]
 
 
 def _tested_apart(recipes: Mapping[str, Recipe], study: Study) -> list[str]:
