@@ -80,6 +80,19 @@ def untrained(monkeypatch):
     monkeypatch.setattr(study_runs, "carry_out", carry_out)
 
 
+def failing(monkeypatch, is_broken, error):
+    """Let some runs fail; returns what carries out runs without failures."""
+    whole = study_runs.carry_out
+
+    def carry_out(run, *rest):
+        if is_broken(run):
+            raise error
+        return whole(run, *rest)
+
+    monkeypatch.setattr(study_runs, "carry_out", carry_out)
+    return whole
+
+
 def written(tmp_path, steps, **more):
     corpus(tmp_path).write(tmp_path / "manifest.csv")
     recipe = {
@@ -221,14 +234,7 @@ def test_what_cannot_be_fused_is_noted_and_the_rest_is_there(tmp_path, untrained
 
 
 def test_when_a_seed_is_missing_all_steps_are_compared_on_the_others(tmp_path, untrained, monkeypatch):
-    whole = study_runs.carry_out
-
-    def failing(run, *rest):
-        if run.title == "std, seed 0":
-            raise RuntimeError("the disk is on fire")
-        return whole(run, *rest)
-
-    monkeypatch.setattr(study_runs, "carry_out", failing)
+    whole = failing(monkeypatch, lambda run: run.title == "std, seed 0", RuntimeError("the disk is on fire"))
     path = written(tmp_path, STEPS[:2])
     result = ran(path, tmp_path / "out")
     assert result.missing == ["std, seed 0: RuntimeError: the disk is on fire"]
@@ -243,10 +249,7 @@ def test_when_a_seed_is_missing_all_steps_are_compared_on_the_others(tmp_path, u
 
 
 def test_a_study_whose_runs_all_fail_still_writes_its_page(tmp_path, monkeypatch):
-    def failing(run, *_):
-        raise ConfigError("nothing works")
-
-    monkeypatch.setattr(study_runs, "carry_out", failing)
+    failing(monkeypatch, lambda _: True, ConfigError("nothing works"))
     result = ran(written(tmp_path, STEPS), tmp_path / "out")
     write_study(tmp_path / "out", result)
     assert len(result.missing) == 5
@@ -256,14 +259,7 @@ def test_a_study_whose_runs_all_fail_still_writes_its_page(tmp_path, monkeypatch
 
 
 def test_what_is_there_is_fused_when_a_step_fails_and_the_page_says_what_is_missing(tmp_path, untrained, monkeypatch):
-    whole = study_runs.carry_out
-
-    def failing(run, *rest):
-        if run.step == "broken":
-            raise ConfigError("cannot be trained")
-        return whole(run, *rest)
-
-    monkeypatch.setattr(study_runs, "carry_out", failing)
+    failing(monkeypatch, lambda run: run.step == "broken", ConfigError("cannot be trained"))
     steps = [*STEPS[:2], {"name": "broken", "recipe": "recipe.yaml"}, {"name": "other", "recipe": "recipe.yaml"}]
     result = ran(written(tmp_path, steps, fuse={}), tmp_path / "out")
     assert list(result.tests[0].comparison.scores["uar"]) == ["mean", "std", "other", "fused"]

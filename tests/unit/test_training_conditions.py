@@ -2,6 +2,7 @@
 
 import dataclasses
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -45,8 +46,8 @@ class Encoder:
     """Three numbers a text; ``devices`` it was asked to lie on."""
 
     dimension = 3
-    identity = {"name": "org/encoder", "revision": "1"}  # noqa: RUF012
-    devices: list = []  # noqa: RUF012
+    identity: ClassVar = {"name": "org/encoder", "revision": "1"}
+    devices: ClassVar[list] = []
 
     def __init__(self, name, *, revision=None, device=None):
         self.devices.append(device)
