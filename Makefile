@@ -29,7 +29,7 @@ study-demo: $(INSTALLED)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/study/run.sh
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/speed.py runs/bench

@@ -7,6 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core: more threads would only wait for each other, spinning
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # read when the libraries are imported
+        os.environ.setdefault(variable, "1")
+
 import numpy as np
 import pytest
 import soundfile

@@ -315,6 +315,11 @@ def test_memory_does_not_grow_with_the_number_of_inputs(tmp_path):
     assert most_ahead <= 100
 
 
+def on_ray(test):
+    """Runs a test on the one cluster of this module, in one process of the test run."""
+    return pytest.mark.xdist_group("ray")(pytest.mark.usefixtures("cluster")(test))
+
+
 @pytest.fixture(scope="module")
 def cluster():
     """A Ray of this machine, with two cores, for the tests of this module."""
@@ -324,7 +329,7 @@ def cluster():
     ray.shutdown()
 
 
-@pytest.mark.usefixtures("cluster")
+@on_ray
 def test_ray_gives_the_same_table(recordings, tiny_model, tmp_path, emotune_command, expected):
     options = ("--part-rows", 10, "--engine", "ray", "--workers", 2)
     ended = emotune_command("predict", tiny_model, recordings, "-o", tmp_path / "parts", *options)
@@ -335,7 +340,7 @@ def test_ray_gives_the_same_table(recordings, tiny_model, tmp_path, emotune_comm
     assert "continuing: 53 of 53 rows are there" in again.err
 
 
-@pytest.mark.usefixtures("cluster")
+@on_ray
 def test_ray_replaces_a_worker_that_is_killed(recordings, tiny_model, tmp_path, expected, monkeypatch):
     """The first worker that begins a part is killed with SIGKILL in the middle of it."""
     from emotune.inference import ray_job
@@ -354,7 +359,7 @@ def test_ray_replaces_a_worker_that_is_killed(recordings, tiny_model, tmp_path, 
     assert comparable(rows_of(tmp_path / "parts")) == expected
 
 
-@pytest.mark.usefixtures("cluster")
+@on_ray
 def test_ray_gives_up_a_part_that_kills_every_worker_and_keeps_the_others(
     recordings, tiny_model, tmp_path, expected, monkeypatch, emotune_command
 ):
@@ -371,14 +376,14 @@ def test_ray_gives_up_a_part_that_kills_every_worker_and_keeps_the_others(
         with pytest.raises(
             ModelError, match=r"Ray gave up: 4 workers ended one after the other in part 9; .* the same command"
         ):
-            through_ray(tiny_model, recordings, tmp_path)
+            through_ray(tiny_model, recordings, tmp_path, workers=1)
     assert not (tmp_path / "parts" / ".inputs").exists()
     assert 0 < entered_parts(tmp_path / "parts") < 11
     emotune_command("predict", tiny_model, recordings, "-o", tmp_path / "parts", "--part-rows", 5)
     assert comparable(rows_of(tmp_path / "parts")) == expected
 
 
-@pytest.mark.usefixtures("cluster")
+@on_ray
 def test_a_worker_that_does_not_see_the_folder_is_found_out(recordings, tiny_model, tmp_path, monkeypatch):
     from emotune.inference import ray_job
 
@@ -389,19 +394,21 @@ def test_a_worker_that_does_not_see_the_folder_is_found_out(recordings, tiny_mod
 
     monkeypatch.setattr(ray_job, "PartWorker", Elsewhere)
     with pytest.raises(ModelError, match=r"does not see .*not mounted\. The folder must be the same on all machines"):
-        through_ray(tiny_model, recordings, tmp_path)
+        through_ray(tiny_model, recordings, tmp_path, workers=1)
 
 
-@pytest.mark.usefixtures("cluster")
+@on_ray
 def test_ray_says_what_a_worker_says(recordings, tiny_model, tmp_path):
     with pytest.raises(ModelError, match="is not the model of this job"):
-        through_ray(tiny_model, recordings, tmp_path, fingerprint="0" * 64)
+        through_ray(tiny_model, recordings, tmp_path, fingerprint="0" * 64, workers=1)
 
 
-def through_ray(model: Path, recordings: Path, folder: Path, *, fingerprint: str | None = None) -> None:
+def through_ray(
+    model: Path, recordings: Path, folder: Path, *, fingerprint: str | None = None, workers: int = 2
+) -> None:
     from emotune.inference.ray_job import predict_on_ray
 
     found = fingerprint or load_model(model).fingerprint
     with parts_in(folder / "parts", part_rows=5, suffix=".parquet", model_fingerprint=found) as parts:
         total = parts.check(items_of([recordings]))
-        predict_on_ray(str(model), items_of([recordings]), parts, fingerprint=found, total=total, workers=2)
+        predict_on_ray(str(model), items_of([recordings]), parts, fingerprint=found, total=total, workers=workers)

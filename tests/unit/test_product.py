@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from emotune.models.backbones import BACKBONES, product
-from emotune.models.backbones.convolutions import FeatureExtractor
+from emotune.models.backbones.convolutions import FeatureExtractor, _ConvolvedWindows
 from emotune.models.backbones.layouts import Packed, Padded, aligned
 from emotune.models.backbones.product import dense
 from emotune.models.backbones.transformer import _side_by_side
@@ -164,6 +164,21 @@ def test_the_tiled_front_end_is_the_plain_one(norm, samples):
     (found,) = front_end.of_each_clip([waveform])
     assert found.shape == (front_end.frame_count(samples), 16)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(10, 5), (3, 2), (4, 4), (2, 3), (5, 2)])
+def test_a_convolution_over_windows_and_its_gradients_are_those_of_pytorch(kernel, stride):
+    generator = torch.Generator().manual_seed(0)
+    features, weight, bias = (
+        torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True)
+        for shape in [(2, 23, 3), (4, 3, kernel), (4,)]
+    )
+    expected = nn.functional.conv1d(features.transpose(1, 2), weight, bias, stride).transpose(1, 2)
+    found = _ConvolvedWindows.apply(features, weight, bias, stride)
+    torch.testing.assert_close(found, expected)
+    above = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
+    gradients = [torch.autograd.grad(outputs, (features, weight, bias), above) for outputs in (found, expected)]
+    torch.testing.assert_close(*gradients)
 
 
 @torch.no_grad()

@@ -1,8 +1,8 @@
 """The convolutional front end of the wav2vec 2.0 family: waveforms to frames of features.
 
-Two ways to the same numbers. A padded batch goes through ordinary convolutions: for GPUs, and where the front end
-trains. Without a graph, on a CPU, each clip goes alone, in tiles that fit the cache, as matrix products over windows of
-frames in the order of time: norms need no transposition, and no work is done on padding.
+Several ways to the same numbers. On a CPU, convolutions are matrix products over windows of frames in the order of time:
+norms need no transposition. Without a graph each clip goes alone, in tiles that fit the cache, with no work on padding;
+where the front end trains, a padded batch goes at once. Elsewhere it goes through PyTorch's convolutions.
 
 Reference:
     Baevski et al. (2020), wav2vec 2.0, arXiv 2006.11477, section 2.
@@ -10,8 +10,9 @@ Reference:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -83,12 +84,17 @@ class ConvolutionLayer(nn.Module):
             self.layer_norm = None
 
     def forward(self, features: Tensor, lengths: Tensor | None) -> Tensor:
-        """Shape (batch, channels, frames) in and out; lengths are those of the output, None = nothing is padded."""
-        features = self.conv(features)
+        """Shape (batch, frames, channels) in and out; lengths are those of the output, None = nothing is padded."""
+        if _suits_windows(features):
+            features = _ConvolvedWindows.apply(
+                features.contiguous(), self.conv.weight, self.conv.bias, self.conv.stride[0]
+            )
+        else:
+            features = self.conv(features.transpose(1, 2)).transpose(1, 2)
         if isinstance(self.layer_norm, ClipChannelNorm):
-            features = self.layer_norm(features, lengths)
+            features = self.layer_norm(features.transpose(1, 2), lengths).transpose(1, 2)
         elif self.layer_norm is not None:
-            features = self.layer_norm(features.transpose(1, 2)).transpose(1, 2)
+            features = self.layer_norm(features)
         return F.gelu(features)
 
     def matrix(self) -> Tensor:
@@ -113,6 +119,60 @@ class ConvolutionLayer(nn.Module):
         return torch.ops.aten.gelu_(outputs)
 
 
+class _ConvolvedWindows(torch.autograd.Function):
+    """A convolution without padding as a product over windows, (batch, frames, channels) in and out."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
+        ctx.save_for_backward(features, weight)
+        ctx.stride = stride
+        windows = _windows(features, weight.shape[2], stride)
+        outputs = product(windows.flatten(0, 1), weight.transpose(1, 2).flatten(1).contiguous(), bias)
+        return outputs.unflatten(0, windows.shape[:2])
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, gradient: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+        features, weight = ctx.saved_tensors
+        kernel, stride = weight.shape[2], ctx.stride
+        for_features, for_weight, for_bias = ctx.needs_input_grad[:3]
+        rows = gradient.flatten(0, 1)
+        of_features = of_weight = None
+        if for_weight:
+            windows = _windows(features, kernel, stride).flatten(0, 1)
+            of_weight = (rows.T @ windows).unflatten(1, (kernel, -1)).transpose(1, 2)
+        if for_features:
+            windows = product(rows, weight.permute(2, 1, 0).flatten(0, 1).contiguous(), None)
+            of_features = _added_up(windows.view(*gradient.shape[:2], kernel, -1), features.shape[1], stride)
+        return of_features, of_weight, rows.sum(dim=0) if for_bias else None, None
+
+
+def _windows(features: Tensor, kernel: int, stride: int) -> Tensor:
+    """What each output frame sees, (batch, frames, channels) -> (batch, fewer frames, kernel * channels)."""
+    batch, frames, channels = features.shape
+    shape = (batch, _convolved(frames, kernel, stride), kernel * channels)
+    return features.as_strided(shape, (frames * channels, stride * channels, 1), features.storage_offset())
+
+
+def _added_up(windows: Tensor, frames: int, stride: int) -> Tensor:
+    """Sum of windows where they overlap, (batch, windows, kernel, channels) -> (batch, frames, channels)."""
+    batch, count, kernel, channels = windows.shape
+    total = windows.new_zeros(batch, max(frames, (count + math.ceil(kernel / stride)) * stride), channels)
+    for start in range(0, kernel, stride):
+        piece = windows[:, :, start : start + stride]
+        place = total[:, start : start + count * stride].unflatten(1, (count, stride))
+        place[:, :, : piece.shape[2]] += piece
+    return total[:, :frames]
+
+
+def _suits_windows(features: Tensor) -> bool:
+    """Whether a convolution is taken as a product: on a CPU, in the precision that was asked for."""
+    on_cpu = features.device.type == "cpu"
+    return on_cpu and not torch.is_autocast_enabled("cpu") and not torch.compiler.is_compiling()
+
+
 class FeatureExtractor(nn.Module):
     """The convolutional front end."""
 
@@ -131,11 +191,11 @@ class FeatureExtractor(nn.Module):
 
     def forward(self, waveforms: Tensor, lengths: Tensor | None) -> Tensor:
         """Encode a padded batch, shape (batch, samples), into shape (batch, frames, channels)."""
-        features = waveforms[:, None, :]
+        features = waveforms[:, :, None]
         for layer, kernel, stride in zip(self.conv_layers, self.kernels, self.strides, strict=True):
             lengths = None if lengths is None else _convolved(lengths, kernel, stride)
             features = layer(features, lengths)
-        return features.transpose(1, 2)
+        return features
 
     @torch.no_grad()
     def of_each_clip(self, waveforms: Sequence[Tensor]) -> list[Tensor]:
