@@ -1,6 +1,6 @@
 """The convolutional front end of the wav2vec 2.0 family: waveforms to frames of features.
 
-Several ways to the same numbers. On a CPU, convolutions are matrix products over windows of frames in the order of time:
+Several ways to the same numbers. On a CPU, convolutions are products over windows of frames in the order of time:
 norms need no transposition. Without a graph each clip goes alone, in tiles that fit the cache, with no work on padding;
 where the front end trains, a padded batch goes at once. Elsewhere it goes through PyTorch's convolutions.
 
