@@ -25,6 +25,7 @@ from emotune.cli import (
     transcribe,
 )
 from emotune.errors import EmotuneError
+from emotune.threads import spin_briefly
 
 app = typer.Typer(
     name="emotune",
@@ -59,6 +60,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     keep_few_kernels()
     keep_freed_memory()
+    spin_briefly()
     try:
         app()
     except (EmotuneError, OSError) as error:  # OSError: what the system refuses, with its own words and the path
