@@ -21,7 +21,7 @@ CACHE = Path("~/.cache/emotune/embeddings")
 WHAT = "text encoder"
 EXTRA = "text"
 _FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
-_OLD_FILES = ("pytorch_model.bin",)
+_OLD_FILES = (*_FILES, "pytorch_model.bin")
 _BATCH = 32
 _KEPT_AT_A_TIME = 512
 
@@ -34,7 +34,7 @@ class TextEncoder:
     model takes (512 tokens for RoBERTa) is cut.
 
     Args:
-        name: a folder, or a name on the Hugging Face Hub.
+        name: a folder, or ``hf:owner/name[@revision]`` on the Hugging Face Hub.
         revision: branch, tag or commit on the Hub, or the fingerprint that a folder must have.
         device: such as ``cpu`` or ``cuda``; None: a GPU where there is one.
 
@@ -44,21 +44,19 @@ class TextEncoder:
     """
 
     def __init__(
-        self, name: str | Path = "FacebookAI/roberta-large", *, revision: str | None = None, device: str | None = None
+        self, name: str | Path = "hf:FacebookAI/roberta-large", *, revision: str | None = None, device: str | None = None
     ) -> None:
         needs("sentence_transformers", WHAT, EXTRA)
-        self._pretrained = find_pretrained(str(name), revision=revision, patterns=_FILES, what=WHAT)
-        if not Path(name).exists() and not any(self._pretrained.folder.glob("**/*.safetensors")):
-            self._pretrained = find_pretrained(
-                str(name), revision=self._pretrained.revision, patterns=(*_FILES, *_OLD_FILES), what=WHAT
-            )
+        self._pretrained = find_pretrained(
+            str(name), revision=revision, patterns=_FILES, what=WHAT, old_patterns=_OLD_FILES
+        )
         try:
             self._model = _loaded(self._pretrained.folder, device)
             self.dimension = self._encoded(["a"]).shape[1]
         except Exception as error:  # transformers and tokenizers raise what they like for files that do not fit
             raise ModelError(
                 f"'{self._pretrained.name}' cannot be loaded as a text encoder: {_reason(error)}. Name a folder or Hub"
-                " model of sentence-transformers or transformers."
+                " model (hf:owner/name) of sentence-transformers or transformers."
             ) from error
 
     @property

@@ -5,27 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
-from safetensors import SafetensorError
 
 from emotune.audio import SAMPLING_RATE_HZ
 from emotune.calibration import Calibration
 from emotune.conditions import GENDER_CLASSES
 from emotune.errors import EmotuneError, ModelError, TableError
+from emotune.hub import CARD
 from emotune.models.backbones.base import Backbone
 from emotune.models.emotion_model import EmotionModel
+from emotune.models.folder import CONFIG, PREPROCESSOR, WEIGHTS, find_model_folder
+from emotune.models.weights import WeightsFile, is_finite, nothing_drawn, without_memory
 from emotune.preprocessing import Preprocessing
 from emotune.tables import atomic_path, read_json, to_json, write_text
 
-CONFIG, PREPROCESSOR, WEIGHTS, CARD = "config.json", "preprocessor_config.json", "model.safetensors", "README.md"
 SCHEMA = "emotune-model/1"
 _CURE = "The model folder is incomplete or was changed: copy it again, or train again."
 
@@ -90,21 +89,15 @@ def save_config(
 
 
 def load_model(name: str | Path) -> StoredModel:
-    """Load a model folder, a run folder with a ``model`` inside, or a model of the Hub.
+    """Load a model folder, a run folder with a ``model`` inside, or ``hf:owner/name[@revision]`` of the Hub.
+
+    The config is compared with the header of the weights before there is memory for a model of its sizes.
 
     Raises:
         ModelError: on anything that is missing, new, misshapen or not finite.
     """
-    folder = find_model_folder(name)
-    try:
-        config = read_json(folder / CONFIG, "The model's config")
-    except TableError as error:
-        raise ModelError(f"{error} {_CURE}") from error
-    if config.get("schema") != SCHEMA:
-        raise ModelError(
-            f"{folder / CONFIG}: schema is {config.get('schema')!r}, this version reads {SCHEMA!r}. A pretrained"
-            " encoder is not an emotion model yet: name it as model.backbone.checkpoint of a recipe and train."
-        )
+    folder = find_model_folder(name).folder
+    config = _read_config(folder / CONFIG)
     try:
         preprocessing = Preprocessing.from_json(read_json(folder / PREPROCESSOR, "The model's preprocessing"))
     except TableError as error:
@@ -115,28 +108,34 @@ def load_model(name: str | Path) -> StoredModel:
         calibration = Calibration.from_json(config.get("calibration"))
     except ModelError as error:
         raise ModelError(f"{folder / CONFIG}: {error} {_CURE}") from error
+    build = partial(EmotionModel.from_config, config)
     try:
-        model = EmotionModel.from_config(config)
-    except (EmotuneError, TypeError, ValueError, RuntimeError) as error:  # RuntimeError: torch, for impossible sizes
-        raise ModelError(f"{folder / CONFIG} does not describe a model: {error} {_CURE}") from error
-    _check_fit(preprocessing, model.backbone, folder / PREPROCESSOR)
-    _load_weights(model, folder / WEIGHTS)
+        without_values = without_memory(build)
+    except Exception as error:  # of values that nobody wrote into a config on purpose, libraries raise what they like
+        reason = error if isinstance(error, EmotuneError | TypeError | ValueError | RuntimeError) else repr(error)
+        raise ModelError(f"{folder / CONFIG} does not describe a model: {reason} {_CURE}") from error
+    _check_fit(preprocessing, without_values.backbone, folder / PREPROCESSOR)
+    weights = _fitting_weights(without_values, folder / WEIGHTS)
+    with nothing_drawn():
+        model = build()
+    weights.read_into(model.state_dict())
+    spoilt = [name for name, tensor in model.state_dict().items() if not is_finite(tensor)]
+    if spoilt:
+        raise _misfit(weights.path, [f"{name} holds NaN or infinite values" for name in spoilt])
     return StoredModel(model.eval(), preprocessing, calibration, config, fingerprint_of(folder))
 
 
-def find_model_folder(name: str | Path) -> Path:
-    """Where a model lies: the folder itself, ``model`` inside a run folder, or a snapshot of the Hub."""
-    path = Path(name)
-    for folder in (path, path / "model"):
-        if (folder / CONFIG).exists():
-            return folder
-    if path.exists():
-        what = "a file" if path.is_file() else "a folder without config.json"
-        raise ModelError(f"{name} is {what}; expected a model folder, or a run folder with a finished model inside.")
+def _read_config(path: Path) -> dict[str, Any]:
     try:
-        return Path(snapshot_download(str(name), allow_patterns=[CONFIG, PREPROCESSOR, WEIGHTS, CARD]))
-    except (HFValidationError, RepositoryNotFoundError, LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        raise ModelError(f"There is no folder {name}, and no model of that name could be had from the Hub.") from error
+        config = read_json(path, "The model's config")
+    except TableError as error:
+        raise ModelError(f"{error} {_CURE}") from error
+    if config.get("schema") != SCHEMA:
+        raise ModelError(
+            f"{path}: schema is {config.get('schema')!r}, this version reads {SCHEMA!r}. A pretrained"
+            " encoder is not an emotion model yet: name it as model.backbone.checkpoint of a recipe and train."
+        )
+    return config
 
 
 def _check_fit(preprocessing: Preprocessing, backbone: Backbone, path: Path) -> None:
@@ -151,25 +150,28 @@ def _check_fit(preprocessing: Preprocessing, backbone: Backbone, path: Path) -> 
         )
 
 
-def _load_weights(model: EmotionModel, path: Path) -> None:
+def _fitting_weights(model: EmotionModel, path: Path) -> WeightsFile:
+    """The weights, whose header names and shapes what the model has."""
     if not path.exists():
         raise ModelError(f"{path} is missing: the model folder is incomplete; train again or copy it again.")
-    try:
-        tensors = safetensors.torch.load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ModelError(f"{path} is not a readable safetensors file ({error}); copy it again.") from error
+    weights = WeightsFile.open(path)
     expected = model.state_dict()
-    faults = [f"missing {name}" for name in expected if name not in tensors]
-    faults += [f"unexpected {name}" for name in tensors if name not in expected]
-    for name in expected.keys() & tensors.keys():
-        if expected[name].shape != tensors[name].shape:
-            faults.append(f"{name} has shape {list(tensors[name].shape)}, expected {list(expected[name].shape)}")
-        elif not bool(torch.isfinite(tensors[name]).all()):
-            faults.append(f"{name} holds NaN or infinite values")
+    faults = [f"missing {name}" for name in expected if name not in weights.header]
+    faults += [f"unexpected {name}" for name in weights.header if name not in expected]
+    for name in expected.keys() & weights.header.keys():
+        found, wanted = weights.header[name], expected[name]
+        if found.shape != wanted.shape:
+            faults.append(f"{name} has shape {list(found.shape)}, expected {list(wanted.shape)}")
+        elif found.is_floating_point() != wanted.is_floating_point():
+            faults.append(f"{name} holds {found.dtype}, expected {wanted.dtype}")
     if faults:
-        more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
-        raise ModelError(f"{path} does not fit its config: {'; '.join(sorted(faults)[:5])}{more}. {_CURE}")
-    model.load_state_dict(tensors)
+        raise _misfit(path, faults)
+    return weights
+
+
+def _misfit(path: Path, faults: Sequence[str]) -> ModelError:
+    more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
+    return ModelError(f"{path} does not fit its config: {'; '.join(sorted(faults)[:5])}{more}. {_CURE}")
 
 
 def fingerprint_of(folder: Path) -> str:
