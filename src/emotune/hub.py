@@ -1,4 +1,4 @@
-"""Models by name: a folder here, or ``hf:owner/name[@revision]`` on the Hugging Face Hub, which no other name reaches."""
+"""Models by name: a folder, or ``hf:owner/name[@revision]`` on the Hugging Face Hub, which no other name reaches."""
 
 from __future__ import annotations
 

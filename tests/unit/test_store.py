@@ -10,8 +10,10 @@ from emotune.batch import Batch
 from emotune.errors import ModelError
 from emotune.labels import LabelSpace, Scale
 from emotune.models.backbones import BACKBONES
+from emotune.models.card import model_card
 from emotune.models.emotion_model import EmotionModel
-from emotune.models.store import find_model_folder, load_model, model_card, save_model
+from emotune.models.folder import find_model_folder
+from emotune.models.store import load_model, save_model
 from emotune.preprocessing import Preprocessing
 
 SPACE = LabelSpace(("anger", "neutral"), {"arousal": Scale(1, 7)})
@@ -124,7 +126,7 @@ def test_weights_that_do_not_fit_are_refused_by_name(folder, edit, message):
 
 
 def test_a_run_folder_leads_to_the_model_inside(folder):
-    assert find_model_folder(folder.parent) == folder
+    assert find_model_folder(folder.parent).folder == folder
     assert load_model(folder.parent).fingerprint == load_model(folder).fingerprint
 
 

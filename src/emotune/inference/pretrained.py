@@ -44,7 +44,7 @@ def find_pretrained(
     cure: str = "",
     download: Download = download_snapshot,
 ) -> Pretrained:
-    """A local folder as it is, or for ``hf:owner/name[@revision]`` a snapshot of the Hub, fetched where it is not there.
+    """A local folder as it is, or for ``hf:owner/name[@revision]`` a snapshot of the Hub.
 
     Args:
         name: of a folder, or on the Hub.
@@ -63,7 +63,7 @@ def find_pretrained(
             name, patterns=patterns, what=what, revision=revision, old_patterns=old_patterns, download=download
         )
         if not (found.folder / config).is_file():
-            raise ModelError(f"'{name}' on the Hugging Face Hub holds no {config}, so it is no {what}. Name another one.")
+            raise ModelError(f"{name} on the Hugging Face Hub has no {config}, so it is no {what}. Name another one.")
         return Pretrained(found.folder, PREFIX + found.repository, found.commit)
     local = Path(name).expanduser() if not name.startswith("~") or name.startswith("~/") else Path(name)
     if not local.exists():
