@@ -118,9 +118,8 @@ def main() -> None:
         licence = " ".join(licence_of(packages[name]).split())
         kind = kind_of(licence)
         note = "" if kind == "free" else f"  ({kind})"
-        print(
-            f"{'base' if name in base else 'more':5}{name:32}{packages[name].version:20}{textwrap.shorten(licence, 60)}{note}"
-        )
+        where, short = "base" if name in base else "more", textwrap.shorten(licence, 60)
+        print(f"{where} {name:32}{packages[name].version:20}{short}{note}")
         if name in base and kind in ("forbids", "unknown"):
             found.append(f"{name}, of the base tier, is under a licence that {PROJECT} cannot rest on: {licence}.")
     if found:

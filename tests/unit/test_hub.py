@@ -114,7 +114,7 @@ NEIGHBOURS = {
     "rnus/cals": ("did you mean runs/calls?", "named hf:rnus/cals"),
     "./runs/cals": ("did you mean runs/calls?", None),
     "run": ("did you mean runs?", None),
-    "runs/calls/modle": ("did you mean runs/calls/model?", None),
+    "runs/calls/moddel": ("did you mean runs/calls/model?", None),
     "runs/quite-another": ("There is no folder runs/quite-another. ", "named hf:runs/quite-another"),
     "microsoft/wavlm-large": ("There is no folder microsoft/wavlm-large. ", "named hf:microsoft/wavlm-large"),
     "/no/such": ("There is no folder /no/such.", None),
@@ -147,8 +147,8 @@ def test_a_whisper_size_is_a_name_of_the_hub_and_a_misspelt_one_is_not(monkeypat
 
     monkeypatch.setattr(asr, "find_pretrained", find)
     asr.find_recogniser("small", None)
-    asr.find_recogniser("smal", None)
-    assert asked == ["hf:" + sizes["small"], "smal"]
+    asr.find_recogniser("smalll", None)
+    assert asked == ["hf:" + sizes["small"], "smalll"]
 
 
 def test_a_plain_checkpoint_is_a_published_encoder_unless_a_folder_of_its_makers_name_is_here(tmp_path, monkeypatch):

@@ -21,13 +21,8 @@ def tool(name: str) -> ModuleType:
 
 lock, licences = tool("lock"), tool("licences")
 CONSTRAINTS = "# a comment\nnumpy==2.0\nPy_YAML==6.0.3\ntorch==2.13.0\n"
-ONE = f"    --hash=sha256:{ZEROS}"
-LOCKED = f"numpy==2.0 \\
-{ONE} \\
-{ONE}
-py-yaml==6.0.3 \\
-{ONE}
-"
+ONE = f" --hash=sha256:{ZEROS}"
+LOCKED = f"numpy==2.0{ONE} \\\n   {ONE}\npy-yaml==6.0.3{ONE}\n"
 
 
 def test_the_locked_file_has_the_versions_of_the_constraints():
