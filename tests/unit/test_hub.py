@@ -114,7 +114,7 @@ NEIGHBOURS = {
     "rnus/cals": ("did you mean runs/calls?", "named hf:rnus/cals"),
     "./runs/cals": ("did you mean runs/calls?", None),
     "run": ("did you mean runs?", None),
-    "runs/calls/moddel": ("did you mean runs/calls/model?", None),
+    "runs/calls/models": ("did you mean runs/calls/model?", None),
     "runs/quite-another": ("There is no folder runs/quite-another. ", "named hf:runs/quite-another"),
     "microsoft/wavlm-large": ("There is no folder microsoft/wavlm-large. ", "named hf:microsoft/wavlm-large"),
     "/no/such": ("There is no folder /no/such.", None),
