@@ -5,14 +5,17 @@ PIP_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help demo study-demo test bench check clean
+.PHONY: help demo study-demo test bench check lock lock-check licences clean
 
 help:
 	@echo "make demo         train a tiny model on the synthetic corpus, test it on unseen voices, draw the report"
 	@echo "make study-demo   a whole study on a made-up MSP-Podcast, to the challenge's files, in under 10 minutes"
 	@echo "make test         run the test suite"
 	@echo "make bench        speed and memory against transformers, about half an hour on an idle machine with 24 GB"
-	@echo "make check        ruff, pyright, import-linter, codespell"
+	@echo "make check        ruff, pyright, import-linter, codespell, locked versions, licences"
+	@echo "make lock         requirements-locked.txt anew, from constraints.txt"
+	@echo "make lock-check   do requirements-locked.txt and constraints.txt agree?"
+	@echo "make licences     the licences of all dependencies; an error where the base tier's are unknown or forbid selling"
 
 # torch first and by itself: a later package could otherwise pull in another build of it
 $(INSTALLED): pyproject.toml constraints.txt
@@ -40,6 +43,21 @@ check: $(INSTALLED)
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/codespell
+	$(BIN)/python tools/lock.py
+	$(BIN)/python tools/licences.py
+
+# all platforms' hashes, from what the index says of each version; nothing is downloaded
+lock: $(INSTALLED)
+	$(BIN)/pip install --quiet uv
+	grep -v "^torch==" constraints.txt | $(BIN)/uv pip compile - --quiet --universal --no-deps --generate-hashes \
+		--no-header --no-annotate --output-file requirements-locked.txt
+	$(BIN)/python tools/lock.py
+
+lock-check: $(INSTALLED)
+	$(BIN)/python tools/lock.py
+
+licences: $(INSTALLED)
+	$(BIN)/python tools/licences.py
 
 clean:
 	rm -rf .venv runs

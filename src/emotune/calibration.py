@@ -95,8 +95,9 @@ class Calibration:
             fitted_on = dict(data["fitted_on"])
         except (TypeError, KeyError, ValueError) as error:
             raise ModelError(f"calibration must hold temperature, thresholds and fitted_on ({error}).") from error
-        if not (temperature > 0 and math.isfinite(temperature)) or len(thresholds) not in (0, 100):
-            raise ModelError("calibration must hold a temperature above 0, and 100 thresholds or none.")
+        in_range = all(0 <= threshold <= 1 for threshold in thresholds)
+        if not (temperature > 0 and math.isfinite(temperature)) or len(thresholds) not in (0, 100) or not in_range:
+            raise ModelError("calibration must hold a temperature above 0, and 100 thresholds in [0, 1] or none.")
         return cls(temperature, thresholds, fitted_on)
 
 

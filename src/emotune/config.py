@@ -146,7 +146,8 @@ class Data(Section):
 
 
 class Backbone(Section):
-    """The encoder: ``checkpoint`` is a Hub name or local folder; ``config`` builds it with random weights instead.
+    """The encoder: ``checkpoint`` is a local folder, ``hf:owner/name[@revision]`` on the Hugging Face Hub, or the plain
+    name of an encoder that its makers published there; ``config`` builds it with random weights instead.
 
     ``layers`` keeps the first k; with ``final_norm`` all are kept and the last state passes the norm behind them;
     ``train`` is all, none, or the number of top layers; the front end trains only on request.
@@ -241,7 +242,7 @@ class TextCondition(Section):
     """The words as an input: transcript -> frozen ``encoder`` -> projection; ``asr`` transcribes what has no text."""
 
     source: Literal["given", "predicted", "unknown"] = "given"
-    encoder: str = "FacebookAI/roberta-large"
+    encoder: str = "hf:FacebookAI/roberta-large"
     encoder_revision: str | None = None
     asr: str | None = None
     asr_revision: str | None = None
@@ -671,7 +672,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         raise ConfigError(f"{path}{where}: not valid YAML ({getattr(error, 'problem', None) or error}).") from error
-    except (OSError, UnicodeDecodeError, RecursionError, ValueError) as error:
+    except RecursionError as error:
+        raise ConfigError(f"{path} cannot be read: {_TOO_DEEP}.") from error
+    except (OSError, UnicodeDecodeError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read: {error}.") from error
     if data is None:
         raise ConfigError(f"{path} is empty.")
@@ -694,7 +697,9 @@ def parse_override(override: str) -> tuple[str, Any]:
         raise ConfigError(f"Override '{override}': expected key.path=value, such as train.epochs=3.")
     try:
         return key, yaml.load(text, Loader=_StrictLoader)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: a date that does not exist
+    except RecursionError as error:
+        raise ConfigError(f"Override {_SHORT.repr(override)}: {_TOO_DEEP}.") from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that does not exist
         raise ConfigError(f"Override '{override}': the value is not valid YAML ({_first_line(error)}).") from error
 
 
@@ -744,6 +749,7 @@ def _first_line(error: Exception) -> str:
     return (getattr(error, "problem", None) or str(error)).splitlines()[0]
 
 
+_TOO_DEEP = "its lists or sections lie in each other hundreds of levels deep; a recipe has five at most"
 _SHORT = reprlib.Repr()  # an input can be as long as a file
 _SHORT.maxstring = _SHORT.maxother = 120
 _SHORT.maxlevel = 3

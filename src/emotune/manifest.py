@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from emotune import audio
+from emotune.arrays import CONTENT
 from emotune.errors import AudioError, CorpusError, TableError
 from emotune.labels import LabelSpace
 from emotune.tables import Row, iter_rows, metadata_path, read_json, write_rows
@@ -264,6 +265,7 @@ def check_utterance(utterance: Utterance, label_space: LabelSpace, where: str) -
         raise TableError(f"{where}: start_s {start} and end_s {end}: expected 0 <= start_s < end_s.")
     if utterance.duration_s is not None and utterance.duration_s <= 0:
         raise TableError(f"{where}: duration_s is {utterance.duration_s}, expected a positive number of seconds.")
+    _check_fingerprint(utterance.content_sha256, where)
     for column in ("gender", "gender_predicted"):
         gender = getattr(utterance, column)
         if gender is not None and gender not in GENDERS:
@@ -278,6 +280,15 @@ def check_utterance(utterance: Utterance, label_space: LabelSpace, where: str) -
         scale = label_space.dimensions.get(name)
         if scale is not None and not scale.low <= value <= scale.high:
             raise TableError(f"{where}: {name} is {value}, outside its scale [{scale.low}, {scale.high}].")
+
+
+def _check_fingerprint(content_sha256: str | None, where: str) -> None:
+    """Refuses what is no SHA-256: files of caches have it for a name."""
+    if content_sha256 is not None and not CONTENT.fullmatch(content_sha256):
+        raise TableError(
+            f"{where}: content_sha256 {content_sha256!r}, expected 64 digits from 0 to 9 and a to f, or nothing. Read"
+            " the corpus again with `emotune corpus read`."
+        )
 
 
 def number_or_none(value: object, where: str) -> float | None:

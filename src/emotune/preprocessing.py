@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -40,7 +42,8 @@ class Preprocessing:
             raise ModelError(f"normalize must be one of {', '.join(NORMALIZATIONS)}, got {self.normalize!r}.")
         for name in ("trim_silence_db", "max_duration_s", "min_samples", "sampling_rate_hz"):
             value: object = getattr(self, name)
-            is_number = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+            most = math.inf if name == "max_duration_s" else sys.float_info.max
+            is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= most
             if not is_number and not (name == "trim_silence_db" and value is None):
                 raise ModelError(f"{name} must be a number above 0, got {value!r}.")
 

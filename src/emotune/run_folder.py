@@ -75,7 +75,11 @@ class RunFolder:
         """Class -> share that the run's model was taught; None where there is no model, or it does not say."""
         config = self.model / "config.json"
         found = read_json(config, "The model's config").get("training_prior") if config.exists() else None
-        return {str(name): float(share) for name, share in found.items()} if isinstance(found, dict) else None
+        if found is None:
+            return None
+        if not isinstance(found, dict) or not all(isinstance(x, int | float) and 0 <= x <= 1 for x in found.values()):
+            raise TableError(f"{config}: training_prior must hold the share of each class, in [0, 1]. Train again.")
+        return {str(name): float(share) for name, share in found.items()}
 
     def information(self) -> dict[str, Any]:
         """What the provenance says, for reports.

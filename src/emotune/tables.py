@@ -15,6 +15,8 @@ from typing import Any
 
 from emotune.errors import TableError
 
+MOST_LEVELS = 100
+"""Of lists and mappings in each other, in a file: what walks through them afterwards must reach the innermost."""
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 Row = dict[str, Any]
 _UNENCODABLE = "backslashreplace"  # a file name that is not UTF-8 must not lose a whole table of results
@@ -73,14 +75,43 @@ def _without_nan(value: object) -> object:
 def read_json(path: Path, what: str) -> dict[str, Any]:
     """Read a JSON object, or raise a TableError that names the file and what it should be."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise TableError(f"{what} {path} does not exist.") from error
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise TableError(f"{what} {path} cannot be read as JSON: {error}.") from error
     if not isinstance(data, dict):
         raise TableError(f"{what} {path} must hold a JSON object, not a {type(data).__name__}.")
     return data
+
+
+def parse_json(text: str) -> object:
+    """JSON that is not nested deeper than anyone writes.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    try:
+        data = json.loads(text)
+        too_deep = nesting(data) > MOST_LEVELS
+    except RecursionError:
+        too_deep = True
+    if too_deep:
+        raise ValueError(f"it is nested deeper than {MOST_LEVELS} levels")
+    return data
+
+
+def nesting(data: object) -> int:
+    """Levels of lists and mappings in each other.
+
+    >>> nesting(1), nesting([]), nesting({"a": [1, {}]})
+    (0, 1, 3)
+    """
+    levels, inner = 0, [data]
+    while inner := [item for item in inner if isinstance(item, dict | list)]:
+        levels += 1
+        inner = [child for item in inner for child in (item.values() if isinstance(item, dict) else item)]
+    return levels
 
 
 def check_suffix(path: Path) -> str:
@@ -165,7 +196,7 @@ def _iter_jsonl(path: Path) -> Iterator[Row]:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                row = parse_json(line)
             except ValueError as error:
                 raise TableError(f"{path}, line {number}: not valid JSON ({error}).") from error
             if not isinstance(row, dict):

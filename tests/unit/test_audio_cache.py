@@ -8,7 +8,7 @@ import pytest
 
 from emotune.data.audio_cache import AudioCache
 from emotune.data.dataset import EmotionDataset
-from emotune.errors import AudioError
+from emotune.errors import AudioError, TableError
 from emotune.preprocessing import Preprocessing
 
 
@@ -36,6 +36,32 @@ def test_a_clip_is_decoded_once_and_comes_back_to_the_bit(tmp_path):
         np.testing.assert_array_equal(cache.get(key(1), decode), np.linspace(-1, 1, 777, dtype=np.float32))
     np.testing.assert_array_equal(AudioCache(tmp_path, most_gb=1).get(key(1), decode), cache.get(key(1), decode))
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        np.full((10_000, 2), 1, dtype=np.float32),
+        np.full(10_000, 1, dtype=np.float64),
+        np.zeros(0, dtype=np.float32),
+        np.append(clip(1)[1:], np.float32("nan")),
+    ],
+    ids=["of two channels", "in double precision", "empty", "with NaN"],
+)
+def test_a_damaged_clip_is_decoded_again(tmp_path, spoilt):
+    cache = AudioCache(tmp_path, most_gb=1)
+    cache.get(key(1), lambda: clip(1))
+    (path,) = tmp_path.glob("*/*.npy")
+    np.save(path, spoilt)
+    np.testing.assert_array_equal(cache.get(key(1), lambda: clip(1)), clip(1))
+    np.testing.assert_array_equal(np.load(path), clip(1))
+
+
+@pytest.mark.parametrize("content", ["../../x", "a" * 63, "A" * 64, "a" * 64 + "\n", "", "/" + "a" * 63])
+def test_only_a_fingerprint_names_a_file(tmp_path, content):
+    with pytest.raises(TableError, match="expected 64 digits"):
+        AudioCache(tmp_path / "cache", most_gb=1).get(content, lambda: clip(1))
+    assert not list(tmp_path.rglob("*.npy"))
 
 
 def test_what_others_keep_in_the_folder_is_left_alone(tmp_path):

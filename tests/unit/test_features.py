@@ -1,6 +1,7 @@
 """The feature cache: what is computed once is not computed again, and nothing stale is taken."""
 
 import dataclasses
+import os
 import shutil
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from emotune import audio
 from emotune.batch import pad
+from emotune.errors import TableError
 from emotune.manifest import Manifest
 from emotune.models.backbones import BACKBONES
 from emotune.preprocessing import Preprocessing
@@ -92,6 +94,60 @@ def test_changed_weights_pooling_or_preprocessing_compute_anew(encoder, six, tmp
         encoder.backbone.feature_projection.projection.bias.add_(1e-3)
     assert not np.array_equal(encoder.features(six, tmp_path), first)
     assert encoder.clips == 24
+
+
+def all_equal_to_seven(shape: tuple[int, ...], dtype: str = "float32") -> np.ndarray:
+    return np.full(shape, 7, dtype=dtype)
+
+
+def with_nan(shape: tuple[int, ...]) -> np.ndarray:
+    features = all_equal_to_seven(shape)
+    features.flat[-1] = np.nan
+    return features
+
+
+def promise_of_terabytes(path) -> None:
+    header = {"descr": "<f4", "fortran_order": False, "shape": (3, 10**12)}
+    with path.open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+        stream.write(bytes(192))
+
+
+DAMAGES = {
+    "a layer less": lambda path: np.save(path, all_equal_to_seven((2, 16))),
+    "another width": lambda path: np.save(path, all_equal_to_seven((3, 32))),
+    "turned round": lambda path: np.save(path, all_equal_to_seven((16, 3))),
+    "one number": lambda path: np.save(path, all_equal_to_seven(())),
+    "NaN": lambda path: np.save(path, with_nan((3, 16))),
+    "infinite": lambda path: np.save(path, all_equal_to_seven((3, 16)) * np.inf),
+    "in double precision": lambda path: np.save(path, all_equal_to_seven((3, 16), "float64")),
+    "words": lambda path: np.save(path, np.full((3, 16), "x")),
+    "an archive": lambda path: np.savez(path.open("wb"), all_equal_to_seven((3, 16))),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-4]),
+    "empty": lambda path: path.write_bytes(b""),
+    "no array": lambda path: path.write_bytes(b"version https://git-lfs"),
+    "a promise of terabytes": promise_of_terabytes,
+    "a pipe": lambda path: (path.unlink(), os.mkfifo(path)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_features_are_computed_again_and_the_others_are_not(encoder, six, tmp_path, damage):
+    first = encoder.features(six, tmp_path)
+    (path,) = tmp_path.glob(f"*/*/{six.utterances[2].content_sha256}.npy")
+    DAMAGES[damage](path)
+    np.testing.assert_allclose(encoder.features(six, tmp_path), first, atol=1e-5)
+    assert encoder.clips == 7
+    assert np.load(path).shape == (3, 16)
+    encoder.features(six, tmp_path)
+    assert encoder.clips == 7
+
+
+def test_a_fingerprint_that_is_a_path_leads_nowhere(encoder, six, tmp_path):
+    bad = dataclasses.replace(six.utterances[0], content_sha256="../../../escaped")
+    with pytest.raises(TableError, match="expected 64 digits"):
+        encoder.features(six.replace_utterances([bad]), tmp_path / "a" / "b")
+    assert not list(tmp_path.rglob("*escaped*"))
 
 
 def test_an_equal_encoder_in_another_session_finds_the_cache(encoder, six, tmp_path, tiny_wavlm):

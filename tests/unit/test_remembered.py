@@ -49,6 +49,22 @@ def test_what_does_not_fit_is_encoded_anew(tiny_wavlm, clips):
     assert rows == [3, 3]
 
 
+def test_states_that_are_not_finite_are_not_kept(tiny_wavlm, clips):
+    torch.manual_seed(4)
+    backbone = BACKBONES["wavlm"].from_config(tiny_wavlm).eval()
+    remembered, rows = RememberedStates(backbone, most_gb=1), counted(backbone)
+
+    def fill(_, __, found) -> None:
+        found.states[1].fill_(torch.nan)
+
+    spoil = backbone.register_forward_hook(fill)
+    batch = pad(clips)
+    remembered(batch.waveforms, batch.mask)
+    spoil.remove()
+    assert all(torch.isfinite(state).all() for state in remembered(batch.waveforms, batch.mask).states)
+    assert rows == [3, 3]
+
+
 def test_another_encoder_does_not_get_the_states_of_this_one(tiny_wavlm, clips):
     batch = pad(clips)
     found = []

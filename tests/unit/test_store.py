@@ -1,17 +1,23 @@
 """Model folders: what is saved is what is loaded, and nothing else is accepted."""
 
 import json
+import re
 
 import pytest
 import safetensors.torch
 import torch
+import yaml
+from markdown_it import MarkdownIt
 
 from emotune.batch import Batch
 from emotune.errors import ModelError
 from emotune.labels import LabelSpace, Scale
 from emotune.models.backbones import BACKBONES
+from emotune.models.card import model_card
 from emotune.models.emotion_model import EmotionModel
-from emotune.models.store import find_model_folder, load_model, model_card, save_model
+from emotune.models.folder import find_model_folder
+from emotune.models.store import load_model, save_model
+from emotune.models.weights import WeightsFile, is_finite
 from emotune.preprocessing import Preprocessing
 
 SPACE = LabelSpace(("anger", "neutral"), {"arousal": Scale(1, 7)})
@@ -22,7 +28,7 @@ PREPROCESSING = Preprocessing("clip", 40.0, 12.5, 800)
 def build(kind: str, config: dict, **options) -> EmotionModel:
     torch.manual_seed(0)
     model = EmotionModel(BACKBONES[kind].from_config(config), SPACE, **options).eval()
-    model.standardize.set(torch.rand(len(model.standardize.mean)), torch.rand(len(model.standardize.std)) + 0.5)
+    model.standardize.set(torch.rand_like(model.standardize.mean), torch.rand_like(model.standardize.std) + 0.5)
     return model
 
 
@@ -54,6 +60,50 @@ def test_a_loaded_model_gives_the_same_output_bit_for_bit(tmp_path, tiny_wavlm, 
     assert stored.model.label_space == SPACE
     assert stored.model.settings == model.settings
     assert not stored.model.training
+
+
+@pytest.mark.parametrize("mix", ["weighted_sum", "varan"])
+def test_loading_draws_nothing_and_gives_the_bits_of_the_file(tmp_path, tiny_wavlm, mix):
+    model = build("wavlm", tiny_wavlm, layer_mix=mix)
+    save_model(tmp_path, model, PREPROCESSING)
+    before = torch.get_rng_state()
+    stored = load_model(tmp_path).model
+    assert torch.equal(torch.get_rng_state(), before)
+    for found, expected in ((stored.state_dict(), model.state_dict()), (buffers(stored), buffers(model))):
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(tensor, expected[name]) for name, tensor in found.items())
+    assert not any(tensor.is_meta for tensor in [*stored.parameters(), *stored.buffers()])
+    attention = stored.get_submodule("backbone.encoder.layers.1.attention")
+    together = [attention.get_submodule(name).weight for name in ("q_proj", "k_proj", "v_proj")]
+    assert len({weight.untyped_storage().data_ptr() for weight in together}) == 1  # as one product needs them
+
+
+def buffers(model: EmotionModel) -> dict[str, torch.Tensor]:
+    return dict(model.named_buffers())  # those that are in no file, too
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_stored_in_another_precision_become_float32(folder, dtype):
+    tensors = safetensors.torch.load_file(folder / "model.safetensors")
+    other = {name: tensor.to(dtype) for name, tensor in tensors.items()}
+    safetensors.torch.save_file(other, folder / "model.safetensors")
+    found = load_model(folder).model.state_dict()
+    assert all(torch.equal(found[name], tensor.float()) for name, tensor in other.items())
+    assert {tensor.dtype for tensor in found.values()} == {torch.float32}
+
+
+def test_weights_that_shrink_while_they_are_read_are_an_error(folder):
+    weights = WeightsFile.open(folder / "model.safetensors")
+    places = {name: torch.zeros(tensor.shape) for name, tensor in weights.header.items()}
+    (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:-100])
+    with pytest.raises(ModelError, match="ends too early"):
+        weights.read_into(places)
+
+
+def test_weights_without_numbers_are_finite_and_one_that_is_not_is_found():
+    assert is_finite(torch.zeros(0)) and is_finite(torch.tensor(3e38)) and is_finite(torch.tensor([-3e38, 3e38]))
+    for word in ("nan", "inf", "-inf"):
+        assert not is_finite(torch.tensor([0.0, float(word), 1.0]))
 
 
 def test_a_model_cut_after_a_layer_is_stored_without_the_layers_above(tmp_path, tiny_wavlm):
@@ -124,7 +174,7 @@ def test_weights_that_do_not_fit_are_refused_by_name(folder, edit, message):
 
 
 def test_a_run_folder_leads_to_the_model_inside(folder):
-    assert find_model_folder(folder.parent) == folder
+    assert find_model_folder(folder.parent).folder == folder
     assert load_model(folder.parent).fingerprint == load_model(folder).fingerprint
 
 
@@ -157,6 +207,27 @@ def test_the_card_names_data_licence_figures_and_limits(tiny_wavlm):
     assert "the EU AI Act forbids emotion recognition there" in card
     assert "does not know what a person feels" in card
     assert "licen" in card.split("## Data and licences")[1].split("##")[0]
+
+
+def test_words_of_a_corpus_are_no_markup_in_the_card(tiny_wavlm):
+    hostile = "<img src=x onerror=alert(1)> **bold** [text](http://x) `code`\n# heading\n---\nlicense: mit"
+    model = EmotionModel(BACKBONES["wavlm"].from_config(tiny_wavlm), LabelSpace(("anger", hostile)))
+    card = model_card(
+        title=hostile,
+        config=model.settings,
+        information={"corpus": hostile, "licence": hostile, hostile: {"a": hostile}},
+        scores={hostile: hostile},
+        notice=hostile,
+    )
+    front, body = card.removeprefix("---\n").split("\n---\n", 1)
+    assert yaml.safe_load(front) == {"library_name": "emotune", "pipeline_tag": "audio-classification"}
+    shown = MarkdownIt("commonmark").render(body)
+    assert not re.search("<img|<strong>bold|<a |<hr|href", shown)
+    assert re.findall(r"<h1>.*?</h1>", shown, flags=re.S) == [
+        "<h1>&lt;img src=x onerror=alert(1)&gt; **bold** [text](http://x) `code` # heading --- license: mit</h1>"
+    ]
+    assert shown.count("<h2>") == body.count("\n## ")
+    assert "<p>license" not in shown
 
 
 def test_a_card_names_a_folder_by_its_last_part_alone(tiny_wavlm):

@@ -1,6 +1,8 @@
 """Embeddings of texts: cached by encoder and text, the same alone and in company, and those of transformers."""
 
+import sqlite3
 from collections.abc import Sequence
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -45,6 +47,30 @@ def test_each_text_is_encoded_once_and_rows_are_in_order(tmp_path):
     other = Letters(revision="2")
     embeddings(other, texts, cache=tmp_path)
     assert sorted(other.asked) == ["a", "see"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        np.array([1, 2, 3], "<f4").tobytes(),
+        np.array([1, np.nan], "<f4").tobytes(),
+        np.array([np.inf, 1], "<f4").tobytes(),
+        b"1234567",
+        b"",
+        "12345678",
+    ],
+    ids=["longer", "NaN", "infinite", "no whole number of numbers", "empty", "words"],
+)
+def test_a_damaged_embedding_is_made_again(tmp_path, answer):
+    expected = embeddings(Letters(), ["see", "a"], cache=tmp_path)
+    (file,) = tmp_path.glob("*.sqlite")
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE answers SET answer = ? WHERE key = ?", (answer, sha256(b"see").hexdigest()))
+    connection.close()
+    for asked in (["see"], []):
+        encoder = Letters()
+        np.testing.assert_array_equal(embeddings(encoder, ["see", "a"], cache=tmp_path), expected)
+        assert encoder.asked == asked
 
 
 def test_no_texts_give_no_rows(tmp_path):

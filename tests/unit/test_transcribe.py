@@ -1,6 +1,7 @@
 """Transcripts of a manifest: cached by content, resumed, and what cannot be heard is said."""
 
 import dataclasses
+import sqlite3
 from collections.abc import Sequence
 from types import SimpleNamespace
 
@@ -49,6 +50,24 @@ def test_every_recording_is_heard_once_and_has_its_own_words(tones, cache):
     again = Lengths()
     assert transcribed(tones, again, cache=cache) == (done, {})
     assert again.heard == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"{", b"[]", b'{"language": "en"}', b'{"text": 5, "language": "en"}', b'{"text": "a", "language": ["en"]}',
+     b"\xff\xfe", b"[" * 100_000, "words", 5],
+)  # fmt: skip
+def test_a_damaged_transcript_is_heard_again(tones, cache, answer):
+    few = tones.replace_utterances(tones.utterances[:3])
+    done, _ = transcribed(few, Lengths(), cache=cache)
+    (file,) = cache.glob("*.sqlite")
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE answers SET answer = ? WHERE key = ?", (answer, few.utterances[1].content_sha256))
+    connection.close()
+    for heard in (1, 0):
+        recogniser = Lengths()
+        assert transcribed(few, recogniser, cache=cache) == (done, {})
+        assert len(recogniser.heard) == heard
 
 
 def test_another_revision_or_language_hears_for_itself(tones, cache):
@@ -191,7 +210,7 @@ def test_without_the_library_the_extra_is_named(monkeypatch):
 
 def test_what_whisper_is_not_is_said(tmp_path):
     pytest.importorskip("faster_whisper")
-    with pytest.raises(ModelError, match=r"no folder 'huge', .* one of tiny\.en"):
+    with pytest.raises(ModelError, match=r"no folder huge\..* a size \(tiny\.en, "):
         Transcriber("huge")
     with pytest.raises(ModelError, match=r"holds no config\.json, so it is no speech recogniser"):
         Transcriber(tmp_path)

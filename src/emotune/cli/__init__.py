@@ -24,6 +24,7 @@ from emotune.cli import (
     train,
     transcribe,
 )
+from emotune.cli.console import show_notes
 from emotune.errors import EmotuneError
 from emotune.threads import spin_briefly
 
@@ -61,10 +62,12 @@ def main() -> None:
     keep_few_kernels()
     keep_freed_memory()
     spin_briefly()
+    number = os.environ.get("RANK", "0")  # of a process that a launcher such as torchrun started
+    if number == "0":
+        show_notes()
     try:
         app()
     except (EmotuneError, OSError) as error:  # OSError: what the system refuses, with its own words and the path
-        number = os.environ.get("RANK", "0")  # of a process that a launcher such as torchrun started
         where = "" if number == "0" else f"process {number}: "
         print(f"{where}error: {error}", file=sys.stderr)  # noqa: T201 (the command line speaks here)
         sys.exit(2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Annotated, TypeVar
@@ -23,6 +24,21 @@ Condition = Annotated[
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Notes(logging.Handler):
+    """Prints what rooms below the command line note, such as what came from the Hub, on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        err.print(record.getMessage(), markup=False)
+
+
+def show_notes() -> None:
+    """Print the notes of all rooms from now on."""
+    log = logging.getLogger("emotune")
+    log.setLevel(logging.INFO)
+    if not any(isinstance(handler, Notes) for handler in log.handlers):
+        log.addHandler(Notes())
 
 
 def show_progress(items: Iterable[Item], *, total: int, title: str) -> Iterator[Item]:

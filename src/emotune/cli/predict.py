@@ -36,7 +36,7 @@ class Format(StrEnum):
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="A model folder, a run folder, or a Hub name.")],
+    model: Annotated[str, typer.Argument(help="A model folder, a run folder, or hf:owner/name[@revision].")],
     inputs: Annotated[
         list[Path],
         typer.Argument(

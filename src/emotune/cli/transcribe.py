@@ -20,7 +20,9 @@ _SHOWN = 10
 def transcribe(
     manifest_path: Annotated[Path, typer.Argument(metavar="MANIFEST")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The manifest to write: .csv, .jsonl or .parquet.")],
-    model: Annotated[str, typer.Option(help="Whisper: a folder (CTranslate2), a size such as small, or a Hub name.")],
+    model: Annotated[
+        str, typer.Option(help="Whisper: a folder (CTranslate2), a size such as small, or hf:owner/name.")
+    ],
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a model of the Hub.")] = None,
     language: Annotated[
         str | None,

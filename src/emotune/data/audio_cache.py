@@ -9,13 +9,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
 from filelock import Timeout
 
+from emotune.arrays import array_path, read_array, write_array
 from emotune.audio import FloatArray
 from emotune.errors import ConfigError, TableError
 from emotune.locks import held
-from emotune.tables import atomic_path
 
 _LOOK_EVERY = 0.02  # of the limit: so much is written before a process looks whether something must go
 _KEPT = 0.9  # of the limit, after something had to go
@@ -49,23 +48,20 @@ class AudioCache:
 
     def get(self, content_sha256: str, decode: Callable[[], FloatArray]) -> FloatArray:
         """The samples of a recording, shape (samples,), decoded when they are not there."""
-        path = self.folder / content_sha256[:2] / f"{content_sha256}.npy"
-        try:
-            samples = np.load(path)
-        except (OSError, ValueError, EOFError):  # not there, just removed, or damaged
-            samples = decode()
-        else:
+        path = array_path(self.folder, content_sha256)
+        cached = read_array(path, (None,))
+        if cached is not None:
             with suppress(OSError):  # another user's file: it only looks older than it is
                 os.utime(path)
-            return samples
+            return cached
+        samples = decode()  # not there, just removed, or damaged
         if samples.nbytes <= self.most_bytes:
             with suppress(OSError, TableError):  # a full disk, or a folder of another user: training goes on without
                 self._keep(path, samples)
         return samples
 
     def _keep(self, path: Path, samples: FloatArray) -> None:
-        with atomic_path(path) as temporary, temporary.open("wb") as stream:
-            np.save(stream, samples)
+        write_array(path, samples)
         self._written += samples.nbytes
         if self._written > _LOOK_EVERY * self.most_bytes:
             self._make_room()

@@ -13,6 +13,7 @@ import numpy as np
 
 from emotune.audio import SAMPLING_RATE_HZ, FloatArray
 from emotune.errors import ConfigError, ModelError
+from emotune.hub import PREFIX
 from emotune.inference.pretrained import Pretrained, find_pretrained, needs
 
 WHAT = "speech recogniser"
@@ -43,13 +44,11 @@ def find_recogniser(name: str | Path, revision: str | None) -> Pretrained:
     """
     needs("faster_whisper", WHAT, EXTRA)
     sizes: dict[str, str] = needs("faster_whisper.utils", WHAT, EXTRA)._MODELS
-    if not Path(name).exists() and "/" not in str(name) and str(name) not in sizes:
-        raise ModelError(
-            f"There is no folder '{name}', and Whisper has no size of that name. Name a folder, a model of the"
-            f" Hugging Face Hub, or one of {', '.join(sizes)}."
-        )
-    hub_name = str(name) if Path(name).exists() else sizes.get(str(name), str(name))
-    return find_pretrained(hub_name, revision=revision, patterns=_FILES, what=WHAT)
+    wanted = str(name)
+    if wanted in sizes and not Path(name).exists():
+        wanted = PREFIX + sizes[wanted]
+    cure = f"Name a folder, a size ({', '.join(sizes)}), or {PREFIX}owner/name."
+    return find_pretrained(wanted, revision=revision, patterns=_FILES, what=WHAT, cure=cure)
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class Transcriber:
     longer than 30 s are cut in pauses.
 
     Args:
-        name: a folder with a Whisper model for CTranslate2, a size such as ``small``, or a name on the Hub.
+        name: a folder with a Whisper model for CTranslate2, a size such as ``small``, or ``hf:owner/name[@revision]``.
         revision: branch, tag or commit on the Hub, or the fingerprint that a folder must have.
         device: ``cpu`` or ``cuda``; None: a GPU where CTranslate2 can use one.
         language: of all clips; None: found for each clip (an English-only model knows but ``en``).

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from emotune.conditions import GENDER_CLASSES
 from emotune.errors import EmotuneError
 from emotune.inference.asr import Transcriber, find_recogniser
 from emotune.inference.text_encoder import TextEncoder
+from emotune.models.folder import find_model_folder
 
 Maker = Mapping[str, Any]
 
@@ -24,9 +24,10 @@ def gender_maker(name: str) -> dict[str, Any]:
     Raises:
         EmotuneError: when there is none of that name, or it predicts something else.
     """
-    stored = importlib.import_module("emotune.models.store").load_model(name)
+    found = find_model_folder(name)
+    stored = importlib.import_module("emotune.models.store").load_model(found.folder)
     _check_is_of_gender(name, stored.model.label_space.classes)
-    return identity_of(name, stored.fingerprint)
+    return {"name": found.name, "revision": _revision_of(stored.fingerprint)}
 
 
 def text_maker(name: str, revision: str | None, language: str | None) -> dict[str, Any]:
@@ -38,10 +39,9 @@ def text_maker(name: str, revision: str | None, language: str | None) -> dict[st
     return {**find_recogniser(name, revision).identity, "language": language}
 
 
-def identity_of(name: str, fingerprint: str | None) -> dict[str, Any]:
-    """Name and revision of a gender predictor, the first digits of its fingerprint; a folder by its whole path."""
-    path = Path(name)
-    return {"name": str(path.resolve()) if path.exists() else name, "revision": str(fingerprint)[:12]}
+def _revision_of(fingerprint: str | None) -> str:
+    """The first digits of a model's fingerprint."""
+    return str(fingerprint)[:12]
 
 
 def gender_predictor(maker: Maker, load_predictor: Callable[[str], Any]) -> Any:
@@ -57,7 +57,7 @@ def gender_predictor(maker: Maker, load_predictor: Callable[[str], Any]) -> Any:
     name, revision = maker["name"], maker.get("revision")
     predictor = load_predictor(name)
     _check_is_of_gender(name, predictor.label_space.classes)
-    if revision is not None and identity_of(name, predictor.engine.fingerprint)["revision"] != revision:
+    if revision is not None and _revision_of(predictor.engine.fingerprint) != revision:
         raise EmotuneError(f"{name} is not the model of revision {revision} that was trained with; name that one.")
     return predictor
 

@@ -23,6 +23,7 @@ from emotune.inference.engine import Engine, EngineError, EngineOutput
 from emotune.inference.workers import WorkerEngine
 from emotune.labels import LabelSpace
 from emotune.manifest import Manifest, Utterance, check_content
+from emotune.models.folder import find_model_folder
 from emotune.predictions import Prediction, Predictions
 from emotune.preprocessing import batches_under
 from emotune.progress import Progress, silent
@@ -332,7 +333,8 @@ def load(
     """Load a model folder, or the model of a run folder, for prediction.
 
     Args:
-        model: a model folder, a run folder that holds one under ``model``, or a Hub name.
+        model: a model folder, a run folder that holds one under ``model``, or ``hf:owner/name[@revision]`` on the
+            Hugging Face Hub; no other name is looked for there.
         device: where to run, such as ``cpu`` or ``cuda``; None = a GPU where there is one.
         batch_seconds: longest padded batch in audio-seconds.
         workers: processes of one thread each, on the CPU: the fastest way through many recordings there, with a copy of
@@ -347,16 +349,17 @@ def load(
         ModelError: when there is no model, or any of its weights is missing, new or misshapen; when a model cannot be
             had that makes a condition of what is scored.
     """
+    found = find_model_folder(model)
     if workers is not None:
         if device not in (None, "cpu"):
             raise ConfigError(f"workers run on the CPU; leave out either workers or device '{device}'.")
-        engine: Engine = WorkerEngine(model, workers=workers)
+        engine: Engine = WorkerEngine(found.folder, workers=workers)
     else:
         try:
             torch_engine = importlib.import_module("emotune.inference.torch_engine")
         except ModuleNotFoundError as error:
             raise ModelError(f"Loading {model} needs '{error.name}': pip install 'emotune[train]'.") from error
-        engine = torch_engine.TorchEngine.load(model, device=device)
+        engine = torch_engine.TorchEngine.load(found.folder, device=device)
     conditioner = conditioner_of(
         engine.conditions,
         partial(load, device=device),

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from emotune.errors import ConfigError, ModelError
+from emotune.hub import PREFIX, Download, download_snapshot, fetch, is_hub_name, no_folder
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Pretrained:
 
     Args:
         folder: on this machine.
-        name: on the Hugging Face Hub, or the whole path of the folder, which is found from everywhere.
+        name: ``hf:owner/name``, or the whole path of the folder: found from everywhere.
         revision: the Hub's commit, or the first 12 digits of a SHA-256 over the names and contents of the files.
     """
 
@@ -33,9 +34,17 @@ class Pretrained:
 
 
 def find_pretrained(
-    name: str, *, revision: str | None, patterns: Sequence[str], what: str, config: str = "config.json"
+    name: str,
+    *,
+    revision: str | None,
+    patterns: Sequence[str],
+    what: str,
+    config: str = "config.json",
+    old_patterns: Sequence[str] = (),
+    cure: str = "",
+    download: Download = download_snapshot,
 ) -> Pretrained:
-    """A local folder as it is, or a snapshot of the Hub, downloaded where it is not there yet.
+    """A local folder as it is, or for ``hf:owner/name[@revision]`` a snapshot of the Hub.
 
     Args:
         name: of a folder, or on the Hub.
@@ -43,32 +52,28 @@ def find_pretrained(
         patterns: the files to download.
         what: for messages, such as "speech recogniser".
         config: the file without which a folder is none.
+        old_patterns: downloaded too where there are no safetensors.
+        cure: more words for the error that there is no such folder.
 
     Raises:
         ModelError: when there is no such folder, name or revision, or it does not hold what it should.
     """
+    if is_hub_name(name):
+        found = fetch(
+            name, patterns=patterns, what=what, revision=revision, old_patterns=old_patterns, download=download
+        )
+        if not (found.folder / config).is_file():
+            raise ModelError(f"{name} on the Hugging Face Hub has no {config}, so it is no {what}. Name another one.")
+        return Pretrained(found.folder, PREFIX + found.repository, found.commit)
     local = Path(name).expanduser() if not name.startswith("~") or name.startswith("~/") else Path(name)
-    if local.exists():
-        if not (local / config).is_file():
-            raise ModelError(f"{name} holds no {config}, so it is no {what}. Name the folder that holds it.")
-        fingerprint = fingerprint_of_files(local)
-        if revision not in (None, fingerprint):
-            raise ModelError(
-                f"{name} is of revision {fingerprint}, not of the {revision} that is wanted. Name that one."
-            )
-        return Pretrained(local, str(local.resolve()), fingerprint)
-    hub = needs("huggingface_hub", what, "train")
-    try:
-        folder = Path(hub.snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
-    except Exception as error:  # the hub's HTTP library, and with it its exceptions, differs between its versions
-        raise ModelError(
-            f"There is no local folder '{name}', and the Hugging Face Hub could not be reached or has no {what} of that"
-            f" name{' and revision ' + revision if revision else ''} ({type(error).__name__}). Name another folder or"
-            " model of the Hub."
-        ) from error
-    if not (folder / config).is_file():
-        raise ModelError(f"'{name}' on the Hugging Face Hub holds no {config}, so it is no {what}. Name another one.")
-    return Pretrained(folder, name, folder.name)
+    if not local.exists():
+        raise no_folder(name, what, cure=cure)
+    if not (local / config).is_file():
+        raise ModelError(f"{name} holds no {config}, so it is no {what}. Name the folder that holds it.")
+    fingerprint = fingerprint_of_files(local)
+    if revision not in (None, fingerprint):
+        raise ModelError(f"{name} is of revision {fingerprint}, not of the {revision} that is wanted. Name that one.")
+    return Pretrained(local.resolve(), str(local.resolve()), fingerprint)
 
 
 def fingerprint_of_files(folder: Path) -> str:

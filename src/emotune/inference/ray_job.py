@@ -23,11 +23,14 @@ from ray.exceptions import RayError
 
 from emotune.allocator import FEW_KERNELS, keep_freed_memory
 from emotune.errors import ModelError
+from emotune.hub import from_everywhere
 from emotune.inference.parts import Part, PredictionParts
 from emotune.inference.predictor import Item, load
 from emotune.labels import LabelSpace
+from emotune.models.folder import find_model_folder
 from emotune.progress import Progress, silent
 
+_NAMES = ("gender_model", "asr", "text_encoder")  # arguments of ``emotune.load`` that can be folders
 _MOST_ATTEMPTS = 4  # at a part: Ray itself would start a worker that dies over and over again
 
 
@@ -94,7 +97,7 @@ def predict_on_ray(
     It joins the cluster that ``RAY_ADDRESS`` names or that runs on this machine, else it starts one here.
 
     Args:
-        model: a model folder or Hub name that every machine can load.
+        model: a model folder or ``hf:owner/name`` that every machine can load.
         items: all inputs of the job, those of finished parts too.
         parts: the folder, opened by ``parts_in``.
         fingerprint: of the model.
@@ -105,7 +108,8 @@ def predict_on_ray(
     Raises:
         ModelError: when Ray or a worker gives up; what is done stays done.
     """
-    here = str(Path(model).absolute()) if Path(model).exists() else model
+    found = find_model_folder(model).name  # absolute, or of one commit: actors have working folders of their own
+    names = {key: from_everywhere(name) for key in _NAMES if (name := (loading or {}).get(key)) is not None}
     try:
         _join()
         parts.begin()
@@ -119,7 +123,7 @@ def predict_on_ray(
             actors = min(workers or int(ray.cluster_resources().get("CPU", 1)), len(numbers))
             done = ray.data.from_items(numbers, override_num_blocks=len(numbers)).map(
                 PartWorker,  # pyright: ignore[reportArgumentType]
-                fn_constructor_args=(here, fingerprint, parts, dict(loading or {})),
+                fn_constructor_args=(found, fingerprint, parts, {**(loading or {}), **names}),
                 compute=ray.data.ActorPoolStrategy(size=actors),
                 num_cpus=1,
                 runtime_env={"env_vars": FEW_KERNELS | {"OMP_NUM_THREADS": "1"}},

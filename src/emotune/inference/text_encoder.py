@@ -18,10 +18,11 @@ from emotune.progress import Progress, silent
 
 FloatArray = NDArray[np.float32]
 CACHE = Path("~/.cache/emotune/embeddings")
+DEFAULT = "hf:FacebookAI/roberta-large"
 WHAT = "text encoder"
 EXTRA = "text"
 _FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
-_OLD_FILES = ("pytorch_model.bin",)
+_OLD_FILES = (*_FILES, "pytorch_model.bin")
 _BATCH = 32
 _KEPT_AT_A_TIME = 512
 
@@ -34,7 +35,7 @@ class TextEncoder:
     model takes (512 tokens for RoBERTa) is cut.
 
     Args:
-        name: a folder, or a name on the Hugging Face Hub.
+        name: a folder, or ``hf:owner/name[@revision]`` on the Hugging Face Hub.
         revision: branch, tag or commit on the Hub, or the fingerprint that a folder must have.
         device: such as ``cpu`` or ``cuda``; None: a GPU where there is one.
 
@@ -44,21 +45,23 @@ class TextEncoder:
     """
 
     def __init__(
-        self, name: str | Path = "FacebookAI/roberta-large", *, revision: str | None = None, device: str | None = None
+        self,
+        name: str | Path = DEFAULT,
+        *,
+        revision: str | None = None,
+        device: str | None = None,
     ) -> None:
         needs("sentence_transformers", WHAT, EXTRA)
-        self._pretrained = find_pretrained(str(name), revision=revision, patterns=_FILES, what=WHAT)
-        if not Path(name).exists() and not any(self._pretrained.folder.glob("**/*.safetensors")):
-            self._pretrained = find_pretrained(
-                str(name), revision=self._pretrained.revision, patterns=(*_FILES, *_OLD_FILES), what=WHAT
-            )
+        self._pretrained = find_pretrained(
+            str(name), revision=revision, patterns=_FILES, what=WHAT, old_patterns=_OLD_FILES
+        )
         try:
             self._model = _loaded(self._pretrained.folder, device)
             self.dimension = self._encoded(["a"]).shape[1]
         except Exception as error:  # transformers and tokenizers raise what they like for files that do not fit
             raise ModelError(
                 f"'{self._pretrained.name}' cannot be loaded as a text encoder: {_reason(error)}. Name a folder or Hub"
-                " model of sentence-transformers or transformers."
+                " model (hf:owner/name) of sentence-transformers or transformers."
             ) from error
 
     @property
@@ -103,12 +106,21 @@ def embeddings(
     key_of = {text: hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest() for text in said}
     with open_answers((cache or CACHE).expanduser(), encoder.identity) as answers:
         known = answers.get(list(key_of.values()))
-        found = {text: np.frombuffer(known[key], dtype="<f4") for text, key in key_of.items() if key in known}
+        kept = {text: _embedding(known.get(key), encoder.dimension) for text, key in key_of.items()}
+        found = {text: row for text, row in kept.items() if row is not None}
         missing = sorted(key_of.keys() - found.keys(), key=lambda text: (len(text), text))
         found.update(progress(_new(encoder, missing, key_of, answers), total=len(missing), title="texts"))
     empty = np.full(encoder.dimension, np.nan, dtype=np.float32)
     rows = [found.get(text or "", empty) for text in texts]
     return np.stack(rows).astype(np.float32) if rows else np.zeros((0, encoder.dimension), dtype=np.float32)
+
+
+def _embedding(answer: object, dimension: int) -> FloatArray | None:
+    """An embedding from the cache; None where there is none, or none of this length and finite: it is made again."""
+    if not isinstance(answer, bytes) or len(answer) != 4 * dimension:
+        return None
+    row = np.frombuffer(answer, dtype="<f4")
+    return row if bool(np.isfinite(row).all()) else None
 
 
 def _reason(error: Exception) -> str:

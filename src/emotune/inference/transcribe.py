@@ -14,6 +14,7 @@ from emotune.inference.answers import Answers, open_answers
 from emotune.inference.asr import Transcript
 from emotune.manifest import Manifest, Utterance
 from emotune.progress import Progress, silent
+from emotune.tables import parse_json
 
 CACHE = Path("~/.cache/emotune/transcripts")
 _BATCHES = 4  # decoded and kept at a time: bounds memory and what an interruption costs
@@ -61,8 +62,9 @@ def transcribed(
     with open_answers((cache or CACHE).expanduser(), identity) as answers:
         known = answers.get(sorted({u.content_sha256 for u in manifest if u.content_sha256 is not None}))
         for position, utterance in enumerate(manifest):
-            if utterance.content_sha256 in known:
-                found[position] = _from_bytes(known[utterance.content_sha256])
+            kept = _from_bytes(known.get(utterance.content_sha256 or ""))
+            if kept is not None:
+                found[position] = kept
         missing = [(position, u) for position, u in enumerate(manifest) if position not in found]
         new = _new(manifest, missing, transcriber, answers, errors)
         found.update(progress(new, total=len(missing), title="transcribing"))
@@ -94,15 +96,14 @@ def _new(
                 content_of[position] = content
             except AudioError as error:
                 errors[utterance.utterance_id] = str(error)
-        kept = answers.get(
-            list(waveforms)
-        )  # copies of earlier ones, and recordings that the manifest does not describe
-        wanted = [content for content in waveforms if content not in kept]
+        kept = answers.get(list(waveforms))  # copies of earlier ones, and recordings the manifest does not describe
+        said = {content: old for content, answer in kept.items() if (old := _from_bytes(answer)) is not None}
+        wanted = [content for content in waveforms if content not in said]
         heard = transcriber.transcribe([waveforms[content] for content in wanted])
-        said = {content: _to_bytes(transcript) for content, transcript in zip(wanted, heard, strict=True)}
-        answers.put(said)
+        new = dict(zip(wanted, heard, strict=True))
+        answers.put({content: _to_bytes(transcript) for content, transcript in new.items()})
         for position, content in content_of.items():
-            yield position, _from_bytes((kept | said)[content])
+            yield position, (said | new)[content]
 
 
 def _filled(utterance: Utterance, transcript: Transcript | None) -> Utterance:
@@ -124,5 +125,13 @@ def _to_bytes(transcript: Transcript) -> bytes:
     return json.dumps(dataclasses.asdict(transcript), ensure_ascii=False).encode()
 
 
-def _from_bytes(answer: bytes) -> Transcript:
-    return Transcript(**json.loads(answer))
+def _from_bytes(answer: object) -> Transcript | None:
+    """A transcript from the cache; None where there is none, or none that can be read: it is made again."""
+    try:
+        kept = parse_json(answer.decode()) if isinstance(answer, bytes) else None
+    except ValueError:
+        return None
+    if not isinstance(kept, dict) or not isinstance(kept.get("text"), str):
+        return None
+    language = kept.get("language")
+    return Transcript(kept["text"], language) if isinstance(language, str | None) else None

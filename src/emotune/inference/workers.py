@@ -22,7 +22,7 @@ class WorkerEngine:
     """An ``Engine`` over worker processes, each with the model in memory and one thread.
 
     Args:
-        folder: the model folder.
+        folder: the model folder; a worker that is replaced later finds it from any working folder.
         workers: how many processes; at most one a core is of use.
 
     Raises:
@@ -36,7 +36,7 @@ class WorkerEngine:
         if workers < 1:
             raise ConfigError(f"workers must be at least 1, got {workers}.")
         self.concurrency = workers
-        self._folder = str(folder)
+        self._folder = str(Path(folder).absolute())
         self._closed = False
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         self._workers = {_Worker(self._folder) for _ in range(workers)}

@@ -4,6 +4,7 @@ pooling and heads for each layer, weighed for each clip.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -80,6 +81,7 @@ class EmotionModel(nn.Module):
                 strict=True,
             )
         )
+        _check_finite(self.options, "")
         self.backbone = backbone
         self.pooling = POOLINGS[pooling](backbone.hidden_size)
         features, layers = self.pooling.output_size, backbone.num_layers
@@ -141,6 +143,7 @@ class EmotionModel(nn.Module):
 
     def _insert_adapter(self) -> Inserted:
         options = dict(self.options["adapter"])
+        _check_keys(options, ("name",), "adapter")
         name, top = options.pop("name"), options.pop("layers", None)
         layers = self.backbone.layer_modules()
         if top is not None and not 1 <= top <= len(layers):
@@ -236,6 +239,15 @@ def _check_keys(config: Mapping[str, Any], keys: Sequence[str], what: str) -> No
     missing = [key for key in keys if key not in config]
     if missing:
         raise ConfigError(f"The {what} lacks {', '.join(missing)}.")
+
+
+def _check_finite(value: object, path: str) -> None:
+    """A dropout of NaN passes every comparison, and then every output is NaN."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{path} is {value}, expected a finite number.")
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            _check_finite(inner, f"{path}.{key}".removeprefix("."))
 
 
 def _trains(module: nn.Module) -> bool:

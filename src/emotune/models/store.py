@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
-from safetensors import SafetensorError
 
 from emotune.audio import SAMPLING_RATE_HZ
 from emotune.calibration import Calibration
-from emotune.conditions import GENDER_CLASSES
 from emotune.errors import EmotuneError, ModelError, TableError
+from emotune.hub import CARD
 from emotune.models.backbones.base import Backbone
 from emotune.models.emotion_model import EmotionModel
+from emotune.models.folder import CONFIG, PREPROCESSOR, WEIGHTS, find_model_folder
+from emotune.models.weights import WeightsFile, is_finite, nothing_drawn, without_memory
 from emotune.preprocessing import Preprocessing
 from emotune.tables import atomic_path, read_json, to_json, write_text
 
-CONFIG, PREPROCESSOR, WEIGHTS, CARD = "config.json", "preprocessor_config.json", "model.safetensors", "README.md"
 SCHEMA = "emotune-model/1"
 _CURE = "The model folder is incomplete or was changed: copy it again, or train again."
 
@@ -90,21 +87,15 @@ def save_config(
 
 
 def load_model(name: str | Path) -> StoredModel:
-    """Load a model folder, a run folder with a ``model`` inside, or a model of the Hub.
+    """Load a model folder, a run folder with a ``model`` inside, or ``hf:owner/name[@revision]`` of the Hub.
+
+    The config is compared with the header of the weights before there is memory for a model of its sizes.
 
     Raises:
         ModelError: on anything that is missing, new, misshapen or not finite.
     """
-    folder = find_model_folder(name)
-    try:
-        config = read_json(folder / CONFIG, "The model's config")
-    except TableError as error:
-        raise ModelError(f"{error} {_CURE}") from error
-    if config.get("schema") != SCHEMA:
-        raise ModelError(
-            f"{folder / CONFIG}: schema is {config.get('schema')!r}, this version reads {SCHEMA!r}. A pretrained"
-            " encoder is not an emotion model yet: name it as model.backbone.checkpoint of a recipe and train."
-        )
+    folder = find_model_folder(name).folder
+    config = _read_config(folder / CONFIG)
     try:
         preprocessing = Preprocessing.from_json(read_json(folder / PREPROCESSOR, "The model's preprocessing"))
     except TableError as error:
@@ -115,28 +106,34 @@ def load_model(name: str | Path) -> StoredModel:
         calibration = Calibration.from_json(config.get("calibration"))
     except ModelError as error:
         raise ModelError(f"{folder / CONFIG}: {error} {_CURE}") from error
+    build = partial(EmotionModel.from_config, config)
     try:
-        model = EmotionModel.from_config(config)
-    except (EmotuneError, TypeError, ValueError, RuntimeError) as error:  # RuntimeError: torch, for impossible sizes
-        raise ModelError(f"{folder / CONFIG} does not describe a model: {error} {_CURE}") from error
-    _check_fit(preprocessing, model.backbone, folder / PREPROCESSOR)
-    _load_weights(model, folder / WEIGHTS)
+        without_values = without_memory(build)
+    except Exception as error:  # of values that nobody wrote into a config on purpose, libraries raise what they like
+        reason = error if isinstance(error, EmotuneError | TypeError | ValueError | RuntimeError) else repr(error)
+        raise ModelError(f"{folder / CONFIG} does not describe a model: {reason} {_CURE}") from error
+    _check_fit(preprocessing, without_values.backbone, folder / PREPROCESSOR)
+    weights = _fitting_weights(without_values, folder / WEIGHTS)
+    with nothing_drawn():
+        model = build()
+    weights.read_into(model.state_dict())
+    spoilt = [name for name, tensor in model.state_dict().items() if not is_finite(tensor)]
+    if spoilt:
+        raise _misfit(weights.path, [f"{name} holds NaN or infinite values" for name in spoilt])
     return StoredModel(model.eval(), preprocessing, calibration, config, fingerprint_of(folder))
 
 
-def find_model_folder(name: str | Path) -> Path:
-    """Where a model lies: the folder itself, ``model`` inside a run folder, or a snapshot of the Hub."""
-    path = Path(name)
-    for folder in (path, path / "model"):
-        if (folder / CONFIG).exists():
-            return folder
-    if path.exists():
-        what = "a file" if path.is_file() else "a folder without config.json"
-        raise ModelError(f"{name} is {what}; expected a model folder, or a run folder with a finished model inside.")
+def _read_config(path: Path) -> dict[str, Any]:
     try:
-        return Path(snapshot_download(str(name), allow_patterns=[CONFIG, PREPROCESSOR, WEIGHTS, CARD]))
-    except (HFValidationError, RepositoryNotFoundError, LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        raise ModelError(f"There is no folder {name}, and no model of that name could be had from the Hub.") from error
+        config = read_json(path, "The model's config")
+    except TableError as error:
+        raise ModelError(f"{error} {_CURE}") from error
+    if config.get("schema") != SCHEMA:
+        raise ModelError(
+            f"{path}: schema is {config.get('schema')!r}, this version reads {SCHEMA!r}. A pretrained"
+            " encoder is not an emotion model yet: name it as model.backbone.checkpoint of a recipe and train."
+        )
+    return config
 
 
 def _check_fit(preprocessing: Preprocessing, backbone: Backbone, path: Path) -> None:
@@ -151,25 +148,28 @@ def _check_fit(preprocessing: Preprocessing, backbone: Backbone, path: Path) -> 
         )
 
 
-def _load_weights(model: EmotionModel, path: Path) -> None:
+def _fitting_weights(model: EmotionModel, path: Path) -> WeightsFile:
+    """The weights, whose header names and shapes what the model has."""
     if not path.exists():
         raise ModelError(f"{path} is missing: the model folder is incomplete; train again or copy it again.")
-    try:
-        tensors = safetensors.torch.load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ModelError(f"{path} is not a readable safetensors file ({error}); copy it again.") from error
+    weights = WeightsFile.open(path)
     expected = model.state_dict()
-    faults = [f"missing {name}" for name in expected if name not in tensors]
-    faults += [f"unexpected {name}" for name in tensors if name not in expected]
-    for name in expected.keys() & tensors.keys():
-        if expected[name].shape != tensors[name].shape:
-            faults.append(f"{name} has shape {list(tensors[name].shape)}, expected {list(expected[name].shape)}")
-        elif not bool(torch.isfinite(tensors[name]).all()):
-            faults.append(f"{name} holds NaN or infinite values")
+    faults = [f"missing {name}" for name in expected if name not in weights.header]
+    faults += [f"unexpected {name}" for name in weights.header if name not in expected]
+    for name in expected.keys() & weights.header.keys():
+        found, wanted = weights.header[name], expected[name]
+        if found.shape != wanted.shape:
+            faults.append(f"{name} has shape {list(found.shape)}, expected {list(wanted.shape)}")
+        elif found.is_floating_point() != wanted.is_floating_point():
+            faults.append(f"{name} holds {found.dtype}, expected {wanted.dtype}")
     if faults:
-        more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
-        raise ModelError(f"{path} does not fit its config: {'; '.join(sorted(faults)[:5])}{more}. {_CURE}")
-    model.load_state_dict(tensors)
+        raise _misfit(path, faults)
+    return weights
+
+
+def _misfit(path: Path, faults: Sequence[str]) -> ModelError:
+    more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
+    return ModelError(f"{path} does not fit its config: {'; '.join(sorted(faults)[:5])}{more}. {_CURE}")
 
 
 def fingerprint_of(folder: Path) -> str:
@@ -179,95 +179,3 @@ def fingerprint_of(folder: Path) -> str:
         with (folder / name).open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
-
-
-def model_card(
-    *,
-    title: str,
-    config: Mapping[str, Any],
-    information: Mapping[str, Any],
-    scores: Mapping[str, Any],
-    notice: str | None,
-) -> str:
-    """The card that lies beside the weights: what it is, of what data under which licence, how good, and its limits.
-
-    Args:
-        title: a name for people.
-        config: ``EmotionModel.settings``.
-        information: corpus, licence, reference, backbone, recipe and so on, printed as a list.
-        scores: figures by name, with the split that they were measured on in the name.
-        notice: a warning for the top, such as that the corpus is synthetic.
-    """
-    classes = ", ".join(config["classes"]) or "none"
-    dimensions = (
-        ", ".join(f"{name} [{low:g}, {high:g}]" for name, (low, high) in config["dimensions"].items()) or "none"
-    )
-    lines = ["---", "library_name: emotune", "pipeline_tag: audio-classification", "---", f"# {title}", ""]
-    lines += [f"> **{notice}**", ""] if notice else []
-    lines += [
-        "Made by emotune: a speech encoder adapted to speech emotion recognition.",
-        "",
-        "## What it predicts",
-        f"- classes: {classes}",
-        f"- dimensions: {dimensions}",
-        f"- backbone: {config['backbone']['model_type']}",
-        f"- layer mix: {config['layer_mix']}; pooling: {config['pooling']}",
-        *_condition_lines(config),
-        "",
-        "## Data and licences",
-        *(f"- {name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in information.items()),
-        "- The weights inherit the conditions of the corpus and of the pretrained encoder: check both before use.",
-        "",
-        "## Figures",
-        *(
-            f"- {name}: {value:.3f}" if isinstance(value, float) else f"- {name}: {value}"
-            for name, value in scores.items()
-        ),
-        "",
-        "## Intended use and limits",
-        "- For research and development on emotion as it is *expressed* in speech, in recordings like those above.",
-        "- It does not know what a person feels. Labels are what annotators heard or actors were asked to show.",
-        *_gender_limits(config),
-        "- Figures hold for the corpus named here; other languages, channels and speakers need their own evaluation.",
-        "- Not for decisions about people at work or in education: the EU AI Act forbids emotion recognition there.",
-        "",
-        "## Use",
-        "```python",
-        "import emotune",
-        'print(emotune.load("this/folder").predict("speech.wav").probabilities)',
-        "```",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _condition_lines(config: Mapping[str, Any]) -> list[str]:
-    """What the model is given beside the sound, and which models give it where it is missing."""
-    lines = []
-    for name, about in (config.get("conditions") or {}).items():
-        makers = [about[key] for key in ("predictor", "encoder", "asr") if about.get(key)]
-        each = [f"{_public_name(maker['name'])} (revision {maker['revision']})" for maker in makers]
-        made = ", ".join(each) or "no model of its own"
-        lines.append(
-            f"- given beside the sound: {name} ({about.get('source', 'given')}), with {made}; works without it"
-        )
-    return lines + (["- learnt beside emotion: the speaker's gender"] if config.get("gender_target") else [])
-
-
-def _public_name(name: str) -> str:
-    """Of a folder its last part: a card tells nobody's folders."""
-    return Path(name).name if Path(name).is_absolute() else name
-
-
-def _gender_limits(config: Mapping[str, Any]) -> list[str]:
-    """What a card says where a model predicts, learns or is given gender."""
-    of_gender = set(config["classes"]) == set(GENDER_CLASSES)
-    if not (of_gender or config.get("gender_target") or "gender" in (config.get("conditions") or {})):
-        return []
-    lines = [
-        "- Gender here is a corpus's word for how a voice sounds, female or male; it is nobody's identity, and other"
-        " genders are 'unknown' to the model.",
-        "- Not for sorting people by gender. Look at the report's figures by gender before use.",
-    ]
-    if of_gender:
-        return [*lines, "- Made as an input for emotion models, not for use by itself."]
-    return [*lines, "- A wrong gender can change the emotion that is predicted; it can be withheld (`gender=unknown`)."]

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from emotune import audio
+from emotune.arrays import array_path, read_array, write_array
 from emotune.batch import Batch, pad
 from emotune.errors import AudioError
 from emotune.manifest import Manifest, Utterance
@@ -21,7 +22,6 @@ from emotune.models.backbones.base import Backbone
 from emotune.models.emotion_model import EmotionModel
 from emotune.preprocessing import Preprocessing, batches_under
 from emotune.progress import Progress, silent
-from emotune.tables import atomic_path
 
 FloatArray = NDArray[np.float32]
 _BATCH_SECONDS = 40.0
@@ -56,7 +56,8 @@ def layer_features(
     """Pooled hidden states, shape (utterances, layers + 1, features); state 0 is the input of the first layer.
 
     Each utterance's features lie in the cache under a key of the encoder's weights, the preprocessing and the pooling,
-    in a file named by the content of the recording, so another manifest or split reuses them.
+    in a file named by the content of the recording, so another manifest or split reuses them. What lies there and is
+    of another shape or not finite is computed again.
 
     Args:
         backbone: a frozen encoder.
@@ -69,9 +70,10 @@ def layer_features(
         AudioError: for an utterance that cannot be used.
     """
     folder = cache / _cache_key(backbone, preprocessing, pooling)
-    found = {utterance.content_sha256: _cached(_cache_file(folder, utterance)) for utterance in manifest}
-    missing = manifest.filter(lambda utterance: found[utterance.content_sha256] is None)
     pool = POOLINGS[pooling](backbone.hidden_size)  # mean and mean_std have no parameters
+    shape = (backbone.num_layers + 1, pool.output_size)
+    found = {utterance.content_sha256: read_array(_cache_file(folder, utterance), shape) for utterance in manifest}
+    missing = manifest.filter(lambda utterance: found[utterance.content_sha256] is None)
     backbone.eval()
 
     def encode(batch: Batch) -> torch.Tensor:
@@ -80,19 +82,10 @@ def layer_features(
 
     rows = _encoded(encode, missing, preprocessing, next(backbone.parameters()).device)
     for utterance, features in progress(rows, total=len(missing), title="features"):
-        with atomic_path(_cache_file(folder, utterance)) as temporary, temporary.open("wb") as stream:
-            np.save(stream, features)
+        write_array(_cache_file(folder, utterance), features)
         found[utterance.content_sha256] = features
     complete = {content: features for content, features in found.items() if features is not None}
     return np.stack([complete[utterance.content_sha256] for utterance in manifest])
-
-
-def _cached(path: Path) -> FloatArray | None:
-    """Features from the cache; None where there are none, or none that can be read."""
-    try:
-        return np.load(path)
-    except (OSError, ValueError, EOFError):
-        return None
 
 
 def pooled_features(
@@ -122,7 +115,7 @@ def _encoded(
 def _cache_file(folder: Path, utterance: Utterance) -> Path:
     content = utterance.content_sha256
     assert content is not None, "build_manifest refuses utterances without a fingerprint"
-    return folder / content[:2] / f"{content}.npy"
+    return array_path(folder, content)
 
 
 def _cache_key(backbone: Backbone, preprocessing: Preprocessing, pooling: str) -> str:

@@ -24,8 +24,9 @@ from emotune.inference.predictor import Predictor
 from emotune.inference.torch_engine import TorchEngine
 from emotune.locks import LOCK, alone_in
 from emotune.manifest import Manifest
+from emotune.models.card import model_card
 from emotune.models.emotion_model import EmotionModel
-from emotune.models.store import fingerprint_of, load_model, model_card, save_config, save_model
+from emotune.models.store import fingerprint_of, load_model, save_config, save_model
 from emotune.predictions import Predictions
 from emotune.preprocessing import Preprocessing
 from emotune.progress import Progress

@@ -50,12 +50,13 @@ class WeightedSum(LayerMix):
 
     def __init__(self, num_states: int, features: int, *, initial: Sequence[float] | None = None) -> None:
         super().__init__(num_states, features, initial=initial)
-        shares = torch.full((num_states,), 1.0 / num_states) if initial is None else torch.tensor(list(initial))
-        if len(shares) != num_states or bool((shares <= 0).any()):
+        given = [1.0 / num_states] * num_states if initial is None else list(initial)
+        if len(given) != num_states or not all(share > 0 for share in given):
             raise ConfigError(
                 f"model.layer_mix_initial must be {num_states} positive numbers (input of layer 1, then each layer),"
                 f" got {list(initial or [])}; null starts with equal ones."
             )
+        shares = torch.tensor(given)
         self.logits = nn.Parameter(torch.log(shares / shares.sum()))
 
     def forward(self, states: HiddenStates) -> Tensor:

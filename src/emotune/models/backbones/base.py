@@ -14,6 +14,8 @@ from torch.utils.checkpoint import checkpoint
 
 from emotune.errors import AudioError, ConfigError
 
+MOST_LAYERS = 1000  # far beyond any published encoder: even without weights a layer is work
+
 
 @dataclass(frozen=True)
 class HiddenStates:
@@ -102,6 +104,8 @@ class Backbone(nn.Module, ABC):
             expected = _what_is_wrong(settings[key], default)
             if expected:
                 faults.append(f"{key} is {settings[key]!r}, expected {expected}")
+        if not faults and settings[cls.layers_key] > MOST_LAYERS:
+            faults.append(f"{cls.layers_key} is {settings[cls.layers_key]}, expected at most {MOST_LAYERS}")
         settings["final_norm"] = config.get("final_norm", False)
         if not isinstance(settings["final_norm"], bool):
             faults.append(f"final_norm is {settings['final_norm']!r}, expected true or false")

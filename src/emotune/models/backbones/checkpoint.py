@@ -5,24 +5,25 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from huggingface_hub import snapshot_download
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from emotune.errors import ConfigError, ModelError
+from emotune.hub import PREFIX, Download, download_snapshot, fetch, is_hub_name, no_folder
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone
+from emotune.models.weights import WeightsFile, is_finite, nothing_drawn, without_memory
 
 CURE = "Name a folder that holds one: model.backbone.checkpoint=/path/to/folder"
-HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+PUBLISHERS = ("facebook", "microsoft", "openai")
+"""Whose plain names mean the Hub, unless there is a folder of that name: the encoders of the literature."""
 NAMED_AT_MOST = 5
 PREPROCESSOR = "preprocessor_config.json"
 SAFETENSORS = ("model.safetensors", "model-*.safetensors", "*.safetensors.index.json")
@@ -35,14 +36,15 @@ def load_pretrained(
     layers: int | None = None,
     final_norm: bool = False,
     revision: str | None = None,
+    download: Download = download_snapshot,
 ) -> Backbone:
     """Build a backbone with published weights, in float32 whatever they are stored in.
 
     Args:
         backbone: name in `BACKBONES`.
-        checkpoint: a folder with config.json and model.safetensors (whole or sharded) or pytorch_model.bin, or a name
-            on the Hugging Face Hub. A local folder of that name comes first. Where it has a preprocessor_config.json,
-            that decides whether clips are normalised.
+        checkpoint: a folder with config.json and model.safetensors (whole or sharded) or pytorch_model.bin, or
+            ``hf:owner/name[@revision]`` on the Hugging Face Hub, which the plain names of `PUBLISHERS` stand for too.
+            Where it has a preprocessor_config.json, that decides whether clips are normalised.
         layers: keep only the first ones, None = all.
         final_norm: let the last state pass the norm that stands behind the last layer.
         revision: branch, tag or commit on the Hub, None = its main branch. A local folder has none.
@@ -53,7 +55,7 @@ def load_pretrained(
             the wrong shape or not finite.
     """
     backbone_class = BACKBONES[backbone]
-    folder = _folder(str(checkpoint), revision)
+    folder = _folder(str(checkpoint), revision, download)
     config = _read_json(folder / "config.json")
     found = config.get("model_type")
     if found != backbone_class.model_type:
@@ -66,8 +68,14 @@ def load_pretrained(
         settings = backbone_class.read_config(config)
     except ConfigError as error:
         raise ModelError(f"{folder / 'config.json'} is not as expected. {error}") from error
-    model = backbone_class.from_config({**settings, "final_norm": final_norm}, layers=layers)
-    load_weights(model, _read_weights(folder), source=str(checkpoint))
+    build = partial(backbone_class.from_config, {**settings, "final_norm": final_norm}, layers=layers)
+    weights = _open_weights(folder)
+    names = _fitting_names(without_memory(build), weights.header, source=str(checkpoint))
+    with nothing_drawn():
+        model = build()
+    own = model.state_dict()
+    weights.read_into({name: own[own_name] for own_name, name in names.items()})
+    _refuse(model, {"not finite": [name for name, tensor in own.items() if not is_finite(tensor)]}, str(checkpoint))
     if model.obeys_do_normalize and (folder / PREPROCESSOR).exists():
         do_normalize = _read_json(folder / PREPROCESSOR).get("do_normalize")
         if not isinstance(do_normalize, bool | None):
@@ -90,22 +98,35 @@ def load_weights(backbone: Backbone, state: Mapping[str, Tensor], *, source: str
     Raises:
         ModelError: if a weight is missing, unexpected, of the wrong shape or not finite.
     """
-    weights = backbone.adapt_state_dict(state)
-    expected = backbone.state_dict()
+    names = _fitting_names(backbone, state, source=source)
+    _refuse(backbone, {"not finite": [own for own, name in names.items() if not is_finite(state[name])]}, source)
+    backbone.load_state_dict({own: state[name] for own, name in names.items()})
+
+
+def _fitting_names(backbone: Backbone, state: Mapping[str, Tensor], *, source: str) -> dict[str, str]:
+    """The name in a state dict of each of a backbone's own weights; shapes count, values are not looked at.
+
+    Raises:
+        ModelError: if a weight is missing, unexpected, of the wrong shape or kind.
+    """
+    name_of = {id(tensor): name for name, tensor in state.items()}
+    weights, expected = backbone.adapt_state_dict(state), backbone.state_dict()
+    known = [(name, weights[name], tensor) for name, tensor in expected.items() if name in weights]
     faults = {
         "missing": [name for name in expected if name not in weights],
         "unexpected": [name for name in weights if name not in expected],
         "of the wrong shape": [
-            f"{name} {tuple(weights[name].shape)} instead of {tuple(tensor.shape)}"
-            for name, tensor in expected.items()
-            if name in weights and weights[name].shape != tensor.shape
+            f"{name} {tuple(found.shape)} instead of {tuple(tensor.shape)}"
+            for name, found, tensor in known
+            if found.shape != tensor.shape
         ],
-        "not finite": [
-            name
-            for name, tensor in weights.items()
-            if name in expected and not (tensor.is_floating_point() and bool(torch.isfinite(tensor).all()))
-        ],
+        "of whole numbers": [name for name, found, _ in known if not found.is_floating_point()],
     }
+    _refuse(backbone, faults, source)
+    return {own: name_of[id(tensor)] for own, tensor in weights.items()}
+
+
+def _refuse(backbone: Backbone, faults: Mapping[str, list[str]], source: str) -> None:
     found = [f"  {len(names)} {kind}: {_first(names)}" for kind, names in faults.items() if names]
     if found:
         raise ModelError(
@@ -113,7 +134,6 @@ def load_weights(backbone: Backbone, state: Mapping[str, Tensor], *, source: str
             + "\n".join(found)
             + f"\nThe download may be broken, or its config.json belongs to another model. {CURE}"
         )
-    backbone.load_state_dict(weights)
 
 
 def _first(names: list[str]) -> str:
@@ -121,31 +141,25 @@ def _first(names: list[str]) -> str:
     return ", ".join(names[:NAMED_AT_MOST]) + more
 
 
-def _folder(checkpoint: str, revision: str | None) -> Path:
-    """The local folder of a checkpoint, downloaded first where it is a name on the Hub."""
+def _folder(checkpoint: str, revision: str | None, download: Download) -> Path:
+    """The local folder of a checkpoint, fetched first where it is a name on the Hub."""
     local = Path(os.path.expanduser(checkpoint))  # noqa: PTH111 (Path's own raises for an unknown user)
     if local.is_dir():
         return local
-    missing = f"There is no local folder '{checkpoint}'"
     if local.exists():
         raise ModelError(f"'{checkpoint}' is a file, expected the folder that holds config.json. {CURE}")
-    if not HUB_NAME.fullmatch(checkpoint):
-        raise ModelError(f"{missing}, and that is no name on the Hugging Face Hub either. {CURE}")
-    try:
-        folder = Path(
-            snapshot_download(
-                checkpoint,
-                revision=revision,
-                allow_patterns=["config.json", PREPROCESSOR, *SAFETENSORS],
-            )
-        )
-        if not any(folder.glob("*.safetensors")):
-            snapshot_download(checkpoint, revision=revision, allow_patterns=["config.json", "pytorch_model.bin"])
-    except Exception as error:  # the hub's HTTP library, and with it its exceptions, differs between its versions
-        raise ModelError(
-            f"{missing}, and the Hugging Face Hub could not be reached or has none ({type(error).__name__}). {CURE}"
-        ) from error
-    return folder
+    owner = checkpoint.partition("/")[0]
+    is_published = owner in PUBLISHERS and not Path(owner).exists()
+    if not (is_hub_name(checkpoint) or is_published):
+        raise no_folder(checkpoint, "checkpoint", cure=CURE)
+    return fetch(
+        PREFIX + checkpoint.removeprefix(PREFIX),
+        patterns=["config.json", PREPROCESSOR, *SAFETENSORS],
+        old_patterns=["config.json", "pytorch_model.bin"],
+        what="checkpoint",
+        revision=revision,
+        download=download,
+    ).folder
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -153,17 +167,52 @@ def _read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror}); every checkpoint has one. {CURE}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} is not valid JSON ({error}). Download it again. {CURE}") from error
     if not isinstance(content, dict):
         raise ModelError(f"{path} holds a {type(content).__name__}, expected an object of keys and values. {CURE}")
     return content
 
 
-def _read_weights(folder: Path) -> dict[str, Tensor]:
-    """The state dict of a folder, from the first of the known files that is there."""
+class Weights(Protocol):
+    """Weights that can be read: their names and shapes, and their values into places of these shapes."""
+
+    @property
+    def header(self) -> Mapping[str, Tensor]: ...
+
+    def read_into(self, places: Mapping[str, Tensor]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Shards:
+    """Several files as one."""
+
+    files: Sequence[WeightsFile]
+
+    @property
+    def header(self) -> dict[str, Tensor]:
+        return {name: tensor for file in self.files for name, tensor in file.header.items()}
+
+    def read_into(self, places: Mapping[str, Tensor]) -> None:
+        for file in self.files:
+            file.read_into({name: place for name, place in places.items() if name in file.header})
+
+
+@dataclass(frozen=True)
+class StateDict:
+    """Weights that are in memory, or mapped to it."""
+
+    header: Mapping[str, Tensor]
+
+    def read_into(self, places: Mapping[str, Tensor]) -> None:
+        for name, place in places.items():
+            place.copy_(self.header[name])
+
+
+def _open_weights(folder: Path) -> Weights:
+    """The weights of a folder, from the first of the known files that is there."""
     if (folder / "model.safetensors").exists():
-        return _read_safetensors(folder / "model.safetensors")
+        return _open_safetensors(folder / "model.safetensors")
     index = folder / "model.safetensors.index.json"
     if index.exists():
         weight_map = _read_json(index).get("weight_map")
@@ -171,23 +220,20 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
             isinstance(shard, str) and shard == Path(shard).name for shard in weight_map.values()
         ):
             raise ModelError(f"{index} has no weight_map from weights to files beside it. Download it again. {CURE}")
-        state: dict[str, Tensor] = {}
-        for shard in sorted(set(weight_map.values())):
-            state |= _read_safetensors(folder / shard)
-        return state
+        return Shards([_open_safetensors(folder / shard) for shard in sorted(set(weight_map.values()))])
     if (folder / "pytorch_model.bin").exists():
-        return _read_pickle(folder / "pytorch_model.bin")
+        return StateDict(_read_pickle(folder / "pytorch_model.bin"))
     raise ModelError(
         f"{folder} holds no weights: expected model.safetensors, model.safetensors.index.json or pytorch_model.bin. "
         f"{CURE}"
     )
 
 
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
+def _open_safetensors(path: Path) -> WeightsFile:
     try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path} cannot be read ({error}). Download it again. {CURE}") from error
+        return WeightsFile.open(path)
+    except ModelError as error:
+        raise ModelError(f"{error} {CURE}") from error
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from emotune.models.backbones.base import Backbone, HiddenStates
+from emotune.models.weights import is_finite
 
 
 @dataclass
@@ -29,7 +30,7 @@ class RememberedStates:
 
     Args:
         backbone: in evaluation mode, none of whose parameters train.
-        most_gb: memory for states; what comes when it is full is encoded anew each time.
+        most_gb: memory for states; what comes when it is full, or is not finite, is encoded anew each time.
     """
 
     def __init__(self, backbone: Backbone, *, most_gb: float) -> None:
@@ -63,7 +64,7 @@ class RememberedStates:
 
     def _keep(self, key: tuple[str, bytes], states: tuple[Tensor, ...]) -> None:
         size = sum(state.nbytes for state in states)
-        if self.store.size + size <= self.most_bytes:
+        if self.store.size + size <= self.most_bytes and all(map(is_finite, states)):
             self.store.states[key] = states
             self.store.size += size
 

@@ -1,0 +1,118 @@
+"""The card of a model: what it is, of what data, how good, and its limits; Markdown that holds no one else's markup."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from emotune.conditions import GENDER_CLASSES
+
+_MARKUP = re.compile(r"[\\`*~<>$]|\](?=[(\[:])|(?<!\w)_|_(?!\w)|&(?=#?\w+;)")
+_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+
+
+def plain(value: object) -> str:
+    r"""Text from a corpus or a recipe as Markdown that shows it as it is, on one line.
+
+    >>> print(plain("CC BY-NC 4.0, msp_podcast"), plain("<b>*x*</b> [y](z)"))
+    CC BY-NC 4.0, msp_podcast &lt;b&gt;\*x\*&lt;/b&gt; [y\](z)
+    """
+    words = " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())
+    return _MARKUP.sub(lambda found: _ENTITIES.get(found[0], "\\" + found[0]), words)
+
+
+def model_card(
+    *,
+    title: str,
+    config: Mapping[str, Any],
+    information: Mapping[str, Any],
+    scores: Mapping[str, Any],
+    notice: str | None,
+) -> str:
+    """The card that lies beside the weights: what it is, of what data under which licence, how good, and its limits.
+
+    Args:
+        title: a name for people.
+        config: ``EmotionModel.settings``.
+        information: corpus, licence, reference, backbone, recipe and so on, printed as a list.
+        scores: figures by name, with the split that they were measured on in the name.
+        notice: a warning for the top, such as that the corpus is synthetic.
+    """
+    classes = ", ".join(map(plain, config["classes"])) or "none"
+    dimensions = (
+        ", ".join(f"{plain(name)} [{low:g}, {high:g}]" for name, (low, high) in config["dimensions"].items()) or "none"
+    )
+    lines = ["---", "library_name: emotune", "pipeline_tag: audio-classification", "---", f"# {plain(title)}", ""]
+    lines += [f"> **{plain(notice)}**", ""] if notice else []
+    lines += [
+        "Made by emotune: a speech encoder adapted to speech emotion recognition.",
+        "",
+        "## What it predicts",
+        f"- classes: {classes}",
+        f"- dimensions: {dimensions}",
+        f"- backbone: {config['backbone']['model_type']}",
+        f"- layer mix: {config['layer_mix']}; pooling: {config['pooling']}",
+        *_condition_lines(config),
+        "",
+        "## Data and licences",
+        *(
+            f"- {plain(name)}: {plain(value if isinstance(value, str) else json.dumps(value))}"
+            for name, value in information.items()
+        ),
+        "- The weights inherit the conditions of the corpus and of the pretrained encoder: check both before use.",
+        "",
+        "## Figures",
+        *(
+            f"- {plain(name)}: {value:.3f}" if isinstance(value, float) else f"- {plain(name)}: {plain(value)}"
+            for name, value in scores.items()
+        ),
+        "",
+        "## Intended use and limits",
+        "- For research and development on emotion as it is *expressed* in speech, in recordings like those above.",
+        "- It does not know what a person feels. Labels are what annotators heard or actors were asked to show.",
+        *_gender_limits(config),
+        "- Figures hold for the corpus named here; other languages, channels and speakers need their own evaluation.",
+        "- Not for decisions about people at work or in education: the EU AI Act forbids emotion recognition there.",
+        "",
+        "## Use",
+        "```python",
+        "import emotune",
+        'print(emotune.load("this/folder").predict("speech.wav").probabilities)',
+        "```",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _condition_lines(config: Mapping[str, Any]) -> list[str]:
+    """Lines on what the model is given beside the sound, and which models give it where it is missing."""
+    lines = []
+    for name, about in (config.get("conditions") or {}).items():
+        makers = [about[key] for key in ("predictor", "encoder", "asr") if about.get(key)]
+        each = [f"{plain(_public_name(maker['name']))} (revision {plain(maker['revision'])})" for maker in makers]
+        made = ", ".join(each) or "no model of its own"
+        source = plain(about.get("source", "given"))
+        lines.append(f"- given beside the sound: {plain(name)} ({source}), with {made}; works without it")
+    return lines + (["- learnt beside emotion: the speaker's gender"] if config.get("gender_target") else [])
+
+
+def _public_name(name: str) -> str:
+    """Of a folder its last part: a card tells nobody's folders."""
+    return Path(name).name if Path(name).is_absolute() else name
+
+
+def _gender_limits(config: Mapping[str, Any]) -> list[str]:
+    """Lines for a model that predicts, learns or is given gender."""
+    of_gender = set(config["classes"]) == set(GENDER_CLASSES)
+    if not (of_gender or config.get("gender_target") or "gender" in (config.get("conditions") or {})):
+        return []
+    lines = [
+        "- Gender here is a corpus's word for how a voice sounds, female or male; it is nobody's identity, and other"
+        " genders are 'unknown' to the model.",
+        "- Not for sorting people by gender. Look at the report's figures by gender before use.",
+    ]
+    if of_gender:
+        return [*lines, "- Made as an input for emotion models, not for use by itself."]
+    return [*lines, "- A wrong gender can change the emotion that is predicted; it can be withheld (`gender=unknown`)."]

@@ -1,0 +1,45 @@
+"""Folders that hold a model: which one a name stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from emotune.errors import ModelError
+from emotune.hub import CARD, Download, download_snapshot, fetch, is_hub_name, no_folder
+
+CONFIG, PREPROCESSOR, WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """Where a model lies: an absolute path, so that a process in another working folder finds the same.
+
+    Args:
+        folder: with config, preprocessing and weights.
+        name: by which it is found again: the folder, or ``hf:owner/name@commit``.
+    """
+
+    folder: Path
+    name: str
+
+
+def find_model_folder(name: str | Path, *, download: Download = download_snapshot) -> ModelFolder:
+    """The folder itself, ``model`` inside a run folder, or a snapshot of the Hub for ``hf:owner/name[@revision]``.
+
+    Raises:
+        ModelError: when there is none of that name, or the folder holds no model.
+    """
+    if is_hub_name(name):
+        found = fetch(str(name), patterns=[CONFIG, PREPROCESSOR, WEIGHTS, CARD], what="model", download=download)
+        if not (found.folder / CONFIG).is_file():
+            raise ModelError(f"{name} on the Hugging Face Hub holds no {CONFIG}, so it is no model. Name another one.")
+        return ModelFolder(found.folder, found.name)
+    path = Path(name)
+    for folder in (path, path / "model"):
+        if (folder / CONFIG).exists():
+            return ModelFolder(folder.absolute(), str(folder.absolute()))
+    if path.exists():
+        what = "a file" if path.is_file() else "a folder without config.json"
+        raise ModelError(f"{name} is {what}; expected a model folder, or a run folder with a finished model inside.")
+    raise no_folder(name, "model")
