@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from emotune.corpora.base import gender_name, split_name
+from emotune.corpora.missing import Missing, known
 from emotune.corpora.paths import inside
+from emotune.corpora.segment_columns import FIELDS, NONE, segment_columns, segment_of, unit_of, untaken_ends
 from emotune.errors import CorpusError, TableError
 from emotune.labels import Scale, class_noun
 from emotune.manifest import Utterance, number_or_none, text_or_none
@@ -16,9 +19,7 @@ from emotune.tables import Row
 
 COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "utterance_id": ("utterance_id", "id", "key", "name"),
-    "file": ("file", "path", "wav", "audio", "filename", "file_name", "filepath"),
-    "start_s": ("start_s", "start", "onset"),
-    "end_s": ("end_s", "end", "offset"),
+    "file": ("file", "path", "wav", "audio", "filename", "file_name", "filepath", "audio_filepath", "audio_path"),
     "speaker": ("speaker", "speaker_id", "spk", "spkrid", "actor"),
     "session": ("session",),
     "gender": ("gender", "sex"),
@@ -28,28 +29,114 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "split": ("split", "partition", "split_set", "subset"),
     "emotion": ("emotion", "label", "emo", "emoclass", "class"),
 }
-"""For each field, the column names that are taken for it, in this order, whatever their case."""
+"""For each field, the column names that are taken for it, in this order, whatever their case and joints."""
 
 DIMENSION_NAMES = {"arousal": ("arousal", "activation"), "valence": ("valence",), "dominance": ("dominance",)}
 
 
-def columns_of(header: list[str], chosen: Mapping[str, str], dimensions: Mapping[str, Scale]) -> dict[str, str]:
-    """Which column holds which field: what the user chose, else the first known name that is there."""
-    by_lower = {name.lower(): name for name in header}
-    known = {**COLUMN_NAMES, **{name: DIMENSION_NAMES.get(name, (name,)) for name in dimensions}}
+def columns_of(header: Sequence[str], chosen: Mapping[str, str], dimensions: Mapping[str, Scale]) -> dict[str, str]:
+    """The column of each field: what the user chose, else the first known name that is there.
+
+    Raises:
+        CorpusError: for a choice that cannot be, and for segments of which one end is not understood.
+    """
+    by_name: dict[str, str] = {}
+    for column in header:
+        for name in (column.lower(), re.sub(r"[\s_.-]+", "_", column.strip()).lower()):
+            by_name.setdefault(name, column)
+    known_names = {**COLUMN_NAMES, **{name: DIMENSION_NAMES.get(name, (name,)) for name in dimensions}}
     for field, column in chosen.items():
-        if field not in known:
-            raise CorpusError(unknown_name_message("field", field, known))
-        if column not in header:
+        if field not in known_names and field not in FIELDS:
+            raise CorpusError(unknown_name_message("field", field, {**known_names, **dict.fromkeys(FIELDS)}))
+        if column not in header and column != NONE:
             raise CorpusError(
                 f"Column '{column}' was chosen for {field}. " + unknown_name_message("column", column, header)
             )
+    free = {name: column for name, column in by_name.items() if column not in chosen.values()}
     found = {}
-    for field, names in known.items():
-        column = chosen.get(field) or next((by_lower[name] for name in names if name in by_lower), None)
-        if column is not None:
+    for field, names in known_names.items():
+        column = chosen.get(field) or next((free[name] for name in names if name in free), None)
+        if column in header:
             found[field] = column
-    return found
+    return found | segment_columns(header, chosen, found.values())
+
+
+def columns_in(
+    table: Path,
+    rows: Sequence[Row],
+    chosen: Mapping[str, str],
+    dimensions: Mapping[str, Scale],
+    *,
+    unlabelled: bool = False,
+) -> tuple[dict[str, str], list[str]]:
+    """The column of each field of a table with labels, and what the user should know of the choice.
+
+    Args:
+        unlabelled: the table need not have labels.
+
+    Raises:
+        CorpusError: for a table without recordings, rows or labels, or with a column that cannot be understood.
+    """
+    if not rows:
+        raise CorpusError(f"{table} has no rows.")
+    header = header_of(rows)
+    try:
+        found = columns_of(header, chosen, dimensions)
+    except CorpusError as error:
+        raise CorpusError(f"{table}: {error}") from error
+    if "file" not in found:
+        raise CorpusError(
+            f"{table} has no column for the recordings; expected one of {', '.join(COLUMN_NAMES['file'])}, got"
+            f" {', '.join(header)}. Name it with --column file=<column>."
+        )
+    check_scales(header, found, table)
+    for name in dimensions:
+        if name not in found:
+            raise CorpusError(f"{table} has no column for dimension '{name}'. Name it with --column {name}=<column>.")
+    if not (unlabelled or dimensions or "emotion" in found or any(name.startswith("votes.") for name in header)):
+        raise CorpusError(
+            f"{table} has no labels; expected a column {', '.join(COLUMN_NAMES['emotion'])}, columns votes.<class>, or"
+            f" a dimension with --scale; got {', '.join(header)}. Name the column with --column emotion=<column>, or"
+            " read the table without labels with --unlabelled."
+        )
+    notes = []
+    if (ends := untaken_ends(header, found)) and not {*FIELDS} & {*chosen}:
+        notes.append(
+            f"whole recordings are read: {', '.join(repr(name) for name in ends)} may hold segments, but their names"
+            " are not known; name them with --column start_s=<column> and --column end_s=<column>"
+        )
+    if "utterance_id" in found and (repeated := _id_of_two_clips(rows, found)) is not None:
+        notes.append(
+            f"utterance ids are made of the files' names, not of column '{found['utterance_id']}', in which"
+            f" '{repeated}' stands for different clips"
+        )
+        del found["utterance_id"]
+    return found, notes
+
+
+def header_of(rows: Iterable[Row]) -> list[str]:
+    """All columns of a table; a row of JSONL may have more than the one before it."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def facts_of_columns(header: Iterable[str], found: Mapping[str, str]) -> dict[str, Any]:
+    """What a manifest's information tells of a table's columns: those taken, the units of times, those not used."""
+    return {
+        "columns": dict(found),
+        "units": {field: unit_of(found[field]) for field in FIELDS if field in found},
+        "columns_not_used": [name for name in header if name not in found.values() and not name.startswith("votes.")],
+    }
+
+
+def _id_of_two_clips(rows: Iterable[Row], found: Mapping[str, str]) -> str | None:
+    """An id that stands for two clips; rows of one clip may share theirs."""
+    place = [found[field] for field in ("file", *FIELDS) if field in found]
+    clips: dict[str, list[str]] = {}
+    for row in rows:
+        name, clip = known(row.get(found["utterance_id"]), "utterance_id"), [str(row.get(column)) for column in place]
+        if name is not None and clips.setdefault(str(name).strip(), clip) != clip:
+            return str(name).strip()
+    return None
 
 
 def check_scales(header: list[str], found: Mapping[str, str], table: Path) -> None:
@@ -64,13 +151,26 @@ def check_scales(header: list[str], found: Mapping[str, str], table: Path) -> No
 
 
 def utterance_of(
-    row: Row, found: Mapping[str, str], dimensions: Mapping[str, Scale], root: Path, where: str
+    row: Row,
+    found: Mapping[str, str],
+    dimensions: Mapping[str, Scale],
+    root: Path,
+    where: str,
+    missing: list[Missing] | None = None,
 ) -> Utterance:
     """The utterance of a row, its file relative to ``root``; ``found`` as from ``columns_of``.
+
+    Cells that say by a word that their value is missing are empty, and are added to ``missing``.
 
     Raises:
         TableError: for a row that cannot be used; ``where`` names file and row.
     """
+
+    fields = {column: field for field, column in found.items()}
+    row = {
+        name: known(value, fields.get(name, name), missing) if name in fields or name.startswith("votes.") else value
+        for name, value in row.items()
+    }
 
     def text(field: str) -> str | None:
         value = text_or_none(row.get(found[field]), f"{where}, {found[field]}") if field in found else None
@@ -83,7 +183,7 @@ def utterance_of(
     if file is None:
         raise TableError(f"{where}: {found['file']} is empty.")
     relative = inside(Path(file), root, where)
-    start_s, end_s = number("start_s"), number("end_s")
+    start_s, end_s = segment_of(row, found, root / relative, where)
     word = text("emotion")
     votes = {
         name.removeprefix("votes."): value
@@ -117,4 +217,4 @@ def segment_name(start_s: float | None, end_s: float | None) -> str:
     """What an id says of a segment: ``#1.5-3``, ``#1.5-end``; nothing for a whole file."""
     if start_s is None and end_s is None:
         return ""
-    return f"#{start_s or 0:g}-{'end' if end_s is None else f'{end_s:g}'}"
+    return f"#{start_s or 0:.10g}-{'end' if end_s is None else f'{end_s:.10g}'}"
