@@ -133,8 +133,8 @@ def segment_of(
     def time(field: str) -> float | None:
         if field not in found:
             return None
-        column = found[field]
-        return _seconds(row.get(column), unit_of(column), lambda: _rate_hz(recording, where), f"{where}, {column}")
+        cell = f"{where}, {found[field]}"
+        return _seconds(row.get(found[field]), unit_of(found[field]), lambda: _rate_hz(recording, cell), cell)
 
     start_s, end_s, duration_s = map(time, FIELDS)
     if end_s is None and duration_s is not None and "end_s" not in found:
