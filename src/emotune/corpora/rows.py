@@ -106,9 +106,16 @@ def columns_in(
             " are not known; name them with --column start_s=<column> and --column end_s=<column>"
         )
     if "utterance_id" in found and (repeated := _id_of_two_clips(rows, found)) is not None:
+        column = found["utterance_id"]
+        if column == chosen.get("utterance_id"):
+            raise CorpusError(
+                f"{table}: column '{column}' was chosen for utterance_id, but '{repeated}' stands for different clips"
+                " in it. Choose a column of unique values, or say --column utterance_id=none: ids are then made of the"
+                " files' names."
+            )
         notes.append(
-            f"utterance ids are made of the files' names, not of column '{found['utterance_id']}', in which"
-            f" '{repeated}' stands for different clips"
+            f"utterance ids are made of the files' names, not of column '{column}', in which '{repeated}' stands for"
+            f" different clips; if it names people, say --column speaker='{column}'"
         )
         del found["utterance_id"]
     return found, notes
