@@ -134,7 +134,8 @@ def test_dimensions_that_are_read_say_how_they_are_learnt(people, emotune_comman
 NOTHING_TO_LEARN = {
     "dimensions alone": (
         {"dimensions": {"arousal": 3.0}},
-        "no emotion classes. Learn its dimensions alone with data.classes=false data.dimensions=[arousal].",
+        "no emotion classes. Learn its dimensions alone with data.classes=false data.dimensions=[arousal]"
+        " train.metric=ccc.",
     ),
     "votes alone": ({"votes": {"anger": 2.0}}, "Learn the class with the most votes with data.votes.label=plurality."),
     "neither": (
@@ -154,3 +155,15 @@ def test_training_on_a_manifest_without_classes_says_what_could_be_learnt(tmp_pa
     ended = emotune_command("train", "demo/tiny_wavlm", f"data.manifest={tmp_path / 'm.csv'}", "-o", tmp_path / "run")
     assert ended.code == 2
     assert words in ended.err
+
+
+def test_the_settings_that_the_error_names_lead_to_a_training(tmp_path, tones, emotune_command):
+    rows = tuple(dataclasses.replace(utterance, emotion=None, dimensions={"arousal": 3.0}) for utterance in tones)
+    space = LabelSpace((), {"arousal": Scale(1, 7)})
+    dataclasses.replace(tones, utterances=rows, label_space=space).write(tmp_path / "m.csv")
+    command = ("train", "demo/tiny_wavlm", f"data.manifest={tmp_path / 'm.csv'}", "-o", tmp_path / "run", "--dry-run")
+    refused = emotune_command(*command)
+    settings = [word.rstrip(".") for word in refused.err.split() if word.startswith(("data.", "train."))]
+    assert len(settings) == 3
+    ended = emotune_command(*command, *settings)
+    assert ended.code == 0, ended.err

@@ -91,7 +91,8 @@ def read(
             err.print(f"  each with its reason in {output.name}.meta.json", markup=False)
     out.print(_summary(manifest, output), markup=False)
     if scales := manifest.label_space.dimensions:
-        err.print(f"to train on dimensions as well, say data.dimensions=[{','.join(scales)}]", markup=False)
+        alone = "" if manifest.label_space.classes else "data.classes=false train.metric=ccc "
+        err.print(f"dimensions are learnt with {alone}data.dimensions=[{','.join(scales)}]", markup=False)
 
 
 def _print_columns(information: Mapping[str, Any]) -> None:

@@ -104,7 +104,9 @@ def _learnable(manifest: Manifest) -> str:
     """What a manifest's labels could be learnt with, as the settings to say."""
     cures = []
     if valued := [name for name in manifest.label_space.dimensions if any(name in u.dimensions for u in manifest)]:
-        cures.append(f"Learn its dimensions alone with data.classes=false data.dimensions=[{','.join(valued)}].")
+        cures.append(
+            f"Learn its dimensions alone with data.classes=false data.dimensions=[{','.join(valued)}] train.metric=ccc."
+        )
     if any(utterance.votes for utterance in manifest):
         cures.append("Learn the class with the most votes with data.votes.label=plurality.")
     return " ".join(cures) or (
