@@ -160,6 +160,7 @@ def test_a_table_of_which_one_end_is_understood_is_refused_with_the_cure(folder,
         ("start,Ende", {"start_s": "none", "end_s": "none"}, (None, None)),
         ("offset,rank", {"start_s": "offset"}, (2.0, None)),
         ("offset,rank", {"start_s": "none"}, (None, None)),
+        ("offset,rank", {"start_s": "offset", "end_s": "none"}, (2.0, None)),
         ("Anfang,Dauer", {"start_s": "Anfang", "duration_s": "Dauer"}, (2.0, 6.0)),
         ("start,begin", {"start_s": "start", "end_s": "none"}, (2.0, None)),
         ("start_time,end_time", {"text": "start_time", "start_s": "none"}, (None, 4.0)),
@@ -197,6 +198,7 @@ def test_columns_that_may_hold_segments_and_are_not_taken_are_a_warning(folder):
         ("start,end", "00:75:00,00:80:00", "start: '00:75:00' is no time"),
         ("start,end", "4,2", "expected 0 <= start_s < end_s"),
         ("start,duration", "2,-1", "expected 0 <= start_s < end_s"),
+        ("start,duration", "NA,2", "duration is there, and start is empty; give both or neither"),
         ("start,end", "2024-05-01 10:00:00,2024-05-01 10:00:10", "start: expected a number"),
     ],
 )
@@ -224,6 +226,11 @@ def test_segments_that_lie_close_in_a_long_recording_keep_ids_of_their_own(folde
     first, second = items_of([written(folder, "start,end", *rows)])
     assert first.utterance_id == "long.wav#12345.101-12345.2"
     assert second.utterance_id == "long.wav#12345.102-12345.2"
+
+
+def test_a_table_of_which_no_segment_can_be_read_says_which_columns_were_taken(folder):
+    with pytest.raises(CorpusError, match=r"Columns taken: .*start_s from 'from' \(seconds\), end_s from 'to'"):
+        read_corpus(CORPORA["table"], written(folder, "from,to", "Ann,Bob"))
 
 
 def test_the_summary_says_which_columns_were_taken_in_which_unit_and_which_were_not(folder, tmp_path, emotune_command):

@@ -76,16 +76,5 @@ def warn_all(warnings: Iterable[str]) -> None:
         err.print(f"warning: {warning}", style="yellow", markup=False)
 
 
-def columns_text(taken: Mapping[str, str], units: Mapping[str, str]) -> str:
-    """Which field comes from which column of a user's table, times with their unit.
-
-    >>> columns_text({"file": "wav", "start_s": "begin"}, {"start_s": "seconds"})
-    "file from 'wav', start_s from 'begin' (seconds)"
-    """
-    return ", ".join(
-        f"{field} from '{column}'" + (f" ({units[field]})" if field in units else "") for field, column in taken.items()
-    )
-
-
 def counts_text(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items())

@@ -12,10 +12,11 @@ import typer
 
 from emotune.agreement import Agreement, agreement_of
 from emotune.cli.check import check
-from emotune.cli.console import columns_text, counts_text, err, out, pairs, show_progress, table, warn_all
+from emotune.cli.console import counts_text, err, out, pairs, show_progress, table, warn_all
 from emotune.cli.label import label
 from emotune.corpora import CORPORA, map_classes, read_corpus
 from emotune.corpora.base import split_name
+from emotune.corpora.rows import columns_text
 from emotune.corpora.skip_reasons import reason_counts
 from emotune.doctor import overlap_sentences
 from emotune.errors import ConfigError
@@ -98,7 +99,7 @@ def read(
 def _print_columns(information: Mapping[str, Any]) -> None:
     """What was made of the columns of a user's table."""
     if taken := information.get("columns"):
-        err.print(f"columns taken: {columns_text(taken, information['units'])}", markup=False)
+        err.print(f"columns taken: {columns_text(taken)}", markup=False)
     if unused := information.get("columns_not_used"):
         err.print(f"columns not used, but carried along: {', '.join(unused)}", markup=False)
     if missing := information.get("missing"):

@@ -11,8 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from emotune.cli.console import Condition, columns_text, err, out, pairs, show_progress, warn_all, with_extra
+from emotune.cli.console import Condition, err, out, pairs, show_progress, warn_all, with_extra
 from emotune.conditions import unknown_though_asked
+from emotune.corpora.rows import columns_text
 from emotune.errors import ConfigError
 from emotune.inference.inputs import columns_taken, items_of
 from emotune.inference.parts import PredictionParts, parts_in, predict_in_parts
@@ -90,8 +91,8 @@ def predict(
     }
     options = {"batch_seconds": batch_seconds, **answering}
     columns = pairs(column, "--column", "FIELD=COLUMN")
-    for path, taken, units in columns_taken(inputs, columns):
-        err.print(f"{path}: columns taken: {columns_text(taken, units)}", markup=False)
+    for path, taken in columns_taken(inputs, columns):
+        err.print(f"{path}: columns taken: {columns_text(taken)}", markup=False)
     if part_rows is not None:
         if output is None:
             raise ConfigError("--part-rows needs a folder for the parts: name it with -o.")

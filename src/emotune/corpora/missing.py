@@ -12,7 +12,7 @@ _WORDS = "na n/a n.a. #n/a #na <na> nan -nan nat null (null) \\n none nil - -- -
 _OF_TEXT = "NA N/A n/a <NA> #N/A nan NaN NULL None - -- --- – — ? ?? ???"
 """What is no transcript, letter by letter: German has the words 'na' and 'null'."""
 
-_ALSO = dict.fromkeys(("speaker", "session", "age", "language"), ("unknown", "unk", "-1"))
+_ALSO = dict.fromkeys(("speaker", "session", "age", "language"), ("unknown", "unk", "-1", "-1.0"))
 _MISSING, _MISSING_TEXT = frozenset(_WORDS.split()), frozenset(_OF_TEXT.split())
 
 
@@ -32,9 +32,9 @@ def is_missing(value: object, field: str) -> bool:
     """
     if isinstance(value, float) and math.isnan(value):
         return True
-    if not isinstance(value, str):
-        return value == -1 and field == "age"
-    word = value.strip()
+    if not isinstance(value, str | int | float):
+        return False
+    word = str(value).strip()
     if field == "text":
         return word in _MISSING_TEXT
     return word.lower() in _MISSING or word.lower() in _ALSO.get(field, ())

@@ -15,6 +15,7 @@ from typing import Any
 from emotune import audio
 from emotune.corpora.base import Corpus
 from emotune.corpora.missing import Missing, counted
+from emotune.corpora.rows import columns_text
 from emotune.corpora.skip_reasons import reason_counts
 from emotune.errors import AudioError, CorpusError, TableError
 from emotune.fingerprints import RATE_HZ, Fingerprint, copies_by_position, fingerprint
@@ -59,8 +60,8 @@ def read_corpus(
     Raises:
         CorpusError: when nothing can be read. A shortfall against the known totals is a warning in ``information``.
     """
-    options: dict[str, Any] = {"columns": columns, "dimensions": dimensions, "unlabelled": unlabelled}
-    options |= {"audio_root": audio_root}
+    of_table = {"columns": columns, "dimensions": dimensions, "unlabelled": unlabelled}
+    options: dict[str, Any] = {**of_table, "audio_root": audio_root}
     options = {name: value for name, value in options.items() if value}
     refused = [name for name in options if name not in corpus.takes]
     if refused:
@@ -70,6 +71,7 @@ def read_corpus(
     if corpus.label_sources:
         options["labels"] = labels or corpus.label_sources[0]
     found = list(corpus.read(root, **options))
+    facts = corpus.information(root, **of_table) if corpus.information else {}
     folder = audio_root or (root.parent if corpus.single_file or root.is_file() else root)
     scales = dict(dimensions or (corpus.scales(root) if corpus.scales else corpus.dimensions))
     skipped = [item for item in found if isinstance(item, Skipped)]
@@ -83,8 +85,9 @@ def read_corpus(
     utterances = _with_copies([item for item in probed if not isinstance(item, Skipped)])
     if not utterances:
         reasons = "; ".join(f"{count}x {reason}" for count, reason in reason_counts(skipped)[:3])
+        taken = f" Columns taken: {columns_text(facts['columns'])}." if facts.get("columns") else ""
         raise CorpusError(
-            f"{root}: no utterance of corpus '{corpus.name}' could be read. Skipped: {reasons or 'nothing'}."
+            f"{root}: no utterance of corpus '{corpus.name}' could be read. Skipped: {reasons or 'nothing'}.{taken}"
         )
     space = LabelSpace(in_class_order(u.emotion for u in utterances if u.emotion), scales)
     information = {
@@ -96,9 +99,7 @@ def read_corpus(
     }
     if missing := counted(item for item in found if isinstance(item, Missing)):
         information["missing"] = missing
-    if corpus.information:
-        facts = corpus.information(root, **{name: value for name, value in options.items() if name != "audio_root"})
-        information |= facts | {"warnings": [*information["warnings"], *facts["warnings"]]}
+    information |= facts | {"warnings": [*information["warnings"], *facts.get("warnings", [])]}
     return Manifest(tuple(utterances), space, folder, information, tuple(skipped))
 
 

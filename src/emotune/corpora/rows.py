@@ -126,6 +126,18 @@ def header_of(rows: Iterable[Row]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row))
 
 
+def columns_text(found: Mapping[str, str]) -> str:
+    """Which field comes from which column, times with their unit.
+
+    >>> columns_text({"file": "wav", "start_s": "begin"})
+    "file from 'wav', start_s from 'begin' (seconds)"
+    """
+    return ", ".join(
+        f"{field} from '{column}'" + (f" ({unit_of(column)})" if field in FIELDS else "")
+        for field, column in found.items()
+    )
+
+
 def facts_of_columns(header: Iterable[str], found: Mapping[str, str]) -> dict[str, Any]:
     """What a manifest's information tells of a table's columns: those taken, the units of times, those not used."""
     return {

@@ -89,6 +89,8 @@ def segment_columns(header: Sequence[str], chosen: Mapping[str, str], taken: Col
     if "start_s" in found and "end_s" not in found:
         take("duration_s", "duration_s")
     _check_both_ends(found, chosen, [name for name in free if name not in found.values()])
+    for column in found.values():
+        unit_of(column)  # one that counts frames is an error
     return found
 
 
@@ -137,9 +139,13 @@ def segment_of(
         return _seconds(row.get(found[field]), unit_of(found[field]), lambda: _rate_hz(recording, cell), cell)
 
     start_s, end_s, duration_s = map(time, FIELDS)
-    if end_s is None and duration_s is not None and "end_s" not in found:
-        end_s = round((start_s or 0.0) + duration_s, 9)
-    return start_s, end_s
+    if "end_s" in found or duration_s is None:
+        return start_s, end_s
+    if start_s is None:
+        raise TableError(
+            f"{where}: {found['duration_s']} is there, and {found['start_s']} is empty; give both or neither."
+        )
+    return start_s, round(start_s + duration_s, 9)
 
 
 def _check_both_ends(found: Mapping[str, str], chosen: Mapping[str, str], left: Sequence[str]) -> None:
@@ -148,10 +154,6 @@ def _check_both_ends(found: Mapping[str, str], chosen: Mapping[str, str], left: 
             f"Column '{found['duration_s']}' is a segment's length, but no column is taken for its beginning."
             " Name it with --column start_s=<column>."
         )
-    both = "start_s" in found and ("end_s" in found or "duration_s" in found)
-    missing = "start_s" if "end_s" in found else "end_s"
-    if both or missing in chosen or (missing == "end_s" and "duration_s" in chosen):
-        return
     if not found:
         offsets = [name for name in left if _role(name) == "offset" and "start_s" not in chosen]
         if offsets:
@@ -160,6 +162,10 @@ def _check_both_ends(found: Mapping[str, str], chosen: Mapping[str, str], left: 
                 f" start_s='{offsets[0]}' or --column end_s='{offsets[0]}'; where it is neither, --column"
                 f" start_s={NONE}."
             )
+        return
+    both = "start_s" in found and len(found) > 1
+    missing = "start_s" if "end_s" in found else "end_s"
+    if both or missing in chosen or (missing == "end_s" and "duration_s" in chosen):
         return
     times = [name for name in left if _role(name) is not None or _TIME_WORDS & {*_words(name)}]
     if times:

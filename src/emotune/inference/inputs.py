@@ -11,7 +11,7 @@ from emotune.conditions import COLUMNS, GENDER, known_of
 from emotune.corpora.base import gender_name
 from emotune.corpora.missing import known
 from emotune.corpora.rows import columns_of, segment_name
-from emotune.corpora.segment_columns import FIELDS, segment_of, unit_of
+from emotune.corpora.segment_columns import FIELDS, segment_of
 from emotune.errors import ConfigError, CorpusError, TableError
 from emotune.inference.predictor import Item, id_fingerprint, with_unique_ids
 from emotune.manifest import Manifest, text_or_none
@@ -42,10 +42,8 @@ def items_of(paths: Iterable[Path], *, columns: Mapping[str, str] | None = None)
     yield from with_unique_ids(found)
 
 
-def columns_taken(
-    paths: Iterable[Path], columns: Mapping[str, str]
-) -> Iterator[tuple[Path, dict[str, str], dict[str, str]]]:
-    """The tables among the paths: each with the column of each field, and the units of times.
+def columns_taken(paths: Iterable[Path], columns: Mapping[str, str]) -> Iterator[tuple[Path, dict[str, str]]]:
+    """The tables among the paths, each with the column of each field.
 
     Raises:
         CorpusError: for a table whose columns cannot be understood.
@@ -54,9 +52,7 @@ def columns_taken(
     tables = [path for path in paths if _is_table(path)]
     if columns and not tables:
         raise ConfigError("--column describes the columns of a table, and there is none among the inputs.")
-    for path in tables:
-        found = _columns_of(path, columns)
-        yield path, found, {field: unit_of(found[field]) for field in FIELDS if field in found}
+    yield from ((path, _columns_of(path, columns)) for path in tables)
 
 
 def _is_table(path: Path) -> bool:
