@@ -71,6 +71,13 @@ def test_one_id_for_the_segments_of_a_recording_is_none(people):
     assert [utterance.utterance_id for utterance in manifest] == ["a#0-0.2", "a#0.2-0.4"]
 
 
+def test_recordings_that_differ_in_their_suffix_alone_are_both_read(people):
+    write_recording(people / "a.flac")
+    manifest = read(people, "file,label\na.wav,sad\na.flac,happy\na.wav,sad\n")
+    assert [(u.utterance_id, u.file) for u in manifest] == [("a", "a.wav"), ("a.flac", "a.flac")]
+    assert [item.reason for item in manifest.skipped] == ["utterance_id 'a' is already a.wav"]
+
+
 def test_names_of_columns_may_have_spaces_and_capitals(people):
     manifest = read(people, "File Name,Speaker ID, Emotion \na.wav,s1,sad\n")
     assert [(u.file, u.speaker, u.emotion) for u in manifest] == [("a.wav", "s1", "sadness")]

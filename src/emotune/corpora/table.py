@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from emotune.corpora.base import Corpus
 from emotune.corpora.missing import Missing
-from emotune.corpora.rows import columns_in, facts_of_columns, header_of, utterance_of
+from emotune.corpora.rows import columns_in, facts_of_columns, header_of, segment_name, utterance_of
 from emotune.errors import CorpusError, EmotuneError
 from emotune.labels import Scale
 from emotune.manifest import COLUMNS, Skipped, Utterance
@@ -56,10 +57,18 @@ def read(
     found, _ = columns_in(table, rows, columns or {}, dimensions, unlabelled=unlabelled)
     root = (audio_root or table.parent).resolve()
     missing: list[Missing] = []
+    named: dict[str, str] = {}
     for number, row in enumerate(rows, start=1):
         where = f"{table}, row {number}"
         try:
-            yield utterance_of(row, found, dimensions, root, where, missing)
+            utterance = utterance_of(row, found, dimensions, root, where, missing)
+            if (
+                "utterance_id" not in found
+                and named.setdefault(utterance.utterance_id, utterance.file) != utterance.file
+            ):
+                name = utterance.file + segment_name(utterance.start_s, utterance.end_s)
+                utterance = replace(utterance, utterance_id=name)  # a.mp3 beside a.wav
+            yield utterance
         except EmotuneError as error:
             yield Skipped(str(row.get(found["file"]) or f"row {number}"), str(error))
     yield from missing
