@@ -16,8 +16,8 @@ from emotune.cli.console import counts_text, err, out, pairs, show_progress, tab
 from emotune.cli.label import label
 from emotune.corpora import CORPORA, map_classes, read_corpus
 from emotune.corpora.base import split_name
-from emotune.corpora.rows import columns_text
 from emotune.corpora.skip_reasons import reason_counts
+from emotune.corpora.table_columns import columns_text
 from emotune.doctor import overlap_sentences
 from emotune.errors import ConfigError
 from emotune.labels import Scale

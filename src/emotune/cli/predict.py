@@ -13,7 +13,7 @@ import typer
 
 from emotune.cli.console import Condition, err, out, pairs, show_progress, warn_all, with_extra
 from emotune.conditions import unknown_though_asked
-from emotune.corpora.rows import columns_text
+from emotune.corpora.table_columns import columns_text
 from emotune.errors import ConfigError
 from emotune.inference.inputs import columns_taken, items_of
 from emotune.inference.parts import PredictionParts, parts_in, predict_in_parts

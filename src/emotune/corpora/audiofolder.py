@@ -13,7 +13,8 @@ from typing import Any
 
 from emotune.corpora.base import Corpus, audio_files, is_split_name, split_name
 from emotune.corpora.missing import Missing
-from emotune.corpora.rows import columns_in, facts_of_columns, header_of, utterance_of
+from emotune.corpora.rows import utterance_of
+from emotune.corpora.table_columns import columns_in, facts_of_columns, header_of
 from emotune.errors import CorpusError, EmotuneError, TableError
 from emotune.labels import Scale, class_noun
 from emotune.manifest import Skipped, Utterance
@@ -83,8 +84,9 @@ def information(
     warnings: dict[str, None] = {}
     for table in _tables(root):
         rows = read_rows(table)
-        found, notes = columns_in(table, rows, columns or {}, dimensions or {}, unlabelled=unlabelled)
-        first = first or facts_of_columns(header_of(rows), found)
+        header = header_of(rows)
+        found, notes = columns_in(table, header, rows, columns or {}, dimensions or {}, unlabelled=unlabelled)
+        first = first or facts_of_columns(header, found)
         warnings |= dict.fromkeys(notes)
     return {**first, "warnings": [*warnings]}
 
@@ -96,7 +98,8 @@ def _of_table(
         rows = read_rows(table)
     except TableError as error:
         raise CorpusError(str(error)) from error
-    found, _ = columns_in(table, rows, columns, dimensions, unlabelled=unlabelled)
+    header = header_of(rows)
+    found, _ = columns_in(table, header, rows, columns, dimensions, unlabelled=unlabelled)
     missing: list[Missing] = []
     above = table.parent.resolve()
     for number, row in enumerate(rows, start=1):

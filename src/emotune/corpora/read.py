@@ -15,8 +15,8 @@ from typing import Any
 from emotune import audio
 from emotune.corpora.base import Corpus
 from emotune.corpora.missing import Missing, counted
-from emotune.corpora.rows import columns_text
 from emotune.corpora.skip_reasons import reason_counts
+from emotune.corpora.table_columns import columns_text
 from emotune.errors import AudioError, CorpusError, TableError
 from emotune.fingerprints import RATE_HZ, Fingerprint, copies_by_position, fingerprint
 from emotune.labels import LabelSpace, Scale, in_class_order

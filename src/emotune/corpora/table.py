@@ -9,7 +9,8 @@ from typing import Any
 
 from emotune.corpora.base import Corpus
 from emotune.corpora.missing import Missing
-from emotune.corpora.rows import columns_in, facts_of_columns, header_of, segment_name, utterance_of
+from emotune.corpora.rows import segment_name, utterance_of
+from emotune.corpora.table_columns import columns_in, facts_of_columns, header_of
 from emotune.errors import CorpusError, EmotuneError
 from emotune.labels import Scale
 from emotune.manifest import COLUMNS, Skipped, Utterance
@@ -25,8 +26,9 @@ def information(
 ) -> dict[str, Any]:
     """What a table's columns are taken for, and what the user should know of it."""
     rows = read_rows(table)
-    found, notes = columns_in(table, rows, columns or {}, dimensions or {}, unlabelled=unlabelled)
-    return {**facts_of_columns(header_of(rows), found), "warnings": notes}
+    header = header_of(rows)
+    found, notes = columns_in(table, header, rows, columns or {}, dimensions or {}, unlabelled=unlabelled)
+    return {**facts_of_columns(header, found), "warnings": notes}
 
 
 def read(
@@ -54,7 +56,8 @@ def read(
         if name in COLUMNS:
             raise CorpusError(f"A dimension cannot be called '{name}': the manifest has a column of that name.")
     rows = read_rows(table)
-    found, _ = columns_in(table, rows, columns or {}, dimensions, unlabelled=unlabelled)
+    header = header_of(rows)
+    found, _ = columns_in(table, header, rows, columns or {}, dimensions, unlabelled=unlabelled)
     root = (audio_root or table.parent).resolve()
     missing: list[Missing] = []
     named: dict[str, str] = {}
