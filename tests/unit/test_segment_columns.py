@@ -131,7 +131,7 @@ def test_a_length_alone_is_carried_along_and_cuts_nothing(folder):
 
 HALF_KNOWN = {
     "start,endpoint_time": "'endpoint_time'. Name it with --column end_s (or duration_s)=<column>",
-    "start,Ende": "'Ende'",
+    "start,End of turn": "'End of turn'",
     "start,file_duration": "'file_duration'",
     "start,offset": "'offset'",
     "end,call_start": "'call_start'. Name it with --column start_s=<column>",
@@ -157,7 +157,7 @@ def test_a_table_of_which_one_end_is_understood_is_refused_with_the_cure(folder,
     [
         ("start,endpoint_time", {"end_s": "endpoint_time"}, (2.0, 4.0)),
         ("start,endpoint_time", {"end_s": "none"}, (2.0, None)),
-        ("start,Ende", {"start_s": "none", "end_s": "none"}, (None, None)),
+        ("start,End of turn", {"start_s": "none", "end_s": "none"}, (None, None)),
         ("offset,rank", {"start_s": "offset"}, (2.0, None)),
         ("offset,rank", {"start_s": "none"}, (None, None)),
         ("offset,rank", {"start_s": "offset", "end_s": "none"}, (2.0, None)),
@@ -174,8 +174,8 @@ def test_the_user_may_say_which_column_is_which_end_or_that_none_is(folder, head
 
 
 def test_a_chosen_column_in_milliseconds_is_not_read_as_seconds(folder):
-    path = written(folder, "Anfang_ms,Ende_ms", "2000,4000")
-    (utterance,) = read_corpus(CORPORA["table"], path, columns={"start_s": "Anfang_ms", "end_s": "Ende_ms"})
+    path = written(folder, "Anfang_ms,Schluss_ms", "2000,4000")
+    (utterance,) = read_corpus(CORPORA["table"], path, columns={"start_s": "Anfang_ms", "end_s": "Schluss_ms"})
     assert (utterance.start_s, utterance.end_s) == (2.0, 4.0)
 
 
@@ -244,10 +244,10 @@ def test_the_summary_says_which_columns_were_taken_in_which_unit_and_which_were_
 
 
 def test_predict_says_which_columns_it_takes_before_the_model_is_loaded(folder, tmp_path, emotune_command):
-    path = written(folder, "Beginn,stop_ms", "2,4000")
-    ended = emotune_command("predict", tmp_path / "no-model", path, "--column", "start_s=Beginn")
+    path = written(folder, "Anfang,stop_ms", "2,4000")
+    ended = emotune_command("predict", tmp_path / "no-model", path, "--column", "start_s=Anfang")
     assert ended.code == 2
-    taken = "columns taken: file from 'file', start_s from 'Beginn' (seconds), end_s from 'stop_ms' (milliseconds)"
+    taken = "columns taken: file from 'file', start_s from 'Anfang' (seconds), end_s from 'stop_ms' (milliseconds)"
     assert f"{path}: {taken}" in ended.err
     ended = emotune_command("predict", tmp_path / "no-model", folder / "long.wav", "--column", "file=wav")
     assert "--column describes the columns of a table, and there is none" in ended.err

@@ -12,7 +12,8 @@ _WORDS = "na n/a n.a. #n/a #na <na> nan -nan nat null (null) \\n none nil - -- -
 _OF_TEXT = "NA N/A n/a <NA> #N/A nan NaN NULL None - -- --- – — ? ?? ???"
 """What is no transcript, letter by letter: German has the words 'na' and 'null'."""
 
-_ALSO = dict.fromkeys(("speaker", "session", "age", "language"), ("unknown", "unk", "-1", "-1.0"))
+_ALSO = ("unknown", "unk", "-1", "-1.0")
+_PERSONAL = ("speaker", "session", "age", "language")
 _MISSING, _MISSING_TEXT = frozenset(_WORDS.split()), frozenset(_OF_TEXT.split())
 
 
@@ -37,7 +38,7 @@ def is_missing(value: object, field: str) -> bool:
     word = str(value).strip()
     if field == "text":
         return word in _MISSING_TEXT
-    return word.lower() in _MISSING or word.lower() in _ALSO.get(field, ())
+    return word.lower() in _MISSING or (field in _PERSONAL and word.lower() in _ALSO)
 
 
 def known(value: Any, field: str, missing: list[Missing] | None = None) -> Any:

@@ -71,7 +71,7 @@ def read_corpus(
     if corpus.label_sources:
         options["labels"] = labels or corpus.label_sources[0]
     found = list(corpus.read(root, **options))
-    facts = corpus.information(root, **of_table) if corpus.information else {}
+    facts = dict(corpus.information(root, **of_table)) if corpus.information else {}
     folder = audio_root or (root.parent if corpus.single_file or root.is_file() else root)
     scales = dict(dimensions or (corpus.scales(root) if corpus.scales else corpus.dimensions))
     skipped = [item for item in found if isinstance(item, Skipped)]

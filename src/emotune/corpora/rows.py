@@ -61,7 +61,7 @@ def columns_of(header: Sequence[str], chosen: Mapping[str, str], dimensions: Map
     return found | segment_columns(header, chosen, found.values())
 
 
-def check_scales(header: list[str], found: Mapping[str, str], table: Path) -> None:
+def check_scales(header: Sequence[str], found: Mapping[str, str], table: Path) -> None:
     """Raise a CorpusError for a column that looks like a dimension, but was not taken with a scale."""
     for name, aliases in DIMENSION_NAMES.items():
         unscaled = [column for column in header if column.lower() in aliases and column not in found.values()]

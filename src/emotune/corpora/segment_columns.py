@@ -46,8 +46,8 @@ _NAME = re.compile(
     rf"(?:{'|'.join(f'(?P<{role}>{words})' for role, words in _ROLES.items())}))"
     rf"(?:in)?(?P<unit>{'|'.join(_UNIT_OF)})?"
 )
-_ENDS = ("start", "begin", "beg", "onset", "offset", "end", "stop", "finish", "until", "anfang", "ende", "debut", "fin")
-_TIME_WORDS = {*_ENDS, "time", "times", "timestamp", "duration", "dur", "length", "len", "dauer"}
+_ENDS = ("start", "begin", "beg", "onset", "offset", "end", "stop", "finish", "until")
+_TIME_WORDS = {*_ENDS, "time", "times", "timestamp", "duration", "dur", "length", "len"}
 _CLOCK = re.compile(r"(?:(?:(\d+) days?,? )?(\d+):)?(\d{1,2}):(\d{1,2}(?:[.,]\d+)?)")
 _WITH_UNIT = re.compile(rf"(\S*\d)\s*({'|'.join(_UNIT_OF)})")
 
