@@ -13,8 +13,9 @@ import typer
 
 from emotune.cli.console import Condition, err, out, pairs, show_progress, warn_all, with_extra
 from emotune.conditions import unknown_though_asked
+from emotune.corpora.table_columns import columns_text
 from emotune.errors import ConfigError
-from emotune.inference.inputs import items_of
+from emotune.inference.inputs import columns_taken, items_of
 from emotune.inference.parts import PredictionParts, parts_in, predict_in_parts
 from emotune.inference.predictor import Item
 from emotune.predictions import Predictions
@@ -53,6 +54,10 @@ def predict(
         ),
     ] = None,
     split: Annotated[str | None, typer.Option(help="Of a manifest or table; default all of it.")] = None,
+    column: Annotated[
+        list[str],
+        typer.Option(help="Of a table: FIELD=COLUMN for a column of another name; FIELD=none for a field without one."),
+    ] = [],
     batch_seconds: Annotated[float, typer.Option(min=1.0, help="Audio-seconds a batch; changes speed only.")] = 40.0,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
     workers: Annotated[
@@ -85,6 +90,9 @@ def predict(
         "text_encoder": text_encoder,
     }
     options = {"batch_seconds": batch_seconds, **answering}
+    columns = pairs(column, "--column", "FIELD=COLUMN")
+    for path, taken in columns_taken(inputs, columns):
+        err.print(f"{path}: columns taken: {columns_text(taken)}", markup=False)
     if part_rows is not None:
         if output is None:
             raise ConfigError("--part-rows needs a folder for the parts: name it with -o.")
@@ -100,7 +108,7 @@ def predict(
             options=answering,
             retry_errors=retry_errors,
         )
-        parts = _made(partial(_items, inputs, split), opened, run)
+        parts = _made(partial(_items, inputs, columns, split), opened, run)
         warn_all(unknown_though_asked(asked, (row.conditions_used for table in parts.tables() for row in table)))
         _end(f"{output}: {parts.rows} rows in {len(parts.parts)} parts", parts.failed, parts.errors(_ERRORS_SHOWN))
         return
@@ -112,7 +120,7 @@ def predict(
         )
     if output is not None:
         check_output(output)
-    items = list(_items(inputs, split))
+    items = list(_items(inputs, columns, split))
     predictor = with_extra("emotune.inference").load(model, device=device, workers=workers, **options)
     warn_all(predictor.conditioner.notes)
     predictions = predictor.predict_items(items, progress=show_progress)
@@ -125,10 +133,10 @@ def predict(
     _end("" if output is None else f"{output}: {len(predictions)} rows", len(errors), errors[:_ERRORS_SHOWN])
 
 
-def _items(inputs: list[Path], split: str | None) -> Iterator[Item]:
+def _items(inputs: list[Path], columns: Mapping[str, str], split: str | None) -> Iterator[Item]:
     """What is to be predicted; an error when that is nothing."""
     empty = True
-    for item in items_of(inputs):
+    for item in items_of(inputs, columns=columns):
         if split is None or item.extra.get("split") == split:
             empty = False
             yield item

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from emotune.corpora.base import Corpus
-from emotune.corpora.rows import COLUMN_NAMES, check_scales, columns_of, utterance_of
+from emotune.corpora.missing import Missing
+from emotune.corpora.rows import segment_name, utterance_of
+from emotune.corpora.table_columns import columns_in, facts_of_columns, header_of
 from emotune.errors import CorpusError, EmotuneError
 from emotune.labels import Scale
 from emotune.manifest import COLUMNS, Skipped, Utterance
 from emotune.tables import read_rows
 
 
-def table_columns(table: Path, chosen: Mapping[str, str], dimensions: Mapping[str, Scale]) -> dict[str, str]:
-    """Which column of a table file is taken for which field."""
-    header = list(dict.fromkeys(name for row in read_rows(table) for name in row))
-    return columns_of(header, chosen, dimensions)
+def information(
+    table: Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    dimensions: Mapping[str, Scale] | None = None,
+    unlabelled: bool = False,
+) -> dict[str, Any]:
+    """What a table's columns are taken for, and what the user should know of it."""
+    rows = read_rows(table)
+    header = header_of(rows)
+    found, notes = columns_in(table, header, rows, columns or {}, dimensions or {}, unlabelled=unlabelled)
+    return {**facts_of_columns(header, found), "warnings": notes}
 
 
 def read(
@@ -25,15 +37,17 @@ def read(
     audio_root: Path | None = None,
     columns: Mapping[str, str] | None = None,
     dimensions: Mapping[str, Scale] | None = None,
-) -> Iterator[Utterance | Skipped]:
+    unlabelled: bool = False,
+) -> Iterator[Utterance | Skipped | Missing]:
     """The rows of a table as utterances.
 
     Args:
         table: the table file.
         audio_root: folder that relative paths start from; the table's own folder when None.
-        columns: field -> column name, for names that are not in ``COLUMN_NAMES``.
+        columns: field -> column name, for names that are not known, or ``none`` for a field that is in no column.
         dimensions: the dimensions to take, each with its scale. A column named arousal, valence or dominance without a
             scale is an error: a value means nothing without one.
+        unlabelled: a table without labels is no error.
 
     Columns ``votes.<class>`` are the annotators' votes; other columns are carried along.
     """
@@ -42,26 +56,25 @@ def read(
         if name in COLUMNS:
             raise CorpusError(f"A dimension cannot be called '{name}': the manifest has a column of that name.")
     rows = read_rows(table)
-    if not rows:
-        raise CorpusError(f"{table} has no rows.")
-    header = list(dict.fromkeys(name for row in rows for name in row))
-    found = columns_of(header, columns or {}, dimensions)
-    if "file" not in found:
-        raise CorpusError(
-            f"{table} has no column for the recordings; expected one of {', '.join(COLUMN_NAMES['file'])}, got"
-            f" {', '.join(header)}. Name it with --column file=<column>."
-        )
-    check_scales(header, found, table)
-    for name in dimensions:
-        if name not in found:
-            raise CorpusError(f"{table} has no column for dimension '{name}'. Name it with --column {name}=<column>.")
+    header = header_of(rows)
+    found, _ = columns_in(table, header, rows, columns or {}, dimensions, unlabelled=unlabelled)
     root = (audio_root or table.parent).resolve()
+    missing: list[Missing] = []
+    named: dict[str, str] = {}
     for number, row in enumerate(rows, start=1):
         where = f"{table}, row {number}"
         try:
-            yield utterance_of(row, found, dimensions, root, where)
+            utterance = utterance_of(row, found, dimensions, root, where, missing)
+            if (
+                "utterance_id" not in found
+                and named.setdefault(utterance.utterance_id, utterance.file) != utterance.file
+            ):
+                name = utterance.file + segment_name(utterance.start_s, utterance.end_s)
+                utterance = replace(utterance, utterance_id=name)  # a.mp3 beside a.wav
+            yield utterance
         except EmotuneError as error:
             yield Skipped(str(row.get(found["file"]) or f"row {number}"), str(error))
+    yield from missing
 
 
 CORPUS = Corpus(
@@ -71,5 +84,6 @@ CORPUS = Corpus(
     reference="your own table",
     language="und",
     single_file=True,
-    takes=("audio_root", "columns", "dimensions"),
+    takes=("audio_root", "columns", "dimensions", "unlabelled"),
+    information=information,
 )

@@ -9,35 +9,64 @@ from pathlib import Path
 from emotune import audio
 from emotune.conditions import COLUMNS, GENDER, known_of
 from emotune.corpora.base import gender_name
+from emotune.corpora.missing import known
 from emotune.corpora.rows import columns_of, segment_name
-from emotune.errors import TableError
+from emotune.corpora.segment_columns import FIELDS, segment_of
+from emotune.errors import ConfigError, CorpusError, TableError
 from emotune.inference.predictor import Item, id_fingerprint, with_unique_ids
-from emotune.manifest import Manifest, number_or_none, text_or_none
+from emotune.manifest import Manifest, text_or_none
 from emotune.tables import SUFFIXES, Row, iter_rows, metadata_path
 
 _KEPT = ("file", "start_s", "end_s", "speaker", "session", "gender", "text", "split")  # of a manifest: not the truth
 
 
-def items_of(paths: Iterable[Path]) -> Iterator[Item]:
+_OF_TABLE = ("utterance_id", "file", *FIELDS, "gender", "text")
+"""What is taken of a user's table; its labels are not."""
+
+
+def items_of(paths: Iterable[Path], *, columns: Mapping[str, str] | None = None) -> Iterator[Item]:
     """What the paths stand for, in an order that depends on names alone, with ids that differ.
 
     Recordings of a single folder are named relative to it, those of several paths as these were given.
 
+    Args:
+        paths: recordings, folders, tables, manifests, lists.
+        columns: for tables, field -> column, as for ``emotune.corpora.table.read``.
+
     Raises:
         TableError: for a table, list or folder that cannot be read. A missing recording is an error row, later.
+        CorpusError: for a table whose columns cannot be understood.
     """
     given = list(paths)
-    yield from with_unique_ids(item for path in given for item in _items_of(path, alone=len(given) == 1))
+    found = (item for path in given for item in _items_of(path, columns or {}, alone=len(given) == 1))
+    yield from with_unique_ids(found)
 
 
-def _items_of(path: Path, *, alone: bool) -> Iterator[Item]:
+def columns_taken(paths: Iterable[Path], columns: Mapping[str, str]) -> Iterator[tuple[Path, dict[str, str]]]:
+    """The tables among the paths, each with the column of each field.
+
+    Raises:
+        CorpusError: for a table whose columns cannot be understood.
+        ConfigError: for chosen columns, where there is no table.
+    """
+    tables = [path for path in paths if _is_table(path)]
+    if columns and not tables:
+        raise ConfigError("--column describes the columns of a table, and there is none among the inputs.")
+    yield from ((path, _columns_of(path, columns)) for path in tables)
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.is_dir() and not metadata_path(path).exists()
+
+
+def _items_of(path: Path, columns: Mapping[str, str], *, alone: bool) -> Iterator[Item]:
     if path.is_dir() and path.suffix.lower() not in audio.SUFFIXES:
         names = ((name, name if alone else str(path / name)) for name in _recordings_in(path))
         return (Item(shown, path / name, extra={"file": shown}) for name, shown in names)
     if not path.suffix and not os.path.lexists(path):
         raise TableError(f"{path} does not exist: expected a recording, a folder, a table or a .txt list.")
     if path.suffix.lower() in SUFFIXES:
-        return _of_manifest(path) if metadata_path(path).exists() else _of_table(path)
+        return _of_manifest(path) if metadata_path(path).exists() else _of_table(path, columns)
     if path.suffix.lower() == ".txt":
         return _of_list(path)
     return iter([Item(str(path), path, extra={"file": str(path)})])
@@ -87,17 +116,26 @@ def _of_manifest(path: Path) -> Iterator[Item]:
         )
 
 
-def _of_table(path: Path) -> Iterator[Item]:
+def _of_table(path: Path, columns: Mapping[str, str]) -> Iterator[Item]:
+    found = _columns_of(path, columns)
+    for number, row in enumerate(iter_rows(path), start=1):
+        yield _of_row(row, found, path, number)
+
+
+def _columns_of(path: Path, columns: Mapping[str, str]) -> dict[str, str]:
     header = _header_of(path)
     if not header:
         raise TableError(f"{path} has no rows.")
-    found = columns_of(header, {}, {})
+    try:
+        found = columns_of(header, columns, {})
+    except CorpusError as error:
+        raise CorpusError(f"{path}: {error}") from error
     if "file" not in found:
         raise TableError(
             f"{path} has no column for the recordings (file, path, wav, audio); it has {', '.join(header)}."
+            " Name it with --column file=<column>."
         )
-    for number, row in enumerate(iter_rows(path), start=1):
-        yield _of_row(row, found, path, number)
+    return {field: column for field, column in found.items() if field in _OF_TABLE}
 
 
 def _header_of(path: Path) -> list[str]:
@@ -113,23 +151,21 @@ def _header_of(path: Path) -> list[str]:
 def _known_in(row: Row, found: Mapping[str, str]) -> dict[str, str]:
     """What a user's row says of gender and text."""
     columns = {column: found.get(column, column) for pair in COLUMNS.values() for column in pair}
-    values = {column: str(row[name]) for column, name in columns.items() if row.get(name)}
+    cells = {column: known(row.get(name), column) for column, name in columns.items()}
+    values = {column: str(value) for column, value in cells.items() if value}
     return {column: gender_name(value) or "" if column == GENDER else value for column, value in values.items()}
 
 
 def _of_row(row: Row, found: Mapping[str, str], table: Path, number: int) -> Item:
     """One row of a user's table; what is wrong with it becomes its error, and the other rows go on."""
     where = f"{table}, row {number}"
-
-    def number_in(field: str) -> float | None:
-        return number_or_none(row.get(found[field]), f"{where}, {found[field]}") if field in found else None
-
+    cells = row | {column: known(row.get(column), field) for field, column in found.items()}
     try:
-        given = text_or_none(row.get(found["utterance_id"]), where) if "utterance_id" in found else None
-        file = text_or_none(row.get(found["file"]), f"{where}, {found['file']}")
+        given = text_or_none(cells.get(found["utterance_id"]), where) if "utterance_id" in found else None
+        file = text_or_none(cells.get(found["file"]), f"{where}, {found['file']}")
         if file is None:
             raise TableError(f"{where}: {found['file']} is empty, expected the path of a recording.")
-        start_s, end_s = number_in("start_s"), number_in("end_s")
+        start_s, end_s = segment_of(cells, found, table.parent / file, where)
     except TableError as error:
         return Item(f"row {number}", table, extra=row, error=str(error))
     return Item(
