@@ -1,5 +1,6 @@
 """Cells that say by a word that their value is missing: empty, and counted."""
 
+import importlib
 import json
 
 import pytest
@@ -140,3 +141,17 @@ def test_kaldi_files_may_miss_values_too(tmp_path):
     manifest = read_corpus(CORPORA["kaldi"], root)
     assert {u.speaker for u in manifest if u.utterance_id in {line.split()[0] for line in lines}} == {None}
     assert manifest.information["missing"] == {"speaker": {"NA": len(lines)}}
+
+
+def test_an_audformat_database_may_miss_values_too(tmp_path):
+    audformat = pytest.importorskip("audformat")
+    trees = importlib.import_module("trees.audformat")
+    for file in trees.FILES:
+        write_recording(tmp_path / file)
+    database = audformat.Database.load(str(trees.write_labels(tmp_path, trees.FILES)))
+    trees.set_column(database["emotion"], "speaker", ["-", "s1"])
+    trees.set_column(database["emotion"], "gender", ["?", "female"])
+    trees.set_column(database["emotion"], "age", ["n.a.", "31"])
+    database.save(str(tmp_path), storage_format="csv")
+    manifest = read_corpus(CORPORA["audformat"], tmp_path)
+    assert [(u.speaker, u.gender, u.age) for u in manifest] == [(None, None, None), ("s1", "female", 31.0)]

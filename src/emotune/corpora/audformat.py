@@ -27,6 +27,7 @@ from emotune.corpora.audformat_schemes import (
     split_of,
 )
 from emotune.corpora.base import Corpus, gender_name
+from emotune.corpora.missing import known
 from emotune.corpora.paths import inside
 from emotune.corpora.rows import segment_name
 from emotune.errors import CorpusError, TableError
@@ -153,6 +154,7 @@ def _seconds(time: Any) -> float | None:
 
 
 def _utterance(key: Key, facts: Mapping[str, Any], found: _Found, root: Path) -> Utterance | Skipped:
+    facts = {name: known(value, name) for name, value in facts.items()}
     texts = {name: text_or_none(facts.get(name), name) for name in (*FACTS, "split", "emotion")}
     try:
         file = inside(Path(key[0]), root, "db.yaml")
