@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from emotune.calibration import UNCERTAIN
-from emotune.errors import TableError
+from emotune.errors import TableError, quoted
 from emotune.labels import LabelSpace
 from emotune.manifest import label_space_of, number_or_none, text_or_none
 from emotune.run_folder import RunFolder
@@ -132,7 +132,7 @@ class Predictions:
         metadata = read_json(metadata_path(path), "The metadata file of a prediction table,")
         if metadata.get("schema") != SCHEMA:
             raise TableError(
-                f"{metadata_path(path)}: schema is {metadata.get('schema')!r}, this version reads {SCHEMA!r}."
+                f"{metadata_path(path)}: schema is {quoted(metadata.get('schema'))}, this version reads {SCHEMA!r}."
             )
         label_space = label_space_of(metadata, path)
         predictions = [_from_row(row, f"{path}, row {n}", label_space) for n, row in enumerate(rows, start=1)]

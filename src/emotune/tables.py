@@ -1,4 +1,7 @@
-"""Rows in and out of CSV, JSONL and Parquet files, with a metadata file beside each; all writing is atomic."""
+"""Rows in and out of CSV, JSONL and Parquet files, with a metadata file beside each; all writing is atomic.
+
+TSV is read as well.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,20 @@ import os
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from emotune.delimited import iter_delimited, plain_cell, safe_cell
 from emotune.errors import TableError
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
+"""Of the tables that are written."""
+
+READ_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+"""Of the tables that are read."""
+
+_DEEPEST = 100  # levels of JSON
 Row = dict[str, Any]
 _UNENCODABLE = "backslashreplace"  # a file name that is not UTF-8 must not lose a whole table of results
 
@@ -70,10 +81,33 @@ def _without_nan(value: object) -> object:
     return value
 
 
+def parse_json(text: str) -> Any:
+    """The value that a JSON text stands for.
+
+    Raises:
+        ValueError: for what is no JSON, or nested deeper than anything of ours.
+    """
+    try:
+        value = json.loads(text)
+        if text.count("[") + text.count("{") > _DEEPEST:
+            level = [value]
+            for _ in range(_DEEPEST + 1):
+                level = [item for outer in level for item in _inside(outer) if isinstance(item, list | dict)]
+            if level:
+                raise RecursionError
+    except RecursionError:
+        raise ValueError(f"nested more than {_DEEPEST} levels deep") from None
+    return value
+
+
+def _inside(value: object) -> Collection[object]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
 def read_json(path: Path, what: str) -> dict[str, Any]:
     """Read a JSON object, or raise a TableError that names the file and what it should be."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise TableError(f"{what} {path} does not exist.") from error
     except (OSError, UnicodeDecodeError, ValueError) as error:
@@ -83,13 +117,13 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     return data
 
 
-def check_suffix(path: Path) -> str:
+def check_suffix(path: Path, known: Sequence[str] = SUFFIXES) -> str:
     """The table's format by its suffix, or an error that lists the known ones."""
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES and path.is_dir():
-        raise TableError(f"{path} is a folder, expected a table: a file whose name ends in {', '.join(SUFFIXES)}.")
-    if suffix not in SUFFIXES:
-        raise TableError(f"{path}: a table's name must end in {', '.join(SUFFIXES)}, not '{path.suffix}'.")
+    if suffix not in known and path.is_dir():
+        raise TableError(f"{path} is a folder, expected a table: a file whose name ends in {', '.join(known)}.")
+    if suffix not in known:
+        raise TableError(f"{path}: a table's name must end in {', '.join(known)}, not '{path.suffix}'.")
     return suffix
 
 
@@ -117,12 +151,13 @@ def iter_rows(path: Path) -> Iterator[Row]:
     Raises:
         TableError: for what is no table, or is broken, naming file and row.
     """
-    suffix = check_suffix(path)
+    suffix = check_suffix(path, READ_SUFFIXES)
     if not path.exists():
         raise TableError(f"{path} does not exist.")
     if path.is_dir():
         raise TableError(f"{path} is a folder, expected a table file.")
-    rows = {".csv": _iter_csv, ".jsonl": _iter_jsonl, ".parquet": _iter_parquet}[suffix](path)
+    tsv = partial(_iter_csv, delimiter="\t")
+    rows = {".csv": _iter_csv, ".tsv": tsv, ".jsonl": _iter_jsonl, ".parquet": _iter_parquet}[suffix](path)
     try:
         yield from rows
     except UnicodeDecodeError as error:
@@ -134,29 +169,21 @@ def iter_rows(path: Path) -> Iterator[Row]:
         raise TableError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def _iter_csv(path: Path) -> Iterator[Row]:
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.reader(stream, strict=True)
-        try:
-            header = next(reader, None)
-            if header is None:
-                raise TableError(f"{path} is empty, expected a header line and one row an utterance.")
-            if len(header) == 1 and ";" in header[0]:
-                raise TableError(f"{path} is separated by semicolons; save it again with commas.")
-            repeated = sorted({name for name in header if header.count(name) > 1})
-            if repeated:
-                raise TableError(f"{path}: column names appear twice: {', '.join(repeated)}.")
-            for fields in reader:
-                if not fields:
-                    continue
-                if len(fields) != len(header):
-                    raise TableError(
-                        f"{path}, line {reader.line_num}: {len(fields)} fields, but the header has {len(header)}."
-                        " Quote fields that hold a comma."
-                    )
-                yield {name: value if value != "" else None for name, value in zip(header, fields, strict=True)}
-        except csv.Error as error:
-            raise TableError(f"{path}, line {reader.line_num}: not valid CSV ({error}).") from error
+def _iter_csv(path: Path, *, delimiter: str = ",") -> Iterator[Row]:
+    rows = iter_delimited(path, delimiter=delimiter)
+    if not _is_spreadsheet_safe(path):
+        yield from rows
+        return
+    for row in rows:
+        yield {plain_cell(name): value and plain_cell(value) for name, value in row.items()}
+
+
+def _is_spreadsheet_safe(path: Path) -> bool:
+    try:
+        said = metadata_path(path).read_bytes()
+        return b'"spreadsheet_safe": true' in said and parse_json(said.decode()).get("spreadsheet_safe") is True
+    except (OSError, ValueError, AttributeError):  # broken metadata is named where it is needed
+        return False
 
 
 def _iter_jsonl(path: Path) -> Iterator[Row]:
@@ -165,7 +192,7 @@ def _iter_jsonl(path: Path) -> Iterator[Row]:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                row = parse_json(line)
             except ValueError as error:
                 raise TableError(f"{path}, line {number}: not valid JSON ({error}).") from error
             if not isinstance(row, dict):
@@ -185,10 +212,36 @@ def _pyarrow_parquet(path: Path) -> Any:
 def _iter_parquet(path: Path) -> Iterator[Row]:
     parquet = _pyarrow_parquet(path)
     try:
-        for batch in parquet.ParquetFile(path).iter_batches():
-            yield from batch.to_pylist()
+        file = parquet.ParquetFile(path)
+        class_names = _class_names(file.schema_arrow.metadata or {})
+        large = any("binary" in str(column.type) for column in file.schema_arrow)  # recordings, perhaps
+        for batch in file.iter_batches(batch_size=16 if large else 65536):
+            for row in batch.to_pylist():
+                for column, names in class_names.items():
+                    row[column] = _class_name(row.get(column), names)
+                yield row
     except Exception as error:  # pyarrow raises its own and OSError alike for a file that is not Parquet
         raise TableError(f"{path} cannot be read as Parquet: {error}.") from error
+
+
+def _class_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
+    """The columns of numbers that stand for classes, in a table of Hugging Face's ``datasets``, and their names."""
+    try:
+        features = parse_json(metadata[b"huggingface"].decode())["info"]["features"]
+        return {
+            column: feature["names"]
+            for column, feature in features.items()
+            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and feature.get("names")
+        }
+    except (KeyError, ValueError, TypeError, AttributeError):  # none of theirs
+        return {}
+
+
+def _class_name(value: object, names: Sequence[str]) -> object:
+    """The name behind a number; theirs is -1 where nothing is known."""
+    if value == -1:
+        return None
+    return names[value] if isinstance(value, int) and 0 <= value < len(names) else value
 
 
 def write_rows(
@@ -198,13 +251,18 @@ def write_rows(
     metadata: Mapping[str, object],
     *,
     numbers: Collection[str] = (),
+    spreadsheet_safe: bool = False,
 ) -> None:
     """Write a table and its metadata file, each written whole before either is renamed; None is empty.
 
     Args:
         numbers: columns that are numbers in Parquet even where all of them are empty.
+        spreadsheet_safe: put an apostrophe before text of a CSV that a spreadsheet would run as a formula. Reading
+            takes it away again.
     """
     suffix = check_suffix(path)
+    if spreadsheet_safe:
+        metadata = {**metadata, "spreadsheet_safe": True}
     with atomic_path(path) as temporary, atomic_path(metadata_path(path)) as temporary_metadata:
         temporary_metadata.write_text(to_json(metadata) + "\n", encoding="utf-8", errors=_UNENCODABLE)
         if suffix == ".csv":
@@ -212,6 +270,8 @@ def write_rows(
                 plain = csv.writer(stream, lineterminator="\n")
                 quoted = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
                 for fields in [list(columns), *([_csv_field(row.get(name)) for name in columns] for row in rows)]:
+                    if spreadsheet_safe:
+                        fields = [safe_cell(str(field)) for field in fields]
                     # the plain writer leaves a lone carriage return unquoted, where readers begin a new row
                     (quoted if any("\r" in str(field) for field in fields) else plain).writerow(fields)
         elif suffix == ".jsonl":

@@ -154,7 +154,7 @@ def test_a_broken_manifest_is_a_table_error_that_names_file_row_and_field(manife
 
 @pytest.mark.parametrize("name", ["manifest.xlsx", "manifest", "manifest.csv.gz"])
 def test_an_unknown_table_suffix_lists_the_known(tmp_path, name):
-    with pytest.raises(TableError, match=r"\.csv, \.jsonl, \.parquet, not"):
+    with pytest.raises(TableError, match=r"\.csv, \.tsv, \.jsonl, \.parquet, not"):
         Manifest.read(tmp_path / name)
 
 

@@ -87,7 +87,7 @@ def test_a_failed_write_leaves_the_old_table_and_no_rubbish(tmp_path):
 
 
 def test_a_table_of_unknown_format_is_an_error(tmp_path):
-    with pytest.raises(TableError, match=r"must end in \.csv, \.jsonl, \.parquet, not '\.xlsx'"):
+    with pytest.raises(TableError, match=r"must end in \.csv, \.tsv, \.jsonl, \.parquet, not '\.xlsx'"):
         read_rows(tmp_path / "t.xlsx")
 
 

@@ -24,7 +24,7 @@ from emotune.cli import (
     train,
     transcribe,
 )
-from emotune.errors import EmotuneError
+from emotune.errors import EmotuneError, on_a_screen
 
 app = typer.Typer(
     name="emotune",
@@ -64,7 +64,7 @@ def main() -> None:
     except (EmotuneError, OSError) as error:  # OSError: what the system refuses, with its own words and the path
         number = os.environ.get("RANK", "0")  # of a process that a launcher such as torchrun started
         where = "" if number == "0" else f"process {number}: "
-        print(f"{where}error: {error}", file=sys.stderr)  # noqa: T201 (the command line speaks here)
+        print(f"{where}error: {on_a_screen(str(error))}", file=sys.stderr)  # noqa: T201 (the command line speaks here)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)  # noqa: T201

@@ -17,7 +17,7 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
-from emotune.errors import ConfigError, TableError
+from emotune.errors import ConfigError, TableError, quoted
 from emotune.inference.predictor import Item, Predictor
 from emotune.labels import LabelSpace
 from emotune.locks import alone_in
@@ -94,7 +94,7 @@ class PredictionParts:
         for name, wanted in self._job.items():
             if index.get(name) != wanted:
                 raise ConfigError(
-                    f"{self.folder / INDEX} belongs to another job: {name} is {index.get(name)!r}, now {wanted!r}. Name"
+                    f"{self.folder / INDEX} belongs to another job: {name} is {quoted(index.get(name))}, now {wanted!r}. Name"
                     " another folder, or give the same model and options to continue."
                 )
         self._label_space = LabelSpace.from_json(index)
