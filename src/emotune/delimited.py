@@ -1,4 +1,4 @@
-"""The rows of CSV and TSV files as people's spreadsheets write them, and cells that no spreadsheet runs as a formula."""
+"""The rows of CSV and TSV files as spreadsheets write them, and cells that no spreadsheet runs as a formula."""
 
 from __future__ import annotations
 

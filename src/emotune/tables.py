@@ -269,9 +269,9 @@ def write_rows(
             with temporary.open("w", newline="", encoding="utf-8", errors=_UNENCODABLE) as stream:
                 plain = csv.writer(stream, lineterminator="\n")
                 quoted = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
-                for fields in [list(columns), *([_csv_field(row.get(name)) for name in columns] for row in rows)]:
-                    if spreadsheet_safe:
-                        fields = [safe_cell(str(field)) for field in fields]
+                shown = (lambda field: safe_cell(str(field))) if spreadsheet_safe else (lambda field: field)
+                for row in [dict(zip(columns, columns, strict=True)), *rows]:
+                    fields = [shown(_csv_field(row.get(name))) for name in columns]
                     # the plain writer leaves a lone carriage return unquoted, where readers begin a new row
                     (quoted if any("\r" in str(field) for field in fields) else plain).writerow(fields)
         elif suffix == ".jsonl":

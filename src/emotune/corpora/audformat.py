@@ -75,7 +75,7 @@ def read(root: Path) -> Iterator[Utterance | Skipped]:
     for key, split in labelled.items():
         of_file = found[(key[0], None, None)].facts
         facts = {"language": tags[0] if len(tags) == 1 else None, **of_file, **found[key].facts, "split": split}
-        yield _utterance(key, facts, found[key], root.resolve())
+        yield _utterance(key, facts, found[key], root)
     yield from (Skipped(key[0], f"no label in table '{name}'") for key, name in listed.items() if key not in labelled)
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from emotune.corpora.base import Corpus, audio_files, is_split_name, split_name
 from emotune.corpora.rows import COLUMN_NAMES, check_scales, columns_of, utterance_of
-from emotune.errors import CorpusError, EmotuneError, TableError
+from emotune.errors import CorpusError, EmotuneError, TableError, on_a_screen
+from emotune.folders import files_below
 from emotune.labels import Scale, class_noun
 from emotune.manifest import Skipped, Utterance
 from emotune.tables import SUFFIXES, read_rows
@@ -29,7 +30,8 @@ def read(
         dimensions: the dimensions to take, each with its scale.
     """
     files = [path.relative_to(root).as_posix() for path in audio_files(root)]
-    tables = [path for suffix in SUFFIXES for path in sorted(root.rglob(f"metadata{suffix}"))]
+    below = list(files_below(root))
+    tables = [path for suffix in SUFFIXES for path in below if path.name == f"metadata{suffix}"]
     if not tables:
         yield from map(_by_folder, files)
         return
@@ -78,13 +80,12 @@ def _of_table(
                 f"{table} has no column for {field}; expected {expected}, got {', '.join(header) or 'no rows'}."
                 f" Name it with --column {field}=<column>."
             )
-    above = table.parent.resolve()
     for number, row in enumerate(rows, start=1):
         where = f"{table.relative_to(root).as_posix()}, row {number}"
         try:
-            utterance = utterance_of(row, found, dimensions, above, where)
+            utterance = utterance_of(row, found, dimensions, table.parent, where)
         except EmotuneError as error:
-            yield Skipped(str(row.get(found["file"]) or where), str(error))
+            yield Skipped(on_a_screen(str(row.get(found["file"]) or where)), str(error))
             continue
         prefix = table.parent.relative_to(root)
         file = (prefix / utterance.file).as_posix()

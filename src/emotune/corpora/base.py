@@ -8,6 +8,7 @@ from pathlib import Path
 
 from emotune import audio
 from emotune.errors import CorpusError
+from emotune.folders import files_below
 from emotune.labels import Scale
 from emotune.manifest import Skipped, Utterance
 from emotune.tables import Row, iter_rows
@@ -106,7 +107,7 @@ def recordings_in(folder: Path) -> list[Path]:
     """As ``audio_files``, for a folder that may lack recordings or not be there."""
     return [
         path
-        for path in sorted(folder.rglob("*"))
+        for path in files_below(folder)
         if path.suffix.lower() in audio.MEDIA_SUFFIXES and not path.name.startswith(".") and not path.is_dir()
     ]
 

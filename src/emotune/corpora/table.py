@@ -7,7 +7,7 @@ from pathlib import Path
 
 from emotune.corpora.base import Corpus
 from emotune.corpora.rows import COLUMN_NAMES, check_scales, columns_of, utterance_of
-from emotune.errors import CorpusError, EmotuneError
+from emotune.errors import CorpusError, EmotuneError, on_a_screen
 from emotune.labels import Scale
 from emotune.manifest import COLUMNS, Skipped, Utterance
 from emotune.tables import read_rows
@@ -55,13 +55,13 @@ def read(
     for name in dimensions:
         if name not in found:
             raise CorpusError(f"{table} has no column for dimension '{name}'. Name it with --column {name}=<column>.")
-    root = (audio_root or table.parent).resolve()
+    root = audio_root or table.parent
     for number, row in enumerate(rows, start=1):
         where = f"{table}, row {number}"
         try:
             yield utterance_of(row, found, dimensions, root, where)
         except EmotuneError as error:
-            yield Skipped(str(row.get(found["file"]) or f"row {number}"), str(error))
+            yield Skipped(on_a_screen(str(row.get(found["file"]) or f"row {number}")), str(error))
 
 
 CORPUS = Corpus(

@@ -11,6 +11,7 @@ from emotune.conditions import COLUMNS, GENDER, known_of
 from emotune.corpora.base import gender_name
 from emotune.corpora.rows import columns_of, segment_name
 from emotune.errors import TableError
+from emotune.folders import files_below
 from emotune.inference.predictor import Item, id_fingerprint, with_unique_ids
 from emotune.manifest import Manifest, number_or_none, text_or_none
 from emotune.tables import SUFFIXES, Row, iter_rows, metadata_path
@@ -43,19 +44,11 @@ def _items_of(path: Path, *, alone: bool) -> Iterator[Item]:
     return iter([Item(str(path), path, extra={"file": str(path)})])
 
 
-def _recordings_in(folder: Path, inside: str = "") -> Iterator[str]:
+def _recordings_in(folder: Path) -> Iterator[str]:
     """Names of recordings below a folder, relative to it, folder by folder in alphabetical order."""
-    try:
-        entries = sorted(os.scandir(folder / inside), key=lambda entry: entry.name)
-    except OSError as error:
-        raise TableError(f"{folder / inside} cannot be read: {error.strerror or error}.") from error
-    for entry in entries:
-        name = f"{inside}{entry.name}"
-        is_recording = Path(entry.name).suffix.lower() in audio.MEDIA_SUFFIXES
-        if is_recording and not entry.name.startswith("."):
-            yield name  # a folder named like a recording too: that is an error row
-        elif entry.is_dir(follow_symlinks=False):
-            yield from _recordings_in(folder, f"{name}/")
+    for path in files_below(folder, whole=audio.MEDIA_SUFFIXES):  # a folder named like a recording is an error row
+        if path.suffix.lower() in audio.MEDIA_SUFFIXES and not path.name.startswith("."):
+            yield path.relative_to(folder).as_posix()
 
 
 def _of_list(path: Path) -> Iterator[Item]:

@@ -94,8 +94,8 @@ class PredictionParts:
         for name, wanted in self._job.items():
             if index.get(name) != wanted:
                 raise ConfigError(
-                    f"{self.folder / INDEX} belongs to another job: {name} is {quoted(index.get(name))}, now {wanted!r}. Name"
-                    " another folder, or give the same model and options to continue."
+                    f"{self.folder / INDEX} belongs to another job: {name} is {quoted(index.get(name))}, now {wanted!r}."
+                    " Name another folder, or give the same model and options to continue."
                 )
         self._label_space = LabelSpace.from_json(index)
         try:
