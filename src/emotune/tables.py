@@ -145,6 +145,16 @@ def read_rows(path: Path) -> list[Row]:
     return list(iter_rows(path))
 
 
+def header_of(path: Path) -> list[str]:
+    """All columns of a table; a row of JSONL may have more than the one before it."""
+    header: dict[str, None] = {}
+    for row in iter_rows(path):
+        header |= dict.fromkeys(row)
+        if path.suffix.lower() != ".jsonl":
+            break
+    return list(header)
+
+
 def iter_rows(path: Path) -> Iterator[Row]:
     """As ``read_rows``, one after the other, so that a table of any length can be gone through.
 

@@ -44,6 +44,12 @@ def read(
         list[str], typer.Option(help="table, audiofolder: FIELD=COLUMN for a column of another name.")
     ] = [],
     scale: Annotated[list[str], typer.Option(help="table, audiofolder: DIMENSION=LOW:HIGH, such as arousal=1:7.")] = [],
+    extract_to: Annotated[
+        Path | None, typer.Option(help="table: the folder that recordings in the table itself are written to.")
+    ] = None,
+    trust_pickle: Annotated[
+        bool, typer.Option("--trust-pickle", help="audformat: load pickled tables, which can run code on this machine.")
+    ] = False,
     map: Annotated[list[str], typer.Option(help="CLASS=CLASS: rename or merge a class.")] = [],
     drop: Annotated[list[str], typer.Option(help="A class to leave out.")] = [],
     licence: Annotated[str | None, typer.Option(help="Licence of the recordings, for the model card.")] = None,
@@ -62,6 +68,8 @@ def read(
         audio_root=audio_root,
         columns=pairs(column, "--column", "FIELD=COLUMN"),
         dimensions={dim: _scale(dim, bounds) for dim, bounds in pairs(scale, "--scale", "DIMENSION=LOW:HIGH").items()},
+        extract_to=extract_to,
+        trust_pickle=trust_pickle,
         licence=licence,
         labels=labels,
         labels_only=labels_only,

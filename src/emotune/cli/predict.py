@@ -52,6 +52,9 @@ def predict(
             help="Table to write: .csv, .jsonl or .parquet; with --part-rows a folder; else printed.",
         ),
     ] = None,
+    column: Annotated[
+        list[str], typer.Option(help="FIELD=COLUMN for a column of another name in a table of your own.")
+    ] = [],
     split: Annotated[str | None, typer.Option(help="Of a manifest or table; default all of it.")] = None,
     batch_seconds: Annotated[float, typer.Option(min=1.0, help="Audio-seconds a batch; changes speed only.")] = 40.0,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
@@ -76,6 +79,7 @@ def predict(
     text_encoder: Annotated[str | None, typer.Option(help="In place of the model's own text encoder.")] = None,
 ) -> None:
     """Predict emotions; a bad recording is a row with its error, and the exit code is then 1."""
+    named = partial(_items, inputs, split, pairs(column, "--column", "FIELD=COLUMN"))
     asked = pairs(condition, "--condition", "CONDITION=SOURCE")
     answering = {
         "coverage": coverage,
@@ -100,7 +104,7 @@ def predict(
             options=answering,
             retry_errors=retry_errors,
         )
-        parts = _made(partial(_items, inputs, split), opened, run)
+        parts = _made(named, opened, run)
         warn_all(unknown_though_asked(asked, (row.conditions_used for table in parts.tables() for row in table)))
         _end(f"{output}: {parts.rows} rows in {len(parts.parts)} parts", parts.failed, parts.errors(_ERRORS_SHOWN))
         return
@@ -112,7 +116,7 @@ def predict(
         )
     if output is not None:
         check_output(output)
-    items = list(_items(inputs, split))
+    items = list(named())
     predictor = with_extra("emotune.inference").load(model, device=device, workers=workers, **options)
     warn_all(predictor.conditioner.notes)
     predictions = predictor.predict_items(items, progress=show_progress)
@@ -125,10 +129,10 @@ def predict(
     _end("" if output is None else f"{output}: {len(predictions)} rows", len(errors), errors[:_ERRORS_SHOWN])
 
 
-def _items(inputs: list[Path], split: str | None) -> Iterator[Item]:
+def _items(inputs: list[Path], split: str | None, columns: Mapping[str, str]) -> Iterator[Item]:
     """What is to be predicted; an error when that is nothing."""
     empty = True
-    for item in items_of(inputs):
+    for item in items_of(inputs, columns=columns):
         if split is None or item.extra.get("split") == split:
             empty = False
             yield item

@@ -64,9 +64,9 @@ class Corpus:
         label_sources: where labels may come from, the default first: each name is a value of ``read``'s argument
             ``labels``. Empty for a corpus with one source, whose ``read`` has no such argument.
         single_file: ``read`` takes a table or header file, not a folder; recordings lie beside it.
-        takes: which of ``audio_root`` (the folder that paths in the labels start from), ``columns`` and ``dimensions``
-            ``read`` has as arguments.
-        scales: folder -> the dimensions annotated in this copy, where each database has its own; None = ``dimensions``.
+        takes: which of ``audio_root`` (the folder that paths in the labels start from), ``columns``, ``dimensions``,
+            ``extract_to`` and ``trust_pickle`` ``read`` has as arguments.
+        scales: folder, with the arguments of ``read`` -> the dimensions annotated in this copy, where each database has its own; None = ``dimensions``.
         cautions: what everyone who uses the corpus should know, shown as warnings.
     """
 
@@ -80,7 +80,7 @@ class Corpus:
     label_sources: tuple[str, ...] = ()
     single_file: bool = False
     takes: tuple[str, ...] = ()
-    scales: Callable[[Path], Mapping[str, Scale]] | None = None
+    scales: Callable[..., Mapping[str, Scale]] | None = None
     cautions: tuple[str, ...] = ()
 
 

@@ -20,17 +20,18 @@ def recording_at(written: str | Path, root: Path) -> Path:
 
     Understood are backslashes between folders, names without the recording's suffix, and the addresses of a Label
     Studio export. Recordings are looked for only where the path is such a one.
-
-    Raises:
-        OSError: for a name that the system refuses.
     """
-    path = _served(root / written, root, _SERVED.fullmatch(str(written)))
-    if "\\" in str(written) and not path.exists():
-        path = root / str(written).replace("\\", "/")
-    if path.suffix.lower() in MEDIA_SUFFIXES or (path.exists() and not path.is_dir()):
+    path = root / written
+    try:
+        path = _served(path, root, _SERVED.fullmatch(str(written)))
+        if "\\" in str(written) and not path.exists():
+            path = root / str(written).replace("\\", "/")
+        if path.suffix.lower() in MEDIA_SUFFIXES or (path.exists() and not path.is_dir()):
+            return path
+        named = [Path(f"{path}{suffix}") for suffix in (*MEDIA_SUFFIXES, *map(str.upper, MEDIA_SUFFIXES))]
+        return next((twin for twin in named if twin.is_file()), path)
+    except OSError:  # such as a name that is too long: whoever opens it says so
         return path
-    named = [Path(f"{path}{suffix}") for suffix in (*MEDIA_SUFFIXES, *map(str.upper, MEDIA_SUFFIXES))]
-    return next((twin for twin in named if twin.is_file()), path)
 
 
 def _served(path: Path, root: Path, address: re.Match[str] | None) -> Path:

@@ -6,17 +6,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from emotune.corpora.base import Corpus
+from emotune.corpora.embedded import columns_chosen, with_file
 from emotune.corpora.rows import COLUMN_NAMES, check_scales, columns_of, utterance_of
 from emotune.errors import CorpusError, EmotuneError, on_a_screen
 from emotune.labels import Scale
 from emotune.manifest import COLUMNS, Skipped, Utterance
-from emotune.tables import read_rows
+from emotune.tables import header_of, iter_rows
 
 
 def table_columns(table: Path, chosen: Mapping[str, str], dimensions: Mapping[str, Scale]) -> dict[str, str]:
     """Which column of a table file is taken for which field."""
-    header = list(dict.fromkeys(name for row in read_rows(table) for name in row))
-    return columns_of(header, chosen, dimensions)
+    return columns_of(header_of(table), columns_chosen(table, chosen), dimensions)
 
 
 def read(
@@ -25,6 +25,7 @@ def read(
     audio_root: Path | None = None,
     columns: Mapping[str, str] | None = None,
     dimensions: Mapping[str, Scale] | None = None,
+    extract_to: Path | None = None,
 ) -> Iterator[Utterance | Skipped]:
     """The rows of a table as utterances.
 
@@ -35,17 +36,18 @@ def read(
         dimensions: the dimensions to take, each with its scale. A column named arousal, valence or dominance without a
             scale is an error: a value means nothing without one.
 
+        extract_to: where recordings that lie in the table itself are written; their files then start from there.
+
     Columns ``votes.<class>`` are the annotators' votes; other columns are carried along.
     """
     dimensions = dimensions or {}
     for name in dimensions:
         if name in COLUMNS:
             raise CorpusError(f"A dimension cannot be called '{name}': the manifest has a column of that name.")
-    rows = read_rows(table)
-    if not rows:
+    header = header_of(table)
+    if not header:
         raise CorpusError(f"{table} has no rows.")
-    header = list(dict.fromkeys(name for row in rows for name in row))
-    found = columns_of(header, columns or {}, dimensions)
+    found = columns_of(header, columns_chosen(table, columns or {}), dimensions)
     if "file" not in found:
         raise CorpusError(
             f"{table} has no column for the recordings; expected one of {', '.join(COLUMN_NAMES['file'])}, got"
@@ -55,9 +57,10 @@ def read(
     for name in dimensions:
         if name not in found:
             raise CorpusError(f"{table} has no column for dimension '{name}'. Name it with --column {name}=<column>.")
-    root = audio_root or table.parent
-    for number, row in enumerate(rows, start=1):
+    root = extract_to or audio_root or table.parent
+    for number, cells in enumerate(iter_rows(table), start=1):
         where = f"{table}, row {number}"
+        row = with_file(cells, found["file"], extract_to, where, number)
         try:
             yield utterance_of(row, found, dimensions, root, where)
         except EmotuneError as error:
@@ -71,5 +74,5 @@ CORPUS = Corpus(
     reference="your own table",
     language="und",
     single_file=True,
-    takes=("audio_root", "columns", "dimensions"),
+    takes=("audio_root", "columns", "dimensions", "extract_to"),
 )

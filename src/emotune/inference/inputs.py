@@ -4,41 +4,56 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from emotune import audio
 from emotune.conditions import COLUMNS, GENDER, known_of
 from emotune.corpora.base import gender_name
+from emotune.corpora.embedded import columns_chosen, embedded, without_content
+from emotune.corpora.paths import recording_at
 from emotune.corpora.rows import columns_of, segment_name
-from emotune.errors import TableError
+from emotune.errors import ConfigError, TableError
 from emotune.folders import files_below
 from emotune.inference.predictor import Item, id_fingerprint, with_unique_ids
 from emotune.manifest import Manifest, number_or_none, text_or_none
-from emotune.tables import SUFFIXES, Row, iter_rows, metadata_path
+from emotune.tables import READ_SUFFIXES, Row, header_of, iter_rows, metadata_path
 
 _KEPT = ("file", "start_s", "end_s", "speaker", "session", "gender", "text", "split")  # of a manifest: not the truth
 
 
-def items_of(paths: Iterable[Path]) -> Iterator[Item]:
+def items_of(paths: Iterable[Path], *, columns: Mapping[str, str] | None = None) -> Iterator[Item]:
     """What the paths stand for, in an order that depends on names alone, with ids that differ.
 
     Recordings of a single folder are named relative to it, those of several paths as these were given.
 
+    Args:
+        paths: recordings, folders, tables, manifests and lists.
+        columns: field -> column name, for tables with names of their own.
+
     Raises:
         TableError: for a table, list or folder that cannot be read. A missing recording is an error row, later.
+        ConfigError: for columns, when none of the paths is a table that they could be of.
     """
     given = list(paths)
-    yield from with_unique_ids(item for path in given for item in _items_of(path, alone=len(given) == 1))
+    if columns and not any(_is_own_table(path) for path in given):
+        raise ConfigError("--column is for a table of your own: a .csv, .tsv, .jsonl or .parquet that is no manifest.")
+    for_all = partial(_items_of, alone=len(given) == 1, columns=columns or {})
+    yield from with_unique_ids(item for path in given for item in for_all(path))
 
 
-def _items_of(path: Path, *, alone: bool) -> Iterator[Item]:
+def _is_own_table(path: Path) -> bool:
+    return path.suffix.lower() in READ_SUFFIXES and not path.is_dir() and not metadata_path(path).exists()
+
+
+def _items_of(path: Path, *, alone: bool, columns: Mapping[str, str]) -> Iterator[Item]:
     if path.is_dir() and path.suffix.lower() not in audio.SUFFIXES:
         names = ((name, name if alone else str(path / name)) for name in _recordings_in(path))
         return (Item(shown, path / name, extra={"file": shown}) for name, shown in names)
     if not path.suffix and not os.path.lexists(path):
         raise TableError(f"{path} does not exist: expected a recording, a folder, a table or a .txt list.")
-    if path.suffix.lower() in SUFFIXES:
-        return _of_manifest(path) if metadata_path(path).exists() else _of_table(path)
+    if path.suffix.lower() in READ_SUFFIXES:
+        return _of_table(path, columns) if _is_own_table(path) else _of_manifest(path)
     if path.suffix.lower() == ".txt":
         return _of_list(path)
     return iter([Item(str(path), path, extra={"file": str(path)})])
@@ -56,7 +71,7 @@ def _of_list(path: Path) -> Iterator[Item]:
         with path.open(encoding="utf-8-sig") as lines:
             for line in map(str.strip, lines):
                 if line:
-                    yield Item(line, path.parent / line, extra={"file": line})
+                    yield Item(line, recording_at(line, path.parent), extra={"file": line})
     except (OSError, UnicodeDecodeError) as error:
         raise TableError(f"{path} cannot be read as a list of paths: {error}.") from error
 
@@ -80,27 +95,18 @@ def _of_manifest(path: Path) -> Iterator[Item]:
         )
 
 
-def _of_table(path: Path) -> Iterator[Item]:
-    header = _header_of(path)
+def _of_table(path: Path, columns: Mapping[str, str]) -> Iterator[Item]:
+    header = header_of(path)
     if not header:
         raise TableError(f"{path} has no rows.")
-    found = columns_of(header, {}, {})
+    found = columns_of(header, columns_chosen(path, columns), {})
     if "file" not in found:
         raise TableError(
             f"{path} has no column for the recordings (file, path, wav, audio); it has {', '.join(header)}."
+            " Name it with --column file=<column>."
         )
     for number, row in enumerate(iter_rows(path), start=1):
         yield _of_row(row, found, path, number)
-
-
-def _header_of(path: Path) -> list[str]:
-    """All columns of a table; a row of JSONL may have more than the one before it."""
-    header: dict[str, None] = {}
-    for row in iter_rows(path):
-        header |= dict.fromkeys(row)
-        if path.suffix.lower() != ".jsonl":
-            break
-    return list(header)
 
 
 def _known_in(row: Row, found: Mapping[str, str]) -> dict[str, str]:
@@ -110,9 +116,11 @@ def _known_in(row: Row, found: Mapping[str, str]) -> dict[str, str]:
     return {column: gender_name(value) or "" if column == GENDER else value for column, value in values.items()}
 
 
-def _of_row(row: Row, found: Mapping[str, str], table: Path, number: int) -> Item:
+def _of_row(cells: Row, found: Mapping[str, str], table: Path, number: int) -> Item:
     """One row of a user's table; what is wrong with it becomes its error, and the other rows go on."""
-    where = f"{table}, row {number}"
+    where, row = f"{table}, row {number}", without_content(cells)
+    recording = embedded(cells.get(found["file"]))
+    content = None if recording is None else recording.content
 
     def number_in(field: str) -> float | None:
         return number_or_none(row.get(found[field]), f"{where}, {found[field]}") if field in found else None
@@ -120,14 +128,17 @@ def _of_row(row: Row, found: Mapping[str, str], table: Path, number: int) -> Ite
     try:
         given = text_or_none(row.get(found["utterance_id"]), where) if "utterance_id" in found else None
         file = text_or_none(row.get(found["file"]), f"{where}, {found['file']}")
+        if file is None and content is not None:
+            file = f"row {number}"
         if file is None:
             raise TableError(f"{where}: {found['file']} is empty, expected the path of a recording.")
         start_s, end_s = number_in("start_s"), number_in("end_s")
+        source = recording_at(file.strip(), table.parent) if content is None else content
     except TableError as error:
         return Item(f"row {number}", table, extra=row, error=str(error))
     return Item(
         given or file + segment_name(start_s, end_s),
-        table.parent / file,
+        source,
         start_s,
         end_s,
         row,

@@ -94,8 +94,8 @@ class PredictionParts:
         for name, wanted in self._job.items():
             if index.get(name) != wanted:
                 raise ConfigError(
-                    f"{self.folder / INDEX} belongs to another job: {name} is {quoted(index.get(name))}, now {wanted!r}."
-                    " Name another folder, or give the same model and options to continue."
+                    f"{self.folder / INDEX} belongs to another job: {name} is {quoted(index.get(name))},"
+                    f" now {wanted!r}. Name another folder, or give the same model and options to continue."
                 )
         self._label_space = LabelSpace.from_json(index)
         try:
@@ -266,7 +266,11 @@ def inputs_sha256(items: Sequence[Item]) -> str:
     """A fingerprint of ids, sources and segments, wherever the work is started from."""
     digest = hashlib.sha256()
     for item in items:
-        source = os.path.abspath(item.source) if isinstance(item.source, str | Path) else item.source  # noqa: PTH100
+        source = item.source
+        if isinstance(source, str | Path):
+            source = os.path.abspath(source)  # noqa: PTH100
+        elif isinstance(source, bytes):
+            source = hashlib.sha256(source).hexdigest()
         key = f"{item.utterance_id}\0{source}\0{item.start_s}\0{item.end_s}\n"
         digest.update(key.encode(errors="surrogatepass"))
     return digest.hexdigest()
