@@ -139,8 +139,8 @@ class Manifest:
             digest.update(json.dumps(kept, sort_keys=True).encode())
         return digest.hexdigest()
 
-    def write(self, path: str | os.PathLike[str]) -> None:
-        """Write table and metadata atomically; the suffix chooses the format."""
+    def write(self, path: str | os.PathLike[str], *, spreadsheet_safe: bool = False) -> None:
+        """Write table and metadata atomically; the suffix chooses the format. See ``emotune.tables.write_rows``."""
         path = Path(path)
         votes = sorted({name for utterance in self.utterances for name in utterance.votes})
         extra = sorted({name for utterance in self.utterances for name in utterance.extra})
@@ -154,7 +154,8 @@ class Manifest:
             "skipped": [dataclasses.asdict(item) for item in self.skipped],
             "without_words": [u.utterance_id for u in self.utterances if u.text_predicted == ""],
         }
-        write_rows(path, columns, [_to_row(utterance) for utterance in self.utterances], metadata)
+        rows = [_to_row(utterance) for utterance in self.utterances]
+        write_rows(path, columns, rows, metadata, spreadsheet_safe=spreadsheet_safe)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Manifest:

@@ -109,8 +109,8 @@ class Predictions:
             rows.append(cells | {"conditions_used": row.conditions_used, "error": row.error})
         return rows
 
-    def write(self, path: str | os.PathLike[str]) -> None:
-        """Write table and metadata atomically; the suffix chooses the format."""
+    def write(self, path: str | os.PathLike[str], *, spreadsheet_safe: bool = False) -> None:
+        """Write table and metadata atomically; the suffix chooses the format. See ``emotune.tables.write_rows``."""
         metadata = {
             "schema": SCHEMA,
             **self.label_space.to_json(),
@@ -118,7 +118,9 @@ class Predictions:
             "manifest_fingerprint": self.manifest_fingerprint,
         }
         numbers = [*(f"p.{name}" for name in self.label_space.classes), *self.label_space.dimensions]
-        write_rows(Path(path), self.columns(), self.to_rows(), metadata, numbers=numbers)
+        write_rows(
+            Path(path), self.columns(), self.to_rows(), metadata, numbers=numbers, spreadsheet_safe=spreadsheet_safe
+        )
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Predictions:

@@ -127,10 +127,13 @@ def check_suffix(path: Path, known: Sequence[str] = SUFFIXES) -> str:
     return suffix
 
 
-def check_output(path: Path) -> None:
+def check_output(path: Path, *, spreadsheet_safe: bool = False) -> None:
     """Before any work is done: raise a TableError when a table could not be written there afterwards."""
-    if check_suffix(path) == ".parquet":
+    suffix = check_suffix(path)
+    if suffix == ".parquet":
         _pyarrow_parquet(path)
+    if spreadsheet_safe and suffix != ".csv":
+        raise TableError(f"{path}: --spreadsheet-safe goes with a .csv; in {suffix} nothing is run as a formula.")
     for file in (path, metadata_path(path)):
         if file.is_dir():
             raise TableError(f"Cannot write {file}: it is a folder. Name a file.")

@@ -21,6 +21,11 @@ Condition = Annotated[
     typer.Option(help="CONDITION=SOURCE, such as gender=unknown; sources: given, predicted, unknown, wrong (gender)."),
 ]
 
+SpreadsheetSafe = Annotated[
+    bool,
+    typer.Option("--spreadsheet-safe", help="In a .csv, an apostrophe before text that would be run as a formula."),
+]
+
 
 class _Screenful(Console):
     """A console whose messages are never longer than a screen."""

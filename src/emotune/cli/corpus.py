@@ -11,7 +11,7 @@ import typer
 
 from emotune.agreement import Agreement, agreement_of
 from emotune.cli.check import check
-from emotune.cli.console import counts_text, err, out, pairs, show_progress, table, warn_all
+from emotune.cli.console import SpreadsheetSafe, counts_text, err, out, pairs, show_progress, table, warn_all
 from emotune.cli.label import label
 from emotune.corpora import CORPORA, map_classes, read_corpus
 from emotune.corpora.base import split_name
@@ -59,9 +59,10 @@ def read(
     labels_only: Annotated[
         bool, typer.Option("--labels-only", help="Look at no recording: for counts and agreement, not for training.")
     ] = False,
+    spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Read a corpus into a manifest; what is skipped is counted with its reason."""
-    check_output(output)
+    check_output(output, spreadsheet_safe=spreadsheet_safe)
     manifest = read_corpus(
         CORPORA[name],
         root,
@@ -76,7 +77,7 @@ def read(
         progress=show_progress,
     )
     manifest = mapped(manifest, map, drop)
-    manifest.write(output)
+    manifest.write(output, spreadsheet_safe=spreadsheet_safe)
     taken = manifest.information.get("columns", {})
     if taken:
         err.print(
@@ -138,9 +139,10 @@ def split(
     folds: Annotated[int | None, typer.Option(help="Equal parts fold_1, fold_2, ... instead of shares.")] = None,
     group: Annotated[str, typer.Option(help="What no two splits share: speaker or session.")] = "speaker",
     seed: Annotated[int, typer.Option(help="Another seed, another split.")] = 0,
+    spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Speaker-independent splits or folds, balanced by class and gender."""
-    check_output(output)
+    check_output(output, spreadsheet_safe=spreadsheet_safe)
     manifest = Manifest.read(manifest_path)
     if folds is not None:
         result = assign_folds(manifest, folds, group=group, seed=seed)
@@ -150,7 +152,7 @@ def split(
             for name, value in pairs(share, "--share").items()
         }
         result = assign_splits(manifest, shares, group=group, seed=seed)
-    result.write(output)
+    result.write(output, spreadsheet_safe=spreadsheet_safe)
     for name, count in sorted(Counter(utterance.split or "-" for utterance in result).items()):
         speakers = {utterance.speaker for utterance in result if utterance.split == name}
         classes = Counter(utterance.emotion for utterance in result if utterance.split == name)

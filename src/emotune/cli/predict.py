@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from emotune.cli.console import Condition, err, out, pairs, show_progress, warn_all, with_extra
+from emotune.cli.console import Condition, SpreadsheetSafe, err, out, pairs, show_progress, warn_all, with_extra
 from emotune.conditions import unknown_though_asked
 from emotune.errors import ConfigError
 from emotune.inference.inputs import items_of
@@ -77,6 +77,7 @@ def predict(
     gender_model: Annotated[str | None, typer.Option(help="In place of the model's own gender predictor.")] = None,
     asr: Annotated[str | None, typer.Option(help="In place of the model's own speech recogniser.")] = None,
     text_encoder: Annotated[str | None, typer.Option(help="In place of the model's own text encoder.")] = None,
+    spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Predict emotions; a bad recording is a row with its error, and the exit code is then 1."""
     named = partial(_items, inputs, split, pairs(column, "--column", "FIELD=COLUMN"))
@@ -103,6 +104,7 @@ def predict(
             model_fingerprint=fingerprint,
             options=answering,
             retry_errors=retry_errors,
+            spreadsheet_safe=spreadsheet_safe,
         )
         parts = _made(named, opened, run)
         warn_all(unknown_though_asked(asked, (row.conditions_used for table in parts.tables() for row in table)))
@@ -115,7 +117,7 @@ def predict(
             "--engine ray writes a folder of parts: say how large they are with --part-rows, such as 2000."
         )
     if output is not None:
-        check_output(output)
+        check_output(output, spreadsheet_safe=spreadsheet_safe)
     items = list(named())
     predictor = with_extra("emotune.inference").load(model, device=device, workers=workers, **options)
     warn_all(predictor.conditioner.notes)
@@ -123,7 +125,7 @@ def predict(
     if output is None:
         _print(predictions)
     else:
-        predictions.write(output)
+        predictions.write(output, spreadsheet_safe=spreadsheet_safe)
     warn_all(unknown_though_asked(asked, (row.conditions_used for row in predictions)))
     errors = [row.error or "" for row in predictions.failed]
     _end("" if output is None else f"{output}: {len(predictions)} rows", len(errors), errors[:_ERRORS_SHOWN])

@@ -66,7 +66,8 @@ class Corpus:
         single_file: ``read`` takes a table or header file, not a folder; recordings lie beside it.
         takes: which of ``audio_root`` (the folder that paths in the labels start from), ``columns``, ``dimensions``,
             ``extract_to`` and ``trust_pickle`` ``read`` has as arguments.
-        scales: folder, with the arguments of ``read`` -> the dimensions annotated in this copy, where each database has its own; None = ``dimensions``.
+        scales: folder, with ``read``'s arguments -> the dimensions annotated in this copy, where each database has its
+            own; None = ``dimensions``.
         cautions: what everyone who uses the corpus should know, shown as warnings.
     """
 

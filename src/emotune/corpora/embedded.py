@@ -1,4 +1,4 @@
-"""Recordings that lie in the cells of a table, as ``{bytes, path}`` of Hugging Face's ``datasets``, or as bytes alone."""
+"""Recordings that lie in a table's cells, as ``{bytes, path}`` of Hugging Face's ``datasets``, or as bytes alone."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def with_file(row: Row, column: str, folder: Path | None, where: str, number: in
 
 
 def _written(content: bytes, path: str | None, folder: Path, number: int) -> str:
-    """Write a recording under its own name, or with the row's number where another one has that; the path in the folder.
+    """Write a recording under its own name, or with the row's number where another one has that; its path from there.
 
     Nothing is overwritten, and nothing is written a second time.
     """

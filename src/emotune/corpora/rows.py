@@ -35,7 +35,7 @@ DIMENSION_NAMES = {"arousal": ("arousal", "activation"), "valence": ("valence",)
 
 def columns_of(header: list[str], chosen: Mapping[str, str], dimensions: Mapping[str, Scale]) -> dict[str, str]:
     """Which column holds which field: what the user chose, else the first known name that is there."""
-    by_lower = {name.lower(): name for name in header}
+    by_lower = {"_".join(name.lower().split()): name for name in header}
     known = {**COLUMN_NAMES, **{name: DIMENSION_NAMES.get(name, (name,)) for name in dimensions}}
     for field, column in chosen.items():
         if field not in known:

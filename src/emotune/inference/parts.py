@@ -56,6 +56,7 @@ class PredictionParts:
         model_fingerprint: of the model that predicts.
         options: more that changes the answers, by name, such as the conditions asked for; kept in the index.
         retry_errors: make parts again that hold a row with an error.
+        spreadsheet_safe: see ``emotune.tables.write_rows``.
 
     Raises:
         ConfigError: when the folder holds something else, or a job of another model, size or options.
@@ -71,11 +72,13 @@ class PredictionParts:
         model_fingerprint: str | None,
         options: Mapping[str, Any] | None = None,
         retry_errors: bool = False,
+        spreadsheet_safe: bool = False,
     ) -> None:
         self.folder = folder.absolute()
         self.part_rows = part_rows
         self.suffix = suffix
         self.retry_errors = retry_errors
+        self.spreadsheet_safe = spreadsheet_safe
         self._job = {
             "schema": SCHEMA,
             "part_rows": part_rows,
@@ -157,7 +160,7 @@ class PredictionParts:
     def write(self, number: int, items: Sequence[Item], predictions: Predictions) -> Part:
         """Write a part's table; it counts once it is entered."""
         file = f"part-{number:05d}{self.suffix}"
-        predictions.write(self.folder / file)
+        predictions.write(self.folder / file, spreadsheet_safe=self.spreadsheet_safe)
         return Part(file, len(predictions), len(predictions.failed), inputs_sha256(items))
 
     def begin(self) -> None:
@@ -243,12 +246,13 @@ def parts_in(
     model_fingerprint: str | None,
     options: Mapping[str, Any] | None = None,
     retry_errors: bool = False,
+    spreadsheet_safe: bool = False,
 ) -> Iterator[PredictionParts]:
     """The folder of a job, kept free of other processes; what an interrupted job left half done is removed.
 
     Args and errors as of ``PredictionParts``; also ConfigError when another process works in the folder.
     """
-    check_output(folder / f"part{suffix}")
+    check_output(folder / f"part{suffix}", spreadsheet_safe=spreadsheet_safe)
     with alone_in(folder, others="writing predictions to"):
         parts = PredictionParts(
             folder,
@@ -257,6 +261,7 @@ def parts_in(
             model_fingerprint=model_fingerprint,
             options=options,
             retry_errors=retry_errors,
+            spreadsheet_safe=spreadsheet_safe,
         )
         parts.remove_leftovers()
         yield parts
