@@ -130,7 +130,7 @@ def lost_values(database: Any, table: str, frame: Any) -> Iterator[tuple[Any, st
             if is_lost and value is not None and str(value) not in missing:
                 yield (
                     index,
-                    f"{quoted(value)} in column '{name}' of table '{table}' is no label of its scheme '{scheme}'"
+                    f"{quoted(str(value))} in column '{name}' of table '{table}' is no label of its scheme '{scheme}'"
                     f" ({known}), so it counts as missing",
                 )
 

@@ -11,6 +11,7 @@ from emotune.audio import MEDIA_SUFFIXES
 from emotune.errors import CorpusError, TableError
 from emotune.tables import Row, atomic_path, iter_rows
 
+_LONGEST_NAME = 200
 _BEGINNINGS = {b"RIFF": ".wav", b"fLaC": ".flac", b"OggS": ".ogg", b"ID3": ".mp3", b"\xff\xfb": ".mp3"}
 
 
@@ -72,9 +73,11 @@ def _written(content: bytes, path: str | None, folder: Path, number: int) -> str
 
     Nothing is overwritten, and nothing is written a second time.
     """
-    own = PurePosixPath((path or f"row-{number:06d}").replace("\\", "/"))
-    if own.is_absolute() or ".." in own.parts or ":" in own.parts[0]:
-        own = PurePosixPath(own.name)
+    own = PurePosixPath((path or "").replace("\\", "/"))
+    if own.is_absolute() or ".." in own.parts or ":" in str(own):
+        own = PurePosixPath(own.name.replace(":", "-"))
+    if own.name in ("", "..") or "\0" in str(own) or len(str(own).encode()) > _LONGEST_NAME:
+        own = PurePosixPath(f"row-{number:06d}")
     if own.suffix.lower() not in MEDIA_SUFFIXES:
         own = own.with_name(own.name + next((s for head, s in _BEGINNINGS.items() if content.startswith(head)), ""))
     for name in (own, own.with_name(f"{own.stem}-row{number}{own.suffix}")):
