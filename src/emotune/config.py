@@ -141,7 +141,10 @@ class Data(Section):
                 "target: gender learns neither dimensions nor votes: leave dimensions, votes and classes out"
             )
         if not self.classes and not self.dimensions:
-            raise ValueError("classes is false and dimensions is empty: there is nothing to learn")
+            raise ValueError(
+                "classes is false and dimensions is empty: there is nothing to learn; name dimensions of the manifest,"
+                " such as data.dimensions=[arousal]"
+            )
         return self
 
 

@@ -148,7 +148,7 @@ def read_rows(path: Path) -> list[Row]:
     return list(iter_rows(path))
 
 
-def header_of(path: Path) -> list[str]:
+def read_header(path: Path) -> list[str]:
     """All columns of a table; a row of JSONL may have more than the one before it."""
     header: dict[str, None] = {}
     for row in iter_rows(path):

@@ -153,7 +153,7 @@ def test_every_known_column_name_fills_its_field_whatever_its_case(tmp_path, fie
     header = {"file": "file", "start_s": "start_s", "end_s": "end_s"} | {field: column.upper()}
     cells = {"file": "a.wav", "start_s": "0.1", "end_s": "0.9"} | ({field: VALUES[field]} if field != "file" else {})
     path = table(tmp_path, ",".join(header.values()), ",".join(str(cells[name]) for name in header))
-    (utterance,) = read_corpus(CORPORA["table"], path)
+    (utterance,) = read_corpus(CORPORA["table"], path, unlabelled=True)
     assert getattr(utterance, field) == VALUES.get(field, "a.wav")
     assert column.upper() not in utterance.extra
 
@@ -184,7 +184,7 @@ def test_votes_scales_and_other_columns_of_a_table(tmp_path):
     [("dev", "development"), ("Validation", "development"), ("TRAINING", "train"), ("eval", "test"), ("odd", "odd")],
 )
 def test_split_names_are_brought_to_ours(tmp_path, word, expected):
-    (utterance,) = read_corpus(CORPORA["table"], table(tmp_path, "file,split", f"a.wav,{word}"))
+    (utterance,) = read_corpus(CORPORA["table"], table(tmp_path, "file,split", f"a.wav,{word}"), unlabelled=True)
     assert utterance.split == expected
 
 
@@ -203,7 +203,7 @@ def test_an_absolute_path_inside_the_root_is_made_relative_and_one_outside_is_sk
     folder = tmp_path / "corpus"
     folder.mkdir()
     path = table(folder, "file", str((folder / "a.wav").resolve()), str(outside.resolve()), "../outside.wav")
-    manifest = read_corpus(CORPORA["table"], path)
+    manifest = read_corpus(CORPORA["table"], path, unlabelled=True)
     assert [u.file for u in manifest] == ["a.wav"]
     assert all("lies outside the folder of the recordings" in item.reason for item in manifest.skipped)
     assert len(manifest.skipped) == 2

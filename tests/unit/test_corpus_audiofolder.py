@@ -101,10 +101,10 @@ def test_other_columns_and_scales_are_taken_by_name(tmp_path):
 def test_metadata_without_file_names_or_labels_is_an_error_that_names_the_cure(tmp_path):
     write_recording(tmp_path / "a.wav")
     table = write_metadata(tmp_path / "metadata.csv", {"name_of_file": "a.wav", "label": "sad"})
-    with pytest.raises(CorpusError, match=r"metadata\.csv has no column for file; .* --column file=<column>"):
+    with pytest.raises(CorpusError, match=r"metadata\.csv has no column for the recordings; .* --column file=<column>"):
         read_corpus(AUDIOFOLDER, tmp_path)
     write_metadata(table, {"file_name": "a.wav", "transcription": "Hello"})
-    with pytest.raises(CorpusError, match=r"metadata\.csv has no column for emotion; .* --column emotion=<column>"):
+    with pytest.raises(CorpusError, match=r"metadata\.csv has no labels; .* --column emotion=<column>"):
         read_corpus(AUDIOFOLDER, tmp_path)
     table.write_text("file_name,label\na.wav\n")
     with pytest.raises(CorpusError, match=r"metadata\.csv, line 2: 1 fields"):

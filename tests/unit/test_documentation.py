@@ -7,6 +7,7 @@ import yaml
 from pydantic import BaseModel
 
 from emotune.config import Recipe, load_recipe
+from emotune.corpora.rows import COLUMN_NAMES, DIMENSION_NAMES
 from emotune.recipes import recipe_names
 
 ROOT = Path(__file__).parents[2]
@@ -45,3 +46,11 @@ def test_every_bundled_recipe_reads_once_its_data_are_named(tmp_path):
     for name in recipe_names():
         place = "data.manifest=m.csv" if name.startswith(("demo/", "gender/", "general/")) else f"data.root={tmp_path}"
         assert load_recipe(name, [place]).name == name
+
+
+def test_every_name_of_a_tables_column_is_in_the_documentation():
+    text = (ROOT / "docs" / "corpora.md").read_text(encoding="utf-8")
+    section = text[text.index("## A table of your own") : text.index("## Annotators' votes")]
+    words = set(re.findall(r"[\w.]+", section))
+    names = {name for names in (*COLUMN_NAMES.values(), *DIMENSION_NAMES.values()) for name in names}
+    assert names <= words

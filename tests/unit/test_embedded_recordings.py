@@ -77,7 +77,7 @@ def test_a_shard_is_written_out_to_a_folder_and_read_as_a_corpus(tmp_path, shard
 
 @pytest.mark.parametrize("path", ["", ".", "..", "/", "a\0.wav", "z" * 300 + ".wav", "..\\..\\", "x/.."])
 def test_a_name_that_cannot_be_that_of_a_file_is_replaced_by_the_rows_number(tmp_path, path):
-    write_shard(tmp_path / "t.parquet", [{"bytes": encoded(1), "path": path}])
+    write_shard(tmp_path / "t.parquet", [{"bytes": encoded(1), "path": path}], label=[0])
     (utterance,) = read_corpus(TABLE, tmp_path / "t.parquet", extract_to=tmp_path / "recordings")
     assert utterance.file == "row-000001.wav"
     assert [item.name for item in (tmp_path / "recordings").iterdir()] == ["row-000001.wav"]
@@ -121,7 +121,9 @@ def test_without_a_folder_the_error_names_the_option_and_prints_no_sound(tmp_pat
 
 def test_paths_without_content_are_paths(tmp_path):
     soundfile.write(tmp_path / "a.wav", 0.1 * np.random.default_rng(0).standard_normal(8000), 16000)
-    write_shard(tmp_path / "t.parquet", [{"bytes": None, "path": "a.wav"}, {"bytes": None, "path": None}, None])
+    write_shard(
+        tmp_path / "t.parquet", [{"bytes": None, "path": "a.wav"}, {"bytes": None, "path": None}, None], label=[0, 1, 2]
+    )
     manifest = read_corpus(TABLE, tmp_path / "t.parquet")
     assert [u.file for u in manifest] == ["a.wav"]
     assert [item.reason.split(": ")[-1] for item in manifest.skipped] == ["audio is empty."] * 2
@@ -189,7 +191,7 @@ def test_columns_of_other_names_are_named_for_predict(tmp_path, tiny_model, emot
         assert words in ended.err
     ended = emotune_command("predict", tiny_model, tmp_path / "a.wav", "--column", "file=recording")
     assert ended.code == 2
-    assert "--column is for a table of your own" in ended.err
+    assert "--column describes the columns of a table" in ended.err
 
 
 def test_a_table_for_people_holds_no_formulas_when_asked(tmp_path, tiny_model, emotune_command):
@@ -206,7 +208,16 @@ def test_a_table_for_people_holds_no_formulas_when_asked(tmp_path, tiny_model, e
         ended = emotune_command(*predict, *output)
         assert ended.code == 2
         assert "--spreadsheet-safe goes with a .csv" in ended.err
-    read = ("corpus", "read", "table", tmp_path / "own.csv", "-o", tmp_path / "m.csv", "--spreadsheet-safe")
+    read = (
+        "corpus",
+        "read",
+        "table",
+        tmp_path / "own.csv",
+        "-o",
+        tmp_path / "m.csv",
+        "--spreadsheet-safe",
+        "--unlabelled",
+    )
     assert emotune_command(*read).code == 0
     assert "'@x" in (tmp_path / "m.csv").read_text()
     (utterance,) = Manifest.read(tmp_path / "m.csv")

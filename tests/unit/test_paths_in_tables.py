@@ -47,7 +47,9 @@ def test_a_corpus_behind_links_is_read_and_its_manifest_leads_to_the_recordings(
 
 def test_a_folder_that_is_a_link_itself_holds_paths_of_either_name(tmp_path, linked):
     (tmp_path / "link").symlink_to(linked)
-    (tmp_path / "own.csv").write_text(f"file\n{tmp_path}/link/s1/a.wav\n{linked}/c.wav\ns2/deep/b.wav\n")
+    (tmp_path / "own.csv").write_text(
+        f"file,emotion\n{tmp_path}/link/s1/a.wav,sad\n{linked}/c.wav,sad\ns2/deep/b.wav,sad\n"
+    )
     manifest = read_corpus(CORPORA["table"], tmp_path / "own.csv", audio_root=tmp_path / "link")
     assert [u.file for u in manifest] == ["s1/a.wav", "c.wav", "s2/deep/b.wav"]
 

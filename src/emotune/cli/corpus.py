@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,8 @@ from emotune.cli.console import SpreadsheetSafe, counts_text, err, out, pairs, s
 from emotune.cli.label import label
 from emotune.corpora import CORPORA, map_classes, read_corpus
 from emotune.corpora.base import split_name
+from emotune.corpora.skip_reasons import reason_counts
+from emotune.corpora.table_columns import columns_text
 from emotune.doctor import overlap_sentences
 from emotune.errors import ConfigError
 from emotune.labels import Scale
@@ -41,7 +44,10 @@ def read(
         Path | None, typer.Option(help="table, kaldi, emobox: the folder that paths start from.")
     ] = None,
     column: Annotated[
-        list[str], typer.Option(help="table, audiofolder: FIELD=COLUMN for a column of another name.")
+        list[str],
+        typer.Option(
+            help="table, audiofolder: FIELD=COLUMN for a column of another name; FIELD=none for a field without one."
+        ),
     ] = [],
     scale: Annotated[list[str], typer.Option(help="table, audiofolder: DIMENSION=LOW:HIGH, such as arousal=1:7.")] = [],
     extract_to: Annotated[
@@ -56,6 +62,9 @@ def read(
     labels: Annotated[
         str | None, typer.Option(help="Whose labels, for a corpus with several sources; default its first.")
     ] = None,
+    unlabelled: Annotated[
+        bool, typer.Option("--unlabelled", help="table, audiofolder: read it though it has no labels.")
+    ] = False,
     labels_only: Annotated[
         bool, typer.Option("--labels-only", help="Look at no recording: for counts and agreement, not for training.")
     ] = False,
@@ -74,24 +83,40 @@ def read(
         licence=licence,
         labels=labels,
         labels_only=labels_only,
+        unlabelled=unlabelled,
         progress=show_progress,
     )
     manifest = mapped(manifest, map, drop)
     manifest.write(output, spreadsheet_safe=spreadsheet_safe)
-    taken = manifest.information.get("columns", {})
-    if taken:
-        err.print(
-            "columns taken: " + ", ".join(f"{field} from '{name}'" for field, name in taken.items()), markup=False
-        )
+    _print_columns(manifest.information)
     warn_all(manifest.information.get("warnings", []))
     if manifest.skipped:
-        reasons = Counter(item.reason for item in manifest.skipped)
+        reasons = reason_counts(manifest.skipped)
         err.print(f"skipped {len(manifest.skipped)}:", markup=False)
-        for reason, count in reasons.most_common(10):
+        for count, reason in reasons[:10]:
             err.print(f"  {count} x {reason}", markup=False)
         if len(reasons) > 10:
-            err.print(f"  and {len(reasons) - 10} more reasons, all in {output.name}.meta.json", markup=False)
+            err.print(f"  and {len(reasons) - 10} more kinds of reasons", markup=False)
+        if len(manifest.skipped) > len(reasons):
+            err.print(f"  each with its reason in {output.name}.meta.json", markup=False)
     out.print(_summary(manifest, output), markup=False)
+    if scales := manifest.label_space.dimensions:
+        alone = "" if manifest.label_space.classes else "data.classes=false train.metric=ccc "
+        err.print(f"dimensions are learnt with {alone}data.dimensions=[{','.join(scales)}]", markup=False)
+
+
+def _print_columns(information: Mapping[str, Any]) -> None:
+    """What was made of the columns of a user's table."""
+    if taken := information.get("columns"):
+        err.print(f"columns taken: {columns_text(taken)}", markup=False)
+    if unused := information.get("columns_not_used"):
+        err.print(f"columns not used, but carried along: {', '.join(unused)}", markup=False)
+    if missing := information.get("missing"):
+        fields = (
+            f"{field} {sum(counts.values())} ({', '.join(repr(word) for word in counts)})"
+            for field, counts in missing.items()
+        )
+        err.print(f"missing values: {', '.join(fields)}", markup=False)
 
 
 @app.command()
@@ -202,10 +227,13 @@ def _summary(manifest: Manifest, path: Path) -> str:
     speakers = [name for name in counts["speaker"] if name != "-"]
     gender_of = {u.speaker: u.gender for u in manifest if u.speaker}
     genders = Counter(gender or "unknown" for gender in gender_of.values())
+    classes, scales = manifest.label_space.classes, manifest.label_space.dimensions
     return (
         f"{path}: {counts['utterances']} utterances, {length}, {len(speakers)} speakers"
         f" ({counts_text(dict(sorted(genders.items()))) or 'none named'}),"
-        f" {len(manifest.label_space.classes)} classes ({', '.join(manifest.label_space.classes)})"
+        f" {len(classes)} classes"
+        + (f" ({', '.join(classes)})" if classes else "")
+        + "".join(f", {name} on [{scale.low:g}, {scale.high:g}]" for name, scale in scales.items())
     )
 
 

@@ -13,8 +13,9 @@ import typer
 
 from emotune.cli.console import Condition, SpreadsheetSafe, err, out, pairs, show_progress, warn_all, with_extra
 from emotune.conditions import unknown_though_asked
+from emotune.corpora.table_columns import columns_text
 from emotune.errors import ConfigError
-from emotune.inference.inputs import items_of
+from emotune.inference.inputs import columns_taken, items_of
 from emotune.inference.parts import PredictionParts, parts_in, predict_in_parts
 from emotune.inference.predictor import Item
 from emotune.predictions import Predictions
@@ -52,10 +53,11 @@ def predict(
             help="Table to write: .csv, .jsonl or .parquet; with --part-rows a folder; else printed.",
         ),
     ] = None,
-    column: Annotated[
-        list[str], typer.Option(help="FIELD=COLUMN for a column of another name in a table of your own.")
-    ] = [],
     split: Annotated[str | None, typer.Option(help="Of a manifest or table; default all of it.")] = None,
+    column: Annotated[
+        list[str],
+        typer.Option(help="Of a table: FIELD=COLUMN for a column of another name; FIELD=none for a field without one."),
+    ] = [],
     batch_seconds: Annotated[float, typer.Option(min=1.0, help="Audio-seconds a batch; changes speed only.")] = 40.0,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
     workers: Annotated[
@@ -80,7 +82,6 @@ def predict(
     spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Predict emotions; a bad recording is a row with its error, and the exit code is then 1."""
-    named = partial(_items, inputs, split, pairs(column, "--column", "FIELD=COLUMN"))
     asked = pairs(condition, "--condition", "CONDITION=SOURCE")
     answering = {
         "coverage": coverage,
@@ -90,6 +91,10 @@ def predict(
         "text_encoder": text_encoder,
     }
     options = {"batch_seconds": batch_seconds, **answering}
+    columns = pairs(column, "--column", "FIELD=COLUMN")
+    named = partial(_items, inputs, columns, split)
+    for path, taken in columns_taken(inputs, columns):
+        err.print(f"{path}: columns taken: {columns_text(taken)}", markup=False)
     if part_rows is not None:
         if output is None:
             raise ConfigError("--part-rows needs a folder for the parts: name it with -o.")
@@ -131,7 +136,7 @@ def predict(
     _end("" if output is None else f"{output}: {len(predictions)} rows", len(errors), errors[:_ERRORS_SHOWN])
 
 
-def _items(inputs: list[Path], split: str | None, columns: Mapping[str, str]) -> Iterator[Item]:
+def _items(inputs: list[Path], columns: Mapping[str, str], split: str | None) -> Iterator[Item]:
     """What is to be predicted; an error when that is nothing."""
     empty = True
     for item in items_of(inputs, columns=columns):

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from emotune.corpora.base import Corpus, audio_files, is_split_name, split_name
-from emotune.corpora.rows import COLUMN_NAMES, check_scales, columns_of, utterance_of
+from emotune.corpora.missing import Missing
+from emotune.corpora.rows import utterance_of
+from emotune.corpora.table_columns import columns_in, facts_of_columns, header_of
 from emotune.errors import CorpusError, EmotuneError, TableError, on_a_screen
 from emotune.folders import files_below
 from emotune.labels import Scale, class_noun
@@ -20,25 +23,30 @@ from emotune.tables import SUFFIXES, read_rows
 
 
 def read(
-    root: Path, *, columns: Mapping[str, str] | None = None, dimensions: Mapping[str, Scale] | None = None
-) -> Iterator[Utterance | Skipped]:
+    root: Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    dimensions: Mapping[str, Scale] | None = None,
+    unlabelled: bool = False,
+) -> Iterator[Utterance | Skipped | Missing]:
     """What the metadata tables below ``root`` list, or all recordings by the folders they lie in.
 
     Args:
         root: the folder that ``load_dataset("audiofolder", data_dir=...)`` is given.
         columns: field -> column name of the metadata, for names that are not known.
         dimensions: the dimensions to take, each with its scale.
+        unlabelled: metadata without labels is no error.
     """
     files = [path.relative_to(root).as_posix() for path in audio_files(root)]
-    below = list(files_below(root))
-    tables = [path for suffix in SUFFIXES for path in below if path.name == f"metadata{suffix}"]
+    tables = _tables(root)
     if not tables:
         yield from map(_by_folder, files)
         return
     listed = set[str]()
     for table in tables:
-        for item in _of_table(table, root, columns or {}, dimensions or {}):
-            listed.add(item.file)
+        for item in _of_table(table, root, columns or {}, dimensions or {}, unlabelled=unlabelled):
+            if not isinstance(item, Missing):
+                listed.add(item.file)
             yield item
     yield from (Skipped(file, "no row in the metadata") for file in files if file not in listed)
 
@@ -61,29 +69,44 @@ def _by_folder(file: str) -> Utterance | Skipped:
     )
 
 
+def _tables(root: Path) -> list[Path]:
+    below = list(files_below(root))
+    return [path for suffix in SUFFIXES for path in below if path.name == f"metadata{suffix}"]
+
+
+def information(
+    root: Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    dimensions: Mapping[str, Scale] | None = None,
+    unlabelled: bool = False,
+) -> dict[str, Any]:
+    """What the columns of the first metadata table are taken for, and what the user should know of all tables."""
+    first: dict[str, Any] = {}
+    warnings: dict[str, None] = {}
+    for table in _tables(root):
+        rows = read_rows(table)
+        header = header_of(rows)
+        found, notes = columns_in(table, header, rows, columns or {}, dimensions or {}, unlabelled=unlabelled)
+        first = first or facts_of_columns(header, found)
+        warnings |= dict.fromkeys(notes)
+    return {**first, "warnings": [*warnings]}
+
+
 def _of_table(
-    table: Path, root: Path, columns: Mapping[str, str], dimensions: Mapping[str, Scale]
-) -> Iterator[Utterance | Skipped]:
+    table: Path, root: Path, columns: Mapping[str, str], dimensions: Mapping[str, Scale], *, unlabelled: bool
+) -> Iterator[Utterance | Skipped | Missing]:
     try:
         rows = read_rows(table)
     except TableError as error:
         raise CorpusError(str(error)) from error
-    header = list(dict.fromkeys(name for row in rows for name in row))
-    found = columns_of(header, columns, dimensions)
-    check_scales(header, found, table)
-    cures = {"file": f"one of {', '.join(COLUMN_NAMES['file'])}"}
-    if not dimensions:
-        cures["emotion"] = f"one of {', '.join(COLUMN_NAMES['emotion'])}"
-    for field, expected in cures.items():
-        if field not in found:
-            raise CorpusError(
-                f"{table} has no column for {field}; expected {expected}, got {', '.join(header) or 'no rows'}."
-                f" Name it with --column {field}=<column>."
-            )
+    header = header_of(rows)
+    found, _ = columns_in(table, header, rows, columns, dimensions, unlabelled=unlabelled)
+    missing: list[Missing] = []
     for number, row in enumerate(rows, start=1):
         where = f"{table.relative_to(root).as_posix()}, row {number}"
         try:
-            utterance = utterance_of(row, found, dimensions, table.parent, where)
+            utterance = utterance_of(row, found, dimensions, table.parent, where, missing)
         except EmotuneError as error:
             yield Skipped(on_a_screen(str(row.get(found["file"]) or where)), str(error))
             continue
@@ -91,6 +114,7 @@ def _of_table(
         file = (prefix / utterance.file).as_posix()
         name = utterance.utterance_id if "utterance_id" in found else (prefix / utterance.utterance_id).as_posix()
         yield replace(utterance, utterance_id=name, file=file, split=utterance.split or _split_of(file))
+    yield from missing
 
 
 CORPUS = Corpus(
@@ -99,5 +123,6 @@ CORPUS = Corpus(
     licence="unknown: state the licence of your recordings with --licence",
     reference="your own folder",
     language="und",
-    takes=("columns", "dimensions"),
+    takes=("columns", "dimensions", "unlabelled"),
+    information=information,
 )

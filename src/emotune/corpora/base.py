@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from emotune import audio
+from emotune.corpora.missing import Missing
 from emotune.errors import CorpusError
 from emotune.folders import files_below
 from emotune.labels import Scale
 from emotune.manifest import Skipped, Utterance
 from emotune.tables import Row, iter_rows
 
-Reader = Callable[..., Iterator[Utterance | Skipped]]
+Reader = Callable[..., Iterator[Utterance | Skipped | Missing]]
 
 SPLIT_NAMES = {"dev": "development", "validation": "development", "valid": "development", "val": "development"}
 SPLIT_NAMES |= {"devel": "development", "training": "train", "testing": "test", "eval": "test", "evaluation": "test"}
@@ -55,7 +57,8 @@ class Corpus:
 
     Args:
         name: registry name.
-        read: folder -> its utterances (labels only: durations and fingerprints are added afterwards) and what it skips.
+        read: folder -> its utterances (labels only: durations and fingerprints are added afterwards), what it skips,
+            and cells that say that a value is missing.
         licence: of the recordings, for the model card.
         reference: the paper or page to cite.
         language: of the speech, as a BCP 47 tag.
@@ -65,9 +68,11 @@ class Corpus:
             ``labels``. Empty for a corpus with one source, whose ``read`` has no such argument.
         single_file: ``read`` takes a table or header file, not a folder; recordings lie beside it.
         takes: which of ``audio_root`` (the folder that paths in the labels start from), ``columns``, ``dimensions``,
-            ``extract_to`` and ``trust_pickle`` ``read`` has as arguments.
+            ``unlabelled``, ``extract_to`` and ``trust_pickle`` ``read`` has as arguments.
         scales: folder, with ``read``'s arguments -> the dimensions annotated in this copy, where each database has its
             own; None = ``dimensions``.
+        information: (root, those of ``columns``, ``dimensions`` and ``unlabelled``) -> what the manifest tells of the
+            columns taken, with ``warnings``.
         cautions: what everyone who uses the corpus should know, shown as warnings.
     """
 
@@ -82,6 +87,7 @@ class Corpus:
     single_file: bool = False
     takes: tuple[str, ...] = ()
     scales: Callable[..., Mapping[str, Scale]] | None = None
+    information: Callable[..., Mapping[str, Any]] | None = None
     cautions: tuple[str, ...] = ()
 
 

@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 
 from emotune.consensus import leaders
 from emotune.corpora.base import Corpus, check_folder, gender_name, recordings_by_stem, rows_with
+from emotune.corpora.missing import known
 from emotune.errors import CorpusError, TableError
 from emotune.labels import class_noun
 from emotune.manifest import Skipped, Utterance, number_or_none
@@ -87,7 +88,7 @@ def read(root: Path, *, labels: str = "acted") -> Iterator[Utterance | Skipped]:
             utterance_id=clip,
             file=file,
             speaker=actor,
-            gender=gender_name(person.get("Sex")),
+            gender=gender_name(known(person.get("Sex"), "gender")),
             age=person.get("Age"),
             text=_TEXTS.get(sentence),
             emotion=class_noun(word) if labels == "acted" else _LETTERS.get(word),
@@ -187,7 +188,7 @@ def _people(path: Path, skipped: list[Skipped]) -> dict[str, Row]:
     people = {}
     for where, row in rows_with(path, ("ActorID", "Age", "Sex", "Race", "Ethnicity")) if path.is_file() else ():
         try:
-            people[str(row["ActorID"])] = {**row, "Age": number_or_none(row["Age"], f"{where}, Age")}
+            people[str(row["ActorID"])] = {**row, "Age": number_or_none(known(row["Age"], "age"), f"{where}, Age")}
         except TableError as error:
             skipped.append(Skipped(path.name, str(error)))
     return people

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from emotune.corpora.base import Corpus, gender_name, is_split_name, split_name
+from emotune.corpora.missing import Missing, known
 from emotune.corpora.paths import inside
 from emotune.errors import CorpusError, TableError, on_a_screen
 from emotune.labels import class_noun
@@ -19,7 +20,7 @@ from emotune.tables import Row, read_rows
 _CARRIED = ("dataset", "channel")
 
 
-def read(root: Path, *, audio_root: Path | None = None) -> Iterator[Utterance | Skipped]:
+def read(root: Path, *, audio_root: Path | None = None) -> Iterator[Utterance | Skipped | Missing]:
     """The rows of one file, or of all files of a folder: first those that are a split.
 
     Args:
@@ -30,14 +31,16 @@ def read(root: Path, *, audio_root: Path | None = None) -> Iterator[Utterance | 
     if not files:
         raise CorpusError(f"{root} holds no .jsonl file. Give EmoBox's file, or the folder of one fold.")
     folder = audio_root or (root.parent if root.is_file() else root)
+    missing: list[Missing] = []
     for file in files:
         rows = _rows(file)
         for number, row in enumerate(rows, start=1):
             where = f"{file.name}, row {number}"
             try:
-                yield _utterance(row, _split(file), folder, where)
+                yield _utterance(row, _split(file), folder, where, missing)
             except TableError as error:
                 yield Skipped(on_a_screen(str(row.get("wav") or where)), str(error))
+    yield from missing
 
 
 def _split(path: Path) -> str | None:
@@ -58,9 +61,10 @@ def _rows(file: Path) -> list[Row]:
     return rows
 
 
-def _utterance(row: Row, split: str | None, root: Path, where: str) -> Utterance:
-    def text(*names: str) -> str | None:
-        return next((value for name in names if (value := text_or_none(row.get(name), f"{where}, {name}"))), None)
+def _utterance(row: Row, split: str | None, root: Path, where: str, missing: list[Missing]) -> Utterance:
+    def text(field: str, *others: str) -> str | None:
+        cells = ((known(row.get(name), field, missing), f"{where}, {name}") for name in (field, *others))
+        return next((value for cell in cells if (value := text_or_none(*cell))), None)
 
     key, wav, word = text("key"), text("wav"), text("emo")
     if key is None or wav is None or word is None:

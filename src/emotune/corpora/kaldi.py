@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotune.corpora.base import Corpus, gender_name, split_name
+from emotune.corpora.missing import Missing, known
 from emotune.corpora.paths import inside
 from emotune.corpora.text_files import read_text
 from emotune.errors import CorpusError, TableError
@@ -23,7 +24,7 @@ _EMOTIONS = ("utt2emo", "utt2emotion", "emotion")
 _ARCHIVE = re.compile(r"\.ark:\d+$")
 
 
-def read(root: Path, *, audio_root: Path | None = None) -> Iterator[Utterance | Skipped]:
+def read(root: Path, *, audio_root: Path | None = None) -> Iterator[Utterance | Skipped | Missing]:
     """The utterances of one data folder, or of each data folder in ``root``.
 
     Args:
@@ -65,7 +66,7 @@ def _lines(path: Path) -> _Lines:
     return lines
 
 
-def _of_folder(folder: Path, split: str | None, root: Path) -> Iterator[Utterance | Skipped]:
+def _of_folder(folder: Path, split: str | None, root: Path) -> Iterator[Utterance | Skipped | Missing]:
     labels = next((folder / name for name in _EMOTIONS if (folder / name).is_file()), None)
     if labels is None:
         raise CorpusError(
@@ -78,16 +79,20 @@ def _of_folder(folder: Path, split: str | None, root: Path) -> Iterator[Utteranc
         yield from lines.bad
     recordings, segments = files["wav.scp"].values, files["segments"].values
     whole = {key: f"{key} 0 -1" for key in recordings}
+    missing: list[Missing] = []
     for key, place in (segments if files["segments"].path.exists() else whole).items():
         try:
-            yield _utterance(key, place, {name: lines.values for name, lines in files.items()}, split, root)
+            yield _utterance(key, place, {name: lines.values for name, lines in files.items()}, split, root, missing)
         except TableError as error:
             yield Skipped(key, str(error))
+    yield from missing
     for key in files["emotions"].values.keys() - (segments or recordings).keys():
         yield Skipped(key, f"in {labels.name}, but in no line of {'segments' if segments else 'wav.scp'}")
 
 
-def _utterance(key: str, place: str, values: dict[str, dict[str, str]], split: str | None, root: Path) -> Utterance:
+def _utterance(
+    key: str, place: str, values: dict[str, dict[str, str]], split: str | None, root: Path, missing: list[Missing]
+) -> Utterance:
     recording, *times = place.split()
     if len(times) < 2:
         raise TableError(f"segments: '{place}', expected recording, start and end.")
@@ -100,20 +105,20 @@ def _utterance(key: str, place: str, values: dict[str, dict[str, str]], split: s
         raise TableError("wav.scp holds a command, and emotune runs none: write its output to a file and name that.")
     if _ARCHIVE.search(path):
         raise TableError("wav.scp names a place in a Kaldi archive: write the recordings to files and name those.")
-    word = values["emotions"].get(key)
-    if word is None:
+    if key not in values["emotions"]:
         raise TableError("no emotion: the utterance is in no line of the file of emotions.")
-    speaker = values["utt2spk"].get(key)
+    word = known(values["emotions"][key], "emotion", missing)
+    person = values["utt2spk"].get(key)
     return Utterance(
         utterance_id=key,
         file=inside(Path(path), root, "wav.scp"),
         start_s=start_s,
         end_s=None if end_s is not None and end_s < 0 else end_s,  # Kaldi writes -1 for the recording's end
-        speaker=speaker,
-        gender=gender_name(values["spk2gender"].get(speaker or "")),
-        text=values["text"].get(key),
+        speaker=known(person, "speaker", missing),
+        gender=gender_name(known(values["spk2gender"].get(person or ""), "gender", missing)),
+        text=known(values["text"].get(key), "text", missing),
         split=split,
-        emotion=class_noun(word),
+        emotion=None if word is None else class_noun(word),
         emotion_original=word,
     )
 

@@ -25,6 +25,7 @@ from pathlib import Path, PurePosixPath
 
 from emotune.consensus import leaders
 from emotune.corpora.base import Corpus, check_folder, gender_name, recordings_by_stem, rows_with, split_name
+from emotune.corpora.missing import Missing, known
 from emotune.corpora.msp_podcast_ratings import check_there, ratings
 from emotune.errors import CorpusError, TableError, quoted
 from emotune.labels import Scale
@@ -46,10 +47,12 @@ _EMOTIONS = {
     "X": None,
 }
 _DIMENSIONS = {"arousal": "EmoAct", "valence": "EmoVal", "dominance": "EmoDom"}
+_TEXTS = {"emotion": "EmoClass", "speaker": "SpkrID", "gender": "Gender", "split": "Split_Set"}
+_FIELDS = {**_TEXTS, **_DIMENSIONS}
 _COLUMNS = ("EmoClass", *_DIMENSIONS.values(), "SpkrID", "Gender", "Split_Set")
 
 
-def read(root: Path, *, labels: str = "consensus") -> Iterator[Utterance | Skipped]:
+def read(root: Path, *, labels: str = "consensus") -> Iterator[Utterance | Skipped | Missing]:
     """The rows of the label file, and the recordings of Test3 that it does not name.
 
     Args:
@@ -75,18 +78,20 @@ def read(root: Path, *, labels: str = "consensus") -> Iterator[Utterance | Skipp
             own_words.setdefault(noun, word)
     yield from skipped
     transcripts = {file.stem: file for file in (root / "Transcripts").glob("*.txt")}
+    missing: list[Missing] = []
     named, test3_is_known = set(), any("_test3_" in stem for stem in files)
     for where, row in _rows(path):
         name = str(row["FileName"] or "")
         stem = PurePosixPath(name).stem
         named.add(stem)
-        item = _utterance(row, where, files.get(stem, f"Audios/{name}"))
+        item = _utterance(row, where, files.get(stem, f"Audios/{name}"), missing)
         if isinstance(item, Utterance):
             item = dataclasses.replace(item, votes=dict(votes[stem]), text=_text(transcripts.get(stem)))
             test3_is_known = test3_is_known or item.split == "test3"
             yield item if labels == "consensus" else _by_plurality(item, own_words)
         else:
             yield item
+    yield from missing
     for stem, file in files.items():
         if stem in named:
             continue
@@ -118,15 +123,14 @@ def _rows(path: Path) -> Iterator[tuple[str, Row]]:
         yield where, {**dict.fromkeys(_COLUMNS), **values, "FileName": file}
 
 
-def _utterance(row: Row, where: str, file: str) -> Utterance | Skipped:
+def _utterance(row: Row, where: str, file: str, missing: list[Missing]) -> Utterance | Skipped:
     """A row with its consensus label."""
     if not row["FileName"]:
         return Skipped(where, f"{where}: FileName is empty, expected the name of a recording")
+    cells = {field: (known(row[key], field, missing), f"{where}, {key}") for field, key in _FIELDS.items()}
     try:
-        code, speaker, gender, split = (
-            text_or_none(row[key], f"{where}, {key}") for key in ("EmoClass", "SpkrID", "Gender", "Split_Set")
-        )
-        values = {name: number_or_none(row[key], f"{where}, {key}") for name, key in _DIMENSIONS.items()}
+        code, speaker, gender, split = (text_or_none(*cells[field]) for field in _TEXTS)
+        values = {name: number_or_none(*cells[name]) for name in _DIMENSIONS}
     except TableError as error:
         return Skipped(file, str(error))
     if code is not None and code not in _EMOTIONS:
@@ -134,7 +138,7 @@ def _utterance(row: Row, where: str, file: str) -> Utterance | Skipped:
     return Utterance(
         utterance_id=PurePosixPath(str(row["FileName"])).stem,
         file=file,
-        speaker=None if speaker is not None and speaker.lower() == "unknown" else speaker,
+        speaker=speaker,
         gender=gender_name(gender),
         split=split_name(split),
         emotion=None if code is None else _EMOTIONS[code],

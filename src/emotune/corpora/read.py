@@ -14,7 +14,9 @@ from typing import Any
 
 from emotune import audio
 from emotune.corpora.base import Corpus
-from emotune.corpora.table import table_columns
+from emotune.corpora.missing import Missing, counted
+from emotune.corpora.skip_reasons import reason_counts
+from emotune.corpora.table_columns import columns_text
 from emotune.errors import AudioError, CorpusError, TableError
 from emotune.fingerprints import RATE_HZ, Fingerprint, copies_by_position, fingerprint
 from emotune.labels import LabelSpace, Scale, in_class_order
@@ -43,6 +45,7 @@ def read_corpus(
     licence: str | None = None,
     labels: str | None = None,
     labels_only: bool = False,
+    unlabelled: bool = False,
     progress: Progress = silent,
 ) -> Manifest:
     """Read a corpus into a manifest; unreadable and unlabelled files are skipped, counted and named.
@@ -50,7 +53,8 @@ def read_corpus(
     Args:
         corpus: an entry of ``CORPORA``.
         root: the corpus's folder, or the table file for ``table``.
-        audio_root, columns, dimensions, extract_to: for corpora that take them, see ``emotune.corpora.table.read``.
+        audio_root, columns, dimensions, unlabelled, extract_to: for corpora that take them, see
+            ``emotune.corpora.table.read``.
         trust_pickle: for ``audformat``: let the library load pickled tables, which can run code.
         licence: what the model card says of the recordings, where the corpus does not know it.
         labels: which of ``corpus.label_sources`` to take; None = the first.
@@ -60,10 +64,10 @@ def read_corpus(
     Raises:
         CorpusError: when nothing can be read. A shortfall against the known totals is a warning in ``information``.
     """
+    of_table = {"columns": columns, "dimensions": dimensions, "unlabelled": unlabelled}
     options: dict[str, Any] = {
+        **of_table,
         "audio_root": audio_root,
-        "columns": columns,
-        "dimensions": dimensions,
         "extract_to": extract_to,
         "trust_pickle": trust_pickle,
     }
@@ -77,6 +81,7 @@ def read_corpus(
     if corpus.label_sources:
         options["labels"] = labels or corpus.label_sources[0]
     found = list(corpus.read(root, **options))
+    facts = corpus.information(root, **of_table) if corpus.information else {}
     folder = extract_to or audio_root or (root.parent if corpus.single_file or root.is_file() else root)
     scales = dict(dimensions or (corpus.scales(root, **options) if corpus.scales else corpus.dimensions))
     skipped = [item for item in found if isinstance(item, Skipped)]
@@ -89,9 +94,10 @@ def read_corpus(
     skipped += repeated + [item for item in probed if isinstance(item, Skipped)]
     utterances = _with_copies([item for item in probed if not isinstance(item, Skipped)])
     if not utterances:
-        reasons = "; ".join(f"{count}x {reason}" for reason, count in Counter(s.reason for s in skipped).most_common(3))
+        reasons = "; ".join(f"{count}x {reason}" for count, reason in reason_counts(skipped)[:3])
+        taken = f" Columns taken: {columns_text(facts['columns'])}." if facts.get("columns") else ""
         raise CorpusError(
-            f"{root}: no utterance of corpus '{corpus.name}' could be read. Skipped: {reasons or 'nothing'}."
+            f"{root}: no utterance of corpus '{corpus.name}' could be read. Skipped: {reasons or 'nothing'}.{taken}"
         )
     space = LabelSpace(in_class_order(u.emotion for u in utterances if u.emotion), scales)
     information = {
@@ -101,8 +107,9 @@ def read_corpus(
         **({"labels": options["labels"]} if "labels" in options else {}),
         "warnings": [*corpus.cautions, *_shortfalls(corpus, utterances), *_unknown(utterances, scales)],
     }
-    if corpus.single_file and "columns" in corpus.takes:
-        information["columns"] = table_columns(root, columns or {}, scales)
+    if missing := counted(item for item in found if isinstance(item, Missing)):
+        information["missing"] = missing
+    information |= facts | {"warnings": [*information["warnings"], *facts.get("warnings", [])]}
     return Manifest(tuple(utterances), space, folder, information, tuple(skipped))
 
 
@@ -155,7 +162,10 @@ def _probe(corpus: Corpus, folder: Path, space: LabelSpace, utterance: Utterance
     try:
         recording = audio.decode(folder / utterance.file, start_s=utterance.start_s, end_s=utterance.end_s)
     except AudioError as error:
-        return Skipped(utterance.file, str(error))
+        cure = ""
+        if "audio_root" in corpus.takes and not (folder / utterance.file).exists():
+            cure = f" Paths start from {folder}; give another folder with --audio-root."
+        return Skipped(utterance.file, f"{error}{cure}")
     return _Heard(
         dataclasses.replace(
             described,

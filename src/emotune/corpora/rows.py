@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from emotune.corpora.base import gender_name, split_name
+from emotune.corpora.missing import Missing, known
 from emotune.corpora.paths import inside
+from emotune.corpora.segment_columns import FIELDS, NONE, segment_columns, segment_of
 from emotune.errors import CorpusError, TableError
 from emotune.labels import Scale, class_noun
 from emotune.manifest import Utterance, number_or_none, text_or_none
@@ -16,9 +19,7 @@ from emotune.tables import Row
 
 COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "utterance_id": ("utterance_id", "id", "key", "name"),
-    "file": ("file", "path", "wav", "audio", "filename", "file_name", "filepath"),
-    "start_s": ("start_s", "start", "onset"),
-    "end_s": ("end_s", "end", "offset"),
+    "file": ("file", "path", "wav", "audio", "filename", "file_name", "filepath", "audio_filepath", "audio_path"),
     "speaker": ("speaker", "speaker_id", "spk", "spkrid", "actor"),
     "session": ("session",),
     "gender": ("gender", "sex"),
@@ -28,28 +29,36 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "split": ("split", "partition", "split_set", "subset"),
     "emotion": ("emotion", "label", "emo", "emoclass", "class"),
 }
-"""For each field, the column names that are taken for it, in this order, whatever their case."""
+"""For each field, the column names that are taken for it, in this order, whatever their case and joints."""
 
 DIMENSION_NAMES = {"arousal": ("arousal", "activation"), "valence": ("valence",), "dominance": ("dominance",)}
 
 
-def columns_of(header: list[str], chosen: Mapping[str, str], dimensions: Mapping[str, Scale]) -> dict[str, str]:
-    """Which column holds which field: what the user chose, else the first known name that is there."""
-    by_lower = {"_".join(name.lower().split()): name for name in header}
-    known = {**COLUMN_NAMES, **{name: DIMENSION_NAMES.get(name, (name,)) for name in dimensions}}
+def columns_of(header: Sequence[str], chosen: Mapping[str, str], dimensions: Mapping[str, Scale]) -> dict[str, str]:
+    """The column of each field: what the user chose, else the first known name that is there.
+
+    Raises:
+        CorpusError: for a choice that cannot be, and for segments of which one end is not understood.
+    """
+    by_name: dict[str, str] = {}
+    for column in header:
+        for name in (column.lower(), re.sub(r"[\s_.-]+", "_", column.strip()).lower()):
+            by_name.setdefault(name, column)
+    known_names = {**COLUMN_NAMES, **{name: DIMENSION_NAMES.get(name, (name,)) for name in dimensions}}
     for field, column in chosen.items():
-        if field not in known:
-            raise CorpusError(unknown_name_message("field", field, known))
-        if column not in header:
+        if field not in known_names and field not in FIELDS:
+            raise CorpusError(unknown_name_message("field", field, {**known_names, **dict.fromkeys(FIELDS)}))
+        if column not in header and column != NONE:
             raise CorpusError(
                 f"Column '{column}' was chosen for {field}. " + unknown_name_message("column", column, header)
             )
+    free = {name: column for name, column in by_name.items() if column not in chosen.values()}
     found = {}
-    for field, names in known.items():
-        column = chosen.get(field) or next((by_lower[name] for name in names if name in by_lower), None)
-        if column is not None:
+    for field, names in known_names.items():
+        column = chosen.get(field) or next((free[name] for name in names if name in free), None)
+        if column in header:
             found[field] = column
-    return found
+    return found | segment_columns(header, chosen, found.values())
 
 
 def check_scales(header: list[str], found: Mapping[str, str], table: Path) -> None:
@@ -64,13 +73,26 @@ def check_scales(header: list[str], found: Mapping[str, str], table: Path) -> No
 
 
 def utterance_of(
-    row: Row, found: Mapping[str, str], dimensions: Mapping[str, Scale], root: Path, where: str
+    row: Row,
+    found: Mapping[str, str],
+    dimensions: Mapping[str, Scale],
+    root: Path,
+    where: str,
+    missing: list[Missing] | None = None,
 ) -> Utterance:
     """The utterance of a row, its file relative to ``root``; ``found`` as from ``columns_of``.
+
+    Cells that say by a word that their value is missing are empty, and are added to ``missing``.
 
     Raises:
         TableError: for a row that cannot be used; ``where`` names file and row.
     """
+
+    fields = {column: field for field, column in found.items()}
+    row = {
+        name: known(value, fields.get(name, name), missing) if name in fields or name.startswith("votes.") else value
+        for name, value in row.items()
+    }
 
     def text(field: str) -> str | None:
         value = text_or_none(row.get(found[field]), f"{where}, {found[field]}") if field in found else None
@@ -83,7 +105,7 @@ def utterance_of(
     if file is None:
         raise TableError(f"{where}: {found['file']} is empty.")
     relative = inside(Path(file), root, where)
-    start_s, end_s = number("start_s"), number("end_s")
+    start_s, end_s = segment_of(row, found, root / relative, where)
     word = text("emotion")
     votes = {
         name.removeprefix("votes."): value
@@ -117,4 +139,4 @@ def segment_name(start_s: float | None, end_s: float | None) -> str:
     """What an id says of a segment: ``#1.5-3``, ``#1.5-end``; nothing for a whole file."""
     if start_s is None and end_s is None:
         return ""
-    return f"#{start_s or 0:g}-{'end' if end_s is None else f'{end_s:g}'}"
+    return f"#{start_s or 0:.10g}-{'end' if end_s is None else f'{end_s:.10g}'}"

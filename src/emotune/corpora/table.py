@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from emotune.corpora.base import Corpus
-from emotune.corpora.embedded import columns_chosen, with_file
-from emotune.corpora.rows import COLUMN_NAMES, check_scales, columns_of, utterance_of
+from emotune.corpora.embedded import columns_chosen, embedded, with_file, without_content
+from emotune.corpora.missing import Missing
+from emotune.corpora.rows import segment_name, utterance_of
+from emotune.corpora.table_columns import columns_in, facts_of_columns, header_of
 from emotune.errors import CorpusError, EmotuneError, on_a_screen
 from emotune.labels import Scale
 from emotune.manifest import COLUMNS, Skipped, Utterance
-from emotune.tables import header_of, iter_rows
+from emotune.tables import iter_rows
 
 
-def table_columns(table: Path, chosen: Mapping[str, str], dimensions: Mapping[str, Scale]) -> dict[str, str]:
-    """Which column of a table file is taken for which field."""
-    return columns_of(header_of(table), columns_chosen(table, chosen), dimensions)
+def information(
+    table: Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    dimensions: Mapping[str, Scale] | None = None,
+    unlabelled: bool = False,
+) -> dict[str, Any]:
+    """What a table's columns are taken for, and what the user should know of it."""
+    rows = [without_content(row) for row in iter_rows(table)]
+    header, chosen = header_of(rows), columns_chosen(table, columns or {})
+    found, notes = columns_in(table, header, rows, chosen, dimensions or {}, unlabelled=unlabelled)
+    return {**facts_of_columns(header, found), "warnings": notes}
 
 
 def read(
@@ -25,17 +38,18 @@ def read(
     audio_root: Path | None = None,
     columns: Mapping[str, str] | None = None,
     dimensions: Mapping[str, Scale] | None = None,
+    unlabelled: bool = False,
     extract_to: Path | None = None,
-) -> Iterator[Utterance | Skipped]:
+) -> Iterator[Utterance | Skipped | Missing]:
     """The rows of a table as utterances.
 
     Args:
         table: the table file.
         audio_root: folder that relative paths start from; the table's own folder when None.
-        columns: field -> column name, for names that are not in ``COLUMN_NAMES``.
+        columns: field -> column name, for names that are not known, or ``none`` for a field that is in no column.
         dimensions: the dimensions to take, each with its scale. A column named arousal, valence or dominance without a
             scale is an error: a value means nothing without one.
-
+        unlabelled: a table without labels is no error.
         extract_to: where recordings that lie in the table itself are written; their files then start from there.
 
     Columns ``votes.<class>`` are the annotators' votes; other columns are carried along.
@@ -44,27 +58,31 @@ def read(
     for name in dimensions:
         if name in COLUMNS:
             raise CorpusError(f"A dimension cannot be called '{name}': the manifest has a column of that name.")
-    header = header_of(table)
-    if not header:
-        raise CorpusError(f"{table} has no rows.")
-    found = columns_of(header, columns_chosen(table, columns or {}), dimensions)
-    if "file" not in found:
-        raise CorpusError(
-            f"{table} has no column for the recordings; expected one of {', '.join(COLUMN_NAMES['file'])}, got"
-            f" {', '.join(header)}. Name it with --column file=<column>."
-        )
-    check_scales(header, found, table)
-    for name in dimensions:
-        if name not in found:
-            raise CorpusError(f"{table} has no column for dimension '{name}'. Name it with --column {name}=<column>.")
+    rows = [without_content(row) for row in iter_rows(table)]
+    chosen = columns_chosen(table, columns or {})
+    found, _ = columns_in(table, header_of(rows), rows, chosen, dimensions, unlabelled=unlabelled)
     root = extract_to or audio_root or table.parent
-    for number, cells in enumerate(iter_rows(table), start=1):
+    missing: list[Missing] = []
+    named: dict[str, str] = {}
+    for number, cells in enumerate(iter_rows(table) if _is_embedded(table, found["file"]) else rows, start=1):
         where = f"{table}, row {number}"
         row = with_file(cells, found["file"], extract_to, where, number)
         try:
-            yield utterance_of(row, found, dimensions, root, where)
+            utterance = utterance_of(row, found, dimensions, root, where, missing)
+            if (
+                "utterance_id" not in found
+                and named.setdefault(utterance.utterance_id, utterance.file) != utterance.file
+            ):
+                name = utterance.file + segment_name(utterance.start_s, utterance.end_s)
+                utterance = replace(utterance, utterance_id=name)  # a.mp3 beside a.wav
+            yield utterance
         except EmotuneError as error:
             yield Skipped(on_a_screen(str(row.get(found["file"]) or f"row {number}")), str(error))
+    yield from missing
+
+
+def _is_embedded(table: Path, column: str) -> bool:
+    return embedded(next(iter_rows(table)).get(column)) is not None
 
 
 CORPUS = Corpus(
@@ -74,5 +92,6 @@ CORPUS = Corpus(
     reference="your own table",
     language="und",
     single_file=True,
-    takes=("audio_root", "columns", "dimensions", "extract_to"),
+    takes=("audio_root", "columns", "dimensions", "unlabelled", "extract_to"),
+    information=information,
 )

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
 from pathlib import Path
 
 from emotune import audio
 from emotune.conditions import COLUMNS, GENDER, known_of
 from emotune.corpora.base import gender_name
 from emotune.corpora.embedded import columns_chosen, embedded, without_content
+from emotune.corpora.missing import known
 from emotune.corpora.paths import recording_at
 from emotune.corpora.rows import columns_of, segment_name
-from emotune.errors import ConfigError, TableError
+from emotune.corpora.segment_columns import FIELDS, segment_of
+from emotune.errors import ConfigError, CorpusError, TableError
 from emotune.folders import files_below
 from emotune.inference.predictor import Item, id_fingerprint, with_unique_ids
-from emotune.manifest import Manifest, number_or_none, text_or_none
-from emotune.tables import READ_SUFFIXES, Row, header_of, iter_rows, metadata_path
+from emotune.manifest import Manifest, text_or_none
+from emotune.tables import READ_SUFFIXES, Row, iter_rows, metadata_path, read_header
 
 _KEPT = ("file", "start_s", "end_s", "speaker", "session", "gender", "text", "split")  # of a manifest: not the truth
+
+
+_OF_TABLE = ("utterance_id", "file", *FIELDS, "gender", "text")
+"""What is taken of a user's table; its labels are not."""
 
 
 def items_of(paths: Iterable[Path], *, columns: Mapping[str, str] | None = None) -> Iterator[Item]:
@@ -28,32 +33,43 @@ def items_of(paths: Iterable[Path], *, columns: Mapping[str, str] | None = None)
     Recordings of a single folder are named relative to it, those of several paths as these were given.
 
     Args:
-        paths: recordings, folders, tables, manifests and lists.
-        columns: field -> column name, for tables with names of their own.
+        paths: recordings, folders, tables, manifests, lists.
+        columns: for tables, field -> column, as for ``emotune.corpora.table.read``.
 
     Raises:
         TableError: for a table, list or folder that cannot be read. A missing recording is an error row, later.
-        ConfigError: for columns, when none of the paths is a table that they could be of.
+        CorpusError: for a table whose columns cannot be understood.
     """
     given = list(paths)
-    if columns and not any(_is_own_table(path) for path in given):
-        raise ConfigError("--column is for a table of your own: a .csv, .tsv, .jsonl or .parquet that is no manifest.")
-    for_all = partial(_items_of, alone=len(given) == 1, columns=columns or {})
-    yield from with_unique_ids(item for path in given for item in for_all(path))
+    found = (item for path in given for item in _items_of(path, columns or {}, alone=len(given) == 1))
+    yield from with_unique_ids(found)
 
 
-def _is_own_table(path: Path) -> bool:
+def columns_taken(paths: Iterable[Path], columns: Mapping[str, str]) -> Iterator[tuple[Path, dict[str, str]]]:
+    """The tables among the paths, each with the column of each field.
+
+    Raises:
+        CorpusError: for a table whose columns cannot be understood.
+        ConfigError: for chosen columns, where there is no table.
+    """
+    tables = [path for path in paths if _is_table(path)]
+    if columns and not tables:
+        raise ConfigError("--column describes the columns of a table, and there is none among the inputs.")
+    yield from ((path, _columns_of(path, columns)) for path in tables)
+
+
+def _is_table(path: Path) -> bool:
     return path.suffix.lower() in READ_SUFFIXES and not path.is_dir() and not metadata_path(path).exists()
 
 
-def _items_of(path: Path, *, alone: bool, columns: Mapping[str, str]) -> Iterator[Item]:
+def _items_of(path: Path, columns: Mapping[str, str], *, alone: bool) -> Iterator[Item]:
     if path.is_dir() and path.suffix.lower() not in audio.SUFFIXES:
         names = ((name, name if alone else str(path / name)) for name in _recordings_in(path))
         return (Item(shown, path / name, extra={"file": shown}) for name, shown in names)
     if not path.suffix and not os.path.lexists(path):
         raise TableError(f"{path} does not exist: expected a recording, a folder, a table or a .txt list.")
     if path.suffix.lower() in READ_SUFFIXES:
-        return _of_table(path, columns) if _is_own_table(path) else _of_manifest(path)
+        return _of_table(path, columns) if _is_table(path) else _of_manifest(path)
     if path.suffix.lower() == ".txt":
         return _of_list(path)
     return iter([Item(str(path), path, extra={"file": str(path)})])
@@ -96,49 +112,54 @@ def _of_manifest(path: Path) -> Iterator[Item]:
 
 
 def _of_table(path: Path, columns: Mapping[str, str]) -> Iterator[Item]:
-    header = header_of(path)
+    found = _columns_of(path, columns)
+    for number, row in enumerate(iter_rows(path), start=1):
+        yield _of_row(row, found, path, number)
+
+
+def _columns_of(path: Path, columns: Mapping[str, str]) -> dict[str, str]:
+    header = read_header(path)
     if not header:
         raise TableError(f"{path} has no rows.")
-    found = columns_of(header, columns_chosen(path, columns), {})
+    try:
+        found = columns_of(header, columns_chosen(path, columns), {})
+    except CorpusError as error:
+        raise CorpusError(f"{path}: {error}") from error
     if "file" not in found:
         raise TableError(
             f"{path} has no column for the recordings (file, path, wav, audio); it has {', '.join(header)}."
             " Name it with --column file=<column>."
         )
-    for number, row in enumerate(iter_rows(path), start=1):
-        yield _of_row(row, found, path, number)
+    return {field: column for field, column in found.items() if field in _OF_TABLE}
 
 
 def _known_in(row: Row, found: Mapping[str, str]) -> dict[str, str]:
     """What a user's row says of gender and text."""
     columns = {column: found.get(column, column) for pair in COLUMNS.values() for column in pair}
-    values = {column: str(row[name]) for column, name in columns.items() if row.get(name)}
+    cells = {column: known(row.get(name), column) for column, name in columns.items()}
+    values = {column: str(value) for column, value in cells.items() if value}
     return {column: gender_name(value) or "" if column == GENDER else value for column, value in values.items()}
 
 
-def _of_row(cells: Row, found: Mapping[str, str], table: Path, number: int) -> Item:
+def _of_row(given_row: Row, found: Mapping[str, str], table: Path, number: int) -> Item:
     """One row of a user's table; what is wrong with it becomes its error, and the other rows go on."""
-    where, row = f"{table}, row {number}", without_content(cells)
-    recording = embedded(cells.get(found["file"]))
+    where, row, recording = f"{table}, row {number}", without_content(given_row), embedded(given_row.get(found["file"]))
     content = None if recording is None else recording.content
-
-    def number_in(field: str) -> float | None:
-        return number_or_none(row.get(found[field]), f"{where}, {found[field]}") if field in found else None
-
+    cells = row | {column: known(row.get(column), field) for field, column in found.items()}
     try:
-        given = text_or_none(row.get(found["utterance_id"]), where) if "utterance_id" in found else None
-        file = text_or_none(row.get(found["file"]), f"{where}, {found['file']}")
+        given = text_or_none(cells.get(found["utterance_id"]), where) if "utterance_id" in found else None
+        file = text_or_none(cells.get(found["file"]), f"{where}, {found['file']}")
         if file is None and content is not None:
             file = f"row {number}"
         if file is None:
             raise TableError(f"{where}: {found['file']} is empty, expected the path of a recording.")
-        start_s, end_s = number_in("start_s"), number_in("end_s")
-        source = recording_at(file.strip(), table.parent) if content is None else content
+        path = recording_at(file.strip(), table.parent)
+        start_s, end_s = segment_of(cells, found, path, where)
     except TableError as error:
         return Item(f"row {number}", table, extra=row, error=str(error))
     return Item(
         given or file + segment_name(start_s, end_s),
-        source,
+        path if content is None else content,
         start_s,
         end_s,
         row,

@@ -67,9 +67,12 @@ def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
     unknown = [name for name in data.dimensions if name not in manifest.label_space.dimensions]
     if unknown:
         known = ", ".join(manifest.label_space.dimensions) or "none"
-        raise CorpusError(f"data.dimensions: {', '.join(unknown)} not in the manifest, which has {known}.")
+        raise CorpusError(
+            f"data.dimensions: {', '.join(unknown)} not in the manifest, which has {known}. A table's column becomes a"
+            " dimension with `emotune corpus read table ... --scale NAME=LOW:HIGH`."
+        )
     if data.classes and not manifest.label_space.classes:
-        raise CorpusError("The manifest has no emotion classes; set data.classes=false to learn its dimensions alone.")
+        raise CorpusError(f"The manifest has no emotion classes. {_learnable(manifest)}")
     for_votes = data.classes and data.votes.no_agreement == "votes"
     classes = manifest.label_space.classes
     labelled = manifest.filter(
@@ -81,7 +84,7 @@ def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
     )
     left_out["without a label to learn"] = len(manifest) - len(labelled)
     if not len(labelled):
-        raise CorpusError("No utterance of the manifest has a label to learn.")
+        raise CorpusError(f"No utterance of the manifest has a label to learn. {_learnable(manifest)}")
     unknown = [u.utterance_id for u in labelled if u.duration_s is None or u.content_sha256 is None]
     if unknown:
         raise CorpusError(
@@ -95,6 +98,21 @@ def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
     labelled = enriched(labelled, recipe.model.conditions, progress=progress)
     counted = {reason: count for reason, count in left_out.items() if count}
     return dataclasses.replace(labelled, information={**labelled.information, "left_out": counted})
+
+
+def _learnable(manifest: Manifest) -> str:
+    """What a manifest's labels could be learnt with, as the settings to say."""
+    cures = []
+    if valued := [name for name in manifest.label_space.dimensions if any(name in u.dimensions for u in manifest)]:
+        cures.append(
+            f"Learn its dimensions alone with data.classes=false data.dimensions=[{','.join(valued)}] train.metric=ccc."
+        )
+    if any(utterance.votes for utterance in manifest):
+        cures.append("Learn the class with the most votes with data.votes.label=plurality.")
+    return " ".join(cures) or (
+        "Nor has it dimensions or votes: read the corpus again with a column of labels, see"
+        " `emotune corpus read --help`."
+    )
 
 
 def source_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:

@@ -1,0 +1,116 @@
+"""What the columns of a user's table are taken for as a whole, and what the user should know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from emotune.corpora.missing import known
+from emotune.corpora.rows import COLUMN_NAMES, check_scales, columns_of
+from emotune.corpora.segment_columns import FIELDS, unit_of, untaken_ends
+from emotune.errors import CorpusError
+from emotune.labels import Scale
+from emotune.tables import Row
+
+
+def columns_in(
+    table: Path,
+    header: Sequence[str],
+    rows: Iterable[Row],
+    chosen: Mapping[str, str],
+    dimensions: Mapping[str, Scale],
+    *,
+    unlabelled: bool = False,
+) -> tuple[dict[str, str], list[str]]:
+    """The column of each field of a table with labels, and what the user should know of the choice.
+
+    Args:
+        table: the file, for messages.
+        header: its columns.
+        rows: its rows, gone through once where there is a column of ids.
+        chosen: field -> column, as the user says.
+        dimensions: those to take.
+        unlabelled: the table need not have labels.
+
+    Raises:
+        CorpusError: for a table without recordings, rows or labels, or with a column that cannot be understood.
+    """
+    if not header:
+        raise CorpusError(f"{table} has no rows.")
+    try:
+        found = columns_of(header, chosen, dimensions)
+    except CorpusError as error:
+        raise CorpusError(f"{table}: {error}") from error
+    if "file" not in found:
+        raise CorpusError(
+            f"{table} has no column for the recordings; expected one of {', '.join(COLUMN_NAMES['file'])}, got"
+            f" {', '.join(header)}. Name it with --column file=<column>."
+        )
+    check_scales(header, found, table)
+    for name in dimensions:
+        if name not in found:
+            raise CorpusError(f"{table} has no column for dimension '{name}'. Name it with --column {name}=<column>.")
+    if not (unlabelled or dimensions or "emotion" in found or any(name.startswith("votes.") for name in header)):
+        raise CorpusError(
+            f"{table} has no labels; expected a column {', '.join(COLUMN_NAMES['emotion'])}, columns votes.<class>, or"
+            f" a dimension with --scale; got {', '.join(header)}. Name the column with --column emotion=<column>, or"
+            " read the table without labels with --unlabelled."
+        )
+    notes = []
+    if (ends := untaken_ends(header, found)) and not {*FIELDS} & {*chosen}:
+        notes.append(
+            f"whole recordings are read: {', '.join(repr(name) for name in ends)} may hold segments, but their names"
+            " are not known; name them with --column start_s=<column> and --column end_s=<column>"
+        )
+    if "utterance_id" in found and (repeated := _id_of_two_clips(rows, found)) is not None:
+        column = found["utterance_id"]
+        if column == chosen.get("utterance_id"):
+            raise CorpusError(
+                f"{table}: column '{column}' was chosen for utterance_id, but '{repeated}' stands for different clips"
+                " in it. Choose a column of unique values, or say --column utterance_id=none: ids are then made of the"
+                " files' names."
+            )
+        notes.append(
+            f"utterance ids are made of the files' names, not of column '{column}', in which '{repeated}' stands for"
+            f" different clips; if it names people, say --column speaker='{column}'"
+        )
+        del found["utterance_id"]
+    return found, notes
+
+
+def header_of(rows: Iterable[Row]) -> list[str]:
+    """All columns of a table; a row of JSONL may have more than the one before it."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def columns_text(found: Mapping[str, str]) -> str:
+    """Which field comes from which column, times with their unit.
+
+    >>> columns_text({"file": "wav", "start_s": "begin"})
+    "file from 'wav', start_s from 'begin' (seconds)"
+    """
+    return ", ".join(
+        f"{field} from '{column}'" + (f" ({unit_of(column)})" if field in FIELDS else "")
+        for field, column in found.items()
+    )
+
+
+def facts_of_columns(header: Iterable[str], found: Mapping[str, str]) -> dict[str, Any]:
+    """What a manifest's information tells of a table's columns: those taken, the units of times, those not used."""
+    return {
+        "columns": dict(found),
+        "units": {field: unit_of(found[field]) for field in FIELDS if field in found},
+        "columns_not_used": [name for name in header if name not in found.values() and not name.startswith("votes.")],
+    }
+
+
+def _id_of_two_clips(rows: Iterable[Row], found: Mapping[str, str]) -> str | None:
+    """An id that stands for two clips; rows of one clip may share theirs."""
+    place = [found[field] for field in ("file", *FIELDS) if field in found]
+    clips: dict[str, list[str]] = {}
+    for row in rows:
+        name, clip = known(row.get(found["utterance_id"]), "utterance_id"), [str(row.get(column)) for column in place]
+        if name is not None and clips.setdefault(str(name).strip(), clip) != clip:
+            return str(name).strip()
+    return None
