@@ -1,8 +1,47 @@
 """The errors a user can meet. Each message says what was wrong, what was expected and what to do."""
 
+import reprlib
+
+_LINES, _FIRST_LINES = 24, 18
+_CHARACTERS, _FIRST_CHARACTERS = 1900, 1300
+"""A screen of 24 lines of 80 characters, and how much of its beginning a longer message keeps."""
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 160
+
+
+def on_a_screen(message: str) -> str:
+    """Cuts the middle out of a message that is longer than a screen, and says how much is left out.
+
+    >>> on_a_screen("short"), len(on_a_screen("x" * 970_000)) < 2000
+    ('short', True)
+    """
+    lines = message.splitlines()
+    if len(lines) > _LINES:
+        last = _LINES - 1 - _FIRST_LINES
+        left_out = len(lines) - _FIRST_LINES - last
+        message = "\n".join([*lines[:_FIRST_LINES], f"... {left_out} lines left out ...", *lines[-last:]])
+    if len(message) > _CHARACTERS:
+        last = _CHARACTERS - _FIRST_CHARACTERS - 60
+        left_out = len(message) - _FIRST_CHARACTERS - last
+        message = f"{message[:_FIRST_CHARACTERS]} ... {left_out} characters left out ... {message[-last:]}"
+    return message
+
+
+def quoted(value: object) -> str:
+    """A value as Python would write it, for a message: cut where it is long or deep.
+
+    >>> quoted("soon"), len(quoted(b"x" * 970_000)) < 200
+    ("'soon'", True)
+    """
+    return _short.repr(value)
+
 
 class EmotuneError(Exception):
-    """Base of every error that emotune raises on user input."""
+    """Base of every error that emotune raises on user input. Its words are never longer than a screen."""
+
+    def __str__(self) -> str:
+        return on_a_screen(super().__str__())
 
 
 class ConfigError(EmotuneError):

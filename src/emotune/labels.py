@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from emotune.errors import CorpusError
+from emotune.errors import CorpusError, quoted
 
 CLASSES = (
     "anger",
@@ -101,9 +101,9 @@ class LabelSpace:
         scales = {}
         wrong = [name for name in classes if not isinstance(name, str) or not name or classes.count(name) > 1]
         if wrong:
-            raise CorpusError(f"The classes of a label space must be different names, got {wrong[0]!r}.")
+            raise CorpusError(f"The classes of a label space must be different names, got {quoted(wrong[0])}.")
         for name, bounds in dimensions.items():
             if not (isinstance(bounds, list) and len(bounds) == 2 and all(type(b) in (int, float) for b in bounds)):
-                raise CorpusError(f"The scale of dimension '{name}' must be [low, high], got {bounds!r}.")
+                raise CorpusError(f"The scale of dimension '{name}' must be [low, high], got {quoted(bounds)}.")
             scales[str(name)] = Scale(float(bounds[0]), float(bounds[1]))
         return cls(tuple(classes), scales)

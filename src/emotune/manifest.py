@@ -20,11 +20,12 @@ from typing import Any
 
 from emotune import audio
 from emotune.arrays import CONTENT
-from emotune.errors import AudioError, CorpusError, TableError
+from emotune.errors import AudioError, CorpusError, TableError, quoted
 from emotune.labels import LabelSpace
 from emotune.tables import Row, iter_rows, metadata_path, read_json, write_rows
 
 SCHEMA = "emotune-manifest/1"
+_MOST_VOTES = 1e9  # more than there are annotators; sums over all utterances stay exact enough
 GENDERS = ("female", "male", "other", "unknown")
 
 
@@ -139,8 +140,8 @@ class Manifest:
             digest.update(json.dumps(kept, sort_keys=True).encode())
         return digest.hexdigest()
 
-    def write(self, path: str | os.PathLike[str]) -> None:
-        """Write table and metadata atomically; the suffix chooses the format."""
+    def write(self, path: str | os.PathLike[str], *, spreadsheet_safe: bool = False) -> None:
+        """Write table and metadata atomically; the suffix chooses the format. See ``emotune.tables.write_rows``."""
         path = Path(path)
         votes = sorted({name for utterance in self.utterances for name in utterance.votes})
         extra = sorted({name for utterance in self.utterances for name in utterance.extra})
@@ -154,7 +155,8 @@ class Manifest:
             "skipped": [dataclasses.asdict(item) for item in self.skipped],
             "without_words": [u.utterance_id for u in self.utterances if u.text_predicted == ""],
         }
-        write_rows(path, columns, [_to_row(utterance) for utterance in self.utterances], metadata)
+        rows = [_to_row(utterance) for utterance in self.utterances]
+        write_rows(path, columns, rows, metadata, spreadsheet_safe=spreadsheet_safe)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Manifest:
@@ -197,7 +199,7 @@ class Manifest:
         metadata = read_json(metadata_path(path), "The metadata file")
         if metadata.get("schema") != SCHEMA:
             raise TableError(
-                f"{metadata_path(path)}: schema is {metadata.get('schema')!r}, this version reads {SCHEMA!r}."
+                f"{metadata_path(path)}: schema is {quoted(metadata.get('schema'))}, this version reads {SCHEMA!r}."
                 " Read the corpus again with `emotune corpus read`."
             )
         if not isinstance(metadata.get("root"), str):
@@ -256,10 +258,10 @@ def check_utterance(utterance: Utterance, label_space: LabelSpace, where: str) -
     parts = PurePosixPath(utterance.file.replace("\\", "/"))
     if not utterance.file or parts.is_absolute() or ".." in parts.parts:
         raise TableError(
-            f"{where}: file '{utterance.file}' must be a path inside the root, not absolute, without '..'."
+            f"{where}: file {quoted(utterance.file)} must be a path inside the root, not absolute, without '..'."
         )
     if "\0" in utterance.file or utterance.file.encode(errors="replace").decode() != utterance.file:
-        raise TableError(f"{where}: file {utterance.file!r} is not UTF-8 text; rename the recording.")
+        raise TableError(f"{where}: file {quoted(utterance.file)} is not UTF-8 text; rename the recording.")
     start, end = utterance.start_s or 0.0, utterance.end_s
     if start < 0 or (end is not None and end <= start):
         raise TableError(f"{where}: start_s {start} and end_s {end}: expected 0 <= start_s < end_s.")
@@ -269,13 +271,15 @@ def check_utterance(utterance: Utterance, label_space: LabelSpace, where: str) -
     for column in ("gender", "gender_predicted"):
         gender = getattr(utterance, column)
         if gender is not None and gender not in GENDERS:
-            raise TableError(f"{where}: {column} '{gender}', expected one of {', '.join(GENDERS)} or nothing.")
+            raise TableError(f"{where}: {column} {quoted(gender)}, expected one of {', '.join(GENDERS)} or nothing.")
     if utterance.emotion is not None and utterance.emotion not in label_space.classes:
         known = ", ".join(label_space.classes) or "none"
-        raise TableError(f"{where}: emotion '{utterance.emotion}' is not among the manifest's classes ({known}).")
+        raise TableError(f"{where}: emotion {quoted(utterance.emotion)} is not among the manifest's classes ({known}).")
     for name, value in utterance.votes.items():
-        if not math.isfinite(value) or value < 0:
-            raise TableError(f"{where}: votes.{name} is {value}, expected a number of at least 0.")
+        if not 0 <= value <= _MOST_VOTES:
+            raise TableError(
+                f"{where}: votes.{name} is {value}, expected a number of at least 0 and at most {_MOST_VOTES:g}."
+            )
     for name, value in utterance.dimensions.items():
         scale = label_space.dimensions.get(name)
         if scale is not None and not scale.low <= value <= scale.high:
@@ -300,9 +304,9 @@ def number_or_none(value: object, where: str) -> float | None:
             raise TypeError
         number = float(value)  # pyright: ignore[reportArgumentType]
     except (TypeError, ValueError, OverflowError) as error:
-        raise TableError(f"{where}: expected a number, got {value!r}.") from error
+        raise TableError(f"{where}: expected a number, got {quoted(value)}.") from error
     if not math.isfinite(number):
-        raise TableError(f"{where}: expected a finite number or an empty field, got {value!r}.")
+        raise TableError(f"{where}: expected a finite number or an empty field, got {quoted(value)}.")
     return number
 
 
@@ -311,7 +315,7 @@ def text_or_none(value: object, where: str) -> str | None:
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, list | tuple | Mapping):
-        raise TableError(f"{where}: expected text, got {value!r}. One value a field.")
+        raise TableError(f"{where}: expected text, got {quoted(value)}. One value a field.")
     return str(value)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from emotune.calibration import UNCERTAIN
-from emotune.errors import TableError
+from emotune.errors import TableError, quoted
 from emotune.labels import LabelSpace
 from emotune.manifest import label_space_of, number_or_none, text_or_none
 from emotune.run_folder import RunFolder
@@ -109,8 +109,8 @@ class Predictions:
             rows.append(cells | {"conditions_used": row.conditions_used, "error": row.error})
         return rows
 
-    def write(self, path: str | os.PathLike[str]) -> None:
-        """Write table and metadata atomically; the suffix chooses the format."""
+    def write(self, path: str | os.PathLike[str], *, spreadsheet_safe: bool = False) -> None:
+        """Write table and metadata atomically; the suffix chooses the format. See ``emotune.tables.write_rows``."""
         metadata = {
             "schema": SCHEMA,
             **self.label_space.to_json(),
@@ -118,7 +118,9 @@ class Predictions:
             "manifest_fingerprint": self.manifest_fingerprint,
         }
         numbers = [*(f"p.{name}" for name in self.label_space.classes), *self.label_space.dimensions]
-        write_rows(Path(path), self.columns(), self.to_rows(), metadata, numbers=numbers)
+        write_rows(
+            Path(path), self.columns(), self.to_rows(), metadata, numbers=numbers, spreadsheet_safe=spreadsheet_safe
+        )
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Predictions:
@@ -132,7 +134,7 @@ class Predictions:
         metadata = read_json(metadata_path(path), "The metadata file of a prediction table,")
         if metadata.get("schema") != SCHEMA:
             raise TableError(
-                f"{metadata_path(path)}: schema is {metadata.get('schema')!r}, this version reads {SCHEMA!r}."
+                f"{metadata_path(path)}: schema is {quoted(metadata.get('schema'))}, this version reads {SCHEMA!r}."
             )
         label_space = label_space_of(metadata, path)
         predictions = [_from_row(row, f"{path}, row {n}", label_space) for n, row in enumerate(rows, start=1)]

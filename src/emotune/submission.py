@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from emotune.errors import ConfigError, TableError
+from emotune.folders import files_below
 from emotune.labels import Scale
 from emotune.manifest import Manifest
 from emotune.predictions import Prediction, Predictions
@@ -54,7 +55,7 @@ def expected_names(path: Path, split: str | None = None) -> list[str]:
     if split is not None and not is_manifest:
         raise ConfigError(f"--split {split}: {path} is no manifest, so it has no splits.")
     if path.is_dir():
-        names = sorted(found.name for found in path.rglob(f"*{_RECORDING}"))
+        names = sorted(found.name for found in files_below(path) if found.suffix == _RECORDING)
     elif path.suffix.lower() == ".txt":
         names = _lines(path)
     elif is_manifest:

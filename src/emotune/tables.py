@@ -1,4 +1,7 @@
-"""Rows in and out of CSV, JSONL and Parquet files, with a metadata file beside each; all writing is atomic."""
+"""Rows in and out of CSV, JSONL and Parquet files, with a metadata file beside each; all writing is atomic.
+
+TSV is read as well.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,21 @@ import os
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from emotune.delimited import iter_delimited, plain_cell, safe_cell
 from emotune.errors import TableError
 
 MOST_LEVELS = 100
 """Of lists and mappings in each other, in a file: what walks through them afterwards must reach the innermost."""
 SUFFIXES = (".csv", ".jsonl", ".parquet")
+"""Of the tables that are written."""
+
+READ_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+"""Of the tables that are read."""
+
 Row = dict[str, Any]
 _UNENCODABLE = "backslashreplace"  # a file name that is not UTF-8 must not lose a whole table of results
 
@@ -85,7 +95,7 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     return data
 
 
-def parse_json(text: str) -> object:
+def parse_json(text: str) -> Any:
     """JSON that is not nested deeper than anyone writes.
 
     Raises:
@@ -114,20 +124,23 @@ def nesting(data: object) -> int:
     return levels
 
 
-def check_suffix(path: Path) -> str:
+def check_suffix(path: Path, known: Sequence[str] = SUFFIXES) -> str:
     """The table's format by its suffix, or an error that lists the known ones."""
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES and path.is_dir():
-        raise TableError(f"{path} is a folder, expected a table: a file whose name ends in {', '.join(SUFFIXES)}.")
-    if suffix not in SUFFIXES:
-        raise TableError(f"{path}: a table's name must end in {', '.join(SUFFIXES)}, not '{path.suffix}'.")
+    if suffix not in known and path.is_dir():
+        raise TableError(f"{path} is a folder, expected a table: a file whose name ends in {', '.join(known)}.")
+    if suffix not in known:
+        raise TableError(f"{path}: a table's name must end in {', '.join(known)}, not '{path.suffix}'.")
     return suffix
 
 
-def check_output(path: Path) -> None:
+def check_output(path: Path, *, spreadsheet_safe: bool = False) -> None:
     """Before any work is done: raise a TableError when a table could not be written there afterwards."""
-    if check_suffix(path) == ".parquet":
+    suffix = check_suffix(path)
+    if suffix == ".parquet":
         _pyarrow_parquet(path)
+    if spreadsheet_safe and suffix != ".csv":
+        raise TableError(f"{path}: --spreadsheet-safe goes with a .csv; in {suffix} nothing is run as a formula.")
     for file in (path, metadata_path(path)):
         if file.is_dir():
             raise TableError(f"Cannot write {file}: it is a folder. Name a file.")
@@ -142,18 +155,29 @@ def read_rows(path: Path) -> list[Row]:
     return list(iter_rows(path))
 
 
+def read_header(path: Path) -> list[str]:
+    """All columns of a table; a row of JSONL may have more than the one before it."""
+    header: dict[str, None] = {}
+    for row in iter_rows(path):
+        header |= dict.fromkeys(row)
+        if path.suffix.lower() != ".jsonl":
+            break
+    return list(header)
+
+
 def iter_rows(path: Path) -> Iterator[Row]:
     """As ``read_rows``, one after the other, so that a table of any length can be gone through.
 
     Raises:
         TableError: for what is no table, or is broken, naming file and row.
     """
-    suffix = check_suffix(path)
+    suffix = check_suffix(path, READ_SUFFIXES)
     if not path.exists():
         raise TableError(f"{path} does not exist.")
     if path.is_dir():
         raise TableError(f"{path} is a folder, expected a table file.")
-    rows = {".csv": _iter_csv, ".jsonl": _iter_jsonl, ".parquet": _iter_parquet}[suffix](path)
+    tsv = partial(_iter_csv, delimiter="\t")
+    rows = {".csv": _iter_csv, ".tsv": tsv, ".jsonl": _iter_jsonl, ".parquet": _iter_parquet}[suffix](path)
     try:
         yield from rows
     except UnicodeDecodeError as error:
@@ -165,29 +189,21 @@ def iter_rows(path: Path) -> Iterator[Row]:
         raise TableError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def _iter_csv(path: Path) -> Iterator[Row]:
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.reader(stream, strict=True)
-        try:
-            header = next(reader, None)
-            if header is None:
-                raise TableError(f"{path} is empty, expected a header line and one row an utterance.")
-            if len(header) == 1 and ";" in header[0]:
-                raise TableError(f"{path} is separated by semicolons; save it again with commas.")
-            repeated = sorted({name for name in header if header.count(name) > 1})
-            if repeated:
-                raise TableError(f"{path}: column names appear twice: {', '.join(repeated)}.")
-            for fields in reader:
-                if not fields:
-                    continue
-                if len(fields) != len(header):
-                    raise TableError(
-                        f"{path}, line {reader.line_num}: {len(fields)} fields, but the header has {len(header)}."
-                        " Quote fields that hold a comma."
-                    )
-                yield {name: value if value != "" else None for name, value in zip(header, fields, strict=True)}
-        except csv.Error as error:
-            raise TableError(f"{path}, line {reader.line_num}: not valid CSV ({error}).") from error
+def _iter_csv(path: Path, *, delimiter: str = ",") -> Iterator[Row]:
+    rows = iter_delimited(path, delimiter=delimiter)
+    if not _is_spreadsheet_safe(path):
+        yield from rows
+        return
+    for row in rows:
+        yield {plain_cell(name): value and plain_cell(value) for name, value in row.items()}
+
+
+def _is_spreadsheet_safe(path: Path) -> bool:
+    try:
+        said = metadata_path(path).read_bytes()
+        return b'"spreadsheet_safe": true' in said and parse_json(said.decode()).get("spreadsheet_safe") is True
+    except (OSError, ValueError, AttributeError):  # broken metadata is named where it is needed
+        return False
 
 
 def _iter_jsonl(path: Path) -> Iterator[Row]:
@@ -216,10 +232,36 @@ def _pyarrow_parquet(path: Path) -> Any:
 def _iter_parquet(path: Path) -> Iterator[Row]:
     parquet = _pyarrow_parquet(path)
     try:
-        for batch in parquet.ParquetFile(path).iter_batches():
-            yield from batch.to_pylist()
+        file = parquet.ParquetFile(path)
+        class_names = _class_names(file.schema_arrow.metadata or {})
+        large = any("binary" in str(column.type) for column in file.schema_arrow)  # recordings, perhaps
+        for batch in file.iter_batches(batch_size=16 if large else 65536):
+            for row in batch.to_pylist():
+                for column, names in class_names.items():
+                    row[column] = _class_name(row.get(column), names)
+                yield row
     except Exception as error:  # pyarrow raises its own and OSError alike for a file that is not Parquet
         raise TableError(f"{path} cannot be read as Parquet: {error}.") from error
+
+
+def _class_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
+    """The columns of numbers that stand for classes, in a table of Hugging Face's ``datasets``, and their names."""
+    try:
+        features = parse_json(metadata[b"huggingface"].decode())["info"]["features"]
+        return {
+            column: feature["names"]
+            for column, feature in features.items()
+            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and feature.get("names")
+        }
+    except (KeyError, ValueError, TypeError, AttributeError):  # none of theirs
+        return {}
+
+
+def _class_name(value: object, names: Sequence[str]) -> object:
+    """The name behind a number; theirs is -1 where nothing is known."""
+    if value == -1:
+        return None
+    return names[value] if isinstance(value, int) and 0 <= value < len(names) else value
 
 
 def write_rows(
@@ -229,20 +271,27 @@ def write_rows(
     metadata: Mapping[str, object],
     *,
     numbers: Collection[str] = (),
+    spreadsheet_safe: bool = False,
 ) -> None:
     """Write a table and its metadata file, each written whole before either is renamed; None is empty.
 
     Args:
         numbers: columns that are numbers in Parquet even where all of them are empty.
+        spreadsheet_safe: put an apostrophe before text of a CSV that a spreadsheet would run as a formula. Reading
+            takes it away again.
     """
     suffix = check_suffix(path)
+    if spreadsheet_safe:
+        metadata = {**metadata, "spreadsheet_safe": True}
     with atomic_path(path) as temporary, atomic_path(metadata_path(path)) as temporary_metadata:
         temporary_metadata.write_text(to_json(metadata) + "\n", encoding="utf-8", errors=_UNENCODABLE)
         if suffix == ".csv":
             with temporary.open("w", newline="", encoding="utf-8", errors=_UNENCODABLE) as stream:
                 plain = csv.writer(stream, lineterminator="\n")
                 quoted = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
-                for fields in [list(columns), *([_csv_field(row.get(name)) for name in columns] for row in rows)]:
+                shown = (lambda field: safe_cell(str(field))) if spreadsheet_safe else (lambda field: field)
+                for row in [dict(zip(columns, columns, strict=True)), *rows]:
+                    fields = [shown(_csv_field(row.get(name))) for name in columns]
                     # the plain writer leaves a lone carriage return unquoted, where readers begin a new row
                     (quoted if any("\r" in str(field) for field in fields) else plain).writerow(fields)
         elif suffix == ".jsonl":

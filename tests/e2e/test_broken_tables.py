@@ -1,6 +1,7 @@
 """Broken manifests, prediction tables, tables of one's own, corpora and splits: one clear error each."""
 
 import csv
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -116,12 +117,20 @@ MANIFEST_FAULTS = {
     "negative start": (cell("start_s", "-1"), ["row 3: start_s -1.0"]),
     "no duration": (cell("duration_s", "0"), ["row 3: duration_s is 0.0, expected a positive"]),
     "negative vote": (cell("votes.anger", "-1"), ["row 3: votes.anger is -1.0, expected a number of at least 0"]),
+    "more votes than there are people": (
+        cell("votes.anger", "1e308"),
+        ["row 3: votes.anger is 1e+308", "at most 1e+09"],
+    ),
     "vote in words": (cell("votes.anger", "two"), ["row 3, votes.anger: expected a number, got 'two'"]),
     "dimension outside its scale": (cell("arousal", "8"), ["row 3: arousal is 8.0, outside its scale [1.0, 7.0]"]),
     "dimension in words": (cell("arousal", "high"), ["row 3, arousal: expected a number, got 'high'"]),
     "another schema": (metadata(schema="emotune-manifest/9"), [META, "'emotune-manifest/9'", "Read the corpus again"]),
     "no metadata": (without_metadata, [f"has no {META} beside it", "emotune corpus read table"]),
     "metadata not JSON": (metadata_is(b"{"), [META, "cannot be read as JSON"]),
+    "metadata 100,000 levels deep": (
+        metadata_is(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
+        [META, "cannot be read as JSON", "nested more than 100 levels deep"],
+    ),
     "metadata not UTF-8": (metadata_is(b"\xff{}"), [META, "cannot be read as JSON"]),
     "metadata a list": (metadata_is(b"[]"), [META, "must hold a JSON object, not a list"]),
     "metadata without root": (metadata(root=None), [META, "'root' must be the folder of the recordings"]),
@@ -154,7 +163,7 @@ def test_a_broken_manifest_is_a_table_error_that_names_file_row_and_field(manife
 
 @pytest.mark.parametrize("name", ["manifest.xlsx", "manifest", "manifest.csv.gz"])
 def test_an_unknown_table_suffix_lists_the_known(tmp_path, name):
-    with pytest.raises(TableError, match=r"\.csv, \.jsonl, \.parquet, not"):
+    with pytest.raises(TableError, match=r"\.csv, \.tsv, \.jsonl, \.parquet, not"):
         Manifest.read(tmp_path / name)
 
 
@@ -168,6 +177,11 @@ JSON_FAULTS = {
         "row 2, age: expected a number",
     ),
     "endless number": ('{"utterance_id": "a", "file": "a.wav", "age": 1%s}' % ("0" * 400), "row 2, age: expected a"),
+    "100,000 levels": (
+        '{"note": %s}' % ("[" * 100_000 + "]" * 100_000),
+        "line 2: not valid JSON (nested more than 100",
+    ),
+    "102 levels": ('{"note": %s}' % ('{"a":' * 101 + "1" + "}" * 101), "line 2: not valid JSON (nested more than 100"),
     "NaN": ('{"utterance_id": "a", "file": "a.wav", "age": NaN}', "row 2, age: expected a finite number"),
 }
 
@@ -182,6 +196,25 @@ def test_a_broken_jsonl_manifest_names_its_line_or_row(tmp_path, manifest, case)
         Manifest.read(path)
     assert str(path) in str(caught.value)
     assert words in str(caught.value)
+
+
+def test_a_note_of_100_levels_is_carried_along(tmp_path, manifest):
+    note = json.loads("[" * 99 + "]" * 99)
+    table = Manifest.read(manifest)
+    row = dataclasses.replace(table.utterances[0], extra={"note": note})
+    table.replace_utterances([row]).write(tmp_path / "deep.jsonl")
+    assert Manifest.read(tmp_path / "deep.jsonl").utterances[0].extra["note"] == note
+
+
+def test_votes_that_no_sum_can_hold_are_skipped_with_their_row(tmp_path, corpus, emotune_command):
+    path = own_table(tmp_path, "file,votes.anger,votes.joy\naudio/0.wav,1e308,1e308\naudio/1.wav,2,1\n")
+    ended = emotune_command("corpus", "read", "table", path, "-o", tmp_path / "out.csv")
+    assert ended.code == 0, ended.err
+    assert "votes.anger is 1e+308, expected a number of at least 0 and at most 1e+09" in ended.err
+    for command in ("show", "label", "check"):
+        output = ["-o", tmp_path / f"{command}.csv"] if command == "label" else []
+        assert "Traceback" not in emotune_command("corpus", command, tmp_path / "out.csv", *output).err
+    assert [u.file for u in Manifest.read(tmp_path / "out.csv")] == ["audio/1.wav"]
 
 
 def test_a_parquet_file_that_is_none_says_so(tmp_path):

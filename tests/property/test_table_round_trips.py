@@ -41,6 +41,23 @@ def test_text_comes_back_letter_by_letter(suffix, rows):
     assert written_and_read(suffix, ["id", "a b,c", "x"], rows) == rows
 
 
+formulas = st.from_regex(r"'{0,2}[=+\-@\t\r\n]?[0-9a-z.'=+-]{0,4}", fullmatch=True).filter(bool)
+
+
+@few
+@given(rows=st.lists(st.fixed_dictionaries({"=id": formulas, "x": st.none() | formulas | tricky})))
+def test_text_that_is_made_safe_for_spreadsheets_comes_back_letter_by_letter(rows):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "table.csv"
+        write_rows(path, ["=id", "x"], rows, {}, spreadsheet_safe=True)
+        assert read_rows(path) == rows
+        with path.open(newline="", encoding="utf-8") as stream:
+            cells = [cell for row in csv.reader(stream) for cell in row]
+    for cell in cells:
+        if cell[:1] and cell[0] in "=+-@\t\r\n":
+            float(cell)  # a number, and nothing else
+
+
 @over_formats
 @few
 @given(values=st.lists(st.none() | numbers, min_size=1))
@@ -87,7 +104,7 @@ def test_a_failed_write_leaves_the_old_table_and_no_rubbish(tmp_path):
 
 
 def test_a_table_of_unknown_format_is_an_error(tmp_path):
-    with pytest.raises(TableError, match=r"must end in \.csv, \.jsonl, \.parquet, not '\.xlsx'"):
+    with pytest.raises(TableError, match=r"must end in \.csv, \.tsv, \.jsonl, \.parquet, not '\.xlsx'"):
         read_rows(tmp_path / "t.xlsx")
 
 

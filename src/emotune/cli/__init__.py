@@ -25,7 +25,7 @@ from emotune.cli import (
     transcribe,
 )
 from emotune.cli.console import show_notes
-from emotune.errors import EmotuneError
+from emotune.errors import EmotuneError, on_a_screen
 from emotune.threads import spin_briefly
 
 app = typer.Typer(
@@ -69,7 +69,7 @@ def main() -> None:
         app()
     except (EmotuneError, OSError) as error:  # OSError: what the system refuses, with its own words and the path
         where = "" if number == "0" else f"process {number}: "
-        print(f"{where}error: {error}", file=sys.stderr)  # noqa: T201 (the command line speaks here)
+        print(f"{where}error: {on_a_screen(str(error))}", file=sys.stderr)  # noqa: T201 (the command line speaks here)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)  # noqa: T201

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from emotune.cli.console import out, pairs, warn_all, with_extra
+from emotune.cli.console import SpreadsheetSafe, out, pairs, warn_all, with_extra
 from emotune.errors import ConfigError
 from emotune.manifest import Manifest
 from emotune.predictions import Predictions, predictions_of, table_at
@@ -43,11 +43,12 @@ def adjust(
         Path | None, typer.Option("--manifest", help="--thresholds of a table: the manifest with a development split.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the two parts of development and of the search.")] = 0,
+    spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """p_c times exp(b_c), summing to one again: for another prior, or for a better figure on development."""
     if (prior is not None) == thresholds:
         raise ConfigError("Give exactly one of --prior and --thresholds.")
-    check_output(output)
+    check_output(output, spreadsheet_safe=spreadsheet_safe)
     run = RunFolder(path) if RunFolder(path).provenance.exists() else None
     predictions = Predictions.read(table_at(path)) if run is None else predictions_of(run, split)
     if not predictions.label_space.classes:
@@ -73,7 +74,7 @@ def adjust(
             )
         warn_all(fitted.notes)
     adjusted = with_offsets.shifted(predictions, offsets)
-    adjusted.write(output)
+    adjusted.write(output, spreadsheet_safe=spreadsheet_safe)
     write_text(output.with_name(f"{output.name}.offsets.json"), to_json(about) + "\n")
     out.print("offsets: " + ", ".join(f"{name} {value:+.3f}" for name, value in offsets.items()), markup=False)
     changed = sum(

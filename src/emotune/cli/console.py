@@ -6,14 +6,14 @@ import importlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from emotune.errors import ConfigError
+from emotune.errors import ConfigError, on_a_screen
 
 Item = TypeVar("Item")
 
@@ -22,8 +22,21 @@ Condition = Annotated[
     typer.Option(help="CONDITION=SOURCE, such as gender=unknown; sources: given, predicted, unknown, wrong (gender)."),
 ]
 
+SpreadsheetSafe = Annotated[
+    bool,
+    typer.Option("--spreadsheet-safe", help="In a .csv, an apostrophe before text that would be run as a formula."),
+]
+
+
+class _Screenful(Console):
+    """A console whose messages are never longer than a screen."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(on_a_screen(item) if isinstance(item, str) else item for item in objects), **options)
+
+
 out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+err = _Screenful(stderr=True, highlight=False, soft_wrap=True)
 
 
 class Notes(logging.Handler):

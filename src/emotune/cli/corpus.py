@@ -12,7 +12,7 @@ import typer
 
 from emotune.agreement import Agreement, agreement_of
 from emotune.cli.check import check
-from emotune.cli.console import counts_text, err, out, pairs, show_progress, table, warn_all
+from emotune.cli.console import SpreadsheetSafe, counts_text, err, out, pairs, show_progress, table, warn_all
 from emotune.cli.label import label
 from emotune.corpora import CORPORA, map_classes, read_corpus
 from emotune.corpora.base import split_name
@@ -50,6 +50,12 @@ def read(
         ),
     ] = [],
     scale: Annotated[list[str], typer.Option(help="table, audiofolder: DIMENSION=LOW:HIGH, such as arousal=1:7.")] = [],
+    extract_to: Annotated[
+        Path | None, typer.Option(help="table: the folder that recordings in the table itself are written to.")
+    ] = None,
+    trust_pickle: Annotated[
+        bool, typer.Option("--trust-pickle", help="audformat: load pickled tables, which can run code on this machine.")
+    ] = False,
     map: Annotated[list[str], typer.Option(help="CLASS=CLASS: rename or merge a class.")] = [],
     drop: Annotated[list[str], typer.Option(help="A class to leave out.")] = [],
     licence: Annotated[str | None, typer.Option(help="Licence of the recordings, for the model card.")] = None,
@@ -62,15 +68,18 @@ def read(
     labels_only: Annotated[
         bool, typer.Option("--labels-only", help="Look at no recording: for counts and agreement, not for training.")
     ] = False,
+    spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Read a corpus into a manifest; what is skipped is counted with its reason."""
-    check_output(output)
+    check_output(output, spreadsheet_safe=spreadsheet_safe)
     manifest = read_corpus(
         CORPORA[name],
         root,
         audio_root=audio_root,
         columns=pairs(column, "--column", "FIELD=COLUMN"),
         dimensions={dim: _scale(dim, bounds) for dim, bounds in pairs(scale, "--scale", "DIMENSION=LOW:HIGH").items()},
+        extract_to=extract_to,
+        trust_pickle=trust_pickle,
         licence=licence,
         labels=labels,
         labels_only=labels_only,
@@ -78,7 +87,7 @@ def read(
         progress=show_progress,
     )
     manifest = mapped(manifest, map, drop)
-    manifest.write(output)
+    manifest.write(output, spreadsheet_safe=spreadsheet_safe)
     _print_columns(manifest.information)
     warn_all(manifest.information.get("warnings", []))
     if manifest.skipped:
@@ -155,9 +164,10 @@ def split(
     folds: Annotated[int | None, typer.Option(help="Equal parts fold_1, fold_2, ... instead of shares.")] = None,
     group: Annotated[str, typer.Option(help="What no two splits share: speaker or session.")] = "speaker",
     seed: Annotated[int, typer.Option(help="Another seed, another split.")] = 0,
+    spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Speaker-independent splits or folds, balanced by class and gender."""
-    check_output(output)
+    check_output(output, spreadsheet_safe=spreadsheet_safe)
     manifest = Manifest.read(manifest_path)
     if folds is not None:
         result = assign_folds(manifest, folds, group=group, seed=seed)
@@ -167,7 +177,7 @@ def split(
             for name, value in pairs(share, "--share").items()
         }
         result = assign_splits(manifest, shares, group=group, seed=seed)
-    result.write(output)
+    result.write(output, spreadsheet_safe=spreadsheet_safe)
     for name, count in sorted(Counter(utterance.split or "-" for utterance in result).items()):
         speakers = {utterance.speaker for utterance in result if utterance.split == name}
         classes = Counter(utterance.emotion for utterance in result if utterance.split == name)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from emotune.cli.console import err, out, show_progress, with_extra
+from emotune.cli.console import SpreadsheetSafe, err, out, show_progress, with_extra
 from emotune.manifest import Manifest
 from emotune.tables import check_output
 
@@ -18,9 +18,10 @@ def gender(
     model: Annotated[str, typer.Option(help="A model that was trained with data.target=gender.")],
     batch_seconds: Annotated[float, typer.Option(min=1.0, help="Audio-seconds a batch; changes speed only.")] = 40.0,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
+    spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Fill the column gender_predicted, for models that take gender as a condition."""
-    check_output(output)
+    check_output(output, spreadsheet_safe=spreadsheet_safe)
     manifest = Manifest.read(manifest_path)
     load = with_extra("emotune.inference").load
     makers = with_extra("emotune.inference.makers")
@@ -30,7 +31,7 @@ def gender(
     enrich = with_extra("emotune.inference.enrich")
     identity = makers.identity_of(model, predictor.engine.fingerprint)
     manifest, errors = enrich.with_gender(manifest, predictor, identity, progress=show_progress)
-    manifest.write(output)
+    manifest.write(output, spreadsheet_safe=spreadsheet_safe)
     right, of = enrich.gender_accuracy(manifest)
     agrees = f", {right} of {of} as the corpus says ({right / of:.3f})" if of else ""
     out.print(f"{output}: {len(manifest) - len(errors)} of {len(manifest)} utterances predicted{agrees}", markup=False)

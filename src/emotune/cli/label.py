@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from emotune.cli.console import counts_text, err, out
+from emotune.cli.console import SpreadsheetSafe, counts_text, err, out
 from emotune.consensus import NO_AGREEMENTS, OTHERS, RULES, TIES, relabelled
 from emotune.manifest import Manifest
 from emotune.tables import check_output
@@ -23,13 +23,14 @@ def label(
         str, typer.Option(help=f"Utterances without a label: {', '.join(NO_AGREEMENTS)}.")
     ] = "leave_out",
     minimum: Annotated[int, typer.Option(min=1, help="Fewer votes than this do not count.")] = 1,
+    spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Label utterances by their annotators' votes; every change is counted."""
-    check_output(output)
+    check_output(output, spreadsheet_safe=spreadsheet_safe)
     manifest, report = relabelled(
         Manifest.read(manifest_path), label=rule, ties=ties, other=other, no_agreement=no_agreement, minimum=minimum
     )
-    manifest.write(output)
+    manifest.write(output, spreadsheet_safe=spreadsheet_safe)
     for what, count in report.items():
         err.print(f"  {count} {what}", markup=False)
     names = [*manifest.label_space.classes, None]

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from emotune.cli.console import Condition, err, out, pairs, show_progress, warn_all, with_extra
+from emotune.cli.console import Condition, SpreadsheetSafe, err, out, pairs, show_progress, warn_all, with_extra
 from emotune.conditions import unknown_though_asked
 from emotune.corpora.table_columns import columns_text
 from emotune.errors import ConfigError
@@ -79,6 +79,7 @@ def predict(
     gender_model: Annotated[str | None, typer.Option(help="In place of the model's own gender predictor.")] = None,
     asr: Annotated[str | None, typer.Option(help="In place of the model's own speech recogniser.")] = None,
     text_encoder: Annotated[str | None, typer.Option(help="In place of the model's own text encoder.")] = None,
+    spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Predict emotions; a bad recording is a row with its error, and the exit code is then 1."""
     asked = pairs(condition, "--condition", "CONDITION=SOURCE")
@@ -91,6 +92,7 @@ def predict(
     }
     options = {"batch_seconds": batch_seconds, **answering}
     columns = pairs(column, "--column", "FIELD=COLUMN")
+    named = partial(_items, inputs, columns, split)
     for path, taken in columns_taken(inputs, columns):
         err.print(f"{path}: columns taken: {columns_text(taken)}", markup=False)
     if part_rows is not None:
@@ -107,8 +109,9 @@ def predict(
             model_fingerprint=fingerprint,
             options=answering,
             retry_errors=retry_errors,
+            spreadsheet_safe=spreadsheet_safe,
         )
-        parts = _made(partial(_items, inputs, columns, split), opened, run)
+        parts = _made(named, opened, run)
         warn_all(unknown_though_asked(asked, (row.conditions_used for table in parts.tables() for row in table)))
         _end(f"{output}: {parts.rows} rows in {len(parts.parts)} parts", parts.failed, parts.errors(_ERRORS_SHOWN))
         return
@@ -119,15 +122,15 @@ def predict(
             "--engine ray writes a folder of parts: say how large they are with --part-rows, such as 2000."
         )
     if output is not None:
-        check_output(output)
-    items = list(_items(inputs, columns, split))
+        check_output(output, spreadsheet_safe=spreadsheet_safe)
+    items = list(named())
     predictor = with_extra("emotune.inference").load(model, device=device, workers=workers, **options)
     warn_all(predictor.conditioner.notes)
     predictions = predictor.predict_items(items, progress=show_progress)
     if output is None:
         _print(predictions)
     else:
-        predictions.write(output)
+        predictions.write(output, spreadsheet_safe=spreadsheet_safe)
     warn_all(unknown_though_asked(asked, (row.conditions_used for row in predictions)))
     errors = [row.error or "" for row in predictions.failed]
     _end("" if output is None else f"{output}: {len(predictions)} rows", len(errors), errors[:_ERRORS_SHOWN])

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from emotune.cli.console import err, out, show_progress
+from emotune.cli.console import SpreadsheetSafe, err, out, show_progress
 from emotune.inference.asr import Transcriber
 from emotune.inference.transcribe import CACHE, one_language, transcribed
 from emotune.manifest import Manifest
@@ -33,9 +33,10 @@ def transcribe(
     cache: Annotated[Path, typer.Option(help="Folder of transcripts that are there already.")] = CACHE,
     batch_size: Annotated[int, typer.Option(min=1, help="Windows of 30 s a batch.")] = 8,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; default: a GPU where there is one.")] = None,
+    spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Transcribe a manifest's recordings into its column text_predicted; what was transcribed before is not again."""
-    check_output(output)
+    check_output(output, spreadsheet_safe=spreadsheet_safe)
     manifest = Manifest.read(manifest_path)
     transcriber = Transcriber(
         model,
@@ -45,7 +46,7 @@ def transcribe(
         batch_size=batch_size,
     )
     manifest, errors = transcribed(manifest, transcriber, cache=cache, progress=show_progress)
-    manifest.write(output)
+    manifest.write(output, spreadsheet_safe=spreadsheet_safe)
     silent = sum(utterance.text_predicted == "" for utterance in manifest)
     out.print(
         f"{output}: {len(manifest)} utterances, {len(manifest) - silent - len(errors)} with words,"

@@ -2,7 +2,7 @@
 
 Emotions come from columns called ``emotion`` or of a scheme so called, else from the only scheme with labels; several
 raters' columns are votes. Scales are the schemes' minimum and maximum. ``train``, ``dev`` and ``test`` in the name of a
-table, or its split, are the split. The library reads pickled tables too, which can run code: trust the database first.
+table, or its split, are the split. The library reads pickled tables too, which can run code: they must be trusted.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ from emotune.corpora.audformat_schemes import (
     descriptions,
     dimension_schemes,
     emotion_scheme,
+    emotion_words,
     fact_of,
     facts_said,
     language_tag,
+    lost_values,
     scale_of,
     split_of,
 )
+from emotune.corpora.audformat_trust import check_trust
 from emotune.corpora.base import Corpus, gender_name
 from emotune.corpora.missing import known
 from emotune.corpora.paths import inside
@@ -47,9 +50,14 @@ class _Found:
     dimensions: dict[str, float] = field(default_factory=dict)
 
 
-def read(root: Path) -> Iterator[Utterance | Skipped]:
-    """Every file or segment that has an emotion or a dimension in a table."""
-    database = _load(root)
+def read(root: Path, *, trust_pickle: bool = False) -> Iterator[Utterance | Skipped]:
+    """Every file or segment that has an emotion or a dimension in a table.
+
+    Args:
+        root: the folder of ``db.yaml``.
+        trust_pickle: let the library load pickled tables; else they are refused.
+    """
+    database = _load(root, trust_pickle=trust_pickle)
     emotions, dimensions = emotion_scheme(database), dimension_schemes(database)
     if emotions is None and not dimensions:
         raise CorpusError(
@@ -61,11 +69,14 @@ def read(root: Path) -> Iterator[Utterance | Skipped]:
         if scheme not in scaled:
             yield Skipped("db.yaml", f"scheme '{scheme}' has no minimum and maximum: values of {name} are left out")
     found: dict[Key, _Found] = defaultdict(_Found)
-    labelled, listed = dict[Key, str | None](), dict[Key, str]()
+    labelled, listed, outside = dict[Key, str | None](), dict[Key, str](), set[Key]()
     for name in sorted(database.tables, key=lambda name: "gold_standard" not in name):
         frame = _frame(database, name)
+        for index, reason in lost_values(database, name, frame):
+            outside.add(_key(index))
+            yield Skipped(_key(index)[0], reason)
         _collect_facts(database, name, frame, found)
-        keys = _collect_labels(database.tables[name].columns, frame, emotions, scaled, found)
+        keys = _collect_labels(database, name, frame, emotions, scaled, found)
         split = split_of(database, name)
         for key in keys or ():
             if split is not None and (labelled.get(key) or split) != split:
@@ -76,18 +87,20 @@ def read(root: Path) -> Iterator[Utterance | Skipped]:
     for key, split in labelled.items():
         of_file = found[(key[0], None, None)].facts
         facts = {"language": tags[0] if len(tags) == 1 else None, **of_file, **found[key].facts, "split": split}
-        yield _utterance(key, facts, found[key], root.resolve())
-    yield from (Skipped(key[0], f"no label in table '{name}'") for key, name in listed.items() if key not in labelled)
+        yield _utterance(key, facts, found[key], root)
+    for key, name in listed.items():
+        if key not in labelled and key not in outside:
+            yield Skipped(key[0], f"no label in table '{name}'")
 
 
-def scales(root: Path) -> dict[str, Scale]:
+def scales(root: Path, *, trust_pickle: bool = False) -> dict[str, Scale]:
     """The dimensions that a database has, on the scales of its schemes."""
-    database = _load(root)
+    database = _load(root, trust_pickle=trust_pickle)
     found = {name: scale_of(database.schemes[scheme]) for name, scheme in dimension_schemes(database).items()}
     return {name: scale for name, scale in found.items() if scale is not None}
 
 
-def _load(root: Path) -> Any:
+def _load(root: Path, *, trust_pickle: bool) -> Any:
     try:
         library = importlib.import_module("audformat")
     except ImportError as error:
@@ -96,6 +109,7 @@ def _load(root: Path) -> Any:
         ) from error
     if not (root / "db.yaml").is_file():
         raise CorpusError(f"{root} holds no db.yaml. Give the folder of an audformat database.")
+    check_trust(root, trust_pickle=trust_pickle)
     try:
         return library.Database.load(str(root))
     except Exception as error:  # the library and its YAML reader raise a dozen kinds for a broken header
@@ -121,18 +135,21 @@ def _collect_facts(database: Any, table: str, frame: Any, found: dict[Key, _Foun
 
 
 def _collect_labels(
-    columns: Mapping[str, Any], frame: Any, emotions: str | None, scaled: Mapping[str, str], found: dict[Key, _Found]
+    database: Any, table: str, frame: Any, emotions: str | None, scaled: Mapping[str, str], found: dict[Key, _Found]
 ) -> list[Key] | None:
     """What has a label in this table; None when the table is not one of labels."""
+    columns = database.tables[table].columns
     of_emotions = [name for name, column in columns.items() if emotions in (column.scheme_id, name)]
     of_emotions = ["emotion"] if "emotion" in of_emotions else of_emotions
     of_dimensions = {name: scaled[column.scheme_id] for name, column in columns.items() if column.scheme_id in scaled}
     for name in of_emotions:
+        words = emotion_words(descriptions(database, columns[name].scheme_id))
         for index, value in frame[name].dropna().items():
+            word = words.get(value, str(value))
             if len(of_emotions) == 1:
-                found[_key(index)].facts.setdefault("emotion", value)
+                found[_key(index)].facts.setdefault("emotion", word)
             else:
-                found[_key(index)].votes[class_noun(str(value))] += 1
+                found[_key(index)].votes[class_noun(word)] += 1
     for name, dimension in of_dimensions.items():
         for index, value in frame[name].dropna().items():
             found[_key(index)].dimensions.setdefault(dimension, float(value))
@@ -188,4 +205,5 @@ CORPUS = Corpus(
     reference="your own database",
     language="und",
     scales=scales,
+    takes=("trust_pickle",),
 )

@@ -15,7 +15,8 @@ from emotune.corpora.base import Corpus, audio_files, is_split_name, split_name
 from emotune.corpora.missing import Missing
 from emotune.corpora.rows import utterance_of
 from emotune.corpora.table_columns import columns_in, facts_of_columns, header_of
-from emotune.errors import CorpusError, EmotuneError, TableError
+from emotune.errors import CorpusError, EmotuneError, TableError, on_a_screen
+from emotune.folders import files_below
 from emotune.labels import Scale, class_noun
 from emotune.manifest import Skipped, Utterance
 from emotune.tables import SUFFIXES, read_rows
@@ -69,7 +70,8 @@ def _by_folder(file: str) -> Utterance | Skipped:
 
 
 def _tables(root: Path) -> list[Path]:
-    return [path for suffix in SUFFIXES for path in sorted(root.rglob(f"metadata{suffix}"))]
+    below = list(files_below(root))
+    return [path for suffix in SUFFIXES for path in below if path.name == f"metadata{suffix}"]
 
 
 def information(
@@ -101,13 +103,12 @@ def _of_table(
     header = header_of(rows)
     found, _ = columns_in(table, header, rows, columns, dimensions, unlabelled=unlabelled)
     missing: list[Missing] = []
-    above = table.parent.resolve()
     for number, row in enumerate(rows, start=1):
         where = f"{table.relative_to(root).as_posix()}, row {number}"
         try:
-            utterance = utterance_of(row, found, dimensions, above, where, missing)
+            utterance = utterance_of(row, found, dimensions, table.parent, where, missing)
         except EmotuneError as error:
-            yield Skipped(str(row.get(found["file"]) or where), str(error))
+            yield Skipped(on_a_screen(str(row.get(found["file"]) or where)), str(error))
             continue
         prefix = table.parent.relative_to(root)
         file = (prefix / utterance.file).as_posix()

@@ -10,6 +10,7 @@ from typing import Any
 from emotune import audio
 from emotune.corpora.missing import Missing
 from emotune.errors import CorpusError
+from emotune.folders import files_below
 from emotune.labels import Scale
 from emotune.manifest import Skipped, Utterance
 from emotune.tables import Row, iter_rows
@@ -66,11 +67,12 @@ class Corpus:
         label_sources: where labels may come from, the default first: each name is a value of ``read``'s argument
             ``labels``. Empty for a corpus with one source, whose ``read`` has no such argument.
         single_file: ``read`` takes a table or header file, not a folder; recordings lie beside it.
-        takes: which of ``audio_root`` (the folder that paths in the labels start from), ``columns``, ``dimensions`` and
-            ``unlabelled`` ``read`` has as arguments.
-        scales: folder -> the dimensions annotated in this copy, where each database has its own; None = ``dimensions``.
-        information: (root, the options of ``takes`` but ``audio_root``) -> what the manifest tells of the columns
-            taken, with ``warnings``.
+        takes: which of ``audio_root`` (the folder that paths in the labels start from), ``columns``, ``dimensions``,
+            ``unlabelled``, ``extract_to`` and ``trust_pickle`` ``read`` has as arguments.
+        scales: folder, with ``read``'s arguments -> the dimensions annotated in this copy, where each database has its
+            own; None = ``dimensions``.
+        information: (root, those of ``columns``, ``dimensions`` and ``unlabelled``) -> what the manifest tells of the
+            columns taken, with ``warnings``.
         cautions: what everyone who uses the corpus should know, shown as warnings.
     """
 
@@ -84,7 +86,7 @@ class Corpus:
     label_sources: tuple[str, ...] = ()
     single_file: bool = False
     takes: tuple[str, ...] = ()
-    scales: Callable[[Path], Mapping[str, Scale]] | None = None
+    scales: Callable[..., Mapping[str, Scale]] | None = None
     information: Callable[..., Mapping[str, Any]] | None = None
     cautions: tuple[str, ...] = ()
 
@@ -112,7 +114,7 @@ def recordings_in(folder: Path) -> list[Path]:
     """As ``audio_files``, for a folder that may lack recordings or not be there."""
     return [
         path
-        for path in sorted(folder.rglob("*"))
+        for path in files_below(folder)
         if path.suffix.lower() in audio.MEDIA_SUFFIXES and not path.name.startswith(".") and not path.is_dir()
     ]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from emotune.corpora.base import Corpus, gender_name, is_split_name, split_name
 from emotune.corpora.missing import Missing, known
 from emotune.corpora.paths import inside
-from emotune.errors import CorpusError, TableError
+from emotune.errors import CorpusError, TableError, on_a_screen
 from emotune.labels import class_noun
 from emotune.manifest import Skipped, Utterance, text_or_none
 from emotune.tables import Row, read_rows
@@ -30,7 +30,7 @@ def read(root: Path, *, audio_root: Path | None = None) -> Iterator[Utterance | 
     files = [root] if root.is_file() else sorted(root.glob("*.jsonl"), key=lambda path: (_split(path) is None, path))
     if not files:
         raise CorpusError(f"{root} holds no .jsonl file. Give EmoBox's file, or the folder of one fold.")
-    folder = (audio_root or (root.parent if root.is_file() else root)).resolve()
+    folder = audio_root or (root.parent if root.is_file() else root)
     missing: list[Missing] = []
     for file in files:
         rows = _rows(file)
@@ -39,7 +39,7 @@ def read(root: Path, *, audio_root: Path | None = None) -> Iterator[Utterance | 
             try:
                 yield _utterance(row, _split(file), folder, where, missing)
             except TableError as error:
-                yield Skipped(str(row.get("wav") or where), str(error))
+                yield Skipped(on_a_screen(str(row.get("wav") or where)), str(error))
     yield from missing
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from emotune.corpora.base import Corpus, audio_files, is_split_name, split_name
 from emotune.corpora.text_files import read_text
+from emotune.folders import files_below
 from emotune.labels import class_noun
 from emotune.manifest import Skipped, Utterance
 
@@ -25,7 +26,7 @@ def read(root: Path) -> Iterator[Utterance | Skipped]:
     """Recordings below ``root``, whatever folders lie above the speakers' own."""
     files = audio_files(root)
     texts = dict[str, str]()
-    for path in sorted(root.rglob("0[0-9][0-9][0-9].txt")):
+    for path in filter(lambda path: path.match("0[0-9][0-9][0-9].txt"), files_below(root)):
         yield from _collect_texts(path, path.relative_to(root).as_posix(), texts)
     read_already = set[str]()
     for path in files:

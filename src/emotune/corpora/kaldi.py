@@ -38,7 +38,7 @@ def read(root: Path, *, audio_root: Path | None = None) -> Iterator[Utterance | 
         )
     for folder in folders:
         split = split_name(folder.name) if folder != root else None
-        yield from _of_folder(folder, split, (audio_root or root).resolve())
+        yield from _of_folder(folder, split, audio_root or root)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from emotune import audio
 from emotune.corpora.base import Corpus, check_folder, recordings_in, split_name
 from emotune.corpora.text_files import read_text, unmangled
 from emotune.errors import CorpusError
+from emotune.folders import files_below
 from emotune.labels import class_noun
 from emotune.manifest import Skipped, Utterance
 
@@ -73,10 +74,12 @@ def _key(path: Path) -> Key | None:
 
 
 def _tables(root: Path) -> list[tuple[str, Path]]:
+    below = list(files_below(root))
     found = [
         (split, table)
         for split in ("train", "dev", "test")
-        for table in sorted(root.rglob(f"{split}_sent_emo.csv"), key=lambda path: (len(path.parts), path))
+        for table in sorted(below, key=lambda path: (len(path.parts), path))
+        if table.name == f"{split}_sent_emo.csv"
     ]
     if not found:
         raise CorpusError(

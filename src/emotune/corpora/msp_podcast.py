@@ -27,7 +27,7 @@ from emotune.consensus import leaders
 from emotune.corpora.base import Corpus, check_folder, gender_name, recordings_by_stem, rows_with, split_name
 from emotune.corpora.missing import Missing, known
 from emotune.corpora.msp_podcast_ratings import check_there, ratings
-from emotune.errors import CorpusError, TableError
+from emotune.errors import CorpusError, TableError, quoted
 from emotune.labels import Scale
 from emotune.manifest import Skipped, Utterance, number_or_none, text_or_none
 from emotune.tables import Row, read_json
@@ -119,7 +119,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Row]]:
     for file, values in read_json(path, "The label file").items():
         where = f"{path}, '{file}'"
         if not isinstance(values, dict):
-            raise CorpusError(f"{where}: expected an object with {', '.join(_COLUMNS)}, got {values!r}.")
+            raise CorpusError(f"{where}: expected an object with {', '.join(_COLUMNS)}, got {quoted(values)}.")
         yield where, {**dict.fromkeys(_COLUMNS), **values, "FileName": file}
 
 

@@ -40,6 +40,8 @@ def read_corpus(
     audio_root: Path | None = None,
     columns: Mapping[str, str] | None = None,
     dimensions: Mapping[str, Scale] | None = None,
+    extract_to: Path | None = None,
+    trust_pickle: bool = False,
     licence: str | None = None,
     labels: str | None = None,
     labels_only: bool = False,
@@ -51,7 +53,9 @@ def read_corpus(
     Args:
         corpus: an entry of ``CORPORA``.
         root: the corpus's folder, or the table file for ``table``.
-        audio_root, columns, dimensions, unlabelled: for corpora that take them, see ``emotune.corpora.table.read``.
+        audio_root, columns, dimensions, unlabelled, extract_to: for corpora that take them, see
+            ``emotune.corpora.table.read``.
+        trust_pickle: for ``audformat``: let the library load pickled tables, which can run code.
         licence: what the model card says of the recordings, where the corpus does not know it.
         labels: which of ``corpus.label_sources`` to take; None = the first.
         labels_only: look at no recording: durations and fingerprints stay unknown, and nothing can be trained on it.
@@ -61,19 +65,25 @@ def read_corpus(
         CorpusError: when nothing can be read. A shortfall against the known totals is a warning in ``information``.
     """
     of_table = {"columns": columns, "dimensions": dimensions, "unlabelled": unlabelled}
-    options: dict[str, Any] = {**of_table, "audio_root": audio_root}
+    options: dict[str, Any] = {
+        **of_table,
+        "audio_root": audio_root,
+        "extract_to": extract_to,
+        "trust_pickle": trust_pickle,
+    }
     options = {name: value for name, value in options.items() if value}
     refused = [name for name in options if name not in corpus.takes]
     if refused:
-        raise CorpusError(f"Corpus '{corpus.name}' takes no {', '.join(refused)}: those describe a table of your own.")
+        reason = "" if refused == ["trust_pickle"] else ": those describe a table of your own"
+        raise CorpusError(f"Corpus '{corpus.name}' takes no {', '.join(refused)}{reason}.")
     if labels is not None and labels not in corpus.label_sources:
         raise CorpusError(unknown_name_message(f"source of labels for '{corpus.name}'", labels, corpus.label_sources))
     if corpus.label_sources:
         options["labels"] = labels or corpus.label_sources[0]
     found = list(corpus.read(root, **options))
     facts = dict(corpus.information(root, **of_table)) if corpus.information else {}
-    folder = audio_root or (root.parent if corpus.single_file or root.is_file() else root)
-    scales = dict(dimensions or (corpus.scales(root) if corpus.scales else corpus.dimensions))
+    folder = extract_to or audio_root or (root.parent if corpus.single_file or root.is_file() else root)
+    scales = dict(dimensions or (corpus.scales(root, **options) if corpus.scales else corpus.dimensions))
     skipped = [item for item in found if isinstance(item, Skipped)]
     labelled, repeated = _unique([item for item in found if isinstance(item, Utterance)])
     classes = in_class_order(utterance.emotion for utterance in labelled if utterance.emotion)

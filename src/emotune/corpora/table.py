@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from emotune.corpora.base import Corpus
+from emotune.corpora.embedded import columns_chosen, embedded, with_file, without_content
 from emotune.corpora.missing import Missing
 from emotune.corpora.rows import segment_name, utterance_of
 from emotune.corpora.table_columns import columns_in, facts_of_columns, header_of
-from emotune.errors import CorpusError, EmotuneError
+from emotune.errors import CorpusError, EmotuneError, on_a_screen
 from emotune.labels import Scale
 from emotune.manifest import COLUMNS, Skipped, Utterance
-from emotune.tables import read_rows
+from emotune.tables import iter_rows
 
 
 def information(
@@ -25,9 +26,9 @@ def information(
     unlabelled: bool = False,
 ) -> dict[str, Any]:
     """What a table's columns are taken for, and what the user should know of it."""
-    rows = read_rows(table)
-    header = header_of(rows)
-    found, notes = columns_in(table, header, rows, columns or {}, dimensions or {}, unlabelled=unlabelled)
+    rows = [without_content(row) for row in iter_rows(table)]
+    header, chosen = header_of(rows), columns_chosen(table, columns or {})
+    found, notes = columns_in(table, header, rows, chosen, dimensions or {}, unlabelled=unlabelled)
     return {**facts_of_columns(header, found), "warnings": notes}
 
 
@@ -38,6 +39,7 @@ def read(
     columns: Mapping[str, str] | None = None,
     dimensions: Mapping[str, Scale] | None = None,
     unlabelled: bool = False,
+    extract_to: Path | None = None,
 ) -> Iterator[Utterance | Skipped | Missing]:
     """The rows of a table as utterances.
 
@@ -48,6 +50,7 @@ def read(
         dimensions: the dimensions to take, each with its scale. A column named arousal, valence or dominance without a
             scale is an error: a value means nothing without one.
         unlabelled: a table without labels is no error.
+        extract_to: where recordings that lie in the table itself are written; their files then start from there.
 
     Columns ``votes.<class>`` are the annotators' votes; other columns are carried along.
     """
@@ -55,14 +58,15 @@ def read(
     for name in dimensions:
         if name in COLUMNS:
             raise CorpusError(f"A dimension cannot be called '{name}': the manifest has a column of that name.")
-    rows = read_rows(table)
-    header = header_of(rows)
-    found, _ = columns_in(table, header, rows, columns or {}, dimensions, unlabelled=unlabelled)
-    root = (audio_root or table.parent).resolve()
+    rows = [without_content(row) for row in iter_rows(table)]
+    chosen = columns_chosen(table, columns or {})
+    found, _ = columns_in(table, header_of(rows), rows, chosen, dimensions, unlabelled=unlabelled)
+    root = extract_to or audio_root or table.parent
     missing: list[Missing] = []
     named: dict[str, str] = {}
-    for number, row in enumerate(rows, start=1):
+    for number, cells in enumerate(iter_rows(table) if _is_embedded(table, found["file"]) else rows, start=1):
         where = f"{table}, row {number}"
+        row = with_file(cells, found["file"], extract_to, where, number)
         try:
             utterance = utterance_of(row, found, dimensions, root, where, missing)
             if (
@@ -73,8 +77,12 @@ def read(
                 utterance = replace(utterance, utterance_id=name)  # a.mp3 beside a.wav
             yield utterance
         except EmotuneError as error:
-            yield Skipped(str(row.get(found["file"]) or f"row {number}"), str(error))
+            yield Skipped(on_a_screen(str(row.get(found["file"]) or f"row {number}")), str(error))
     yield from missing
+
+
+def _is_embedded(table: Path, column: str) -> bool:
+    return embedded(next(iter_rows(table)).get(column)) is not None
 
 
 CORPUS = Corpus(
@@ -84,6 +92,6 @@ CORPUS = Corpus(
     reference="your own table",
     language="und",
     single_file=True,
-    takes=("audio_root", "columns", "dimensions", "unlabelled"),
+    takes=("audio_root", "columns", "dimensions", "unlabelled", "extract_to"),
     information=information,
 )

@@ -9,13 +9,16 @@ from pathlib import Path
 from emotune import audio
 from emotune.conditions import COLUMNS, GENDER, known_of
 from emotune.corpora.base import gender_name
+from emotune.corpora.embedded import columns_chosen, embedded, without_content
 from emotune.corpora.missing import known
+from emotune.corpora.paths import recording_at
 from emotune.corpora.rows import columns_of, segment_name
 from emotune.corpora.segment_columns import FIELDS, segment_of
 from emotune.errors import ConfigError, CorpusError, TableError
+from emotune.folders import files_below
 from emotune.inference.predictor import Item, id_fingerprint, with_unique_ids
 from emotune.manifest import Manifest, text_or_none
-from emotune.tables import SUFFIXES, Row, iter_rows, metadata_path
+from emotune.tables import READ_SUFFIXES, Row, iter_rows, metadata_path, read_header
 
 _KEPT = ("file", "start_s", "end_s", "speaker", "session", "gender", "text", "split")  # of a manifest: not the truth
 
@@ -56,7 +59,7 @@ def columns_taken(paths: Iterable[Path], columns: Mapping[str, str]) -> Iterator
 
 
 def _is_table(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.is_dir() and not metadata_path(path).exists()
+    return path.suffix.lower() in READ_SUFFIXES and not path.is_dir() and not metadata_path(path).exists()
 
 
 def _items_of(path: Path, columns: Mapping[str, str], *, alone: bool) -> Iterator[Item]:
@@ -65,26 +68,18 @@ def _items_of(path: Path, columns: Mapping[str, str], *, alone: bool) -> Iterato
         return (Item(shown, path / name, extra={"file": shown}) for name, shown in names)
     if not path.suffix and not os.path.lexists(path):
         raise TableError(f"{path} does not exist: expected a recording, a folder, a table or a .txt list.")
-    if path.suffix.lower() in SUFFIXES:
-        return _of_manifest(path) if metadata_path(path).exists() else _of_table(path, columns)
+    if path.suffix.lower() in READ_SUFFIXES:
+        return _of_table(path, columns) if _is_table(path) else _of_manifest(path)
     if path.suffix.lower() == ".txt":
         return _of_list(path)
     return iter([Item(str(path), path, extra={"file": str(path)})])
 
 
-def _recordings_in(folder: Path, inside: str = "") -> Iterator[str]:
+def _recordings_in(folder: Path) -> Iterator[str]:
     """Names of recordings below a folder, relative to it, folder by folder in alphabetical order."""
-    try:
-        entries = sorted(os.scandir(folder / inside), key=lambda entry: entry.name)
-    except OSError as error:
-        raise TableError(f"{folder / inside} cannot be read: {error.strerror or error}.") from error
-    for entry in entries:
-        name = f"{inside}{entry.name}"
-        is_recording = Path(entry.name).suffix.lower() in audio.MEDIA_SUFFIXES
-        if is_recording and not entry.name.startswith("."):
-            yield name  # a folder named like a recording too: that is an error row
-        elif entry.is_dir(follow_symlinks=False):
-            yield from _recordings_in(folder, f"{name}/")
+    for path in files_below(folder, whole=audio.MEDIA_SUFFIXES):  # a folder named like a recording is an error row
+        if path.suffix.lower() in audio.MEDIA_SUFFIXES and not path.name.startswith("."):
+            yield path.relative_to(folder).as_posix()
 
 
 def _of_list(path: Path) -> Iterator[Item]:
@@ -92,7 +87,7 @@ def _of_list(path: Path) -> Iterator[Item]:
         with path.open(encoding="utf-8-sig") as lines:
             for line in map(str.strip, lines):
                 if line:
-                    yield Item(line, path.parent / line, extra={"file": line})
+                    yield Item(line, recording_at(line, path.parent), extra={"file": line})
     except (OSError, UnicodeDecodeError) as error:
         raise TableError(f"{path} cannot be read as a list of paths: {error}.") from error
 
@@ -123,11 +118,11 @@ def _of_table(path: Path, columns: Mapping[str, str]) -> Iterator[Item]:
 
 
 def _columns_of(path: Path, columns: Mapping[str, str]) -> dict[str, str]:
-    header = _header_of(path)
+    header = read_header(path)
     if not header:
         raise TableError(f"{path} has no rows.")
     try:
-        found = columns_of(header, columns, {})
+        found = columns_of(header, columns_chosen(path, columns), {})
     except CorpusError as error:
         raise CorpusError(f"{path}: {error}") from error
     if "file" not in found:
@@ -138,16 +133,6 @@ def _columns_of(path: Path, columns: Mapping[str, str]) -> dict[str, str]:
     return {field: column for field, column in found.items() if field in _OF_TABLE}
 
 
-def _header_of(path: Path) -> list[str]:
-    """All columns of a table; a row of JSONL may have more than the one before it."""
-    header: dict[str, None] = {}
-    for row in iter_rows(path):
-        header |= dict.fromkeys(row)
-        if path.suffix.lower() != ".jsonl":
-            break
-    return list(header)
-
-
 def _known_in(row: Row, found: Mapping[str, str]) -> dict[str, str]:
     """What a user's row says of gender and text."""
     columns = {column: found.get(column, column) for pair in COLUMNS.values() for column in pair}
@@ -156,21 +141,25 @@ def _known_in(row: Row, found: Mapping[str, str]) -> dict[str, str]:
     return {column: gender_name(value) or "" if column == GENDER else value for column, value in values.items()}
 
 
-def _of_row(row: Row, found: Mapping[str, str], table: Path, number: int) -> Item:
+def _of_row(given_row: Row, found: Mapping[str, str], table: Path, number: int) -> Item:
     """One row of a user's table; what is wrong with it becomes its error, and the other rows go on."""
-    where = f"{table}, row {number}"
+    where, row, recording = f"{table}, row {number}", without_content(given_row), embedded(given_row.get(found["file"]))
+    content = None if recording is None else recording.content
     cells = row | {column: known(row.get(column), field) for field, column in found.items()}
     try:
         given = text_or_none(cells.get(found["utterance_id"]), where) if "utterance_id" in found else None
         file = text_or_none(cells.get(found["file"]), f"{where}, {found['file']}")
+        if file is None and content is not None:
+            file = f"row {number}"
         if file is None:
             raise TableError(f"{where}: {found['file']} is empty, expected the path of a recording.")
-        start_s, end_s = segment_of(cells, found, table.parent / file, where)
+        path = recording_at(file.strip(), table.parent)
+        start_s, end_s = segment_of(cells, found, path, where)
     except TableError as error:
         return Item(f"row {number}", table, extra=row, error=str(error))
     return Item(
         given or file + segment_name(start_s, end_s),
-        table.parent / file,
+        path if content is None else content,
         start_s,
         end_s,
         row,

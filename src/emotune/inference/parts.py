@@ -17,7 +17,7 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
-from emotune.errors import ConfigError, TableError
+from emotune.errors import ConfigError, TableError, quoted
 from emotune.inference.predictor import Item, Predictor
 from emotune.labels import LabelSpace
 from emotune.locks import alone_in
@@ -56,6 +56,7 @@ class PredictionParts:
         model_fingerprint: of the model that predicts.
         options: more that changes the answers, by name, such as the conditions asked for; kept in the index.
         retry_errors: make parts again that hold a row with an error.
+        spreadsheet_safe: see ``emotune.tables.write_rows``.
 
     Raises:
         ConfigError: when the folder holds something else, or a job of another model, size or options.
@@ -71,11 +72,13 @@ class PredictionParts:
         model_fingerprint: str | None,
         options: Mapping[str, Any] | None = None,
         retry_errors: bool = False,
+        spreadsheet_safe: bool = False,
     ) -> None:
         self.folder = folder.absolute()
         self.part_rows = part_rows
         self.suffix = suffix
         self.retry_errors = retry_errors
+        self.spreadsheet_safe = spreadsheet_safe
         self._job = {
             "schema": SCHEMA,
             "part_rows": part_rows,
@@ -94,8 +97,8 @@ class PredictionParts:
         for name, wanted in self._job.items():
             if index.get(name) != wanted:
                 raise ConfigError(
-                    f"{self.folder / INDEX} belongs to another job: {name} is {index.get(name)!r}, now {wanted!r}. Name"
-                    " another folder, or give the same model and options to continue."
+                    f"{self.folder / INDEX} belongs to another job: {name} is {quoted(index.get(name))},"
+                    f" now {wanted!r}. Name another folder, or give the same model and options to continue."
                 )
         self._label_space = LabelSpace.from_json(index)
         try:
@@ -157,7 +160,7 @@ class PredictionParts:
     def write(self, number: int, items: Sequence[Item], predictions: Predictions) -> Part:
         """Write a part's table; it counts once it is entered."""
         file = f"part-{number:05d}{self.suffix}"
-        predictions.write(self.folder / file)
+        predictions.write(self.folder / file, spreadsheet_safe=self.spreadsheet_safe)
         return Part(file, len(predictions), len(predictions.failed), inputs_sha256(items))
 
     def begin(self) -> None:
@@ -243,12 +246,13 @@ def parts_in(
     model_fingerprint: str | None,
     options: Mapping[str, Any] | None = None,
     retry_errors: bool = False,
+    spreadsheet_safe: bool = False,
 ) -> Iterator[PredictionParts]:
     """The folder of a job, kept free of other processes; what an interrupted job left half done is removed.
 
     Args and errors as of ``PredictionParts``; also ConfigError when another process works in the folder.
     """
-    check_output(folder / f"part{suffix}")
+    check_output(folder / f"part{suffix}", spreadsheet_safe=spreadsheet_safe)
     with alone_in(folder, others="writing predictions to"):
         parts = PredictionParts(
             folder,
@@ -257,6 +261,7 @@ def parts_in(
             model_fingerprint=model_fingerprint,
             options=options,
             retry_errors=retry_errors,
+            spreadsheet_safe=spreadsheet_safe,
         )
         parts.remove_leftovers()
         yield parts
@@ -266,7 +271,11 @@ def inputs_sha256(items: Sequence[Item]) -> str:
     """A fingerprint of ids, sources and segments, wherever the work is started from."""
     digest = hashlib.sha256()
     for item in items:
-        source = os.path.abspath(item.source) if isinstance(item.source, str | Path) else item.source  # noqa: PTH100
+        source = item.source
+        if isinstance(source, str | Path):
+            source = os.path.abspath(source)  # noqa: PTH100
+        elif isinstance(source, bytes):
+            source = hashlib.sha256(source).hexdigest()
         key = f"{item.utterance_id}\0{source}\0{item.start_s}\0{item.end_s}\n"
         digest.update(key.encode(errors="surrogatepass"))
     return digest.hexdigest()

@@ -9,6 +9,7 @@ import numpy as np
 
 from emotune import audio
 from emotune.errors import ConfigError
+from emotune.folders import files_below
 
 _KEPT = 64  # recordings in memory, a process
 
@@ -27,7 +28,7 @@ class SoundFolder:
     def __init__(self, folder: Path, *, what: str) -> None:
         if not Path(folder).is_dir():
             raise ConfigError(f"{what}: {folder} does not exist or is not a folder.")
-        self.files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in audio.SUFFIXES)
+        self.files = [path for path in files_below(Path(folder)) if path.suffix.lower() in audio.SUFFIXES]
         if not self.files:
             raise ConfigError(
                 f"{what}: {folder} holds no recording ({', '.join(audio.SUFFIXES)}). Name the folder that does."
