@@ -10,9 +10,10 @@ import io
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 import soundfile
@@ -35,6 +36,9 @@ FloatArray = NDArray[np.float32]
 Source = str | Path | bytes | BinaryIO | tuple[NDArray[Any], int] | Mapping[str, Any]
 """A path, encoded bytes, a binary file object, (samples, sampling_rate_hz), or {"array": ..., "sampling_rate": ...}."""
 
+Channel = Literal["mix"] | int
+"""``mix`` = the mean of all channels; a number = that channel alone, counted from 0."""
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -46,6 +50,15 @@ class Recording:
     @property
     def duration_s(self) -> float:
         return len(self.samples) / self.sampling_rate_hz
+
+    @property
+    def channels(self) -> int:
+        return self.samples.shape[1]
+
+    @property
+    def peak(self) -> float:
+        """The largest magnitude in any channel; far above that of the mean where channels cancel each other."""
+        return float(np.abs(self.samples).max())
 
     def content_sha256(self) -> str:
         """A fingerprint of what is heard: equal for a renamed or losslessly re-encoded copy."""
@@ -60,8 +73,12 @@ class Recording:
         return cast(FloatArray, soxr.resample(mixed, self.sampling_rate_hz, sampling_rate_hz, quality="HQ"))
 
 
-def decode(source: Source, *, start_s: float | None = None, end_s: float | None = None) -> Recording:
+def decode(
+    source: Source, *, start_s: float | None = None, end_s: float | None = None, channel: Channel = "mix"
+) -> Recording:
     """Decode a recording, or the segment from ``start_s`` to ``end_s`` of it.
+
+    With a number as ``channel`` the recording has that channel alone, and its fingerprint is that of a mono file.
 
     Raises:
         AudioError: for anything that is not a usable recording, with the cause and the cure.
@@ -75,7 +92,7 @@ def decode(source: Source, *, start_s: float | None = None, end_s: float | None 
     elif isinstance(source, Mapping):
         if "array" not in source or "sampling_rate" not in source:
             raise AudioError("A mapping must hold 'array' and 'sampling_rate', got: " + ", ".join(map(str, source)))
-        return decode((source["array"], source["sampling_rate"]), start_s=start_s, end_s=end_s)
+        return decode((source["array"], source["sampling_rate"]), start_s=start_s, end_s=end_s, channel=channel)
     elif isinstance(source, tuple):
         name = "the given array"
         recording = _from_array(source, start_s, end_s)
@@ -92,8 +109,29 @@ def decode(source: Source, *, start_s: float | None = None, end_s: float | None 
         )
     else:
         raise AudioError(f"Cannot read a recording from a {type(source).__name__}; give a path, bytes, file or array.")
+    recording = recording if channel == "mix" else _only(recording, channel, name)
     _check_samples(recording, name)
     return recording
+
+
+def channel_count(source: Source) -> int:
+    """How many channels a recording has; of a file only its header is read.
+
+    Raises:
+        AudioError: for what is no recording.
+    """
+    if isinstance(source, str | Path):
+        with suppress(OSError, ValueError, soundfile.LibsndfileError), Path(source).open("rb") as stream:
+            return int(soundfile.info(stream).channels)
+    return decode(source).channels  # what libsndfile does not know, or is in memory; or the error
+
+
+def _only(recording: Recording, channel: object, name: str) -> Recording:
+    count = recording.channels
+    if not isinstance(channel, int) or isinstance(channel, bool) or not 0 <= channel < count:
+        known = "channel 0 alone" if count == 1 else f"the channels 0 to {count - 1}"
+        raise AudioError(f"{name} has no channel {channel!r}: it has {known}, or 'mix' for their mean.")
+    return Recording(recording.samples[:, [channel]], recording.sampling_rate_hz)
 
 
 def _decode_path(path: Path, start_s: float | None, end_s: float | None) -> Recording:
@@ -255,7 +293,7 @@ def _check_samples(recording: Recording, name: str) -> None:
         raise AudioError(f"{name} holds no samples.")
     if not np.isfinite(recording.samples).all():
         raise AudioError(f"{name} holds NaN or infinite samples; export it again.")
-    peak = float(np.abs(recording.samples).max())
+    peak = recording.peak
     if peak > HIGHEST_PEAK:
         raise AudioError(
             f"{name} holds samples up to {peak:.4g}, expected floats in [-1, 1]: divide 16-bit samples by 32768, or"
