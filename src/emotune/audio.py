@@ -21,6 +21,7 @@ import soxr
 from numpy.typing import NDArray
 
 from emotune.errors import AudioError
+from emotune.in_memory import name_of, plain
 from emotune.media import decode_sound
 
 SAMPLING_RATE_HZ = 16000
@@ -34,7 +35,10 @@ _UNKNOWN_LENGTH = 1 << 62  # libsndfile's way to say that a stream names no leng
 
 FloatArray = NDArray[np.float32]
 Source = str | Path | bytes | BinaryIO | tuple[NDArray[Any], int] | Mapping[str, Any]
-"""A path, encoded bytes, a binary file object, (samples, sampling_rate_hz), or {"array": ..., "sampling_rate": ...}."""
+"""A path, encoded bytes, a binary file object, (samples, sampling_rate_hz), or {"array": ..., "sampling_rate": ...}.
+
+``emotune.in_memory`` knows more that Python programs hold, such as the decoders of Hugging Face datasets.
+"""
 
 Channel = Literal["mix"] | int
 """``mix`` = the mean of all channels; a number = that channel alone, counted from 0."""
@@ -83,32 +87,16 @@ def decode(
     Raises:
         AudioError: for anything that is not a usable recording, with the cause and the cure.
     """
-    if isinstance(source, str | Path):
-        recording = _decode_path(Path(source), start_s, end_s)
-        name = str(source)
-    elif isinstance(source, bytes | bytearray | memoryview):
-        name = "the given bytes"
-        recording = _decode_bytes(bytes(source), name, start_s, end_s)
-    elif isinstance(source, Mapping):
-        if "array" not in source or "sampling_rate" not in source:
-            raise AudioError("A mapping must hold 'array' and 'sampling_rate', got: " + ", ".join(map(str, source)))
-        return decode((source["array"], source["sampling_rate"]), start_s=start_s, end_s=end_s, channel=channel)
-    elif isinstance(source, tuple):
-        name = "the given array"
-        recording = _from_array(source, start_s, end_s)
-    elif hasattr(source, "read"):
-        name = str(getattr(source, "name", "the given stream"))
-        content = source.read()
-        if not isinstance(content, bytes):
-            raise AudioError(f"{name} gives {type(content).__name__}, expected bytes: open it in binary mode ('rb').")
-        recording = _decode_bytes(content, name, start_s, end_s)
-    elif isinstance(source, np.ndarray):
-        raise AudioError(
-            "An array needs its sampling rate: give (samples, sampling_rate_hz)"
-            " or {'array': ..., 'sampling_rate': ...}."
-        )
+    given = plain(source)
+    if isinstance(given, Path):
+        name = name_of(source) or str(given)
+        recording = _decode_path(given, start_s, end_s)
+    elif isinstance(given, bytes):
+        name = name_of(source) or "the given bytes"
+        recording = _decode_bytes(given, name, start_s, end_s)
     else:
-        raise AudioError(f"Cannot read a recording from a {type(source).__name__}; give a path, bytes, file or array.")
+        name = "the given array"
+        recording = _from_array(given, start_s, end_s)
     recording = recording if channel == "mix" else _only(recording, channel, name)
     _check_samples(recording, name)
     return recording
@@ -242,35 +230,18 @@ def _check_end(end_s: float | None, stop: int | None, total: int, rate: int, nam
 
 
 def _from_array(source: tuple[NDArray[Any], int], start_s: float | None, end_s: float | None) -> Recording:
-    if len(source) != 2:
-        raise AudioError("An array comes as (samples, sampling_rate_hz).")
-    try:
-        samples, rate = np.asarray(source[0]), source[1]
-    except ValueError as error:  # rows of different lengths
-        raise AudioError(f"The samples are not a regular array: {error}.") from error
-    if isinstance(rate, float) and rate.is_integer():
-        rate = int(rate)
-    if isinstance(rate, bool) or not isinstance(rate, int | np.integer):
-        raise AudioError(f"The sampling rate must be a whole number of Hz, got {rate!r}.")
-    _check_rate(int(rate), "the given array")
-    if samples.ndim not in (1, 2) or samples.dtype.kind not in "fiu":
-        raise AudioError(
-            f"Expected samples of shape (samples,) or (samples, channels), got {samples.shape} of {samples.dtype}."
-        )
-    if not samples.size:
-        raise AudioError(f"The given array, of shape {samples.shape}, holds no samples.")
-    if samples.ndim == 2 and samples.shape[0] < samples.shape[1]:
-        raise AudioError(f"Samples of shape {samples.shape} have more channels than samples; transpose the array.")
+    samples, rate = source
+    _check_rate(rate, "the given array")
     if samples.dtype.kind in "iu":
         limits = np.iinfo(samples.dtype)
         middle = 0 if samples.dtype.kind == "i" else (limits.max + 1) / 2
         samples = (samples.astype(np.float64) - middle) / ((limits.max + 1) - middle)
-    start, stop = _frames(start_s, end_s, int(rate), "the given array")
-    _check_start(start_s, start, len(samples), int(rate), "the given array")
-    _check_end(end_s, stop, len(samples), int(rate), "the given array")
+    start, stop = _frames(start_s, end_s, rate, "the given array")
+    _check_start(start_s, start, len(samples), rate, "the given array")
+    _check_end(end_s, stop, len(samples), rate, "the given array")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as such
         columns = samples.astype(np.float32).reshape(len(samples), -1)
-    return Recording(columns[start:stop], int(rate))
+    return Recording(columns[start:stop], rate)
 
 
 def _check_rate(rate: int, name: str) -> None:

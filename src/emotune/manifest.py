@@ -31,6 +31,8 @@ GENDERS = ("female", "male", "other", "unknown")
 class Utterance:
     """One labelled stretch of speech. Times in seconds; what is unknown is None.
 
+    ``channel`` is the one that is heard, counted from 0; None = the mean of all channels.
+
     ``gender`` and ``text`` are the corpus's own, ``gender_predicted`` and ``text_predicted`` are of models; an empty
     ``text_predicted`` is that of a clip in which a model heard no words. ``copy_of`` is the id of another utterance, in
     general an earlier one, whose sound this one is or nearly is.
@@ -40,6 +42,7 @@ class Utterance:
     file: str
     start_s: float | None = None
     end_s: float | None = None
+    channel: int | None = None
     duration_s: float | None = None
     content_sha256: str | None = None
     copy_of: str | None = None
@@ -58,6 +61,11 @@ class Utterance:
     votes: Mapping[str, float] = field(default_factory=dict)
     dimensions: Mapping[str, float] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def heard_channel(self) -> audio.Channel:
+        """As ``audio.decode`` takes it."""
+        return "mix" if self.channel is None else self.channel
 
 
 _NUMBERS = ("start_s", "end_s", "duration_s", "age")
@@ -105,7 +113,9 @@ class Manifest:
         Raises:
             AudioError: when it cannot be decoded, or is not the recording that the manifest describes.
         """
-        recording = audio.decode(self.path_of(utterance), start_s=utterance.start_s, end_s=utterance.end_s)
+        recording = audio.decode(
+            self.path_of(utterance), start_s=utterance.start_s, end_s=utterance.end_s, channel=utterance.heard_channel
+        )
         check_content(recording, utterance.content_sha256, str(self.path_of(utterance)))
         return recording
 
@@ -131,7 +141,8 @@ class Manifest:
         digest = hashlib.sha256(json.dumps(self.label_space.to_json()).encode())
         for utterance in sorted(self.utterances, key=lambda item: item.utterance_id):
             row = _to_row(utterance)
-            kept = {name: row[name] for name in COLUMNS if name != "file"} | {
+            own = [name for name in COLUMNS if name != "file" and (name != "channel" or row[name] is not None)]
+            kept = {name: row[name] for name in own} | {
                 name: value for name, value in row.items() if name.startswith("votes.") or name in utterance.dimensions
             }
             kept = {name: float(value) if isinstance(value, int) else value for name, value in kept.items()}
@@ -259,11 +270,7 @@ def check_utterance(utterance: Utterance, label_space: LabelSpace, where: str) -
         )
     if "\0" in utterance.file or utterance.file.encode(errors="replace").decode() != utterance.file:
         raise TableError(f"{where}: file {utterance.file!r} is not UTF-8 text; rename the recording.")
-    start, end = utterance.start_s or 0.0, utterance.end_s
-    if start < 0 or (end is not None and end <= start):
-        raise TableError(f"{where}: start_s {start} and end_s {end}: expected 0 <= start_s < end_s.")
-    if utterance.duration_s is not None and utterance.duration_s <= 0:
-        raise TableError(f"{where}: duration_s is {utterance.duration_s}, expected a positive number of seconds.")
+    _check_stretch(utterance, where)
     for column in ("gender", "gender_predicted"):
         gender = getattr(utterance, column)
         if gender is not None and gender not in GENDERS:
@@ -280,6 +287,17 @@ def check_utterance(utterance: Utterance, label_space: LabelSpace, where: str) -
             raise TableError(f"{where}: {name} is {value}, outside its scale [{scale.low}, {scale.high}].")
 
 
+def _check_stretch(utterance: Utterance, where: str) -> None:
+    """Raise a TableError when times, channel or duration cannot be."""
+    start, end = utterance.start_s or 0.0, utterance.end_s
+    if start < 0 or (end is not None and end <= start):
+        raise TableError(f"{where}: start_s {start} and end_s {end}: expected 0 <= start_s < end_s.")
+    if utterance.channel is not None and utterance.channel < 0:
+        raise TableError(f"{where}: channel is {utterance.channel}, expected the number of a channel; the first is 0.")
+    if utterance.duration_s is not None and utterance.duration_s <= 0:
+        raise TableError(f"{where}: duration_s is {utterance.duration_s}, expected a positive number of seconds.")
+
+
 def number_or_none(value: object, where: str) -> float | None:
     """A finite number, or None for an empty field; anything else is an error at ``where``."""
     if value is None or value == "":
@@ -293,6 +311,24 @@ def number_or_none(value: object, where: str) -> float | None:
     if not math.isfinite(number):
         raise TableError(f"{where}: expected a finite number or an empty field, got {value!r}.")
     return number
+
+
+def channel_or_none(value: object, where: str) -> int | None:
+    """The number of a channel; None for the mean of all (``mix``, or empty). Anything else is an error at ``where``."""
+    if isinstance(value, str) and value.strip().lower() in ("", "mix"):
+        return None
+    try:
+        number = number_or_none(value, where)
+    except TableError:
+        number = -1.0
+    if number is None:
+        return None
+    if number < 0 or number != int(number):
+        raise TableError(
+            f"{where}: expected the number of a channel (the first is 0), mix or nothing, got {value!r}. Give the"
+            " column another name if it says something else."
+        )
+    return int(number)
 
 
 def text_or_none(value: object, where: str) -> str | None:
@@ -328,6 +364,8 @@ def _from_row(row: Row, where: str, label_space: LabelSpace) -> Utterance:
     for name, value in row.items():
         if name in _NUMBERS:
             values[name] = number_or_none(value, f"{where}, {name}")
+        elif name == "channel":
+            values[name] = channel_or_none(value, f"{where}, {name}")
         elif name in COLUMNS:
             values[name] = text_or_none(value, f"{where}, {name}")
         elif name.startswith("votes."):

@@ -12,7 +12,7 @@ import soundfile
 import emotune
 from emotune import audio
 from emotune.errors import AudioError
-from emotune.inference.predictor import Item
+from emotune.inference.items import Item
 from emotune.predictions import Predictions
 
 NOISE = (0.1 * np.random.default_rng(0).standard_normal(16000)).astype(np.float32)
@@ -41,6 +41,19 @@ def promising_64_billion_samples() -> bytes:
     content = bytearray(encoded(container="FLAC"))
     content[21:26] = bytes([content[21] | 0x0F, 0xFF, 0xFF, 0xFF, 0xFF])
     return bytes(content)
+
+
+class Fails:
+    """Such as a decoder that a library makes before it looks at the file."""
+
+    def __getitem__(self, name):
+        raise RuntimeError("not an audio file\nand a long trace of C++")
+
+
+def closed() -> io.BytesIO:
+    stream = io.BytesIO(encoded())
+    stream.close()
+    return stream
 
 
 LONG_OGG = encoded(np.tile(NOISE, 20), container="OGG")
@@ -158,12 +171,20 @@ SOURCES = {
     "array of words": ((np.array(["a", "b"]), 16000), "got (2,) of <U1"),
     "complex array": ((NOISE.astype(complex), 16000), "complex128"),
     "3-d array": ((np.zeros((100, 1, 1)), 16000), "(100, 1, 1)"),
-    "channels-first array": ((np.zeros((2, 16000)), 16000), "transpose"),
+    "spectrogram": ((np.zeros((80, 300)), 16000), "80 channels, more than 32"),
+    "spectrogram, frames first": ((np.zeros((3000, 128)), 16000), "128 channels, more than 32"),
+    "64-bit integers": ((np.zeros(16000, np.int64), 16000), "as int16 or int32, whichever they were"),
     "rows of different lengths": ({"array": [[0.0], [0.0, 1.0]], "sampling_rate": 16000}, "not a regular array"),
     "rate that is a truth value": ((NOISE, True), "whole number of Hz, got True"),
     "rate that is a fraction": ((NOISE, 16000.5), "whole number of Hz"),
     "rate of 0": ((NOISE, 0), "a sampling rate of 0 Hz"),
-    "mapping without rate": ({"array": NOISE}, "'array' and 'sampling_rate', got: array"),
+    "mapping without rate": ({"array": NOISE}, "must also hold its 'sampling_rate'"),
+    "mapping of something else": ({"audio": NOISE}, "or 'bytes' or 'path', and not None; got: {'audio': 'ndarray'}"),
+    "mapping of nothing": ({"bytes": None, "path": None}, "and not None"),
+    "mapping to a missing file": ({"bytes": None, "path": "x.wav"}, "x.wav does not exist"),
+    "mapping with broken bytes": ({"bytes": b"hello" * 100, "path": "x.wav"}, "x.wav cannot be decoded"),
+    "object that fails": (Fails(), "cannot be read from this Fails: not an audio file"),
+    "closed file": (closed(), "closed file"),
     "array with NaN": ((NOT_FINITE, 16000), "NaN or infinite"),
     "array beyond float32": ((NOISE.astype(float) * 1e300, 16000), "NaN or infinite"),
     "floats that hold 16-bit values": ((NOISE * 32768, 16000), "divide 16-bit samples by 32768"),

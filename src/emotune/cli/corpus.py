@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from emotune.agreement import Agreement, agreement_of
+from emotune.channels import channels_named
 from emotune.cli.check import check
 from emotune.cli.console import counts_text, err, out, pairs, show_progress, table, warn_all
 from emotune.cli.label import label
@@ -44,6 +45,9 @@ def read(
         list[str], typer.Option(help="table, audiofolder: FIELD=COLUMN for a column of another name.")
     ] = [],
     scale: Annotated[list[str], typer.Option(help="table, audiofolder: DIMENSION=LOW:HIGH, such as arousal=1:7.")] = [],
+    channel: Annotated[
+        str, typer.Option(help="mix (the mean), a number (the first is 0), or each: an utterance for every channel.")
+    ] = "mix",
     map: Annotated[list[str], typer.Option(help="CLASS=CLASS: rename or merge a class.")] = [],
     drop: Annotated[list[str], typer.Option(help="A class to leave out.")] = [],
     licence: Annotated[str | None, typer.Option(help="Licence of the recordings, for the model card.")] = None,
@@ -65,6 +69,7 @@ def read(
         licence=licence,
         labels=labels,
         labels_only=labels_only,
+        channel=channels_named(channel),
         progress=show_progress,
     )
     manifest = mapped(manifest, map, drop)

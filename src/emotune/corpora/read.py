@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from emotune import audio
+from emotune.audibility import KINDS, Unheard, unheard
+from emotune.channels import EACH, Channels, channel_id
 from emotune.corpora.base import Corpus
 from emotune.corpora.table import table_columns
 from emotune.errors import AudioError, CorpusError, TableError
@@ -29,6 +32,7 @@ class _Heard:
 
     utterance: Utterance
     fingerprint: Fingerprint
+    unheard: Unheard | None
 
 
 def read_corpus(
@@ -41,6 +45,7 @@ def read_corpus(
     licence: str | None = None,
     labels: str | None = None,
     labels_only: bool = False,
+    channel: Channels = "mix",
     progress: Progress = silent,
 ) -> Manifest:
     """Read a corpus into a manifest; unreadable and unlabelled files are skipped, counted and named.
@@ -52,6 +57,7 @@ def read_corpus(
         licence: what the model card says of the recordings, where the corpus does not know it.
         labels: which of ``corpus.label_sources`` to take; None = the first.
         labels_only: look at no recording: durations and fingerprints stay unknown, and nothing can be trained on it.
+        channel: which channel of each recording, unless its row says so; ``each`` = an utterance for every channel.
         progress: shows how far the decoding is.
 
     Raises:
@@ -62,6 +68,8 @@ def read_corpus(
     refused = [name for name in options if name not in corpus.takes]
     if refused:
         raise CorpusError(f"Corpus '{corpus.name}' takes no {', '.join(refused)}: those describe a table of your own.")
+    if labels_only and channel == EACH:
+        raise CorpusError("How many channels there are is not known where no recording is looked at: name one channel.")
     if labels is not None and labels not in corpus.label_sources:
         raise CorpusError(unknown_name_message(f"source of labels for '{corpus.name}'", labels, corpus.label_sources))
     if corpus.label_sources:
@@ -69,8 +77,11 @@ def read_corpus(
     found = list(corpus.read(root, **options))
     folder = audio_root or (root.parent if corpus.single_file or root.is_file() else root)
     scales = dict(dimensions or (corpus.scales(root) if corpus.scales else corpus.dimensions))
-    skipped = [item for item in found if isinstance(item, Skipped)]
-    labelled, repeated = _unique([item for item in found if isinstance(item, Utterance)])
+    spread = list(
+        found if channel == "mix" else chain.from_iterable(_of_channel(item, folder, channel) for item in found)
+    )
+    skipped = [item for item in spread if isinstance(item, Skipped)]
+    labelled, repeated = _unique([item for item in spread if isinstance(item, Utterance)])
     classes = in_class_order(utterance.emotion for utterance in labelled if utterance.emotion)
     space = LabelSpace(classes, scales)
     look = partial(_described if labels_only else _probe, corpus, folder, space)
@@ -91,9 +102,45 @@ def read_corpus(
         **({"labels": options["labels"]} if "labels" in options else {}),
         "warnings": [*corpus.cautions, *_shortfalls(corpus, utterances), *_unknown(utterances, scales)],
     }
+    deaf = {item.utterance.utterance_id: item.unheard for item in probed if isinstance(item, _Heard) and item.unheard}
+    if deaf:
+        information["unheard"] = {name: str(found) for name, found in deaf.items()}
+        information["warnings"] += _unheard_sentences(deaf, len(utterances))
+    if len(spread) > len(found):
+        information["warnings"].append(
+            f"{len(found)} rows became {len(spread)}, one for each channel: speaker and labels of a recording are those"
+            " of each of its channels"
+        )
     if corpus.single_file and "columns" in corpus.takes:
         information["columns"] = table_columns(root, columns or {}, scales)
     return Manifest(tuple(utterances), space, folder, information, tuple(skipped))
+
+
+def _of_channel(item: Utterance | Skipped, folder: Path, channel: Channels) -> Iterator[Utterance | Skipped]:
+    """An utterance of the channel that is asked for, or one of each; what names its own channel stays as it is."""
+    if isinstance(item, Skipped) or item.channel is not None or channel == "mix":
+        yield item
+    elif channel == EACH:
+        try:
+            count = audio.channel_count(folder / item.file)
+        except AudioError as error:
+            yield Skipped(item.file, str(error))
+            return
+        for own in range(count):
+            yield dataclasses.replace(item, utterance_id=channel_id(item.utterance_id, own), channel=own)
+    else:
+        yield dataclasses.replace(item, channel=channel)
+
+
+def _unheard_sentences(deaf: Mapping[str, Unheard], total: int) -> list[str]:
+    """One sentence a kind, with the first of its utterances."""
+    by_kind = {kind: [(name, found.words) for name, found in deaf.items() if found.kind == kind] for kind in KINDS}
+    return [
+        f"{len(found)} of {total} utterances are {kind}, such as {found[0][0]} ({found[0][1]}): nothing can be heard in"
+        " them"
+        for kind, found in by_kind.items()
+        if found
+    ]
 
 
 def _unique(utterances: Sequence[Utterance]) -> tuple[list[Utterance], list[Skipped]]:
@@ -143,9 +190,15 @@ def _probe(corpus: Corpus, folder: Path, space: LabelSpace, utterance: Utterance
     if isinstance(described, Skipped):
         return described
     try:
-        recording = audio.decode(folder / utterance.file, start_s=utterance.start_s, end_s=utterance.end_s)
+        recording = audio.decode(
+            folder / utterance.file,
+            start_s=utterance.start_s,
+            end_s=utterance.end_s,
+            channel=utterance.heard_channel,
+        )
     except AudioError as error:
         return Skipped(utterance.file, str(error))
+    rate, channels, peak = audio.SAMPLING_RATE_HZ, recording.channels, recording.peak
     return _Heard(
         dataclasses.replace(
             described,
@@ -153,6 +206,7 @@ def _probe(corpus: Corpus, folder: Path, space: LabelSpace, utterance: Utterance
             content_sha256=recording.content_sha256(),
         ),
         fingerprint(recording.mono(RATE_HZ)),
+        unheard(recording.mono(rate), sampling_rate_hz=rate, channels=channels, peak=peak),
     )
 
 

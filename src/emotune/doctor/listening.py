@@ -12,13 +12,13 @@ from functools import partial
 import numpy as np
 
 from emotune import audio
+from emotune.audibility import Unheard, unheard
 from emotune.doctor.finding import Case, Finding, case_of, findings_of, ids
 from emotune.errors import AudioError
 from emotune.fingerprints import RATE_HZ, Fingerprint, copies_by_position, fingerprint
 from emotune.manifest import Manifest, Utterance
 from emotune.progress import Progress, silent
 
-SILENT_PEAK = 0.001  # 60 dB under full scale
 FULL_SCALE = 0.999
 CLIPPED_SHARE = 0.001
 SHORT_S, LONG_S = 0.5, 30.0
@@ -32,7 +32,7 @@ class Heard:
     duration_s: float
     sampling_rate_hz: int
     channels: int
-    peak: float
+    unheard: Unheard | None
     clipped_share: float
     fingerprint: Fingerprint
 
@@ -68,16 +68,22 @@ def listen(manifest: Manifest, *, progress: Progress = silent) -> tuple[Manifest
 
 def _heard(manifest: Manifest, utterance: Utterance) -> Heard | str:
     try:
-        recording = audio.decode(manifest.path_of(utterance), start_s=utterance.start_s, end_s=utterance.end_s)
+        recording = audio.decode(
+            manifest.path_of(utterance),
+            start_s=utterance.start_s,
+            end_s=utterance.end_s,
+            channel=utterance.heard_channel,
+        )
     except AudioError as error:
         return str(error)
+    rate = audio.SAMPLING_RATE_HZ
     magnitudes = np.abs(recording.samples)
     return Heard(
         recording.content_sha256(),
         recording.duration_s,
         recording.sampling_rate_hz,
-        recording.samples.shape[1],
-        float(magnitudes.max()),
+        recording.channels,
+        unheard(recording.mono(rate), sampling_rate_hz=rate, channels=recording.channels, peak=float(magnitudes.max())),
         float((magnitudes >= FULL_SCALE).mean()),
         fingerprint(recording.mono(RATE_HZ)),
     )
@@ -103,7 +109,10 @@ def _described(manifest: Manifest, heard: Sequence[Heard | None]) -> Manifest:
 
 
 def _quality(good: Sequence[tuple[Utterance, Heard]]) -> tuple[Finding, ...]:
-    silence = [u for u, result in good if result.peak < SILENT_PEAK]
+    deaf = [(utterance, result.unheard) for utterance, result in good if result.unheard is not None]
+    silence = [case_of(u, found.words) for u, found in deaf if found.kind in ("silent", "faint")]
+    constant = [case_of(u, found.words) for u, found in deaf if found.kind == "constant"]
+    cancelled = [case_of(u, found.words) for u, found in deaf if found.kind == "cancelled"]
     clipped = [case_of(u, f"{r.clipped_share:.1%} at full scale") for u, r in good if r.clipped_share >= CLIPPED_SHARE]
     short = [case_of(u, f"{r.duration_s:.2f} s") for u, r in good if r.duration_s < SHORT_S]
     long = [case_of(u, f"{r.duration_s:.1f} s") for u, r in good if r.duration_s > LONG_S]
@@ -112,8 +121,22 @@ def _quality(good: Sequence[tuple[Utterance, Heard]]) -> tuple[Finding, ...]:
             "silent",
             "note",
             ("silent recording", "silent recordings"),
-            map(case_of, silence),
+            silence,
             "Leave them out: nothing can be heard in them.",
+        ),
+        *findings_of(
+            "constant",
+            "note",
+            ("recording of one constant value", "recordings of one constant value"),
+            constant,
+            "Leave them out: nothing can be heard in them.",
+        ),
+        *findings_of(
+            "cancelled",
+            "note",
+            ("recording whose channels cancel each other", "recordings whose channels cancel each other"),
+            cancelled,
+            "Read the corpus again with --channel 0.",
         ),
         *findings_of(
             "clipped",

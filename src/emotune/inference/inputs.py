@@ -7,27 +7,40 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from emotune import audio
+from emotune.channels import Channels
 from emotune.conditions import COLUMNS, GENDER, known_of
 from emotune.corpora.base import gender_name
 from emotune.corpora.rows import columns_of, segment_name
 from emotune.errors import TableError
-from emotune.inference.predictor import Item, id_fingerprint, with_unique_ids
-from emotune.manifest import Manifest, number_or_none, text_or_none
+from emotune.inference.items import Item, id_fingerprint, of_channels, with_unique_ids
+from emotune.manifest import Manifest, channel_or_none, number_or_none, text_or_none
 from emotune.tables import SUFFIXES, Row, iter_rows, metadata_path
 
-_KEPT = ("file", "start_s", "end_s", "speaker", "session", "gender", "text", "split")  # of a manifest: not the truth
+_KEPT = (
+    "file",
+    "start_s",
+    "end_s",
+    "channel",
+    "speaker",
+    "session",
+    "gender",
+    "text",
+    "split",
+)  # of a manifest: not the truth
 
 
-def items_of(paths: Iterable[Path]) -> Iterator[Item]:
+def items_of(paths: Iterable[Path], *, channel: Channels = "mix") -> Iterator[Item]:
     """What the paths stand for, in an order that depends on names alone, with ids that differ.
 
-    Recordings of a single folder are named relative to it, those of several paths as these were given.
+    Recordings of a single folder are named relative to it, those of several paths as these were given. With ``channel``
+    ``each`` every channel is an item; what a row of a table says of its channel comes before.
 
     Raises:
         TableError: for a table, list or folder that cannot be read. A missing recording is an error row, later.
     """
     given = list(paths)
-    yield from with_unique_ids(item for path in given for item in _items_of(path, alone=len(given) == 1))
+    found = (item for path in given for item in _items_of(path, alone=len(given) == 1))
+    yield from with_unique_ids(own for item in found for own in of_channels(item, channel))
 
 
 def _items_of(path: Path, *, alone: bool) -> Iterator[Item]:
@@ -84,6 +97,7 @@ def _of_manifest(path: Path) -> Iterator[Item]:
             {name: getattr(utterance, name) for name in _KEPT} | dict(utterance.extra),
             utterance.content_sha256,
             known=known_of(utterance),
+            channel=utterance.heard_channel,
         )
 
 
@@ -130,13 +144,16 @@ def _of_row(row: Row, found: Mapping[str, str], table: Path, number: int) -> Ite
         if file is None:
             raise TableError(f"{where}: {found['file']} is empty, expected the path of a recording.")
         start_s, end_s = number_in("start_s"), number_in("end_s")
+        named = found.get("channel")
+        channel = None if named is None else channel_or_none(row.get(named), f"{where}, {named}")
     except TableError as error:
         return Item(f"row {number}", table, extra=row, error=str(error))
     return Item(
-        given or file + segment_name(start_s, end_s),
+        given or file + segment_name(start_s, end_s, channel),
         table.parent / file,
         start_s,
         end_s,
         row,
         known=_known_in(row, found),
+        channel="mix" if channel is None else channel,
     )
