@@ -16,7 +16,7 @@ from emotune.errors import AudioError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2", ".aiff", ".aif", ".aifc", ".au", ".snd")
 SUFFIXES += (".w64", ".rf64", ".caf", ".sph", ".nist", ".voc")
-_NOT_ITS_FORMAT = (1, 4, 48)  # libsndfile's codes for content, and for codecs in a WAV, that it does not know
+_NOT_ITS_FORMAT = (1, 4, 29, 64)  # libsndfile's codes for content, and for codecs in an Ogg or WAV, that it does not know
 _UNKNOWN_LENGTH = 1 << 62  # libsndfile's way to say that a stream names no length
 _PLACEHOLDER = 0x7FFF0000  # SoX writes 0x7FFFF000, less what does not fill a block, where it cannot know the size
 
@@ -53,7 +53,8 @@ def _file_of(stream: BinaryIO, name: str) -> _Forward | None:
         if getattr(error, "code", None) in _NOT_ITS_FORMAT:
             return None
         raise AudioError(_not_decoded(error, name)) from error
-    if file.frames >= _UNKNOWN_LENGTH:  # of a FLAC that names no length it loses the last block
+    loses_the_end = file.frames >= _UNKNOWN_LENGTH  # the last block of a FLAC that names no length
+    if loses_the_end or file.format == "VOC":  # where it takes the heads of all blocks but the first for sound
         file.close()
         return None
     if _is_cut_short(file):
