@@ -78,7 +78,7 @@ CONTENTS = {
     "1 Hz": (patched(24, "<I", 1), "a sampling rate of 1 Hz, expected 1000 to 768000"),
     "10 MHz": (patched(24, "<I", 10_000_000), "a sampling rate of 10000000 Hz"),
     "git-LFS pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "run `git lfs pull`"),
-    "flac that promises 240 GiB": (promising_64_billion_samples(), "cannot be decoded"),
+    "flac that promises 240 GiB": (promising_64_billion_samples(), "is damaged: it ends after 1.00 of 4294967.30 s"),
 }
 
 
@@ -112,7 +112,7 @@ PATHS = {
     "newline in the name": (lambda folder: folder / "a\nb.wav", "b.wav does not exist"),
     "name of 5000 letters": (lambda folder: folder / ("a" * 5000), "File name too long"),
     "name that is not UTF-8": (lambda folder: folder / os.fsdecode(b"\xff.wav"), "does not exist"),
-    "an empty device": (lambda folder: Path("/dev/null"), "is empty"),
+    "a device": (lambda folder: Path("/dev/null"), "is a device, expected a regular file"),
 }
 
 
@@ -227,8 +227,9 @@ def test_a_segment_outside_the_recording_is_an_audio_error(case, source):
 
 
 def test_a_segment_of_a_file_that_promises_240_gib_reserves_no_memory():
-    with pytest.raises(AudioError, match="cannot be decoded"):
-        audio.decode(promising_64_billion_samples(), end_s=1e6)
+    for read in (audio.decode, audio.clip):
+        with pytest.raises(AudioError, match="is damaged: it ends after 1.00 of"):
+            read(promising_64_billion_samples(), end_s=1e6)
 
 
 STRANGE = {

@@ -98,7 +98,7 @@ def audio_files(root: Path) -> list[Path]:
     check_folder(root)
     files = recordings_in(root)
     if not files:
-        raise CorpusError(f"{root} holds no recording ({', '.join(audio.MEDIA_SUFFIXES)}).")
+        raise CorpusError(f"{root} holds no recording ({', '.join(audio.SUFFIXES)}).")
     return files
 
 
@@ -107,7 +107,7 @@ def recordings_in(folder: Path) -> list[Path]:
     return [
         path
         for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in audio.MEDIA_SUFFIXES and not path.name.startswith(".") and not path.is_dir()
+        if path.suffix.lower() in audio.SUFFIXES and not path.name.startswith(".") and not path.is_dir()
     ]
 
 

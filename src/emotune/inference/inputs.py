@@ -64,7 +64,7 @@ def _recordings_in(folder: Path, inside: str = "") -> Iterator[str]:
         raise TableError(f"{folder / inside} cannot be read: {error.strerror or error}.") from error
     for entry in entries:
         name = f"{inside}{entry.name}"
-        is_recording = Path(entry.name).suffix.lower() in audio.MEDIA_SUFFIXES
+        is_recording = Path(entry.name).suffix.lower() in audio.SUFFIXES
         if is_recording and not entry.name.startswith("."):
             yield name  # a folder named like a recording too: that is an error row
         elif entry.is_dir(follow_symlinks=False):

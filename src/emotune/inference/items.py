@@ -11,8 +11,8 @@ from typing import Any
 from emotune import audio
 from emotune.channels import EACH, Channels, channel_id
 from emotune.conditions import Known
+from emotune.decoding.in_memory import is_array, name_of, plain
 from emotune.errors import AudioError
-from emotune.in_memory import is_array, name_of, plain
 
 
 @dataclass(frozen=True)
