@@ -21,6 +21,7 @@ from emotune.manifest import Manifest
 from emotune.preprocessing import Preprocessing
 from emotune.tables import read_rows
 from emotune.training.features import utterance_waveforms
+from emotune.training.linear import fit_linear, predict_linear
 
 RATE = 16000
 TIME = np.arange(RATE) / RATE
@@ -68,6 +69,14 @@ def test_printed_predictions_are_followed_by_their_warnings(calls, tiny_model, e
     ended = emotune_command("predict", tiny_model, calls / "silent.wav")
     assert ended.code == 0
     assert "anger" in ended.out and "silent: every sample is 0" in ended.err
+
+
+def test_python_is_told_the_warning(calls, tiny_model):
+    predictor = load(tiny_model)
+    assert predictor.predict(calls / "silent.wav").warning == "silent: every sample is 0"
+    assert predictor.predict(calls / "call.wav").warning is None
+    assert predictor.predict(CLIPS["cancelled"], RATE).warning.startswith("cancelled: its 2 channels cancel each other")
+    assert predictor.predict(CLIPS["cancelled"], RATE, channel=0).warning is None
 
 
 def test_predict_of_each_channel_is_the_prediction_of_files_of_one_channel(
@@ -279,6 +288,15 @@ def test_channels_of_one_file_are_apart_and_its_mean_touches_both(calls):
     mean = dataclasses.replace(customer, channel=None)
     with pytest.raises(CorpusError, match="file in more than one split"):
         refuse_overlaps(manifest.replace_utterances([agent, mean]))
+
+
+def test_a_model_of_features_takes_the_warnings_that_the_manifest_keeps(calls, tmp_path):
+    read_as(calls).write(tmp_path / "m.csv")
+    manifest = Manifest.read(tmp_path / "m.csv")
+    features = np.random.default_rng(0).standard_normal((len(manifest), 4)).astype(np.float32)
+    fitted = fit_linear(features, manifest, manifest.label_space, inverse_regularisation=1.0)
+    found = predict_linear(fitted, features, manifest, manifest.label_space)
+    assert set(found.warnings) == UNHEARD
 
 
 def test_the_report_counts_and_names_what_could_not_be_heard(calls, tiny_model):

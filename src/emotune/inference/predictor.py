@@ -70,7 +70,7 @@ class Predictor:
         return self.engine.label_space
 
     @overload
-    def predict(
+    def predict(  # pyright: ignore[reportOverlappingOverload] (what is in a list is not one recording)
         self, source: list[Any] | Iterator[Any], sampling_rate_hz: int | None = None, *, channel: Channels = "mix"
     ) -> Predictions: ...
 
