@@ -236,6 +236,8 @@ def test_each_channel_of_a_recording_is_a_row():
     rows = predictor.predict([(STEREO, RATE), None, (LEFT, RATE)], channel="each").rows
     assert [row.utterance_id for row in rows] == ["clip_1#ch0", "clip_1#ch1", "clip_2", "clip_3#ch0"]
     assert "NoneType" in rows[2].error
+    (row,) = predictor.predict([{"bytes": b"hello" * 100, "path": "x.wav"}], channel="each").rows
+    assert row.error.startswith("x.wav cannot be decoded")
     with pytest.raises(AudioError, match="has no channel 2"):
         predictor.predict((STEREO, RATE), channel=2)
     with pytest.raises(AudioError, match="NoneType"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,7 +82,8 @@ def of_channels(item: Item, channel: Channels) -> Iterator[Item]:
         yield dataclasses.replace(item, channel=channel, extra={**item.extra, "channel": channel})
         return
     try:
-        source = plain(item.source)  # a stream can be read only once
+        named = isinstance(item.source, str | os.PathLike | Mapping)
+        source = item.source if named else plain(item.source)  # a stream can be read only once
         count = audio.channel_count(source)
     except AudioError as error:
         yield dataclasses.replace(item, error=str(error), extra={**item.extra, "channel": None})
