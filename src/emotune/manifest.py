@@ -14,7 +14,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -64,7 +64,7 @@ class Utterance:
 
     @property
     def heard_channel(self) -> audio.Channel:
-        """As ``audio.decode`` takes it."""
+        """As ``audio.clip`` takes it."""
         return "mix" if self.channel is None else self.channel
 
 
@@ -107,17 +107,50 @@ class Manifest:
     def path_of(self, utterance: Utterance) -> Path:
         return self.root / utterance.file
 
-    def recording_of(self, utterance: Utterance) -> audio.Recording:
+    def clip_of(
+        self,
+        utterance: Utterance,
+        *,
+        sampling_rate_hz: int = audio.SAMPLING_RATE_HZ,
+        max_duration_s: float = math.inf,
+    ) -> audio.Clip:
         """Decode an utterance.
 
         Raises:
-            AudioError: when it cannot be decoded, or is not the recording that the manifest describes.
+            AudioError: when it cannot be decoded, is too long, or is not the recording that the manifest describes.
         """
-        recording = audio.decode(
-            self.path_of(utterance), start_s=utterance.start_s, end_s=utterance.end_s, channel=utterance.heard_channel
-        )
-        check_content(recording, utterance.content_sha256, str(self.path_of(utterance)))
-        return recording
+        (heard,) = self.clips_of([utterance], sampling_rate_hz=sampling_rate_hz, max_duration_s=max_duration_s)
+        if isinstance(heard, AudioError):
+            raise heard
+        return heard
+
+    def clips_of(
+        self,
+        utterances: Sequence[Utterance],
+        *,
+        sampling_rate_hz: int = audio.SAMPLING_RATE_HZ,
+        max_duration_s: float = math.inf,
+    ) -> Iterator[audio.Clip | AudioError]:
+        """Decode utterances in order, those of one recording that follow each other in one pass over it.
+
+        Yields:
+            Each utterance's clip, or why ``clip_of`` would not give it.
+        """
+        for _, group in groupby(utterances, key=lambda utterance: utterance.file):
+            together = list(group)
+            path, early = self.path_of(together[0]), dict[int, audio.Clip | AudioError]()
+            following = 0
+            for position, heard in audio.clips(
+                path,
+                [segment_of(utterance) for utterance in together],
+                sampling_rate_hz=sampling_rate_hz,
+                max_duration_s=max_duration_s,
+                with_content=True,
+            ):
+                early[position] = checked(heard, together[position].content_sha256, str(path))
+                while following in early:
+                    yield early.pop(following)
+                    following += 1
 
     def replace_utterances(self, utterances: Sequence[Utterance]) -> Manifest:
         return dataclasses.replace(self, utterances=tuple(utterances))
@@ -250,13 +283,27 @@ class Manifest:
         return head, utterances()
 
 
-def check_content(recording: audio.Recording, expected_sha256: str | None, name: str) -> None:
-    """Raise an AudioError when a recording has changed since its manifest was made."""
-    if expected_sha256 is not None and recording.content_sha256() != expected_sha256:
-        raise AudioError(
-            f"{name} is not the recording that the manifest describes: it has changed since. Read the corpus again with"
-            " `emotune corpus read`."
-        )
+def segment_of(utterance: Utterance) -> audio.Segment:
+    """The part of its recording that an utterance is."""
+    return audio.Segment(utterance.start_s, utterance.end_s, utterance.heard_channel)
+
+
+def by_recording(utterances: Sequence[Utterance]) -> list[list[int]]:
+    """The positions of the utterances, those of one recording together, recordings in order of their first one."""
+    found: dict[str, list[int]] = {}
+    for position, utterance in enumerate(utterances):
+        found.setdefault(utterance.file, []).append(position)
+    return list(found.values())
+
+
+def checked(heard: audio.Clip | AudioError, expected_sha256: str | None, name: str) -> audio.Clip | AudioError:
+    """The clip, or an error when it has changed since its manifest was made."""
+    if isinstance(heard, AudioError) or expected_sha256 in (None, heard.content_sha256):
+        return heard
+    return AudioError(
+        f"{name} is not the recording that the manifest describes: it has changed since. Read the corpus again with"
+        " `emotune corpus read`."
+    )
 
 
 def check_utterance(utterance: Utterance, label_space: LabelSpace, where: str) -> None:

@@ -34,7 +34,7 @@ class Prediction:
         error: why there is no prediction; None when there is one.
         uncertain: the model abstains: its confidence is under the threshold that was asked for.
         extra: the user's own columns, carried along.
-        warning: why nothing can be heard in the clip, see ``emotune.audibility``; the answer is as without it.
+        warning: why nothing can be heard in the clip, see ``emotune.decoding.audibility``; the answer is as without it.
     """
 
     utterance_id: str

@@ -228,7 +228,7 @@ def test_a_segment_outside_the_recording_is_an_audio_error(case, source):
 
 def test_a_segment_of_a_file_that_promises_240_gib_reserves_no_memory():
     for read in (audio.decode, audio.clip):
-        with pytest.raises(AudioError, match="is damaged: it ends after 1.00 of"):
+        with pytest.raises(AudioError, match=r"is damaged: it ends after 1\.00 of"):
             read(promising_64_billion_samples(), end_s=1e6)
 
 
@@ -305,8 +305,9 @@ def test_predict_writes_error_rows_and_ends_with_1(tmp_path, tiny_model, emotune
     assert "is a folder" in rows["x.wav"].error
     assert "is empty" in rows["new\nline.wav"].error
     assert "is empty" in rows["\\udcff.wav"].error
-    for number, (_, words) in enumerate(CONTENTS.values()):
-        assert words in rows[f"broken{number:02d}.wav"].error
+    for number, (case, (_, words)) in enumerate(CONTENTS.items()):
+        by_its_header = case in ("ogg with a hole", "flac that promises 240 GiB")  # which is looked at first
+        assert ("takes at most 5 s" if by_its_header else words) in rows[f"broken{number:02d}.wav"].error
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])

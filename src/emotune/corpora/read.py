@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from emotune import audio
-from emotune.audibility import KINDS, Unheard, unheard
 from emotune.channels import EACH, Channels, channel_id
 from emotune.corpora.base import Corpus
 from emotune.corpora.table import table_columns
+from emotune.decoding.audibility import KINDS, Unheard
 from emotune.errors import AudioError, CorpusError, TableError
 from emotune.fingerprints import RATE_HZ, Fingerprint, copies_by_position, fingerprint
 from emotune.labels import LabelSpace, Scale, in_class_order
-from emotune.manifest import Manifest, Skipped, Utterance, check_utterance
+from emotune.manifest import Manifest, Skipped, Utterance, by_recording, check_utterance, segment_of
 from emotune.progress import Progress, silent
 from emotune.registry import unknown_name_message
 
@@ -84,9 +84,8 @@ def read_corpus(
     labelled, repeated = _unique([item for item in spread if isinstance(item, Utterance)])
     classes = in_class_order(utterance.emotion for utterance in labelled if utterance.emotion)
     space = LabelSpace(classes, scales)
-    look = partial(_described if labels_only else _probe, corpus, folder, space)
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        probed = list(progress(pool.map(look, labelled), total=len(labelled), title="reading"))
+    described = [_described(corpus, space, utterance) for utterance in labelled]
+    probed = described if labels_only else _probed(folder, described, progress)
     skipped += repeated + [item for item in probed if isinstance(item, Skipped)]
     utterances = _with_copies([item for item in probed if not isinstance(item, Skipped)])
     if not utterances:
@@ -175,7 +174,7 @@ def _with_copies(probed: Sequence[Utterance | _Heard]) -> list[Utterance]:
     ]
 
 
-def _described(corpus: Corpus, folder: Path, space: LabelSpace, utterance: Utterance) -> Utterance | Skipped:
+def _described(corpus: Corpus, space: LabelSpace, utterance: Utterance) -> Utterance | Skipped:
     """The utterance with what the corpus as a whole says of it, or what is wrong with its labels."""
     try:
         check_utterance(utterance, space, utterance.file)
@@ -184,30 +183,35 @@ def _described(corpus: Corpus, folder: Path, space: LabelSpace, utterance: Utter
     return dataclasses.replace(utterance, corpus=corpus.name, language=utterance.language or corpus.language)
 
 
-def _probe(corpus: Corpus, folder: Path, space: LabelSpace, utterance: Utterance) -> _Heard | Skipped:
-    """Decode once: duration, content and spectral fingerprint, or why the file cannot be used."""
-    described = _described(corpus, folder, space, utterance)
-    if isinstance(described, Skipped):
-        return described
-    try:
-        recording = audio.decode(
-            folder / utterance.file,
-            start_s=utterance.start_s,
-            end_s=utterance.end_s,
-            channel=utterance.heard_channel,
-        )
-    except AudioError as error:
-        return Skipped(utterance.file, str(error))
-    rate, channels, peak = audio.SAMPLING_RATE_HZ, recording.channels, recording.peak
-    return _Heard(
-        dataclasses.replace(
-            described,
-            duration_s=round(recording.duration_s, 6),
-            content_sha256=recording.content_sha256(),
-        ),
-        fingerprint(recording.mono(RATE_HZ)),
-        unheard(recording.mono(rate), sampling_rate_hz=rate, channels=channels, peak=peak),
-    )
+def _probed(
+    folder: Path, described: Sequence[Utterance | Skipped], progress: Progress
+) -> list[Utterance | _Heard | Skipped]:
+    """What is heard of the utterances, each recording decoded once; what is skipped already stays so."""
+    probed: list[Utterance | _Heard | Skipped] = list(described)
+    places = [position for position, item in enumerate(described) if isinstance(item, Utterance)]
+    utterances = [item for item in described if isinstance(item, Utterance)]
+    groups = by_recording(utterances)
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        results = pool.map(partial(_heard_in, folder), ([utterances[n] for n in group] for group in groups))
+        pairs = (pair for group, heard in zip(groups, results, strict=True) for pair in zip(group, heard, strict=True))
+        for number, heard in progress(pairs, total=len(utterances), title="reading"):
+            probed[places[number]] = heard
+    return probed
+
+
+def _heard_in(folder: Path, utterances: Sequence[Utterance]) -> list[_Heard | Skipped]:
+    """Decode a recording once: its utterances' durations, contents and spectral fingerprints, or what is wrong."""
+    path, segments = folder / utterances[0].file, [segment_of(utterance) for utterance in utterances]
+    found: dict[int, _Heard | Skipped] = {}
+    for position, heard in audio.clips(path, segments, sampling_rate_hz=RATE_HZ, with_content=True):
+        utterance = utterances[position]
+        if isinstance(heard, AudioError):
+            found[position] = Skipped(utterance.file, str(heard))
+            continue
+        duration_s, content = round(heard.duration_s, 6), heard.content_sha256
+        known = dataclasses.replace(utterance, duration_s=duration_s, content_sha256=content)
+        found[position] = _Heard(known, fingerprint(heard.samples), heard.unheard)
+    return [found[position] for position in range(len(utterances))]
 
 
 def _shortfalls(corpus: Corpus, utterances: Sequence[Utterance]) -> list[str]:

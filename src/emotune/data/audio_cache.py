@@ -49,7 +49,7 @@ class AudioCache:
 
     def get(self, content_sha256: str, decode: Callable[[], FloatArray]) -> FloatArray:
         """The samples of a recording, shape (samples,), decoded when they are not there."""
-        path = self.folder / content_sha256[:2] / f"{content_sha256}.npy"
+        path = self._path_of(content_sha256)
         try:
             samples = np.load(path)
         except (OSError, ValueError, EOFError):  # not there, just removed, or damaged
@@ -58,17 +58,26 @@ class AudioCache:
             with suppress(OSError):  # another user's file: it only looks older than it is
                 os.utime(path)
             return samples
-        if samples.nbytes <= self.most_bytes:
-            with suppress(OSError, TableError):  # a full disk, or a folder of another user: training goes on without
-                self._keep(path, samples)
+        self.keep(content_sha256, samples)
         return samples
 
-    def _keep(self, path: Path, samples: FloatArray) -> None:
-        with atomic_path(path) as temporary, temporary.open("wb") as stream:
-            np.save(stream, samples)
-        self._written += samples.nbytes
-        if self._written > _LOOK_EVERY * self.most_bytes:
-            self._make_room()
+    def holds(self, content_sha256: str) -> bool:
+        """Whether the samples of a recording are there, as far as can be told without reading them."""
+        return self._path_of(content_sha256).exists()
+
+    def keep(self, content_sha256: str, samples: FloatArray) -> None:
+        """Write the samples of a recording, shape (samples,), where they fit in."""
+        if samples.nbytes > self.most_bytes:
+            return
+        with suppress(OSError, TableError):  # a full disk, or a folder of another user: training goes on without
+            with atomic_path(self._path_of(content_sha256)) as temporary, temporary.open("wb") as stream:
+                np.save(stream, samples)
+            self._written += samples.nbytes
+            if self._written > _LOOK_EVERY * self.most_bytes:
+                self._make_room()
+
+    def _path_of(self, content_sha256: str) -> Path:
+        return self.folder / content_sha256[:2] / f"{content_sha256}.npy"
 
     def _make_room(self) -> None:
         self._written = 0.0

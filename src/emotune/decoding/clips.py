@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
+from emotune.decoding.audibility import Unheard, unheard
 from emotune.decoding.segments import Cut, Segment
 from emotune.decoding.sound import FloatArray, Sound
 from emotune.errors import AudioError
@@ -40,6 +41,12 @@ class Clip:
     peak: float
     clipped_share: float
     content_sha256: str | None
+
+    @property
+    def unheard(self) -> Unheard | None:
+        """Why nothing can be heard in it; None where something can."""
+        rate = self.sampling_rate_hz
+        return unheard(self.samples, sampling_rate_hz=rate, channels=self.channels, peak=self.peak)
 
 
 def clips_of(

@@ -16,7 +16,12 @@ from emotune.errors import AudioError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2", ".aiff", ".aif", ".aifc", ".au", ".snd")
 SUFFIXES += (".w64", ".rf64", ".caf", ".sph", ".nist", ".voc")
-_NOT_ITS_FORMAT = (1, 4, 29, 64)  # libsndfile's codes for content, and for codecs in an Ogg or WAV, that it does not know
+_NOT_ITS_FORMAT = (
+    1,
+    4,
+    29,
+    64,
+)  # libsndfile's codes for what it does not know: contents, codecs in a WAV or Ogg
 _UNKNOWN_LENGTH = 1 << 62  # libsndfile's way to say that a stream names no length
 _PLACEHOLDER = 0x7FFF0000  # SoX writes 0x7FFFF000, less what does not fill a block, where it cannot know the size
 

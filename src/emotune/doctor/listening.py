@@ -9,17 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-
 from emotune import audio
-from emotune.audibility import Unheard, unheard
+from emotune.decoding.audibility import Unheard
 from emotune.doctor.finding import Case, Finding, case_of, findings_of, ids
 from emotune.errors import AudioError
 from emotune.fingerprints import RATE_HZ, Fingerprint, copies_by_position, fingerprint
-from emotune.manifest import Manifest, Utterance
+from emotune.manifest import Manifest, Utterance, by_recording, segment_of
 from emotune.progress import Progress, silent
 
-FULL_SCALE = 0.999
 CLIPPED_SHARE = 0.001
 SHORT_S, LONG_S = 0.5, 30.0
 
@@ -39,9 +36,13 @@ class Heard:
 
 def listen(manifest: Manifest, *, progress: Progress = silent) -> tuple[Manifest, tuple[Finding, ...]]:
     """The manifest with content and copies as they are now, and what is wrong with the recordings."""
+    groups = by_recording(manifest.utterances)
+    found: dict[int, Heard | str] = {}
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        results = pool.map(partial(_heard, manifest), manifest)
-        heard = list(progress(results, total=len(manifest), title="listening"))
+        results = pool.map(partial(_heard, manifest), ([manifest.utterances[n] for n in group] for group in groups))
+        pairs = (pair for group, own in zip(groups, results, strict=True) for pair in zip(group, own, strict=True))
+        found.update(progress(pairs, total=len(manifest), title="listening"))
+    heard = [found[position] for position in range(len(manifest))]
     pairs = list(zip(manifest, heard, strict=True))
     good = [(utterance, result) for utterance, result in pairs if isinstance(result, Heard)]
     now = _described(manifest, [result if isinstance(result, Heard) else None for result in heard])
@@ -66,27 +67,25 @@ def listen(manifest: Manifest, *, progress: Progress = silent) -> tuple[Manifest
     )
 
 
-def _heard(manifest: Manifest, utterance: Utterance) -> Heard | str:
-    try:
-        recording = audio.decode(
-            manifest.path_of(utterance),
-            start_s=utterance.start_s,
-            end_s=utterance.end_s,
-            channel=utterance.heard_channel,
+def _heard(manifest: Manifest, utterances: Sequence[Utterance]) -> list[Heard | str]:
+    """What the utterances of one recording hold, or why they cannot be read."""
+    path, segments = manifest.path_of(utterances[0]), [segment_of(utterance) for utterance in utterances]
+    found: dict[int, Heard | str] = {}
+    for position, clip in audio.clips(path, segments, sampling_rate_hz=RATE_HZ, with_content=True):
+        if isinstance(clip, AudioError):
+            found[position] = str(clip)
+            continue
+        assert clip.content_sha256 is not None
+        found[position] = Heard(
+            clip.content_sha256,
+            clip.duration_s,
+            clip.stored_rate_hz,
+            clip.channels,
+            clip.unheard,
+            clip.clipped_share,
+            fingerprint(clip.samples),
         )
-    except AudioError as error:
-        return str(error)
-    rate = audio.SAMPLING_RATE_HZ
-    magnitudes = np.abs(recording.samples)
-    return Heard(
-        recording.content_sha256(),
-        recording.duration_s,
-        recording.sampling_rate_hz,
-        recording.channels,
-        unheard(recording.mono(rate), sampling_rate_hz=rate, channels=recording.channels, peak=float(magnitudes.max())),
-        float((magnitudes >= FULL_SCALE).mean()),
-        fingerprint(recording.mono(RATE_HZ)),
-    )
+    return [found[position] for position in range(len(utterances))]
 
 
 def _described(manifest: Manifest, heard: Sequence[Heard | None]) -> Manifest:

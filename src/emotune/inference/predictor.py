@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune import audio
-from emotune.audibility import unheard
 from emotune.channels import EACH, Channels
 from emotune.conditions import known_of
 from emotune.errors import AudioError, ConfigError, ModelError
@@ -24,9 +24,9 @@ from emotune.inference.engine import Engine, EngineError, EngineOutput
 from emotune.inference.items import Item, holds_several, items_given
 from emotune.inference.workers import WorkerEngine
 from emotune.labels import LabelSpace
-from emotune.manifest import Manifest, Utterance, check_content
+from emotune.manifest import Manifest, Utterance, checked
 from emotune.predictions import Prediction, Predictions
-from emotune.preprocessing import Preprocessing, batches_under
+from emotune.preprocessing import batches_under
 from emotune.progress import Progress, silent
 
 _POOL, _POOL_SECONDS = 512, 800.0  # decoded and sorted by length at a time: bounds memory, keeps padding small
@@ -137,11 +137,11 @@ class Predictor:
 
     def stream(self, items: Iterable[Item]) -> Iterator[tuple[int, Prediction]]:
         """Each item's position and prediction, as they come; only a pool of items is held at a time."""
-        numbered = enumerate(items)
+        decoded = self._decoded(enumerate(items))
         with ThreadPoolExecutor(1) as ahead:  # decodes while the engine works
-            coming = ahead.submit(self._next_pool, numbered)
+            coming = ahead.submit(self._next_pool, decoded)
             while (pool := coming.result()).size:
-                coming = ahead.submit(self._next_pool, numbered)
+                coming = ahead.submit(self._next_pool, decoded)
                 yield from pool.failed
                 ready, failed = self._conditioned(pool.ready)
                 yield from failed
@@ -152,13 +152,41 @@ class Predictor:
                     for clip, answer in zip(batch, answers, strict=True):
                         yield clip.position, self._prediction(clip, answer)
 
-    def _next_pool(self, numbered: Iterator[tuple[int, Item]]) -> _Pool:
-        """The next items, decoded and sorted by length, and the rows of those that cannot be used."""
+    def _decoded(self, numbered: Iterator[tuple[int, Item]]) -> Iterator[tuple[int, Item, audio.Clip | AudioError]]:
+        """The sound of items as it comes; of those that are near each other, a recording's segments in one pass."""
+        while following := list(itertools.islice(numbered, _POOL)):
+            groups: dict[object, list[tuple[int, Item]]] = {}
+            for position, item in following:
+                is_path = item.error is None and isinstance(item.source, str | Path)
+                groups.setdefault(str(item.source) if is_path else position, []).append((position, item))
+            for group in groups.values():
+                yield from self._decoded_together(group)
+
+    def _decoded_together(
+        self, group: Sequence[tuple[int, Item]]
+    ) -> Iterator[tuple[int, Item, audio.Clip | AudioError]]:
+        """The sound of items that share their source."""
+        first = group[0][1]
+        if first.error is not None:
+            yield *group[0], AudioError(first.error)
+            return
+        for number, heard in audio.clips(
+            first.source,
+            [audio.Segment(item.start_s, item.end_s, item.channel) for _, item in group],
+            sampling_rate_hz=self.engine.preprocessing.sampling_rate_hz,
+            max_duration_s=self.engine.preprocessing.longest_decoded_s,
+            with_content=any(item.content_sha256 is not None for _, item in group),
+        ):
+            position, item = group[number]
+            yield position, item, checked(heard, item.content_sha256, item.utterance_id)
+
+    def _next_pool(self, decoded: Iterator[tuple[int, Item, audio.Clip | AudioError]]) -> _Pool:
+        """The next items, prepared and sorted by length, and the rows of those that cannot be used."""
         pool, seconds = _Pool([], []), 0.0
-        while pool.size < _POOL and seconds < _POOL_SECONDS and (following := next(numbered, None)) is not None:
-            position, item = following
+        while pool.size < _POOL and seconds < _POOL_SECONDS and (following := next(decoded, None)) is not None:
+            position, item, heard = following
             try:
-                clip = self._prepare(position, item)
+                clip = self._prepare(position, item, heard)
                 pool.ready.append(clip)
                 seconds += len(clip.waveform) / self.engine.preprocessing.sampling_rate_hz
             except AudioError as error:
@@ -217,17 +245,15 @@ class Predictor:
                 reason = str(error)
         return reason
 
-    def _prepare(self, position: int, item: Item) -> _Clip:
+    def _prepare(self, position: int, item: Item, heard: audio.Clip | AudioError) -> _Clip:
         """The clip as the model takes it, and its sound where conditions are to be predicted from it."""
-        preprocessing = self.engine.preprocessing
-        if item.error is not None:
-            raise AudioError(item.error)
-        recording = audio.decode(item.source, start_s=item.start_s, end_s=item.end_s, channel=item.channel)
-        check_content(recording, item.content_sha256, item.utterance_id)
+        if isinstance(heard, AudioError):
+            raise heard
         try:
-            samples = recording.mono(preprocessing.sampling_rate_hz)
-            sound = samples if self.conditioner.needs_sound(item.known) else None
-            return _Clip(position, item, preprocessing(samples), _warning(recording, samples, preprocessing), sound)
+            waveform = self.engine.preprocessing(heard.samples)
+            warning = None if (found := heard.unheard) is None else str(found)
+            sound = heard.samples if self.conditioner.needs_sound(item.known) else None
+            return _Clip(position, item, waveform, warning, sound)
         except AudioError as error:
             raise AudioError(f"{item.utterance_id}: {error}") from error
 
@@ -254,13 +280,6 @@ class Predictor:
             extra=item.extra,
             warning=clip.warning,
         )
-
-
-def _warning(recording: audio.Recording, heard: audio.FloatArray, preprocessing: Preprocessing) -> str | None:
-    """Why nothing can be heard in a clip, in words."""
-    rate = preprocessing.sampling_rate_hz
-    found = unheard(heard, sampling_rate_hz=rate, channels=recording.channels, peak=recording.peak)
-    return None if found is None else str(found)
 
 
 @dataclass(frozen=True)
