@@ -32,7 +32,7 @@ import emotune
 from emotune.allocator import keep_freed_memory
 from emotune.batch import pad
 from emotune.data.duration_batches import DurationBatches
-from emotune.inference.predictor import Item
+from emotune.inference.items import Item
 from emotune.inference.workers import usable_cores
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.family import LARGE_SHAPE

@@ -1,39 +1,56 @@
-"""Recordings in: anything libsndfile reads, any rate and channel count, to mono float32 at the wanted rate.
-
-What libsndfile does not know, such as the sound of an mp4, is left to ``emotune.media``.
-"""
+"""Recordings in, of any format, rate and channel count: as they are stored, or as a model hears them."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import math
-import re
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
-import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from emotune.decoding import FloatArray, Sound, opened_array, opened_file
+from emotune.decoding.clips import FULL_SCALE, Clip, check_samples, clips_of, content_head
+from emotune.decoding.files import SUFFIXES as _FILE_SUFFIXES
+from emotune.decoding.in_memory import name_of, plain
+from emotune.decoding.media import SUFFIXES as _MEDIA_SUFFIXES
+from emotune.decoding.segments import Channel, Cut, Segment, too_long
 from emotune.errors import AudioError
-from emotune.media import decode_sound
+
+__all__ = [
+    "FULL_SCALE",
+    "SAMPLING_RATE_HZ",
+    "SUFFIXES",
+    "Channel",
+    "Clip",
+    "FloatArray",
+    "Recording",
+    "Segment",
+    "Source",
+    "channel_count",
+    "clip",
+    "clips",
+    "decode",
+    "too_long",
+    "trim_silence",
+]
 
 SAMPLING_RATE_HZ = 16000
-SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64", ".caf", ".sph")
-MEDIA_SUFFIXES = (*SUFFIXES, ".m4a", ".aac", ".mp4", ".webm", ".wma", ".amr", ".mkv", ".mov")
-LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1000, 768000
-HIGHEST_PEAK = 100.0  # 40 dB over full scale: no recording, but integers given as floats
-_BLOCK = 1 << 20  # frames
-_NOT_ITS_FORMAT = (1, 4)  # libsndfile's codes for content, and for a codec in a WAV, that it does not know
-_UNKNOWN_LENGTH = 1 << 62  # libsndfile's way to say that a stream names no length
+SUFFIXES = (*_FILE_SUFFIXES, *_MEDIA_SUFFIXES)
+"""Names of recordings, where a folder is searched for them; a file that is named by its path is judged by content."""
 
-FloatArray = NDArray[np.float32]
 Source = str | Path | bytes | BinaryIO | tuple[NDArray[Any], int] | Mapping[str, Any]
-"""A path, encoded bytes, a binary file object, (samples, sampling_rate_hz), or {"array": ..., "sampling_rate": ...}."""
+"""A path, encoded bytes, a binary file object, (samples, sampling_rate_hz), or {"array": ..., "sampling_rate": ...}.
+
+``emotune.decoding.in_memory`` knows more that Python programs hold, such as the decoders of Hugging Face datasets.
+"""
 
 
 @dataclass(frozen=True)
@@ -47,61 +64,155 @@ class Recording:
     def duration_s(self) -> float:
         return len(self.samples) / self.sampling_rate_hz
 
+    @property
+    def channels(self) -> int:
+        return self.samples.shape[1]
+
+    @property
+    def peak(self) -> float:
+        """The largest magnitude in any channel; far above that of the mean where channels cancel each other."""
+        return float(np.abs(self.samples).max())
+
     def content_sha256(self) -> str:
         """A fingerprint of what is heard: equal for a renamed or losslessly re-encoded copy."""
-        head = f"{self.sampling_rate_hz} {self.samples.shape[1]}\n".encode()
+        head = content_head(self.sampling_rate_hz, self.channels)
         return hashlib.sha256(head + np.ascontiguousarray(self.samples, dtype="<f4").tobytes()).hexdigest()
 
     def mono(self, sampling_rate_hz: int = SAMPLING_RATE_HZ) -> FloatArray:
         """The mean of the channels at the wanted rate, shape (samples,)."""
-        mixed = self.samples[:, 0] if self.samples.shape[1] == 1 else self.samples.mean(axis=1)
+        mixed = self.samples[:, 0] if self.channels == 1 else self.samples.mean(axis=1)
         if self.sampling_rate_hz == sampling_rate_hz:
             return mixed
         return cast(FloatArray, soxr.resample(mixed, self.sampling_rate_hz, sampling_rate_hz, quality="HQ"))
 
 
-def decode(source: Source, *, start_s: float | None = None, end_s: float | None = None) -> Recording:
-    """Decode a recording, or the segment from ``start_s`` to ``end_s`` of it.
+def decode(
+    source: Source, *, start_s: float | None = None, end_s: float | None = None, channel: Channel = "mix"
+) -> Recording:
+    """Decode a recording, or the segment from ``start_s`` to ``end_s`` of it, as it is stored: all of it in memory.
+
+    With a number as ``channel`` the recording has that channel alone, and its fingerprint is that of a mono file.
 
     Raises:
         AudioError: for anything that is not a usable recording, with the cause and the cure.
     """
-    if isinstance(source, str | Path):
-        recording = _decode_path(Path(source), start_s, end_s)
-        name = str(source)
-    elif isinstance(source, bytes | bytearray | memoryview):
-        name = "the given bytes"
-        recording = _decode_bytes(bytes(source), name, start_s, end_s)
-    elif isinstance(source, Mapping):
-        if "array" not in source or "sampling_rate" not in source:
-            raise AudioError("A mapping must hold 'array' and 'sampling_rate', got: " + ", ".join(map(str, source)))
-        return decode((source["array"], source["sampling_rate"]), start_s=start_s, end_s=end_s)
-    elif isinstance(source, tuple):
-        name = "the given array"
-        recording = _from_array(source, start_s, end_s)
-    elif hasattr(source, "read"):
-        name = str(getattr(source, "name", "the given stream"))
-        content = source.read()
-        if not isinstance(content, bytes):
-            raise AudioError(f"{name} gives {type(content).__name__}, expected bytes: open it in binary mode ('rb').")
-        recording = _decode_bytes(content, name, start_s, end_s)
-    elif isinstance(source, np.ndarray):
-        raise AudioError(
-            "An array needs its sampling rate: give (samples, sampling_rate_hz)"
-            " or {'array': ..., 'sampling_rate': ...}."
-        )
-    else:
-        raise AudioError(f"Cannot read a recording from a {type(source).__name__}; give a path, bytes, file or array.")
-    _check_samples(recording, name)
+    with _opened(source) as sound:
+        cut = Cut(sound, Segment(start_s, end_s, channel))
+        at = cut.start if sound.seeks else 0
+        blocks = [np.zeros((0, sound.channels if channel == "mix" else 1), dtype=np.float32)]
+        for block in sound.blocks_from(at):
+            blocks.append(cut.of_block(block, at))
+            at += len(block)
+            if cut.is_complete(at):
+                break
+        cut.check_ends(at)
+        recording = Recording(np.concatenate(blocks), sound.sampling_rate_hz)
+        check_samples(len(recording.samples), recording.peak if len(recording.samples) else 0.0, sound.name)
     return recording
 
 
-def _decode_path(path: Path, start_s: float | None, end_s: float | None) -> Recording:
+def clip(
+    source: Source,
+    *,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    channel: Channel = "mix",
+    sampling_rate_hz: int = SAMPLING_RATE_HZ,
+    max_duration_s: float = math.inf,
+    with_content: bool = False,
+) -> Clip:
+    """Decode a recording, or a part of it, to what a model hears; in memory there is never more than that.
+
+    Args:
+        source: the recording.
+        start_s, end_s, channel: the wanted part.
+        sampling_rate_hz: of the samples.
+        max_duration_s: a longer clip is refused by its header, or at the latest when so much of it has been decoded.
+        with_content: compute ``content_sha256``, too.
+
+    Raises:
+        AudioError: for anything that is not a usable recording, with the cause and the cure.
+    """
+    ((_, heard),) = clips(
+        source,
+        [Segment(start_s, end_s, channel)],
+        sampling_rate_hz=sampling_rate_hz,
+        max_duration_s=max_duration_s,
+        with_content=with_content,
+    )
+    if isinstance(heard, AudioError):
+        raise heard
+    return heard
+
+
+def clips(
+    source: Source,
+    segments: Sequence[Segment],
+    *,
+    sampling_rate_hz: int = SAMPLING_RATE_HZ,
+    max_duration_s: float = math.inf,
+    with_content: bool = False,
+) -> Iterator[tuple[int, Clip | AudioError]]:
+    """Decode many parts of one recording as ``clip`` does, in one pass over it.
+
+    Yields:
+        Each segment's position and its clip, or why it cannot be had, in the order in which they end.
+    """
+    left = set(range(len(segments)))
+    try:
+        with _opened(source) as sound:
+            for position, heard in clips_of(
+                sound,
+                segments,
+                sampling_rate_hz=sampling_rate_hz,
+                max_duration_s=max_duration_s,
+                with_content=with_content,
+            ):
+                left.remove(position)
+                yield position, heard
+    except AudioError as error:
+        yield from ((position, error) for position in sorted(left))
+
+
+def channel_count(source: Source) -> int:
+    """The number of channels of a recording, from its header.
+
+    Raises:
+        AudioError: for what is no recording.
+    """
+    with _opened(source) as sound:
+        return sound.channels
+
+
+def sampling_rate_hz(source: Source) -> int:
+    """The sampling rate of a recording, from its header.
+
+    Raises:
+        AudioError: for what is no recording.
+    """
+    with _opened(source) as sound:
+        return sound.sampling_rate_hz
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[Sound]:
+    given = plain(source)
+    if isinstance(given, Path):
+        with _opened_path(given) as sound:
+            yield sound
+    elif isinstance(given, bytes):
+        with _opened_bytes(given, name_of(source) or "the given bytes") as sound:
+            yield sound
+    else:
+        yield opened_array(given)
+
+
+@contextmanager
+def _opened_path(path: Path) -> Iterator[Sound]:
     try:
         if path.is_symlink() and not path.exists():
             raise AudioError(f"{path} is a broken link to {path.readlink()}.")
-        if path.is_dir():
-            raise AudioError(f"{path} is a folder, expected a recording.")
+        _check_regular(path)
         with path.open("rb") as stream:
             head = stream.read(64)
             if not head:
@@ -109,7 +220,8 @@ def _decode_path(path: Path, start_s: float | None, end_s: float | None) -> Reco
             if head.startswith(b"version https://git-lfs"):
                 raise AudioError(f"{path} is a git-LFS pointer, not the recording itself: run `git lfs pull`.")
             stream.seek(0)
-            return _decode_stream(stream, str(path), start_s, end_s)
+            with opened_file(stream, str(path)) as sound:
+                yield sound
     except FileNotFoundError as error:
         raise AudioError(f"{path} does not exist.") from error
     except PermissionError as error:
@@ -118,149 +230,23 @@ def _decode_path(path: Path, start_s: float | None, end_s: float | None) -> Reco
         raise AudioError(f"{path} cannot be read: {error}.") from error
 
 
-def _decode_bytes(content: bytes, name: str, start_s: float | None, end_s: float | None) -> Recording:
+def _check_regular(path: Path) -> None:
+    """Refuse what may never end, or never begin, to give bytes."""
+    mode = path.stat().st_mode
+    if stat.S_ISREG(mode):
+        return
+    if stat.S_ISDIR(mode):
+        raise AudioError(f"{path} is a folder, expected a recording.")
+    kind = "a named pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+    raise AudioError(f"{path} is {kind}, expected a regular file: write the sound into one first.")
+
+
+@contextmanager
+def _opened_bytes(content: bytes, name: str) -> Iterator[Sound]:
     if not content:
         raise AudioError(f"{name}: empty (0 bytes). A stream that was read or written before needs seek(0).")
-    return _decode_stream(io.BytesIO(content), name, start_s, end_s)
-
-
-def _decode_stream(stream: BinaryIO, name: str, start_s: float | None, end_s: float | None) -> Recording:
-    try:
-        with soundfile.SoundFile(stream) as sound:
-            rate = sound.samplerate
-            _check_rate(rate, name)
-            start, stop = _frames(start_s, end_s, rate, name)
-            total = sound.frames
-            if _is_cut_short(sound):
-                raise AudioError(f"{name} is damaged: its header promises more than the file holds. Copy it again.")
-            _check_start(start_s, start, total, rate, name)
-            if sound.format == "MP3":  # a seek lands near the wanted frame only, and reading in blocks seeks each time
-                samples = cast(FloatArray, sound.read(dtype="float32", always_2d=True))[start:stop]
-            else:
-                sound.seek(start)
-                samples = _read(sound, None if stop is None else stop - start)
-    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
-        if getattr(error, "code", None) in _NOT_ITS_FORMAT:
-            return _decode_media(stream, name, start_s, end_s)
-        reason = str(error).split(": ")[-1].rstrip(".")
-        raise AudioError(
-            f"{name} cannot be decoded ({reason}). Expected one of {', '.join(SUFFIXES)};"
-            " convert it, for example with ffmpeg -i input output.wav."
-        ) from error
-    promised = total if stop is None else min(stop, total)
-    if start + len(samples) < promised and not _length_is_estimated(sound):
-        raise AudioError(
-            f"{name} is damaged: it ends after {(start + len(samples)) / rate:.2f} of {total / rate:.2f} s."
-            " Copy or download it again."
-        )
-    _check_end(end_s, stop, start + len(samples), rate, name)
-    return Recording(samples, rate)
-
-
-def _decode_media(stream: BinaryIO, name: str, start_s: float | None, end_s: float | None) -> Recording:
-    stream.seek(0)
-    samples, rate = decode_sound(stream, name, end_s=end_s)
-    _check_rate(rate, name)
-    start, stop = _frames(start_s, end_s, rate, name)
-    _check_start(start_s, start, len(samples), rate, name)
-    _check_end(end_s, stop, len(samples), rate, name)
-    return Recording(samples[start:stop], rate)
-
-
-def _is_cut_short(sound: soundfile.SoundFile) -> bool:
-    """Whether a WAV's data chunk is larger than its file; 0 and the largest sizes mean that a stream was written."""
-    found = re.search(r"data : (0x[0-9A-Fa-f]+|\d+) \(should be (\d+)\)", sound.extra_info)
-    if not sound.format.startswith("WAV") or found is None:
-        return False
-    promised, held = int(found.group(1), 0), int(found.group(2))
-    return held < promised < 0x7FFFFF00
-
-
-def _length_is_estimated(sound: soundfile.SoundFile) -> bool:
-    """Whether the length that the decoder names is only a guess, as for MP3 without an index."""
-    return sound.format == "MP3" or sound.frames >= _UNKNOWN_LENGTH
-
-
-def _read(sound: soundfile.SoundFile, frames: int | None) -> FloatArray:
-    """So many frames, or all, in blocks: a header that promises 20 hours must not reserve the memory for them."""
-    blocks = [np.zeros((0, sound.channels), dtype=np.float32)]
-    left = math.inf if frames is None else frames
-    while left > 0:
-        wanted = int(min(left, _BLOCK))
-        block = cast(FloatArray, sound.read(wanted, dtype="float32", always_2d=True))
-        blocks.append(block)
-        left = left - wanted if len(block) == wanted else 0
-    return np.concatenate(blocks)
-
-
-def _check_start(start_s: float | None, start: int, total: int, rate: int, name: str) -> None:
-    if start and start >= total:
-        raise AudioError(f"{name}: start_s {start_s} lies behind the end of the recording ({total / rate:.2f} s).")
-
-
-def _check_end(end_s: float | None, stop: int | None, total: int, rate: int, name: str) -> None:
-    if stop is not None and total < stop - rate // 10:
-        raise AudioError(f"{name}: end_s {end_s} lies behind the end of the recording ({total / rate:.2f} s).")
-
-
-def _from_array(source: tuple[NDArray[Any], int], start_s: float | None, end_s: float | None) -> Recording:
-    if len(source) != 2:
-        raise AudioError("An array comes as (samples, sampling_rate_hz).")
-    try:
-        samples, rate = np.asarray(source[0]), source[1]
-    except ValueError as error:  # rows of different lengths
-        raise AudioError(f"The samples are not a regular array: {error}.") from error
-    if isinstance(rate, float) and rate.is_integer():
-        rate = int(rate)
-    if isinstance(rate, bool) or not isinstance(rate, int | np.integer):
-        raise AudioError(f"The sampling rate must be a whole number of Hz, got {rate!r}.")
-    _check_rate(int(rate), "the given array")
-    if samples.ndim not in (1, 2) or samples.dtype.kind not in "fiu":
-        raise AudioError(
-            f"Expected samples of shape (samples,) or (samples, channels), got {samples.shape} of {samples.dtype}."
-        )
-    if not samples.size:
-        raise AudioError(f"The given array, of shape {samples.shape}, holds no samples.")
-    if samples.ndim == 2 and samples.shape[0] < samples.shape[1]:
-        raise AudioError(f"Samples of shape {samples.shape} have more channels than samples; transpose the array.")
-    if samples.dtype.kind in "iu":
-        limits = np.iinfo(samples.dtype)
-        middle = 0 if samples.dtype.kind == "i" else (limits.max + 1) / 2
-        samples = (samples.astype(np.float64) - middle) / ((limits.max + 1) - middle)
-    start, stop = _frames(start_s, end_s, int(rate), "the given array")
-    _check_start(start_s, start, len(samples), int(rate), "the given array")
-    _check_end(end_s, stop, len(samples), int(rate), "the given array")
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as such
-        columns = samples.astype(np.float32).reshape(len(samples), -1)
-    return Recording(columns[start:stop], int(rate))
-
-
-def _check_rate(rate: int, name: str) -> None:
-    if not LOWEST_RATE_HZ <= rate <= HIGHEST_RATE_HZ:
-        raise AudioError(
-            f"{name}: a sampling rate of {rate} Hz, expected {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ}. Check its header."
-        )
-
-
-def _frames(start_s: float | None, end_s: float | None, rate: int, name: str) -> tuple[int, int | None]:
-    start = start_s or 0.0
-    finite = math.isfinite(start) and (end_s is None or math.isfinite(end_s))
-    if not finite or start < 0 or (end_s is not None and end_s <= start):
-        raise AudioError(f"{name}: the segment from {start_s} to {end_s} s is not one; expected 0 <= start_s < end_s.")
-    return round(start * rate), None if end_s is None else round(end_s * rate)
-
-
-def _check_samples(recording: Recording, name: str) -> None:
-    if not len(recording.samples):
-        raise AudioError(f"{name} holds no samples.")
-    if not np.isfinite(recording.samples).all():
-        raise AudioError(f"{name} holds NaN or infinite samples; export it again.")
-    peak = float(np.abs(recording.samples).max())
-    if peak > HIGHEST_PEAK:
-        raise AudioError(
-            f"{name} holds samples up to {peak:.4g}, expected floats in [-1, 1]: divide 16-bit samples by 32768, or"
-            " give them as integers."
-        )
+    with opened_file(io.BytesIO(content), name) as sound:
+        yield sound
 
 
 def trim_silence(samples: FloatArray, *, threshold_db: float, sampling_rate_hz: int = SAMPLING_RATE_HZ) -> FloatArray:

@@ -14,7 +14,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -33,6 +33,8 @@ GENDERS = ("female", "male", "other", "unknown")
 class Utterance:
     """One labelled stretch of speech. Times in seconds; what is unknown is None.
 
+    ``channel`` is the one that is heard, counted from 0; None = the mean of all channels.
+
     ``gender`` and ``text`` are the corpus's own, ``gender_predicted`` and ``text_predicted`` are of models; an empty
     ``text_predicted`` is that of a clip in which a model heard no words. ``copy_of`` is the id of another utterance, in
     general an earlier one, whose sound this one is or nearly is.
@@ -42,6 +44,7 @@ class Utterance:
     file: str
     start_s: float | None = None
     end_s: float | None = None
+    channel: int | None = None
     duration_s: float | None = None
     content_sha256: str | None = None
     copy_of: str | None = None
@@ -60,6 +63,11 @@ class Utterance:
     votes: Mapping[str, float] = field(default_factory=dict)
     dimensions: Mapping[str, float] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def heard_channel(self) -> audio.Channel:
+        """As ``audio.clip`` takes it."""
+        return "mix" if self.channel is None else self.channel
 
 
 _NUMBERS = ("start_s", "end_s", "duration_s", "age")
@@ -101,15 +109,50 @@ class Manifest:
     def path_of(self, utterance: Utterance) -> Path:
         return self.root / utterance.file
 
-    def recording_of(self, utterance: Utterance) -> audio.Recording:
+    def clip_of(
+        self,
+        utterance: Utterance,
+        *,
+        sampling_rate_hz: int = audio.SAMPLING_RATE_HZ,
+        max_duration_s: float = math.inf,
+    ) -> audio.Clip:
         """Decode an utterance.
 
         Raises:
-            AudioError: when it cannot be decoded, or is not the recording that the manifest describes.
+            AudioError: when it cannot be decoded, is too long, or is not the recording that the manifest describes.
         """
-        recording = audio.decode(self.path_of(utterance), start_s=utterance.start_s, end_s=utterance.end_s)
-        check_content(recording, utterance.content_sha256, str(self.path_of(utterance)))
-        return recording
+        (heard,) = self.clips_of([utterance], sampling_rate_hz=sampling_rate_hz, max_duration_s=max_duration_s)
+        if isinstance(heard, AudioError):
+            raise heard
+        return heard
+
+    def clips_of(
+        self,
+        utterances: Sequence[Utterance],
+        *,
+        sampling_rate_hz: int = audio.SAMPLING_RATE_HZ,
+        max_duration_s: float = math.inf,
+    ) -> Iterator[audio.Clip | AudioError]:
+        """Decode utterances in order, those of one recording that follow each other in one pass over it.
+
+        Yields:
+            Each utterance's clip, or why ``clip_of`` would not give it.
+        """
+        for _, group in groupby(utterances, key=lambda utterance: utterance.file):
+            together = list(group)
+            path, early = self.path_of(together[0]), dict[int, audio.Clip | AudioError]()
+            following = 0
+            for position, heard in audio.clips(
+                path,
+                [segment_of(utterance) for utterance in together],
+                sampling_rate_hz=sampling_rate_hz,
+                max_duration_s=max_duration_s,
+                with_content=True,
+            ):
+                early[position] = checked(heard, together[position].content_sha256, str(path))
+                while following in early:
+                    yield early.pop(following)
+                    following += 1
 
     def replace_utterances(self, utterances: Sequence[Utterance]) -> Manifest:
         return dataclasses.replace(self, utterances=tuple(utterances))
@@ -133,7 +176,8 @@ class Manifest:
         digest = hashlib.sha256(json.dumps(self.label_space.to_json()).encode())
         for utterance in sorted(self.utterances, key=lambda item: item.utterance_id):
             row = _to_row(utterance)
-            kept = {name: row[name] for name in COLUMNS if name != "file"} | {
+            own = [name for name in COLUMNS if name != "file" and (name != "channel" or row[name] is not None)]
+            kept = {name: row[name] for name in own} | {
                 name: value for name, value in row.items() if name.startswith("votes.") or name in utterance.dimensions
             }
             kept = {name: float(value) if isinstance(value, int) else value for name, value in kept.items()}
@@ -242,13 +286,27 @@ class Manifest:
         return head, utterances()
 
 
-def check_content(recording: audio.Recording, expected_sha256: str | None, name: str) -> None:
-    """Raise an AudioError when a recording has changed since its manifest was made."""
-    if expected_sha256 is not None and recording.content_sha256() != expected_sha256:
-        raise AudioError(
-            f"{name} is not the recording that the manifest describes: it has changed since. Read the corpus again with"
-            " `emotune corpus read`."
-        )
+def segment_of(utterance: Utterance) -> audio.Segment:
+    """The part of its recording that an utterance is."""
+    return audio.Segment(utterance.start_s, utterance.end_s, utterance.heard_channel)
+
+
+def by_recording(utterances: Sequence[Utterance]) -> list[list[int]]:
+    """The positions of the utterances, those of one recording together, recordings in order of their first one."""
+    found: dict[str, list[int]] = {}
+    for position, utterance in enumerate(utterances):
+        found.setdefault(utterance.file, []).append(position)
+    return list(found.values())
+
+
+def checked(heard: audio.Clip | AudioError, expected_sha256: str | None, name: str) -> audio.Clip | AudioError:
+    """The clip, or an error when it has changed since its manifest was made."""
+    if isinstance(heard, AudioError) or expected_sha256 in (None, heard.content_sha256):
+        return heard
+    return AudioError(
+        f"{name} is not the recording that the manifest describes: it has changed since. Read the corpus again with"
+        " `emotune corpus read`."
+    )
 
 
 def check_utterance(utterance: Utterance, label_space: LabelSpace, where: str) -> None:
@@ -262,11 +320,7 @@ def check_utterance(utterance: Utterance, label_space: LabelSpace, where: str) -
         )
     if "\0" in utterance.file or utterance.file.encode(errors="replace").decode() != utterance.file:
         raise TableError(f"{where}: file {quoted(utterance.file)} is not UTF-8 text; rename the recording.")
-    start, end = utterance.start_s or 0.0, utterance.end_s
-    if start < 0 or (end is not None and end <= start):
-        raise TableError(f"{where}: start_s {start} and end_s {end}: expected 0 <= start_s < end_s.")
-    if utterance.duration_s is not None and utterance.duration_s <= 0:
-        raise TableError(f"{where}: duration_s is {utterance.duration_s}, expected a positive number of seconds.")
+    _check_stretch(utterance, where)
     _check_fingerprint(utterance.content_sha256, where)
     for column in ("gender", "gender_predicted"):
         gender = getattr(utterance, column)
@@ -295,6 +349,17 @@ def _check_fingerprint(content_sha256: str | None, where: str) -> None:
         )
 
 
+def _check_stretch(utterance: Utterance, where: str) -> None:
+    """Raise a TableError when times, channel or duration cannot be."""
+    start, end = utterance.start_s or 0.0, utterance.end_s
+    if start < 0 or (end is not None and end <= start):
+        raise TableError(f"{where}: start_s {start} and end_s {end}: expected 0 <= start_s < end_s.")
+    if utterance.channel is not None and utterance.channel < 0:
+        raise TableError(f"{where}: channel is {utterance.channel}, expected the number of a channel; the first is 0.")
+    if utterance.duration_s is not None and utterance.duration_s <= 0:
+        raise TableError(f"{where}: duration_s is {utterance.duration_s}, expected a positive number of seconds.")
+
+
 def number_or_none(value: object, where: str) -> float | None:
     """A finite number, or None for an empty field; anything else is an error at ``where``."""
     if value is None or value == "":
@@ -308,6 +373,24 @@ def number_or_none(value: object, where: str) -> float | None:
     if not math.isfinite(number):
         raise TableError(f"{where}: expected a finite number or an empty field, got {quoted(value)}.")
     return number
+
+
+def channel_or_none(value: object, where: str) -> int | None:
+    """The number of a channel; None for the mean of all (``mix``, or empty). Anything else is an error at ``where``."""
+    if isinstance(value, str) and value.strip().lower() in ("", "mix"):
+        return None
+    try:
+        number = number_or_none(value, where)
+    except TableError:
+        number = -1.0
+    if number is None:
+        return None
+    if number < 0 or number != int(number):
+        raise TableError(
+            f"{where}: expected the number of a channel (the first is 0), mix or nothing, got {value!r}. Give the"
+            " column another name if it says something else."
+        )
+    return int(number)
 
 
 def text_or_none(value: object, where: str) -> str | None:
@@ -343,6 +426,8 @@ def _from_row(row: Row, where: str, label_space: LabelSpace) -> Utterance:
     for name, value in row.items():
         if name in _NUMBERS:
             values[name] = number_or_none(value, f"{where}, {name}")
+        elif name == "channel":
+            values[name] = channel_or_none(value, f"{where}, {name}")
         elif name in COLUMNS:
             values[name] = text_or_none(value, f"{where}, {name}")
         elif name.startswith("votes."):

@@ -34,6 +34,7 @@ class Prediction:
         error: why there is no prediction; None when there is one.
         uncertain: the model abstains: its confidence is under the threshold that was asked for.
         extra: the user's own columns, carried along.
+        warning: why nothing can be heard in the clip, see ``emotune.decoding.audibility``; the answer is as without it.
     """
 
     utterance_id: str
@@ -43,6 +44,7 @@ class Prediction:
     error: str | None = None
     uncertain: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
+    warning: str | None = None
 
     @property
     def emotion(self) -> str | None:
@@ -82,6 +84,11 @@ class Predictions:
     def failed(self) -> tuple[Prediction, ...]:
         return tuple(row for row in self.rows if row.error)
 
+    @property
+    def warnings(self) -> dict[str, str]:
+        """utterance_id -> warning, of the rows that have one."""
+        return {row.utterance_id: row.warning for row in self.rows if row.warning}
+
     def columns(self) -> list[str]:
         """The columns of the table: the id, the user's own, then the prediction."""
         extra = list(dict.fromkeys(name for row in self.rows for name in self._own_columns(row)))
@@ -90,7 +97,7 @@ class Predictions:
     def _predicted_columns(self) -> list[str]:
         classes = self.label_space.classes
         named = [*(["emotion"] if classes else []), *(f"p.{name}" for name in classes)]
-        return [*named, *self.label_space.dimensions, "conditions_used", "error"]
+        return [*named, *self.label_space.dimensions, "conditions_used", "warning", "error"]
 
     def _own_columns(self, row: Prediction) -> dict[str, Any]:
         """The user's columns; one that is named like a column of the prediction is kept as ``given.<name>``."""
@@ -106,7 +113,7 @@ class Predictions:
                 cells["emotion"] = row.emotion
             cells.update({f"p.{name}": row.probabilities.get(name) for name in self.label_space.classes})
             cells.update({name: row.dimensions.get(name) for name in self.label_space.dimensions})
-            rows.append(cells | {"conditions_used": row.conditions_used, "error": row.error})
+            rows.append(cells | {"conditions_used": row.conditions_used, "warning": row.warning, "error": row.error})
         return rows
 
     def write(self, path: str | os.PathLike[str], *, spreadsheet_safe: bool = False) -> None:
@@ -158,7 +165,7 @@ def _from_row(row: Row, where: str, label_space: LabelSpace) -> Prediction:
             raise TableError(f"{where}, p.{name}: {value} is no probability, expected a number from 0 to 1.")
     if probabilities and not math.isclose(sum(probabilities.values()), 1.0, abs_tol=1e-3):
         raise TableError(f"{where}: the probabilities sum to {sum(probabilities.values()):.4f}, expected 1.")
-    known = {"utterance_id", "emotion", "conditions_used", "error", *label_space.dimensions}
+    known = {"utterance_id", "emotion", "conditions_used", "warning", "error", *label_space.dimensions}
     known |= {f"p.{name}" for name in label_space.classes}
     extra = {name: value for name, value in row.items() if name not in known}
     return Prediction(
@@ -169,6 +176,7 @@ def _from_row(row: Row, where: str, label_space: LabelSpace) -> Prediction:
         error,
         UNCERTAIN not in label_space.classes and row.get("emotion") == UNCERTAIN,
         extra,
+        text_or_none(row.get("warning"), f"{where}, warning"),
     )
 
 

@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from emotune.audio import SAMPLING_RATE_HZ, FloatArray, trim_silence
+from emotune.audio import SAMPLING_RATE_HZ, FloatArray, too_long, trim_silence
 from emotune.errors import AudioError, ModelError
 
 Item = TypeVar("Item")
+_MOST_SILENCE_S = 600.0  # around a clip, where it is trimmed
 NORMALIZATIONS = ("none", "clip")
 
 
@@ -47,6 +48,11 @@ class Preprocessing:
             if not is_number and not (name == "trim_silence_db" and value is None):
                 raise ModelError(f"{name} must be a number above 0, got {value!r}.")
 
+    @property
+    def longest_decoded_s(self) -> float:
+        """How long a recording may be to be decoded at all: what silence around it may still be cut away counts."""
+        return self.max_duration_s + (0.0 if self.trim_silence_db is None else _MOST_SILENCE_S)
+
     def trim(self, samples: FloatArray) -> FloatArray:
         """Cut silence and check the length, shape (samples,) -> (samples,).
 
@@ -60,10 +66,7 @@ class Preprocessing:
             least = self.min_samples / self.sampling_rate_hz
             raise AudioError(f"the clip is {duration_s:.4f} s long; the model needs at least {least:.4f} s.")
         if duration_s > self.max_duration_s:
-            raise AudioError(
-                f"the clip is {duration_s:.1f} s long; the model takes at most {self.max_duration_s:g} s. Cut it into"
-                " segments: a table with the columns file, start_s and end_s."
-            )
+            raise AudioError(too_long(f"{duration_s:.1f} s long", self.max_duration_s))
         return samples
 
     def fits(self, samples: FloatArray) -> bool:
@@ -73,7 +76,9 @@ class Preprocessing:
     def finish(self, samples: FloatArray) -> FloatArray:
         """Normalise a trimmed (and, in training, cropped and augmented) clip, shape (samples,) -> (samples,)."""
         if self.normalize == "clip":
-            samples = (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
+            scale = np.sqrt(samples.var() + 1e-7)
+            samples = samples - samples.mean()
+            samples /= scale  # in place: a long clip is not held three times
         return samples.astype(np.float32, copy=False)
 
     def __call__(self, samples: FloatArray) -> FloatArray:

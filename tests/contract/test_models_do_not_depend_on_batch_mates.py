@@ -7,7 +7,7 @@ import torch
 from emotune import audio
 from emotune.batch import Output, pad
 from emotune.inference import Predictor
-from emotune.inference.predictor import Item
+from emotune.inference.items import Item
 from emotune.inference.torch_engine import TorchEngine
 from emotune.labels import LabelSpace, Scale
 from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN

@@ -12,7 +12,7 @@ import soundfile
 import emotune
 from emotune import audio
 from emotune.errors import AudioError
-from emotune.inference.predictor import Item
+from emotune.inference.items import Item
 from emotune.predictions import Predictions
 
 NOISE = (0.1 * np.random.default_rng(0).standard_normal(16000)).astype(np.float32)
@@ -43,6 +43,19 @@ def promising_64_billion_samples() -> bytes:
     return bytes(content)
 
 
+class Fails:
+    """Such as a decoder that a library makes before it looks at the file."""
+
+    def __getitem__(self, name):
+        raise RuntimeError("not an audio file\nand a long trace of C++")
+
+
+def closed() -> io.BytesIO:
+    stream = io.BytesIO(encoded())
+    stream.close()
+    return stream
+
+
 LONG_OGG = encoded(np.tile(NOISE, 20), container="OGG")
 NOT_FINITE = np.where(np.arange(16000) == 9, np.nan, NOISE)
 INFINITE = np.where(np.arange(16000) == 9, np.inf, NOISE)
@@ -65,7 +78,7 @@ CONTENTS = {
     "1 Hz": (patched(24, "<I", 1), "a sampling rate of 1 Hz, expected 1000 to 768000"),
     "10 MHz": (patched(24, "<I", 10_000_000), "a sampling rate of 10000000 Hz"),
     "git-LFS pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "run `git lfs pull`"),
-    "flac that promises 240 GiB": (promising_64_billion_samples(), "cannot be decoded"),
+    "flac that promises 240 GiB": (promising_64_billion_samples(), "is damaged: it ends after 1.00 of 4294967.30 s"),
 }
 
 
@@ -99,7 +112,7 @@ PATHS = {
     "newline in the name": (lambda folder: folder / "a\nb.wav", "b.wav does not exist"),
     "name of 5000 letters": (lambda folder: folder / ("a" * 5000), "File name too long"),
     "name that is not UTF-8": (lambda folder: folder / os.fsdecode(b"\xff.wav"), "does not exist"),
-    "an empty device": (lambda folder: Path("/dev/null"), "is empty"),
+    "a device": (lambda folder: Path("/dev/null"), "is a device, expected a regular file"),
 }
 
 
@@ -158,12 +171,20 @@ SOURCES = {
     "array of words": ((np.array(["a", "b"]), 16000), "got (2,) of <U1"),
     "complex array": ((NOISE.astype(complex), 16000), "complex128"),
     "3-d array": ((np.zeros((100, 1, 1)), 16000), "(100, 1, 1)"),
-    "channels-first array": ((np.zeros((2, 16000)), 16000), "transpose"),
+    "spectrogram": ((np.zeros((80, 300)), 16000), "80 channels, more than 32"),
+    "spectrogram, frames first": ((np.zeros((3000, 128)), 16000), "128 channels, more than 32"),
+    "64-bit integers": ((np.zeros(16000, np.int64), 16000), "as int16 or int32, whichever they were"),
     "rows of different lengths": ({"array": [[0.0], [0.0, 1.0]], "sampling_rate": 16000}, "not a regular array"),
     "rate that is a truth value": ((NOISE, True), "whole number of Hz, got True"),
     "rate that is a fraction": ((NOISE, 16000.5), "whole number of Hz"),
     "rate of 0": ((NOISE, 0), "a sampling rate of 0 Hz"),
-    "mapping without rate": ({"array": NOISE}, "'array' and 'sampling_rate', got: array"),
+    "mapping without rate": ({"array": NOISE}, "must also hold its 'sampling_rate'"),
+    "mapping of something else": ({"audio": NOISE}, "or 'bytes' or 'path', and not None; got: {'audio': 'ndarray'}"),
+    "mapping of nothing": ({"bytes": None, "path": None}, "and not None"),
+    "mapping to a missing file": ({"bytes": None, "path": "x.wav"}, "x.wav does not exist"),
+    "mapping with broken bytes": ({"bytes": b"hello" * 100, "path": "x.wav"}, "x.wav cannot be decoded"),
+    "object that fails": (Fails(), "cannot be read from this Fails: not an audio file"),
+    "closed file": (closed(), "closed file"),
     "array with NaN": ((NOT_FINITE, 16000), "NaN or infinite"),
     "array beyond float32": ((NOISE.astype(float) * 1e300, 16000), "NaN or infinite"),
     "floats that hold 16-bit values": ((NOISE * 32768, 16000), "divide 16-bit samples by 32768"),
@@ -206,8 +227,9 @@ def test_a_segment_outside_the_recording_is_an_audio_error(case, source):
 
 
 def test_a_segment_of_a_file_that_promises_240_gib_reserves_no_memory():
-    with pytest.raises(AudioError, match="cannot be decoded"):
-        audio.decode(promising_64_billion_samples(), end_s=1e6)
+    for read in (audio.decode, audio.clip):
+        with pytest.raises(AudioError, match=r"is damaged: it ends after 1\.00 of"):
+            read(promising_64_billion_samples(), end_s=1e6)
 
 
 STRANGE = {
@@ -283,8 +305,9 @@ def test_predict_writes_error_rows_and_ends_with_1(tmp_path, tiny_model, emotune
     assert "is a folder" in rows["x.wav"].error
     assert "is empty" in rows["new\nline.wav"].error
     assert "is empty" in rows["\\udcff.wav"].error
-    for number, (_, words) in enumerate(CONTENTS.values()):
-        assert words in rows[f"broken{number:02d}.wav"].error
+    for number, (case, (_, words)) in enumerate(CONTENTS.items()):
+        by_its_header = case in ("ogg with a hole", "flac that promises 240 GiB")  # which is looked at first
+        assert ("takes at most 5 s" if by_its_header else words) in rows[f"broken{number:02d}.wav"].error
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])

@@ -20,8 +20,9 @@ from emotune.errors import ConfigError, ModelError
 from emotune.inference import load
 from emotune.inference.engine import EngineError, EngineOutput
 from emotune.inference.inputs import items_of
+from emotune.inference.items import Item
 from emotune.inference.parts import PredictionParts, inputs_sha256, parts_in, predict_in_parts
-from emotune.inference.predictor import Item, Predictor
+from emotune.inference.predictor import Predictor
 from emotune.labels import LabelSpace
 from emotune.models.store import load_model
 from emotune.predictions import Predictions

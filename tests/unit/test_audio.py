@@ -190,3 +190,42 @@ def test_the_level_does_not_change_what_is_trimmed(length, threshold, seed):
 def test_a_recording_knows_its_duration():
     assert Recording(np.zeros((12000, 2), np.float32), 8000).duration_s == 1.5
     assert audio.SAMPLING_RATE_HZ == 16000
+
+
+CHANNELS = np.round(chirp(0.2, 22050, 3) * 32767).astype(np.int16)
+
+
+def test_a_channel_is_what_a_mono_file_of_it_holds_and_has_its_fingerprint(tmp_path):
+    soundfile.write(tmp_path / "clip.flac", CHANNELS, 22050)
+    for number in range(3):
+        alone = decode(tmp_path / "clip.flac", channel=number)
+        mono = decode((CHANNELS[:, number], 22050))
+        np.testing.assert_array_equal(alone.samples, mono.samples)
+        assert alone.content_sha256() == mono.content_sha256()
+    mixed = decode(tmp_path / "clip.flac", channel="mix")
+    np.testing.assert_array_equal(mixed.samples, decode(tmp_path / "clip.flac").samples)
+
+
+@pytest.mark.parametrize("channel", [3, -1, True, 1.0, "left", None])
+def test_a_channel_that_is_not_there_is_an_error_with_their_number(channel):
+    with pytest.raises(AudioError, match=r"has no channel .*: it has the channels 0 to 2, or 'mix'"):
+        decode((CHANNELS, 22050), channel=channel)
+    with pytest.raises(AudioError, match="it has channel 0 alone"):
+        decode((CHANNELS[:, 0], 22050), channel=1)
+
+
+def test_channels_are_counted_in_a_file_and_in_memory(tmp_path):
+    for count in (1, 2, 3):
+        path = tmp_path / f"clip{count}.wav"
+        soundfile.write(path, CHANNELS[:, :count], 22050)
+        sources = [path, str(path), path.read_bytes(), io.BytesIO(path.read_bytes()), (CHANNELS[:, :count], 22050)]
+        assert [audio.channel_count(source) for source in sources] == [count] * len(sources)
+    with pytest.raises(AudioError, match="does not exist"):
+        audio.channel_count(tmp_path / "gone.wav")
+
+
+def test_the_peak_is_that_of_the_loudest_channel():
+    cancelling = np.stack([CHANNELS[:, 0], -CHANNELS[:, 0]], axis=1)
+    recording = decode((cancelling, 22050))
+    assert recording.peak == np.abs(CHANNELS[:, 0] / 32768).max()
+    assert not recording.mono().any()

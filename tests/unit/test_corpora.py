@@ -142,8 +142,8 @@ def table(folder: Path, header: str, *rows: str, name: str = "labels.csv") -> Pa
 
 
 VALUES = {
-    "utterance_id": "u1", "start_s": 0.25, "end_s": 0.75, "speaker": "s1", "session": "x", "gender": "female",
-    "age": 31.0, "language": "de", "text": "Hallo", "split": "train", "emotion": "anger",
+    "utterance_id": "u1", "start_s": 0.25, "end_s": 0.75, "channel": 0, "speaker": "s1", "session": "x",
+    "gender": "female", "age": 31.0, "language": "de", "text": "Hallo", "split": "train", "emotion": "anger",
 }  # fmt: skip
 ALIASES = [(field, alias) for field, aliases in COLUMN_NAMES.items() for alias in aliases]
 

@@ -54,7 +54,7 @@ def test_segments_are_cut_from_their_recording(tmp_path):
     manifest = read_corpus(KALDI, tmp_path)
     assert [u.duration_s for u in manifest] == [0.25, 0.5, 0.25]
     for utterance, part in zip(manifest, [slice(4000), slice(4000, 12000), slice(12000, None)], strict=True):
-        np.testing.assert_array_equal(manifest.recording_of(utterance).mono(), samples[part].astype(np.float32))
+        np.testing.assert_array_equal(manifest.clip_of(utterance).samples, samples[part].astype(np.float32))
 
 
 def test_absolute_and_relative_paths_lead_below_the_audio_root(tmp_path):

@@ -169,7 +169,7 @@ def test_stereo_at_another_rate_and_flac_are_read(tmp_path):
     stereo, flac = manifest = read_corpus(MSP_PODCAST, tmp_path)
     assert stereo.duration_s == 1.0
     assert flac.file == "Audios/MSP-PODCAST_1023_0236.flac"
-    assert manifest.recording_of(stereo).mono().shape == (16000,)
+    assert manifest.clip_of(stereo).samples.shape == (16000,)
     assert not manifest.skipped
 
 

@@ -248,6 +248,16 @@ def test_a_row_that_one_system_failed_on_is_an_error_that_names_it():
     assert any("1 of 200 development utterances" in note for note in fitted.notes)
 
 
+def test_a_clip_in_which_one_system_heard_nothing_keeps_its_warning_when_fused():
+    manifest, tables = planted([0.6, 0.4], utterances=200)
+    rows = list(tables[1].rows)
+    rows[7] = dataclasses.replace(rows[7], warning="silent: every sample is 0")
+    fitted = fuse(["first", "second"], manifest, tables)
+    fused = fitted.apply([tables[0], dataclasses.replace(tables[1], rows=tuple(rows))])
+    assert fused.warnings == {rows[7].utterance_id: "silent: every sample is 0"}
+    assert fused.rows[7].probabilities == fitted.apply(tables).rows[7].probabilities
+
+
 def test_fusing_is_the_weighted_sum():
     manifest, tables = planted([0.6, 0.4], utterances=200)
     fitted = fuse(["first", "second"], manifest, tables)

@@ -28,7 +28,8 @@ def test_a_written_table_holds_ids_own_columns_emotion_probabilities_and_values_
     table.write(tmp_path / "p.csv")
     first, second = read_rows(tmp_path / "p.csv")
     assert list(first) == [
-        "utterance_id", "note", "emotion", "p.anger", "p.happiness", "p.neutral", "arousal", "conditions_used", "error",
+        "utterance_id", "note", "emotion", "p.anger", "p.happiness", "p.neutral", "arousal", "conditions_used",
+        "warning", "error",
     ]  # fmt: skip
     assert first["emotion"] == "happiness"
     assert [second[name] for name in ("emotion", "p.anger", "arousal", "error")] == [None, None, None, "broken"]
@@ -43,6 +44,25 @@ def test_a_users_column_that_is_named_like_a_prediction_is_kept_beside_it(tmp_pa
     assert (row["utterance_id"], row["emotion"], row["arousal"], row["error"]) == ("a", "happiness", "4.0", None)
     (read,) = Predictions.read(tmp_path / "p.csv")
     assert read.dimensions == {"arousal": 4.0}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_a_warning_is_written_and_read_and_changes_no_number(tmp_path, suffix):
+    rows = (said("a", (0.2, 0.5, 0.3), warning="silent: every sample is 0"), said("b", (0.2, 0.5, 0.3)))
+    Predictions(rows, SPACE).write(tmp_path / f"p.{suffix}")
+    read = Predictions.read(tmp_path / f"p.{suffix}")
+    assert read.rows == rows
+    assert read.warnings == {"a": "silent: every sample is 0"}
+
+
+def test_a_table_from_before_there_were_warnings_is_read(tmp_path):
+    Predictions((said("a", (0.2, 0.5, 0.3)),), SPACE).write(tmp_path / "p.csv")
+    lines = (tmp_path / "p.csv").read_text().splitlines()
+    assert lines[0].endswith("conditions_used,warning,error")
+    older = [lines[0].replace(",warning", ""), lines[1].removesuffix(",")]
+    (tmp_path / "p.csv").write_text("\n".join(older))
+    (row,) = Predictions.read(tmp_path / "p.csv")
+    assert row == said("a", (0.2, 0.5, 0.3))
 
 
 def test_predictions_are_brought_into_the_order_of_the_truth():

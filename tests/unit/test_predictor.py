@@ -10,7 +10,7 @@ from emotune.errors import AudioError
 from emotune.inference import Item, Predictor
 from emotune.inference.conditioner import Conditioner
 from emotune.inference.engine import EngineOutput
-from emotune.inference.predictor import with_unique_ids
+from emotune.inference.items import with_unique_ids
 from emotune.labels import LabelSpace, Scale
 from emotune.preprocessing import Preprocessing
 

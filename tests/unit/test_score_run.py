@@ -68,7 +68,7 @@ def test_a_recording_that_changed_since_the_manifest_was_made_is_refused(tmp_pat
     utterance = Utterance("a", "a.wav", content_sha256="something else")
     manifest = Manifest((utterance,), SPACE, tmp_path)
     with pytest.raises(AudioError, match="has changed since"):
-        manifest.recording_of(utterance)
+        manifest.clip_of(utterance)
 
 
 def test_an_interrupted_run_of_another_kind_or_on_other_data_is_not_continued(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from emotune.allocator import keep_freed_memory
 from emotune.errors import ConfigError, ModelError
 from emotune.inference import load
-from emotune.inference.predictor import Item
+from emotune.inference.items import Item
 from emotune.inference.workers import WorkerEngine, _Worker, usable_cores
 
 

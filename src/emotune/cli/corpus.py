@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from emotune.agreement import Agreement, agreement_of
+from emotune.channels import channels_named
 from emotune.cli.check import check
 from emotune.cli.console import SpreadsheetSafe, counts_text, err, out, pairs, show_progress, table, warn_all
 from emotune.cli.label import label
@@ -56,6 +57,9 @@ def read(
     trust_pickle: Annotated[
         bool, typer.Option("--trust-pickle", help="audformat: load pickled tables, which can run code on this machine.")
     ] = False,
+    channel: Annotated[
+        str, typer.Option(help="mix (the mean), a number (the first is 0), or each: an utterance for every channel.")
+    ] = "mix",
     map: Annotated[list[str], typer.Option(help="CLASS=CLASS: rename or merge a class.")] = [],
     drop: Annotated[list[str], typer.Option(help="A class to leave out.")] = [],
     licence: Annotated[str | None, typer.Option(help="Licence of the recordings, for the model card.")] = None,
@@ -84,6 +88,7 @@ def read(
         labels=labels,
         labels_only=labels_only,
         unlabelled=unlabelled,
+        channel=channels_named(channel),
         progress=show_progress,
     )
     manifest = mapped(manifest, map, drop)

@@ -11,13 +11,14 @@ from typing import Annotated, Any
 
 import typer
 
+from emotune.channels import Channels, channels_named
 from emotune.cli.console import Condition, SpreadsheetSafe, err, out, pairs, show_progress, warn_all, with_extra
 from emotune.conditions import unknown_though_asked
 from emotune.corpora.table_columns import columns_text
 from emotune.errors import ConfigError
 from emotune.inference.inputs import columns_taken, items_of
+from emotune.inference.items import Item
 from emotune.inference.parts import PredictionParts, parts_in, predict_in_parts
-from emotune.inference.predictor import Item
 from emotune.predictions import Predictions
 from emotune.tables import SUFFIXES, check_output
 
@@ -58,6 +59,9 @@ def predict(
         list[str],
         typer.Option(help="Of a table: FIELD=COLUMN for a column of another name; FIELD=none for a field without one."),
     ] = [],
+    channel: Annotated[
+        str, typer.Option(help="mix (the mean), a number (the first is 0), or each: a row for every channel.")
+    ] = "mix",
     batch_seconds: Annotated[float, typer.Option(min=1.0, help="Audio-seconds a batch; changes speed only.")] = 40.0,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
     workers: Annotated[
@@ -81,7 +85,11 @@ def predict(
     text_encoder: Annotated[str | None, typer.Option(help="In place of the model's own text encoder.")] = None,
     spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
-    """Predict emotions; a bad recording is a row with its error, and the exit code is then 1."""
+    """Predict emotions; a bad recording is a row with its error, and the exit code is then 1.
+
+    A clip in which nothing can be heard is a row with a warning.
+    """
+    channels = channels_named(channel)
     asked = pairs(condition, "--condition", "CONDITION=SOURCE")
     answering = {
         "coverage": coverage,
@@ -92,7 +100,7 @@ def predict(
     }
     options = {"batch_seconds": batch_seconds, **answering}
     columns = pairs(column, "--column", "FIELD=COLUMN")
-    named = partial(_items, inputs, columns, split)
+    named = partial(_items, inputs, columns, split, channels)
     for path, taken in columns_taken(inputs, columns):
         err.print(f"{path}: columns taken: {columns_text(taken)}", markup=False)
     if part_rows is not None:
@@ -113,6 +121,7 @@ def predict(
         )
         parts = _made(named, opened, run)
         warn_all(unknown_though_asked(asked, (row.conditions_used for table in parts.tables() for row in table)))
+        _warn_of_unheard(parts.warnings(_ERRORS_SHOWN), parts.warned, parts.rows)
         _end(f"{output}: {parts.rows} rows in {len(parts.parts)} parts", parts.failed, parts.errors(_ERRORS_SHOWN))
         return
     if part_format is not None or retry_errors:
@@ -132,14 +141,15 @@ def predict(
     else:
         predictions.write(output, spreadsheet_safe=spreadsheet_safe)
     warn_all(unknown_though_asked(asked, (row.conditions_used for row in predictions)))
+    _warn_of_unheard(predictions.warnings, len(predictions.warnings), len(predictions))
     errors = [row.error or "" for row in predictions.failed]
     _end("" if output is None else f"{output}: {len(predictions)} rows", len(errors), errors[:_ERRORS_SHOWN])
 
 
-def _items(inputs: list[Path], columns: Mapping[str, str], split: str | None) -> Iterator[Item]:
+def _items(inputs: list[Path], columns: Mapping[str, str], split: str | None, channel: Channels) -> Iterator[Item]:
     """What is to be predicted; an error when that is nothing."""
     empty = True
-    for item in items_of(inputs, columns=columns):
+    for item in items_of(inputs, columns=columns, channel=channel):
         if split is None or item.extra.get("split") == split:
             empty = False
             yield item
@@ -185,6 +195,15 @@ def _ray_job(
         stored.calibration.threshold(options["coverage"])
     about = {"fingerprint": stored.fingerprint, "workers": workers, "loading": options}
     return stored.fingerprint, partial(ray_job.predict_on_ray, model, **about)
+
+
+def _warn_of_unheard(warnings: Mapping[str, str], count: int, rows: int) -> None:
+    """Say which rows answer to clips in which nothing can be heard."""
+    shown = list(warnings.items())[:_ERRORS_SHOWN]
+    warn_all(f"{name}: {words}" for name, words in shown)
+    if count:
+        more = f", the first {len(shown)} of them above" if count > len(shown) else ""
+        warn_all([f"in {count} of {rows} clips nothing can be heard{more}: what is predicted of them means nothing"])
 
 
 def _end(summary: str, failed: int, errors: list[str]) -> None:

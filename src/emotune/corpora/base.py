@@ -106,7 +106,7 @@ def audio_files(root: Path) -> list[Path]:
     check_folder(root)
     files = recordings_in(root)
     if not files:
-        raise CorpusError(f"{root} holds no recording ({', '.join(audio.MEDIA_SUFFIXES)}).")
+        raise CorpusError(f"{root} holds no recording ({', '.join(audio.SUFFIXES)}).")
     return files
 
 
@@ -115,7 +115,7 @@ def recordings_in(folder: Path) -> list[Path]:
     return [
         path
         for path in files_below(folder)
-        if path.suffix.lower() in audio.MEDIA_SUFFIXES and not path.name.startswith(".") and not path.is_dir()
+        if path.suffix.lower() in audio.SUFFIXES and not path.name.startswith(".") and not path.is_dir()
     ]
 
 

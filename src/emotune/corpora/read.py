@@ -5,22 +5,25 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from emotune import audio
+from emotune.channels import EACH, Channels, channel_id
 from emotune.corpora.base import Corpus
 from emotune.corpora.missing import Missing, counted
 from emotune.corpora.skip_reasons import reason_counts
 from emotune.corpora.table_columns import columns_text
+from emotune.decoding.audibility import KINDS, Unheard
 from emotune.errors import AudioError, CorpusError, TableError
 from emotune.fingerprints import RATE_HZ, Fingerprint, copies_by_position, fingerprint
 from emotune.labels import LabelSpace, Scale, in_class_order
-from emotune.manifest import Manifest, Skipped, Utterance, check_utterance
+from emotune.manifest import Manifest, Skipped, Utterance, by_recording, check_utterance, segment_of
 from emotune.progress import Progress, silent
 from emotune.registry import unknown_name_message
 
@@ -31,6 +34,7 @@ class _Heard:
 
     utterance: Utterance
     fingerprint: Fingerprint
+    unheard: Unheard | None
 
 
 def read_corpus(
@@ -46,6 +50,7 @@ def read_corpus(
     labels: str | None = None,
     labels_only: bool = False,
     unlabelled: bool = False,
+    channel: Channels = "mix",
     progress: Progress = silent,
 ) -> Manifest:
     """Read a corpus into a manifest; unreadable and unlabelled files are skipped, counted and named.
@@ -59,6 +64,7 @@ def read_corpus(
         licence: what the model card says of the recordings, where the corpus does not know it.
         labels: which of ``corpus.label_sources`` to take; None = the first.
         labels_only: look at no recording: durations and fingerprints stay unknown, and nothing can be trained on it.
+        channel: which channel of each recording, unless its row says so; ``each`` = an utterance for every channel.
         progress: shows how far the decoding is.
 
     Raises:
@@ -76,6 +82,8 @@ def read_corpus(
     if refused:
         reason = "" if refused == ["trust_pickle"] else ": those describe a table of your own"
         raise CorpusError(f"Corpus '{corpus.name}' takes no {', '.join(refused)}{reason}.")
+    if labels_only and channel == EACH:
+        raise CorpusError("How many channels there are is not known where no recording is looked at: name one channel.")
     if labels is not None and labels not in corpus.label_sources:
         raise CorpusError(unknown_name_message(f"source of labels for '{corpus.name}'", labels, corpus.label_sources))
     if corpus.label_sources:
@@ -84,13 +92,15 @@ def read_corpus(
     facts = dict(corpus.information(root, **of_table)) if corpus.information else {}
     folder = extract_to or audio_root or (root.parent if corpus.single_file or root.is_file() else root)
     scales = dict(dimensions or (corpus.scales(root, **options) if corpus.scales else corpus.dimensions))
-    skipped = [item for item in found if isinstance(item, Skipped)]
-    labelled, repeated = _unique([item for item in found if isinstance(item, Utterance)])
+    spread = list(
+        found if channel == "mix" else chain.from_iterable(_of_channel(item, folder, channel) for item in found)
+    )
+    skipped = [item for item in spread if isinstance(item, Skipped)]
+    labelled, repeated = _unique([item for item in spread if isinstance(item, Utterance)])
     classes = in_class_order(utterance.emotion for utterance in labelled if utterance.emotion)
     space = LabelSpace(classes, scales)
-    look = partial(_described if labels_only else _probe, corpus, folder, space)
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        probed = list(progress(pool.map(look, labelled), total=len(labelled), title="reading"))
+    described = [_described(corpus, space, utterance) for utterance in labelled]
+    probed = described if labels_only else _probed(folder, "audio_root" in corpus.takes, described, progress)
     skipped += repeated + [item for item in probed if isinstance(item, Skipped)]
     utterances = _with_copies([item for item in probed if not isinstance(item, Skipped)])
     if not utterances:
@@ -110,7 +120,45 @@ def read_corpus(
     if missing := counted(item for item in found if isinstance(item, Missing)):
         information["missing"] = missing
     information |= facts | {"warnings": [*information["warnings"], *facts.get("warnings", [])]}
+    deaf = {item.utterance.utterance_id: item.unheard for item in probed if isinstance(item, _Heard) and item.unheard}
+    if deaf:
+        information["unheard"] = {name: str(found) for name, found in deaf.items()}
+        information["warnings"] += _unheard_sentences(deaf, len(utterances))
+    if len(spread) > len(found):
+        information["warnings"].append(
+            f"{len(found)} rows became {len(spread)}, one for each channel: speaker and labels of a recording are those"
+            " of each of its channels"
+        )
     return Manifest(tuple(utterances), space, folder, information, tuple(skipped))
+
+
+def _of_channel(
+    item: Utterance | Skipped | Missing, folder: Path, channel: Channels
+) -> Iterator[Utterance | Skipped | Missing]:
+    """An utterance of the channel that is asked for, or one of each; what names its own channel stays as it is."""
+    if not isinstance(item, Utterance) or item.channel is not None or channel == "mix":
+        yield item
+    elif channel == EACH:
+        try:
+            count = audio.channel_count(folder / item.file)
+        except AudioError as error:
+            yield Skipped(item.file, str(error))
+            return
+        for own in range(count):
+            yield dataclasses.replace(item, utterance_id=channel_id(item.utterance_id, own), channel=own)
+    else:
+        yield dataclasses.replace(item, channel=channel)
+
+
+def _unheard_sentences(deaf: Mapping[str, Unheard], total: int) -> list[str]:
+    """One sentence a kind, with the first of its utterances."""
+    by_kind = {kind: [(name, found.words) for name, found in deaf.items() if found.kind == kind] for kind in KINDS}
+    return [
+        f"{len(found)} of {total} utterances are {kind}, such as {found[0][0]} ({found[0][1]}): nothing can be heard in"
+        " them"
+        for kind, found in by_kind.items()
+        if found
+    ]
 
 
 def _unique(utterances: Sequence[Utterance]) -> tuple[list[Utterance], list[Skipped]]:
@@ -145,7 +193,7 @@ def _with_copies(probed: Sequence[Utterance | _Heard]) -> list[Utterance]:
     ]
 
 
-def _described(corpus: Corpus, folder: Path, space: LabelSpace, utterance: Utterance) -> Utterance | Skipped:
+def _described(corpus: Corpus, space: LabelSpace, utterance: Utterance) -> Utterance | Skipped:
     """The utterance with what the corpus as a whole says of it, or what is wrong with its labels."""
     try:
         check_utterance(utterance, space, utterance.file)
@@ -154,26 +202,40 @@ def _described(corpus: Corpus, folder: Path, space: LabelSpace, utterance: Utter
     return dataclasses.replace(utterance, corpus=corpus.name, language=utterance.language or corpus.language)
 
 
-def _probe(corpus: Corpus, folder: Path, space: LabelSpace, utterance: Utterance) -> _Heard | Skipped:
-    """Decode once: duration, content and spectral fingerprint, or why the file cannot be used."""
-    described = _described(corpus, folder, space, utterance)
-    if isinstance(described, Skipped):
-        return described
-    try:
-        recording = audio.decode(folder / utterance.file, start_s=utterance.start_s, end_s=utterance.end_s)
-    except AudioError as error:
-        cure = ""
-        if "audio_root" in corpus.takes and not (folder / utterance.file).exists():
-            cure = f" Paths start from {folder}; give another folder with --audio-root."
-        return Skipped(utterance.file, f"{error}{cure}")
-    return _Heard(
-        dataclasses.replace(
-            described,
-            duration_s=round(recording.duration_s, 6),
-            content_sha256=recording.content_sha256(),
-        ),
-        fingerprint(recording.mono(RATE_HZ)),
-    )
+def _probed(
+    folder: Path, takes_audio_root: bool, described: Sequence[Utterance | Skipped], progress: Progress
+) -> list[Utterance | _Heard | Skipped]:
+    """What is heard of the utterances, each recording decoded once; what is skipped already stays so."""
+    probed: list[Utterance | _Heard | Skipped] = list(described)
+    places = [position for position, item in enumerate(described) if isinstance(item, Utterance)]
+    utterances = [item for item in described if isinstance(item, Utterance)]
+    groups = by_recording(utterances)
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        results = pool.map(
+            partial(_heard_in, folder, takes_audio_root), ([utterances[n] for n in group] for group in groups)
+        )
+        pairs = (pair for group, heard in zip(groups, results, strict=True) for pair in zip(group, heard, strict=True))
+        for number, heard in progress(pairs, total=len(utterances), title="reading"):
+            probed[places[number]] = heard
+    return probed
+
+
+def _heard_in(folder: Path, takes_audio_root: bool, utterances: Sequence[Utterance]) -> list[_Heard | Skipped]:
+    """Decode a recording once: its utterances' durations, contents and spectral fingerprints, or what is wrong."""
+    path, segments = folder / utterances[0].file, [segment_of(utterance) for utterance in utterances]
+    found: dict[int, _Heard | Skipped] = {}
+    cure = ""
+    if takes_audio_root and not path.exists():
+        cure = f" Paths start from {folder}; give another folder with --audio-root."
+    for position, heard in audio.clips(path, segments, sampling_rate_hz=RATE_HZ, with_content=True):
+        utterance = utterances[position]
+        if isinstance(heard, AudioError):
+            found[position] = Skipped(utterance.file, f"{heard}{cure}")
+            continue
+        duration_s, content = round(heard.duration_s, 6), heard.content_sha256
+        known = dataclasses.replace(utterance, duration_s=duration_s, content_sha256=content)
+        found[position] = _Heard(known, fingerprint(heard.samples), heard.unheard)
+    return [found[position] for position in range(len(utterances))]
 
 
 def _shortfalls(corpus: Corpus, utterances: Sequence[Utterance]) -> list[str]:

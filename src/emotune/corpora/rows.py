@@ -7,19 +7,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from emotune.channels import channel_id
 from emotune.corpora.base import gender_name, split_name
 from emotune.corpora.missing import Missing, known
 from emotune.corpora.paths import inside
 from emotune.corpora.segment_columns import FIELDS, NONE, segment_columns, segment_of
 from emotune.errors import CorpusError, TableError
 from emotune.labels import Scale, class_noun
-from emotune.manifest import Utterance, number_or_none, text_or_none
+from emotune.manifest import Utterance, channel_or_none, number_or_none, text_or_none
 from emotune.registry import unknown_name_message
 from emotune.tables import Row
 
 COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "utterance_id": ("utterance_id", "id", "key", "name"),
     "file": ("file", "path", "wav", "audio", "filename", "file_name", "filepath", "audio_filepath", "audio_path"),
+    "channel": ("channel",),
     "speaker": ("speaker", "speaker_id", "spk", "spkrid", "actor"),
     "session": ("session",),
     "gender": ("gender", "sex"),
@@ -106,6 +108,7 @@ def utterance_of(
         raise TableError(f"{where}: {found['file']} is empty.")
     relative = inside(Path(file), root, where)
     start_s, end_s = segment_of(row, found, root / relative, where)
+    channel = channel_or_none(row.get(found["channel"]), f"{where}, {found['channel']}") if "channel" in found else None
     word = text("emotion")
     votes = {
         name.removeprefix("votes."): value
@@ -116,10 +119,12 @@ def utterance_of(
     used = {*found.values(), *(f"votes.{name}" for name in votes)}
     extra: dict[str, Any] = {name: value for name, value in row.items() if name not in used}
     return Utterance(
-        utterance_id=text("utterance_id") or Path(relative).with_suffix("").as_posix() + segment_name(start_s, end_s),
+        utterance_id=text("utterance_id")
+        or Path(relative).with_suffix("").as_posix() + segment_name(start_s, end_s, channel),
         file=relative,
         start_s=start_s,
         end_s=end_s,
+        channel=channel,
         speaker=text("speaker"),
         session=text("session"),
         gender=gender_name(text("gender")),
@@ -135,8 +140,8 @@ def utterance_of(
     )
 
 
-def segment_name(start_s: float | None, end_s: float | None) -> str:
-    """What an id says of a segment: ``#1.5-3``, ``#1.5-end``; nothing for a whole file."""
-    if start_s is None and end_s is None:
-        return ""
-    return f"#{start_s or 0:.10g}-{'end' if end_s is None else f'{end_s:.10g}'}"
+def segment_name(start_s: float | None, end_s: float | None, channel: int | None = None) -> str:
+    """What an id says of a segment: ``#1.5-3``, ``#1.5-end``, ``#1.5-3#ch0``; nothing for a whole file."""
+    time = f"#{start_s or 0:.10g}-{'end' if end_s is None else f'{end_s:.10g}'}"
+    time = "" if start_s is None and end_s is None else time
+    return time if channel is None else channel_id(time, channel)

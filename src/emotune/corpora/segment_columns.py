@@ -13,9 +13,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-import soundfile
-
-from emotune.errors import CorpusError, TableError
+from emotune import audio
+from emotune.errors import AudioError, CorpusError, TableError
 from emotune.manifest import number_or_none
 
 FIELDS = ("start_s", "end_s", "duration_s")
@@ -238,7 +237,7 @@ def _rate_hz(recording: Path, where: str) -> int:
     """The sampling rate in a recording's header."""
     try:
         return _header_rate_hz(recording)
-    except (soundfile.LibsndfileError, OSError, RuntimeError, TypeError) as error:
+    except AudioError as error:
         reason = "cannot be read for it" if recording.exists() else "does not exist"
         raise TableError(
             f"{where}: samples need the recording's rate, and {recording} {reason}. Give seconds."
@@ -247,5 +246,4 @@ def _rate_hz(recording: Path, where: str) -> int:
 
 @lru_cache(maxsize=1024)
 def _header_rate_hz(recording: Path) -> int:
-    with soundfile.SoundFile(recording) as sound:
-        return sound.samplerate
+    return audio.sampling_rate_hz(recording)

@@ -73,7 +73,7 @@ def read(
                 "utterance_id" not in found
                 and named.setdefault(utterance.utterance_id, utterance.file) != utterance.file
             ):
-                name = utterance.file + segment_name(utterance.start_s, utterance.end_s)
+                name = utterance.file + segment_name(utterance.start_s, utterance.end_s, utterance.channel)
                 utterance = replace(utterance, utterance_id=name)  # a.mp3 beside a.wav
             yield utterance
         except EmotuneError as error:

@@ -107,7 +107,7 @@ def facts_of_columns(header: Iterable[str], found: Mapping[str, str]) -> dict[st
 
 def _id_of_two_clips(rows: Iterable[Row], found: Mapping[str, str]) -> str | None:
     """An id that stands for two clips; rows of one clip may share theirs."""
-    place = [found[field] for field in ("file", *FIELDS) if field in found]
+    place = [found[field] for field in ("file", *FIELDS, "channel") if field in found]
     clips: dict[str, list[str]] = {}
     for row in rows:
         name, clip = known(row.get(found["utterance_id"]), "utterance_id"), [str(row.get(column)) for column in place]

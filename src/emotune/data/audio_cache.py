@@ -55,16 +55,22 @@ class AudioCache:
                 os.utime(path)
             return cached
         samples = decode()  # not there, just removed, or damaged
-        if samples.nbytes <= self.most_bytes:
-            with suppress(OSError, TableError):  # a full disk, or a folder of another user: training goes on without
-                self._keep(path, samples)
+        self.keep(content_sha256, samples)
         return samples
 
-    def _keep(self, path: Path, samples: FloatArray) -> None:
-        write_array(path, samples)
-        self._written += samples.nbytes
-        if self._written > _LOOK_EVERY * self.most_bytes:
-            self._make_room()
+    def holds(self, content_sha256: str) -> bool:
+        """Whether the samples of a recording are there, as far as can be told without reading them."""
+        return array_path(self.folder, content_sha256).exists()
+
+    def keep(self, content_sha256: str, samples: FloatArray) -> None:
+        """Write the samples of a recording, shape (samples,), where they fit in."""
+        if samples.nbytes > self.most_bytes:
+            return
+        with suppress(OSError, TableError):  # a full disk, or a folder of another user: training goes on without
+            write_array(array_path(self.folder, content_sha256), samples)
+            self._written += samples.nbytes
+            if self._written > _LOOK_EVERY * self.most_bytes:
+                self._make_room()
 
     def _make_room(self) -> None:
         self._written = 0.0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -91,6 +92,9 @@ class EmotionDataset(Dataset[Example]):
         self.cache = cache
         self.conditions = conditions or {}
         self.seed = seed
+        self._of_recording: dict[str, list[Utterance]] = {}
+        for utterance in manifest:
+            self._of_recording.setdefault(utterance.file, []).append(utterance)
         self._alike = {} if self.augmentation.mix is None else self._by_what_is_known()
 
     def __len__(self) -> int:
@@ -156,15 +160,40 @@ class EmotionDataset(Dataset[Example]):
     def _samples_of(self, utterance: Utterance) -> FloatArray:
         """An utterance decoded and trimmed, shape (samples,)."""
 
-        def decoded() -> FloatArray:
-            return self.manifest.recording_of(utterance).mono(self.preprocessing.sampling_rate_hz)
-
         content = utterance.content_sha256
         try:
-            samples = decoded() if self.cache is None or content is None else self.cache.get(content, decoded)
+            if self.cache is None or content is None:
+                samples = self._decoded([utterance])
+            else:
+                samples = self.cache.get(content, partial(self._decoded_with_others, utterance, self.cache))
             return self.preprocessing.trim(samples)
         except AudioError as error:
             raise AudioError(f"{utterance.utterance_id}: {error} Leave it out of the manifest to train.") from error
+
+    def _decoded_with_others(self, utterance: Utterance, cache: AudioCache) -> FloatArray:
+        """An utterance decoded; the others of its recording that the cache lacks go there in the same pass."""
+        others = [
+            other
+            for other in self._of_recording[utterance.file]
+            if other is not utterance and other.content_sha256 is not None and not cache.holds(other.content_sha256)
+        ]
+        return self._decoded([utterance, *others], cache)
+
+    def _decoded(self, utterances: Sequence[Utterance], cache: AudioCache | None = None) -> FloatArray:
+        """The first of some utterances of one recording, shape (samples,); the others are kept in the cache.
+
+        Raises:
+            AudioError: where the first cannot be used; the others say so when their turn comes.
+        """
+        rate, longest_s = self.preprocessing.sampling_rate_hz, self.preprocessing.longest_decoded_s
+        clips = self.manifest.clips_of(utterances, sampling_rate_hz=rate, max_duration_s=longest_s)
+        first = next(clips)
+        if isinstance(first, AudioError):
+            raise first
+        for other, clip in zip(utterances[1:], clips, strict=True):
+            if cache is not None and other.content_sha256 is not None and not isinstance(clip, AudioError):
+                cache.keep(other.content_sha256, clip.samples)
+        return first.samples
 
 
 def _known(*truth: tuple[float, ...]) -> tuple[bool, ...]:

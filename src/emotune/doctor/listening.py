@@ -9,17 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-
 from emotune import audio
+from emotune.decoding.audibility import Unheard
 from emotune.doctor.finding import Case, Finding, case_of, findings_of, ids
 from emotune.errors import AudioError
 from emotune.fingerprints import RATE_HZ, Fingerprint, copies_by_position, fingerprint
-from emotune.manifest import Manifest, Utterance
+from emotune.manifest import Manifest, Utterance, by_recording, segment_of
 from emotune.progress import Progress, silent
 
-SILENT_PEAK = 0.001  # 60 dB under full scale
-FULL_SCALE = 0.999
 CLIPPED_SHARE = 0.001
 SHORT_S, LONG_S = 0.5, 30.0
 
@@ -32,16 +29,20 @@ class Heard:
     duration_s: float
     sampling_rate_hz: int
     channels: int
-    peak: float
+    unheard: Unheard | None
     clipped_share: float
     fingerprint: Fingerprint
 
 
 def listen(manifest: Manifest, *, progress: Progress = silent) -> tuple[Manifest, tuple[Finding, ...]]:
     """The manifest with content and copies as they are now, and what is wrong with the recordings."""
+    groups = by_recording(manifest.utterances)
+    found: dict[int, Heard | str] = {}
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        results = pool.map(partial(_heard, manifest), manifest)
-        heard = list(progress(results, total=len(manifest), title="listening"))
+        results = pool.map(partial(_heard, manifest), ([manifest.utterances[n] for n in group] for group in groups))
+        pairs = (pair for group, own in zip(groups, results, strict=True) for pair in zip(group, own, strict=True))
+        found.update(progress(pairs, total=len(manifest), title="listening"))
+    heard = [found[position] for position in range(len(manifest))]
     pairs = list(zip(manifest, heard, strict=True))
     good = [(utterance, result) for utterance, result in pairs if isinstance(result, Heard)]
     now = _described(manifest, [result if isinstance(result, Heard) else None for result in heard])
@@ -66,21 +67,25 @@ def listen(manifest: Manifest, *, progress: Progress = silent) -> tuple[Manifest
     )
 
 
-def _heard(manifest: Manifest, utterance: Utterance) -> Heard | str:
-    try:
-        recording = audio.decode(manifest.path_of(utterance), start_s=utterance.start_s, end_s=utterance.end_s)
-    except AudioError as error:
-        return str(error)
-    magnitudes = np.abs(recording.samples)
-    return Heard(
-        recording.content_sha256(),
-        recording.duration_s,
-        recording.sampling_rate_hz,
-        recording.samples.shape[1],
-        float(magnitudes.max()),
-        float((magnitudes >= FULL_SCALE).mean()),
-        fingerprint(recording.mono(RATE_HZ)),
-    )
+def _heard(manifest: Manifest, utterances: Sequence[Utterance]) -> list[Heard | str]:
+    """What the utterances of one recording hold, or why they cannot be read."""
+    path, segments = manifest.path_of(utterances[0]), [segment_of(utterance) for utterance in utterances]
+    found: dict[int, Heard | str] = {}
+    for position, clip in audio.clips(path, segments, sampling_rate_hz=RATE_HZ, with_content=True):
+        if isinstance(clip, AudioError):
+            found[position] = str(clip)
+            continue
+        assert clip.content_sha256 is not None
+        found[position] = Heard(
+            clip.content_sha256,
+            clip.duration_s,
+            clip.stored_rate_hz,
+            clip.channels,
+            clip.unheard,
+            clip.clipped_share,
+            fingerprint(clip.samples),
+        )
+    return [found[position] for position in range(len(utterances))]
 
 
 def _described(manifest: Manifest, heard: Sequence[Heard | None]) -> Manifest:
@@ -103,7 +108,10 @@ def _described(manifest: Manifest, heard: Sequence[Heard | None]) -> Manifest:
 
 
 def _quality(good: Sequence[tuple[Utterance, Heard]]) -> tuple[Finding, ...]:
-    silence = [u for u, result in good if result.peak < SILENT_PEAK]
+    deaf = [(utterance, result.unheard) for utterance, result in good if result.unheard is not None]
+    silence = [case_of(u, found.words) for u, found in deaf if found.kind in ("silent", "faint")]
+    constant = [case_of(u, found.words) for u, found in deaf if found.kind == "constant"]
+    cancelled = [case_of(u, found.words) for u, found in deaf if found.kind == "cancelled"]
     clipped = [case_of(u, f"{r.clipped_share:.1%} at full scale") for u, r in good if r.clipped_share >= CLIPPED_SHARE]
     short = [case_of(u, f"{r.duration_s:.2f} s") for u, r in good if r.duration_s < SHORT_S]
     long = [case_of(u, f"{r.duration_s:.1f} s") for u, r in good if r.duration_s > LONG_S]
@@ -112,8 +120,22 @@ def _quality(good: Sequence[tuple[Utterance, Heard]]) -> tuple[Finding, ...]:
             "silent",
             "note",
             ("silent recording", "silent recordings"),
-            map(case_of, silence),
+            silence,
             "Leave them out: nothing can be heard in them.",
+        ),
+        *findings_of(
+            "constant",
+            "note",
+            ("recording of one constant value", "recordings of one constant value"),
+            constant,
+            "Leave them out: nothing can be heard in them.",
+        ),
+        *findings_of(
+            "cancelled",
+            "note",
+            ("recording whose channels cancel each other", "recordings whose channels cancel each other"),
+            cancelled,
+            "Read the corpus again with --channel 0.",
         ),
         *findings_of(
             "clipped",

@@ -193,16 +193,17 @@ def _copies_apart(copies: Iterable[Sequence[Utterance]]) -> Iterable[tuple[Utter
 
 
 def _touching(segments: Iterable[Utterance]) -> tuple[Utterance, Utterance] | None:
-    """Two stretches of one file, in different splits, with a part in common."""
-    longest: dict[str, Utterance] = {}  # of each split, of those that began so far, the one that ends last
+    """Two stretches of one file, in different splits, with a part of a channel in common."""
+    longest: dict[tuple[str, int | None], Utterance] = {}  # of those of a split and channel that began: the last to end
     for segment in sorted((u for u in segments if u.split), key=lambda u: u.start_s or 0.0):
-        for split, earlier in longest.items():
-            if split != segment.split and _end_s(earlier) > (segment.start_s or 0.0):
+        for (split, channel), earlier in longest.items():
+            same = None in (channel, segment.channel) or channel == segment.channel
+            if same and split != segment.split and _end_s(earlier) > (segment.start_s or 0.0):
                 return earlier, segment
         assert segment.split is not None
-        before = longest.get(segment.split)
+        before = longest.get((segment.split, segment.channel))
         if before is None or _end_s(segment) > _end_s(before):
-            longest[segment.split] = segment
+            longest[segment.split, segment.channel] = segment
     return None
 
 

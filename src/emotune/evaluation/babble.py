@@ -44,7 +44,7 @@ class Voices:
         if known is not None:
             self._decoded.move_to_end(utterance.utterance_id)
             return known
-        samples = self.manifest.recording_of(utterance).mono()
+        samples = self.manifest.clip_of(utterance).samples
         self._decoded[utterance.utterance_id] = samples
         self._seconds += len(samples) / SAMPLING_RATE_HZ
         while self._seconds > _KEPT_SECONDS:

@@ -13,7 +13,7 @@ from emotune.evaluation.abstention import abstention_of, temperature_notes
 from emotune.evaluation.bootstrap import ClusterBootstrap, Estimate, recoded
 from emotune.evaluation.fairness import fairness_of
 from emotune.evaluation.groups import groups_of
-from emotune.evaluation.notes import notes_of
+from emotune.evaluation.notes import notes_of, unheard_note
 from emotune.evaluation.pairs import Pairs, pair
 from emotune.evaluation.result import (
     Calibration,
@@ -116,7 +116,7 @@ def evaluate(
         votes=score_votes(manifest, predictions, resamples=resamples, seed=seed),
         fairness=fairness_of(pairs, resamples=resamples, seed=seed),
     )
-    notes = (*notes_of(evaluation, pairs), *temperature_notes(pairs, calibration))
+    notes = (*unheard_note(predictions, pairs), *notes_of(evaluation, pairs), *temperature_notes(pairs, calibration))
     return dataclasses.replace(evaluation, notes=notes)
 
 

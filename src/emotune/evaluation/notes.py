@@ -12,8 +12,10 @@ from emotune.evaluation.groups import GENDER, SPEAKER
 from emotune.evaluation.pairs import Pairs
 from emotune.evaluation.result import Evaluation
 from emotune.metrics.classes import accuracy_of, uar_of
+from emotune.predictions import Predictions
 
 FEW_SPEAKERS = 10
+_NAMED = 10
 
 
 def notes_of(evaluation: Evaluation, pairs: Pairs) -> tuple[str, ...]:
@@ -26,6 +28,21 @@ def notes_of(evaluation: Evaluation, pairs: Pairs) -> tuple[str, ...]:
         *_groups(evaluation),
         *_votes(evaluation),
     )
+
+
+def unheard_note(predictions: Predictions, pairs: Pairs) -> Iterator[str]:
+    """Scored clips in which nothing can be heard: the figures count what a model says of them."""
+    found = predictions.warnings
+    scored = {u.utterance_id: found[u.utterance_id] for u in pairs.utterances if u.utterance_id in found}
+    if scored:
+        kinds = Counter(words.partition(":")[0] for words in scored.values())
+        counts = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
+        more = f" and {len(scored) - _NAMED} more, all in the column 'warning'" if len(scored) > _NAMED else ""
+        yield (
+            f"In {len(scored)} of {len(pairs)} scored clips nothing can be heard"
+            f" ({counts}): {_listed(list(scored)[:_NAMED])}{more}."
+            " What the model says of them counts in every figure and means nothing."
+        )
 
 
 def _failures(evaluation: Evaluation, pairs: Pairs) -> Iterator[str]:

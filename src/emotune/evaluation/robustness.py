@@ -15,7 +15,8 @@ from emotune.evaluation.bootstrap import Estimate
 from emotune.evaluation.conditions import CONDITIONS, Condition
 from emotune.evaluation.degradation import Degradation, degradation_of
 from emotune.evaluation.pairs import pair
-from emotune.inference.predictor import Item, Predictor
+from emotune.inference.items import Item
+from emotune.inference.predictor import Predictor
 from emotune.manifest import Manifest, Utterance
 from emotune.predictions import Predictions
 from emotune.progress import Progress, silent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -146,7 +147,9 @@ class Fitted:
         answers = line_up(named, self.space, ids)
         fused = self.combiner.combine(answers.values)
         reasons = {row.utterance_id: str(row.error) for table in reversed(tables) for row in table.failed}
-        rows = tuple(self._row(number, answers, fused[number], reasons) for number in range(len(ids)))
+        warnings = {name: words for table in reversed(tables) for name, words in table.warnings.items()}
+        rows = [self._row(number, answers, fused[number], reasons) for number in range(len(ids))]
+        rows = tuple(dataclasses.replace(row, warning=warnings.get(row.utterance_id)) for row in rows)
         fingerprints = {table.manifest_fingerprint for table in tables}
         return Predictions(rows, self.space, None, fingerprints.pop() if len(fingerprints) == 1 else None)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from emotune import audio
+from emotune.channels import Channels
 from emotune.conditions import COLUMNS, GENDER, known_of
 from emotune.corpora.base import gender_name
 from emotune.corpora.embedded import columns_chosen, embedded, without_content
@@ -16,21 +17,34 @@ from emotune.corpora.rows import columns_of, segment_name
 from emotune.corpora.segment_columns import FIELDS, segment_of
 from emotune.errors import ConfigError, CorpusError, TableError
 from emotune.folders import files_below
-from emotune.inference.predictor import Item, id_fingerprint, with_unique_ids
-from emotune.manifest import Manifest, text_or_none
+from emotune.inference.items import Item, id_fingerprint, of_channels, with_unique_ids
+from emotune.manifest import Manifest, channel_or_none, text_or_none
 from emotune.tables import READ_SUFFIXES, Row, iter_rows, metadata_path, read_header
 
-_KEPT = ("file", "start_s", "end_s", "speaker", "session", "gender", "text", "split")  # of a manifest: not the truth
+_KEPT = (
+    "file",
+    "start_s",
+    "end_s",
+    "channel",
+    "speaker",
+    "session",
+    "gender",
+    "text",
+    "split",
+)  # of a manifest: not the truth
 
 
-_OF_TABLE = ("utterance_id", "file", *FIELDS, "gender", "text")
+_OF_TABLE = ("utterance_id", "file", *FIELDS, "channel", "gender", "text")
 """What is taken of a user's table; its labels are not."""
 
 
-def items_of(paths: Iterable[Path], *, columns: Mapping[str, str] | None = None) -> Iterator[Item]:
+def items_of(
+    paths: Iterable[Path], *, columns: Mapping[str, str] | None = None, channel: Channels = "mix"
+) -> Iterator[Item]:
     """What the paths stand for, in an order that depends on names alone, with ids that differ.
 
-    Recordings of a single folder are named relative to it, those of several paths as these were given.
+    Recordings of a single folder are named relative to it, those of several paths as these were given. With ``channel``
+    ``each`` every channel is an item; what a row of a table says of its channel comes before.
 
     Args:
         paths: recordings, folders, tables, manifests, lists.
@@ -42,7 +56,7 @@ def items_of(paths: Iterable[Path], *, columns: Mapping[str, str] | None = None)
     """
     given = list(paths)
     found = (item for path in given for item in _items_of(path, columns or {}, alone=len(given) == 1))
-    yield from with_unique_ids(found)
+    yield from with_unique_ids(own for item in found for own in of_channels(item, channel))
 
 
 def columns_taken(paths: Iterable[Path], columns: Mapping[str, str]) -> Iterator[tuple[Path, dict[str, str]]]:
@@ -77,8 +91,8 @@ def _items_of(path: Path, columns: Mapping[str, str], *, alone: bool) -> Iterato
 
 def _recordings_in(folder: Path) -> Iterator[str]:
     """Names of recordings below a folder, relative to it, folder by folder in alphabetical order."""
-    for path in files_below(folder, whole=audio.MEDIA_SUFFIXES):  # a folder named like a recording is an error row
-        if path.suffix.lower() in audio.MEDIA_SUFFIXES and not path.name.startswith("."):
+    for path in files_below(folder, whole=audio.SUFFIXES):  # a folder named like a recording is an error row
+        if path.suffix.lower() in audio.SUFFIXES and not path.name.startswith("."):
             yield path.relative_to(folder).as_posix()
 
 
@@ -108,6 +122,7 @@ def _of_manifest(path: Path) -> Iterator[Item]:
             {name: getattr(utterance, name) for name in _KEPT} | dict(utterance.extra),
             utterance.content_sha256,
             known=known_of(utterance),
+            channel=utterance.heard_channel,
         )
 
 
@@ -155,13 +170,16 @@ def _of_row(given_row: Row, found: Mapping[str, str], table: Path, number: int) 
             raise TableError(f"{where}: {found['file']} is empty, expected the path of a recording.")
         path = recording_at(file.strip(), table.parent)
         start_s, end_s = segment_of(cells, found, path, where)
+        named = found.get("channel")
+        channel = None if named is None else channel_or_none(cells.get(named), f"{where}, {named}")
     except TableError as error:
         return Item(f"row {number}", table, extra=row, error=str(error))
     return Item(
-        given or file + segment_name(start_s, end_s),
+        given or file + segment_name(start_s, end_s, channel),
         path if content is None else content,
         start_s,
         end_s,
         row,
         known=_known_in(row, found),
+        channel="mix" if channel is None else channel,
     )

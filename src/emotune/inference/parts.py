@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from emotune.errors import ConfigError, TableError, quoted
-from emotune.inference.predictor import Item, Predictor
+from emotune.inference.items import Item
+from emotune.inference.predictor import Predictor
 from emotune.labels import LabelSpace
 from emotune.locks import alone_in
 from emotune.predictions import Prediction, Predictions
@@ -38,12 +39,14 @@ class Part:
         rows: in it.
         failed: rows with an error.
         inputs_sha256: of the ids and sources that it was made of.
+        warned: rows with a warning.
     """
 
     file: str
     rows: int
     failed: int
     inputs_sha256: str
+    warned: int = 0
 
 
 class PredictionParts:
@@ -161,7 +164,8 @@ class PredictionParts:
         """Write a part's table; it counts once it is entered."""
         file = f"part-{number:05d}{self.suffix}"
         predictions.write(self.folder / file, spreadsheet_safe=self.spreadsheet_safe)
-        return Part(file, len(predictions), len(predictions.failed), inputs_sha256(items))
+        failed, warned = len(predictions.failed), len(predictions.warnings)
+        return Part(file, len(predictions), failed, inputs_sha256(items), warned)
 
     def begin(self) -> None:
         """Write the index, so that an interrupted job is known for what it is before its first part is done."""
@@ -183,8 +187,9 @@ class PredictionParts:
             **self._job,
             **space.to_json(),
             "complete": complete,
-            "rows": sum(part.rows for part in self.parts.values()),
-            "failed": sum(part.failed for part in self.parts.values()),
+            "rows": self.rows,
+            "failed": self.failed,
+            "warned": self.warned,
             "parts": {str(number): asdict(part) for number, part in sorted(self.parts.items())},
         }
         write_text(self.folder / INDEX, to_json(index) + "\n")
@@ -202,6 +207,14 @@ class PredictionParts:
                 found += [row.error or "" for row in Predictions.read(self.folder / part.file).failed]
         return found[:most]
 
+    def warnings(self, most: int) -> dict[str, str]:
+        """Some of the warnings in the tables, by utterance_id."""
+        found: dict[str, str] = {}
+        for part in self.parts.values():
+            if part.warned and len(found) < most:
+                found |= Predictions.read(self.folder / part.file).warnings
+        return dict(islice(found.items(), most))
+
     @property
     def rows(self) -> int:
         return sum(part.rows for part in self.parts.values())
@@ -209,6 +222,10 @@ class PredictionParts:
     @property
     def failed(self) -> int:
         return sum(part.failed for part in self.parts.values())
+
+    @property
+    def warned(self) -> int:
+        return sum(part.warned for part in self.parts.values())
 
 
 def predict_in_parts(
@@ -268,7 +285,7 @@ def parts_in(
 
 
 def inputs_sha256(items: Sequence[Item]) -> str:
-    """A fingerprint of ids, sources and segments, wherever the work is started from."""
+    """A fingerprint of ids, sources, segments and channels, wherever the work is started from."""
     digest = hashlib.sha256()
     for item in items:
         source = item.source
@@ -276,6 +293,7 @@ def inputs_sha256(items: Sequence[Item]) -> str:
             source = os.path.abspath(source)  # noqa: PTH100
         elif isinstance(source, bytes):
             source = hashlib.sha256(source).hexdigest()
-        key = f"{item.utterance_id}\0{source}\0{item.start_s}\0{item.end_s}\n"
+        key = f"{item.utterance_id}\0{source}\0{item.start_s}\0{item.end_s}"
+        key += "\n" if item.channel == "mix" else f"\0{item.channel}\n"
         digest.update(key.encode(errors="surrogatepass"))
     return digest.hexdigest()

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotune import audio
-from emotune.conditions import Known, known_of
+from emotune.channels import EACH, Channels
+from emotune.conditions import known_of
 from emotune.errors import AudioError, ConfigError, ModelError
 from emotune.inference.conditioner import Conditioner, Given, conditioner_of
 from emotune.inference.engine import Engine, EngineError, EngineOutput
+from emotune.inference.items import Item, holds_several, items_given
 from emotune.inference.workers import WorkerEngine
 from emotune.labels import LabelSpace
-from emotune.manifest import Manifest, Utterance, check_content
+from emotune.manifest import Manifest, Utterance, checked
 from emotune.models.folder import find_model_folder
 from emotune.predictions import Prediction, Predictions
 from emotune.preprocessing import batches_under
@@ -32,25 +34,6 @@ _POOL, _POOL_SECONDS = 512, 800.0  # decoded and sorted by length at a time: bou
 
 Answer = tuple[NDArray[np.floating], NDArray[np.floating]] | str
 """Probabilities and unit-scale dimensions of a clip, or why there are none."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """One thing to predict: a source, or a segment of it, under an id, with the user's own columns.
-
-    ``content_sha256`` is what the recording must be, where a manifest says so; ``error`` says why a row of a table is
-    nothing that could be predicted: it becomes an error row among the others. ``known`` is what the model may be given
-    beside the sound, see ``emotune.conditions``.
-    """
-
-    utterance_id: str
-    source: audio.Source
-    start_s: float | None = None
-    end_s: float | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    content_sha256: str | None = None
-    error: str | None = None
-    known: Known = field(default_factory=dict)
 
 
 class Predictor:
@@ -88,39 +71,46 @@ class Predictor:
         return self.engine.label_space
 
     @overload
-    def predict(
-        self, source: list[audio.Source | NDArray[Any]], sampling_rate_hz: int | None = None
+    def predict(  # pyright: ignore[reportOverlappingOverload] (what is in a list is not one recording)
+        self, source: list[Any] | Iterator[Any], sampling_rate_hz: int | None = None, *, channel: Channels = "mix"
     ) -> Predictions: ...
 
     @overload
-    def predict(self, source: audio.Source | NDArray[Any], sampling_rate_hz: int | None = None) -> Prediction: ...
+    def predict(self, source: Any, sampling_rate_hz: int | None = None, *, channel: Literal["each"]) -> Predictions: ...
+
+    @overload
+    def predict(
+        self, source: Any, sampling_rate_hz: int | None = None, *, channel: audio.Channel = "mix"
+    ) -> Prediction: ...
 
     def predict(
-        self,
-        source: audio.Source | NDArray[Any] | list[audio.Source | NDArray[Any]],
-        sampling_rate_hz: int | None = None,
+        self, source: Any, sampling_rate_hz: int | None = None, *, channel: Channels = "mix"
     ) -> Prediction | Predictions:
-        """Predict one recording, or a list of them.
+        """Predict one recording, or many.
 
         Args:
-            source: a path, encoded bytes, a binary file, samples of shape (samples,) or (samples, channels) together
-                with ``sampling_rate_hz``, ``{"array": ..., "sampling_rate": ...}``, or a list of such.
-            sampling_rate_hz: of samples given as an array, alone or in a list.
+            source: a path, encoded bytes, a binary file, samples of shape (samples,), (samples, channels) or (channels,
+                samples) together with ``sampling_rate_hz``, ``(samples, sampling_rate_hz)``, ``{"array": ...,
+                "sampling_rate": ...}``, ``{"bytes": ..., "path": ...}`` or a decoder as Hugging Face datasets give
+                them; or a list, a column of such a data set, or a generator of such.
+            sampling_rate_hz: of samples given as an array, alone or among many.
+            channel: ``mix`` = the mean of all channels, a number = that one, the first being 0; ``each`` = a row for
+                every channel, with the ids ``name#ch0`` and so on.
 
         Returns:
-            A ``Prediction`` with all classes; for a list ``Predictions`` in its order, where a bad recording is a row
-            with its ``error``.
+            A ``Prediction`` with all classes; for many recordings, or each channel, ``Predictions`` in their order,
+            where a bad recording is a row with its ``error``.
 
         Raises:
             AudioError: when a single recording cannot be used.
         """
-        if isinstance(source, list):
-            items = [Item(_name_of(s, n), _with_rate(s, sampling_rate_hz)) for n, s in enumerate(source)]
-            return self.predict_items(list(with_unique_ids(items)))
-        (row,) = self.predict_items([Item(_name_of(source, 0), _with_rate(source, sampling_rate_hz))])
-        if row.error is not None:
-            raise AudioError(row.error)
-        return row
+        found = dict(self.stream(items_given(source, sampling_rate_hz, channel)))
+        rows = tuple(found[position] for position in range(len(found)))
+        if holds_several(source):
+            return Predictions(rows, self.label_space, self.engine.fingerprint)
+        if rows[0].error is not None and (channel != EACH or len(rows) == 1):
+            raise AudioError(rows[0].error)
+        return Predictions(rows, self.label_space, self.engine.fingerprint) if channel == EACH else rows[0]
 
     def predict_manifest(self, manifest: Manifest, *, progress: Progress = silent) -> Predictions:
         """Predict every utterance of a manifest, in its order."""
@@ -132,6 +122,7 @@ class Predictor:
                 u.end_s,
                 content_sha256=u.content_sha256,
                 known=known_of(u),
+                channel=u.heard_channel,
             )
             for u in manifest
         ]
@@ -147,11 +138,11 @@ class Predictor:
 
     def stream(self, items: Iterable[Item]) -> Iterator[tuple[int, Prediction]]:
         """Each item's position and prediction, as they come; only a pool of items is held at a time."""
-        numbered = enumerate(items)
+        decoded = self._decoded(enumerate(items))
         with ThreadPoolExecutor(1) as ahead:  # decodes while the engine works
-            coming = ahead.submit(self._next_pool, numbered)
+            coming = ahead.submit(self._next_pool, decoded)
             while (pool := coming.result()).size:
-                coming = ahead.submit(self._next_pool, numbered)
+                coming = ahead.submit(self._next_pool, decoded)
                 yield from pool.failed
                 ready, failed = self._conditioned(pool.ready)
                 yield from failed
@@ -162,13 +153,41 @@ class Predictor:
                     for clip, answer in zip(batch, answers, strict=True):
                         yield clip.position, self._prediction(clip, answer)
 
-    def _next_pool(self, numbered: Iterator[tuple[int, Item]]) -> _Pool:
-        """The next items, decoded and sorted by length, and the rows of those that cannot be used."""
+    def _decoded(self, numbered: Iterator[tuple[int, Item]]) -> Iterator[tuple[int, Item, audio.Clip | AudioError]]:
+        """The sound of items as it comes; of those that are near each other, a recording's segments in one pass."""
+        while following := list(itertools.islice(numbered, _POOL)):
+            groups: dict[object, list[tuple[int, Item]]] = {}
+            for position, item in following:
+                is_path = item.error is None and isinstance(item.source, str | Path)
+                groups.setdefault(str(item.source) if is_path else position, []).append((position, item))
+            for group in groups.values():
+                yield from self._decoded_together(group)
+
+    def _decoded_together(
+        self, group: Sequence[tuple[int, Item]]
+    ) -> Iterator[tuple[int, Item, audio.Clip | AudioError]]:
+        """The sound of items that share their source."""
+        first = group[0][1]
+        if first.error is not None:
+            yield *group[0], AudioError(first.error)
+            return
+        for number, heard in audio.clips(
+            first.source,
+            [audio.Segment(item.start_s, item.end_s, item.channel) for _, item in group],
+            sampling_rate_hz=self.engine.preprocessing.sampling_rate_hz,
+            max_duration_s=self.engine.preprocessing.longest_decoded_s,
+            with_content=any(item.content_sha256 is not None for _, item in group),
+        ):
+            position, item = group[number]
+            yield position, item, checked(heard, item.content_sha256, item.utterance_id)
+
+    def _next_pool(self, decoded: Iterator[tuple[int, Item, audio.Clip | AudioError]]) -> _Pool:
+        """The next items, prepared and sorted by length, and the rows of those that cannot be used."""
         pool, seconds = _Pool([], []), 0.0
-        while pool.size < _POOL and seconds < _POOL_SECONDS and (following := next(numbered, None)) is not None:
-            position, item = following
+        while pool.size < _POOL and seconds < _POOL_SECONDS and (following := next(decoded, None)) is not None:
+            position, item, heard = following
             try:
-                clip = _Clip(position, item, *self._prepare(item))
+                clip = self._prepare(position, item, heard)
                 pool.ready.append(clip)
                 seconds += len(clip.waveform) / self.engine.preprocessing.sampling_rate_hz
             except AudioError as error:
@@ -227,26 +246,26 @@ class Predictor:
                 reason = str(error)
         return reason
 
-    def _prepare(self, item: Item) -> tuple[audio.FloatArray, audio.FloatArray | None]:
+    def _prepare(self, position: int, item: Item, heard: audio.Clip | AudioError) -> _Clip:
         """The clip as the model takes it, and its sound where conditions are to be predicted from it."""
-        preprocessing = self.engine.preprocessing
-        if item.error is not None:
-            raise AudioError(item.error)
-        recording = audio.decode(item.source, start_s=item.start_s, end_s=item.end_s)
-        check_content(recording, item.content_sha256, item.utterance_id)
+        if isinstance(heard, AudioError):
+            raise heard
         try:
-            samples = recording.mono(preprocessing.sampling_rate_hz)
-            return preprocessing(samples), samples if self.conditioner.needs_sound(item.known) else None
+            waveform = self.engine.preprocessing(heard.samples)
+            warning = None if (found := heard.unheard) is None else str(found)
+            sound = heard.samples if self.conditioner.needs_sound(item.known) else None
+            return _Clip(position, item, waveform, warning, sound)
         except AudioError as error:
             raise AudioError(f"{item.utterance_id}: {error}") from error
 
     def _prediction(self, clip: _Clip, answer: Answer) -> Prediction:
         space, item = self.label_space, clip.item
         if isinstance(answer, str):
-            return Prediction(item.utterance_id, error=f"{item.utterance_id}: {answer}", extra=item.extra)
+            error = f"{item.utterance_id}: {answer}"
+            return Prediction(item.utterance_id, error=error, extra=item.extra, warning=clip.warning)
         if not all(np.isfinite(values).all() for values in answer):
             error = f"{item.utterance_id}: the model's output is not finite; the model folder holds broken weights."
-            return Prediction(item.utterance_id, error=error, extra=item.extra)
+            return Prediction(item.utterance_id, error=error, extra=item.extra, warning=clip.warning)
         probabilities = dict(zip(space.classes, map(float, answer[0]), strict=True))
         dimensions = {
             name: scale.from_unit(float(value))
@@ -260,6 +279,7 @@ class Predictor:
             conditions_used=clip.given and clip.given.used,
             uncertain=uncertain,
             extra=item.extra,
+            warning=clip.warning,
         )
 
 
@@ -268,6 +288,7 @@ class _Clip:
     position: int
     item: Item
     waveform: audio.FloatArray
+    warning: str | None
     sound: audio.FloatArray | None = None
     given: Given | None = None
 
@@ -282,39 +303,6 @@ class _Pool:
     @property
     def size(self) -> int:
         return len(self.ready) + len(self.failed)
-
-
-def with_unique_ids(items: Iterable[Item]) -> Iterator[Item]:
-    """The same input named twice gets ``id (2)``, so that every row of a table has its own id."""
-    taken: set[int] = set()
-    last: dict[int, int] = {}  # number given to a name that came more than once
-    for item in items:
-        given = id_fingerprint(item.utterance_id)
-        name, count = item.utterance_id, last.get(given, 1)
-        while id_fingerprint(name) in taken:
-            count += 1
-            name = f"{item.utterance_id} ({count})"
-        taken.add(id_fingerprint(name))
-        if count > 1:
-            last[given] = count
-        yield item if count == 1 else dataclasses.replace(item, utterance_id=name)
-
-
-def id_fingerprint(utterance_id: str) -> int:
-    """Eight bytes that stand for an id where millions are to be told apart: much smaller than the ids."""
-    digest = hashlib.blake2b(utterance_id.encode(errors="surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "little")
-
-
-def _name_of(source: audio.Source | NDArray[Any], position: int) -> str:
-    return str(source) if isinstance(source, str | Path) else f"clip_{position + 1}"
-
-
-def _with_rate(source: audio.Source | NDArray[Any], sampling_rate_hz: int | None) -> audio.Source:
-    """An array together with its rate; where that is missing, decoding says so."""
-    if not isinstance(source, np.ndarray):
-        return source
-    return source if sampling_rate_hz is None else (source, sampling_rate_hz)  # pyright: ignore[reportReturnType]
 
 
 def load(

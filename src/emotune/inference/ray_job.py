@@ -24,8 +24,9 @@ from ray.exceptions import RayError
 from emotune.allocator import FEW_KERNELS, keep_freed_memory
 from emotune.errors import ModelError
 from emotune.hub import from_everywhere
+from emotune.inference.items import Item
 from emotune.inference.parts import Part, PredictionParts
-from emotune.inference.predictor import Item, load
+from emotune.inference.predictor import load
 from emotune.labels import LabelSpace
 from emotune.models.folder import find_model_folder
 from emotune.progress import Progress, silent

@@ -87,15 +87,15 @@ def _new(
     for start in range(0, len(missing), step):
         waveforms: dict[str, FloatArray] = {}
         content_of: dict[int, str] = {}
-        for position, utterance in missing[start : start + step]:
-            try:
-                recording = manifest.recording_of(utterance)
-                content = utterance.content_sha256 or recording.content_sha256()
-                if content not in waveforms:
-                    waveforms[content] = recording.mono(SAMPLING_RATE_HZ)
-                content_of[position] = content
-            except AudioError as error:
-                errors[utterance.utterance_id] = str(error)
+        chunk = missing[start : start + step]
+        clips = manifest.clips_of([utterance for _, utterance in chunk], sampling_rate_hz=SAMPLING_RATE_HZ)
+        for (position, utterance), clip in zip(chunk, clips, strict=True):
+            if isinstance(clip, AudioError):
+                errors[utterance.utterance_id] = str(clip)
+                continue
+            assert clip.content_sha256 is not None
+            waveforms.setdefault(clip.content_sha256, clip.samples)
+            content_of[position] = clip.content_sha256
         kept = answers.get(list(waveforms))  # copies of earlier ones, and recordings the manifest does not describe
         said = {content: old for content, answer in kept.items() if (old := _from_bytes(answer)) is not None}
         wanted = [content for content in waveforms if content not in said]

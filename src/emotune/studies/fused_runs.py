@@ -266,6 +266,7 @@ def of_task(table: Predictions, space: LabelSpace) -> Predictions:
             {name: row.dimensions[name] for name in space.dimensions if row.dimensions},
             row.conditions_used,
             row.error,
+            warning=row.warning,
         )
         for row in table
     )

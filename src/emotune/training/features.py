@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from emotune import audio
 from emotune.arrays import array_path, read_array, write_array
 from emotune.batch import Batch, pad
 from emotune.errors import AudioError
-from emotune.manifest import Manifest, Utterance
+from emotune.manifest import Manifest, Utterance, by_recording
 from emotune.models.aggregations import POOLINGS
 from emotune.models.backbones.base import Backbone
 from emotune.models.emotion_model import EmotionModel
@@ -25,6 +26,7 @@ from emotune.progress import Progress, silent
 
 FloatArray = NDArray[np.float32]
 _BATCH_SECONDS = 40.0
+_POOL = 256  # segments in memory
 _FEATURES_VERSION = 2  # raise it when an encoder's forward changes, so that old features are not reused
 
 
@@ -36,10 +38,13 @@ def utterance_waveforms(
     Raises:
         AudioError: for an utterance that cannot be used, naming it.
     """
-    for utterance in manifest:
-        recording = manifest.recording_of(utterance)
+    rate, longest_s = preprocessing.sampling_rate_hz, preprocessing.longest_decoded_s
+    clips = manifest.clips_of(manifest.utterances, sampling_rate_hz=rate, max_duration_s=longest_s)
+    for utterance, clip in zip(manifest, clips, strict=True):
         try:
-            yield utterance, preprocessing(recording.mono(preprocessing.sampling_rate_hz))
+            if isinstance(clip, AudioError):
+                raise clip
+            yield utterance, preprocessing(clip.samples)
         except AudioError as error:
             raise AudioError(f"{utterance.utterance_id}: {error} Leave it out of the manifest.") from error
 
@@ -102,14 +107,30 @@ def pooled_features(
 def _encoded(
     encode: Callable[[Batch], torch.Tensor], manifest: Manifest, preprocessing: Preprocessing, device: torch.device
 ) -> Iterator[tuple[Utterance, FloatArray]]:
-    """Run ``encode`` over the utterances, shortest first, in padded batches of at most ``_BATCH_SECONDS``."""
-    by_length = sorted(manifest, key=lambda utterance: utterance.duration_s or 0.0)
-    prepared = utterance_waveforms(manifest.replace_utterances(by_length), preprocessing)
+    """Run ``encode`` over the utterances in padded batches of at most ``_BATCH_SECONDS``.
+
+    The shortest come first, then the segments, recording by recording, so that each is decoded once.
+    """
+    whole = [manifest.utterances[group[0]] for group in by_recording(manifest.utterances) if len(group) == 1]
+    segments = [manifest.utterances[n] for group in by_recording(manifest.utterances) if len(group) > 1 for n in group]
+    by_length = sorted(whole, key=lambda utterance: utterance.duration_s or 0.0)
+    prepared = chain(
+        utterance_waveforms(manifest.replace_utterances(by_length), preprocessing),
+        _sorted_pools(utterance_waveforms(manifest.replace_utterances(segments), preprocessing)),
+    )
     limit = _BATCH_SECONDS * preprocessing.sampling_rate_hz
     for batch in batches_under(prepared, samples_of=lambda item: len(item[1]), limit=limit):
         with torch.inference_mode():
             encoded = encode(pad([waveform for _, waveform in batch]).to(device)).cpu().numpy()
         yield from zip([utterance for utterance, _ in batch], encoded, strict=True)
+
+
+def _sorted_pools(
+    prepared: Iterator[tuple[Utterance, audio.FloatArray]],
+) -> Iterator[tuple[Utterance, audio.FloatArray]]:
+    """The same, sorted by length so many at a time, so that little is padded."""
+    while pool := list(islice(prepared, _POOL)):
+        yield from sorted(pool, key=lambda item: len(item[1]))
 
 
 def _cache_file(folder: Path, utterance: Utterance) -> Path:

@@ -96,11 +96,13 @@ def predict_linear(model: LinearModel, features: FloatArray, manifest: Manifest,
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf)) if space.classes else logits
     probabilities = shifted / shifted.sum(axis=1, keepdims=True) if space.classes else shifted
     units = standard @ model.dimension_weight.T + model.dimension_bias
+    warnings = manifest.information.get("unheard", {})
     rows = [
         Prediction(
             utterance.utterance_id,
             dict(zip(space.classes, map(float, probabilities[row]), strict=True)),
             {name: scale.from_unit(float(units[row, k])) for k, (name, scale) in enumerate(space.dimensions.items())},
+            warning=warnings.get(utterance.utterance_id),
         )
         for row, utterance in enumerate(manifest)
     ]

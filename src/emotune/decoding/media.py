@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, BinaryIO, cast
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
+from emotune.decoding.sound import BLOCK_SAMPLES, FloatArray, Sound
 from emotune.errors import AudioError
 
-CONTAINERS = "mov,mp4,m4a,3gp,matroska,webm,aac,asf,amr,avi,mpegts,mpeg,flv,wav,ogg,ac3"
+CONTAINERS = "mov,mp4,m4a,3gp,matroska,webm,aac,asf,amr,avi,mpegts,mpeg,flv,wav,ogg,ac3,eac3,flac,wv,tta,voc"
 """What FFmpeg may take the content for. Playlists are not among them: they would make it open other files and pages."""
 
+SUFFIXES = (".m4a", ".m4b", ".aac", ".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".webm", ".weba", ".mkv", ".mka", ".wma")
+SUFFIXES += (".wmv", ".avi", ".flv", ".mpg", ".mpeg", ".amr", ".awb", ".ac3", ".eac3", ".spx", ".wv", ".tta")
 _TOLERANCE_S = 0.1  # of a stated length: codecs pad their first and last frame
 _CURE = "Expected a recording, or a video with sound; convert it, for example with ffmpeg -i input output.wav."
 
 
-def decode_sound(stream: BinaryIO, name: str, *, end_s: float | None = None) -> tuple[NDArray[np.float32], int]:
-    """The first sound track, shape (frames, channels), and its rate; not decoded much further than ``end_s``.
+@contextmanager
+def opened(stream: BinaryIO, name: str) -> Iterator[Sound]:
+    """The first sound track as a sound.
 
     Raises:
         AudioError: when there is no sound, it is damaged, or PyAV is not installed.
@@ -36,22 +42,40 @@ def decode_sound(stream: BinaryIO, name: str, *, end_s: float | None = None) -> 
                 raise AudioError(f"{name} cannot be decoded (it has no sound track). {_CURE}")
             track = container.streams.audio[0]
             resampler = av.AudioResampler(format="fltp")  # floats of the same rate and channels, channels apart
-            blocks: list[NDArray[np.float32]] = []
-            rate = frames = 0
-            for frame in container.decode(track):
-                rate = frame.sample_rate  # the decoder knows it better than the header, which may name half of it
-                for block in resampler.resample(frame):
-                    blocks.append(block.to_ndarray())
-                    frames += block.samples
-                if end_s is not None and frames >= end_s * rate:
-                    break
-            else:
-                _check_length(frames, rate, _stated_length_s(container, track), name)
+            frames = container.decode(track)
+            first = next(frames, None)
+            if first is None:
+                raise AudioError(f"{name} holds no samples.")
+            rate = first.sample_rate  # the decoder knows it better than the header, which may name half of it
+            decoded = (block for frame in itertools.chain([first], frames) for block in resampler.resample(frame))
+            stated_s = _stated_length_s(container, track)
+            likely_s = stated_s or (container.duration or 0) / av.time_base
+
+            def blocks_from(start: int) -> Iterator[FloatArray]:
+                assert start == 0, "media are read from their beginning"
+                at = 0
+                for block in _joined(decoded):
+                    at += len(block)
+                    yield block
+                _check_length(at, rate, stated_s, name)
+
+            yield Sound(name, rate, len(first.layout.channels), None, int(likely_s * rate), False, blocks_from)
     except (av.error.FFmpegError, ValueError) as error:
         raise AudioError(f"{name} cannot be decoded ({_reason(error)}). {_CURE}") from error
-    if not blocks:
-        raise AudioError(f"{name} holds no samples.")
-    return cast("NDArray[np.float32]", np.ascontiguousarray(np.concatenate(blocks, axis=1).T)), rate
+
+
+def _joined(decoded: Iterator[Any]) -> Iterator[FloatArray]:
+    """A codec's small frames in larger blocks, each of shape (frames, channels)."""
+    blocks: list[FloatArray] = []
+    size = 0
+    for frame in decoded:
+        blocks.append(frame.to_ndarray())
+        size += blocks[-1].size
+        if size >= BLOCK_SAMPLES:
+            yield np.ascontiguousarray(np.concatenate(blocks, axis=1).T)
+            blocks, size = [], 0
+    if blocks:
+        yield np.ascontiguousarray(np.concatenate(blocks, axis=1).T)
 
 
 def _reason(error: Exception) -> str:
