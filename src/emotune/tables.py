@@ -103,12 +103,11 @@ def parse_json(text: str) -> Any:
     """
     try:
         data = json.loads(text)
-        too_deep = nesting(data) > MOST_LEVELS
+        if nesting(data) <= MOST_LEVELS:
+            return data
     except RecursionError:
-        too_deep = True
-    if too_deep:
-        raise ValueError(f"it is nested deeper than {MOST_LEVELS} levels")
-    return data
+        pass
+    raise ValueError(f"it is nested deeper than {MOST_LEVELS} levels")
 
 
 def nesting(data: object) -> int:

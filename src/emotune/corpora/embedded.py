@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from emotune.audio import MEDIA_SUFFIXES
+from emotune.audio import SUFFIXES
 from emotune.errors import CorpusError, TableError
 from emotune.tables import Row, atomic_path, iter_rows
 
@@ -78,7 +78,7 @@ def _written(content: bytes, path: str | None, folder: Path, number: int) -> str
         own = PurePosixPath(own.name.replace(":", "-"))
     if own.name in ("", "..") or "\0" in str(own) or len(str(own).encode()) > _LONGEST_NAME:
         own = PurePosixPath(f"row-{number:06d}")
-    if own.suffix.lower() not in MEDIA_SUFFIXES:
+    if own.suffix.lower() not in SUFFIXES:
         own = own.with_name(own.name + next((s for head, s in _BEGINNINGS.items() if content.startswith(head)), ""))
     for name in (own, own.with_name(f"{own.stem}-row{number}{own.suffix}")):
         target = folder / name

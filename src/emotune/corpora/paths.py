@@ -7,7 +7,7 @@ import re
 from pathlib import Path, PureWindowsPath
 from urllib.parse import unquote
 
-from emotune.audio import MEDIA_SUFFIXES
+from emotune.audio import SUFFIXES
 from emotune.errors import TableError, quoted
 
 _LOSSLESS = (".wav", ".flac", ".WAV", ".FLAC")
@@ -26,9 +26,9 @@ def recording_at(written: str | Path, root: Path) -> Path:
         path = _served(path, root, _SERVED.fullmatch(str(written)))
         if "\\" in str(written) and not path.exists():
             path = root / str(written).replace("\\", "/")
-        if path.suffix.lower() in MEDIA_SUFFIXES or (path.exists() and not path.is_dir()):
+        if path.suffix.lower() in SUFFIXES or (path.exists() and not path.is_dir()):
             return path
-        named = [Path(f"{path}{suffix}") for suffix in (*MEDIA_SUFFIXES, *map(str.upper, MEDIA_SUFFIXES))]
+        named = [Path(f"{path}{suffix}") for suffix in (*SUFFIXES, *map(str.upper, SUFFIXES))]
         return next((twin for twin in named if twin.is_file()), path)
     except OSError:  # such as a name that is too long: whoever opens it says so
         return path
@@ -47,7 +47,7 @@ def _served(path: Path, root: Path, address: re.Match[str] | None) -> Path:
 
 def _stored(path: Path) -> Path:
     """The path, or the same recording stored as .wav or .flac beside where the labels say it is."""
-    if path.exists() or path.suffix.lower() not in MEDIA_SUFFIXES:
+    if path.exists() or path.suffix.lower() not in SUFFIXES:
         return path
     return next((twin for twin in map(path.with_suffix, _LOSSLESS) if twin.exists()), path)
 
