@@ -182,7 +182,7 @@ def test_columns_of_other_names_are_named_for_predict(tmp_path, tiny_model, emot
     (row,) = Predictions.read(tmp_path / "out.csv")
     assert row.utterance_id == "a.wav"
     for column, words in {
-        "file=recordin": "column 'recordin', did you mean 'recording'?",
+        "file=rekording": "column 'rekording', did you mean 'recording'?",
         "fil=recording": "field 'fil', did you mean 'file'?",
         "file": "--column file: expected FIELD=COLUMN",
     }.items():
