@@ -398,6 +398,13 @@ def test_ray_says_what_a_worker_says(recordings, tiny_model, tmp_path):
         through_ray(tiny_model, recordings, tmp_path, fingerprint="0" * 64)
 
 
+@pytest.mark.usefixtures("cluster")
+def test_ray_finds_a_folder_that_is_named_from_here(recordings, tiny_model, tmp_path, monkeypatch):
+    shutil.copytree(tiny_model, tmp_path / "only-here")
+    monkeypatch.chdir(tmp_path)  # the actors' working folder is another one
+    through_ray(Path("only-here"), recordings, tmp_path)
+
+
 def through_ray(model: Path, recordings: Path, folder: Path, *, fingerprint: str | None = None) -> None:
     from emotune.inference.ray_job import predict_on_ray
 
