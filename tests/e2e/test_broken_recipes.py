@@ -30,7 +30,8 @@ FILES = {
     "number for a key": (b"1: 2\n", ["1: keys should be strings", "data: is missing", "model: is missing"]),
     "a call": (b"name: !!python/object/apply:os.getcwd []\n", ["line 1: not valid YAML", "python/object"]),
     "a day that does not exist": (b"name: 2001-99-99\n", ["cannot be read: month must be"]),
-    "a thousand brackets": (b"name: " + b"[" * 2000, ["cannot be read: maximum recursion"]),
+    "a thousand brackets": (b"name: " + b"[" * 2000, ["hundreds of levels deep"]),
+    "100,000 lists in each other": (b"data: " + b"[" * 100_000 + b"]" * 100_000, ["hundreds of levels deep"]),
     "itself inside": (b"data: &a\n  map: *a\n", ["line 1: not valid YAML", "recursive"]),
 }
 
@@ -44,6 +45,12 @@ def test_a_file_that_is_no_recipe_is_a_config_error_that_names_it(tmp_path, case
         load_recipe(path)
     for word in [str(path), *words]:
         assert word in str(caught.value)
+
+
+def test_an_override_100_000_deep_is_a_short_config_error():
+    with pytest.raises(ConfigError, match="hundreds of levels deep") as caught:
+        load_recipe("demo/tiny_wavlm", ["model.backbone.config=" + "[" * 100_000 + "]" * 100_000])
+    assert len(str(caught.value)) < 500
 
 
 def test_an_input_of_a_million_words_is_not_printed(tmp_path):
@@ -275,11 +282,11 @@ FITS = {
     ),
     "checkpoint folder that is not there": (
         ["model.backbone.config=", "model.backbone.checkpoint=/no/such/folder"],
-        "There is no local folder '/no/such/folder'",
+        "There is no folder /no/such/folder. ",
     ),
     "checkpoint of an unknown user": (
         ["model.backbone.config=", "model.backbone.checkpoint=~no-such-user/wavlm"],
-        "There is no local folder '~no-such-user/wavlm'",
+        "There is no folder ~no-such-user/wavlm. ",
     ),
 }
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -402,6 +403,13 @@ def test_a_worker_that_does_not_see_the_folder_is_found_out(recordings, tiny_mod
 def test_ray_says_what_a_worker_says(recordings, tiny_model, tmp_path):
     with pytest.raises(ModelError, match="is not the model of this job"):
         through_ray(tiny_model, recordings, tmp_path, fingerprint="0" * 64, workers=1)
+
+
+@on_ray
+def test_ray_finds_a_folder_that_is_named_from_here(recordings, tiny_model, tmp_path, monkeypatch):
+    shutil.copytree(tiny_model, tmp_path / "only-here")
+    monkeypatch.chdir(tmp_path)  # the actors' working folder is another one
+    through_ray(Path("only-here"), recordings, tmp_path, workers=1)
 
 
 def through_ray(
