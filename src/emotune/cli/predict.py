@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from enum import StrEnum
@@ -14,7 +15,7 @@ import typer
 from emotune.cli.console import Condition, err, out, pairs, show_progress, warn_all, with_extra
 from emotune.conditions import unknown_though_asked
 from emotune.errors import ConfigError
-from emotune.inference.inputs import items_of
+from emotune.inference.inputs import items_of, passed_over_text
 from emotune.inference.parts import PredictionParts, parts_in, predict_in_parts
 from emotune.inference.predictor import Item
 from emotune.predictions import Predictions
@@ -85,6 +86,7 @@ def predict(
         "text_encoder": text_encoder,
     }
     options = {"batch_seconds": batch_seconds, **answering}
+    passed_over = Counter[str]()
     if part_rows is not None:
         if output is None:
             raise ConfigError("--part-rows needs a folder for the parts: name it with -o.")
@@ -100,7 +102,8 @@ def predict(
             options=answering,
             retry_errors=retry_errors,
         )
-        parts = _made(partial(_items, inputs, split), opened, run)
+        parts = _made(partial(_items, inputs, split, passed_over), opened, run)
+        _say(passed_over)
         warn_all(unknown_though_asked(asked, (row.conditions_used for table in parts.tables() for row in table)))
         _end(f"{output}: {parts.rows} rows in {len(parts.parts)} parts", parts.failed, parts.errors(_ERRORS_SHOWN))
         return
@@ -112,7 +115,8 @@ def predict(
         )
     if output is not None:
         check_output(output)
-    items = list(_items(inputs, split))
+    items = list(_items(inputs, split, passed_over))
+    _say(passed_over)
     predictor = with_extra("emotune.inference").load(model, device=device, workers=workers, **options)
     warn_all(predictor.conditioner.notes)
     predictions = predictor.predict_items(items, progress=show_progress)
@@ -125,16 +129,22 @@ def predict(
     _end("" if output is None else f"{output}: {len(predictions)} rows", len(errors), errors[:_ERRORS_SHOWN])
 
 
-def _items(inputs: list[Path], split: str | None) -> Iterator[Item]:
+def _say(passed_over: Mapping[str, int]) -> None:
+    if passed_over:
+        err.print(passed_over_text(passed_over), markup=False)
+
+
+def _items(inputs: list[Path], split: str | None, passed_over: Counter[str]) -> Iterator[Item]:
     """What is to be predicted; an error when that is nothing."""
     empty = True
-    for item in items_of(inputs):
+    for item in items_of(inputs, passed_over=passed_over):
         if split is None or item.extra.get("split") == split:
             empty = False
             yield item
     if empty:
         of = "" if split is None else f" of split {split}"
-        raise ConfigError(f"Nothing to predict in {', '.join(map(str, inputs))}{of}.")
+        others = f" ({passed_over_text(passed_over)})" if passed_over else ""
+        raise ConfigError(f"Nothing to predict in {', '.join(map(str, inputs))}{of}{others}.")
 
 
 def _made(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from emotune.corpora.base import Corpus, audio_files, is_split_name, split_name
+from emotune.corpora.base import Corpus, audio_files, is_split_name, others_in, split_name
 from emotune.corpora.rows import COLUMN_NAMES, check_scales, columns_of, utterance_of
 from emotune.errors import CorpusError, EmotuneError, TableError
 from emotune.labels import Scale, class_noun
@@ -32,6 +32,9 @@ def read(
     tables = [path for suffix in SUFFIXES for path in sorted(root.rglob(f"metadata{suffix}"))]
     if not tables:
         yield from map(_by_folder, files)
+        for path in others_in(root):
+            suffix = path.suffix.lower() or "no suffix"
+            yield Skipped(path.relative_to(root).as_posix(), f"its name is not that of a recording ({suffix})")
         return
     listed = set[str]()
     for table in tables:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -15,24 +16,46 @@ from emotune.inference.predictor import Item, id_fingerprint, with_unique_ids
 from emotune.manifest import Manifest, number_or_none, text_or_none
 from emotune.tables import SUFFIXES, Row, iter_rows, metadata_path
 
+_SUFFIXES_SHOWN = 8
 _KEPT = ("file", "start_s", "end_s", "speaker", "session", "gender", "text", "split")  # of a manifest: not the truth
 
 
-def items_of(paths: Iterable[Path]) -> Iterator[Item]:
+def items_of(paths: Iterable[Path], *, passed_over: Counter[str] | None = None) -> Iterator[Item]:
     """What the paths stand for, in an order that depends on names alone, with ids that differ.
 
     Recordings of a single folder are named relative to it, those of several paths as these were given.
+
+    Args:
+        paths: recordings, folders, tables, manifests and lists.
+        passed_over: counts by suffix what lies in folders and is no recording by its name; begins anew each time.
 
     Raises:
         TableError: for a table, list or folder that cannot be read. A missing recording is an error row, later.
     """
     given = list(paths)
-    yield from with_unique_ids(item for path in given for item in _items_of(path, alone=len(given) == 1))
+    others = Counter[str]() if passed_over is None else passed_over
+    others.clear()
+    yield from with_unique_ids(item for path in given for item in _items_of(path, others, alone=len(given) == 1))
 
 
-def _items_of(path: Path, *, alone: bool) -> Iterator[Item]:
+def passed_over_text(passed_over: Mapping[str, int]) -> str:
+    """The words for what ``items_of`` counted.
+
+    >>> passed_over_text({".txt": 2, "": 1})
+    'passed over in folders: 3 files whose names are not those of recordings (2 .txt, 1 without suffix)'
+    """
+    total = sum(passed_over.values())
+    most = sorted(passed_over.items(), key=lambda pair: (-pair[1], pair[0]))
+    shown = [f"{count} {suffix or 'without suffix'}" for suffix, count in most[:_SUFFIXES_SHOWN]]
+    if len(most) > _SUFFIXES_SHOWN:
+        shown.append(f"{sum(count for _, count in most[_SUFFIXES_SHOWN:])} others")
+    files = "1 file whose name is not that of a recording" if total == 1 else f"{total} files whose names are not those"
+    return f"passed over in folders: {files}{'' if total == 1 else ' of recordings'} ({', '.join(shown)})"
+
+
+def _items_of(path: Path, passed_over: Counter[str], *, alone: bool) -> Iterator[Item]:
     if path.is_dir() and path.suffix.lower() not in audio.SUFFIXES:
-        names = ((name, name if alone else str(path / name)) for name in _recordings_in(path))
+        names = ((name, name if alone else str(path / name)) for name in _recordings_in(path, passed_over))
         return (Item(shown, path / name, extra={"file": shown}) for name, shown in names)
     if not path.suffix and not os.path.lexists(path):
         raise TableError(f"{path} does not exist: expected a recording, a folder, a table or a .txt list.")
@@ -43,7 +66,7 @@ def _items_of(path: Path, *, alone: bool) -> Iterator[Item]:
     return iter([Item(str(path), path, extra={"file": str(path)})])
 
 
-def _recordings_in(folder: Path, inside: str = "") -> Iterator[str]:
+def _recordings_in(folder: Path, passed_over: Counter[str], inside: str = "") -> Iterator[str]:
     """Names of recordings below a folder, relative to it, folder by folder in alphabetical order."""
     try:
         entries = sorted(os.scandir(folder / inside), key=lambda entry: entry.name)
@@ -55,7 +78,9 @@ def _recordings_in(folder: Path, inside: str = "") -> Iterator[str]:
         if is_recording and not entry.name.startswith("."):
             yield name  # a folder named like a recording too: that is an error row
         elif entry.is_dir(follow_symlinks=False):
-            yield from _recordings_in(folder, f"{name}/")
+            yield from _recordings_in(folder, passed_over, f"{name}/")
+        elif not entry.name.startswith("."):
+            passed_over[Path(entry.name).suffix.lower()] += 1
 
 
 def _of_list(path: Path) -> Iterator[Item]:
