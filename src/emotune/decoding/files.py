@@ -10,8 +10,8 @@ from typing import BinaryIO, cast
 import soundfile
 
 from emotune.decoding import media
-from emotune.decoding.sound import FloatArray, Sound, block_frames
 from emotune.decoding.mp3_frames import varies_without_index
+from emotune.decoding.sound import FloatArray, Sound, block_frames
 from emotune.decoding.wav_header import with_size
 from emotune.errors import AudioError
 
