@@ -16,6 +16,7 @@ import pytest
 import soundfile
 
 from emotune import audio
+from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import EmotuneError
 from emotune.labels import LabelSpace
 from emotune.manifest import Manifest, Utterance
@@ -171,3 +172,28 @@ def _broken_input(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
         with open(file, "a", encoding="utf-8") as stream:  # noqa: PTH123 (tests patch Path's)
             line = f"| {room} | {cells[0]} | {cells[1]} |"
             stream.write("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line) + "\n")
+
+
+@pytest.fixture
+def opened(monkeypatch) -> list[str]:
+    """The names of the recordings that are opened, as often as they are."""
+    names: list[str] = []
+    original = audio.opened_file
+
+    def counted(stream, name: str):
+        names.append(Path(name).name)
+        return original(stream, name)
+
+    monkeypatch.setattr(audio, "opened_file", counted)
+    return names
+
+
+@pytest.fixture
+def three_segments(tmp_path) -> Manifest:
+    """Two recordings, one of which holds three utterances, with a table of them in another order."""
+    generator = np.random.default_rng(5)
+    for name in ("long.mp3", "short.wav"):
+        soundfile.write(tmp_path / name, 0.1 * generator.standard_normal(64000), 16000)
+    rows = ["long.mp3,2.5,4", "short.wav,,", "long.mp3,0,1", "long.mp3,1,2.5"]
+    (tmp_path / "rows.csv").write_text("\n".join(["file,start_s,end_s,emotion", *(f"{row},neutral" for row in rows)]))
+    return read_corpus(CORPORA["table"], tmp_path / "rows.csv")

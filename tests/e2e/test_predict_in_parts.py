@@ -285,6 +285,31 @@ def test_rows_of_several_folders_say_which_one_they_are_of(tmp_path):
     assert (alone.utterance_id, alone.extra["file"]) == ("x.wav", "x.wav")
 
 
+def test_a_folder_is_searched_for_every_suffix_and_what_is_passed_over_is_counted(tmp_path):
+    names = [
+        f"a{suffix}" for suffix in (".wav", ".3gp", ".aifc", ".voc", ".oga", ".ac3", ".rf64", ".mp2", ".snd", ".wv")
+    ]
+    for name in [*names, "notes.txt", "more.TXT", "sub/table.csv", "Makefile", ".hidden"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    passed_over = Counter(gone=1)
+    assert sorted(item.utterance_id for item in items_of([tmp_path], passed_over=passed_over)) == sorted(names)
+    assert passed_over == {".txt": 2, ".csv": 1, "": 1}
+
+
+def test_predict_says_what_a_folder_holds_that_is_no_recording(recordings, tmp_path, tiny_model, emotune_command):
+    (tmp_path / "all").mkdir()
+    shutil.copy(recordings / "first" / "000.wav", tmp_path / "all")
+    (tmp_path / "all" / "notes.txt").touch()
+    ended = emotune_command("predict", tiny_model, tmp_path / "all", "-o", tmp_path / "out.csv", "--device", "cpu")
+    words = "passed over in folders: 1 file whose name is not that of a recording (1 .txt)"
+    assert (ended.code, words in ended.err) == (0, True)
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "notes.txt").touch()
+    ended = emotune_command("predict", tiny_model, tmp_path / "none", "--device", "cpu")
+    assert (ended.code, words in ended.err.replace("\n", " ")) == (2, True)
+
+
 def test_a_part_that_vanished_is_made_again(tmp_path):
     predicted(tmp_path / "parts")
     (tmp_path / "parts" / "part-00001.csv").unlink()

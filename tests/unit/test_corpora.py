@@ -279,3 +279,12 @@ def test_votes_are_merged_with_their_classes():
 def test_a_class_that_does_not_occur_cannot_be_mapped_or_dropped():
     with pytest.raises(CorpusError, match=r"does not have: joy, fear\. It has: anger, neutral, surprise, calm"):
         map_classes(labelled("anger"), {"joy": "happiness"}, ["fear"])
+
+
+def test_a_recording_of_several_utterances_is_decoded_once(opened, three_segments):
+    assert sorted(opened) == ["long.mp3", "short.wav"]
+    for utterance in three_segments:
+        alone = audio.decode(three_segments.path_of(utterance), start_s=utterance.start_s, end_s=utterance.end_s)
+        assert utterance.content_sha256 == alone.content_sha256()
+        assert utterance.duration_s == alone.duration_s
+    assert [u.utterance_id for u in three_segments] == ["long#2.5-4", "short", "long#0-1", "long#1-2.5"]

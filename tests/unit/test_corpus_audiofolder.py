@@ -1,6 +1,10 @@
 """Hugging Face's audiofolder, with metadata and by its folders."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
+import soundfile
 
 from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import CorpusError
@@ -121,3 +125,17 @@ def test_the_command_line_takes_columns(tmp_path, emotune_command):
     ended = emotune_command(*command, "--column", "emotion=feeling")
     assert ended.code == 0, ended.err
     assert "2 utterances" in ended.out
+
+
+def test_files_that_are_no_recordings_by_their_names_are_counted(tmp_path):
+    for name in ("anger/a.wav", "anger/b.voc", "joy/c.aifc"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        kind = {".voc": "VOC", ".aifc": "AIFF"}.get(Path(name).suffix, "WAV")
+        soundfile.write(tmp_path / name, np.random.default_rng(len(name)).uniform(-0.5, 0.5, 8000), 16000, format=kind)
+    (tmp_path / "joy" / "notes.docx").write_text("x")
+    (tmp_path / "joy" / ".hidden").write_text("x")
+    manifest = read_corpus(CORPORA["audiofolder"], tmp_path)
+    assert [u.file for u in manifest] == ["anger/a.wav", "anger/b.voc", "joy/c.aifc"]
+    assert [(s.file, s.reason) for s in manifest.skipped] == [
+        ("joy/notes.docx", "its name is not that of a recording (.docx)")
+    ]

@@ -9,6 +9,7 @@ import torch
 
 from emotune import audio
 from emotune.batch import one_hot_shares
+from emotune.data.audio_cache import AudioCache
 from emotune.data.augmentations import Augmentation, Mix
 from emotune.data.augmentations.noise import Noise
 from emotune.data.augmentations.speed import Speed
@@ -111,3 +112,16 @@ def test_a_clip_that_cannot_be_trained_on_is_named(labelled):
     dataset = EmotionDataset(labelled, SPACE, Preprocessing(max_duration_s=0.1))
     with pytest.raises(AudioError, match=r"u00: .*00\.wav: the clip is .* Leave it out of the manifest to train"):
         dataset[0, 0]
+
+
+def test_with_a_cache_a_recording_of_several_utterances_is_decoded_once(opened, three_segments, tmp_path):
+    space = LabelSpace(("neutral",))
+    plain = EmotionDataset(three_segments, space, Preprocessing())
+    expected = [plain[0, index].waveform for index in range(4)]
+    cache = AudioCache(tmp_path / "cache", most_gb=1)
+    opened.clear()
+    for _ in range(2):
+        dataset = EmotionDataset(three_segments, space, Preprocessing(), cache=cache)
+        for index in (3, 0, 1, 2):
+            np.testing.assert_array_equal(dataset[0, index].waveform, expected[index])
+    assert sorted(opened) == ["long.mp3", "short.wav"]

@@ -155,3 +155,16 @@ def test_an_equal_encoder_in_another_session_finds_the_cache(encoder, six, tmp_p
     again = Counted(tiny_wavlm)
     np.testing.assert_array_equal(again.features(six, tmp_path), first)
     assert again.clips == 0
+
+
+def test_features_of_segments_come_from_one_pass_in_the_order_of_the_manifest(
+    encoder, opened, three_segments, tmp_path
+):
+    opened.clear()
+    found = encoder.features(three_segments, tmp_path / "together")
+    assert sorted(opened) == ["long.mp3", "short.wav"]
+    for number, utterance in enumerate(three_segments):
+        alone = three_segments.replace_utterances([utterance])
+        np.testing.assert_allclose(
+            found[number], encoder.features(alone, tmp_path / f"alone{number}")[0], rtol=1e-4, atol=1e-5
+        )

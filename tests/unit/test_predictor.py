@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+import soundfile
 
 from emotune.errors import AudioError
 from emotune.inference import Item, Predictor
@@ -115,3 +116,26 @@ def test_where_every_clip_is_bad_a_conditioned_model_answers_with_error_rows():
     conditioner = Conditioner({"gender": {"width": 2}})
     rows = Predictor(Lengths(), conditioner=conditioner).predict_items(items(0.05, 0.05)).rows
     assert all("at least 0.1000 s" in row.error for row in rows) and len(rows) == 2
+
+
+def test_segments_of_one_recording_are_cut_out_of_one_pass(opened, three_segments):
+    opened.clear()
+    predictions = Predictor(Lengths()).predict_manifest(three_segments)
+    assert sorted(opened) == ["long.mp3", "short.wav"]
+    assert [row.utterance_id for row in predictions] == [u.utterance_id for u in three_segments]
+    assert [row.probabilities["anger"] for row in predictions] == pytest.approx([0.15, 0.4, 0.1, 0.15])
+
+
+def test_a_recording_that_is_too_long_by_its_header_is_an_error_row_without_being_decoded(tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "long.flac", np.zeros(16000 * 31), 16000)
+    monkeypatch.setattr(soundfile.SoundFile, "read", None)
+    (row,) = Predictor(Lengths()).predict_items([Item("long", tmp_path / "long.flac")])
+    assert row.error is not None and "the clip is 31.0 s long; the model takes at most 30 s" in row.error
+
+
+def test_where_silence_is_trimmed_a_longer_recording_is_still_heard(tmp_path):
+    clip = np.concatenate([np.zeros(16000 * 40), 0.1 * np.random.default_rng(0).standard_normal(32000)])
+    engine = Lengths()
+    engine.preprocessing = Preprocessing(min_samples=1600, trim_silence_db=40.0)
+    row = Predictor(engine).predict((clip, 16000))
+    assert row.probabilities["anger"] == pytest.approx(0.2, abs=0.005)

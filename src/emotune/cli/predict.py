@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from enum import StrEnum
@@ -16,7 +17,7 @@ from emotune.cli.console import Condition, SpreadsheetSafe, err, out, pairs, sho
 from emotune.conditions import unknown_though_asked
 from emotune.corpora.table_columns import columns_text
 from emotune.errors import ConfigError
-from emotune.inference.inputs import columns_taken, items_of
+from emotune.inference.inputs import columns_taken, items_of, passed_over_text
 from emotune.inference.items import Item
 from emotune.inference.parts import PredictionParts, parts_in, predict_in_parts
 from emotune.predictions import Predictions
@@ -99,8 +100,9 @@ def predict(
         "text_encoder": text_encoder,
     }
     options = {"batch_seconds": batch_seconds, **answering}
+    passed_over = Counter[str]()
     columns = pairs(column, "--column", "FIELD=COLUMN")
-    named = partial(_items, inputs, columns, split, channels)
+    named = partial(_items, inputs, columns, split, channels, passed_over)
     for path, taken in columns_taken(inputs, columns):
         err.print(f"{path}: columns taken: {columns_text(taken)}", markup=False)
     if part_rows is not None:
@@ -120,6 +122,7 @@ def predict(
             spreadsheet_safe=spreadsheet_safe,
         )
         parts = _made(named, opened, run)
+        _say(passed_over)
         warn_all(unknown_though_asked(asked, (row.conditions_used for table in parts.tables() for row in table)))
         _warn_of_unheard(parts.warnings(_ERRORS_SHOWN), parts.warned, parts.rows)
         _end(f"{output}: {parts.rows} rows in {len(parts.parts)} parts", parts.failed, parts.errors(_ERRORS_SHOWN))
@@ -133,6 +136,7 @@ def predict(
     if output is not None:
         check_output(output, spreadsheet_safe=spreadsheet_safe)
     items = list(named())
+    _say(passed_over)
     predictor = with_extra("emotune.inference").load(model, device=device, workers=workers, **options)
     warn_all(predictor.conditioner.notes)
     predictions = predictor.predict_items(items, progress=show_progress)
@@ -146,16 +150,24 @@ def predict(
     _end("" if output is None else f"{output}: {len(predictions)} rows", len(errors), errors[:_ERRORS_SHOWN])
 
 
-def _items(inputs: list[Path], columns: Mapping[str, str], split: str | None, channel: Channels) -> Iterator[Item]:
+def _say(passed_over: Mapping[str, int]) -> None:
+    if passed_over:
+        err.print(passed_over_text(passed_over), markup=False)
+
+
+def _items(
+    inputs: list[Path], columns: Mapping[str, str], split: str | None, channel: Channels, passed_over: Counter[str]
+) -> Iterator[Item]:
     """What is to be predicted; an error when that is nothing."""
     empty = True
-    for item in items_of(inputs, columns=columns, channel=channel):
+    for item in items_of(inputs, columns=columns, channel=channel, passed_over=passed_over):
         if split is None or item.extra.get("split") == split:
             empty = False
             yield item
     if empty:
         of = "" if split is None else f" of split {split}"
-        raise ConfigError(f"Nothing to predict in {', '.join(map(str, inputs))}{of}.")
+        others = f" ({passed_over_text(passed_over)})" if passed_over else ""
+        raise ConfigError(f"Nothing to predict in {', '.join(map(str, inputs))}{of}{others}.")
 
 
 def _made(

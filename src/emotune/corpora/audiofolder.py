@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from emotune.corpora.base import Corpus, audio_files, is_split_name, split_name
+from emotune.corpora.base import Corpus, audio_files, is_split_name, others_in, split_name
 from emotune.corpora.missing import Missing
 from emotune.corpora.rows import utterance_of
 from emotune.corpora.table_columns import columns_in, facts_of_columns, header_of
@@ -41,6 +41,9 @@ def read(
     tables = _tables(root)
     if not tables:
         yield from map(_by_folder, files)
+        for path in others_in(root):
+            suffix = path.suffix.lower() or "no suffix"
+            yield Skipped(path.relative_to(root).as_posix(), f"its name is not that of a recording ({suffix})")
         return
     listed = set[str]()
     for table in tables:

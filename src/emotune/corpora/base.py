@@ -112,11 +112,16 @@ def audio_files(root: Path) -> list[Path]:
 
 def recordings_in(folder: Path) -> list[Path]:
     """As ``audio_files``, for a folder that may lack recordings or not be there."""
-    return [
-        path
-        for path in files_below(folder)
-        if path.suffix.lower() in audio.SUFFIXES and not path.name.startswith(".") and not path.is_dir()
-    ]
+    return [path for path in _files_in(folder) if path.suffix.lower() in audio.SUFFIXES]
+
+
+def others_in(folder: Path) -> list[Path]:
+    """Every file below a folder that is no recording by its name, hidden ones apart."""
+    return [path for path in _files_in(folder) if path.suffix.lower() not in audio.SUFFIXES]
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return [path for path in files_below(folder) if not path.name.startswith(".") and not path.is_dir()]
 
 
 def recordings_by_stem(folder: Path, root: Path) -> tuple[dict[str, str], list[Skipped]]:

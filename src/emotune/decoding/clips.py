@@ -165,7 +165,8 @@ class _Listener:
 
     def _keep(self, samples: FloatArray) -> None:
         if self._kept is None:
-            self._kept = _Samples(math.ceil(self.cut.likely_frames * self._rate / self._stored_rate) + 1)
+            likely_s = min(self.cut.likely_frames / self._stored_rate, self.cut.max_duration_s)
+            self._kept = _Samples(math.ceil(likely_s * self._rate) + 1)
         self._kept.add(samples)
 
 

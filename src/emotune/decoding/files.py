@@ -10,6 +10,7 @@ from typing import BinaryIO, cast
 import soundfile
 
 from emotune.decoding import media
+from emotune.decoding.mp3_frames import varies_without_index
 from emotune.decoding.sound import FloatArray, Sound, block_frames
 from emotune.decoding.wav_header import with_size
 from emotune.errors import AudioError
@@ -58,8 +59,7 @@ def _file_of(stream: BinaryIO, name: str) -> _Forward | None:
         if getattr(error, "code", None) in _NOT_ITS_FORMAT:
             return None
         raise AudioError(_not_decoded(error, name)) from error
-    loses_the_end = file.frames >= _UNKNOWN_LENGTH  # the last block of a FLAC that names no length
-    if loses_the_end or file.format == "VOC":  # where it takes the heads of all blocks but the first for sound
+    if _is_read_wrongly(file, stream):
         file.close()
         return None
     if _is_cut_short(file):
@@ -92,6 +92,20 @@ def _sound_of(file: _Forward, name: str) -> Sound:
             )
 
     return Sound(name, rate, file.channels, None if is_mp3 else total, total, seeks, blocks_from)
+
+
+def _is_read_wrongly(file: soundfile.SoundFile, stream: BinaryIO) -> bool:
+    """Whether libsndfile loses the end of a recording, or takes something else for sound, without a word."""
+    if file.frames >= _UNKNOWN_LENGTH:  # a FLAC that names no length loses its last block
+        return True
+    if file.format == "VOC":  # the heads of all its blocks but the first become sound
+        return True
+    if file.format != "MP3":
+        return False
+    at = stream.tell()
+    varies = varies_without_index(stream)
+    stream.seek(at)
+    return varies
 
 
 def _is_cut_short(file: soundfile.SoundFile) -> bool:

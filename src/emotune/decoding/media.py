@@ -13,7 +13,7 @@ import numpy as np
 from emotune.decoding.sound import BLOCK_SAMPLES, FloatArray, Sound
 from emotune.errors import AudioError
 
-CONTAINERS = "mov,mp4,m4a,3gp,matroska,webm,aac,asf,amr,avi,mpegts,mpeg,flv,wav,ogg,ac3,eac3,flac,wv,tta,voc"
+CONTAINERS = "mov,mp4,m4a,3gp,matroska,webm,aac,asf,amr,avi,mpegts,mpeg,flv,wav,ogg,ac3,eac3,flac,wv,tta,voc,mp3"
 """What FFmpeg may take the content for. Playlists are not among them: they would make it open other files and pages."""
 
 SUFFIXES = (".m4a", ".m4b", ".aac", ".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".webm", ".weba", ".mkv", ".mka", ".wma")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -21,25 +22,20 @@ from emotune.inference.items import Item, id_fingerprint, of_channels, with_uniq
 from emotune.manifest import Manifest, channel_or_none, text_or_none
 from emotune.tables import READ_SUFFIXES, Row, iter_rows, metadata_path, read_header
 
-_KEPT = (
-    "file",
-    "start_s",
-    "end_s",
-    "channel",
-    "speaker",
-    "session",
-    "gender",
-    "text",
-    "split",
-)  # of a manifest: not the truth
-
+_SUFFIXES_SHOWN = 8
+_KEPT = ("file", "start_s", "end_s", "channel", "speaker", "session", "gender", "text", "split")
+"""What is taken along of a manifest: not the truth."""
 
 _OF_TABLE = ("utterance_id", "file", *FIELDS, "channel", "gender", "text")
 """What is taken of a user's table; its labels are not."""
 
 
 def items_of(
-    paths: Iterable[Path], *, columns: Mapping[str, str] | None = None, channel: Channels = "mix"
+    paths: Iterable[Path],
+    *,
+    columns: Mapping[str, str] | None = None,
+    channel: Channels = "mix",
+    passed_over: Counter[str] | None = None,
 ) -> Iterator[Item]:
     """What the paths stand for, in an order that depends on names alone, with ids that differ.
 
@@ -49,14 +45,32 @@ def items_of(
     Args:
         paths: recordings, folders, tables, manifests, lists.
         columns: for tables, field -> column, as for ``emotune.corpora.table.read``.
+        passed_over: counts by suffix what lies in folders and is no recording by its name; begins anew each time.
 
     Raises:
         TableError: for a table, list or folder that cannot be read. A missing recording is an error row, later.
         CorpusError: for a table whose columns cannot be understood.
     """
     given = list(paths)
-    found = (item for path in given for item in _items_of(path, columns or {}, alone=len(given) == 1))
+    others = Counter[str]() if passed_over is None else passed_over
+    others.clear()
+    found = (item for path in given for item in _items_of(path, columns or {}, others, alone=len(given) == 1))
     yield from with_unique_ids(own for item in found for own in of_channels(item, channel))
+
+
+def passed_over_text(passed_over: Mapping[str, int]) -> str:
+    """The words for what ``items_of`` counted.
+
+    >>> passed_over_text({".txt": 2, "": 1})
+    'passed over in folders: 3 files whose names are not those of recordings (2 .txt, 1 without suffix)'
+    """
+    total = sum(passed_over.values())
+    most = sorted(passed_over.items(), key=lambda pair: (-pair[1], pair[0]))
+    shown = [f"{count} {suffix or 'without suffix'}" for suffix, count in most[:_SUFFIXES_SHOWN]]
+    if len(most) > _SUFFIXES_SHOWN:
+        shown.append(f"{sum(count for _, count in most[_SUFFIXES_SHOWN:])} others")
+    files = "1 file whose name is not that of a recording" if total == 1 else f"{total} files whose names are not those"
+    return f"passed over in folders: {files}{'' if total == 1 else ' of recordings'} ({', '.join(shown)})"
 
 
 def columns_taken(paths: Iterable[Path], columns: Mapping[str, str]) -> Iterator[tuple[Path, dict[str, str]]]:
@@ -76,9 +90,9 @@ def _is_table(path: Path) -> bool:
     return path.suffix.lower() in READ_SUFFIXES and not path.is_dir() and not metadata_path(path).exists()
 
 
-def _items_of(path: Path, columns: Mapping[str, str], *, alone: bool) -> Iterator[Item]:
+def _items_of(path: Path, columns: Mapping[str, str], passed_over: Counter[str], *, alone: bool) -> Iterator[Item]:
     if path.is_dir() and path.suffix.lower() not in audio.SUFFIXES:
-        names = ((name, name if alone else str(path / name)) for name in _recordings_in(path))
+        names = ((name, name if alone else str(path / name)) for name in _recordings_in(path, passed_over))
         return (Item(shown, path / name, extra={"file": shown}) for name, shown in names)
     if not path.suffix and not os.path.lexists(path):
         raise TableError(f"{path} does not exist: expected a recording, a folder, a table or a .txt list.")
@@ -89,11 +103,15 @@ def _items_of(path: Path, columns: Mapping[str, str], *, alone: bool) -> Iterato
     return iter([Item(str(path), path, extra={"file": str(path)})])
 
 
-def _recordings_in(folder: Path) -> Iterator[str]:
+def _recordings_in(folder: Path, passed_over: Counter[str]) -> Iterator[str]:
     """Names of recordings below a folder, relative to it, folder by folder in alphabetical order."""
     for path in files_below(folder, whole=audio.SUFFIXES):  # a folder named like a recording is an error row
-        if path.suffix.lower() in audio.SUFFIXES and not path.name.startswith("."):
+        if path.name.startswith("."):
+            continue
+        if path.suffix.lower() in audio.SUFFIXES:
             yield path.relative_to(folder).as_posix()
+        else:
+            passed_over[path.suffix.lower()] += 1
 
 
 def _of_list(path: Path) -> Iterator[Item]:
