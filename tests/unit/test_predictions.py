@@ -45,6 +45,15 @@ def test_a_users_column_that_is_named_like_a_prediction_is_kept_beside_it(tmp_pa
     assert read.dimensions == {"arousal": 4.0}
 
 
+def test_a_users_column_that_is_called_given_already_keeps_its_value(tmp_path):
+    row = Prediction("u1", {"anger": 1.0}, extra={"error": "mine", "given.error": "older"})
+    table = Predictions((row,), LabelSpace(("anger",)))
+    table.write(tmp_path / "p.csv")
+    (read,) = Predictions.read(tmp_path / "p.csv")
+    assert read.error is None
+    assert read.extra == {"given.given.error": "mine", "given.error": "older"}
+
+
 def test_predictions_are_brought_into_the_order_of_the_truth():
     table = Predictions(tuple(said(name, (1, 0, 0)) for name in "abc"), SPACE)
     assert [row.utterance_id for row in align(table, ["c", "a"])] == ["c", "a"]
