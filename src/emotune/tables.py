@@ -8,7 +8,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -93,8 +93,15 @@ def check_suffix(path: Path) -> str:
     return suffix
 
 
-def check_output(path: Path) -> None:
-    """Before any work is done: raise a TableError when a table could not be written there afterwards."""
+def check_output(path: Path, *, inputs: Iterable[Path] = ()) -> None:
+    """Before any work is done: raise a TableError when a table could not be written there afterwards.
+
+    Args:
+        path: of the table to be.
+        inputs: files that are read, which it must not replace.
+    """
+    if any(_is_same_file(path, source) or _is_same_file(metadata_path(path), source) for source in inputs):
+        raise TableError(f"{path} is what is read: it would be lost. Give the output another name.")
     if check_suffix(path) == ".parquet":
         _pyarrow_parquet(path)
     for file in (path, metadata_path(path)):
@@ -104,6 +111,13 @@ def check_output(path: Path) -> None:
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         what = "may not be written to" if folder.is_dir() else "is not a folder"
         raise TableError(f"Cannot write {path}: {folder} {what}. Choose a folder that you may write to.")
+
+
+def _is_same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there
+        return False
 
 
 def read_rows(path: Path) -> list[Row]:

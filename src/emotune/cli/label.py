@@ -25,7 +25,7 @@ def label(
     minimum: Annotated[int, typer.Option(min=1, help="Fewer votes than this do not count.")] = 1,
 ) -> None:
     """Label utterances by their annotators' votes; every change is counted."""
-    check_output(output)
+    check_output(output, inputs=[manifest_path])
     manifest, report = relabelled(
         Manifest.read(manifest_path), label=rule, ties=ties, other=other, no_agreement=no_agreement, minimum=minimum
     )

@@ -111,7 +111,7 @@ def predict(
             "--engine ray writes a folder of parts: say how large they are with --part-rows, such as 2000."
         )
     if output is not None:
-        check_output(output)
+        check_output(output, inputs=inputs)
     items = list(_items(inputs, split))
     predictor = with_extra("emotune.inference").load(model, device=device, workers=workers, **options)
     warn_all(predictor.conditioner.notes)

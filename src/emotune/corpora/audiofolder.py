@@ -98,5 +98,5 @@ CORPUS = Corpus(
     licence="unknown: state the licence of your recordings with --licence",
     reference="your own folder",
     language="und",
-    takes=("columns", "dimensions"),
+    takes=("columns", "dimensions", "ratings"),
 )

@@ -64,7 +64,8 @@ class Corpus:
             ``labels``. Empty for a corpus with one source, whose ``read`` has no such argument.
         single_file: ``read`` takes a table or header file, not a folder; recordings lie beside it.
         takes: which of ``audio_root`` (the folder that paths in the labels start from), ``columns`` and ``dimensions``
-            ``read`` has as arguments.
+            ``read`` has as arguments; ``ratings`` where its rows and cells may be several people's words, of which
+            ``emotune.corpora.ratings`` makes votes.
         scales: folder -> the dimensions annotated in this copy, where each database has its own; None = ``dimensions``.
         cautions: what everyone who uses the corpus should know, shown as warnings.
     """

@@ -14,6 +14,8 @@ from typing import Any
 
 from emotune import audio
 from emotune.corpora.base import Corpus
+from emotune.corpora.class_mapping import mapped
+from emotune.corpora.ratings import joined_ratings, labels_apart, refuse_ratings, refuse_several_labels
 from emotune.corpora.table import table_columns
 from emotune.errors import AudioError, CorpusError, TableError
 from emotune.fingerprints import RATE_HZ, Fingerprint, copies_by_position, fingerprint
@@ -21,6 +23,7 @@ from emotune.labels import LabelSpace, Scale, in_class_order
 from emotune.manifest import Manifest, Skipped, Utterance, check_utterance
 from emotune.progress import Progress, silent
 from emotune.registry import unknown_name_message
+from emotune.speakers import NAMED, spelled_apart, spelling_key, spellings_text, with_merged_spellings
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,11 @@ def read_corpus(
     licence: str | None = None,
     labels: str | None = None,
     labels_only: bool = False,
+    ratings: bool = False,
+    separator: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+    drop: Sequence[str] = (),
+    merge_speakers: bool = False,
     progress: Progress = silent,
 ) -> Manifest:
     """Read a corpus into a manifest; unreadable and unlabelled files are skipped, counted and named.
@@ -52,6 +60,10 @@ def read_corpus(
         licence: what the model card says of the recordings, where the corpus does not know it.
         labels: which of ``corpus.label_sources`` to take; None = the first.
         labels_only: look at no recording: durations and fingerprints stay unknown, and nothing can be trained on it.
+        ratings: each row is one person's rating; the rows of a recording become one utterance with votes.
+        separator: the sign between several labels in one cell, which become votes.
+        mapping, drop: see ``map_classes``.
+        merge_speakers: take names of speakers and sessions that differ only in spelling for one.
         progress: shows how far the decoding is.
 
     Raises:
@@ -59,9 +71,11 @@ def read_corpus(
     """
     options: dict[str, Any] = {"audio_root": audio_root, "columns": columns, "dimensions": dimensions}
     options = {name: value for name, value in options.items() if value}
-    refused = [name for name in options if name not in corpus.takes]
+    of_ratings = {name: value for name, value in {"ratings": ratings, "separator": separator}.items() if value}
+    refused = [name for name in (*options, *(of_ratings and ("ratings",))) if name not in corpus.takes]
     if refused:
         raise CorpusError(f"Corpus '{corpus.name}' takes no {', '.join(refused)}: those describe a table of your own.")
+    LabelSpace((), dimensions or {})
     if labels is not None and labels not in corpus.label_sources:
         raise CorpusError(unknown_name_message(f"source of labels for '{corpus.name}'", labels, corpus.label_sources))
     if corpus.label_sources:
@@ -69,13 +83,20 @@ def read_corpus(
     found = list(corpus.read(root, **options))
     folder = audio_root or (root.parent if corpus.single_file or root.is_file() else root)
     scales = dict(dimensions or (corpus.scales(root) if corpus.scales else corpus.dimensions))
-    skipped = [item for item in found if isinstance(item, Skipped)]
-    labelled, repeated = _unique([item for item in found if isinstance(item, Utterance)])
-    classes = in_class_order(utterance.emotion for utterance in labelled if utterance.emotion)
-    space = LabelSpace(classes, scales)
-    look = partial(_described if labels_only else _probe, corpus, folder, space)
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        probed = list(progress(pool.map(look, labelled), total=len(labelled), title="reading"))
+    described = [_described(corpus, scales, item) for item in found]
+    warnings: tuple[str, ...] = ()
+    if "ratings" in corpus.takes:
+        described, warnings = _single_labels(described, ratings, separator, (columns or {}).get("rater"))
+    skipped = [item for item in described if isinstance(item, Skipped)]
+    labelled, repeated = _unique([item for item in described if isinstance(item, Utterance)])
+    named = in_class_order(u.emotion for u in labelled if u.emotion)
+    LabelSpace(mapped(labelled, named, mapping or {}, drop)[1], scales)  # before minutes of decoding: names it refuses
+    if labels_only:
+        probed: list[_Heard | Utterance | Skipped] = list(labelled)
+    else:
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            heard = pool.map(partial(_probe, folder), labelled)
+            probed = list(progress(heard, total=len(labelled), title="reading"))
     skipped += repeated + [item for item in probed if isinstance(item, Skipped)]
     utterances = _with_copies([item for item in probed if not isinstance(item, Skipped)])
     if not utterances:
@@ -83,17 +104,53 @@ def read_corpus(
         raise CorpusError(
             f"{root}: no utterance of corpus '{corpus.name}' could be read. Skipped: {reasons or 'nothing'}."
         )
-    space = LabelSpace(in_class_order(u.emotion for u in utterances if u.emotion), scales)
+    warnings = (*corpus.cautions, *_shortfalls(corpus, utterances), *_unknown(utterances, scales), *warnings)
+    classes = in_class_order(u.emotion for u in utterances if u.emotion)
+    utterances, classes, changes = mapped(utterances, classes, mapping or {}, drop)
     information = {
         "corpus": corpus.name,
         "licence": licence or corpus.licence,
         "reference": corpus.reference,
         **({"labels": options["labels"]} if "labels" in options else {}),
-        "warnings": [*corpus.cautions, *_shortfalls(corpus, utterances), *_unknown(utterances, scales)],
+        **of_ratings,
+        **({"class_mapping": changes} if changes else {}),
     }
     if corpus.single_file and "columns" in corpus.takes:
         information["columns"] = table_columns(root, columns or {}, scales)
-    return Manifest(tuple(utterances), space, folder, information, tuple(skipped))
+    manifest = Manifest(tuple(utterances), LabelSpace(classes, scales), folder, information, tuple(skipped))
+    if merge_speakers:
+        manifest, _ = with_merged_spellings(manifest)
+    noted = {**manifest.information, "warnings": [*warnings, *_spellings(manifest)]}
+    return dataclasses.replace(manifest, information=noted)
+
+
+def _single_labels(
+    found: Sequence[Utterance | Skipped], ratings: bool, separator: str | None, rater: str | None
+) -> tuple[list[Utterance | Skipped], tuple[str, ...]]:
+    """One utterance a recording with one label, or votes as the user asked for; else an error that names the option."""
+    items = labels_apart(found, separator) if separator is not None else list(found)
+    refuse_several_labels(items)
+    if not ratings:
+        refuse_ratings(items, rater=rater)
+        return items, ()
+    joined = joined_ratings(items, rater=rater)
+    return joined.found, joined.warnings
+
+
+def _spellings(manifest: Manifest) -> list[str]:
+    """Speakers, sessions and classes that are one name in several spellings, one sentence each kind."""
+    found = []
+    for column in NAMED:
+        groups = list(spelled_apart(manifest, column).values())
+        if groups:
+            found.append(f"{spellings_text(groups, column)}: --merge-speakers takes them for one")
+    by_key: dict[tuple[str, ...], list[str]] = {}
+    for name in manifest.label_space.classes:
+        by_key.setdefault(spelling_key(name), []).append(name)
+    alike = [names for names in by_key.values() if len(names) > 1]
+    if alike:
+        found.append(f"{spellings_text(alike, 'class')}: --map '{alike[0][1]}={alike[0][0]}' makes one class of them")
+    return found
 
 
 def _unique(utterances: Sequence[Utterance]) -> tuple[list[Utterance], list[Skipped]]:
@@ -128,27 +185,39 @@ def _with_copies(probed: Sequence[Utterance | _Heard]) -> list[Utterance]:
     ]
 
 
-def _described(corpus: Corpus, folder: Path, space: LabelSpace, utterance: Utterance) -> Utterance | Skipped:
+def _described(corpus: Corpus, scales: Mapping[str, Scale], found: Utterance | Skipped) -> Utterance | Skipped:
     """The utterance with what the corpus as a whole says of it, or what is wrong with its labels."""
+    if isinstance(found, Skipped):
+        return found
+    utterance = dataclasses.replace(
+        found,
+        corpus=corpus.name,
+        language=found.language or corpus.language,
+        dimensions={name: _rounded(value, scales.get(name)) for name, value in found.dimensions.items()},
+    )
     try:
-        check_utterance(utterance, space, utterance.file)
+        check_utterance(dataclasses.replace(utterance, emotion=None), LabelSpace((), scales), utterance.file)
     except TableError as error:
         return Skipped(utterance.file, str(error))
-    return dataclasses.replace(utterance, corpus=corpus.name, language=utterance.language or corpus.language)
+    return utterance
 
 
-def _probe(corpus: Corpus, folder: Path, space: LabelSpace, utterance: Utterance) -> _Heard | Skipped:
+def _rounded(value: float, scale: Scale | None) -> float:
+    """A value that lies outside its scale by no more than single precision has lost, at the nearer end."""
+    if scale is None or abs(value - scale.clamp(value)) > 1e-6 * (scale.high - scale.low):
+        return value
+    return scale.clamp(value)
+
+
+def _probe(folder: Path, utterance: Utterance) -> _Heard | Skipped:
     """Decode once: duration, content and spectral fingerprint, or why the file cannot be used."""
-    described = _described(corpus, folder, space, utterance)
-    if isinstance(described, Skipped):
-        return described
     try:
         recording = audio.decode(folder / utterance.file, start_s=utterance.start_s, end_s=utterance.end_s)
     except AudioError as error:
         return Skipped(utterance.file, str(error))
     return _Heard(
         dataclasses.replace(
-            described,
+            utterance,
             duration_s=round(recording.duration_s, 6),
             content_sha256=recording.content_sha256(),
         ),
@@ -180,57 +249,3 @@ def _unknown(utterances: Sequence[Utterance], scales: Mapping[str, Scale]) -> li
         for what, count in without.items()
         if count
     ]
-
-
-def map_classes(
-    manifest: Manifest, mapping: Mapping[str, str], drop: Sequence[str] = ()
-) -> tuple[Manifest, dict[str, int]]:
-    """Rename and drop classes; the report counts every change: ``{"calm -> neutral": 192, "surprise dropped": 192}``.
-
-    Raises:
-        CorpusError: when a class to map or drop does not occur in the manifest.
-    """
-    voted = {name for utterance in manifest for name in utterance.votes}
-    known = {*manifest.label_space.classes, *voted}
-    unknown = [name for name in [*mapping, *drop] if name not in known]
-    if unknown:
-        raise CorpusError(
-            f"Classes to map or drop that the manifest does not have: {', '.join(unknown)}."
-            f" It has: {', '.join(manifest.label_space.classes)}."
-        )
-    report: Counter[str] = Counter()
-    for name in [*mapping, *drop]:
-        if name not in manifest.label_space.classes:  # no label, but votes
-            change = f"-> {mapping[name]}" if name in mapping else "dropped"
-            report[f"votes for {name} {change}"] = sum(bool(utterance.votes.get(name)) for utterance in manifest)
-    kept = []
-    for utterance in manifest:
-        emotion = utterance.emotion or ""
-        if emotion in drop:
-            report[f"{emotion} dropped"] += 1
-        elif emotion in mapping:
-            report[f"{emotion} -> {mapping[emotion]}"] += 1
-            kept.append(
-                dataclasses.replace(utterance, emotion=mapping[emotion], votes=_merged(utterance.votes, mapping, drop))
-            )
-        else:
-            kept.append(dataclasses.replace(utterance, votes=_merged(utterance.votes, mapping, drop)))
-    classes = in_class_order(mapping.get(name, name) for name in manifest.label_space.classes if name not in drop)
-    earlier = manifest.information.get("class_mapping", {})
-    information = {**manifest.information, "class_mapping": {**earlier, **report}}
-    mapped = dataclasses.replace(
-        manifest,
-        utterances=tuple(kept),
-        label_space=LabelSpace(classes, manifest.label_space.dimensions),
-        information=information,
-    )
-    return mapped, dict(report)
-
-
-def _merged(votes: Mapping[str, float], mapping: Mapping[str, str], drop: Sequence[str]) -> dict[str, float]:
-    merged: Counter[str] = Counter()
-    for name, count in votes.items():
-        if name in drop:
-            continue
-        merged[mapping.get(name, name)] += count  # pyright: ignore[reportArgumentType]
-    return dict(merged)

@@ -9,7 +9,7 @@ from emotune.corpora.base import Corpus
 from emotune.corpora.rows import COLUMN_NAMES, check_scales, columns_of, utterance_of
 from emotune.errors import CorpusError, EmotuneError
 from emotune.labels import Scale
-from emotune.manifest import COLUMNS, Skipped, Utterance
+from emotune.manifest import Skipped, Utterance
 from emotune.tables import read_rows
 
 
@@ -38,9 +38,6 @@ def read(
     Columns ``votes.<class>`` are the annotators' votes; other columns are carried along.
     """
     dimensions = dimensions or {}
-    for name in dimensions:
-        if name in COLUMNS:
-            raise CorpusError(f"A dimension cannot be called '{name}': the manifest has a column of that name.")
     rows = read_rows(table)
     if not rows:
         raise CorpusError(f"{table} has no rows.")
@@ -71,5 +68,5 @@ CORPUS = Corpus(
     reference="your own table",
     language="und",
     single_file=True,
-    takes=("audio_root", "columns", "dimensions"),
+    takes=("audio_root", "columns", "dimensions", "ratings"),
 )
