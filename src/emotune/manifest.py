@@ -25,8 +25,9 @@ from emotune.labels import LabelSpace
 from emotune.tables import Row, iter_rows, metadata_path, read_json, write_rows
 
 SCHEMA = "emotune-manifest/1"
-_MOST_VOTES = 1e9  # more than there are annotators; sums over all utterances stay exact enough
 GENDERS = ("female", "male", "other", "unknown")
+MOST_VOTES = 1_000_000
+"""Of one class for one utterance: more is a slip, and sums and products of votes stay exact below."""
 
 
 @dataclass(frozen=True)
@@ -330,10 +331,8 @@ def check_utterance(utterance: Utterance, label_space: LabelSpace, where: str) -
         known = ", ".join(label_space.classes) or "none"
         raise TableError(f"{where}: emotion {quoted(utterance.emotion)} is not among the manifest's classes ({known}).")
     for name, value in utterance.votes.items():
-        if not 0 <= value <= _MOST_VOTES:
-            raise TableError(
-                f"{where}: votes.{name} is {value}, expected a number of at least 0 and at most {_MOST_VOTES:g}."
-            )
+        if not 0 <= value <= MOST_VOTES:
+            raise TableError(f"{where}: votes.{name} is {value}, expected a number from 0 to {MOST_VOTES:,}.")
     for name, value in utterance.dimensions.items():
         scale = label_space.dimensions.get(name)
         if scale is not None and not scale.low <= value <= scale.high:

@@ -102,7 +102,13 @@ class Predictions:
     def _own_columns(self, row: Prediction) -> dict[str, Any]:
         """The user's columns; one that is named like a column of the prediction is kept as ``given.<name>``."""
         taken = {"utterance_id", *self._predicted_columns()}
-        return {f"given.{name}" if name in taken else name: value for name, value in row.extra.items()}
+        own = {}
+        for name, value in row.extra.items():
+            column = f"given.{name}" if name in taken else name
+            while column != name and column in row.extra:
+                column = f"given.{column}"
+            own[column] = value
+        return own
 
     def to_rows(self) -> list[Row]:
         """One dictionary a prediction, by column."""
@@ -163,6 +169,10 @@ def _from_row(row: Row, where: str, label_space: LabelSpace) -> Prediction:
     for name, value in probabilities.items():
         if not -1e-6 <= value <= 1 + 1e-6:
             raise TableError(f"{where}, p.{name}: {value} is no probability, expected a number from 0 to 1.")
+    for name, value in dimensions.items():
+        scale = label_space.dimensions[name]
+        if not scale.low <= value <= scale.high:
+            raise TableError(f"{where}: {name} is {value}, outside its scale [{scale.low}, {scale.high}].")
     if probabilities and not math.isclose(sum(probabilities.values()), 1.0, abs_tol=1e-3):
         raise TableError(f"{where}: the probabilities sum to {sum(probabilities.values()):.4f}, expected 1.")
     known = {"utterance_id", "emotion", "conditions_used", "warning", "error", *label_space.dimensions}

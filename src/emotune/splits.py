@@ -12,9 +12,14 @@ import numpy as np
 from emotune.errors import CorpusError
 from emotune.manifest import COLUMNS, Manifest, Utterance
 from emotune.registry import unknown_name_message
+from emotune.speakers import refuse_spelled_apart
 
 GROUP_COLUMNS = ("speaker", "session")
 _RESTARTS = 300
+_NEARLY = 1.5
+"""How much farther from the shares than the best a split may be that another seed draws."""
+
+_FEW = 3
 
 
 def assign_splits(
@@ -22,8 +27,9 @@ def assign_splits(
 ) -> Manifest:
     """A new ``split`` for each utterance; each speaker (or session) lies wholly in one split.
 
-    Of ``_RESTARTS`` seeded greedy assignments the one is kept whose counts by class and gender, and whose number of
-    groups, come nearest to the shares.
+    Of ``_RESTARTS`` seeded greedy assignments, seed 0 keeps the one whose counts by class and gender, and whose number
+    of groups, come nearest to the shares: their squared distances, each divided by the total. Another seed draws one
+    of those that are nearly as near, so that it is another split even where there are few speakers.
 
     Args:
         manifest: what is to be split.
@@ -37,6 +43,8 @@ def assign_splits(
         raise CorpusError(f"The shares of the splits must be positive and sum to 1, got {dict(shares)}.")
     if seed < 0:
         raise CorpusError(f"The seed must be a whole number from 0, got {seed}.")
+    if group not in GROUP_COLUMNS:
+        raise CorpusError(unknown_name_message("group", group, GROUP_COLUMNS))
     groups = by_group(manifest, group)
     names = list(shares)
     if len(groups) < len(names):
@@ -46,13 +54,15 @@ def assign_splits(
     targets = share[:, None] * counts.sum(axis=0)[None, :]
     weights = 1.0 / np.maximum(counts.sum(axis=0), 1.0)
     generator = np.random.default_rng(seed)
-    best, best_cost = None, np.inf
+    costs: dict[tuple[int, ...], float] = {}
     for _ in range(_RESTARTS):
         chosen, cost = _greedy(counts, targets, weights, generator)
-        if cost < best_cost:
-            best, best_cost = chosen, cost
-    assert best is not None
-    split_of = {key: names[index] for key, index in zip(groups, best.tolist(), strict=True)}
+        costs.setdefault(tuple(chosen.tolist()), cost)
+    best = min(costs, key=costs.__getitem__)
+    if seed:
+        near = [chosen for chosen, cost in costs.items() if cost <= _NEARLY * costs[best] + 1e-9]
+        best = near[generator.integers(len(near))]
+    split_of = {key: names[index] for key, index in zip(groups, best, strict=True)}
     return manifest.replace_utterances(
         [dataclasses.replace(utterance, split=split_of[getattr(utterance, group)]) for utterance in manifest]
     )
@@ -136,14 +146,30 @@ def classes_missing(manifest: Manifest) -> list[str]:
     return [f"split '{split}' has no utterance of {', '.join(names)}" for split, names in missing.items() if names]
 
 
+def few_speakers(manifest: Manifest) -> list[str]:
+    """A warning, with the way out, where a split has so few speakers that a figure says little about others."""
+    heard: dict[str, set[str]] = {}
+    for utterance in manifest:
+        if utterance.split is not None and utterance.speaker is not None:
+            heard.setdefault(utterance.split, set()).add(utterance.speaker)
+    speakers = len(set().union(*heard.values()))
+    few = [f"'{name}' has {len(found)}" for name, found in sorted(heard.items()) if len(found) < _FEW]
+    if not few or speakers < _FEW:
+        return []
+    folds = speakers if speakers < 2 * _FEW else min(speakers // 2, 5)
+    return [
+        f"of {speakers} speakers, split {', split '.join(few)}: a figure of so few says little about others. With folds"
+        f" every speaker is tested once: `emotune corpus split MANIFEST -o FILE --folds {folds}`, then `emotune train"
+        " RECIPE protocol=folds data.manifest=FILE`"
+    ]
+
+
 def by_group(manifest: Manifest, group: str) -> dict[str, list[Utterance]]:
-    """The utterances of each speaker or session, in the order of the names.
+    """The utterances of each speaker, session or split, in the order of the names.
 
     Raises:
-        CorpusError: for another column, or when an utterance has none.
+        CorpusError: when an utterance has none, or for one name written in several ways.
     """
-    if group not in GROUP_COLUMNS:
-        raise CorpusError(unknown_name_message("group", group, GROUP_COLUMNS))
     groups: dict[str, list[Utterance]] = {}
     missing = 0
     for utterance in manifest:
@@ -157,6 +183,7 @@ def by_group(manifest: Manifest, group: str) -> dict[str, list[Utterance]]:
             f"{missing} of {len(manifest)} utterances name no {group}, so no split can keep them apart. Add the column"
             f" '{group}', or leave those utterances out."
         )
+    refuse_spelled_apart(manifest, group)
     return dict(sorted(groups.items()))
 
 

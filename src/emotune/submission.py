@@ -210,12 +210,8 @@ def _attributes(predictions: Predictions, rows: Sequence[Prediction]) -> tuple[l
     notes = [
         f"{name} is brought from its scale [{scales[name].low:g}, {scales[name].high:g}] to [1, 7]." for name in others
     ]
-    values, clipped = [], 0
-    for row in rows:
-        exact = [SCALE.from_unit(scale.to_unit(row.dimensions[name])) for name, scale in scales.items()]
-        kept = [min(max(value, SCALE.low), SCALE.high) for value in exact]
-        clipped += sum(value != within for value, within in zip(exact, kept, strict=True))
-        values.append([f"{value:.6f}" for value in kept])
-    if clipped:
-        notes.append(f"{clipped} values lay outside [1, 7] and are clipped.")
+    values = [
+        [f"{SCALE.from_unit(scale.to_unit(row.dimensions[name])):.6f}" for name, scale in scales.items()]
+        for row in rows
+    ]
     return values, tuple(notes)

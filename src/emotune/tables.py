@@ -11,7 +11,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -133,8 +133,16 @@ def check_suffix(path: Path, known: Sequence[str] = SUFFIXES) -> str:
     return suffix
 
 
-def check_output(path: Path, *, spreadsheet_safe: bool = False) -> None:
-    """Before any work is done: raise a TableError when a table could not be written there afterwards."""
+def check_output(path: Path, *, inputs: Iterable[Path] = (), spreadsheet_safe: bool = False) -> None:
+    """Before any work is done: raise a TableError when a table could not be written there afterwards.
+
+    Args:
+        path: of the table to be.
+        inputs: files that are read, which it must not replace.
+        spreadsheet_safe: as for ``write_rows``.
+    """
+    if any(_is_same_file(path, source) or _is_same_file(metadata_path(path), source) for source in inputs):
+        raise TableError(f"{path} is what is read: it would be lost. Give the output another name.")
     suffix = check_suffix(path)
     if suffix == ".parquet":
         _pyarrow_parquet(path)
@@ -147,6 +155,13 @@ def check_output(path: Path, *, spreadsheet_safe: bool = False) -> None:
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         what = "may not be written to" if folder.is_dir() else "is not a folder"
         raise TableError(f"Cannot write {path}: {folder} {what}. Choose a folder that you may write to.")
+
+
+def _is_same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there
+        return False
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -12,7 +12,7 @@ from emotune.doctor import overlap_sentences
 from emotune.errors import CorpusError
 from emotune.labels import LabelSpace
 from emotune.manifest import Manifest, Utterance
-from emotune.splits import assign_folds, assign_splits, select_splits
+from emotune.splits import assign_folds, assign_splits, few_speakers, select_splits
 
 CLASSES = ("anger", "neutral", "sadness")
 SHARES = {"train": 0.7, "development": 0.15, "test": 0.15}
@@ -89,6 +89,54 @@ def test_splits_come_near_to_their_shares_in_number_class_and_gender(seed):
 
 def test_another_seed_gives_another_split():
     assert len({tuple(u.split for u in assign_splits(regular(12), SHARES, seed=seed)) for seed in range(4)}) > 1
+
+
+def actors(numbers: dict[str, int]) -> Manifest:
+    """Women and men in turn with so many utterances each, all classes alike."""
+    rows = [
+        Utterance(f"{name}-{n}", "x.wav", speaker=name, gender=("female", "male")[k % 2], emotion=CLASSES[n % 3])
+        for k, (name, count) in enumerate(numbers.items())
+        for n in range(count)
+    ]
+    return Manifest(tuple(rows), LabelSpace(CLASSES), Path())
+
+
+def test_seeds_draw_other_speakers_where_there_are_few_and_the_shares_are_kept():
+    counts = (29, 36, 33, 38, 35, 31, 34, 40, 30, 33)
+    manifest = actors({f"s{n}": count for n, count in enumerate(counts)})
+    trained = set()
+    for seed in range(8):
+        result = assign_splits(manifest, SHARES, seed=seed)
+        assert assign_splits(manifest, SHARES, seed=seed) == result
+        trained.add(frozenset(u.speaker for u in result if u.split == "train"))
+        of_splits = Counter(u.split for u in result)
+        assert {name: of_splits[name] / len(result) for name in SHARES} == pytest.approx(SHARES, abs=0.1)
+        for split in SHARES:
+            assert {u.emotion for u in result if u.split == split} == set(CLASSES)
+    assert len(trained) >= 4
+
+
+def test_a_split_of_one_speaker_is_warned_of_and_as_many_folds_are_proposed_as_have_two():
+    (warning,) = few_speakers(assign_splits(regular(8), SHARES))
+    assert "of 8 speakers, split 'development' has 1, split 'test' has 1" in warning
+    assert "--folds 4" in warning
+    assert few_speakers(assign_splits(regular(24), SHARES)) == []
+
+
+@pytest.mark.parametrize("column", ["speaker", "session"])
+def test_one_name_in_two_spellings_is_not_split_apart(column):
+    rows = [
+        Utterance(f"u{n}", "x.wav", emotion="anger", **{column: name})
+        for n, name in enumerate(("spk 1", "SPK_01", "b", "c", "d"))
+    ]
+    with pytest.raises(CorpusError, match=rf"1 {column} is written in several ways, .*'spk 1' and 'SPK_01'.*--merge"):
+        assign_splits(Manifest(tuple(rows), LabelSpace(CLASSES), Path()), SHARES, group=column)
+
+
+def test_a_speaker_in_two_spellings_in_two_splits_is_found():
+    assert overlap_sentences(in_splits(("Ana 1", "x", "train"), ("ana_1", "y", "test"))) == [
+        "1 speaker in more than one split, such as Ana 1, also written ana_1 in test and train"
+    ]
 
 
 def test_sessions_can_be_kept_together_instead():

@@ -168,7 +168,7 @@ def predictions(draw) -> Predictions:
     for number in range(draw(st.integers(1, 6))):
         extra = {"note": draw(st.none() | tricky)}
         if draw(st.booleans()):
-            share, arousal, valence = draw(st.floats(0, 1)), draw(st.floats(-9, 9)), draw(st.floats(-9, 9))
+            share, arousal, valence = draw(st.floats(0, 1)), draw(st.floats(1, 7)), draw(st.floats(-1, 1))
             said = {"anger": share, "neutral": 1 - share}
             rows.append(Prediction(f"u{number}", said, {"arousal": arousal, "valence": valence}, extra=extra))
         else:

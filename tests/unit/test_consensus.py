@@ -181,6 +181,25 @@ def test_the_command_labels_a_manifest_and_says_what_it_did(tmp_path, emotune_co
     assert "did you mean 'first'" in ended.err
 
 
+def test_a_manifest_is_not_labelled_over_itself(tmp_path, emotune_command):
+    CORPUS.write(tmp_path / "all.csv")
+    before = (tmp_path / "all.csv").read_bytes()
+    (tmp_path / "link.csv").symlink_to(tmp_path / "all.csv")
+    for output in ("all.csv", "link.csv"):
+        for command in ("label", "split"):
+            ended = emotune_command("corpus", command, tmp_path / "all.csv", "-o", tmp_path / output)
+            assert ended.code == 2
+            assert "is what is read: it would be lost. Give the output another name." in ended.err
+    assert (tmp_path / "all.csv").read_bytes() == before
+
+
+def test_more_votes_than_can_be_counted_are_refused(tmp_path, emotune_command):
+    manifest(voted("huge", "anger", anger=1e308, sadness=1e308)).write(tmp_path / "m.csv")
+    ended = emotune_command("corpus", "show", tmp_path / "m.csv")
+    assert ended.code == 2
+    assert "m.csv, row 1: votes.anger is 1e+308, expected a number from 0 to 1,000,000." in ended.err
+
+
 def test_votes_given_as_shares_are_not_lost_to_rounding():
     shares = {"anger": 0.7, "sadness": 0.2, "fear": 0.1}
     assert sum(shares.values()) < 1  # in floating point

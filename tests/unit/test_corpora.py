@@ -145,7 +145,7 @@ VALUES = {
     "utterance_id": "u1", "start_s": 0.25, "end_s": 0.75, "channel": 0, "speaker": "s1", "session": "x",
     "gender": "female", "age": 31.0, "language": "de", "text": "Hallo", "split": "train", "emotion": "anger",
 }  # fmt: skip
-ALIASES = [(field, alias) for field, aliases in COLUMN_NAMES.items() for alias in aliases]
+ALIASES = [(field, name) for field, names in COLUMN_NAMES.items() if field != "rater" for name in names]
 
 
 @pytest.mark.parametrize(("field", "column"), ALIASES)
@@ -156,6 +156,30 @@ def test_every_known_column_name_fills_its_field_whatever_its_case(tmp_path, fie
     (utterance,) = read_corpus(CORPORA["table"], path, unlabelled=True)
     assert getattr(utterance, field) == VALUES.get(field, "a.wav")
     assert column.upper() not in utterance.extra
+
+
+@pytest.mark.parametrize("option", [{"mapping": {"uncertain": "unsure"}}, {"drop": ["uncertain"]}])
+def test_a_label_that_no_class_may_have_is_renamed_or_left_out_while_reading(tmp_path, option):
+    path = table(tmp_path, "file,label", "a.wav,uncertain", "b.wav,sad")
+    with pytest.raises(CorpusError, match=r"--map 'uncertain=NAME'.*--drop 'uncertain'"):
+        read_corpus(CORPORA["table"], path)
+    manifest = read_corpus(CORPORA["table"], path, **option)
+    assert manifest.label_space.classes == (("sadness", "unsure") if "mapping" in option else ("sadness",))
+    assert sum(manifest.information["class_mapping"].values()) == 1
+
+
+def test_a_value_that_single_precision_moved_beyond_its_scale_is_its_end(tmp_path):
+    single = float(np.float32(0.7))  # a little under .7
+    path = table(tmp_path, "file,arousal", f"a.wav,{single!r}", "b.wav,0.6")
+    manifest = read_corpus(CORPORA["table"], path, dimensions={"arousal": Scale(0.7, 5)})
+    assert [u.dimensions["arousal"] for u in manifest] == [0.7]
+    assert reasons(manifest) == {"b.wav": "b.wav: arousal is 0.6, outside its scale [0.7, 5]."}
+
+
+def test_classes_that_differ_in_spelling_alone_are_noted(tmp_path):
+    path = table(tmp_path, "file,label", "a.wav,cold anger", "b.wav,cold_anger")
+    (note,) = [text for text in read_corpus(CORPORA["table"], path).information["warnings"] if "class" in text]
+    assert note.startswith("1 class is written in several ways, such as 'cold anger' and 'cold_anger': --map")
 
 
 def test_votes_scales_and_other_columns_of_a_table(tmp_path):

@@ -70,6 +70,15 @@ def test_dimensions_are_those_of_ridge_regression_on_the_unit_scale():
     np.testing.assert_allclose(values(found), Ridge(alpha=10).fit(x, y).predict(x), rtol=0, atol=1e-6)
 
 
+def test_values_beyond_the_scale_are_brought_to_its_ends():
+    features, manifest, space = example()
+    wide = features[:, 1] * 50  # far from what the regression was fitted on
+    found = values(
+        predict_linear(fit_linear(features[:, 1], manifest, space, inverse_regularisation=1.0), wide, manifest, space)
+    )
+    assert (found.min(), found.max()) == (1.0, 7.0)
+
+
 def test_utterances_without_a_class_or_a_value_do_not_count_for_it():
     features, manifest, space = example()
     standing = StandardScaler().fit(features[:, 1])

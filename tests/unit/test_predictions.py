@@ -65,6 +65,15 @@ def test_a_table_from_before_there_were_warnings_is_read(tmp_path):
     assert row == said("a", (0.2, 0.5, 0.3))
 
 
+def test_a_users_column_that_is_called_given_already_keeps_its_value(tmp_path):
+    row = Prediction("u1", {"anger": 1.0}, extra={"error": "mine", "given.error": "older"})
+    table = Predictions((row,), LabelSpace(("anger",)))
+    table.write(tmp_path / "p.csv")
+    (read,) = Predictions.read(tmp_path / "p.csv")
+    assert read.error is None
+    assert read.extra == {"given.given.error": "mine", "given.error": "older"}
+
+
 def test_predictions_are_brought_into_the_order_of_the_truth():
     table = Predictions(tuple(said(name, (1, 0, 0)) for name in "abc"), SPACE)
     assert [row.utterance_id for row in align(table, ["c", "a"])] == ["c", "a"]

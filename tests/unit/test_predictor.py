@@ -78,6 +78,14 @@ def test_output_that_is_not_finite_is_an_error_row(monkeypatch):
     assert not row.dimensions
 
 
+def test_a_value_beyond_the_scale_is_brought_to_its_end(monkeypatch):
+    engine = Lengths()
+    for unit, expected in ((-0.57, 1.0), (1.2, 7.0), (0.5, 4.0)):
+        monkeypatch.setattr(engine, "run", lambda *_, u=unit: EngineOutput(np.array([[0.5, 0.5]]), np.array([[u]])))
+        (row,) = Predictor(engine).predict_items(items(1.0))
+        assert row.dimensions == {"arousal": expected}
+
+
 def test_ids_given_twice_are_numbered_and_stay_unique():
     names = ["a", "a", "b", "a (2)", "a"]
     unique = [item.utterance_id for item in with_unique_ids([Item(name, "x.wav") for name in names])]

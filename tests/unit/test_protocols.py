@@ -41,9 +41,9 @@ def iemocap() -> Manifest:
 
 
 @pytest.mark.parametrize("name", protocol_names())
-def test_every_bundled_protocol_is_of_a_corpus_and_uses_known_classes(name):
+def test_every_bundled_protocol_is_of_a_corpus_or_of_any_and_uses_known_classes(name):
     protocol = load_protocol(name)
-    assert protocol.corpus in CORPORA
+    assert (name == "folds") if protocol.corpus is None else (protocol.corpus in CORPORA)
     assert protocol.description
     assert set(protocol.classes) | set(protocol.map) | set(protocol.map.values()) <= set(CLASSES)
 
@@ -124,6 +124,23 @@ def test_official_splits_keep_their_names_and_missing_ones_are_named():
     assert {u.split for u in select_splits(manifest_of(rows, "msp_podcast"), fold.splits)} == {
         "train", "development", "test1", "test2",
     }  # fmt: skip
+
+
+def test_folds_that_a_manifest_has_are_each_tested_once_whatever_the_corpus():
+    rows = [{"speaker": f"s{n}", "emotion": "anger", "split": f"fold_{n % 3 + 1}"} for n in range(6)]
+    protocol = load_protocol("folds")
+    assert doubts(protocol, manifest_of(rows, "calls")) == []
+    folds = folds_of(protocol, manifest_of(rows, "calls"))
+    assert [fold.splits["test"] for fold in folds] == [{"split": [f"fold_{n}"]} for n in (1, 2, 3)]
+    assert folds[2].splits == {
+        "train": {"split": ["fold_2"]}, "development": {"split": ["fold_1"]}, "test": {"split": ["fold_3"]},
+    }  # fmt: skip
+
+
+def test_one_speaker_in_two_spellings_is_not_left_out_in_two_folds():
+    rows = [{"speaker": name, "emotion": "anger"} for name in ("Ana 1", "ana_1", "bo", "cy")]
+    with pytest.raises(CorpusError, match=r"'Ana 1' and 'ana_1'.*--merge-speakers"):
+        folds_of(load_protocol("savee/leave_one_speaker_out"), manifest_of(rows, "savee"))
 
 
 def test_what_a_protocol_goes_by_must_be_known():

@@ -48,8 +48,9 @@ def adjust(
     """p_c times exp(b_c), summing to one again: for another prior, or for a better figure on development."""
     if (prior is not None) == thresholds:
         raise ConfigError("Give exactly one of --prior and --thresholds.")
-    check_output(output, spreadsheet_safe=spreadsheet_safe)
     run = RunFolder(path) if RunFolder(path).provenance.exists() else None
+    source = table_at(path) if run is None else run.predictions(split)
+    check_output(output, inputs=[source], spreadsheet_safe=spreadsheet_safe)
     predictions = Predictions.read(table_at(path)) if run is None else predictions_of(run, split)
     if not predictions.label_space.classes:
         raise ConfigError(f"{path} has no classes; dimensions have no prior to adjust.")

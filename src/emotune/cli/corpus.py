@@ -23,7 +23,8 @@ from emotune.doctor import overlap_sentences
 from emotune.errors import ConfigError
 from emotune.labels import Scale
 from emotune.manifest import Manifest
-from emotune.splits import assign_folds, assign_splits, classes_missing
+from emotune.speakers import as_written, with_merged_spellings
+from emotune.splits import assign_folds, assign_splits, classes_missing, few_speakers
 from emotune.tables import check_output, to_json
 
 app = typer.Typer(
@@ -33,6 +34,9 @@ app = typer.Typer(
 app.command()(check)
 app.command()(label)
 
+MergeSpeakers = Annotated[
+    bool, typer.Option("--merge-speakers", help="Take names that differ only in case, spaces, _ or - for one speaker.")
+]
 Output = Annotated[Path, typer.Option("-o", "--output", help="The manifest to write: .csv, .jsonl or .parquet.")]
 
 
@@ -72,10 +76,17 @@ def read(
     labels_only: Annotated[
         bool, typer.Option("--labels-only", help="Look at no recording: for counts and agreement, not for training.")
     ] = False,
+    ratings: Annotated[
+        bool, typer.Option("--ratings", help="Each row is one person's rating: rows of one recording become its votes.")
+    ] = False,
+    separator: Annotated[
+        str | None, typer.Option(help="The sign between several labels in one cell, such as ';': they become votes.")
+    ] = None,
+    merge_speakers: MergeSpeakers = False,
     spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Read a corpus into a manifest; what is skipped is counted with its reason."""
-    check_output(output, spreadsheet_safe=spreadsheet_safe)
+    check_output(output, inputs=[root], spreadsheet_safe=spreadsheet_safe)
     manifest = read_corpus(
         CORPORA[name],
         root,
@@ -89,10 +100,16 @@ def read(
         labels_only=labels_only,
         unlabelled=unlabelled,
         channel=channels_named(channel),
+        ratings=ratings,
+        separator=separator,
+        mapping=pairs(map, "--map", "CLASS=CLASS"),
+        drop=drop,
+        merge_speakers=merge_speakers,
         progress=show_progress,
     )
-    manifest = mapped(manifest, map, drop)
     manifest.write(output, spreadsheet_safe=spreadsheet_safe)
+    _print_mapped(manifest.information.get("class_mapping", {}))
+    _print_merged(manifest.information.get("spellings_merged", {}))
     _print_columns(manifest.information)
     warn_all(manifest.information.get("warnings", []))
     if manifest.skipped:
@@ -168,12 +185,18 @@ def split(
     ],
     folds: Annotated[int | None, typer.Option(help="Equal parts fold_1, fold_2, ... instead of shares.")] = None,
     group: Annotated[str, typer.Option(help="What no two splits share: speaker or session.")] = "speaker",
-    seed: Annotated[int, typer.Option(help="Another seed, another split.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="0: the best balanced split found; others draw among those nearly as balanced.")
+    ] = 0,
+    merge_speakers: MergeSpeakers = False,
     spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Speaker-independent splits or folds, balanced by class and gender."""
-    check_output(output, spreadsheet_safe=spreadsheet_safe)
+    check_output(output, inputs=[manifest_path], spreadsheet_safe=spreadsheet_safe)
     manifest = Manifest.read(manifest_path)
+    if merge_speakers:
+        manifest, merged = with_merged_spellings(manifest)
+        _print_merged(merged)
     if folds is not None:
         result = assign_folds(manifest, folds, group=group, seed=seed)
     else:
@@ -191,7 +214,7 @@ def split(
             + counts_text({c: classes[c] for c in result.label_space.classes}),
             markup=False,
         )
-    warn_all([*overlap_sentences(result), *classes_missing(result)])
+    warn_all([*overlap_sentences(result), *classes_missing(result), *([] if folds else few_speakers(result))])
     out.print(f"wrote {output}", markup=False)
 
 
@@ -200,8 +223,19 @@ def mapped(manifest: Manifest, map: list[str], drop: list[str]) -> Manifest:
     if not map and not drop:
         return manifest
     manifest, report = map_classes(manifest, pairs(map, "--map", "CLASS=CLASS"), drop)
-    err.print(f"classes mapped: {counts_text(report)}", markup=False)
+    _print_mapped(report)
     return manifest
+
+
+def _print_mapped(report: Mapping[str, int]) -> None:
+    if report:
+        err.print(f"classes mapped: {counts_text(report)}", markup=False)
+
+
+def _print_merged(merged: Mapping[str, str]) -> None:
+    if merged:
+        changes = ", ".join(f"'{as_written(name)}' -> '{as_written(kept)}'" for name, kept in merged.items())
+        err.print(f"names merged: {changes}", markup=False)
 
 
 def _counts(manifest: Manifest) -> dict[str, Any]:

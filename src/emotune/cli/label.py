@@ -26,7 +26,7 @@ def label(
     spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Label utterances by their annotators' votes; every change is counted."""
-    check_output(output, spreadsheet_safe=spreadsheet_safe)
+    check_output(output, inputs=[manifest_path], spreadsheet_safe=spreadsheet_safe)
     manifest, report = relabelled(
         Manifest.read(manifest_path), label=rule, ties=ties, other=other, no_agreement=no_agreement, minimum=minimum
     )

@@ -134,7 +134,7 @@ def predict(
             "--engine ray writes a folder of parts: say how large they are with --part-rows, such as 2000."
         )
     if output is not None:
-        check_output(output, spreadsheet_safe=spreadsheet_safe)
+        check_output(output, inputs=inputs, spreadsheet_safe=spreadsheet_safe)
     items = list(named())
     _say(passed_over)
     predictor = with_extra("emotune.inference").load(model, device=device, workers=workers, **options)

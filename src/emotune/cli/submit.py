@@ -10,6 +10,7 @@ import typer
 from emotune.cli.console import out, warn_all
 from emotune.predictions import Predictions, table_at
 from emotune.submission import expected_names, task_of, write_submission
+from emotune.tables import check_output
 
 
 def submit(
@@ -25,6 +26,7 @@ def submit(
     task: Annotated[str | None, typer.Option(help="categories or attributes; default what the table holds.")] = None,
 ) -> None:
     """FileName,EmoClass or FileName,EmoAct,EmoVal,EmoDom; nothing is written unless every recording has its row."""
+    check_output(output, inputs=[table_at(table), expected])
     predictions = Predictions.read(table_at(table))
     names = expected_names(expected, split)
     chosen = task_of(predictions, task)

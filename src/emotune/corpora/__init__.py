@@ -17,7 +17,8 @@ from emotune.corpora import (
     tess,
 )
 from emotune.corpora.base import Corpus
-from emotune.corpora.read import map_classes, read_corpus
+from emotune.corpora.class_mapping import map_classes
+from emotune.corpora.read import read_corpus
 from emotune.registry import Registry
 
 CORPORA: Registry[Corpus] = Registry(

@@ -126,6 +126,6 @@ CORPUS = Corpus(
     licence="unknown: state the licence of your recordings with --licence",
     reference="your own folder",
     language="und",
-    takes=("columns", "dimensions", "unlabelled"),
+    takes=("columns", "dimensions", "unlabelled", "ratings"),
     information=information,
 )

@@ -68,7 +68,8 @@ class Corpus:
             ``labels``. Empty for a corpus with one source, whose ``read`` has no such argument.
         single_file: ``read`` takes a table or header file, not a folder; recordings lie beside it.
         takes: which of ``audio_root`` (the folder that paths in the labels start from), ``columns``, ``dimensions``,
-            ``unlabelled``, ``extract_to`` and ``trust_pickle`` ``read`` has as arguments.
+            ``unlabelled``, ``extract_to`` and ``trust_pickle`` ``read`` has as arguments; ``ratings`` where its rows
+            and cells may be several people's words, of which ``emotune.corpora.ratings`` makes votes.
         scales: folder, with ``read``'s arguments -> the dimensions annotated in this copy, where each database has its
             own; None = ``dimensions``.
         information: (root, those of ``columns``, ``dimensions`` and ``unlabelled``) -> what the manifest tells of the

@@ -90,5 +90,5 @@ CORPUS = Corpus(
     reference="Ma et al. (2024), EmoBox: Multilingual multi-corpus speech emotion recognition toolkit and benchmark,"
     " Interspeech",
     language="und",
-    takes=("audio_root",),
+    takes=("audio_root", "ratings"),
 )

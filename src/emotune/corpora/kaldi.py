@@ -43,15 +43,16 @@ def read(root: Path, *, audio_root: Path | None = None) -> Iterator[Utterance | 
 
 @dataclass(frozen=True)
 class _Lines:
-    """One file of keys and values, and its lines that are none."""
+    """One file of keys and values, its lines that are none, and keys that two lines give different values."""
 
     path: Path
     values: dict[str, str]
     bad: list[Skipped]
+    at_odds: list[str]
 
 
 def _lines(path: Path) -> _Lines:
-    lines = _Lines(path, {}, [])
+    lines = _Lines(path, {}, [], [])
     if not path.exists():
         return lines
     for number, line in enumerate(read_text(path).splitlines(), start=1):
@@ -60,6 +61,8 @@ def _lines(path: Path) -> _Lines:
         if key and not rest:
             lines.bad.append(Skipped(where, f"'{key}' has no value; expected a key, a space and a value"))
         elif key in lines.values:
+            if lines.values[key] != rest[0].strip():
+                lines.at_odds.append(f"'{key}': '{lines.values[key]}' and '{rest[0].strip()}'")
             lines.bad.append(Skipped(where, f"'{key}' is there already; its first line is taken"))
         elif key:
             lines.values[key] = rest[0].strip()
@@ -75,6 +78,12 @@ def _of_folder(folder: Path, split: str | None, root: Path) -> Iterator[Utteranc
         )
     names = ("wav.scp", "segments", "utt2spk", "spk2gender", "text")
     files = {name: _lines(folder / name) for name in names} | {"emotions": _lines(labels)}
+    at_odds = files["emotions"].at_odds
+    if at_odds:
+        raise CorpusError(
+            f"{labels}: {len(at_odds)} keys have two emotions, such as {at_odds[0]}. Keep one line an utterance;"
+            " ratings of several people go into a table, for `emotune corpus read table --ratings`."
+        )
     for lines in files.values():
         yield from lines.bad
     recordings, segments = files["wav.scp"].values, files["segments"].values
@@ -129,5 +138,5 @@ CORPUS = Corpus(
     licence="unknown: state the licence of your recordings with --licence",
     reference="your own data folder",
     language="und",
-    takes=("audio_root",),
+    takes=("audio_root", "ratings"),
 )

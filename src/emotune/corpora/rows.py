@@ -30,8 +30,11 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "text": ("text", "transcript", "transcription", "sentence"),
     "split": ("split", "partition", "split_set", "subset"),
     "emotion": ("emotion", "label", "emo", "emoclass", "class"),
+    "rater": ("rater", "rater_id", "annotator", "annotator_id", "worker", "worker_id", "coder", "judge"),
 }
 """For each field, the column names that are taken for it, in this order, whatever their case and joints."""
+
+_VOTES = "votes."
 
 DIMENSION_NAMES = {"arousal": ("arousal", "activation"), "valence": ("valence",), "dominance": ("dominance",)}
 
@@ -110,14 +113,10 @@ def utterance_of(
     start_s, end_s = segment_of(row, found, root / relative, where)
     channel = channel_or_none(row.get(found["channel"]), f"{where}, {found['channel']}") if "channel" in found else None
     word = text("emotion")
-    votes = {
-        name.removeprefix("votes."): value
-        for name in row
-        if name.startswith("votes.") and (value := number_or_none(row[name], f"{where}, {name}")) is not None
-    }
+    votes = votes_of(row, where)
     values = {name: value for name in dimensions if (value := number(name)) is not None}
-    used = {*found.values(), *(f"votes.{name}" for name in votes)}
-    extra: dict[str, Any] = {name: value for name, value in row.items() if name not in used}
+    used = {column for field, column in found.items() if field != "rater"}  # who rated stays the user's own column
+    extra: dict[str, Any] = {name: value for name, value in row.items() if not (name in used or _is_vote(name))}
     return Utterance(
         utterance_id=text("utterance_id")
         or Path(relative).with_suffix("").as_posix() + segment_name(start_s, end_s, channel),
@@ -134,10 +133,33 @@ def utterance_of(
         split=split_name(text("split")),
         emotion=None if word is None else class_noun(word),
         emotion_original=word,
-        votes={class_noun(name): value for name, value in votes.items()},
+        votes=votes,
         dimensions=values,
         extra=extra,
     )
+
+
+def votes_of(row: Row, where: str) -> dict[str, float]:
+    """The votes of a row by class; columns that are words for one class are added up.
+
+    >>> votes_of({"votes.happy": 5, "votes.joy": 1, "Votes.sad": 4}, "row 1")
+    {'happiness': 6.0, 'sadness': 4.0}
+    """
+    votes: dict[str, float] = {}
+    for column in filter(_is_vote, row):
+        count = number_or_none(row[column], f"{where}, {column}")
+        name = class_noun(column[len(_VOTES) :])
+        if not name:
+            raise TableError(f"{where}: column '{column}' names no class, expected votes.<class>.")
+        if count is not None:
+            if count < 0:  # two columns of a class would hide it
+                raise TableError(f"{where}: {column} is {count}, expected a number of at least 0.")
+            votes[name] = votes.get(name, 0.0) + count
+    return votes
+
+
+def _is_vote(column: str) -> bool:
+    return column.lower().startswith(_VOTES)
 
 
 def segment_name(start_s: float | None, end_s: float | None, channel: int | None = None) -> str:

@@ -12,9 +12,9 @@ from emotune.corpora.embedded import columns_chosen, embedded, with_file, withou
 from emotune.corpora.missing import Missing
 from emotune.corpora.rows import segment_name, utterance_of
 from emotune.corpora.table_columns import columns_in, facts_of_columns, header_of
-from emotune.errors import CorpusError, EmotuneError, on_a_screen
+from emotune.errors import EmotuneError, on_a_screen
 from emotune.labels import Scale
-from emotune.manifest import COLUMNS, Skipped, Utterance
+from emotune.manifest import Skipped, Utterance
 from emotune.tables import iter_rows
 
 
@@ -55,9 +55,6 @@ def read(
     Columns ``votes.<class>`` are the annotators' votes; other columns are carried along.
     """
     dimensions = dimensions or {}
-    for name in dimensions:
-        if name in COLUMNS:
-            raise CorpusError(f"A dimension cannot be called '{name}': the manifest has a column of that name.")
     rows = [without_content(row) for row in iter_rows(table)]
     chosen = columns_chosen(table, columns or {})
     found, _ = columns_in(table, header_of(rows), rows, chosen, dimensions, unlabelled=unlabelled)
@@ -92,6 +89,6 @@ CORPUS = Corpus(
     reference="your own table",
     language="und",
     single_file=True,
-    takes=("audio_root", "columns", "dimensions", "unlabelled", "extract_to"),
+    takes=("audio_root", "columns", "dimensions", "unlabelled", "extract_to", "ratings"),
     information=information,
 )

@@ -9,6 +9,7 @@ from itertools import combinations
 from emotune.doctor.finding import Case, Finding, findings_of, ids, named
 from emotune.errors import CorpusError
 from emotune.manifest import Manifest, Utterance
+from emotune.speakers import as_written, voice_of
 
 ALLOWED_BY = {
     "speaker_overlap": "speaker_overlap",
@@ -28,13 +29,13 @@ def overlaps(manifest: Manifest) -> tuple[Finding, ...]:
     recordings = _groups(manifest, lambda utterance: utterance.content_sha256)
     copies = copy_groups(manifest)
     files = [segments for segments in _groups(manifest, lambda utterance: utterance.file) if len(segments) > 1]
-    speakers = _groups(manifest, lambda u: None if u.speaker is None else (u.corpus, u.speaker))
+    speakers = _groups(manifest, voice_of)
     return (
         *findings_of(
             "speaker_overlap",
             "error",
             ("speaker in more than one split", "speakers in more than one split"),
-            (Case(f"{found[0].speaker} in {_splits_text(found)}", ids(found)) for found in speakers if _crosses(found)),
+            (Case(f"{_names(found)} in {_splits_text(found)}", ids(found)) for found in speakers if _crosses(found)),
             _SPLIT_CURE,
         ),
         *findings_of(
@@ -110,7 +111,7 @@ def _file_findings(files: Iterable[Sequence[Utterance]]) -> tuple[Finding, ...]:
         if not _crosses(segments):
             continue
         touching = _touching(segments)
-        speakers = Counter(speaker for _, speaker in {(u.split, u.speaker) for u in segments if u.split})
+        speakers = Counter(speaker for _, speaker in {(u.split, voice_of(u)) for u in segments if u.split})
         strangers = None not in speakers and max(speakers.values()) == 1
         case = Case(f"{segments[0].file} in {_splits_text(segments)}", ids(segments))
         if touching is not None:
@@ -168,6 +169,11 @@ def _splits_text(utterances: Iterable[Utterance]) -> str:
 
 def _crosses(utterances: Iterable[Utterance]) -> bool:
     return len(_splits(utterances)) > 1
+
+
+def _names(found: Iterable[Utterance]) -> str:
+    """One speaker's name, in all its spellings."""
+    return ", also written ".join(dict.fromkeys(as_written(utterance.speaker or "") for utterance in found))
 
 
 def _case(found: Sequence[Utterance]) -> Case:

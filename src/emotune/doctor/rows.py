@@ -7,6 +7,7 @@ from pathlib import Path
 from emotune.doctor.finding import Case, Finding, case_of, findings_of
 from emotune.labels import CLASSES
 from emotune.manifest import Manifest
+from emotune.speakers import NAMED, as_written, spelled_apart, voice_of
 
 
 def read_rows_leniently(path: Path) -> tuple[Manifest, tuple[Finding, ...]]:
@@ -31,6 +32,7 @@ def read_rows_leniently(path: Path) -> tuple[Manifest, tuple[Finding, ...]]:
             "Correct the rows, or read the corpus again with `emotune corpus read`.",
         ),
         *_repeated_ids(manifest),
+        *(finding for column in NAMED for finding in _spelled_apart(manifest, column)),
         *_unknown_votes(manifest),
     )
 
@@ -45,6 +47,25 @@ def _repeated_ids(manifest: Manifest) -> tuple[Finding, ...]:
         ("utterance_id in more than one row", "utterance_ids in more than one row"),
         (Case(f"{name}: {', '.join(found[:3])}", (name,)) for name, found in files.items() if len(found) > 1),
         "Give every row an id of its own.",
+    )
+
+
+def _spelled_apart(manifest: Manifest, column: str) -> tuple[Finding, ...]:
+    """Each spelling would count as a speaker, or session, of its own: in splits and in intervals over speakers."""
+    groups = spelled_apart(manifest, column)
+    members: dict[object, list[str]] = {voice: [] for voice in groups}
+    for utterance in manifest if groups else ():
+        voice = voice_of(utterance, column)
+        if voice in members:
+            members[voice].append(utterance.utterance_id)
+    what = "written in several ways"
+    return findings_of(
+        f"{column}_spelling",
+        "error",
+        (f"{column} {what}", f"{column}s {what}"),
+        (Case(", ".join(map(as_written, groups[voice])), tuple(members[voice])) for voice in groups),
+        "Make one name of them: `emotune corpus split` or `corpus read` with --merge-speakers; or rename those who are"
+        " different people.",
     )
 
 

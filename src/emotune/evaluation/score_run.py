@@ -15,6 +15,7 @@ from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dep
 from emotune.manifest import Manifest
 from emotune.predictions import Predictions
 from emotune.run_folder import RunFolder
+from emotune.speakers import voice_of
 
 
 def score_run(
@@ -95,9 +96,9 @@ def seen_before(run_manifest: Manifest, manifest: Manifest) -> list[str]:
     for split, verb in (("train", "was trained on"), ("development", "chose layer, epoch or settings by")):
         known = [utterance for utterance in run_manifest if utterance.split == split]
         contents = {utterance.content_sha256 for utterance in known} - {None}
-        voices = {(utterance.corpus, utterance.speaker) for utterance in known if utterance.speaker is not None}
+        voices = {voice_of(utterance) for utterance in known} - {None}
         clips = sum(utterance.content_sha256 in contents for utterance in manifest)
-        speakers = len({(utterance.corpus, utterance.speaker) for utterance in manifest} & voices)
+        speakers = len({voice_of(utterance) for utterance in manifest} & voices)
         if clips:
             sentences.append(f"The model {verb} {clips} of these {len(manifest)} utterances: figures are optimistic.")
         elif speakers and split != "train":

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from emotune.manifest import Manifest, Utterance
+from emotune.manifest import Manifest
+from emotune.speakers import voice_of
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,5 @@ def speaker_dependence(trained_on: Manifest, scored: Manifest) -> SpeakerDepende
         trained_on: the training split alone.
         scored: the truth that predictions are held against.
     """
-    heard, there = {_voice(u) for u in trained_on}, {_voice(u) for u in scored}
+    heard, there = {voice_of(u) for u in trained_on}, {voice_of(u) for u in scored}
     return SpeakerDependence(len((heard & there) - {None}), len(there - {None}), None not in heard | there)
-
-
-def _voice(utterance: Utterance) -> tuple[str | None, str] | None:
-    return None if utterance.speaker is None else (utterance.corpus, utterance.speaker)

@@ -162,9 +162,7 @@ class Fitted:
         if self.space.classes:
             return Prediction(key, dict(zip(self.space.classes, values, strict=True)))
         scales = self.space.dimensions.items()
-        clipped = {
-            name: min(max(value, scale.low), scale.high) for (name, scale), value in zip(scales, values, strict=True)
-        }
+        clipped = {name: scale.clamp(value) for (name, scale), value in zip(scales, values, strict=True)}
         return Prediction(key, dimensions=clipped)
 
     def to_json(self) -> dict[str, Any]:

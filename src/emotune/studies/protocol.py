@@ -43,18 +43,19 @@ class Official(Section):
 class Protocol(Section):
     """How a corpus is evaluated. Exactly one of ``leave_out``, ``groups`` and ``official`` says what is tested.
 
-    With ``leave_out`` every value of that column is tested once, in the order of the values. In each fold the following
-    ``development_groups`` groups choose epoch, layer and the like, and all others train. ``classes`` are kept, others
-    left out; ``utterances`` is how many the complete corpus then has. ``allow`` is what such splits are known to share.
+    With ``leave_out`` every value of that column is tested once, in the order of the values; ``split`` is for folds
+    that a manifest has already. In each fold the following ``development_groups`` groups choose epoch, layer and the
+    like, and all others train. ``classes`` are kept, others left out; ``utterances`` is how many the complete corpus
+    then has. ``allow`` is what such splits are known to share. Without ``corpus`` it is for any.
     """
 
     name: str = ""
     description: str = ""
-    corpus: str
+    corpus: str | None = None
     map: dict[str, str] = Field(default={})
     classes: list[str] = Field(default=[])
     utterances: int | None = None
-    leave_out: Literal["speaker", "session"] | None = None
+    leave_out: Literal["speaker", "session", "split"] | None = None
     groups: Groups | None = None
     official: Official | None = None
     development_groups: int = Field(default=1, ge=1)
@@ -159,8 +160,8 @@ def _groups(protocol: Protocol, manifest: Manifest) -> tuple[str, list[list[str]
     odd = sorted(set(values) - placed)
     if odd:
         raise CorpusError(
-            f"Protocol {protocol.name} gives {column} {', '.join(odd[:5])} no fold. It is made for corpus"
-            f" '{protocol.corpus}'."
+            f"Protocol {protocol.name} gives {column} {', '.join(odd[:5])} no fold. It is made for"
+            f" {'other groups' if protocol.corpus is None else f'corpus {protocol.corpus!r}'}."
         )
     present = [[value for value in fold if value in values] for fold in protocol.groups.folds]
     return column, [fold for fold in present if fold]
@@ -170,7 +171,7 @@ def doubts(protocol: Protocol, manifest: Manifest) -> list[str]:
     """What keeps figures from being comparable with others under the protocol, one sentence each."""
     found = []
     corpus = manifest.information.get("corpus", "unnamed")
-    if corpus != protocol.corpus:
+    if protocol.corpus is not None and corpus != protocol.corpus:
         found.append(f"Protocol {protocol.name} is made for corpus '{protocol.corpus}', this manifest is '{corpus}'.")
     labelled = sum(utterance.emotion is not None for utterance in manifest)
     if protocol.utterances is not None and labelled != protocol.utterances:

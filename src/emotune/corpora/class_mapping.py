@@ -1,0 +1,73 @@
+"""Classes renamed, merged and left out, every change counted."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from emotune.errors import CorpusError
+from emotune.labels import LabelSpace, in_class_order
+from emotune.manifest import Manifest, Utterance
+
+
+def map_classes(
+    manifest: Manifest, mapping: Mapping[str, str], drop: Sequence[str] = ()
+) -> tuple[Manifest, dict[str, int]]:
+    """Rename and drop classes; the report counts every change: ``{"calm -> neutral": 192, "surprise dropped": 192}``.
+
+    Raises:
+        CorpusError: when a class to map or drop does not occur in the manifest.
+    """
+    utterances, classes, report = mapped(manifest.utterances, manifest.label_space.classes, mapping, drop)
+    earlier = manifest.information.get("class_mapping", {})
+    result = dataclasses.replace(
+        manifest,
+        utterances=tuple(utterances),
+        label_space=LabelSpace(classes, manifest.label_space.dimensions),
+        information={**manifest.information, "class_mapping": {**earlier, **report}},
+    )
+    return result, report
+
+
+def mapped(
+    utterances: Sequence[Utterance], classes: Sequence[str], mapping: Mapping[str, str], drop: Sequence[str]
+) -> tuple[list[Utterance], tuple[str, ...], dict[str, int]]:
+    """As ``map_classes``, for utterances that are no manifest yet: these, their classes and the report."""
+    voted = {name for utterance in utterances for name in utterance.votes}
+    unknown = [name for name in [*mapping, *drop] if name not in {*classes, *voted}]
+    if unknown:
+        raise CorpusError(
+            f"Classes to map or drop that the manifest does not have: {', '.join(unknown)}."
+            f" It has: {', '.join(classes)}."
+        )
+    report: Counter[str] = Counter()
+    for name in [*mapping, *drop]:
+        if name not in classes:  # no label, but votes
+            change = f"-> {mapping[name]}" if name in mapping else "dropped"
+            report[f"votes for {name} {change}"] = sum(bool(utterance.votes.get(name)) for utterance in utterances)
+    kept = []
+    for utterance in utterances:
+        emotion = utterance.emotion or ""
+        if emotion in drop:
+            report[f"{emotion} dropped"] += 1
+            continue
+        if emotion in mapping:
+            report[f"{emotion} -> {mapping[emotion]}"] += 1
+        kept.append(
+            dataclasses.replace(
+                utterance,
+                emotion=mapping.get(emotion, utterance.emotion),
+                votes=_merged(utterance.votes, mapping, drop),
+            )
+        )
+    return kept, in_class_order(mapping.get(name, name) for name in classes if name not in drop), dict(report)
+
+
+def _merged(votes: Mapping[str, float], mapping: Mapping[str, str], drop: Sequence[str]) -> dict[str, float]:
+    merged: Counter[str] = Counter()
+    for name, count in votes.items():
+        if name in drop:
+            continue
+        merged[mapping.get(name, name)] += count  # pyright: ignore[reportArgumentType]
+    return dict(merged)

@@ -1,0 +1,218 @@
+"""Several people's words for one recording as votes: a row for each rating, or several labels in one cell."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import statistics
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from emotune.consensus import leaders
+from emotune.corpora.rows import COLUMN_NAMES, segment_name
+from emotune.errors import CorpusError
+from emotune.labels import CLASSES, class_noun
+from emotune.manifest import Skipped, Utterance
+
+Found = Utterance | Skipped
+
+_ALWAYS_APART = re.compile(r"[,;|\n\t]")
+_APART_BETWEEN_LABELS = re.compile(r"[/+&:]")
+_FACTS = ("session", "gender", "age", "language", "text", "split")
+
+
+def labels_apart(found: Iterable[Found], separator: str) -> list[Found]:
+    """Cells of several labels as votes, one for each label; the most voted one is the emotion, a tie has none."""
+    if not separator:
+        raise CorpusError("The separator of labels is empty: give the sign between them, such as --separator ';'.")
+    return [item if isinstance(item, Skipped) else _apart(item, separator) for item in found]
+
+
+def _apart(utterance: Utterance, separator: str) -> Utterance:
+    words = [word for word in (utterance.emotion_original or "").split(separator) if word.strip()]
+    if not words:
+        return dataclasses.replace(utterance, emotion=None)
+    names = [class_noun(word) for word in words]
+    votes = utterance.votes or _counted(names)
+    return dataclasses.replace(utterance, emotion=names[0] if len(set(names)) == 1 else _most_voted(votes), votes=votes)
+
+
+def refuse_several_labels(found: Iterable[Found]) -> None:
+    """Raise a CorpusError for a cell that holds several labels: together they would be a class of their own.
+
+    A comma, semicolon, bar or line break always parts labels; ``/``, ``+``, ``&`` and ``:`` where each part is a label.
+    """
+    labelled = [item for item in found if isinstance(item, Utterance) and item.emotion is not None]
+    known = {*CLASSES, *(utterance.emotion for utterance in labelled)}
+    several = [(utterance, sign) for utterance in labelled if (sign := _sign_between(utterance.emotion or "", known))]
+    if several:
+        utterance, sign = several[0]
+        raise CorpusError(
+            f"Several labels in one cell, in {len(several)} of {len(labelled)} rows, such as"
+            f" '{utterance.emotion_original}' ({utterance.file})."
+            f" Read them as votes with --separator '{sign}', or give each recording one label."
+        )
+
+
+def _sign_between(emotion: str, known: Collection[str | None]) -> str | None:
+    """The sign that parts the labels of a cell; None where it holds one."""
+    for pattern, must_be_known in ((_ALWAYS_APART, False), (_APART_BETWEEN_LABELS, True)):
+        sign = pattern.search(emotion)
+        if sign is not None:
+            words = [class_noun(word) for word in pattern.split(emotion) if word.strip()]
+            if len(words) > 1 and not (must_be_known and set(words).difference(known)):
+                return sign.group()
+    return None
+
+
+def refuse_ratings(found: Iterable[Found], *, rater: str | None = None) -> None:
+    """Raise a CorpusError where rows of one recording contradict each other, or name different raters.
+
+    Args:
+        found: what a table says, row by row.
+        rater: the column that says who rated; None = one that is called so.
+    """
+    several = [rows for rows in _by_recording(found).values() if len(rows) > 1 and _contradict(rows, rater)]
+    if several:
+        rows = several[0]
+        words = ", ".join(str(utterance.emotion_original or "no label") for utterance in rows[:5])
+        raise CorpusError(
+            f"{len(several)} recording{'s' * (len(several) > 1)} in several rows that differ, such as {rows[0].file} in"
+            f" {len(rows)} rows: {words}. Where each row is one person's rating, read them as votes with --ratings;"
+            " else keep one row a recording."
+        )
+
+
+def _contradict(rows: Sequence[Utterance], rater: str | None) -> bool:
+    if len({name for utterance in rows if (name := _rater_of(utterance, rater)) is not None}) > 1:
+        return True
+    said = [{utterance.emotion for utterance in rows} - {None}]
+    said += [
+        {utterance.dimensions[name] for utterance in rows if name in utterance.dimensions}
+        for name in {name for utterance in rows for name in utterance.dimensions}
+    ]
+    said += [{tuple(sorted(utterance.votes.items())) for utterance in rows if utterance.votes}]
+    return any(len(values) > 1 for values in said)
+
+
+@dataclasses.dataclass(frozen=True)
+class Joined:
+    """One utterance a recording, what was left out, how many ratings there were, and what should be known of them."""
+
+    found: list[Found]
+    ratings: int
+    warnings: tuple[str, ...]
+
+
+def joined_ratings(found: Iterable[Found], *, rater: str | None = None) -> Joined:
+    """The rows of each recording as one utterance: their labels are votes, their dimensions are averaged.
+
+    A row with votes of its own counts with these. A rater counts once a recording. What rows of one recording do not
+    agree on, such as the raters' own age, is left empty.
+    """
+    items = list(found)
+    rows_of = _by_recording(items)
+    result: list[Found] = [item for item in items if isinstance(item, Skipped)]
+    at_odds, ratings, tied = Counter[str](), 0, 0
+    for rows in rows_of.values():
+        counted, repeated = _once_a_rater(rows, rater)
+        result += repeated
+        utterance = _joined(counted, rater, at_odds)
+        result.append(utterance)
+        ratings += len(counted)
+        tied += bool(utterance.votes) and utterance.emotion is None
+    warnings = [f"{count} recordings have rows that differ in {name}: left empty" for name, count in at_odds.items()]
+    if tied:
+        warnings.append(
+            f"{tied} of {len(rows_of)} recordings have no most voted class: they keep their votes, and `emotune corpus"
+            " label` can break ties"
+        )
+    return Joined(result, ratings, tuple(warnings))
+
+
+def _by_recording(found: Iterable[Found]) -> dict[Hashable, list[Utterance]]:
+    """The rows of each segment of a file; two speakers in it are two."""
+    rows: dict[Hashable, list[Utterance]] = {}
+    for item in found:
+        if isinstance(item, Utterance):
+            rows.setdefault((item.file, item.start_s, item.end_s, item.speaker), []).append(item)
+    return rows
+
+
+def _once_a_rater(rows: Sequence[Utterance], rater: str | None) -> tuple[list[Utterance], list[Skipped]]:
+    first: dict[str, Utterance] = {}
+    counted, repeated = [], []
+    for utterance in rows:
+        name = _rater_of(utterance, rater)
+        if name is not None and name in first:
+            reason = f"rater '{name}' has rated it already: the first rating counts"
+            repeated.append(Skipped(utterance.file, reason))
+        else:
+            counted.append(first.setdefault(name, utterance) if name is not None else utterance)
+    return counted, repeated
+
+
+def _joined(rows: Sequence[Utterance], rater: str | None, at_odds: Counter[str]) -> Utterance:
+    votes: Counter[str] = Counter()
+    for utterance in rows:
+        own = utterance.votes or ({} if utterance.emotion is None else {utterance.emotion: 1.0})
+        for name, count in own.items():
+            votes[name] += count  # pyright: ignore[reportArgumentType]
+    emotions = {utterance.emotion for utterance in rows}
+    emotion = emotions.pop() if len(emotions) == 1 and None not in emotions else _most_voted(votes)
+    words = [u.emotion_original for u in rows if u.emotion_original and (emotion is None or u.emotion == emotion)]
+    facts: dict[str, Any] = {}
+    for name in _FACTS:
+        values = {getattr(utterance, name) for utterance in rows} - {None}
+        at_odds.update([name] if len(values) > 1 else [])
+        facts[name] = values.pop() if len(values) == 1 else None
+    first = rows[0]
+    same_id = len({utterance.utterance_id for utterance in rows}) == 1
+    by_file = PurePosixPath(first.file).with_suffix("").as_posix() + segment_name(first.start_s, first.end_s)
+    return dataclasses.replace(
+        first,
+        utterance_id=first.utterance_id if same_id else by_file,
+        emotion=emotion,
+        emotion_original=", ".join(dict.fromkeys(words)) or None,
+        votes=dict(votes),
+        dimensions=_means(rows),
+        extra=_agreed(rows, rater),
+        **facts,
+    )
+
+
+def _means(rows: Sequence[Utterance]) -> dict[str, float]:
+    names = dict.fromkeys(name for utterance in rows for name in utterance.dimensions)
+    return {name: statistics.fmean(u.dimensions[name] for u in rows if name in u.dimensions) for name in names}
+
+
+def _agreed(rows: Sequence[Utterance], rater: str | None) -> dict[str, Any]:
+    """The user's own columns, without the rater's and without those in which the rows differ."""
+    return {
+        name: value
+        for name, value in rows[0].extra.items()
+        if name != _rater_column(rows[0], rater) and all(utterance.extra.get(name) == value for utterance in rows)
+    }
+
+
+def _rater_column(utterance: Utterance, chosen: str | None) -> str | None:
+    by_lower = {name.lower(): name for name in utterance.extra}
+    return chosen or next((by_lower[name] for name in COLUMN_NAMES["rater"] if name in by_lower), None)
+
+
+def _rater_of(utterance: Utterance, chosen: str | None) -> str | None:
+    column = _rater_column(utterance, chosen)
+    value = None if column is None else utterance.extra.get(column)
+    return None if value is None or not str(value).strip() else str(value).strip()
+
+
+def _counted(names: Iterable[str]) -> dict[str, float]:
+    return {name: float(count) for name, count in Counter(names).items()}
+
+
+def _most_voted(votes: Mapping[str, float]) -> str | None:
+    """The class with the most votes, None for a tie."""
+    first = leaders(votes)
+    return first[0] if len(first) == 1 else None
