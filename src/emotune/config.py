@@ -538,8 +538,10 @@ class Recipe(Section):
                 "data.votes.no_agreement: votes keeps utterances without a label for a loss of votes, and there is"
                 " none; give loss.soft_cross_entropy.weight or loss.kl.weight a positive value, or use leave_out"
             )
-        metrics = ["uar", "macro_f1", "micro_f1", "accuracy", "vote_similarity"] if self.data.classes else []
-        metrics += ["ccc", *(f"ccc.{name}" for name in self.data.dimensions)] if self.data.dimensions else []
+        of_classes = ["uar", "macro_f1", "macro_f1_true_classes", "micro_f1", "accuracy", "vote_similarity"]
+        metrics = of_classes if self.data.classes else []
+        if self.data.dimensions:
+            metrics = [*metrics, "ccc", *(f"ccc.{name}" for name in self.data.dimensions)]
         if self.train.metric not in metrics:
             faults.append("train.metric: " + unknown_name_message("metric", self.train.metric, metrics))
         if self.train.fsdp and self.train.average is not None:

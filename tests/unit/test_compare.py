@@ -235,6 +235,18 @@ def test_what_failed_in_one_system_is_left_out_of_both_named_and_weighed():
     assert any(note.startswith("Failed predictions counted as wrong") for note in found.notes)
 
 
+def test_a_failed_prediction_is_wrong_in_macro_f1_and_no_class_of_its_own():
+    found = both(second=failing(GOOD, "s0-0", "s1-1"), resamples=200, metrics=["macro_f1"])
+    truth, good, _ = labels(TRUTH, GOOD)
+    ids = np.array([u.utterance_id for u in TRUTH])
+    answered = np.where(np.isin(ids, ["s0-0", "s1-1"]), "nothing", good)
+    f1s = [
+        sklearn.metrics.f1_score(truth, said, labels=np.unique(truth), average="macro")
+        for said in (answered, labels(TRUTH, POOR)[1])
+    ]
+    assert found.failures_wrong[0].estimate.value == pytest.approx(f1s[0] - f1s[1])
+
+
 @pytest.mark.parametrize("single", [False, True])
 def test_seeds_of_a_system_are_scored_by_their_mean_and_swapped_together(single):
     seeds = [answers(TRUTH, 0.7, seed) for seed in (11, 12)]

@@ -4,6 +4,7 @@ import json
 import math
 from pathlib import Path
 
+import audmetric
 import numpy as np
 import pytest
 import sklearn.metrics
@@ -55,7 +56,18 @@ def test_overall_figures_are_those_of_scikit_learn():
     assert found["macro_f1"] == pytest.approx(sklearn.metrics.f1_score(truth, answer, average="macro"))
     assert found["micro_f1"] == pytest.approx(sklearn.metrics.f1_score(truth, answer, average="micro"))
     assert found["accuracy"] == pytest.approx(sklearn.metrics.accuracy_score(truth, answer))
-    assert set(found) == {"uar", "macro_f1", "micro_f1", "accuracy"}
+    assert set(found) == {"uar", "macro_f1", "macro_f1_true_classes", "micro_f1", "accuracy"}
+
+
+def test_a_class_that_is_only_answered_counts_in_macro_f1_as_scikit_learn_has_it_and_a_note_says_so():
+    truth, answer = ["anger", "anger", "neutral"], ["anger", "sadness", "neutral"]
+    truth_table = manifest(*(utterance(f"u{n}", label, speaker=f"s{n}") for n, label in enumerate(truth)))
+    found = evaluate(truth_table, predictions(*(said(f"u{n}", label) for n, label in enumerate(answer))), resamples=0)
+    assert found.overall["macro_f1"].value == pytest.approx(sklearn.metrics.f1_score(truth, answer, average="macro"))
+    assert found.overall["macro_f1_true_classes"].value == pytest.approx((2 / 3 + 1) / 2)
+    (note,) = [note for note in found.notes if note.startswith("Answered all the same: sadness")]
+    assert "(macro_f1_true_classes) it is 0.833" in note
+    assert f"would be {audmetric.unweighted_average_recall(truth, answer):.3f}" in note
 
 
 def test_scores_are_the_values_that_evaluate_gives():

@@ -30,6 +30,7 @@ from emotune.metrics.classes import (
     confusion_matrices,
     f1s_of,
     macro_f1_of,
+    macro_f1_true_classes_of,
     precisions_of,
     recalls_of,
     supports_of,
@@ -44,6 +45,7 @@ Measure = Callable[[FloatArray], NDArray]
 CLASS_MEASURES: dict[str, Measure] = {
     "uar": uar_of,
     "macro_f1": macro_f1_of,
+    "macro_f1_true_classes": macro_f1_true_classes_of,
     "micro_f1": accuracy_of,
     "accuracy": accuracy_of,
 }
@@ -53,10 +55,10 @@ GROUP_METRICS = ("uar", "macro_f1", "accuracy", "ccc")
 def scores(manifest: Manifest, predictions: Predictions) -> dict[str, float]:
     """The overall figures alone, without intervals: quick enough for each epoch.
 
-    Keys: ``uar``, ``macro_f1``, ``micro_f1`` and ``accuracy`` when classes are scored; ``ccc.<dimension>``,
-    ``pearson.<dimension>``, ``rmse.<dimension>`` (on the scale of the annotation) and ``ccc``, the mean over the
-    dimensions, when there are some; ``vote_similarity``, one less the mean Jensen-Shannon divergence from the votes,
-    where there are votes. Failed predictions are left out, as in ``evaluate``.
+    Keys: ``uar``, ``macro_f1``, ``macro_f1_true_classes``, ``micro_f1`` and ``accuracy`` when classes are scored;
+    ``ccc.<dimension>``, ``pearson.<dimension>``, ``rmse.<dimension>`` (on the scale of the annotation) and ``ccc``, the
+    mean over the dimensions, when there are some; ``vote_similarity``, one less the mean Jensen-Shannon divergence from
+    the votes, where there are votes. Failed predictions are left out, as in ``evaluate``.
 
     Raises:
         EmotuneError: as ``evaluate`` does.

@@ -35,7 +35,6 @@ def _failures(evaluation: Evaluation, pairs: Pairs) -> Iterator[str]:
         return
     column = np.array([[missed[name]] for name in evaluation.classes])
     counts = np.hstack([evaluation.confusion, column])  # a further column, predicted as nothing
-    counts = np.vstack([counts, np.zeros((1, counts.shape[1]))])
     yield (
         f"Failed predictions, left out of every figure: {len(pairs.failed)}. Counted as wrong, they would give a UAR"
         f" of {uar_of(counts):.3f} and an accuracy of {accuracy_of(counts):.3f}."
@@ -45,9 +44,15 @@ def _failures(evaluation: Evaluation, pairs: Pairs) -> Iterator[str]:
 def _classes(evaluation: Evaluation) -> Iterator[str]:
     absent = [item.name for item in evaluation.per_class if not item.support]
     if absent:
+        yield f"No scored utterance is of {_listed(absent)}: recall is undefined there and UAR leaves them out."
+    answered = [item.name for item in evaluation.per_class if item.predicted and not item.support]
+    if answered and evaluation.scored:
+        true = sum(item.support > 0 for item in evaluation.per_class)
+        recall = evaluation.overall["uar"].value * true / (true + len(answered))
         yield (
-            f"No scored utterance is of {_listed(absent)}: recall is undefined there and UAR and macro-F1 leave"
-            " them out. Predicting them still counts as wrong."
+            f"Answered all the same: {_listed(answered)}. Macro-F1 counts each as 0, as scikit-learn does; over the true"
+            f" classes alone (macro_f1_true_classes) it is {evaluation.overall['macro_f1_true_classes'].value:.3f}. A UAR"
+            f" that counts each as 0, as audmetric's does, would be {recall:.3f}."
         )
     never = [item.name for item in evaluation.per_class if item.support and not item.predicted]
     if never:
