@@ -10,6 +10,7 @@ import pytest
 import scipy.stats
 import sklearn.metrics
 
+from emotune.cli.compare import print_comparison
 from emotune.errors import ConfigError, CorpusError, ModelError, TableError
 from emotune.evaluation import evaluate
 from emotune.evaluation.bootstrap import draws, expanded_tail
@@ -206,7 +207,16 @@ def test_one_speaker_gives_scores_and_no_more():
     manifest = corpus(speakers=1)
     (difference,) = both(manifest, answers(manifest, 0.3, 1), answers(manifest, 0.9, 2), metrics=["uar"]).differences
     assert math.isnan(difference.p)
-    assert "one speaker" in difference.verdict
+    assert "one or two speakers" in difference.verdict
+
+
+def test_two_speakers_give_no_interval_and_nothing_is_printed_as_nan(capsys):
+    manifest = corpus(speakers=2)
+    found = both(manifest, answers(manifest, 0.3, 1), failing(answers(manifest, 0.9, 2), "s0-0"), metrics=["uar"])
+    assert not any(score.has_interval for score in found.scores["uar"].values())
+    print_comparison(found)
+    assert "nan" not in "".join([*capsys.readouterr(), *found.notes, found.differences[0].verdict])
+    assert any("there are no intervals, for which they are too few" in note for note in found.notes)
 
 
 def test_utterances_without_speakers_are_clusters_of_their_own():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
+from emotune.cli.train import print_evaluation
 from emotune.errors import CorpusError, ModelError, TableError
 from emotune.evaluation import evaluate, scores
 from emotune.labels import LabelSpace, Scale
@@ -57,6 +58,18 @@ def test_overall_figures_are_those_of_scikit_learn():
     assert found["micro_f1"] == pytest.approx(sklearn.metrics.f1_score(truth, answer, average="micro"))
     assert found["accuracy"] == pytest.approx(sklearn.metrics.accuracy_score(truth, answer))
     assert set(found) == {"uar", "macro_f1", "macro_f1_true_classes", "micro_f1", "accuracy"}
+
+
+@pytest.mark.parametrize(("speakers", "said_of_them"), [(1, "of one speaker"), (2, "of 2 speakers, too few")])
+def test_too_few_speakers_give_figures_without_an_interval_and_without_nan(speakers, said_of_them, capsys):
+    truth_table, prediction_table, truth, answer = small(speaker=lambda n: f"s{n % speakers}")
+    found = evaluate(truth_table, prediction_table, resamples=50)
+    assert not any(score.has_interval for score in found.overall.values())
+    print_evaluation(found, "test", Path("run"))
+    shown = capsys.readouterr()
+    assert f"test uar {sklearn.metrics.balanced_accuracy_score(truth, answer):.3f}\n" in shown.out
+    assert "nan" not in shown.out + shown.err
+    assert said_of_them in shown.err
 
 
 def test_a_class_that_is_only_answered_counts_in_macro_f1_as_scikit_learn_has_it_and_a_note_says_so():

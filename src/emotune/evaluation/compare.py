@@ -48,8 +48,8 @@ def compare(
         manifest: the truth.
         systems: the first is the baseline that the others are compared with.
         metrics: of ``uar``, ``macro_f1``, ``macro_f1_true_classes``, ``micro_f1``, ``accuracy``, ``ccc`` (mean over the
-            dimensions) and ``ccc.<dimension>``, ``pearson.<dimension>``, ``rmse.<dimension>``; when empty, ``uar`` and ``macro_f1``
-            where there are classes and ``ccc`` where there are dimensions.
+            dimensions) and ``ccc.<dimension>``, ``pearson.<dimension>``, ``rmse.<dimension>``; when empty, ``uar`` and
+            ``macro_f1`` where there are classes and ``ccc`` where there are dimensions.
         all_pairs: compare every two systems.
         pairs: compare these alone, each (baseline, system) by name; Holm's correction then is for these. There may be
             none, and then one system is enough.

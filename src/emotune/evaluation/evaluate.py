@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -76,6 +77,7 @@ def evaluate(
     resamples: int = 1000,
     seed: int = 0,
     calibration: ModelCalibration | None = None,
+    unrestricted: Predictions | None = None,
 ) -> Evaluation:
     """Score predictions with intervals, by class, gender, speaker and duration, and with notes on their limits.
 
@@ -90,6 +92,7 @@ def evaluate(
         resamples: of the bootstrap; 0 for no intervals.
         seed: of the bootstrap.
         calibration: of the model, whose threshold for abstaining is then tried; None where it is not known.
+        unrestricted: what the model said over all its classes, where ``predictions`` hold some of them alone.
 
     Raises:
         CorpusError: when the manifest holds a class that the model does not know, or nothing that could be scored.
@@ -114,12 +117,20 @@ def evaluate(
         notes=(),
         resamples=resamples,
         seed=seed,
-        abstention=abstention_of(pairs, calibration=calibration, resamples=resamples, seed=seed),
+        abstention=abstention_of(
+            pairs, calibration=calibration, own=_confidences(unrestricted), resamples=resamples, seed=seed
+        ),
         votes=score_votes(manifest, predictions, resamples=resamples, seed=seed),
         fairness=fairness_of(pairs, resamples=resamples, seed=seed),
     )
     notes = (*notes_of(evaluation, pairs), *temperature_notes(pairs, calibration))
     return dataclasses.replace(evaluation, notes=notes)
+
+
+def _confidences(predictions: Predictions | None) -> dict[str, float] | None:
+    if predictions is None:
+        return None
+    return {row.utterance_id: max(row.probabilities.values(), default=math.nan) for row in predictions}
 
 
 def _class_bootstrap(pairs: Pairs, *, resamples: int, seed: int) -> ClusterBootstrap:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from emotune.evaluation.bootstrap import FEWEST_CLUSTERS
 from emotune.evaluation.groups import GENDER, SPEAKER
 from emotune.evaluation.pairs import Pairs
 from emotune.evaluation.result import Evaluation
@@ -50,9 +51,10 @@ def _classes(evaluation: Evaluation) -> Iterator[str]:
         true = sum(item.support > 0 for item in evaluation.per_class)
         recall = evaluation.overall["uar"].value * true / (true + len(answered))
         yield (
-            f"Answered all the same: {_listed(answered)}. Macro-F1 counts each as 0, as scikit-learn does; over the true"
-            f" classes alone (macro_f1_true_classes) it is {evaluation.overall['macro_f1_true_classes'].value:.3f}. A UAR"
-            f" that counts each as 0, as audmetric's does, would be {recall:.3f}."
+            f"Answered all the same: {_listed(answered)}. Macro-F1 counts each as 0, as scikit-learn does; over the"
+            " true classes alone (macro_f1_true_classes) it is"
+            f" {evaluation.overall['macro_f1_true_classes'].value:.3f}. A UAR that counts each as 0, as audmetric's"
+            f" does, would be {recall:.3f}."
         )
     never = [item.name for item in evaluation.per_class if item.support and not item.predicted]
     if never:
@@ -71,6 +73,11 @@ def _speakers(evaluation: Evaluation, pairs: Pairs) -> Iterator[str]:
         )
     if evaluation.clusters < 2:
         yield "All scored utterances are of one speaker: there are no intervals, and other speakers may differ."
+    elif evaluation.clusters < FEWEST_CLUSTERS:
+        yield (
+            f"All scored utterances are of {evaluation.clusters} speakers, too few for intervals: in simulations what"
+            " two speakers span holds the truth half of the time."
+        )
     elif evaluation.clusters < FEW_SPEAKERS:
         yield (
             f"The intervals rest on {evaluation.clusters} speakers. With fewer than {FEW_SPEAKERS} they tend"

@@ -3,7 +3,7 @@
 A confusion matrix is a sum over utterances: matrices of speakers add up to that of the corpus, and a bootstrap over
 speakers is a weighted sum of theirs. So every function ``<name>_of`` takes counts of shape (..., classes, classes),
 rows the truth, columns the prediction, and answers for each matrix at once. Classes are indices into the label space.
-Columns beyond the rows are answers that are no class, such as none at all: they are wrong, and have no score of their own.
+Columns beyond the rows are answers that are no class, such as none at all: wrong, and without a score of their own.
 """
 
 from __future__ import annotations
@@ -108,8 +108,8 @@ def uar(truth: ArrayLike, prediction: ArrayLike) -> float:
 def macro_f1(truth: ArrayLike, prediction: ArrayLike) -> float:
     """Mean F1 of the classes, in [0, 1]; NaN without utterances.
 
-    The mean is over the classes that occur in truth or prediction, as ``sklearn.metrics.f1_score(..., average="macro")``
-    and ``audmetric.unweighted_average_fscore`` have it: a class that is only predicted counts as 0.
+    The mean is over the classes that occur in truth or prediction: one that is only predicted counts as 0. So have it
+    ``sklearn.metrics.f1_score(..., average="macro")`` and ``audmetric.unweighted_average_fscore``.
 
     >>> round(macro_f1([0, 0, 1], [0, 2, 1]), 3)
     0.556

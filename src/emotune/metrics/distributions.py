@@ -150,8 +150,8 @@ def multilabel_macro_f1(truth: ArrayLike, prediction: ArrayLike) -> float:
 
     The protocol of multi-label studies on MSP-Podcast (recalled: Chou et al., Interspeech 2023): a class is present
     where its share exceeds 1/C, in votes and prediction alike. The mean is over classes that are present in either, as
-    ``sklearn.metrics.f1_score(..., average="macro", zero_division=nan)`` has it; without that option scikit-learn counts
-    a class that is present nowhere as 0.
+    ``sklearn.metrics.f1_score(..., average="macro", zero_division=nan)`` has it; by default scikit-learn counts a class
+    that is present nowhere as 0.
 
     >>> round(multilabel_macro_f1([[0.5, 0.5, 0.0]], [[0.8, 0.1, 0.1]]), 3)
     0.5

@@ -212,7 +212,7 @@ def _card(
     measured = f"{evaluation.scored} utterances, {evaluation.speakers} speakers"
     headline = {
         f"{name} on the development split, which chose epoch or layer ({measured})": (
-            f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}], 95 % over speakers"
+            f"{estimate.in_words()}{', 95 % over speakers' if estimate.has_interval else ''}"
         )
         for name, estimate in evaluation.overall.items()
     }
