@@ -15,6 +15,7 @@ from emotune.errors import ConfigError, CorpusError, ModelError, TableError
 from emotune.evaluation import evaluate
 from emotune.evaluation.bootstrap import draws, expanded_tail
 from emotune.evaluation.compare import compare, detectable_difference
+from emotune.evaluation.compare_page import page
 from emotune.evaluation.line_up import System
 from emotune.evaluation.permutation import holm, swap_test
 from emotune.evaluation.shared_classes import on_shared_classes
@@ -351,3 +352,41 @@ def test_equal_systems_are_told_apart_as_seldom_as_promised():
         held += low <= 0 <= high
     assert 0.02 <= told / trials <= 0.08
     assert 0.90 <= held / trials <= 0.98
+
+
+def guessed(manifest: Manifest, seed: int) -> Predictions:
+    """Answers that know nothing of the truth."""
+    generator = np.random.default_rng(seed)
+    rows = []
+    for u in manifest:
+        given = dict(zip(CLASSES, generator.dirichlet(np.ones(3)).tolist(), strict=True))
+        rows.append(Prediction(u.utterance_id, given, {"arousal": float(generator.uniform(1, 7))}))
+    return Predictions(tuple(rows), LabelSpace(CLASSES, SCALE))
+
+
+@pytest.mark.parametrize("metrics", [["uar"], ["macro_f1"]])
+def test_that_nothing_beats_chance_is_said_first(metrics, capsys):
+    manifest = corpus(speakers=12)
+    found = both(manifest, guessed(manifest, 1), guessed(manifest, 2), metrics=metrics, resamples=500)
+    (sentence,) = found.below_chance
+    best = max(balanced(*labels(manifest, guessed(manifest, seed))[:2]) for seed in (1, 2))
+    assert sentence.startswith("No system is shown to beat chance: UAR 0.333 is what guessing gives")
+    assert f"with {best:.3f} [" in sentence
+    print_comparison(found)
+    assert capsys.readouterr().out.startswith(sentence)
+    html = page(found)
+    assert html.index("No system is shown") < html.index("cannot be told apart")
+
+
+def test_where_one_system_beats_chance_the_other_is_named_in_a_note():
+    manifest = corpus(speakers=12)
+    found = both(manifest, guessed(manifest, 1), answers(manifest, 0.8, 2), resamples=500)
+    assert found.below_chance == ()
+    assert found.notes[0].startswith("Not shown to beat chance (UAR 0.333 is what guessing gives): poor (0.")
+    assert found.notes[1].startswith("Not shown to beat chance (CCC 0.000 is what guessing gives): poor (")
+
+
+def test_systems_better_than_chance_need_no_word_of_it():
+    found = both(resamples=500)
+    assert found.below_chance == ()
+    assert not any("chance" in note for note in found.notes)

@@ -71,6 +71,8 @@ def print_comparison(comparison: Comparison) -> None:
     """Scores, differences and verdicts as tables; what limits them on standard error."""
     verdicts = with_extra("emotune.evaluation.verdicts")
     metrics = list(comparison.scores)
+    for sentence in comparison.below_chance:
+        out.print(sentence, markup=False)
     table(
         f"{comparison.compared} utterances, {comparison.speakers} speakers",
         ["system", *metrics],

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from emotune.evaluation.bootstrap import FEWEST_CLUSTERS
+from emotune.evaluation.chance import CHANCE_METRICS, beats_chance
 from emotune.evaluation.groups import GENDER, SPEAKER
 from emotune.evaluation.pairs import Pairs
 from emotune.evaluation.result import Evaluation
@@ -20,6 +21,7 @@ FEW_SPEAKERS = 10
 def notes_of(evaluation: Evaluation, pairs: Pairs) -> tuple[str, ...]:
     """One sentence or two for each thing that limits what the figures mean."""
     return (
+        *_chance(evaluation),
         *_failures(evaluation, pairs),
         *pairs.notes,
         *_classes(evaluation),
@@ -27,6 +29,14 @@ def notes_of(evaluation: Evaluation, pairs: Pairs) -> tuple[str, ...]:
         *_groups(evaluation),
         *_votes(evaluation),
     )
+
+
+def _chance(evaluation: Evaluation) -> Iterator[str]:
+    for metric, chance in (("uar", evaluation.chance), ("ccc", 0.0)):
+        score = evaluation.overall.get(metric)
+        if score is not None and score.has_interval and not beats_chance(score, chance):
+            name = CHANCE_METRICS[metric]
+            yield f"Not shown to beat chance: {name} {score.in_words()}, of which guessing gives {chance:.3f}."
 
 
 def _failures(evaluation: Evaluation, pairs: Pairs) -> Iterator[str]:
