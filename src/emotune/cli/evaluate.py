@@ -12,9 +12,9 @@ from emotune.cli.console import Condition, out, pairs, show_progress, warn_all, 
 from emotune.cli.corpus import mapped
 from emotune.cli.train import print_evaluation
 from emotune.conditions import GENDER_CLASSES, asked_notes, gender_as_class
-from emotune.errors import ConfigError
+from emotune.errors import ConfigError, ModelError
 from emotune.manifest import Manifest
-from emotune.run_folder import RunFolder
+from emotune.run_folder import RunFolder, runs_with_models, why_no_model
 from emotune.tables import check_output
 
 
@@ -43,6 +43,8 @@ def evaluate(
     """Predictions table, report.json and report.html for a split that training did not see."""
     run = RunFolder(run_path)
     run.information()
+    if runs_with_models(run_path):
+        raise ModelError(why_no_model(run_path))
     if robustness and shared:
         raise ConfigError("--robustness scores all classes of the model: leave out either it or --shared-classes.")
     if manifest_path is None:

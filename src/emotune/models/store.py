@@ -23,6 +23,7 @@ from emotune.errors import EmotuneError, ModelError, TableError
 from emotune.models.backbones.base import Backbone
 from emotune.models.emotion_model import EmotionModel
 from emotune.preprocessing import Preprocessing
+from emotune.run_folder import why_no_model
 from emotune.tables import atomic_path, read_json, to_json, write_text
 
 CONFIG, PREPROCESSOR, WEIGHTS, CARD = "config.json", "preprocessor_config.json", "model.safetensors", "README.md"
@@ -131,8 +132,7 @@ def find_model_folder(name: str | Path) -> Path:
         if (folder / CONFIG).exists():
             return folder
     if path.exists():
-        what = "a file" if path.is_file() else "a folder without config.json"
-        raise ModelError(f"{name} is {what}; expected a model folder, or a run folder with a finished model inside.")
+        raise ModelError(why_no_model(path))
     try:
         return Path(snapshot_download(str(name), allow_patterns=[CONFIG, PREPROCESSOR, WEIGHTS, CARD]))
     except (HFValidationError, RepositoryNotFoundError, LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
