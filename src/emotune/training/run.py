@@ -36,6 +36,9 @@ from emotune.training.build import DEVELOPMENT, TRAIN, best_device
 from emotune.training.calibrate import calibrated, with_calibration
 from emotune.training.prior import training_prior
 
+FEW_CHOOSERS = 3
+"""Of so few development speakers, or fewer, a choice may tell more than of speech."""
+
 
 class Listener(Protocol):
     """Hears how a fine-tuning run goes."""
@@ -170,6 +173,23 @@ def metric_of(manifest: Manifest, predictions: Predictions, *, metric: str) -> f
     return found[metric]
 
 
+def few_choosers(development: Manifest, *, chose: str) -> list[str]:
+    """What a reader should know of a choice that rests on very few speakers.
+
+    Args:
+        development: the split that chose.
+        chose: what was chosen, such as "Layer and regularisation".
+    """
+    speakers = len({(u.corpus, u.speaker) for u in development if u.speaker is not None})
+    if not 0 < speakers <= FEW_CHOOSERS:
+        return []
+    who = "1 speaker" if speakers == 1 else f"{speakers} speakers"
+    return [
+        f"{chose}: chosen by {who} of development: with others the choice might have been another, and on new"
+        " speakers it may be worse. More development speakers, or a protocol's folds, make it surer."
+    ]
+
+
 def finish_run(
     run: RunFolder,
     recipe: Recipe,
@@ -193,7 +213,10 @@ def finish_run(
         calibration = calibrated(development, predictions)
         save_config(run.model, model, calibration=calibration, training_prior=prior)
         predictions = with_calibration(predictions, calibration, fingerprint_of(run.model))
-    evaluation = score_run(run, development, predictions, name=DEVELOPMENT)
+    chose = "Layer and regularisation" if provenance["kind"] == "probe" else "Epoch and settings"
+    evaluation = score_run(
+        run, development, predictions, name=DEVELOPMENT, notes=few_choosers(development, chose=chose)
+    )
     write_text(run.model / "README.md", _card(recipe, model, manifest, provenance, evaluation))
     write_end(run, provenance)
     return evaluation
