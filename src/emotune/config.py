@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -174,6 +175,11 @@ class Backbone(Section):
         if self.train_front_end and self.train != "all":
             raise ValueError("train_front_end needs train: all")
         return self
+
+    @property
+    def encoder(self) -> str:
+        """Its name for people and folders, see ``encoder_name``."""
+        return encoder_name(self.name, self.checkpoint)
 
 
 class Varan(Section):
@@ -567,13 +573,45 @@ def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe by path or by the name of one that comes with emotune, with ``key.path=value`` overrides.
 
     Of a key given twice the last value counts. A file with ``base``, the name or file of another recipe, has of that
-    one all that it does not give itself, but for name and description.
+    one all that it does not give itself, but for name and description. Overrides that put another encoder in the place
+    of the recipe's own add it to the name, unless they give a name.
 
     Raises:
         ConfigError: with every fault found, each with its path and, for a misspelt key, the likely one.
     """
     path = bundled_or_file("recipe", name, recipe_folder(), recipe_names())
-    return _section_of(Recipe, path, _with_base(path, ()), overrides)
+    data = _with_base(path, ())
+    own = _encoder_in(data)
+    recipe = _section_of(Recipe, path, data, overrides)
+    used = recipe.model.backbone.encoder
+    if own in (None, used) or any(parse_override(override)[0] == "name" for override in overrides):
+        return recipe
+    return recipe.model_copy(update={"name": f"{recipe.name}-on-{used}"})
+
+
+def encoder_name(name: str, checkpoint: str | None) -> str:
+    """An encoder's name for people and folders: the last part of its checkpoint's, or that its weights are random.
+
+    >>> encoder_name("wavlm", "microsoft/wavlm-large"), encoder_name("wavlm", None)
+    ('wavlm-large', 'wavlm-random-weights')
+    >>> encoder_name("whisper", "hub/models--openai--whisper-tiny.en/snapshots/0a1b2c")
+    'whisper-tiny.en'
+    """
+    if checkpoint is None:
+        return f"{name}-random-weights"
+    path = Path(checkpoint)
+    of_cache = path.parent.name == "snapshots"
+    last = path.parent.parent.name.rpartition("--")[2] if of_cache else path.name
+    return re.sub(r"[^\w.+-]+", "_", last) or name
+
+
+def _encoder_in(data: Mapping[str, Any]) -> str | None:
+    """The encoder that a recipe's file names; None where it leaves that open."""
+    model = data.get("model")
+    backbone = model.get("backbone") if isinstance(model, dict) else None
+    if not isinstance(backbone, dict) or not (backbone.get("checkpoint") or backbone.get("config")):
+        return None
+    return encoder_name(str(backbone.get("name")), backbone.get("checkpoint") and str(backbone["checkpoint"]))
 
 
 def _with_base(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Protocol
 
 import emotune
@@ -91,13 +90,12 @@ def _began(run: RunFolder, recipe: Recipe, kind: str) -> float:
 
 def provenance_of(recipe: Recipe, manifest: Manifest, began: float, **more: Any) -> dict[str, Any]:
     packages = {name: version(name) for name in ("torch", "numpy", "scikit-learn")}
-    backbone = recipe.model.backbone
     return {
         "recipe": recipe.name,
         "description": recipe.description,
         "notice": recipe.notice,
         "seed": recipe.seed,
-        "encoder": (backbone.checkpoint and Path(backbone.checkpoint).name) or f"{backbone.name}, random weights",
+        "encoder": recipe.model.backbone.encoder,
         "emotune": emotune.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
