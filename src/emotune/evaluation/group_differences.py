@@ -25,7 +25,11 @@ _ROUNDING = 1e-9
 
 
 def difference_of_groups(
-    statistics: NDArray, measure: Callable[[FloatArray], NDArray], *, present: NDArray[np.bool_]
+    statistics: NDArray,
+    measure: Callable[[FloatArray], NDArray],
+    *,
+    present: NDArray[np.bool_],
+    fewest: int = FEWEST_SPEAKERS,
 ) -> list[Estimate]:
     """Differences, first group less second, with intervals; without them where a group has too few speakers.
 
@@ -33,6 +37,7 @@ def difference_of_groups(
         statistics: sums of each cluster in each group, shape (clusters, 2, ...).
         measure: from sums (..., 2, statistics) to differences in [-1, 1], shape (..., differences).
         present: which cluster is in which group, shape (clusters, 2); a speaker may be in both.
+        fewest: clusters that each group must have for an interval, at least two.
 
     Reference:
         Efron and Stein (1981), The Jackknife Estimate of Variance, The Annals of Statistics 9(3); Welch (1947), The
@@ -41,7 +46,7 @@ def difference_of_groups(
     statistics = np.asarray(statistics, dtype=np.float64)
     total = statistics.sum(axis=0)
     values = np.asarray(measure(total), dtype=float)
-    if present.sum(axis=0).min() < FEWEST_SPEAKERS:
+    if present.sum(axis=0).min() < fewest:
         return [Estimate(float(value)) for value in values]
     left_out = np.asarray(measure(total - statistics), dtype=float)
     parts = []  # variance and degrees of freedom of each part of the speakers
