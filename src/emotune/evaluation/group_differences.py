@@ -1,7 +1,7 @@
 """Differences between groups of speakers, with intervals that know how few speakers the smaller group has.
 
 Resampling all speakers together gives intervals that are far too narrow where one group is small: of 2 speakers against
-22, 70 % of them hold the truth. Here each speaker is left out once, the variances that this shows are added up over
+22, 68 % of them hold the truth. Here each speaker is left out once, the variances that this shows are added up over
 groups, and the interval is that of Welch's test. ``benchmarks/coverage.py`` shows what it holds.
 """
 
@@ -18,7 +18,7 @@ from emotune.evaluation.t_distribution import t_quantile
 from emotune.metrics.division import FloatArray, IntArray
 
 FEWEST_SPEAKERS = 3
-"""With fewer in either group there is no interval: of 2 against 22, Welch's still holds the truth too rarely (.87)."""
+"""With fewer in either group there is no interval: of 2 against 22 it would hold the truth in 86 % and be useless, too."""
 
 
 _ROUNDING = 1e-9
