@@ -18,7 +18,7 @@ from emotune.evaluation.t_distribution import t_quantile
 from emotune.metrics.division import FloatArray, IntArray
 
 FEWEST_SPEAKERS = 3
-"""With fewer in either group there is no interval: of 2 against 22 it would hold the truth in 86 % and be useless, too."""
+"""With fewer in either group there is no interval: of 2 against 22 it spans everything and holds the truth in 86 %."""
 
 
 _ROUNDING = 1e-9
