@@ -57,7 +57,7 @@ def _one_of(kind: str, known: Collection[str]) -> Callable[[str], str]:
 
 def _listed(names: Iterable[str]) -> FieldInfo:
     """The names that a key may have, for whoever asks what it may be; looked up when asked."""
-    return Field(json_schema_extra=lambda schema: schema.update(enum=sorted(names)))
+    return Field(json_schema_extra=lambda schema: schema.update(enum=[*sorted(names)]))
 
 
 def _with_home(path: object) -> object:

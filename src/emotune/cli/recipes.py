@@ -64,5 +64,7 @@ def _shown(content: Mapping[str, Any], keys: Mapping[str, Any], above: str, inde
             continue
         given = {name: value.strip() if isinstance(value, str) else value}
         plain = yaml.safe_dump(given, default_flow_style=True, width=10_000, allow_unicode=True).strip()[1:-1]
-        bare = key is None or not key.allowed or path in ("name", "description")
-        yield f"{indent}{plain}" if bare else f"{indent}{plain}  # {key.in_words}"
+        if key is None or not key.allowed or path in ("name", "description"):
+            yield f"{indent}{plain}"
+        else:
+            yield f"{indent}{plain}  # {key.in_words}"
