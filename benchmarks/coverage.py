@@ -4,10 +4,12 @@
 
 Test sets are simulated with speakers who differ: the log-odds that a class is recognised have a random part of the
 speaker, shared by both systems, and one of speaker, class and system. Four classes, 40 utterances a speaker; the true
-UAR comes from 4 million simulated speakers. For 4, 10, 24 and 100 speakers: the share of 95 % intervals that hold the
+UAR comes from 4 million simulated speakers. For 2 to 100 speakers: the share of 95 % intervals that hold the
 truth, for the UAR of a system and for the difference of two equally good ones, by a bootstrap over utterances and by
 one over speakers, with plain and with expanded percentiles; how often the swap test says that equally good systems
 differ; and how often it says so of systems that truly differ by the detectable difference, which should be 80 %.
+For two groups of speakers that fare alike: the share of 95 % intervals of their difference that hold 0, by resampling
+all speakers together and as emotune has it, which gives none below three speakers in a group.
 Writes OUT/coverage.json and OUT/coverage.png.
 """
 
@@ -21,11 +23,13 @@ import numpy as np
 
 from emotune.evaluation.bootstrap import draws, expanded_tail
 from emotune.evaluation.compare import detectable_difference
+from emotune.evaluation.group_differences import FEWEST_SPEAKERS, difference_of_groups
 from emotune.evaluation.permutation import swap_test
 from emotune.metrics.classes import uar_of
 from emotune.tables import to_json, write_text
 
-SPEAKERS = (4, 10, 24, 100)
+SPEAKERS = (2, 3, 4, 10, 24, 100)
+GROUPS = ((2, 22), (3, 21), (4, 20), (6, 18), (12, 12))
 LOG_ODDS = np.array([1.2, 0.6, 0.2, 0.9])
 CLASSES = len(LOG_ODDS)
 UTTERANCES = 40
@@ -127,6 +131,32 @@ def study(speakers: int, trials: int, truth: float) -> dict[str, float]:
     return shares
 
 
+def groups(first: int, second: int, trials: int) -> dict[str, float]:
+    """Of a system's difference between two groups of speakers that are alike: shares that hold 0, and median widths."""
+    count = first + second
+    generator = np.random.default_rng(1000 * first + second)
+    present = np.arange(count)[:, None] < first
+    present = np.hstack([present, ~present])
+    drawn = np.concatenate(list(draws(count, resamples=RESAMPLES, seed=0))).astype(float)
+    held: Counter[str] = Counter()
+    widths = []
+    for counts in test_sets(generator, trials, count):
+        matrices = confusions(counts)[:, :1] * present[..., None, None]
+        together = gap_of((drawn @ matrices.reshape(count, -1)).reshape(-1, *matrices.shape[1:]))
+        held["together"] += holds(together[:, 0], 0.0, expanded_tail(count))
+        (found,) = difference_of_groups(matrices, gap_of, present=present, fewest=2)
+        held["each left out"] += found.low <= 0 <= found.high
+        widths.append(found.high - found.low)
+    given = min(first, second) >= FEWEST_SPEAKERS
+    return {name: hits / trials for name, hits in held.items()} | {"width": float(np.median(widths)), "given": given}
+
+
+def gap_of(sums: np.ndarray) -> np.ndarray:
+    """UAR of the first group less that of the second, shape (..., 1); NaN where a group is empty."""
+    scores = uar_of(sums)
+    return (scores[..., 0] - scores[..., 1])[..., None]
+
+
 def draw(found: dict[int, dict[str, float]], trials: int, path: Path) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     lines = {
@@ -167,6 +197,10 @@ def main() -> None:
         found[speakers] = study(speakers, arguments.trials, truth)
         shown = ", ".join(f"{name} {value:.3f}" for name, value in found[speakers].items())
         print(f"{speakers} speakers: {shown} ({time.perf_counter() - began:.0f} s)", flush=True)
+    sides = {}
+    for first, second in GROUPS:
+        sides[f"{first} and {second}"] = one = groups(first, second, arguments.trials)
+        print(f"groups of {first} and {second}: {', '.join(f'{n} {v:.3f}' for n, v in one.items())}", flush=True)
     settings = {
         "trials": arguments.trials,
         "utterances_a_speaker": UTTERANCES,
@@ -176,7 +210,9 @@ def main() -> None:
         "spread_of_speakers": SPREAD,
         "spread_of_speaker_class_system": OWN_SPREAD,
     }
-    write_text(arguments.out / "coverage.json", to_json({"settings": settings, "speakers": found}) + "\n")
+    write_text(
+        arguments.out / "coverage.json", to_json({"settings": settings, "speakers": found, "groups": sides}) + "\n"
+    )
     draw(found, arguments.trials, arguments.out / "coverage.png")
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -21,6 +22,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
 from emotune.corpora import CORPORA
 from emotune.data.augmentations.channel import CODECS
@@ -53,6 +55,11 @@ def _one_of(kind: str, known: Collection[str]) -> Callable[[str], str]:
     return check
 
 
+def _listed(names: Iterable[str]) -> FieldInfo:
+    """The names that a key may have, for whoever asks what it may be; looked up when asked."""
+    return Field(json_schema_extra=lambda schema: schema.update(enum=[*sorted(names)]))
+
+
 def _with_home(path: object) -> object:
     try:
         return Path(path).expanduser() if isinstance(path, str | Path) else path
@@ -73,7 +80,7 @@ LARGEST_SEED = 2**32 - 1  # of NumPy's generators
 class Section(BaseModel):
     """A part of a recipe: no unknown keys, no infinite numbers, no true or false for a number; fixed after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -91,10 +98,15 @@ class Votes(Section):
     """What annotators' votes say of the labels, see ``emotune.consensus.relabelled``; the defaults change nothing."""
 
     label: Literal["given", "plurality", "majority"] = "given"
+    """given = the manifest's; plurality = most votes; majority = more than half"""
     ties: Literal["no_agreement", "first", "random"] = "no_agreement"
+    """of a plurality: no_agreement, first (class order), random (by utterance id)"""
     other: Literal["keep", "leave_out", "votes_only"] = "keep"
+    """keep = a class; leave_out = with its utterances; votes_only = no class at all"""
     no_agreement: Literal["leave_out", "votes"] = "leave_out"
+    """without a label: leave_out, or votes = kept for a loss of votes"""
     minimum: int = Field(default=1, ge=1)
+    """fewer votes than this do not count"""
 
 
 class Data(Section):
@@ -109,22 +121,39 @@ class Data(Section):
     """
 
     manifest: UserPath | None = None
-    corpus: Annotated[str, AfterValidator(_entry_of(CORPORA))] | None = None
+    """the utterances; either this, or corpus and root"""
+    corpus: Annotated[str, AfterValidator(_entry_of(CORPORA)), _listed(CORPORA)] | None = None
+    """a name from `emotune corpus read --help`"""
     root: UserPath | None = None
+    """its folder"""
     labels: str | None = None
+    """whose labels, of a corpus with several sources; null = its first"""
     classes: bool = True
+    """learn the emotion classes"""
     dimensions: list[str] = []
+    """learn these dimensions of the manifest; [] = none"""
     map: dict[str, str] = {}
+    """rename or merge classes; reported"""
     drop: list[str] = []
+    """leave classes out; reported"""
     votes: Votes = Votes()
+    """labels from annotators' votes (votes.<class>)"""
     splits: dict[str, dict[str, list[str]]] = {}
+    """{train: {speaker: ["01", "02"]}, ...}; {} = the manifest's split column"""
     budget: float | None = Field(default=None, gt=0, le=1)
+    """this share of each class's training utterances; smaller ones lie within larger ones"""
     target: Literal["emotion", "gender"] = "emotion"
+    """gender = learn the speaker's gender instead: a predictor for conditions"""
     trim_silence_db: float | None = Field(default=None, gt=0, le=120)
+    """cut silence at both ends this far under the loudest frame"""
     max_duration_s: float = Field(default=30.0, gt=0)
+    """a longer clip is an error"""
     cache: Annotated[Path, AfterValidator(_checked_home)] | None = None
+    """a folder for decoded training clips; shared by runs and processes"""
     cache_gb: float = Field(default=50.0, gt=0)
+    """how much it may hold; what was used longest ago goes first"""
     allow: list[Literal["speaker_overlap", "recording_overlap"]] = []
+    """[speaker_overlap]: train although splits share speakers, [recording_overlap]: recordings"""
 
     @model_validator(mode="after")
     def _one_source(self) -> Data:
@@ -156,14 +185,22 @@ class Backbone(Section):
     ``train`` is all, none, or the number of top layers; the front end trains only on request.
     """
 
-    name: Annotated[str, AfterValidator(_entry_of(BACKBONES))]
+    name: Annotated[str, AfterValidator(_entry_of(BACKBONES)), _listed(BACKBONES)]
+    """the encoder's family"""
     checkpoint: str | None = None
+    """Hub name or local folder; or config: {...} for random weights"""
     revision: str | None = None
+    """commit, tag or branch of the Hub"""
     config: dict[str, Any] | None = None
+    """keys of the published config.json, for random weights in place of checkpoint"""
     layers: int | None = Field(default=None, ge=1)
+    """keep the first k, whose last state is the full model's raw state k"""
     final_norm: bool = False
+    """the last state passes the norm behind the last layer, as a published last_hidden_state"""
     train: Literal["all", "none"] | Annotated[int, Field(ge=0)] = "all"
+    """all, none, or the number of top layers; with an adapter: the layers that get it"""
     train_front_end: bool = False
+    """the convolutions below the transformer"""
 
     @model_validator(mode="after")
     def _one_source(self) -> Backbone:
@@ -179,13 +216,21 @@ class Backbone(Section):
             raise ValueError("train_front_end needs train: all")
         return self
 
+    @property
+    def encoder(self) -> str:
+        """Its name for people and folders, see ``encoder_name``."""
+        return encoder_name(self.name, self.checkpoint)
+
 
 class Varan(Section):
     """Options of ``layer_mix: varan``: weight and shape of the prior over layers."""
 
     beta: float = Field(default=0.05, ge=0)
+    """weight of KL(prior || posterior over layers)"""
     prior: Literal["chi2", "geometric", "uniform"] = "chi2"
+    """shape of the prior over layers"""
     parameter: float = Field(default=35.0, gt=0)
+    """degrees of freedom of chi2, or the geometric prior's probability"""
 
     @model_validator(mode="after")
     def _share(self) -> Varan:
@@ -198,24 +243,33 @@ class LoRA(Section):
     """Low-rank changes beside the linear layers named in ``targets``."""
 
     name: Literal["lora"]
+    """the kind of adapter"""
     rank: int = Field(default=8, ge=1)
+    """of each change"""
     alpha: float = Field(default=16.0, gt=0)
+    """scale: a change counts alpha / rank"""
     dropout: float = Field(default=0.0, ge=0, lt=1)
+    """before each change"""
     targets: list[str] = Field(default=["q_proj", "v_proj"], min_length=1)
+    """last parts of the names of linear layers"""
 
 
 class Bottleneck(Section):
     """Small networks behind the named sublayers."""
 
     name: Literal["bottleneck"]
+    """the kind of adapter"""
     size: int = Field(default=64, ge=1)
+    """width of each network"""
     after: list[Literal["attention", "feed_forward"]] = Field(default=["feed_forward"], min_length=1)
+    """the sublayers that get one"""
 
 
 class BitFit(Section):
     """The biases of the transformer layers."""
 
     name: Literal["bitfit"]
+    """the kind of adapter"""
 
 
 def _adapter_name(value: Any) -> str:
@@ -236,21 +290,32 @@ class GenderCondition(Section):
     """
 
     source: Literal["given", "predicted", "unknown"] = "given"
+    """given = by the corpus, else predicted; predicted; unknown = a control"""
     predictor: str | None = None
+    """a model that was trained with data.target: gender, for values that are missing"""
     size: int = Field(default=32, ge=1)
+    """of the embedding"""
     dropout: float = Field(default=0.2, ge=0, lt=1)
+    """how often training takes a value for unknown"""
 
 
 class TextCondition(Section):
     """The words as an input: transcript -> frozen ``encoder`` -> projection; ``asr`` transcribes what has no text."""
 
     source: Literal["given", "predicted", "unknown"] = "given"
+    """given = by the corpus, else predicted; predicted; unknown = a control"""
     encoder: str = "hf:FacebookAI/roberta-large"
+    """a model of sentence-transformers or transformers"""
     encoder_revision: str | None = None
+    """of the Hub"""
     asr: str | None = None
+    """a model of faster-whisper, which transcribes what has no text"""
     asr_revision: str | None = None
+    """of the Hub"""
     size: int = Field(default=256, ge=1)
+    """of the projection"""
     dropout: float = Field(default=0.2, ge=0, lt=1)
+    """how often training takes a text for unknown"""
 
 
 class Conditions(Section):
@@ -259,22 +324,38 @@ class Conditions(Section):
     """
 
     gender: GenderCondition | None = None
+    """the speaker's gender"""
     text: TextCondition | None = None
+    """the words"""
+
+
+_MIXES = [*LAYER_MIXES, VARAN]
+LayerMix = Annotated[str, AfterValidator(_one_of("layer mix", _MIXES)), _listed(_MIXES)]
 
 
 class Model(Section):
     """What is built on the backbone. With an ``adapter``, ``backbone.train`` says how many top layers get it."""
 
     backbone: Backbone
+    """the encoder"""
     adapter: Adapter | None = None
-    layer_mix: Annotated[str, AfterValidator(_one_of("layer mix", [*LAYER_MIXES, VARAN]))] = "weighted_sum"
+    """{name: lora, rank: 8, ...}, {name: bottleneck, ...} or {name: bitfit}"""
+    layer_mix: LayerMix = "weighted_sum"
+    """how the layers' states become one"""
     layer_mix_initial: list[Annotated[float, Field(gt=0)]] | None = None
+    """where a weighted sum starts: one share for the input of layer 1, then one a layer"""
     varan: Varan = Varan()
-    pooling: Annotated[str, AfterValidator(_entry_of(POOLINGS))] = "mean_std"
+    """options of layer_mix: varan"""
+    pooling: Annotated[str, AfterValidator(_entry_of(POOLINGS)), _listed(POOLINGS)] = "mean_std"
+    """how frames become one vector"""
     hidden_size: int | None = Field(default=None, ge=1)
+    """a hidden layer in the heads; null = linear heads"""
     dropout: float = Field(default=0.3, ge=0, lt=1)
+    """share of the pooled features that training sets to zero"""
     conditions: Conditions = Conditions()
-    join: Annotated[str, AfterValidator(_entry_of(JOINS))] = "concat"
+    """what the model is given beside the sound; null = nothing"""
+    join: Annotated[str, AfterValidator(_entry_of(JOINS)), _listed(JOINS)] = "concat"
+    """how conditions join the pooled sound"""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Model:
@@ -305,16 +386,22 @@ class Mix(Section):
     """Mixing with another clip, labels with labels; a small ``alpha`` leaves one of the two in front."""
 
     alpha: float = Field(default=0.4, gt=0, le=100)
+    """of the Beta distribution of the two shares; a small one leaves one clip in front"""
     probability: Probability = 0.5
+    """of this step"""
 
 
 class Reverberation(Section):
     """A simulated room (0.2 to 0.8 s, 0 to 10 dB where not given), or a recorded impulse response from ``folder``."""
 
     rt60_s: Annotated[tuple[RoomSeconds, RoomSeconds], AfterValidator(_ordered)] | None = None
+    """seconds in which a simulated room's sound falls by 60 dB"""
     direct_db: Decibels | None = None
+    """level of the direct sound over the room's"""
     folder: UserPath | None = None
+    """recorded impulse responses instead"""
     probability: Probability | None = None
+    """of this step; null = that of all"""
 
     @model_validator(mode="after")
     def _one_source(self) -> Reverberation:
@@ -327,9 +414,13 @@ class Noise(Section):
     """Noise (white where no ``colour`` is given), or recordings of it from ``folder``, at a random ratio to speech."""
 
     snr_db: Decibels = (10.0, 30.0)
-    colour: Annotated[str, AfterValidator(_one_of("colour", COLOURS))] | None = None
+    """level of speech over noise"""
+    colour: Annotated[str, AfterValidator(_one_of("colour", COLOURS)), _listed(COLOURS)] | None = None
+    """of the noise; null = white"""
     folder: UserPath | None = None
+    """recordings of noise instead"""
     probability: Probability | None = None
+    """of this step; null = that of all"""
 
     @model_validator(mode="after")
     def _one_source(self) -> Noise:
@@ -342,13 +433,19 @@ class Telephone(Section):
     """The telephone's band alone."""
 
     probability: Probability | None = None
+    """of this step; null = that of all"""
+
+
+Codec = Annotated[str, AfterValidator(_one_of("codec", CODECS)), _listed(CODECS)]
 
 
 class Compression(Section):
     """A random one of the named codecs."""
 
-    codecs: list[Annotated[str, AfterValidator(_one_of("codec", CODECS))]] = Field(default=sorted(CODECS), min_length=1)
+    codecs: list[Codec] = Field(default=sorted(CODECS), min_length=1)
+    """of which a random one is taken"""
     probability: Probability | None = None
+    """of this step; null = that of all"""
 
 
 class Augmentation(Section):
@@ -358,16 +455,27 @@ class Augmentation(Section):
     """
 
     probability: Probability = 1.0
+    """of each step but mix and crop, drawn for each on its own"""
     mix: Mix | None = None
+    """{alpha: 0.4, probability: 0.5}: with another clip, labels with labels"""
     speed: float | None = Field(default=None, gt=0, le=0.7)
+    """0.1: resampled by exp(u), u uniform in [-0.1, 0.1]"""
     crop_s: float | None = Field(default=None, gt=0)
+    """random piece of at most this many seconds"""
     reverberation: Reverberation | None = None
+    """{rt60_s: [0.2, 0.8], direct_db: [0, 10]}, or {folder: impulse_responses/}"""
     noise: Noise | None = None
+    """{snr_db: [10, 30], colour: white}, or {snr_db: [10, 30], folder: noises/}"""
     telephone: Telephone | None = None
+    """{probability: 0.2}: only 300 to 3400 Hz are left"""
     compression: Compression | None = None
+    """{codecs: [alaw, gsm, mp3, mulaw, opus]}"""
     gain_db: float | None = Field(default=None, ge=0, le=60)
+    """6: level changed by up to this much"""
     band_masks: tuple[Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0)]] | None = None
+    """[2, 300]: two bands of up to 300 mel filtered out"""
     time_masks: tuple[Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0)]] | None = None
+    """[2, 0.2]: two spans of up to 0.2 s set to zero"""
 
 
 ClassWeights = Literal["balanced", "effective_number", "none"]
@@ -379,9 +487,13 @@ class CrossEntropy(Section):
     """
 
     weight: float = Field(default=1.0, ge=0)
+    """of this loss in the sum; 0 = off"""
     class_weights: ClassWeights = "balanced"
+    """balanced = N / (C n_c) of the training split; effective_number; none"""
     effective_beta: float = Field(default=0.999, ge=0, lt=1)
+    """of effective_number"""
     smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """share of each target that is spread over all classes"""
 
 
 class Focal(Section):
@@ -391,45 +503,60 @@ class Focal(Section):
     """
 
     weight: float = Field(default=0.0, ge=0)
+    """of this loss in the sum; 0 = off"""
     class_weights: ClassWeights = "balanced"
+    """as in cross_entropy"""
     effective_beta: float = Field(default=0.999, ge=0, lt=1)
+    """as in cross_entropy"""
     gamma: float = Field(default=2.0, ge=0)
+    """how much less easy utterances count"""
 
 
 class SoftCrossEntropy(Section):
     """Cross-entropy against the annotators' votes; off where its weight is 0."""
 
     weight: float = Field(default=0.0, ge=0)
+    """of this loss in the sum; 0 = off"""
     smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """share of each target that is spread over all classes"""
 
 
 class KL(Section):
     """KL(votes || prediction); off where its weight is 0."""
 
     weight: float = Field(default=0.0, ge=0)
+    """of this loss in the sum; 0 = off"""
 
 
 class GenderTarget(Section):
     """Cross-entropy of the speaker's gender, learnt beside emotion; off where its weight is 0."""
 
     weight: float = Field(default=0.0, ge=0)
+    """of this loss in the sum; 0 = off"""
 
 
 class CCC(Section):
     """Mean of 1 - CCC over the dimensions, a loss of the whole batch."""
 
     weight: float = Field(default=1.0, ge=0)
+    """of this loss in the sum; 0 = off"""
 
 
 class Loss(Section):
     """The losses that are summed by weight: those of classes where classes are learnt, CCC where dimensions are."""
 
     cross_entropy: CrossEntropy = CrossEntropy()
+    """over classes"""
     focal: Focal = Focal()
+    """cross-entropy times (1 - p)^gamma, for hard and rare classes; added to cross_entropy"""
     soft_cross_entropy: SoftCrossEntropy = SoftCrossEntropy()
+    """against the annotators' votes (votes.<class> of the manifest)"""
     kl: KL = KL()
+    """KL(votes || prediction)"""
     gender: GenderTarget = GenderTarget()
+    """cross-entropy of the speaker's gender, learnt beside emotion"""
     ccc: CCC = CCC()
+    """mean of 1 - CCC over the dimensions, of the whole batch"""
 
 
 class Unfreeze(Section):
@@ -438,7 +565,9 @@ class Unfreeze(Section):
     """
 
     start_epoch: int = Field(default=0, ge=0)
+    """the first epoch, counted from 0, in which the encoder trains"""
     layers_per_epoch: int | None = Field(default=None, ge=1)
+    """how many layers more train each epoch, from the top; null = all at once"""
 
 
 class Train(Section):
@@ -454,32 +583,60 @@ class Train(Section):
     """
 
     epochs: int = Field(default=10, ge=1)
+    """passes over the training utterances"""
     sampling: Literal["natural", "balanced"] = "natural"
+    """natural = every utterance once an epoch; balanced = classes equally often"""
     batch_seconds: float = Field(default=60.0, gt=0)
+    """audio-seconds a batch, of clips of similar duration"""
     accumulate: int = Field(default=1, ge=1)
+    """batches an optimiser step; every loss, CCC too, is that of all of them together"""
     encoder_lr: float = Field(default=1e-5, gt=0)
+    """highest learning rate of the encoder"""
     layer_decay: float = Field(default=1.0, gt=0, le=1)
+    """d: layer l of L trains at encoder_lr * d^(L - l)"""
     unfreeze: Unfreeze | None = None
+    """{start_epoch: 0, layers_per_epoch: null}: gradual unfreezing"""
     adapter_lr: float = Field(default=1e-3, gt=0)
+    """highest learning rate of the adapter"""
     head_lr: float = Field(default=1e-3, gt=0)
+    """highest learning rate of heads, pooling and conditions"""
     mix_lr: float = Field(default=1e-3, gt=0)
+    """highest learning rate of the layer mix"""
     weight_decay: float = Field(default=0.01, ge=0)
+    """of AdamW"""
     warmup_share: float = Field(default=0.1, ge=0, lt=1)
+    """share of all steps over which learning rates rise"""
     schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
+    """how learning rates fall afterwards"""
     clip_norm: float = Field(default=1.0, ge=0)
+    """largest norm of a gradient; 0 = any"""
     average: float | None = Field(default=None, gt=0, lt=1)
+    """0.98: decay a step of a moving average of the weights, which is scored and kept"""
     patience: int | None = Field(default=None, ge=1)
+    """stop after so many epochs without a better development score"""
     checkpoint_minutes: float = Field(default=10.0, ge=0)
+    """between checkpoints inside an epoch; one more after each epoch"""
     memory_gb: float | None = Field(default=None, gt=0)
+    """8: batches are cut, and accumulate raised, until a step fits into this"""
     gradient_checkpointing: bool = False
+    """about a third more work, much less memory"""
     fsdp: bool = False
+    """several processes share out weights, gradients and optimiser"""
     metric: str = "uar"
+    """chooses the epoch: uar, macro_f1, macro_f1_true_classes, micro_f1, accuracy, ccc, ccc.<dimension>,
+    vote_similarity (1 - Jensen-Shannon divergence)"""
     standardize_features: bool = False
+    """pooled features to mean 0 and standard deviation 1 over the training split, before training"""
     start_from_probe: bool = False
+    """standardise pooled features and start linear heads from a linear model"""
     calibrate: bool = True
+    """fit a temperature and thresholds for abstaining on development, at the end"""
     states_gb: float = Field(default=4.0, ge=0)
+    """memory for the states of a frozen encoder that hears the same clips each epoch; 0 = none"""
     workers: int = Field(default=0, ge=0)
+    """processes that decode and augment"""
     precision: Literal["fp32", "bf16"] = "fp32"
+    """of the forward pass"""
 
 
 class Probe(Section):
@@ -490,9 +647,13 @@ class Probe(Section):
     """
 
     pooling: Literal["mean", "mean_std"] = "mean_std"
+    """over frames, of each layer"""
     inverse_regularisation: list[Annotated[float, Field(gt=0)]] = Field(default=[0.01, 0.1, 1.0], min_length=1)
+    """C; chosen on development together with the layer"""
     leave_out: Literal["speaker", "session"] | None = None
+    """speaker or session: nested leave-one-out instead of development"""
     cache: Annotated[Path, AfterValidator(_checked_home)] = Path("~/.cache/emotune/features")
+    """a folder for features"""
 
 
 class Recipe(Section):
@@ -502,16 +663,27 @@ class Recipe(Section):
     """
 
     name: str = Field(min_length=1)
+    """of run folder and report"""
     description: str = ""
+    """what the experiment is, in the words of whoever wrote it"""
     notice: str | None = None
+    """a warning that every report and card repeats"""
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
+    """weights of new layers, order of batches, augmentation"""
     protocol: str | None = None
+    """a name from `emotune protocols`, or a file: classes, splits, folds"""
     data: Data
+    """what is learnt from"""
     model: Model
+    """the encoder and what is built on it"""
     augmentation: Augmentation = Augmentation()
+    """what training does to a clip"""
     loss: Loss = Loss()
+    """what training minimises"""
     train: Train = Train()
+    """how fine-tuning goes"""
     probe: Probe = Probe()
+    """linear models on frozen features"""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:
@@ -542,8 +714,10 @@ class Recipe(Section):
                 "data.votes.no_agreement: votes keeps utterances without a label for a loss of votes, and there is"
                 " none; give loss.soft_cross_entropy.weight or loss.kl.weight a positive value, or use leave_out"
             )
-        metrics = ["uar", "macro_f1", "micro_f1", "accuracy", "vote_similarity"] if self.data.classes else []
-        metrics += ["ccc", *(f"ccc.{name}" for name in self.data.dimensions)] if self.data.dimensions else []
+        of_classes = ["uar", "macro_f1", "macro_f1_true_classes", "micro_f1", "accuracy", "vote_similarity"]
+        metrics = of_classes if self.data.classes else []
+        if self.data.dimensions:
+            metrics = [*metrics, "ccc", *(f"ccc.{name}" for name in self.data.dimensions)]
         if self.train.metric not in metrics:
             faults.append("train.metric: " + unknown_name_message("metric", self.train.metric, metrics))
         if self.train.fsdp and self.train.average is not None:
@@ -569,13 +743,54 @@ def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe by path or by the name of one that comes with emotune, with ``key.path=value`` overrides.
 
     Of a key given twice the last value counts. A file with ``base``, the name or file of another recipe, has of that
-    one all that it does not give itself, but for name and description.
+    one all that it does not give itself, but for name and description. Overrides that put another encoder in the place
+    of the recipe's own add it to the name, unless they give a name.
 
     Raises:
         ConfigError: with every fault found, each with its path and, for a misspelt key, the likely one.
     """
     path = bundled_or_file("recipe", name, recipe_folder(), recipe_names())
-    return _section_of(Recipe, path, _with_base(path, ()), overrides)
+    data = _with_base(path, ())
+    own = _encoder_in(data)
+    recipe = _section_of(Recipe, path, data, overrides)
+    used = recipe.model.backbone.encoder
+    if own in (None, used) or any(parse_override(override)[0] == "name" for override in overrides):
+        return recipe
+    return recipe.model_copy(update={"name": f"{recipe.name}-on-{used}"})
+
+
+def recipe_content(name: str | Path) -> dict[str, Any]:
+    """What a recipe says itself and through its base, unchecked: one that comes with emotune still lacks its data.
+
+    Raises:
+        ConfigError: when there is no such recipe, or it is no YAML.
+    """
+    return _with_base(bundled_or_file("recipe", name, recipe_folder(), recipe_names()), ())
+
+
+def encoder_name(name: str, checkpoint: str | None) -> str:
+    """An encoder's name for people and folders: the last part of its checkpoint's, or that its weights are random.
+
+    >>> encoder_name("wavlm", "microsoft/wavlm-large"), encoder_name("wavlm", None)
+    ('wavlm-large', 'wavlm-random-weights')
+    >>> encoder_name("whisper", "hub/models--openai--whisper-tiny.en/snapshots/0a1b2c")
+    'whisper-tiny.en'
+    """
+    if checkpoint is None:
+        return f"{name}-random-weights"
+    path = Path(checkpoint)
+    of_cache = path.parent.name == "snapshots"
+    last = path.parent.parent.name.rpartition("--")[2] if of_cache else path.name
+    return re.sub(r"[^\w.+-]+", "_", last) or name
+
+
+def _encoder_in(data: Mapping[str, Any]) -> str | None:
+    """The encoder that a recipe's file names; None where it leaves that open."""
+    model = data.get("model")
+    backbone = model.get("backbone") if isinstance(model, dict) else None
+    if not isinstance(backbone, dict) or not (backbone.get("checkpoint") or backbone.get("config")):
+        return None
+    return encoder_name(str(backbone.get("name")), backbone.get("checkpoint") and str(backbone["checkpoint"]))
 
 
 def _with_base(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:

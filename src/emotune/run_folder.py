@@ -10,6 +10,8 @@ from emotune.calibration import Calibration
 from emotune.errors import TableError
 from emotune.tables import read_json, read_rows
 
+_SHOWN = 6
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -92,3 +94,32 @@ class RunFolder:
         if not self.provenance.exists():
             raise TableError(f"{self.path} is not a run folder: it has no {self.provenance.name}.")
         return read_json(self.provenance, "Provenance")
+
+
+def runs_with_models(path: Path) -> list[Path]:
+    """The run folders with a model inside the folder of a protocol or a study; none in that of a single run."""
+    found = [*path.glob("*/model/config.json"), *path.glob("runs/*/*/model/config.json")]
+    return sorted((file.parents[1] for file in found), key=lambda run: (len(str(run)), str(run)))
+
+
+def why_no_model(path: Path) -> str:
+    """What a path without a model of its own is instead, and what to name."""
+    expected = "expected a model folder, or a run folder with a finished model inside"
+    if path.is_file():
+        return f"{path} is a file; {expected}."
+    runs = runs_with_models(path)
+    if runs:
+        names = ", ".join(str(run.relative_to(path)) for run in runs[:_SHOWN])
+        more = f" and {len(runs) - _SHOWN} more" if len(runs) > _SHOWN else ""
+        each = "fold" if runs[0].parent == path else "run of a study"
+        return f"{path} holds one model a {each}: {names}{more}. Name one of them, such as {runs[0]}."
+    about = RunFolder(path).information() if RunFolder(path).provenance.exists() else {}
+    kind = str(about.get("kind", ""))
+    if about.get("finished") and kind.endswith((" out", " baseline")):
+        return (
+            f"{path} is a run that keeps no model ({kind}). Name a run of `emotune train`, or of a probe without"
+            " probe.leave_out."
+        )
+    if "finished" in about and not about["finished"]:
+        return f"{path} is a run that has not finished: its model comes at the end. The same command continues it."
+    return f"{path} is a folder without config.json; {expected}."

@@ -51,9 +51,21 @@ def test_every_utterance_is_tested_once_and_the_pool_is_scored_once(written, tmp
         assert {name: pooled.by_id()[name].probabilities for name in own} == {
             name: row.probabilities for name, row in own.items()
         }
+    folds = [f"fold_{number}" for number in range(1, 7)]
+    kept = report["information"]["model fingerprint"]
+    assert list(kept) == folds
+    assert set(kept.values()) == {
+        Predictions.read(tmp_path / "run" / fold / "test" / "predictions.csv").model_fingerprint for fold in folds
+    }
+    assert "not saved as a model" not in (tmp_path / "run" / "all" / "report.html").read_text()
     again = emotune_command("train", written, "-o", tmp_path / "run")
     assert again.code == 2
     assert "already holds a finished run" in again.err
+    audio = tones.path_of(tones.utterances[0])
+    for command in (("predict", tmp_path / "run", audio), ("evaluate", tmp_path / "run", "--split", "test")):
+        refused = emotune_command(*command)
+        assert refused.code == 2
+        assert f"holds one model a fold: {', '.join(folds)}. Name one of them, such as {tmp_path}" in refused.err
 
 
 def test_interrupted_folds_go_on_and_finished_ones_are_kept(written, tmp_path, monkeypatch, emotune_command):

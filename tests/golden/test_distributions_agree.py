@@ -49,8 +49,7 @@ def test_divergences_and_similarities_are_those_of_scipy(seed):
 def test_f1_of_the_classes_above_their_even_share_is_that_of_scikit_learn(seed):
     truth, prediction = tables(seed)
     there, said = truth > 1 / CLASSES + 1e-9, prediction > 1 / CLASSES + 1e-9
-    present = np.flatnonzero(there.any(axis=0)).tolist()
-    macro = sklearn.metrics.f1_score(there, said, average="macro", labels=present, zero_division=0)
+    macro = sklearn.metrics.f1_score(there, said, average="macro", zero_division=np.nan)
     assert multilabel_macro_f1(truth, prediction) == pytest.approx(macro)
     micro = sklearn.metrics.f1_score(there, said, average="micro", zero_division=0)
     assert multilabel_micro_f1(truth, prediction) == pytest.approx(micro)
@@ -74,9 +73,11 @@ def test_soft_f1_and_top_agreement_are_those_of_a_slow_loop(seed):
 
 def test_of_certain_rows_every_f1_is_the_ordinary_one():
     generator = np.random.default_rng(0)
-    truth, prediction = generator.integers(0, 3, size=(2, 100))  # classes 3 and 4 never occur
+    truth = generator.integers(0, 3, size=100)
+    prediction = generator.integers(0, 4, size=100)  # class 3 is only predicted, class 4 never occurs
     rows = np.eye(CLASSES)
     expected = macro_f1(truth, prediction)
+    assert expected == pytest.approx(sklearn.metrics.f1_score(truth, prediction, average="macro"))
     assert soft_macro_f1(rows[truth], rows[prediction]) == pytest.approx(expected)
     assert multilabel_macro_f1(rows[truth], rows[prediction]) == pytest.approx(expected)
     assert multilabel_micro_f1(rows[truth], rows[prediction]) == pytest.approx(np.mean(truth == prediction))
@@ -85,7 +86,8 @@ def test_of_certain_rows_every_f1_is_the_ordinary_one():
 
 def test_an_even_share_is_not_present():
     even, some = np.full((1, CLASSES), 1 / CLASSES), np.eye(CLASSES)[:1]
-    assert math.isnan(multilabel_macro_f1(even, some))
+    assert multilabel_macro_f1(even, some) == 0.0
+    assert math.isnan(multilabel_macro_f1(even, even))
     assert multilabel_micro_f1(even, some) == 0.0
     assert math.isnan(multilabel_micro_f1(even, even))
 

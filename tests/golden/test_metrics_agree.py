@@ -12,7 +12,16 @@ from hypothesis.extra.numpy import arrays
 from sklearn.calibration import calibration_curve
 
 from emotune.metrics import METRICS
-from emotune.metrics.classes import accuracy, confusion_matrix, f1s_of, macro_f1, precisions_of, recalls_of, uar
+from emotune.metrics.classes import (
+    accuracy,
+    confusion_matrix,
+    f1s_of,
+    macro_f1,
+    macro_f1_true_classes,
+    precisions_of,
+    recalls_of,
+    uar,
+)
 from emotune.metrics.dimensions import ccc, pearson, rmse
 from emotune.metrics.probabilities import brier_score, confidence_bins, expected_calibration_error
 from emotune.metrics.probabilities import negative_log_likelihood as log_likelihood
@@ -35,17 +44,26 @@ def test_class_metrics_are_those_of_scikit_learn_and_audmetric(pair):
     assert uar(truth, prediction) == pytest.approx(
         sklearn.metrics.recall_score(truth, prediction, labels=present, average="macro", zero_division=0)
     )
-    if set(prediction.tolist()) <= set(present):  # audmetric counts a class absent from the truth as a recall of 0
-        assert uar(truth, prediction) == pytest.approx(
-            audmetric.unweighted_average_recall(truth.tolist(), prediction.tolist())
-        )
+    # audmetric counts a class that is only predicted as a recall of 0
+    zeros = audmetric.unweighted_average_recall(truth.tolist(), prediction.tolist())
+    assert uar(truth, prediction) * len(present) == pytest.approx(zeros * len(set(np.ravel(pair).tolist())))
+    assert macro_f1(truth, prediction) == pytest.approx(sklearn.metrics.f1_score(truth, prediction, average="macro"))
     assert macro_f1(truth, prediction) == pytest.approx(
+        audmetric.unweighted_average_fscore(truth.tolist(), prediction.tolist())
+    )
+    assert macro_f1_true_classes(truth, prediction) == pytest.approx(
         sklearn.metrics.f1_score(truth, prediction, labels=present, average="macro", zero_division=0)
     )
     assert accuracy(truth, prediction) == pytest.approx(sklearn.metrics.accuracy_score(truth, prediction))
     assert METRICS["micro_f1"](truth, prediction) == pytest.approx(
         sklearn.metrics.f1_score(truth, prediction, labels=range(CLASSES), average="micro")
     )
+
+
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true", "ignore:A single label was found")
+@given(pairs_of_classes)
+def test_uar_is_scikit_learns_balanced_accuracy(pair):
+    assert uar(*pair) == pytest.approx(sklearn.metrics.balanced_accuracy_score(*pair))
 
 
 @given(pairs_of_classes)
@@ -115,7 +133,7 @@ def test_rounding_does_not_make_a_ccc_out_of_constants():
 
 @given(pairs_of_classes)
 def test_class_metrics_lie_between_zero_and_one(pair):
-    for metric in (uar, macro_f1, accuracy):
+    for metric in (uar, macro_f1, macro_f1_true_classes, accuracy):
         assert 0 <= metric(*pair) <= 1
 
 
@@ -125,7 +143,7 @@ def test_renaming_the_classes_changes_nothing(pair, random):
     names = list(range(CLASSES))
     random.shuffle(names)
     renamed = np.array(names)[pair]
-    for metric in (uar, macro_f1, accuracy):
+    for metric in (uar, macro_f1, macro_f1_true_classes, accuracy):
         assert metric(*renamed) == pytest.approx(metric(*pair))
 
 

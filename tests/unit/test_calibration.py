@@ -17,6 +17,7 @@ from emotune.calibration import Calibration, thresholds_of, with_temperature
 from emotune.errors import ConfigError, ModelError
 from emotune.evaluation import evaluate
 from emotune.evaluation.bootstrap import draws
+from emotune.evaluation.shared_classes import on_shared_classes
 from emotune.labels import LabelSpace
 from emotune.manifest import Manifest, Utterance
 from emotune.predictions import Prediction, Predictions
@@ -55,6 +56,41 @@ def table(truth: np.ndarray, probabilities: np.ndarray, *, speakers: int = 10) -
 def test_a_planted_temperature_is_found(planted):
     truth, logits = drawn(20000)
     assert fit_temperature(truth, softmax(planted * logits)) == pytest.approx(planted, rel=0.05)
+
+
+@pytest.mark.parametrize("planted", [12.0, 30.0])
+def test_a_temperature_above_ten_is_found_too(planted):
+    truth, logits = drawn(20000, spread=0.2)
+    assert fit_temperature(truth, softmax(planted * logits)) == pytest.approx(planted, rel=0.2)
+
+
+def test_where_confidence_goes_with_mistakes_nothing_is_left_of_it():
+    generator = np.random.default_rng(0)
+    said = generator.integers(3, size=300)
+    truth = np.where(generator.random(300) < 0.2, said, (said + 1) % 3)  # right more rarely than by chance
+    confident = softmax(4.0 * np.eye(3)[said])
+    temperature = fit_temperature(truth, confident)
+    assert temperature > 100
+    np.testing.assert_allclose(with_temperature(confident, temperature), 1 / 3, atol=0.02)
+
+
+def test_on_some_classes_alone_the_threshold_is_tried_on_the_confidence_over_all():
+    generator = np.random.default_rng(2)
+    probabilities = generator.dirichlet(np.ones(3), size=300)
+    manifest, predictions = table(generator.integers(2, size=300), probabilities)
+    manifest = dataclasses.replace(manifest, label_space=LabelSpace(CLASSES[:2]))
+    calibration = Calibration(1.5, thresholds_of(probabilities.max(axis=1)), {})
+    truth, some, _ = on_shared_classes(manifest, predictions)
+    found = evaluate(truth, some, resamples=0, calibration=calibration, unrestricted=predictions)
+    assert found.abstention is not None and found.abstention.promised is not None
+    promised = found.abstention.promised
+    answered = probabilities.max(axis=1) >= calibration.threshold(0.8)
+    assert promised.coverage.value == pytest.approx(np.mean(answered)) == pytest.approx(0.8)
+    right = probabilities[:, :2].argmax(axis=1) == [CLASSES.index(str(u.emotion)) for u in manifest]
+    assert promised.accuracy.value == pytest.approx(np.mean(right[answered]))
+    rescaled = evaluate(truth, some, resamples=0, calibration=calibration).abstention
+    assert rescaled is not None and rescaled.promised is not None
+    assert rescaled.promised.coverage.value > 0.9  # what the rescaled probabilities would have promised
 
 
 def test_the_temperature_is_that_of_another_optimiser():

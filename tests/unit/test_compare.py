@@ -10,10 +10,12 @@ import pytest
 import scipy.stats
 import sklearn.metrics
 
+from emotune.cli.compare import print_comparison
 from emotune.errors import ConfigError, CorpusError, ModelError, TableError
 from emotune.evaluation import evaluate
 from emotune.evaluation.bootstrap import draws, expanded_tail
 from emotune.evaluation.compare import compare, detectable_difference
+from emotune.evaluation.compare_page import page
 from emotune.evaluation.line_up import System
 from emotune.evaluation.permutation import holm, swap_test
 from emotune.evaluation.shared_classes import on_shared_classes
@@ -206,7 +208,16 @@ def test_one_speaker_gives_scores_and_no_more():
     manifest = corpus(speakers=1)
     (difference,) = both(manifest, answers(manifest, 0.3, 1), answers(manifest, 0.9, 2), metrics=["uar"]).differences
     assert math.isnan(difference.p)
-    assert "one speaker" in difference.verdict
+    assert "one or two speakers" in difference.verdict
+
+
+def test_two_speakers_give_no_interval_and_nothing_is_printed_as_nan(capsys):
+    manifest = corpus(speakers=2)
+    found = both(manifest, answers(manifest, 0.3, 1), failing(answers(manifest, 0.9, 2), "s0-0"), metrics=["uar"])
+    assert not any(score.has_interval for score in found.scores["uar"].values())
+    print_comparison(found)
+    assert "nan" not in "".join([*capsys.readouterr(), *found.notes, found.differences[0].verdict])
+    assert any("there are no intervals, for which they are too few" in note for note in found.notes)
 
 
 def test_utterances_without_speakers_are_clusters_of_their_own():
@@ -233,6 +244,18 @@ def test_what_failed_in_one_system_is_left_out_of_both_named_and_weighed():
     hits = np.mean((truth == good) & ~failed) - np.mean(truth == labels(TRUTH, POOR)[1])
     assert found.failures_wrong[0].estimate.value == pytest.approx(hits)
     assert any(note.startswith("Failed predictions counted as wrong") for note in found.notes)
+
+
+def test_a_failed_prediction_is_wrong_in_macro_f1_and_no_class_of_its_own():
+    found = both(second=failing(GOOD, "s0-0", "s1-1"), resamples=200, metrics=["macro_f1"])
+    truth, good, _ = labels(TRUTH, GOOD)
+    ids = np.array([u.utterance_id for u in TRUTH])
+    answered = np.where(np.isin(ids, ["s0-0", "s1-1"]), "nothing", good)
+    f1s = [
+        sklearn.metrics.f1_score(truth, said, labels=np.unique(truth), average="macro")
+        for said in (answered, labels(TRUTH, POOR)[1])
+    ]
+    assert found.failures_wrong[0].estimate.value == pytest.approx(f1s[0] - f1s[1])
 
 
 @pytest.mark.parametrize("single", [False, True])
@@ -329,3 +352,41 @@ def test_equal_systems_are_told_apart_as_seldom_as_promised():
         held += low <= 0 <= high
     assert 0.02 <= told / trials <= 0.08
     assert 0.90 <= held / trials <= 0.98
+
+
+def guessed(manifest: Manifest, seed: int) -> Predictions:
+    """Answers that know nothing of the truth."""
+    generator = np.random.default_rng(seed)
+    rows = []
+    for u in manifest:
+        given = dict(zip(CLASSES, generator.dirichlet(np.ones(3)).tolist(), strict=True))
+        rows.append(Prediction(u.utterance_id, given, {"arousal": float(generator.uniform(1, 7))}))
+    return Predictions(tuple(rows), LabelSpace(CLASSES, SCALE))
+
+
+@pytest.mark.parametrize("metrics", [["uar"], ["macro_f1"]])
+def test_that_nothing_beats_chance_is_said_first(metrics, capsys):
+    manifest = corpus(speakers=12)
+    found = both(manifest, guessed(manifest, 1), guessed(manifest, 2), metrics=metrics, resamples=500)
+    (sentence,) = found.below_chance
+    best = max(balanced(*labels(manifest, guessed(manifest, seed))[:2]) for seed in (1, 2))
+    assert sentence.startswith("No system is shown to beat chance: UAR 0.333 is what guessing gives")
+    assert f"with {best:.3f} [" in sentence
+    print_comparison(found)
+    assert capsys.readouterr().out.startswith(sentence)
+    html = page(found)
+    assert html.index("No system is shown") < html.index("cannot be told apart")
+
+
+def test_where_one_system_beats_chance_the_other_is_named_in_a_note():
+    manifest = corpus(speakers=12)
+    found = both(manifest, guessed(manifest, 1), answers(manifest, 0.8, 2), resamples=500)
+    assert found.below_chance == ()
+    assert found.notes[0].startswith("Not shown to beat chance (UAR 0.333 is what guessing gives): poor (0.")
+    assert found.notes[1].startswith("Not shown to beat chance (CCC 0.000 is what guessing gives): poor (")
+
+
+def test_systems_better_than_chance_need_no_word_of_it():
+    found = both(resamples=500)
+    assert found.below_chance == ()
+    assert not any("chance" in note for note in found.notes)

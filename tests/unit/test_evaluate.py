@@ -4,10 +4,12 @@ import json
 import math
 from pathlib import Path
 
+import audmetric
 import numpy as np
 import pytest
 import sklearn.metrics
 
+from emotune.cli.train import print_evaluation
 from emotune.errors import CorpusError, ModelError, TableError
 from emotune.evaluation import evaluate, scores
 from emotune.labels import LabelSpace, Scale
@@ -55,7 +57,30 @@ def test_overall_figures_are_those_of_scikit_learn():
     assert found["macro_f1"] == pytest.approx(sklearn.metrics.f1_score(truth, answer, average="macro"))
     assert found["micro_f1"] == pytest.approx(sklearn.metrics.f1_score(truth, answer, average="micro"))
     assert found["accuracy"] == pytest.approx(sklearn.metrics.accuracy_score(truth, answer))
-    assert set(found) == {"uar", "macro_f1", "micro_f1", "accuracy"}
+    assert set(found) == {"uar", "macro_f1", "macro_f1_true_classes", "micro_f1", "accuracy"}
+
+
+@pytest.mark.parametrize(("speakers", "said_of_them"), [(1, "of one speaker"), (2, "of 2 speakers, too few")])
+def test_too_few_speakers_give_figures_without_an_interval_and_without_nan(speakers, said_of_them, capsys):
+    truth_table, prediction_table, truth, answer = small(speaker=lambda n: f"s{n % speakers}")
+    found = evaluate(truth_table, prediction_table, resamples=50)
+    assert not any(score.has_interval for score in found.overall.values())
+    print_evaluation(found, "test", Path("run"))
+    shown = capsys.readouterr()
+    assert f"test uar {sklearn.metrics.balanced_accuracy_score(truth, answer):.3f}\n" in shown.out
+    assert "nan" not in shown.out + shown.err
+    assert said_of_them in shown.err
+
+
+def test_a_class_that_is_only_answered_counts_in_macro_f1_as_scikit_learn_has_it_and_a_note_says_so():
+    truth, answer = ["anger", "anger", "neutral"], ["anger", "sadness", "neutral"]
+    truth_table = manifest(*(utterance(f"u{n}", label, speaker=f"s{n}") for n, label in enumerate(truth)))
+    found = evaluate(truth_table, predictions(*(said(f"u{n}", label) for n, label in enumerate(answer))), resamples=0)
+    assert found.overall["macro_f1"].value == pytest.approx(sklearn.metrics.f1_score(truth, answer, average="macro"))
+    assert found.overall["macro_f1_true_classes"].value == pytest.approx((2 / 3 + 1) / 2)
+    (note,) = [note for note in found.notes if note.startswith("Answered all the same: sadness")]
+    assert "(macro_f1_true_classes) it is 0.833" in note
+    assert f"would be {audmetric.unweighted_average_recall(truth, answer):.3f}" in note
 
 
 def test_scores_are_the_values_that_evaluate_gives():

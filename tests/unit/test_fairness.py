@@ -1,6 +1,7 @@
 """For whom it works: known gaps are found as a slow computation has them, chance is told apart, the unknown is said."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,16 @@ import scipy.stats
 import sklearn.metrics
 
 from emotune.evaluation import evaluate
-from emotune.evaluation.bootstrap import draws, expanded_tail
+from emotune.evaluation.bootstrap import ClusterBootstrap, Estimate
 from emotune.evaluation.fairness import Fairness
 from emotune.evaluation.fairness_words import conclusions
+from emotune.evaluation.group_differences import difference_of_groups
 from emotune.evaluation.groups import age_band
 from emotune.evaluation.result import Evaluation
 from emotune.evaluation.speaker_spread import deals, uars
 from emotune.labels import LabelSpace, Scale
 from emotune.manifest import Manifest, Utterance
+from emotune.metrics.division import ratio
 from emotune.predictions import Prediction, Predictions
 
 CLASSES = ("anger", "neutral", "sadness")
@@ -84,19 +87,25 @@ def test_a_known_gap_between_women_and_men_is_as_a_slow_computation_has_it():
             )
         )
 
-    def gaps(weights: np.ndarray) -> np.ndarray:
-        return recalls(weights, women) - recalls(weights, ~women)
+    def welch(of: Callable[[np.ndarray], float]) -> tuple[float, float, float]:
+        """The difference of women and men in a figure of recalls, with its interval, speaker after speaker left out."""
+        values, variances = [], []
+        for group in (women, ~women):
+            values.append(of(recalls(np.ones(len(rows)), group)))
+            without = [of(recalls((speaker != one).astype(float), group)) for one in np.unique(speaker[group])]
+            variances.append(np.var(without) * (len(without) - 1))
+        degrees = sum(variances) ** 2 / sum(v**2 / 11 for v in variances)
+        reach = scipy.stats.t.ppf(0.975, math.floor(degrees + 1e-9)) * math.sqrt(sum(variances))
+        gap = values[0] - values[1]
+        return gap, gap - reach, gap + reach
 
-    (counts,) = draws(24, resamples=RESAMPLES, seed=SEED)
-    resampled = np.array([gaps(row[speaker].astype(float)) for row in counts])
-    everyone = gaps(np.ones(len(rows)))
-    assert comparison.difference.value == pytest.approx(everyone.mean())
-    assert comparison.difference.low == pytest.approx(np.quantile(resampled.mean(axis=1), expanded_tail(24)))
-    assert comparison.difference.high == pytest.approx(np.quantile(resampled.mean(axis=1), 1 - expanded_tail(24)))
+    def of_estimate(found: Estimate) -> tuple[float, float, float]:
+        return found.value, found.low, found.high
+
+    assert of_estimate(comparison.difference) == pytest.approx(welch(np.mean))
     for n, item in enumerate(comparison.classes):
         assert item.name == CLASSES[n]
-        assert item.recall_gap.value == pytest.approx(everyone[n])
-        assert item.recall_gap.low == pytest.approx(np.quantile(resampled[:, n], expanded_tail(24)))
+        assert of_estimate(item.recall_gap) == pytest.approx(welch(lambda each, place=n: each[place]))
         assert item.said == pytest.approx((np.mean(said[women] == item.name), np.mean(said[~women] == item.name)))
         assert item.true == pytest.approx((1 / 3, 1 / 3))
         assert item.said_gap.value == pytest.approx(item.said[0] - item.said[1])
@@ -104,6 +113,59 @@ def test_a_known_gap_between_women_and_men_is_as_a_slow_computation_has_it():
     assert (comparison.first.name, comparison.second.name, comparison.speakers) == ("female", "male", 12)
     assert fairness_in(found).worst is not None
     assert fairness_in(found).worst[:2] == ("gender", "male")  # pyright: ignore[reportOptionalSubscript]
+
+
+def simulated(generator: np.random.Generator, speakers: tuple[int, int]) -> np.ndarray:
+    """Hits and clips of three classes by speakers who differ, shape (speakers, 2, 3, 2); the groups are alike."""
+    count = sum(speakers)
+    odds = 0.6 + generator.normal(0, 1, (count, 1)) + generator.normal(0, 0.6, (count, 3))
+    hits = generator.binomial(12, 1 / (1 + np.exp(-odds)))
+    counts = np.stack([hits, np.full_like(hits, 12)], axis=-1)
+    first = np.arange(count) < speakers[0]
+    return np.stack([counts * side[:, None, None] for side in (first, ~first)], axis=1)
+
+
+def uar_gap(sums: np.ndarray) -> np.ndarray:
+    each = ratio(sums[..., 0], sums[..., 1]).mean(axis=-1)
+    return (each[..., 0] - each[..., 1])[..., None]
+
+
+@pytest.mark.parametrize(("speakers", "least"), [((3, 21), 0.89), ((4, 20), 0.91), ((12, 12), 0.925)])
+def test_intervals_of_group_differences_hold_the_truth_though_one_group_is_small(speakers, least):
+    generator = np.random.default_rng(0)
+    held = joint = 0
+    for _ in range(600):
+        sums = simulated(generator, speakers)
+        (found,) = difference_of_groups(sums, uar_gap, present=sums[..., 1].sum(axis=-1) > 0)
+        held += found.low <= 0 <= found.high
+        together = ClusterBootstrap(sums, resamples=200, seed=1).estimate(lambda total: uar_gap(total)[..., 0])
+        joint += together.low <= 0 <= together.high
+    assert held / 600 >= least
+    assert held > joint or speakers == (12, 12)  # what resampling all speakers together would hold
+
+
+def test_two_speakers_in_a_group_get_no_interval_and_no_conclusion():
+    rows = [row for row in corpus() if row.gender == "female" or row.speaker in ("s01", "s03")]
+    found, _ = scored(rows)
+    (comparison,) = fairness_in(found).compared_by("gender")
+    assert comparison.speakers == 2
+    assert not comparison.difference.has_interval
+    assert not any(item.recall_gap.has_interval for item in comparison.classes)
+    sentences = " ".join(conclusions(fairness_in(found), scored=found.scored))
+    assert "fewer than 3 speakers in a group allow no interval, so no conclusion" in sentences
+    assert "nan" not in sentences
+
+
+def test_speakers_who_are_in_both_groups_are_left_out_of_both_at_once():
+    generator = np.random.default_rng(1)
+    ease = generator.normal(0, 1, (12, 1, 1))  # the same of a speaker in both languages
+    chance = 1 / (1 + np.exp(-ease))
+    hits = generator.binomial(400, np.broadcast_to(chance, (12, 2, 3)))
+    sums = np.stack([hits, np.full_like(hits, 400)], axis=-1)
+    (paired,) = difference_of_groups(sums, uar_gap, present=np.ones((12, 2), dtype=bool))
+    each = uar_gap(sums)[:, 0]
+    expected = scipy.stats.ttest_1samp(each, 0).confidence_interval(0.95)
+    assert (paired.low, paired.high) == pytest.approx((expected.low, expected.high))
 
 
 def test_a_shown_gap_is_said_with_its_class():
@@ -121,7 +183,7 @@ def test_where_no_gap_is_shown_the_largest_that_would_fit_is_said():
     sentences = " ".join(conclusions(fairness_in(found), scored=found.scored))
     largest = max(abs(comparison.difference.low), abs(comparison.difference.high))
     assert f"one of up to {largest:.3f} would fit" in sentences
-    assert "With 3 speakers in the smaller group" in sentences
+    assert "With 3 speakers in the smaller group, it may be about these people rather than about gender." in sentences
     assert "By gender and class nothing can be concluded" in sentences
 
 
@@ -142,6 +204,39 @@ def test_an_unknown_gender_is_said_and_has_no_figure(gender):
     assert fairness_in(found).unknown["gender"] == found.scored
     sentences = conclusions(fairness_in(found), scored=found.scored)
     assert "No gender is known: whether the model works alike for women and men cannot be said." in sentences
+
+
+def test_a_gender_that_is_neither_is_known_and_scored_but_not_compared():
+    rows = corpus(8) + [
+        Utterance(f"x{n}", "a.wav", speaker=f"x{n % 3}", emotion=CLASSES[n % 3], gender="other") for n in range(9)
+    ]
+    found, _ = scored(rows)
+    assert "gender" not in fairness_in(found).unknown
+    assert fairness_in(found).other_gender == 9
+    assert [group.name for group in found.groups_by("gender")] == ["female", "male", "other"]
+    sentences = " ".join(conclusions(fairness_in(found), scored=found.scored))
+    assert "9 of 153 utterances are of speakers whose gender is given as 'other'" in sentences
+    assert "gender of" not in sentences
+
+
+def test_the_only_group_of_its_kind_is_not_called_the_worst():
+    found, _ = scored(corpus(8, gender="male", age=None))
+    assert fairness_in(found).worst is None
+    assert "Worst group" not in " ".join(conclusions(fairness_in(found), scored=found.scored))
+    by_age, _ = scored(corpus(24, gender="male"), right=lambda row: 0.4 if (row.age or 0) >= 60 else 0.9)
+    assert fairness_in(by_age).worst[:2] == ("age", "60 and more")  # pyright: ignore[reportOptionalSubscript]
+
+
+def test_groups_that_fare_alike_have_no_worst():
+    found, _ = scored(corpus(8, age=None), right=lambda _: 1.1)
+    assert fairness_in(found).worst is None
+
+
+def test_a_p_below_a_thousandth_is_not_printed_as_zero():
+    hard, _ = scored(corpus(8), right=lambda row: 0.0 if row.speaker == "s05" else 1.1)
+    sentences = " ".join(conclusions(fairness_in(hard), scored=hard.scored))
+    assert "(p < 0.001)" in sentences
+    assert "0.000)" not in sentences
 
 
 def test_some_unknown_genders_are_counted():

@@ -132,6 +132,29 @@ def test_the_best_layer_on_development_is_chosen():
     assert choice.scores[(1, 0.1)] == UAR(held_out, predict_linear(fitted, features[development, 1], held_out, space))
 
 
+def test_of_equal_scores_the_lowest_layer_is_chosen_and_then_the_strongest_regularisation():
+    features, manifest, space = example(speakers=6)
+    train, development, _ = thirds(len(features))
+
+    def equal_above(layer: int):
+        """A score that cannot tell the layers from one on apart, but for rounding, and prefers weak regularisation."""
+        calls = iter([(one, strength) for one in range(3) for strength in GRID])
+
+        def score(_manifest, _predictions) -> float:
+            one, strength = next(calls)
+            return 0.5 if one < layer or (one == layer and strength == min(GRID)) else 1.0 - 1e-12 * (3 - one)
+
+        return score
+
+    choice = linear.choose(features, manifest, train, development, space, grid=GRID, score=equal_above(1))
+    assert (choice.layer, choice.inverse_regularisation) == (1, sorted(GRID)[1])
+    assert choice.tied_layers == [1, 2]
+    choice = linear.choose(features, manifest, train, development, space, grid=GRID, score=equal_above(0))
+    assert choice.layer == 0
+    nothing = linear.choose(features, manifest, train, development, space, grid=GRID, score=lambda *_: float("nan"))
+    assert (nothing.layer, nothing.inverse_regularisation) == (0, min(GRID))
+
+
 def test_the_choice_never_sees_test_rows():
     features, manifest, space = example(speakers=6)
     train, development, test = thirds(len(features))

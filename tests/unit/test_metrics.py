@@ -11,6 +11,8 @@ from emotune.metrics.classes import (
     confusion_matrix,
     f1s_of,
     macro_f1,
+    macro_f1_of,
+    macro_f1_true_classes,
     precisions_of,
     recalls_of,
     supports_of,
@@ -46,9 +48,18 @@ def test_accuracy_counts_utterances_not_classes():
     assert accuracy(TRUTH, PREDICTION) == pytest.approx(4 / 7)
 
 
-def test_a_class_absent_from_the_truth_does_not_count_in_uar_and_macro_f1():
+def test_a_class_that_is_only_predicted_is_a_zero_in_macro_f1_alone():
     assert uar([0, 0, 1], [0, 2, 1]) == pytest.approx((1 / 2 + 1) / 2)
-    assert macro_f1([0, 0, 1], [0, 2, 1]) == pytest.approx((2 / 3 + 1) / 2)
+    assert macro_f1([0, 0, 1], [0, 2, 1]) == pytest.approx((2 / 3 + 1 + 0) / 3)
+    assert macro_f1_true_classes([0, 0, 1], [0, 2, 1]) == pytest.approx((2 / 3 + 1) / 2)
+
+
+def test_no_answer_is_wrong_but_no_class_of_its_own():
+    answered = confusion_matrix([0, 0, 1, 1], [0, 0, 1, 2], classes=3)  # 2 stands for no answer here
+    counts = answered[:2]
+    assert float(macro_f1_of(counts)) == pytest.approx((1 + 2 * 1 / (2 + 1)) / 2)
+    assert float(uar_of(counts)) == pytest.approx((1 + 1 / 2) / 2)
+    np.testing.assert_allclose(precisions_of(counts), [1, 1])
 
 
 def test_recall_is_nan_for_an_absent_class_and_precision_for_one_never_predicted():

@@ -96,3 +96,30 @@ def test_merging_keeps_every_own_leaf_and_adds_only_the_bases(base, own):
     for key, value in own.items():
         if not (isinstance(value, dict) and isinstance(base.get(key), dict)):
             assert merged[key] == value
+
+
+@pytest.mark.parametrize(
+    ("overrides", "name"),
+    [
+        ([], "mine/tiny"),
+        (["model.backbone.checkpoint=folders/whisper-tiny.en"], "mine/tiny"),
+        (["model.backbone.checkpoint=folders/whisper-base"], "mine/tiny-on-whisper-base"),
+        (["model.backbone.checkpoint=folders/my whisper"], "mine/tiny-on-my_whisper"),
+        (["model.backbone.name=wavlm", "model.backbone.checkpoint=microsoft/wavlm-large"], "mine/tiny-on-wavlm-large"),
+        (["model.backbone.checkpoint=null", "model.backbone.config={}"], "mine/tiny-on-whisper-random-weights"),
+        (["model.backbone.checkpoint=folders/whisper-base", "name=mine/base"], "mine/base"),
+        (["model.backbone.layers=2"], "mine/tiny"),
+    ],
+)
+def test_a_run_is_named_after_the_encoder_that_it_uses(tmp_path, overrides, name):
+    content = {
+        "name": "mine/tiny",
+        "data": {"manifest": "m.csv"},
+        "model": {"backbone": {"name": "whisper", "checkpoint": "openai/whisper-tiny.en"}},
+    }
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(content))
+    recipe = load_recipe(tmp_path / "tiny.yaml", overrides)
+    assert recipe.name == name
+    written = tmp_path / "written.yaml"
+    written.write_text(dump_recipe(recipe))
+    assert load_recipe(written) == recipe

@@ -15,6 +15,7 @@ from emotune.manifest import Manifest, Utterance
 from emotune.run_folder import RunFolder
 from emotune.splits import classes_missing
 from emotune.tables import to_json, write_text
+from emotune.training.run import few_choosers
 
 SPACE = LabelSpace(("anger", "neutral"))
 
@@ -110,3 +111,11 @@ def test_a_speaker_without_a_name_may_be_one_that_training_heard():
     nameless = nameless.replace_utterances([dataclasses.replace(u, speaker=None) for u in nameless])
     assert speaker_dependence(RUN.split("train"), nameless).stamp == "unknown"
     assert speaker_dependence(nameless, RUN.split("test")).stamp == "unknown"
+
+
+@pytest.mark.parametrize(("speakers", "said"), [(1, "by 1 speaker"), (2, "by 2 speakers"), (4, None), (0, None)])
+def test_a_choice_that_rests_on_two_speakers_is_called_so(speakers, said):
+    rows = [Utterance(f"u{n}", "u.wav", speaker=f"s{n % speakers}" if speakers else None) for n in range(8)]
+    found = few_choosers(Manifest(tuple(rows), SPACE, Path()), chose="Layer and regularisation")
+    assert len(found) == (said is not None)
+    assert all(f"Layer and regularisation: chosen {said} of development" in note for note in found)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
+from emotune.cli.study import print_study
 from emotune.config import dump_recipe
 from emotune.errors import ConfigError
 from emotune.evaluation import scores
@@ -25,7 +26,7 @@ from emotune.studies.study import Fuse, Study, StudyStep, as_override, load_stud
 from emotune.studies.study_compared import study_results
 from emotune.studies.study_fusion import fuse_steps, write_fused
 from emotune.studies.study_gathered import gather
-from emotune.studies.study_page import verdicts, write_study
+from emotune.studies.study_page import below_chance, verdicts, write_study
 from emotune.tables import to_json, write_text
 
 CLASSES = ("anger", "neutral")
@@ -564,6 +565,25 @@ def test_differences_that_were_not_found_are_told_in_one_sentence(tmp_path, untr
     told, others = verdicts(result.tests[0], "uar")
     assert told == found.verdict and told.startswith("std scores higher than mean")
     assert others.startswith("Cannot be told apart") and "near and mean (" in others and "close and mean (" in others
+
+
+def test_a_study_in_which_nothing_beats_chance_says_so_first(tmp_path, untrained, monkeypatch, capsys):
+    for step in ("mean", "std"):
+        monkeypatch.setitem(SKILL, step, (0.5, 0.5))
+    result = ran(written(tmp_path, STEPS[:2], metrics=["macro_f1"]), tmp_path / "out")
+    write_study(tmp_path / "out", result)
+    (sentence,) = below_chance(result)
+    assert sentence.startswith("No system is shown to beat chance: UAR 0.500 is what guessing gives")
+    for name in ("study.html", "study.md"):
+        content = (tmp_path / "out" / name).read_text(encoding="utf-8")
+        assert 0 < content.index(sentence) < content.index("2 steps, trained with")
+    print_study(result)
+    assert capsys.readouterr().out.startswith(sentence)
+
+
+def test_a_study_with_a_step_better_than_chance_has_no_such_word(tmp_path, untrained):
+    result = ran(written(tmp_path, STEPS[:2]), tmp_path / "out")
+    assert below_chance(result) == []
 
 
 def test_the_study_in_the_documentation_has_every_key_and_reads(tmp_path):

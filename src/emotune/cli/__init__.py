@@ -37,7 +37,8 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(corpus.app, name="corpus")
-app.command("recipes")(recipes.recipes)
+app.add_typer(recipes.app, name="recipes")
+app.command("explain")(recipes.explain)
 app.command("protocols")(recipes.protocols)
 app.command("studies")(study.studies)
 app.command("train")(train.train)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -70,13 +71,12 @@ def print_comparison(comparison: Comparison) -> None:
     """Scores, differences and verdicts as tables; what limits them on standard error."""
     verdicts = with_extra("emotune.evaluation.verdicts")
     metrics = list(comparison.scores)
+    for sentence in comparison.below_chance:
+        out.print(sentence, markup=False)
     table(
         f"{comparison.compared} utterances, {comparison.speakers} speakers",
         ["system", *metrics],
-        [
-            (name, *(_interval(comparison.scores[metric][name].to_json(), "") for metric in metrics))
-            for name in comparison.runs
-        ],
+        [(name, *(comparison.scores[metric][name].in_words() for metric in metrics)) for name in comparison.runs],
     )
     out.print()
     for metric in metrics:
@@ -87,10 +87,10 @@ def print_comparison(comparison: Comparison) -> None:
             [
                 (
                     f"{item.system} - {item.baseline}",
-                    _interval(item.estimate.to_json(), "+"),
+                    item.estimate.in_words("+"),
                     verdicts.p_text(item.p),
                     verdicts.p_text(item.corrected_p),
-                    f"{item.detectable:.3f}",
+                    f"{item.detectable:.3f}" if math.isfinite(item.detectable) else "–",
                 )
                 for item in differences
             ],
@@ -101,7 +101,3 @@ def print_comparison(comparison: Comparison) -> None:
     for item in comparison.left_out:
         warn_all([f"left out, {item.reason}: {item.count}, such as {', '.join(item.examples)}"])
     warn_all(comparison.notes)
-
-
-def _interval(score: dict[str, float], sign: str) -> str:
-    return f"{score['value']:{sign}.3f} [{score['low']:{sign}.3f}, {score['high']:{sign}.3f}]"

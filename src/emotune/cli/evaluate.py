@@ -12,9 +12,9 @@ from emotune.cli.console import Condition, out, pairs, show_progress, warn_all, 
 from emotune.cli.corpus import mapped
 from emotune.cli.train import print_evaluation
 from emotune.conditions import GENDER_CLASSES, asked_notes, gender_as_class
-from emotune.errors import ConfigError
+from emotune.errors import ConfigError, ModelError
 from emotune.manifest import Manifest
-from emotune.run_folder import RunFolder
+from emotune.run_folder import RunFolder, runs_with_models, why_no_model
 from emotune.tables import check_output
 
 
@@ -43,6 +43,8 @@ def evaluate(
     """Predictions table, report.json and report.html for a split that training did not see."""
     run = RunFolder(run_path)
     run.information()
+    if runs_with_models(run_path):
+        raise ModelError(why_no_model(run_path))
     if robustness and shared:
         raise ConfigError("--robustness scores all classes of the model: leave out either it or --shared-classes.")
     if manifest_path is None:
@@ -69,12 +71,21 @@ def evaluate(
     predictions = predictor.predict_manifest(manifest, progress=show_progress)
     notes = asked_notes(sources, (row.conditions_used for row in predictions))
     extra: dict[str, Any] = {"conditions_asked_for": sources} if sources else {}
+    unrestricted = predictions if shared else None
     if shared:
         manifest, predictions, note = classes.on_shared_classes(manifest, predictions)
         notes, extra = [note, *notes], {**extra, "shared classes": note}
     score_run = with_extra("emotune.evaluation.score_run").score_run
     evaluation = score_run(
-        run, manifest, predictions, name=name, folder=output, resamples=resamples, notes=notes, extra=extra
+        run,
+        manifest,
+        predictions,
+        name=name,
+        unrestricted=unrestricted,
+        folder=output,
+        resamples=resamples,
+        notes=notes,
+        extra=extra,
     )
     print_evaluation(evaluation, name, output or run.results(name))
     if coverage is not None:
@@ -93,8 +104,8 @@ def _print_answered(predictions: Any, manifest: Manifest) -> None:
     truth = {utterance.utterance_id: utterance.emotion for utterance in manifest}
     sure = [row for row in predictions if row.error is None and not row.uncertain]
     scored = [row.emotion == truth[row.utterance_id] for row in sure if truth.get(row.utterance_id) is not None]
-    right = sum(scored) / len(scored) if scored else float("nan")
-    out.print(f"answered {len(sure)} of {len(predictions)} ({len(sure) / len(predictions):.3f}), right {right:.3f}")
+    right = f"right {sum(scored) / len(scored):.3f}" if scored else "none of them with a label"
+    out.print(f"answered {len(sure)} of {len(predictions)} ({len(sure) / len(predictions):.3f}), {right}")
 
 
 def _score_robustness(
@@ -120,8 +131,7 @@ def _score_robustness(
     for item in found.degradations:
         score, change = item.scores[found.metric], item.differences[found.metric]
         out.print(
-            f"{item.name} {found.metric} {score.value:.3f}, change {change.value:+.3f}"
-            f" [{change.low:+.3f}, {change.high:+.3f}]",
+            f"{item.name} {found.metric} {score.value:.3f}, change {change.in_words('+')}",
             markup=False,
         )
     warn_all(f"{condition} left out: {reason}." for condition, reason in found.skipped.items())

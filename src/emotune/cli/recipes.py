@@ -1,19 +1,70 @@
-"""emotune recipes and emotune protocols: what comes with the toolkit."""
+"""emotune recipes, explain and protocols: what comes with the toolkit, and what a recipe may say."""
 
 from __future__ import annotations
 
-from emotune.cli.console import out
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from emotune.cli.console import out, with_extra
 from emotune.protocols import protocol_names
 from emotune.recipes import first_sentence, recipe_folder, recipe_names
 
+app = typer.Typer(help="List the recipes that come with emotune, or show one.", rich_markup_mode=None)
 
-def recipes() -> None:
-    """List the recipes that come with emotune."""
-    for name in recipe_names():
-        out.print(f"{name}: {first_sentence(recipe_folder(), name)}", markup=False)
+
+@app.callback(invoke_without_command=True)
+def recipes(context: typer.Context) -> None:
+    """List the recipes that come with emotune; `emotune recipes show NAME` shows one."""
+    if context.invoked_subcommand is None:
+        for name in recipe_names():
+            out.print(f"{name}: {first_sentence(recipe_folder(), name)}", markup=False)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or a name from `emotune recipes`.")],
+) -> None:
+    """What a recipe sets, with what each key may be; keys that it does not set have their defaults."""
+    content = with_extra("emotune.config").recipe_content(name)
+    keys = with_extra("emotune.recipe_keys").recipe_keys()
+    for line in _shown(content, keys, "", ""):
+        out.print(line, markup=False)
+    out.print("# all other keys have their defaults: emotune explain", markup=False)
+
+
+def explain(
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY...", help="Such as train.encoder_lr, or a section; default all.")
+    ] = None,
+) -> None:
+    """What keys of a recipe may be: type and range, default, meaning."""
+    keys = with_extra("emotune.recipe_keys")
+    found = [key for path in paths for key in keys.keys_under(path)] if paths else keys.recipe_keys().values()
+    for key in found:
+        out.print(f"{key.path}: {key.in_words}", markup=False)
 
 
 def protocols() -> None:
     """List the evaluation protocols that come with emotune, for protocol=NAME."""
     for name in protocol_names():
         out.print(name, markup=False)
+
+
+def _shown(content: Mapping[str, Any], keys: Mapping[str, Any], above: str, indent: str) -> Iterator[str]:
+    """The lines of a recipe as YAML, each key with a comment on what it may be."""
+    for name, value in content.items():
+        path = f"{above}{name}"
+        key = keys.get(path)
+        if isinstance(value, Mapping) and any(f"{path}.{inner}" in keys for inner in value):
+            yield f"{indent}{name}:"
+            yield from _shown(value, keys, f"{path}.", f"{indent}  ")
+            continue
+        given = {name: value.strip() if isinstance(value, str) else value}
+        plain = yaml.safe_dump(given, default_flow_style=True, width=10_000, allow_unicode=True).strip()[1:-1]
+        if key is None or not key.allowed or path in ("name", "description"):
+            yield f"{indent}{plain}"
+        else:
+            yield f"{indent}{plain}  # {key.in_words}"

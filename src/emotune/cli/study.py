@@ -56,6 +56,8 @@ def print_study(result: Any) -> None:
     page = with_extra("emotune.studies.study_page")
     rows = list(page.rows_of(result))
     tests = {test.name: test for test in result.tests}
+    for sentence in page.below_chance(result):
+        out.print(sentence, markup=False)
     for test, metric in dict.fromkeys((row["test"], row["metric"]) for row in rows):
         own = [row for row in rows if (row["test"], row["metric"]) == (test, metric)]
         table(

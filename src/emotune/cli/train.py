@@ -80,13 +80,10 @@ def default_folder(recipe: Any) -> Path:
 def print_evaluation(evaluation: Evaluation, split: str, folder: Path) -> None:
     """The headline figures with their intervals, and where the report lies."""
     for name, estimate in evaluation.overall.items():
-        out.print(f"{split} {name} {estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]", markup=False)
+        out.print(f"{split} {name} {estimate.in_words()}", markup=False)
     if evaluation.votes is not None:
         for name in ("jensen_shannon", "soft_macro_f1"):
-            estimate = evaluation.votes.scores[name]
-            out.print(
-                f"{split} votes {name} {estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]", markup=False
-            )
+            out.print(f"{split} votes {name} {evaluation.votes.scores[name].in_words()}", markup=False)
     warn_all(evaluation.notes)
     out.print(f"report: {folder / 'report.html'}", markup=False)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -73,7 +74,12 @@ class Abstention:
 
 
 def abstention_of(
-    pairs: Pairs, *, calibration: Calibration | None = None, resamples: int, seed: int
+    pairs: Pairs,
+    *,
+    calibration: Calibration | None = None,
+    own: Mapping[str, float] | None = None,
+    resamples: int,
+    seed: int,
 ) -> Abstention | None:
     """Risk and coverage of the rows that have a class, with intervals over speakers; None without such rows.
 
@@ -81,6 +87,8 @@ def abstention_of(
 
     Args:
         calibration: of the model, for its own threshold; None where it is not known.
+        own: utterance_id -> the model's confidence over all its classes, where the rows hold some of these alone: its
+            threshold is of that confidence.
     """
     answers = _answers_of(pairs)
     if answers is None:
@@ -99,7 +107,9 @@ def abstention_of(
     levels = [least_confidence(ranked, share) for share in COVERAGES]
     promised = None
     if calibration is not None and calibration.thresholds:
-        promised = answers.above(calibration.threshold(PROMISED), resamples=resamples, seed=seed)
+        kept = [u.utterance_id for u, there in zip(pairs.utterances, pairs.has_class, strict=True) if there]
+        sure = answers if own is None else replace(answers, confidence=np.array([own[key] for key in kept]))
+        promised = sure.above(calibration.threshold(PROMISED), resamples=resamples, seed=seed)
     return Abstention(
         answered / everyone,
         ratio(mistaken, answered),
@@ -183,5 +193,6 @@ def temperature_notes(pairs: Pairs, calibration: Calibration | None) -> tuple[st
     return (
         f"The temperature of the probabilities is {calibration.temperature:.2f}, fitted on the development split"
         f" (whose own calibration figures are therefore optimistic). On these utterances that takes the log loss from"
-        f" {losses[0]:.3f} to {losses[1]:.3f} and the calibration error from {errors[0]:.3f} to {errors[1]:.3f}.",
+        f" {losses[0]:.3f} to {losses[1]:.3f} and the calibration error from {errors[0]:.3f} to {errors[1]:.3f}."
+        + (" With so high a temperature its confidence says next to nothing." if calibration.temperature > 10 else ""),
     )

@@ -19,13 +19,15 @@ from emotune.evaluation.t_distribution import t_quantile
 from emotune.metrics.division import FloatArray, IntArray
 
 LEVEL = 0.95
+FEWEST_CLUSTERS = 3
+"""With fewer there is no interval: what two speakers span holds the truth half of the time."""
 _BLOCK = 4_000_000
 """How many draw counts are held in memory at once."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A score with its interval; the bounds are NaN where fewer than two clusters allow none."""
+    """A score with its interval; the bounds are NaN where too few clusters allow none."""
 
     value: float
     low: float = float("nan")
@@ -34,6 +36,17 @@ class Estimate:
     @property
     def has_interval(self) -> bool:
         return bool(np.isfinite(self.low) and np.isfinite(self.high))
+
+    def in_words(self, sign: str = "") -> str:
+        """The score with its bounds, without them where there are none, or that it is undefined.
+
+        >>> Estimate(0.5, 0.25, 0.75).in_words(), Estimate(0.5).in_words("+"), Estimate(float("nan")).in_words()
+        ('0.500 [0.250, 0.750]', '+0.500', 'undefined')
+        """
+        if not math.isfinite(self.value):
+            return "undefined"
+        bounds = f" [{self.low:{sign}.3f}, {self.high:{sign}.3f}]" if self.has_interval else ""
+        return f"{self.value:{sign}.3f}{bounds}"
 
     def to_json(self) -> dict[str, float]:
         return {"value": self.value, "low": self.low, "high": self.high}
@@ -100,7 +113,7 @@ class ClusterBootstrap:
         self.clusters = len(statistics)
         self.total: FloatArray = statistics.sum(axis=0)
         self.resampled: FloatArray | None = None
-        if self.clusters >= 2 and resamples >= 2:
+        if self.clusters >= FEWEST_CLUSTERS and resamples >= 2:
             flat = statistics.reshape(self.clusters, -1)
             sums = [counts @ flat for counts in _as_floats(draws(self.clusters, resamples=resamples, seed=seed))]
             self.resampled = np.concatenate(sums).reshape(resamples, *statistics.shape[1:])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from emotune.errors import ConfigError
 from emotune.evaluation.bootstrap import ClusterBootstrap, Estimate
+from emotune.evaluation.chance import chance_of, chance_words
 from emotune.evaluation.comparison import POWER, SIGNIFICANT, Comparison, Difference
 from emotune.evaluation.evaluate import CLASS_MEASURES
 from emotune.evaluation.line_up import Lineup, System, line_up
@@ -47,9 +48,9 @@ def compare(
     Args:
         manifest: the truth.
         systems: the first is the baseline that the others are compared with.
-        metrics: of ``uar``, ``macro_f1``, ``micro_f1``, ``accuracy``, ``ccc`` (mean over the dimensions) and
-            ``ccc.<dimension>``, ``pearson.<dimension>``, ``rmse.<dimension>``; when empty, ``uar`` and ``macro_f1``
-            where there are classes and ``ccc`` where there are dimensions.
+        metrics: of ``uar``, ``macro_f1``, ``macro_f1_true_classes``, ``micro_f1``, ``accuracy``, ``ccc`` (mean over the
+            dimensions) and ``ccc.<dimension>``, ``pearson.<dimension>``, ``rmse.<dimension>``; when empty, ``uar`` and
+            ``macro_f1`` where there are classes and ``ccc`` where there are dimensions.
         all_pairs: compare every two systems.
         pairs: compare these alone, each (baseline, system) by name; Holm's correction then is for these. There may be
             none, and then one system is enough.
@@ -71,6 +72,7 @@ def compare(
     failures_wrong = ()
     if lineup.classes and not lineup.answered[lineup.truth >= 0].all():
         _, failures_wrong = rate(lineup.confusions(without_answer=True), None)
+    chances = list(_against_chance(lineup, measures, confusions, moments, resamples=resamples, seed=seed))
     kept = [name for name, answered in zip(lineup.speakers, lineup.answered, strict=True) if answered]
     speakers = len(set(kept) - {None})
     comparison = Comparison(
@@ -80,6 +82,7 @@ def compare(
         speakers=speakers,
         clusters=speakers + kept.count(None),
         classes=lineup.classes,
+        below_chance=tuple(first for first, _ in chances if first),
         scores=scores,
         differences=differences,
         failures_wrong=failures_wrong,
@@ -88,9 +91,31 @@ def compare(
         resamples=resamples,
         seed=seed,
     )
+    weak = [note for _, note in chances if note]
     return dataclasses.replace(
-        comparison, notes=(*notes, *lineup.notes, *notes_of_comparison(comparison, kept.count(None)))
+        comparison, notes=(*weak, *notes, *lineup.notes, *notes_of_comparison(comparison, kept.count(None)))
     )
+
+
+def _against_chance(
+    lineup: Lineup,
+    wanted: Mapping[str, Measure],
+    confusions: NDArray | None,
+    moments: NDArray | None,
+    *,
+    resamples: int,
+    seed: int,
+) -> Iterator[tuple[str | None, str | None]]:
+    """What to say of guessing, of classes and of dimensions, as far as a wanted metric is of them."""
+    of_classes = [metric in CLASS_MEASURES for metric in wanted]
+    for metric, sums, asked in (("uar", confusions, any(of_classes)), ("ccc", moments, not all(of_classes))):
+        if sums is not None and asked:
+            bootstrap = ClusterBootstrap(sums, resamples=resamples, seed=seed)
+            measure = measures_of(lineup, [metric])[metric]
+            found = bootstrap.estimates(partial(score_of_systems, measure, lineup.columns))
+            yield chance_words(
+                metric, dict(zip(lineup.names, found, strict=True)), chance_of(metric, lineup.truth[lineup.answered])
+            )
 
 
 def detectable_difference(standard_error: float, clusters: int, *, comparisons: int = 1) -> float:

@@ -64,6 +64,7 @@ def _headline(comparison: Comparison, title: str) -> str:
         [
             f"<header>\n<h1>{text(title)}</h1>",
             paragraph(f"{comparison.compared}{of} utterances, answered by all systems; {who}.", "lead"),
+            *(paragraph(sentence, "notice") for sentence in comparison.below_chance),
             bullets(verdicts),
             "</header>",
         ]

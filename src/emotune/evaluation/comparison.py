@@ -56,6 +56,7 @@ class Comparison:
         speakers: how many known speakers those have.
         clusters: the speakers, and every utterance without one.
         classes: which the systems choose from.
+        below_chance: that no system is shown to beat chance, where that is so: to be said before anything else.
         scores: metric -> system -> score with interval.
         differences: of each pair by each metric.
         failures_wrong: the same with failed predictions counted as wrong; empty where none failed.
@@ -71,6 +72,7 @@ class Comparison:
     speakers: int
     clusters: int
     classes: tuple[str, ...]
+    below_chance: tuple[str, ...]
     scores: Mapping[str, Mapping[str, Estimate]]
     differences: tuple[Difference, ...]
     failures_wrong: tuple[Difference, ...]
@@ -89,6 +91,7 @@ class Comparison:
                 metric: {name: score.to_json() for name, score in scores.items()}
                 for metric, scores in self.scores.items()
             },
+            "below_chance": list(self.below_chance),
             "differences": [item.to_json() for item in self.differences],
             "failures_wrong": [item.to_json() for item in self.failures_wrong],
             "left_out": [item.to_json() for item in self.left_out],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -30,6 +31,7 @@ from emotune.metrics.classes import (
     confusion_matrices,
     f1s_of,
     macro_f1_of,
+    macro_f1_true_classes_of,
     precisions_of,
     recalls_of,
     supports_of,
@@ -44,6 +46,7 @@ Measure = Callable[[FloatArray], NDArray]
 CLASS_MEASURES: dict[str, Measure] = {
     "uar": uar_of,
     "macro_f1": macro_f1_of,
+    "macro_f1_true_classes": macro_f1_true_classes_of,
     "micro_f1": accuracy_of,
     "accuracy": accuracy_of,
 }
@@ -53,10 +56,10 @@ GROUP_METRICS = ("uar", "macro_f1", "accuracy", "ccc")
 def scores(manifest: Manifest, predictions: Predictions) -> dict[str, float]:
     """The overall figures alone, without intervals: quick enough for each epoch.
 
-    Keys: ``uar``, ``macro_f1``, ``micro_f1`` and ``accuracy`` when classes are scored; ``ccc.<dimension>``,
-    ``pearson.<dimension>``, ``rmse.<dimension>`` (on the scale of the annotation) and ``ccc``, the mean over the
-    dimensions, when there are some; ``vote_similarity``, one less the mean Jensen-Shannon divergence from the votes,
-    where there are votes. Failed predictions are left out, as in ``evaluate``.
+    Keys: ``uar``, ``macro_f1``, ``macro_f1_true_classes``, ``micro_f1`` and ``accuracy`` when classes are scored;
+    ``ccc.<dimension>``, ``pearson.<dimension>``, ``rmse.<dimension>`` (on the scale of the annotation) and ``ccc``, the
+    mean over the dimensions, when there are some; ``vote_similarity``, one less the mean Jensen-Shannon divergence from
+    the votes, where there are votes. Failed predictions are left out, as in ``evaluate``.
 
     Raises:
         EmotuneError: as ``evaluate`` does.
@@ -74,6 +77,7 @@ def evaluate(
     resamples: int = 1000,
     seed: int = 0,
     calibration: ModelCalibration | None = None,
+    unrestricted: Predictions | None = None,
 ) -> Evaluation:
     """Score predictions with intervals, by class, gender, speaker and duration, and with notes on their limits.
 
@@ -88,6 +92,7 @@ def evaluate(
         resamples: of the bootstrap; 0 for no intervals.
         seed: of the bootstrap.
         calibration: of the model, whose threshold for abstaining is then tried; None where it is not known.
+        unrestricted: what the model said over all its classes, where ``predictions`` hold some of them alone.
 
     Raises:
         CorpusError: when the manifest holds a class that the model does not know, or nothing that could be scored.
@@ -112,12 +117,20 @@ def evaluate(
         notes=(),
         resamples=resamples,
         seed=seed,
-        abstention=abstention_of(pairs, calibration=calibration, resamples=resamples, seed=seed),
+        abstention=abstention_of(
+            pairs, calibration=calibration, own=_confidences(unrestricted), resamples=resamples, seed=seed
+        ),
         votes=score_votes(manifest, predictions, resamples=resamples, seed=seed),
         fairness=fairness_of(pairs, resamples=resamples, seed=seed),
     )
     notes = (*unheard_note(predictions, pairs), *notes_of(evaluation, pairs), *temperature_notes(pairs, calibration))
     return dataclasses.replace(evaluation, notes=notes)
+
+
+def _confidences(predictions: Predictions | None) -> dict[str, float] | None:
+    if predictions is None:
+        return None
+    return {row.utterance_id: max(row.probabilities.values(), default=math.nan) for row in predictions}
 
 
 def _class_bootstrap(pairs: Pairs, *, resamples: int, seed: int) -> ClusterBootstrap:

@@ -1,19 +1,20 @@
 """For whom a model works: differences between groups of speakers, and between speakers, beside what chance gives.
 
-Groups are compared over the classes that both have. Intervals come from the bootstrap over speakers; how far apart
-speakers would lie by chance alone comes from shuffling which clips of a class are right.
+Groups are compared over the classes that both have, see ``group_differences`` for the intervals; how far apart speakers
+would lie by chance alone comes from shuffling which clips of a class are right.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotune.evaluation.bootstrap import ClusterBootstrap, Estimate, recoded
+from emotune.evaluation.group_differences import difference_of_groups
 from emotune.evaluation.groups import AGE, GENDER, LANGUAGE, SPEAKER, UNKNOWN, groups_of
 from emotune.evaluation.pairs import Pairs
 from emotune.evaluation.speaker_spread import SpeakerSpread, spread_of
@@ -21,6 +22,7 @@ from emotune.metrics.classes import confusion_matrices, recalls_of, supports_of
 from emotune.metrics.division import FloatArray, IntArray, ratio
 
 COMPARED = (GENDER, AGE, LANGUAGE)
+OTHER = "other"
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,14 @@ class Fairness:
     Args:
         comparisons: women with men; each age and each language with all the others.
         unknown: property -> how many scored utterances have none, and so are in no comparison.
-        worst: by what, name and UAR of the group that fares worst; None where no group is known.
+        other_gender: utterances of speakers who are neither women nor men, whom no comparison is of.
+        worst: by what, name and UAR of the group that fares worst; None where there are no two groups to tell apart.
         spread: between speakers; None where there are fewer than two known ones.
     """
 
     comparisons: tuple[Comparison, ...]
     unknown: dict[str, int]
+    other_gender: int
     worst: tuple[str, str, Estimate] | None
     spread: SpeakerSpread | None
 
@@ -92,6 +96,7 @@ class Fairness:
         return {
             "comparisons": [_comparison_json(item) for item in self.comparisons],
             "unknown": dict(self.unknown),
+            "other_gender": self.other_gender,
             "worst_group": None
             if self.worst is None
             else {"by": self.worst[0], "name": self.worst[1], "uar": self.worst[2].to_json()},
@@ -106,18 +111,21 @@ def fairness_of(pairs: Pairs, *, resamples: int, seed: int) -> Fairness | None:
         return None
     grouped: dict[str, list[tuple[str, IntArray]]] = {by: [] for by in (*COMPARED, SPEAKER)}
     for by, name, rows in groups_of(kept):
-        if by in grouped and (by == SPEAKER or name not in (UNKNOWN, "other")):
+        if by in grouped and (by != GENDER or name != UNKNOWN):
             grouped[by].append((name, rows))
+    known = {by: sum(len(rows) for _, rows in grouped[by]) for by in (GENDER, AGE)}
+    other_gender = sum(len(rows) for name, rows in grouped[GENDER] if name == OTHER)
+    grouped[GENDER] = [(name, rows) for name, rows in grouped[GENDER] if name != OTHER]
     comparisons = [
         _compared(kept, by, first, second, resamples=resamples, seed=seed)
         for by in COMPARED
         for first, second in _opposites(grouped[by])
     ]
-    known = {by: sum(len(rows) for _, rows in grouped[by]) for by in (GENDER, AGE)}
     return Fairness(
         tuple(item for item in comparisons if item.classes),
         {by: len(kept) - count for by, count in known.items() if count < len(kept)},
-        _worst(kept, [(by, name, rows) for by in COMPARED for name, rows in grouped[by]], resamples, seed),
+        other_gender,
+        _worst(kept, {by: grouped[by] for by in COMPARED}, resamples, seed),
         spread_of(kept, grouped[SPEAKER], seed=seed),
     )
 
@@ -135,26 +143,32 @@ def _opposites(groups: Sequence[tuple[str, IntArray]]) -> Iterator[tuple[tuple[s
 def _compared(
     pairs: Pairs, by: str, first: tuple[str, IntArray], second: tuple[str, IntArray], *, resamples: int, seed: int
 ) -> Comparison:
-    bootstrap = ClusterBootstrap(_matrices(pairs, (first[1], second[1])), resamples=resamples, seed=seed)
-    common = np.flatnonzero((supports_of(bootstrap.total) > 0).all(axis=0))
+    matrices = _matrices(pairs, (first[1], second[1]))
+    present = matrices.sum(axis=(-1, -2)) > 0
+    total = matrices.sum(axis=0)
+    common = np.flatnonzero((supports_of(total) > 0).all(axis=0))
 
-    def uars(sums: FloatArray) -> FloatArray:
-        """UAR of each group over the common classes, shape (..., 2); NaN where a resample lacks one of them."""
+    def uar(sums: FloatArray) -> FloatArray:
+        """UAR over the common classes, shape (...); NaN where one of them is missing."""
         recalls = recalls_of(sums)[..., common]
         return recalls.mean(axis=-1) if len(common) else np.full(recalls.shape[:-1], np.nan)
 
-    def gap(shares: FloatArray) -> FloatArray:
-        return shares[..., 0, :] - shares[..., 1, :]
+    def gaps(sums: FloatArray) -> FloatArray:
+        """First group less second, of UAR, of each class's recall and of its share of the answers."""
+        each = np.concatenate([uar(sums)[..., None], recalls_of(sums), _said_of(sums)], axis=-1)
+        return each[..., 0, :] - each[..., 1, :]
 
-    values = bootstrap.estimates(uars)
-    recalls, said, true = (of(bootstrap.total) for of in (recalls_of, _said_of, _true_of))
-    recall_gaps = bootstrap.estimates(lambda sums: gap(recalls_of(sums)))
-    said_gaps = bootstrap.estimates(lambda sums: gap(_said_of(sums)))
+    sides = [
+        ClusterBootstrap(matrices[present[:, n], n], resamples=resamples, seed=seed).estimate(uar) for n in range(2)
+    ]
+    recalls, said, true = (of(total) for of in (recalls_of, _said_of, _true_of))
+    difference, *found = difference_of_groups(matrices, gaps, present=present)
+    recall_gaps, said_gaps = found[: len(pairs.classes)], found[len(pairs.classes) :]
     return Comparison(
         by,
-        _side(pairs, first, values[0]),
-        _side(pairs, second, values[1]),
-        bootstrap.estimate(lambda sums: uars(sums)[..., 0] - uars(sums)[..., 1]),
+        _side(pairs, first, sides[0]),
+        _side(pairs, second, sides[1]),
+        difference,
         tuple(
             ClassGap(
                 pairs.classes[n], _two(recalls[:, n]), recall_gaps[n], _two(said[:, n]), _two(true[:, n]), said_gaps[n]
@@ -198,18 +212,23 @@ def _side(pairs: Pairs, group: tuple[str, IntArray], uar: Estimate) -> Side:
 
 
 def _worst(
-    pairs: Pairs, groups: Sequence[tuple[str, str, IntArray]], resamples: int, seed: int
+    pairs: Pairs, grouped: Mapping[str, Sequence[tuple[str, IntArray]]], resamples: int, seed: int
 ) -> tuple[str, str, Estimate] | None:
-    """The group with the lowest UAR among those that have every class."""
+    """The group with the lowest UAR among those that have every class, where another of its kind does better."""
     everyone = set(pairs.truth.tolist())
-    found = []
-    for by, name, rows in groups:
-        if set(pairs.truth[rows].tolist()) == everyone:
-            bootstrap = ClusterBootstrap(_matrices(pairs, (rows,)), resamples=resamples, seed=seed)
-            present = sorted(everyone)
-            score = bootstrap.estimate(lambda sums, at=present: recalls_of(sums[..., 0, :, :])[..., at].mean(axis=-1))
-            found.append((by, name, score))
-    return min(found, key=lambda item: item[2].value, default=None)
+    present = sorted(everyone)
+    candidates = []
+    for by, groups in grouped.items():
+        found = []
+        for name, rows in groups:
+            if set(pairs.truth[rows].tolist()) == everyone:
+                bootstrap = ClusterBootstrap(_matrices(pairs, (rows,)), resamples=resamples, seed=seed)
+                score = bootstrap.estimate(lambda sums: recalls_of(sums[..., 0, :, :])[..., present].mean(axis=-1))
+                found.append((by, name, score))
+        worst = min(found, key=lambda item: item[2].value, default=None)
+        if worst is not None and any(item[2].value > worst[2].value for item in found):
+            candidates.append(worst)
+    return min(candidates, key=lambda item: item[2].value, default=None)
 
 
 def _two(values: NDArray) -> tuple[float, float]:

@@ -27,7 +27,8 @@ def fairness_section(evaluation: Evaluation) -> str:
         _comparisons(fairness),
         paragraph(
             "Differences are the first group less the second, over the classes that both have, with 95 % intervals over"
-            " speakers. Said / true: share of the answers, and of the truth, that is this class.",
+            " speakers (Welch's, each speaker left out once). Said / true: share of the answers, and of the truth, that"
+            " is this class.",
             "hint",
         )
         if fairness.comparisons

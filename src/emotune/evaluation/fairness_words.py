@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from emotune.evaluation.fairness import Comparison, Fairness
+from emotune.evaluation.group_differences import FEWEST_SPEAKERS
 from emotune.evaluation.groups import AGE, GENDER
 from emotune.evaluation.markup import percent
 from emotune.evaluation.speaker_spread import SpeakerSpread
+from emotune.evaluation.verdicts import p_is
 
 FEW_IN_A_GROUP = 10
 """With fewer speakers in a group, a difference may be that of these people."""
@@ -21,6 +23,7 @@ def conclusions(fairness: Fairness, *, scored: int) -> list[str]:
     """One sentence or two a comparison, on what is unknown, and on the speakers."""
     return [
         *(sentence for by in (GENDER, AGE) for sentence in _unknown(fairness, by, scored)),
+        *_other_gender(fairness, scored),
         *(sentence for comparison in fairness.comparisons for sentence in _compared(comparison)),
         *([] if fairness.worst is None else [_worst(fairness)]),
         *([] if fairness.spread is None else _speakers(fairness.spread)),
@@ -37,11 +40,21 @@ def _unknown(fairness: Fairness, by: str, scored: int) -> Iterator[str]:
         yield f"The {by} of {missing} of {scored} utterances is unknown; they are in no comparison."
 
 
+def _other_gender(fairness: Fairness, scored: int) -> Iterator[str]:
+    if fairness.other_gender:
+        yield (
+            f"{fairness.other_gender} of {scored} utterances are of speakers whose gender is given as 'other'. Women"
+            " are compared with men alone; figures of 'other' stand below, by gender."
+        )
+
+
 def _compared(comparison: Comparison) -> Iterator[str]:
     first, second, difference = comparison.first, comparison.second, comparison.difference
     who = f"{first.name} ({_speaking(first.speakers)}) and {second.name} ({_speaking(second.speakers)})"
     if not difference.has_interval:
-        yield f"By {comparison.by}, {who}: UAR differs by {difference.value:+.3f}, without an interval; no conclusion."
+        few = comparison.speakers < FEWEST_SPEAKERS
+        why = f"fewer than {FEWEST_SPEAKERS} speakers in a group allow no interval" if few else "without an interval"
+        yield f"By {comparison.by}, {who}: UAR differs by {difference.value:+.3f}; {why}, so no conclusion."
         return
     bounds = f"[{difference.low:+.3f}, {difference.high:+.3f}]"
     if difference.low > 0 or difference.high < 0:
@@ -80,15 +93,14 @@ def _few(comparison: Comparison) -> str:
         return ""
     return (
         f" With {_speaking(comparison.speakers)} in the smaller group, it may be about these people rather than about"
-        f" {comparison.by}, and the interval tends to be too narrow."
+        f" {comparison.by}."
     )
 
 
 def _worst(fairness: Fairness) -> str:
     assert fairness.worst is not None
     by, name, score = fairness.worst
-    interval = f" [{score.low:.3f}, {score.high:.3f}]" if score.has_interval else ""
-    return f"Worst group: {by} {name}, with a UAR of {score.value:.3f}{interval}."
+    return f"Worst group: {by} {name}, with a UAR of {score.in_words()}."
 
 
 def _speakers(spread: SpeakerSpread) -> Iterator[str]:
@@ -102,9 +114,9 @@ def _speakers(spread: SpeakerSpread) -> Iterator[str]:
     )
     if spread.p_value <= _SIGNIFICANT:
         share = percent(spread.chance_share)
-        yield f"{alone}, {share} of the variance seen: some voices are truly harder (p = {spread.p_value:.3f})."
+        yield f"{alone}, {share} of the variance seen: some voices are truly harder ({p_is(spread.p_value)})."
     else:
-        yield f"{alone}: that speakers truly differ is not shown (p = {spread.p_value:.2f}), nor that they do not."
+        yield f"{alone}: that speakers truly differ is not shown ({p_is(spread.p_value)}), nor that they do not."
 
 
 def _speaking(count: int) -> str:

@@ -63,7 +63,7 @@ class Lineup:
     notes: tuple[str, ...]
 
     def confusions(self, *, without_answer: bool = False) -> IntArray:
-        """Confusion matrices, shape (clusters, runs, classes + 1, classes + 1), the last column for no answer.
+        """Confusion matrices, shape (clusters, runs, classes, classes + 1), the last column for no answer.
 
         Args:
             without_answer: take the rows too that some run has no answer to, which is wrong whatever the truth.
@@ -78,7 +78,7 @@ class Lineup:
             groups=groups,
             group_count=clusters * runs,
         )
-        return counts.reshape(clusters, runs, size, size)
+        return counts.reshape(clusters, runs, size, size)[..., :-1, :]
 
     def moments(self) -> FloatArray:
         """Moments of the dimensions, shape (clusters, runs, dimensions, 8), which may be added over runs as well."""

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from emotune.evaluation.bootstrap import FEWEST_CLUSTERS
+from emotune.evaluation.chance import CHANCE_METRICS, beats_chance
 from emotune.evaluation.groups import GENDER, SPEAKER
 from emotune.evaluation.pairs import Pairs
 from emotune.evaluation.result import Evaluation
@@ -21,6 +23,7 @@ _NAMED = 10
 def notes_of(evaluation: Evaluation, pairs: Pairs) -> tuple[str, ...]:
     """One sentence or two for each thing that limits what the figures mean."""
     return (
+        *_chance(evaluation),
         *_failures(evaluation, pairs),
         *pairs.notes,
         *_classes(evaluation),
@@ -45,6 +48,14 @@ def unheard_note(predictions: Predictions, pairs: Pairs) -> Iterator[str]:
         )
 
 
+def _chance(evaluation: Evaluation) -> Iterator[str]:
+    for metric, chance in (("uar", evaluation.chance), ("ccc", 0.0)):
+        score = evaluation.overall.get(metric)
+        if score is not None and score.has_interval and not beats_chance(score, chance):
+            name = CHANCE_METRICS[metric]
+            yield f"Not shown to beat chance: {name} {score.in_words()}, of which guessing gives {chance:.3f}."
+
+
 def _failures(evaluation: Evaluation, pairs: Pairs) -> Iterator[str]:
     """What the headline would be if each failed prediction were a wrong one."""
     missed = Counter(utterance.emotion for utterance in pairs.failed)
@@ -52,7 +63,6 @@ def _failures(evaluation: Evaluation, pairs: Pairs) -> Iterator[str]:
         return
     column = np.array([[missed[name]] for name in evaluation.classes])
     counts = np.hstack([evaluation.confusion, column])  # a further column, predicted as nothing
-    counts = np.vstack([counts, np.zeros((1, counts.shape[1]))])
     yield (
         f"Failed predictions, left out of every figure: {len(pairs.failed)}. Counted as wrong, they would give a UAR"
         f" of {uar_of(counts):.3f} and an accuracy of {accuracy_of(counts):.3f}."
@@ -62,9 +72,16 @@ def _failures(evaluation: Evaluation, pairs: Pairs) -> Iterator[str]:
 def _classes(evaluation: Evaluation) -> Iterator[str]:
     absent = [item.name for item in evaluation.per_class if not item.support]
     if absent:
+        yield f"No scored utterance is of {_listed(absent)}: recall is undefined there and UAR leaves them out."
+    answered = [item.name for item in evaluation.per_class if item.predicted and not item.support]
+    if answered and evaluation.scored:
+        true = sum(item.support > 0 for item in evaluation.per_class)
+        recall = evaluation.overall["uar"].value * true / (true + len(answered))
         yield (
-            f"No scored utterance is of {_listed(absent)}: recall is undefined there and UAR and macro-F1 leave"
-            " them out. Predicting them still counts as wrong."
+            f"Answered all the same: {_listed(answered)}. Macro-F1 counts each as 0, as scikit-learn does; over the"
+            " true classes alone (macro_f1_true_classes) it is"
+            f" {evaluation.overall['macro_f1_true_classes'].value:.3f}. A UAR that counts each as 0, as audmetric's"
+            f" does, would be {recall:.3f}."
         )
     never = [item.name for item in evaluation.per_class if item.support and not item.predicted]
     if never:
@@ -83,6 +100,11 @@ def _speakers(evaluation: Evaluation, pairs: Pairs) -> Iterator[str]:
         )
     if evaluation.clusters < 2:
         yield "All scored utterances are of one speaker: there are no intervals, and other speakers may differ."
+    elif evaluation.clusters < FEWEST_CLUSTERS:
+        yield (
+            f"All scored utterances are of {evaluation.clusters} speakers, too few for intervals: in simulations what"
+            " two speakers span holds the truth half of the time."
+        )
     elif evaluation.clusters < FEW_SPEAKERS:
         yield (
             f"The intervals rest on {evaluation.clusters} speakers. With fewer than {FEW_SPEAKERS} they tend"

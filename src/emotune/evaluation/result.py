@@ -69,7 +69,8 @@ class DimensionScores:
 class Group:
     """The scores of some of the utterances: those of one gender, speaker or duration.
 
-    ``classes`` are those that occur in the group: UAR and macro-F1 are means over them alone.
+    ``classes`` are those that occur in the group: UAR is a mean over them alone, macro-F1 over them and those that were
+    answered there.
     """
 
     by: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from emotune.evaluation.bootstrap import Estimate
+from emotune.evaluation.bootstrap import FEWEST_CLUSTERS, Estimate
 from emotune.evaluation.conditions import PIECE
 from emotune.evaluation.degradation import Degradation
 from emotune.evaluation.markup import percent
@@ -64,11 +64,7 @@ def confidence_words(degradation: Degradation) -> str:
 def _sentence(item: Degradation, metric: str) -> str:
     difference, name = item.differences[metric], NAMES[metric]
     said = f"{item.condition.words[0].upper()}{item.condition.words[1:]}: {name} {item.scores[metric].value:.3f}"
-    if difference.has_interval:
-        bounds = f"[{difference.low:+.3f}, {difference.high:+.3f}]"
-        said += f", a change of {difference.value:+.3f} {bounds}."
-    else:
-        said += f", a change of {difference.value:+.3f}."
+    said += f", a change of {difference.in_words('+')}."
     if verdict_of(difference) == NONE:
         said += f" A loss of up to {-difference.low:.3f} would fit these figures."
     return said + confidence_words(item)
@@ -87,6 +83,8 @@ def limits(robustness: Robustness) -> list[str]:
         said.append(
             f"The intervals rest on {robustness.speakers} speakers; with fewer than {FEW_SPEAKERS} they tend to be too"
             " narrow."
+            if robustness.speakers >= FEWEST_CLUSTERS
+            else f"{robustness.speakers} speakers are too few for intervals."
         )
     if any(item.condition.family == PIECE for item in robustness.degradations):
         said.append("Cuts count from where the recording begins, with the silence before speech.")

@@ -24,6 +24,7 @@ def score_run(
     predictions: Predictions,
     *,
     name: str,
+    unrestricted: Predictions | None = None,
     folder: Path | None = None,
     resamples: int = 1000,
     held_out: bool = False,
@@ -39,6 +40,7 @@ def score_run(
         manifest: the truth, one split or another corpus.
         predictions: of that manifest.
         name: of the split, for title and folder.
+        unrestricted: as ``evaluate`` has it.
         folder: where to write; ``<run>/<name>`` when None.
         resamples: of the bootstrap.
         held_out: the predictions are of a cross-validation, so that what the run trained on says nothing.
@@ -50,7 +52,9 @@ def score_run(
     target = folder or run.results(name)
     used = origins_used(row.conditions_used for row in predictions)
     calibration = None if held_out else run.calibration()
-    evaluation = evaluate(manifest, predictions, resamples=resamples, calibration=calibration)
+    evaluation = evaluate(
+        manifest, predictions, resamples=resamples, calibration=calibration, unrestricted=unrestricted
+    )
     predictions.write(target / "predictions.csv")
     about = run.information()
     banners = [*([about["notice"]] if about.get("notice") else []), *notices]
@@ -77,9 +81,9 @@ def score_run(
             },
             **shown,
             **({"conditions_used": used} if used else {}),
-            **(extra or {}),
             "manifest fingerprint": manifest.fingerprint(),
             "model fingerprint": predictions.model_fingerprint or "not saved as a model",
+            **(extra or {}),
         },
         history=run.history(),
         notices=banners,

@@ -27,6 +27,8 @@ from emotune.evaluation.result import Evaluation
 _HONEST = 0.02
 """Within two points, confidence and accuracy are called about the same."""
 NAMES = {"uar": "UAR", "macro_f1": "Macro-F1", "accuracy": "Accuracy"}
+"""Metrics of classes that a report shows, and their names."""
+_TRUE_CLASSES = "Macro-F1 of the true classes"
 
 
 def headline(evaluation: Evaluation, title: str, notices: Sequence[str]) -> str:
@@ -40,8 +42,8 @@ def headline(evaluation: Evaluation, title: str, notices: Sequence[str]) -> str:
     cards = []
     for name, score in evaluation.overall.items():
         if name in NAMES or name.startswith("ccc."):
-            hint = f"chance {number(evaluation.chance)}" if name == "uar" else ""
-            cards.append(_card(metric_name(name), score, hint))
+            hints = {"uar": f"chance {number(evaluation.chance)}", "macro_f1": "over true and answered classes"}
+            cards.append(_card(metric_name(name), score, hints.get(name, "")))
     if evaluation.calibration:
         cards.append(_card("Calibration error", evaluation.calibration.expected_calibration_error, "less is better"))
     of = f" of {evaluation.utterances}" if evaluation.scored != evaluation.utterances else ""
@@ -255,7 +257,8 @@ def _with_intervals(evaluation: Evaluation) -> str:
 def metric_name(metric: str) -> str:
     """The metric's name for people: ``development_macro_f1`` -> ``Macro-F1``, ``ccc.arousal`` -> ``CCC arousal``."""
     plain = metric.removeprefix("development_")
-    return NAMES.get(plain) or plain.replace("ccc", "CCC").replace("_", " ").replace(".", " ")
+    named = NAMES.get(plain) or (_TRUE_CLASSES if plain == "macro_f1_true_classes" else None)
+    return named or plain.replace("ccc", "CCC").replace("_", " ").replace(".", " ")
 
 
 def _card(name: str, score: Estimate, hint: str) -> str:

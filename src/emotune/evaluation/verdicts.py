@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from emotune.evaluation.bootstrap import FEWEST_CLUSTERS
 from emotune.evaluation.comparison import SIGNIFICANT, Comparison, Difference
 from emotune.evaluation.notes import FEW_SPEAKERS
 
@@ -52,7 +53,7 @@ def verdict(difference: Difference) -> str:
     if not math.isfinite(value):
         return f"The difference of {both} is undefined."
     if not difference.estimate.has_interval:
-        return f"{both} cannot be compared beyond the one speaker there is."
+        return f"{both} cannot be compared beyond the one or two speakers there are."
     if low == high == value == 0:
         return f"{both} score the same, whichever speakers are drawn."
     tested = math.isfinite(difference.p)
@@ -81,6 +82,15 @@ def p_text(p: float) -> str:
     return f"{p:.3f}" if p >= 0.001 else "<0.001"
 
 
+def p_is(p: float) -> str:
+    """A p value in a sentence.
+
+    >>> p_is(0.0312), p_is(0.0005)
+    ('p = 0.031', 'p < 0.001')
+    """
+    return f"p = {p_text(p)}".replace("= <", "< ")
+
+
 def notes_of_comparison(comparison: Comparison, unknown: int) -> list[str]:
     notes = []
     clusters = comparison.clusters
@@ -90,9 +100,11 @@ def notes_of_comparison(comparison: Comparison, unknown: int) -> list[str]:
             " they share speakers, intervals are too narrow and p too small."
         )
     if clusters < FEW_SPEAKERS:
+        said = "intervals tend to be too narrow, although they are widened for few"
         notes.append(
-            f"All rests on {clusters} speakers: p cannot be below 2^-{clusters - 1} = {2.0 ** (1 - clusters):.3g}, and"
-            " intervals tend to be too narrow, although they are widened for few."
+            f"All rests on {clusters} speaker{'s' * (clusters != 1)}: p cannot be below 2^-{clusters - 1} ="
+            f" {2.0 ** (1 - clusters):.3g}, and"
+            f" {said if clusters >= FEWEST_CLUSTERS else 'there are no intervals, for which they are too few'}."
         )
     pairs = len(comparison.differences) // len(comparison.scores)
     if pairs > 1:
@@ -114,7 +126,6 @@ def notes_of_comparison(comparison: Comparison, unknown: int) -> list[str]:
     for item in comparison.failures_wrong:
         notes.append(
             f"Failed predictions counted as wrong instead of left out, by {item.metric}: difference"
-            f" {item.estimate.value:+.3f} [{item.estimate.low:+.3f}, {item.estimate.high:+.3f}], corrected p"
-            f" {p_text(item.corrected_p)}. {item.verdict}"
+            f" {item.estimate.in_words('+')}, corrected p {p_text(item.corrected_p)}. {item.verdict}"
         )
     return notes

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.errors import ConfigError
-from emotune.metrics.classes import accuracy_of, confusion_matrix, macro_f1_of, uar_of
+from emotune.metrics.classes import accuracy_of, confusion_matrix, macro_f1_of, macro_f1_true_classes_of, uar_of
 from emotune.metrics.dimensions import ccc_of, moments
 from emotune.metrics.division import FloatArray
 from emotune.registry import unknown_name_message
 
 CLASS_METRICS: Mapping[str, Callable[[NDArray], FloatArray]] = {
     "macro_f1": macro_f1_of,
+    "macro_f1_true_classes": macro_f1_true_classes_of,
     "uar": uar_of,
     "accuracy": accuracy_of,
 }

@@ -10,7 +10,7 @@
 Functions that end in ``_of`` answer from sums over utterances: confusion matrices, moments or bins of confidence.
 """
 
-from emotune.metrics.classes import accuracy, macro_f1, uar
+from emotune.metrics.classes import accuracy, macro_f1, macro_f1_true_classes, uar
 from emotune.metrics.dimensions import ccc, pearson, rmse
 from emotune.metrics.distributions import (
     cosine_similarity,
@@ -30,6 +30,7 @@ METRICS: Registry[Metric] = Registry(
     {
         "uar": Metric(uar, compares="classes", perfect=1.0),
         "macro_f1": Metric(macro_f1, compares="classes", perfect=1.0),
+        "macro_f1_true_classes": Metric(macro_f1_true_classes, compares="classes", perfect=1.0),
         "micro_f1": Metric(accuracy, compares="classes", perfect=1.0),
         "accuracy": Metric(accuracy, compares="classes", perfect=1.0),
         "ccc": Metric(ccc, compares="values", perfect=1.0),

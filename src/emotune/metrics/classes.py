@@ -3,6 +3,7 @@
 A confusion matrix is a sum over utterances: matrices of speakers add up to that of the corpus, and a bootstrap over
 speakers is a weighted sum of theirs. So every function ``<name>_of`` takes counts of shape (..., classes, classes),
 rows the truth, columns the prediction, and answers for each matrix at once. Classes are indices into the label space.
+Columns beyond the rows are answers that are no class, such as none at all: wrong, and without a score of their own.
 """
 
 from __future__ import annotations
@@ -51,6 +52,11 @@ def supports_of(confusion: NDArray) -> NDArray:
     return confusion.sum(axis=-1)
 
 
+def answers_of(confusion: NDArray) -> NDArray:
+    """How many utterances each class is predicted for, shape (..., classes)."""
+    return confusion.sum(axis=-2)[..., : confusion.shape[-2]]
+
+
 def recalls_of(confusion: NDArray) -> FloatArray:
     """Recall of each class, shape (..., classes); NaN for a class that the truth lacks."""
     return ratio(_hits(confusion), supports_of(confusion))
@@ -58,12 +64,12 @@ def recalls_of(confusion: NDArray) -> FloatArray:
 
 def precisions_of(confusion: NDArray) -> FloatArray:
     """Precision of each class, shape (..., classes); NaN for a class that is never predicted."""
-    return ratio(_hits(confusion), confusion.sum(axis=-2))
+    return ratio(_hits(confusion), answers_of(confusion))
 
 
 def f1s_of(confusion: NDArray) -> FloatArray:
     """F1 of each class, shape (..., classes); NaN for a class neither in the truth nor predicted."""
-    return ratio(2 * _hits(confusion), confusion.sum(axis=-1) + confusion.sum(axis=-2))
+    return ratio(2 * _hits(confusion), supports_of(confusion) + answers_of(confusion))
 
 
 def uar_of(confusion: NDArray) -> FloatArray:
@@ -72,6 +78,11 @@ def uar_of(confusion: NDArray) -> FloatArray:
 
 
 def macro_f1_of(confusion: NDArray) -> FloatArray:
+    """Mean F1 over the classes that the truth has or that are predicted, shape (...)."""
+    return mean_of_defined(f1s_of(confusion), supports_of(confusion) + answers_of(confusion) > 0)
+
+
+def macro_f1_true_classes_of(confusion: NDArray) -> FloatArray:
     """Mean F1 over the classes that the truth has, shape (...)."""
     return mean_of_defined(f1s_of(confusion), supports_of(confusion) > 0)
 
@@ -84,7 +95,9 @@ def accuracy_of(confusion: NDArray) -> FloatArray:
 def uar(truth: ArrayLike, prediction: ArrayLike) -> float:
     """Unweighted average recall, in [0, 1]: every class counts the same, however rare.
 
-    A class that the truth lacks does not count; NaN without utterances.
+    A class that the truth lacks has no recall and does not count, as in ``sklearn.metrics.balanced_accuracy_score``.
+    ``audmetric.unweighted_average_recall`` and ``recall_score(..., average="macro")`` count one that is predicted as 0.
+    NaN without utterances.
 
     >>> uar([0, 0, 0, 1], [0, 0, 1, 1])
     0.8333333333333333
@@ -95,13 +108,25 @@ def uar(truth: ArrayLike, prediction: ArrayLike) -> float:
 def macro_f1(truth: ArrayLike, prediction: ArrayLike) -> float:
     """Mean F1 of the classes, in [0, 1]; NaN without utterances.
 
-    The mean is over the classes that occur in the *truth*, as ``sklearn.metrics.f1_score(..., labels=those,
-    average="macro")`` has it. Predicting a class that the truth lacks costs recall elsewhere; it adds no zero here.
+    The mean is over the classes that occur in truth or prediction: one that is only predicted counts as 0. So have it
+    ``sklearn.metrics.f1_score(..., average="macro")`` and ``audmetric.unweighted_average_fscore``.
 
-    >>> macro_f1([0, 0, 0, 1], [0, 0, 1, 1])
-    0.7333333333333334
+    >>> round(macro_f1([0, 0, 1], [0, 2, 1]), 3)
+    0.556
     """
     return float(macro_f1_of(_full_matrix(truth, prediction)))
+
+
+def macro_f1_true_classes(truth: ArrayLike, prediction: ArrayLike) -> float:
+    """Mean F1 of the classes that occur in the truth, in [0, 1]; NaN without utterances.
+
+    For a test set that lacks some of a model's classes: as ``sklearn.metrics.f1_score(..., labels=those,
+    average="macro")`` has it, predicting another class costs recall elsewhere and adds no zero.
+
+    >>> round(macro_f1_true_classes([0, 0, 1], [0, 2, 1]), 3)
+    0.833
+    """
+    return float(macro_f1_true_classes_of(_full_matrix(truth, prediction)))
 
 
 def accuracy(truth: ArrayLike, prediction: ArrayLike) -> float:

@@ -79,8 +79,8 @@ def shared_classes(truth: ArrayLike, prediction: ArrayLike) -> FloatArray:
 
 
 def macro_f1_of(shared: FloatArray) -> FloatArray:
-    """Mean over the classes that the truth has of 2 shared / (truth + prediction); sums (..., classes, 3) -> (...)."""
-    return mean_of_defined(f1s_of(shared), shared[..., 1] > 0)
+    """Mean over the classes that either has of 2 shared / (truth + prediction); sums (..., classes, 3) -> (...)."""
+    return mean_of_defined(f1s_of(shared), shared[..., 1] + shared[..., 2] > 0)
 
 
 def micro_f1_of(shared: FloatArray) -> FloatArray:
@@ -133,8 +133,8 @@ def soft_macro_f1(truth: ArrayLike, prediction: ArrayLike) -> float:
     """Macro-F1 in which an utterance belongs to each class as far as its share goes, in [0, 1]; NaN without utterances.
 
     With t and p the shares of class c in votes and prediction, sums over utterances: true positives are sum min(t, p),
-    F1 = 2 sum min(t, p) / (sum t + sum p), and the mean is over the classes that have votes. Of one-hot rows it is the
-    ordinary macro-F1.
+    F1 = 2 sum min(t, p) / (sum t + sum p), and the mean is over the classes that have votes or probability: one without
+    votes counts as 0. Of one-hot rows it is the ordinary macro-F1.
 
     Reference:
         Harju and Mesaros (2023), arXiv 2309.13938, for precision and recall of fuzzy sets.
@@ -146,10 +146,12 @@ def soft_macro_f1(truth: ArrayLike, prediction: ArrayLike) -> float:
 
 
 def multilabel_macro_f1(truth: ArrayLike, prediction: ArrayLike) -> float:
-    """Macro-F1 of the sets of classes above 1/C, in [0, 1]; NaN without a class that is present in the truth.
+    """Macro-F1 of the sets of classes above 1/C, in [0, 1]; NaN where no class is present anywhere.
 
     The protocol of multi-label studies on MSP-Podcast (recalled: Chou et al., Interspeech 2023): a class is present
-    where its share exceeds 1/C, in votes and prediction alike. The mean is over classes that the truth has.
+    where its share exceeds 1/C, in votes and prediction alike. The mean is over classes that are present in either, as
+    ``sklearn.metrics.f1_score(..., average="macro", zero_division=nan)`` has it; by default scikit-learn counts a class
+    that is present nowhere as 0.
 
     >>> round(multilabel_macro_f1([[0.5, 0.5, 0.0]], [[0.8, 0.1, 0.1]]), 3)
     0.5

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from emotune.errors import ModelError
 from emotune.hub import CARD, Download, download_snapshot, fetch, is_hub_name, no_folder
+from emotune.run_folder import why_no_model
 
 CONFIG, PREPROCESSOR, WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"
 
@@ -40,6 +41,5 @@ def find_model_folder(name: str | Path, *, download: Download = download_snapsho
         if (folder / CONFIG).exists():
             return ModelFolder(folder.absolute(), str(folder.absolute()))
     if path.exists():
-        what = "a file" if path.is_file() else "a folder without config.json"
-        raise ModelError(f"{name} is {what}; expected a model folder, or a run folder with a finished model inside.")
+        raise ModelError(why_no_model(path))
     raise no_folder(name, "model")

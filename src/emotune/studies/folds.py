@@ -227,7 +227,7 @@ def _score_together(run: RunFolder, parts: list[_Tested], about: Mapping[str, st
         name=POOLED,
         held_out=True,
         dependence=_dependence(parts),
-        extra={**about, **each},
+        extra={**about, **each, "model fingerprint": {part.fold: part.answers.model_fingerprint for part in parts}},
         notices=warnings,
     )
 

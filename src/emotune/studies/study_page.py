@@ -100,7 +100,8 @@ def changes_text(step: StepResult) -> str:
 
 def markdown(result: StudyResult) -> str:
     """The tables and verdicts as Markdown."""
-    lines = [f"# {result.name}", "", *([result.description, ""] if result.description else []), _about(result), ""]
+    lines = [f"# {result.name}", "", *(f"**{sentence}**\n" for sentence in below_chance(result))]
+    lines += [*([result.description, ""] if result.description else []), _about(result), ""]
     lines += [f"> {notice}\n" for notice in result.notices]
     lines += [f"Missing: {item}\n" for item in result.missing]
     for test in result.tests:
@@ -181,6 +182,7 @@ def page(result: StudyResult) -> str:
 
 
 def _headline(result: StudyResult) -> str:
+    first = [paragraph(sentence, "notice") for sentence in below_chance(result)]
     warnings = [paragraph(notice, "notice") for notice in result.notices]
     if result.missing:
         warnings.append(
@@ -191,7 +193,17 @@ def _headline(result: StudyResult) -> str:
         said += [f"{_prefix(result, test)}{item}" for item in verdicts(test, result.metrics[0])]
     title = f"<header>\n<h1>{text(result.name)}</h1>"
     lead = paragraph(result.description, "lead") if result.description else ""
-    return "\n".join([title, lead, paragraph(_about(result), "hint"), *warnings, bullets(said), "</header>"])
+    return "\n".join([title, *first, lead, paragraph(_about(result), "hint"), *warnings, bullets(said), "</header>"])
+
+
+def below_chance(result: StudyResult) -> list[str]:
+    """For each test on which no step is shown to beat chance that it is so."""
+    several = len(result.tests) > 1
+    return [
+        f"{_title(test)}: {sentence}" if several else sentence
+        for test in result.tests
+        for sentence in test.comparison.below_chance
+    ]
 
 
 def _prefix(result: StudyResult, test: TestResult) -> str:

@@ -17,13 +17,15 @@ from emotune.predictions import Predictions, align
 
 FEWEST = 20
 """With fewer labelled development utterances a temperature would be a guess."""
-_LARGEST = 10.0
+_SMALLEST, _LARGEST = 0.1, 1000.0
+"""Beyond, nothing is left of the probabilities' differences: they are clipped at 1e-12, 27.6 in logs."""
 
 
 def fit_temperature(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> float:
-    """The temperature between .1 and 10 with the least mean log loss; 1 where it gains nothing, or none is best.
+    """The temperature between .1 and 1000 with the least mean log loss; 1 where it gains nothing.
 
     Without a single mistake ever smaller temperatures are better: nothing is learnt of confidence then, and it is 1.
+    Where confidence goes with mistakes, ever larger ones are: the largest then makes all classes nearly as probable.
 
     Args:
         truth: class indices, shape (utterances,).
@@ -33,10 +35,10 @@ def fit_temperature(truth: NDArray[np.int64], probabilities: NDArray[np.float64]
     def loss(log_temperature: float) -> float:
         return negative_log_likelihood(truth, with_temperature(probabilities, math.exp(log_temperature)))
 
-    bound = math.log(_LARGEST)
-    found = minimize_scalar(loss, bounds=(-bound, bound), method="bounded", options={"xatol": 1e-6})
+    bounds = math.log(_SMALLEST), math.log(_LARGEST)
+    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
     gains = found.fun < loss(0.0)
-    return float(math.exp(found.x)) if gains and abs(found.x) < 0.99 * bound else 1.0
+    return float(math.exp(found.x)) if gains and found.x > 0.99 * bounds[0] else 1.0
 
 
 def calibrated(manifest: Manifest, predictions: Predictions) -> Calibration:

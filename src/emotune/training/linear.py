@@ -22,6 +22,8 @@ from emotune.progress import Progress, silent
 
 FloatArray = NDArray[np.floating]
 Score = Callable[[Manifest, Predictions], float]
+_EQUAL = 1e-9
+"""Scores this near to each other differ by rounding alone."""
 
 
 @dataclass(frozen=True)
@@ -131,12 +133,20 @@ def copy_into(model: EmotionModel, fitted: Sequence[LinearModel]) -> None:
 
 @dataclass(frozen=True)
 class Choice:
-    """A layer and a regularisation, with the development score that chose them and all scores by (layer, C)."""
+    """A layer and a regularisation, with the development score that chose them and all scores by (layer, C).
+
+    Of equal scores the lowest layer counts, which is the smallest encoder, and then the strongest regularisation.
+    """
 
     layer: int
     inverse_regularisation: float
     score: float
     scores: dict[tuple[int, float], float]
+
+    @property
+    def tied_layers(self) -> list[int]:
+        """The layers that reach the same score with some regularisation, the chosen one first."""
+        return sorted({layer for (layer, _), score in self.scores.items() if score > self.score - _EQUAL})
 
 
 def choose(
@@ -180,7 +190,9 @@ def choose_by_folds(
                 rows += predict_linear(model, features[development, layer], part, space).rows
             scored = np.any([development for _, development in folds], axis=0)
             scores[(layer, strength)] = score(_part(manifest, scored), Predictions(tuple(rows), space))
-    best = max(scores, key=lambda pair: (np.nan_to_num(scores[pair], nan=-np.inf), -pair[1]))
+    highest = max(np.nan_to_num(score, nan=-np.inf) for score in scores.values())
+    equals = [pair for pair, score in scores.items() if np.nan_to_num(score, nan=-np.inf) >= highest - _EQUAL]
+    best = min(equals)
     return Choice(best[0], best[1], scores[best], scores)
 
 

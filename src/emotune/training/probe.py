@@ -38,6 +38,7 @@ from emotune.training.features import layer_features, utterance_waveforms
 from emotune.training.run import (
     Listener,
     Quiet,
+    few_choosers,
     finish_run,
     metric_of,
     opened,
@@ -126,7 +127,9 @@ def _probe_on_development(probing: _Probing, listener: Listener, progress: Progr
     for layer in range(features.shape[1]):
         best = max(choice.scores[(layer, strength)] for strength in probing.grid)
         listener.say(f"layer {layer + 1}: development {recipe.train.metric} {best:.3f}")
-    listener.say(f"chosen: {_chosen(choice)}, development {choice.score:.3f}; {seconds:.2f} s a fit")
+    tied = [str(layer + 1) for layer in choice.tied_layers]
+    simplest = f", the lowest of layers {', '.join(tied)}, which are equal" if len(tied) > 1 else ""
+    listener.say(f"chosen: {_chosen(choice)}, development {choice.score:.3f}{simplest}; {seconds:.2f} s a fit")
     fitted = linear.fit_linear(
         features[train, choice.layer],
         manifest.split(TRAIN),
@@ -213,7 +216,9 @@ def _baseline_run(
     name = TEST if any(utterance.split == TEST for utterance in manifest) else DEVELOPMENT
     part = manifest.split(name)
     chosen = Predictions(tuple(align(predictions, [u.utterance_id for u in part])), space)
-    evaluation = score_run(run, part, chosen, name=name, extra={"model": "pitch and energy, logistic regression"})
+    notes = few_choosers(manifest.split(DEVELOPMENT), chose="Regularisation")
+    about = {"model": "pitch and energy, logistic regression"}
+    evaluation = score_run(run, part, chosen, name=name, extra=about, notes=notes)
     write_end(run, provenance_of(recipe, manifest, began, kind="pitch and energy baseline"))
     return name, evaluation
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Protocol
 
 import emotune
@@ -36,6 +35,9 @@ from emotune.training import processes
 from emotune.training.build import DEVELOPMENT, TRAIN, best_device
 from emotune.training.calibrate import calibrated, with_calibration
 from emotune.training.prior import training_prior
+
+FEW_CHOOSERS = 3
+"""Of so few development speakers, or fewer, a choice may tell more than of speech."""
 
 
 class Listener(Protocol):
@@ -89,13 +91,12 @@ def _began(run: RunFolder, recipe: Recipe, kind: str) -> float:
 
 def provenance_of(recipe: Recipe, manifest: Manifest, began: float, **more: Any) -> dict[str, Any]:
     packages = {name: version(name) for name in ("torch", "numpy", "scikit-learn")}
-    backbone = recipe.model.backbone
     return {
         "recipe": recipe.name,
         "description": recipe.description,
         "notice": recipe.notice,
         "seed": recipe.seed,
-        "encoder": (backbone.checkpoint and Path(backbone.checkpoint).name) or f"{backbone.name}, random weights",
+        "encoder": recipe.model.backbone.encoder,
         "emotune": emotune.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -171,6 +172,23 @@ def metric_of(manifest: Manifest, predictions: Predictions, *, metric: str) -> f
     return found[metric]
 
 
+def few_choosers(development: Manifest, *, chose: str) -> list[str]:
+    """What a reader should know of a choice that rests on very few speakers.
+
+    Args:
+        development: the split that chose.
+        chose: what was chosen, such as "Layer and regularisation".
+    """
+    speakers = len({(u.corpus, u.speaker) for u in development if u.speaker is not None})
+    if not 0 < speakers <= FEW_CHOOSERS:
+        return []
+    who = "1 speaker" if speakers == 1 else f"{speakers} speakers"
+    return [
+        f"{chose}: chosen by {who} of development: with others the choice might have been another, and on new"
+        " speakers it may be worse. More development speakers, or a protocol's folds, make it surer."
+    ]
+
+
 def finish_run(
     run: RunFolder,
     recipe: Recipe,
@@ -194,7 +212,10 @@ def finish_run(
         calibration = calibrated(development, predictions)
         save_config(run.model, model, calibration=calibration, training_prior=prior)
         predictions = with_calibration(predictions, calibration, fingerprint_of(run.model))
-    evaluation = score_run(run, development, predictions, name=DEVELOPMENT)
+    chose = "Layer and regularisation" if provenance["kind"] == "probe" else "Epoch and settings"
+    evaluation = score_run(
+        run, development, predictions, name=DEVELOPMENT, notes=few_choosers(development, chose=chose)
+    )
     write_text(run.model / "README.md", _card(recipe, model, manifest, provenance, evaluation))
     write_end(run, provenance)
     return evaluation
@@ -213,7 +234,7 @@ def _card(
     measured = f"{evaluation.scored} utterances, {evaluation.speakers} speakers"
     headline = {
         f"{name} on the development split, which chose epoch or layer ({measured})": (
-            f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}], 95 % over speakers"
+            f"{estimate.in_words()}{', 95 % over speakers' if estimate.has_interval else ''}"
         )
         for name, estimate in evaluation.overall.items()
     }
