@@ -1,11 +1,16 @@
-"""Kill training with SIGKILL at random moments, start it again, and compare the final weights bit by bit.
+"""Kill training at random moments, start it again, and compare the final weights bit by bit.
 
     python benchmarks/kills.py OUTPUT_FOLDER [--runs 20] [--seed 0]
+    python benchmarks/kills.py OUTPUT_FOLDER --interrupts [--runs 20] [--seed 0]
 
 A tiny WavLM trains on the synthetic corpus of the demo with everything random that there is: dropout, layer drop,
 augmentation with mixing, and two loader processes; a moving average of the weights; a checkpoint after every step. One
 run goes through; each of the others is killed once and then continued: the odd ones after a random time, the even ones
 in the next write of a checkpoint after a random time. Writes kills.json.
+
+With --interrupts, a shorter run gets SIGINT, then SIGTERM, without and with two loader processes, as often each. SIGINT
+goes to all its processes, as from a terminal, SIGTERM in turn to all and to the first one only. What it says, its exit
+code, the seconds until all processes are gone, and what it ends with when it is continued go into interrupts.json.
 """
 
 import argparse
@@ -23,6 +28,7 @@ import yaml
 from safetensors.numpy import load_file
 
 from emotune.config import load_recipe
+from emotune.manifest import Manifest
 from emotune.run_folder import RunFolder
 from emotune.tables import read_rows
 
@@ -88,6 +94,100 @@ def kill_once(recipe: Path, folder: Path, after_s: float, *, in_a_write: bool) -
     return moment
 
 
+def interrupt_once(recipe: Path, folder: Path, number: signal.Signals, after_s: float, *, all_processes: bool) -> dict:
+    """Start, send the signal so long after training has begun, and continue; what the run said and left."""
+    process = subprocess.Popen(
+        command(recipe, folder), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while process.poll() is None and not RunFolder(folder).provenance.exists():
+        time.sleep(0.02)
+    time.sleep(after_s)
+    ended, sent = process.poll() is not None, time.perf_counter()
+    if not ended:
+        os.killpg(process.pid, number) if all_processes else process.send_signal(number)
+    _, said = process.communicate()
+    while is_alive(process.pid):
+        time.sleep(0.01)
+    row = {
+        "signal": number.name,
+        "to_all_processes": all_processes,
+        "after_s": round(after_s, 2),
+        "ended_before": ended,
+        "seconds": round(time.perf_counter() - sent, 2),
+        "code": process.returncode,
+        "said": said.splitlines()[-3:],
+        "newest": max((path.name for path in RunFolder(folder).checkpoints.glob("step-*")), default=None),
+    }
+    if not ended:
+        subprocess.run(command(recipe, folder), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return row
+
+
+def is_alive(group: int) -> bool:
+    """Whether a process of the group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def interrupts(arguments: argparse.Namespace) -> None:
+    """Both signals, with and without loader processes; a table of what came of it."""
+    rows: list[dict] = []
+    generator = np.random.default_rng(arguments.seed)
+    for workers in (0, 2):
+        recipe = shorter(prepare(arguments.folder), workers)
+        whole = arguments.folder / f"whole-{workers}"
+        shutil.rmtree(whole, ignore_errors=True)
+        subprocess.run(command(recipe, whole), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        duration = RunFolder(whole).information()["seconds"]  # from its provenance to its end
+        for number in (signal.SIGINT, signal.SIGTERM):
+            for turn in range(arguments.runs):
+                folder = arguments.folder / f"{number.name.lower()}-{workers}-{turn + 1:02d}"
+                row: dict = {"ended_before": True}
+                while row["ended_before"]:  # a signal that comes too late is none
+                    shutil.rmtree(folder, ignore_errors=True)
+                    after_s = float(generator.uniform(0.0, 0.8)) * duration
+                    to_all = number is signal.SIGINT or turn % 2 == 0
+                    row = {"workers": workers, **interrupt_once(recipe, folder, number, after_s, all_processes=to_all)}
+                row |= compared(folder, whole)
+                rows.append(row)
+                shutil.rmtree(folder)
+                print(json.dumps(row), flush=True)
+    (arguments.folder / "interrupts.json").write_text(json.dumps(rows, indent=2) + "\n")
+    for workers in (0, 2):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            own = [row for row in rows if (row["workers"], row["signal"]) == (workers, number.name)]
+            codes = sum(row["code"] == 128 + number for row in own)
+            slowest = max(row["seconds"] for row in own)
+            same = sum(row["same_weights"] and row["same_history"] for row in own)
+            print(f"{number.name}, {workers} workers: {codes} of {len(own)} end with {128 + number}, the slowest after")
+            print(f"  {slowest:.2f} s; {same} end with the same bits when continued")
+
+
+def shorter(recipe: Path, workers: int) -> Path:
+    """A sixth of the corpus, checkpoints at interrupts and behind epochs only."""
+    sections = yaml.safe_load(recipe.read_text())
+    manifest = Manifest.read(sections["data"]["manifest"])
+    fewer = manifest.replace_utterances(manifest.utterances[::6])
+    fewer.write(recipe.with_name("shorter.csv"))
+    sections["data"]["manifest"] = str(recipe.with_name("shorter.csv"))
+    sections["train"] |= {"workers": workers, "epochs": 3, "checkpoint_minutes": 10.0, "batch_seconds": 10.0}
+    path = recipe.with_name(f"shorter-{workers}.yaml")
+    path.write_text(yaml.safe_dump(sections))
+    return path
+
+
+def compared(folder: Path, whole: Path) -> dict[str, bool]:
+    """Whether a run that was continued ended as one that went through."""
+    found, expected = weights(folder), weights(whole)
+    same = found.keys() == expected.keys() and all(
+        found[name].tobytes() == expected[name].tobytes() for name in expected
+    )
+    return {"same_weights": same, "same_history": history(folder) == history(whole)}
+
+
 def weights(folder: Path) -> dict[str, np.ndarray]:
     return load_file(RunFolder(folder).model / "model.safetensors")
 
@@ -103,14 +203,18 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--interrupts", action="store_true")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
+    if arguments.interrupts:
+        interrupts(arguments)
+        return
     recipe, generator = prepare(arguments.folder), np.random.default_rng(arguments.seed)
     whole = arguments.folder / "whole"
     began = time.perf_counter()
     subprocess.run(command(recipe, whole), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     duration = time.perf_counter() - began
-    expected, rows = weights(whole), []
+    rows = []
     for number in range(arguments.runs):
         folder = arguments.folder / f"killed-{number + 1:02d}"
         row: dict = {"ended_before": True}
@@ -119,11 +223,7 @@ def main() -> None:
             after_s = float(generator.uniform(0.2, 0.9)) * duration
             row = kill_once(recipe, folder, after_s, in_a_write=number % 2 == 1)
             duration *= 0.8 if row["ended_before"] else 1.0
-        found = weights(folder)
-        row["same_weights"] = found.keys() == expected.keys() and all(
-            found[name].tobytes() == expected[name].tobytes() for name in expected
-        )
-        row["same_history"] = history(folder) == history(whole)
+        row |= compared(folder, whole)
         rows.append(row)
         print(json.dumps(row), flush=True)
     (arguments.folder / "kills.json").write_text(json.dumps(rows, indent=2) + "\n")

@@ -15,7 +15,7 @@ import torch
 from emotune.audio import FloatArray
 from emotune.config import Augmentation, Recipe
 from emotune.data.dataset import class_index
-from emotune.errors import ConfigError, CorpusError, EmotuneError, ModelError
+from emotune.errors import ConfigError, CorpusError, ModelError
 from emotune.evaluation import Evaluation, scores
 from emotune.inference.predictor import Predictor
 from emotune.inference.torch_engine import TorchEngine
@@ -146,18 +146,6 @@ def _understood() -> Iterator[None]:
         yield
     except FloatingPointError as error:
         raise ModelError(f"Training stopped: {error}. Lower train.encoder_lr and train.head_lr.") from error
-    except EmotuneError as error:  # a DataLoader worker gives its own, and what led to it, in one text of tracebacks
-        _, wrapped, reason = str(error).rpartition(f"\n{type(error).__module__}.{type(error).__name__}: ")
-        if not wrapped:
-            raise
-        raise type(error)(reason.rstrip()) from error
-    except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker"):
-            raise
-        raise ModelError(
-            f"A process that prepares clips has ended ({str(error).splitlines()[0]}). The system may have run out of"
-            " memory: try fewer train.workers. The same command continues."
-        ) from error
 
 
 def _finished(model: EmotionModel) -> EmotionModel:
@@ -177,7 +165,7 @@ def _fitting(recipe: Recipe, experiment: Experiment, checkpoint: Path | None = N
         return recipe
     if checkpoint is not None:
         state = state_of(checkpoint)
-        batches = {name: state[name] for name in ("batch_seconds", "accumulate")}
+        batches = {"batch_seconds": state.batch_seconds, "accumulate": state.accumulate}
         return recipe.model_copy(update={"train": recipe.train.model_copy(update=batches)})
     heard = heard_seconds(experiment.dataset, recipe)
     return within_memory(
@@ -243,7 +231,7 @@ def _last_checkpoint(checkpoints: Checkpoints, listener: Listener) -> Path | Non
     for message in said:
         listener.say(message)
     if checkpoint is not None:
-        before = state_of(checkpoint)["processes"]
+        before = state_of(checkpoint).processes
         if before != processes.count():
             raise ConfigError(
                 f"The run was interrupted with {before} processes and cannot go on with {processes.count()}: an"
