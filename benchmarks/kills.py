@@ -108,6 +108,7 @@ def interrupt_once(recipe: Path, folder: Path, number: signal.Signals, after_s: 
     _, said = process.communicate()
     while is_alive(process.pid):
         time.sleep(0.01)
+    ended = ended or RunFolder(folder).finished
     row = {
         "signal": number.name,
         "to_all_processes": all_processes,
@@ -167,10 +168,10 @@ def interrupts(arguments: argparse.Namespace) -> None:
 
 
 def shorter(recipe: Path, workers: int) -> Path:
-    """A sixth of the corpus, checkpoints at interrupts and behind epochs only."""
+    """A seventh of the corpus, checkpoints at interrupts and behind epochs only."""
     sections = yaml.safe_load(recipe.read_text())
     manifest = Manifest.read(sections["data"]["manifest"])
-    fewer = manifest.replace_utterances(manifest.utterances[::6])
+    fewer = manifest.replace_utterances(manifest.utterances[::7])
     fewer.write(recipe.with_name("shorter.csv"))
     sections["data"]["manifest"] = str(recipe.with_name("shorter.csv"))
     sections["train"] |= {"workers": workers, "epochs": 3, "checkpoint_minutes": 10.0, "batch_seconds": 10.0}

@@ -105,6 +105,8 @@ class Data(Section):
     merges classes, ``drop`` leaves classes out; both are reported. ``votes`` then makes labels of annotators' votes.
     ``budget`` keeps this share of each class's training utterances; smaller budgets of one seed lie within larger ones.
     ``target: gender`` learns the speaker's gender in place of emotion: a gender predictor for other models.
+    Clips of any split beyond ``max_duration_s``, or below what the encoder needs, are an error before training, or
+    left out by ``drop``, or ``cut`` and given silence (``pad``), and so the model does it later too.
     ``cache`` is a folder for decoded training clips, which may grow to ``cache_gb``.
     """
 
@@ -122,6 +124,8 @@ class Data(Section):
     target: Literal["emotion", "gender"] = "emotion"
     trim_silence_db: float | None = Field(default=None, gt=0, le=120)
     max_duration_s: float = Field(default=30.0, gt=0)
+    too_long: Literal["error", "drop", "cut"] = "error"
+    too_short: Literal["error", "drop", "pad"] = "error"
     cache: Annotated[Path, AfterValidator(_checked_home)] | None = None
     cache_gb: float = Field(default=50.0, gt=0)
     allow: list[Literal["speaker_overlap", "recording_overlap"]] = []

@@ -42,6 +42,7 @@ from emotune.training.checkpoints import Checkpoints, state_of
 from emotune.training.estimate import memory_estimate, within_memory
 from emotune.training.features import pooled_features
 from emotune.training.run import (
+    Beginning,
     Listener,
     Quiet,
     finish_run,
@@ -75,7 +76,7 @@ def train_run(
         return _train_run(recipe, run, began, listener or Quiet(), progress if processes.is_first() else silent)
 
 
-def _train_run(recipe: Recipe, run: RunFolder, began: float, listener: Listener, progress: Progress) -> Evaluation:
+def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Listener, progress: Progress) -> Evaluation:
     if recipe.train.fsdp and processes.count() == 1:
         raise ConfigError("train.fsdp needs several processes: start with torchrun, or leave it out.")
     earlier = run.information() if run.provenance.exists() else {}
@@ -213,6 +214,8 @@ def _describe(recipe: Recipe, progress: Progress) -> dict[str, Any]:
             DEVELOPMENT: len(experiment.development),
             "all": len(experiment.manifest),
         },
+        "left_out": dict(experiment.manifest.information.get("left_out", {})),
+        "lengths": dict(experiment.manifest.information.get("lengths", {})),
         "batches": {"an_epoch": len(sizes), "smallest": min(sizes), "largest": max(sizes)},
         "optimiser_steps": len(sizes) // batches.together * recipe.train.epochs,
         "memory_gb": memory_estimate(experiment.model, recipe.train.batch_seconds),

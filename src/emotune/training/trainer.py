@@ -323,6 +323,8 @@ def class_indices(dataset: EmotionDataset) -> list[int]:
 
 
 def heard_seconds(dataset: EmotionDataset, recipe: Recipe) -> list[float]:
-    """Seconds of each utterance as training hears it, cropped."""
-    crop_s = recipe.augmentation.crop_s or math.inf
-    return [min(utterance.duration_s or 0.0, crop_s) for utterance in dataset.manifest]
+    """Seconds of each utterance as training hears it: padded, cut, cropped."""
+    preprocessing = dataset.preprocessing
+    least_s = preprocessing.min_samples / preprocessing.sampling_rate_hz
+    most_s = min(recipe.augmentation.crop_s or math.inf, preprocessing.max_duration_s)
+    return [min(max(utterance.duration_s or 0.0, least_s), most_s) for utterance in dataset.manifest]
