@@ -10,8 +10,8 @@ in the next write of a checkpoint after a random time. Writes kills.json.
 
 With --interrupts, a shorter run gets SIGINT, then SIGTERM, without and with two loader processes, as often each. It is
 forked from this process, which has all modules in memory. SIGINT goes to all its processes, as from a terminal, SIGTERM
-in turn to all and to the first one only. What it says, its exit code, the seconds until all processes are gone, and what
-it ends with when it is continued go into interrupts.json.
+in turn to all and to the first one only. Writes interrupts.json: what it said, its exit code, the seconds until all its
+processes were gone, and what it ended with when it was continued.
 """
 
 import argparse

@@ -49,6 +49,8 @@ class Log(Protocol):
 
     def step(self, done: int, total: int, figures: Mapping[str, float]) -> None: ...
 
+    def history(self, rows: Sequence[Row]) -> None: ...
+
     def epochs(self, rows: Sequence[Row]) -> None: ...
 
     def say(self, message: str) -> None: ...
@@ -132,6 +134,7 @@ class Trainer:
         """
         if checkpoint is not None:
             self._restore(self.checkpoints.load(checkpoint))
+            self.log.history(self._rows())
         with self.loading:
             try:
                 self._run_epochs()
@@ -152,6 +155,10 @@ class Trainer:
         name = f"development_{self.train_section.metric}"
         scored = [row for row in self.progress.rows if row[name] is not None and not math.isnan(row[name])]
         return max(scored, key=lambda row: row[name], default=None)
+
+    def _rows(self) -> list[Row]:
+        best = self.best_row()
+        return [row | {"best": row is best} for row in self.progress.rows]
 
     def _patience_is_over(self) -> bool:
         patience, best = self.train_section.patience, self.best_row()
@@ -190,7 +197,7 @@ class Trainer:
             if best is not None and best["step"] == progress.step and processes.is_first():
                 self.checkpoints.keep_best(progress.step, scored.state_dict())
         self.parallel.put_away()
-        self.log.epochs([row | {"best": row is best} for row in progress.rows])
+        self.log.epochs(self._rows())
 
     # --- one optimiser step
 
