@@ -2,8 +2,8 @@
 
     python benchmarks/damage.py OUTPUT_FOLDER
 
-The run of kills.py --interrupts, stopped in its third epoch, is copied for each damage. Either the final weights are, bit
-by bit, those of a run that nothing happened to, or the command ends with one clear error. Writes damage.json.
+The run of kills.py --interrupts, stopped in its third epoch, is copied for each damage. Either the final weights are,
+bit by bit, those of a run that nothing happened to, or the command ends with one clear error. Writes damage.json.
 """
 
 import argparse

@@ -31,6 +31,7 @@ import yaml
 from safetensors.numpy import load_file
 
 import emotune.training.fine_tune  # noqa: F401 (in memory before processes are forked)
+from emotune import interruption
 from emotune.cli import main as main_of_emotune
 from emotune.config import load_recipe
 from emotune.manifest import Manifest
@@ -108,6 +109,7 @@ class Forked:
         self.pid = os.fork()
         if not self.pid:
             os.setsid()
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background does without
             with self._said.open("w") as stream:
                 os.dup2(stream.fileno(), 1)
                 os.dup2(stream.fileno(), 2)
@@ -195,12 +197,12 @@ def interrupts(arguments: argparse.Namespace) -> None:
     """Both signals, with and without loader processes; a table of what came of it."""
     rows: list[dict] = []
     generator = np.random.default_rng(arguments.seed)
-    for workers in (0, 2):
+    for workers in arguments.workers:
         recipe = shorter(prepare(arguments.folder), workers)
         whole = arguments.folder / f"whole-{workers}"
         shutil.rmtree(whole, ignore_errors=True)
         duration = Forked(recipe, whole).cpu_s_of_training(whole)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in arguments.signals:
             for turn in range(arguments.runs):
                 folder = arguments.folder / f"{number.name.lower()}-{workers}-{turn + 1:02d}"
                 row: dict = {"ended_before": True}
@@ -214,8 +216,8 @@ def interrupts(arguments: argparse.Namespace) -> None:
                 shutil.rmtree(folder)
                 print(json.dumps(row), flush=True)
     (arguments.folder / "interrupts.json").write_text(json.dumps(rows, indent=2) + "\n")
-    for workers in (0, 2):
-        for number in (signal.SIGINT, signal.SIGTERM):
+    for workers in arguments.workers:
+        for number in arguments.signals:
             own = [row for row in rows if (row["workers"], row["signal"]) == (workers, number.name)]
             codes = sum(row["code"] == 128 + number for row in own)
             slowest = max(row["seconds"] for row in own)
@@ -263,6 +265,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--interrupts", action="store_true")
+    parser.add_argument("--workers", type=int, nargs="+", default=[0, 2])
+    parser.add_argument("--signals", type=signal.Signals.__getitem__, nargs="+", default=interruption.SIGNALS)
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     if arguments.interrupts:
