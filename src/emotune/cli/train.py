@@ -98,7 +98,7 @@ def print_description(description: Mapping[str, Any]) -> None:
     out.print(
         f"{description['trainable']:,} of {description['parameters']:,} parameters train ({share:.1%});"
         f" {description['batches']['an_epoch']} batches an epoch, {description['optimiser_steps']} steps;"
-        f" at least {memory:.2f} GB",
+        f" about {memory:.2f} GB a process",
         markup=False,
     )
 

@@ -204,7 +204,8 @@ def _describe(recipe: Recipe, progress: Progress) -> dict[str, Any]:
     experiment = build_experiment(recipe, build_manifest(recipe, progress=progress))
     experiment.model.to(best_device())
     recipe = _fitting(recipe, experiment)
-    batches = batches_of(heard_seconds(experiment.dataset, recipe), recipe, class_indices(experiment.dataset))
+    heard, classes = heard_seconds(experiment.dataset, recipe), class_indices(experiment.dataset)
+    batches = batches_of(heard, recipe, classes)
     sizes = [len(batch) for batch in batches]
     return {
         "model": {**experiment.model.settings, "losses": list(experiment.loss.weights)},
@@ -218,7 +219,13 @@ def _describe(recipe: Recipe, progress: Progress) -> dict[str, Any]:
         "lengths": dict(experiment.manifest.information.get("lengths", {})),
         "batches": {"an_epoch": len(sizes), "smallest": min(sizes), "largest": max(sizes)},
         "optimiser_steps": len(sizes) // batches.together * recipe.train.epochs,
-        "memory_gb": memory_estimate(experiment.model, recipe.train.batch_seconds),
+        "memory_gb": memory_estimate(
+            recipe,
+            experiment.model,
+            heard,
+            classes,
+            max_duration_s=experiment.preprocessing.max_duration_s,
+        ),
     }
 
 
