@@ -50,7 +50,7 @@ def test_a_signal_ends_the_work_with_its_code_and_its_word(number, code, word):
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
 def test_an_interrupt_that_lands_in_a_finaliser_is_not_lost(number):
     """Where Python alone prints it and goes on, it is raised again."""
-    code, out, err = ended(
+    code, out, _ = ended(
         """
         class Slow:
             def __del__(self):
