@@ -117,6 +117,8 @@ class Data(Section):
     merges classes, ``drop`` leaves classes out; both are reported. ``votes`` then makes labels of annotators' votes.
     ``budget`` keeps this share of each class's training utterances; smaller budgets of one seed lie within larger ones.
     ``target: gender`` learns the speaker's gender in place of emotion: a gender predictor for other models.
+    Clips of any split beyond ``max_duration_s``, or below what the encoder needs, are an error before training, or
+    left out by ``drop``, or ``cut`` and given silence (``pad``), and so the model does it later too.
     ``cache`` is a folder for decoded training clips, which may grow to ``cache_gb``.
     """
 
@@ -147,7 +149,11 @@ class Data(Section):
     trim_silence_db: float | None = Field(default=None, gt=0, le=120)
     """cut silence at both ends this far under the loudest frame"""
     max_duration_s: float = Field(default=30.0, gt=0)
-    """a longer clip is an error"""
+    """the longest clip, in seconds"""
+    too_long: Literal["error", "drop", "cut"] = "error"
+    """of a longer clip: an error before training, left out, or cut at its end; counted"""
+    too_short: Literal["error", "drop", "pad"] = "error"
+    """of a clip that the encoder has no frame for: likewise, or filled up with silence"""
     cache: Annotated[Path, AfterValidator(_checked_home)] | None = None
     """a folder for decoded training clips; shared by runs and processes"""
     cache_gb: float = Field(default=50.0, gt=0)

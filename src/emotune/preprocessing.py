@@ -27,9 +27,11 @@ class Preprocessing:
         normalize: ``clip`` = zero mean and unit variance over the clip, (x - mean) / sqrt(var + 1e-7), biased variance;
             ``none`` = samples as they are. Each backbone says which one it was trained with.
         trim_silence_db: cut silence at both ends that lies this far under the loudest frame; None = keep it.
-        max_duration_s: a longer clip is an error: its cost grows with the square of its length.
-        min_samples: a shorter clip is an error: it would not give one frame.
+        max_duration_s: the longest clip: its cost grows with the square of its length.
+        min_samples: the shortest clip: a shorter one would not give one frame.
         sampling_rate_hz: what the model hears.
+        too_long: a longer clip is an ``error``, or ``cut`` at its end.
+        too_short: a shorter clip is an ``error``, or gets silence at its end: ``pad``.
     """
 
     normalize: str = "none"
@@ -37,10 +39,15 @@ class Preprocessing:
     max_duration_s: float = 30.0
     min_samples: int = 400
     sampling_rate_hz: int = SAMPLING_RATE_HZ
+    too_long: str = "error"
+    too_short: str = "error"
 
     def __post_init__(self) -> None:
         if self.normalize not in NORMALIZATIONS:
             raise ModelError(f"normalize must be one of {', '.join(NORMALIZATIONS)}, got {self.normalize!r}.")
+        for name, cure in (("too_long", "cut"), ("too_short", "pad")):
+            if getattr(self, name) not in ("error", cure):
+                raise ModelError(f"{name} must be error or {cure}, got {getattr(self, name)!r}.")
         for name in ("trim_silence_db", "max_duration_s", "min_samples", "sampling_rate_hz"):
             value: object = getattr(self, name)
             most = math.inf if name == "max_duration_s" else sys.float_info.max
@@ -51,16 +58,32 @@ class Preprocessing:
     @property
     def longest_decoded_s(self) -> float:
         """How long a recording may be to be decoded at all: what silence around it may still be cut away counts."""
+        if self.too_long == "cut":
+            return math.inf
         return self.max_duration_s + (0.0 if self.trim_silence_db is None else _MOST_SILENCE_S)
 
+    @property
+    def most_samples(self) -> float:
+        """Samples of the longest clip."""
+        return self.max_duration_s * self.sampling_rate_hz
+
+    def trimmed(self, samples: FloatArray) -> FloatArray:
+        """Cut silence, shape (samples,) -> (samples,)."""
+        if self.trim_silence_db is None:
+            return samples
+        return trim_silence(samples, threshold_db=self.trim_silence_db, sampling_rate_hz=self.sampling_rate_hz)
+
     def trim(self, samples: FloatArray) -> FloatArray:
-        """Cut silence and check the length, shape (samples,) -> (samples,).
+        """Cut silence and settle the length, shape (samples,) -> (samples,).
 
         Raises:
             AudioError: for a clip that is too short or too long for the model.
         """
-        if self.trim_silence_db is not None:
-            samples = trim_silence(samples, threshold_db=self.trim_silence_db, sampling_rate_hz=self.sampling_rate_hz)
+        samples = self.trimmed(samples)
+        if self.too_long == "cut" and len(samples) > self.most_samples:
+            samples = samples[: int(self.most_samples)]
+        if self.too_short == "pad" and len(samples) < self.min_samples:
+            samples = np.pad(samples, (0, self.min_samples - len(samples)))
         duration_s = len(samples) / self.sampling_rate_hz
         if len(samples) < self.min_samples:
             least = self.min_samples / self.sampling_rate_hz
@@ -71,7 +94,7 @@ class Preprocessing:
 
     def fits(self, samples: FloatArray) -> bool:
         """Whether a clip, shape (samples,), has a length that the model takes."""
-        return self.min_samples <= len(samples) <= self.max_duration_s * self.sampling_rate_hz
+        return self.min_samples <= len(samples) <= self.most_samples
 
     def finish(self, samples: FloatArray) -> FloatArray:
         """Normalise a trimmed (and, in training, cropped and augmented) clip, shape (samples,) -> (samples,)."""
@@ -91,11 +114,11 @@ class Preprocessing:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Preprocessing:
         names = {field.name for field in dataclasses.fields(cls)}
-        missing = sorted(names - set(data))
+        missing = sorted(names - set(data) - {"too_long", "too_short"})  # not in models of before there were these
         if missing:
             raise ModelError(f"preprocessor_config.json lacks {', '.join(missing)}; save the model again.")
         try:
-            return cls(**{name: data[name] for name in names})
+            return cls(**{name: data[name] for name in names & set(data)})
         except ModelError as error:
             raise ModelError(f"preprocessor_config.json cannot be used: {error} Save the model again.") from error
 

@@ -1,7 +1,9 @@
 """What can be wrong with long runs: caches, noises, budgets, checkpoints, parts. One clear error each, nothing lost."""
 
+import hashlib
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -9,9 +11,11 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from safetensors.numpy import load_file
 
 from emotune.data.dataset import EmotionDataset
 from emotune.training import fine_tune
+from emotune.training.checkpoints import Checkpoints
 
 
 @pytest.fixture
@@ -145,8 +149,8 @@ def test_a_recording_that_vanishes_during_training_is_named(train, tones, tmp_pa
     monkeypatch.undo()
 
 
-def interrupted(train, monkeypatch, tmp_path) -> Path:
-    """A run that ended after its first epoch; its checkpoint."""
+def interrupted(train, monkeypatch, tmp_path) -> tuple[Path, Path]:
+    """A run that was interrupted while its second epoch was scored; its two checkpoints."""
     calls = []
     scores = fine_tune._development_scores
 
@@ -159,37 +163,123 @@ def interrupted(train, monkeypatch, tmp_path) -> Path:
     with monkeypatch.context() as patched:
         patched.setattr(fine_tune, "_development_scores", once)
         assert train().code == 130
-    (checkpoint,) = (tmp_path / "run" / "checkpoints").glob("step-*")
-    return checkpoint
+    before, newest = sorted((tmp_path / "run" / "checkpoints").glob("step-*"))
+    assert newest.name.endswith("-unscored")
+    return before, newest
 
 
-@pytest.mark.parametrize("broken", ["model.safetensors", "optimiser.pt", "state.json"])
-def test_a_checkpoint_that_was_cut_is_left_out_and_training_begins_anew(train, monkeypatch, tmp_path, broken):
-    checkpoint = interrupted(train, monkeypatch, tmp_path)
-    content = (checkpoint / broken).read_bytes()
-    (checkpoint / broken).write_bytes(content[: len(content) // 2])
+def final(tmp_path) -> dict[str, bytes]:
+    weights = load_file(tmp_path / "run" / "model" / "model.safetensors")
+    return {name: tensor.tobytes() for name, tensor in weights.items()}
+
+
+@pytest.fixture
+def undamaged(train, tmp_path) -> dict[str, bytes]:
+    """The weights of a run that nothing happened to."""
+    assert train().code == 0
+    weights = final(tmp_path)
+    shutil.rmtree(tmp_path / "run")
+    return weights
+
+
+@pytest.mark.parametrize("broken", ["model.safetensors", "optimiser.pt", "state.json", "SHA256SUMS"])
+def test_a_damaged_checkpoint_is_left_out_and_the_one_before_leads_to_the_same_weights(
+    train, undamaged, monkeypatch, tmp_path, broken
+):
+    before, newest = interrupted(train, monkeypatch, tmp_path)
+    content = bytearray((newest / broken).read_bytes())
+    content[len(content) // 2 :][:64] = bytes(min(64, len(content) // 2))
+    content[len(content) // 2] ^= 1
+    (newest / broken).write_bytes(content)
     ended = train()
     assert ended.code == 0
-    assert f"{checkpoint.name} is incomplete" in ended.err
+    assert f"{newest.name} is damaged" in ended.err and f"continuing from {before.name}" in ended.err
+    assert final(tmp_path) == undamaged
 
 
-@pytest.mark.parametrize("broken", ["model.safetensors", "optimiser.pt"])
-def test_a_checkpoint_of_the_right_size_with_wrong_content_is_an_error_with_its_cure(
-    train, monkeypatch, tmp_path, broken
+def test_damaged_weights_of_the_best_epoch_are_not_trained_on_with(train, undamaged, monkeypatch, tmp_path):
+    interrupted(train, monkeypatch, tmp_path)
+    (best,) = (tmp_path / "run" / "checkpoints").glob("best-*")
+    content = best.read_bytes()
+    best.write_bytes(content[:-64] + bytes(64))
+    ended = train()
+    assert ended.code == 0
+    assert ended.err.count(f"(../{best.name} is not what was written: its SHA-256 is another one)") == 2
+    assert "no whole checkpoint is left: training begins anew" in ended.err
+    assert final(tmp_path) == undamaged
+
+
+def test_best_weights_that_break_while_training_goes_on_are_an_error(train, monkeypatch, tmp_path):
+    keep = Checkpoints.keep_best
+
+    def breaking(self, step, weights):
+        keep(self, step, weights)
+        (path,) = self.folder.glob(f"best-*{step}.safetensors")
+        path.write_bytes(path.read_bytes()[:-64] + bytes(64))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoints, "keep_best", breaking)
+        ended = train()
+    assert ended.code == 2
+    assert "The weights of the best epoch" in ended.err and "trains anew" in ended.err
+    assert train().code == 0
+
+
+def test_a_run_that_goes_on_under_other_versions_says_so_and_keeps_both(train, monkeypatch, tmp_path):
+    interrupted(train, monkeypatch, tmp_path)
+    path = tmp_path / "run" / "provenance.json"
+    provenance = json.loads(path.read_text())
+    now = provenance["packages"]["torch"]
+    provenance["packages"]["torch"] = "1.0.0"
+    path.write_text(json.dumps(provenance))
+    ended = train()
+    assert ended.code == 0
+    assert f"continued under other versions (torch 1.0.0 before, {now} now)" in ended.err
+    finished = json.loads(path.read_text())
+    assert finished["packages"]["torch"] == now
+    assert [one["packages"]["torch"] for one in finished["earlier_versions"]] == ["1.0.0"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("provenance.json", b"{", "cannot be read as JSON"),
+        ("provenance.json", b'{"kind": "fine-tuned", "began": 3}', "provenance.json is damaged"),
+        ("recipe.yaml", b"\xff\xfe", "recipe.yaml cannot be read"),
+        ("recipe.yaml", b"name: 3", "recipe.yaml cannot be read"),
+    ],
+)
+def test_a_damaged_file_of_an_unfinished_run_is_an_error_that_names_it(
+    train, monkeypatch, tmp_path, name, content, message
 ):
-    checkpoint = interrupted(train, monkeypatch, tmp_path)
-    size = (checkpoint / broken).stat().st_size
-    (checkpoint / broken).write_bytes(np.random.default_rng(0).bytes(size))
+    interrupted(train, monkeypatch, tmp_path)
+    (tmp_path / "run" / name).write_bytes(content)
     ended = train()
     assert ended.code == 2
-    assert "cannot be read" in ended.err and "Remove it" in ended.err
-    assert "Traceback" not in ended.err
+    assert message in ended.err and "Traceback" not in ended.err
+
+
+def test_a_history_that_was_damaged_after_the_last_epoch_is_written_again(train, monkeypatch, tmp_path):
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fine_tune, "finish_run", killed)
+        assert train().code == 130
+    (tmp_path / "run" / "metrics.jsonl").write_text("{")
+    assert train().code == 0
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2]
 
 
 def test_a_checkpoint_of_another_number_of_processes_is_not_continued(train, monkeypatch, tmp_path):
-    checkpoint = interrupted(train, monkeypatch, tmp_path)
-    state = json.loads((checkpoint / "state.json").read_text())
-    (checkpoint / "state.json").write_text(json.dumps(state | {"processes": 4}))
+    for checkpoint in interrupted(train, monkeypatch, tmp_path):
+        content = (checkpoint / "state.json").read_bytes()
+        state = json.loads(content) | {"processes": 4, "most_samples": [None] * 4}
+        (checkpoint / "state.json").write_text(json.dumps(state))
+        sums, digests = checkpoint / "SHA256SUMS", [hashlib.sha256(content).hexdigest()]
+        digests.append(hashlib.sha256((checkpoint / "state.json").read_bytes()).hexdigest())
+        sums.write_text(sums.read_text().replace(*digests))
     ended = train()
     assert ended.code == 2
     assert "interrupted with 4 processes and cannot go on with 1" in ended.err

@@ -8,6 +8,7 @@ import yaml
 
 from emotune.manifest import Manifest
 from emotune.predictions import Predictions
+from emotune.training import fine_tune
 
 PROTOCOL = {
     "corpus": "tones",
@@ -66,6 +67,25 @@ def test_every_utterance_is_tested_once_and_the_pool_is_scored_once(written, tmp
         refused = emotune_command(*command)
         assert refused.code == 2
         assert f"holds one model a fold: {', '.join(folds)}. Name one of them, such as {tmp_path}" in refused.err
+
+
+@pytest.mark.parametrize("spelling", ["absolute", "with a slash", "from elsewhere", "through a link"])
+def test_folds_go_on_however_their_folder_is_spelled(written, tmp_path, monkeypatch, emotune_command, spelling):
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(fine_tune, "finish_run", killed)
+        assert emotune_command("train", written, "-o", "run").code == 130
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    (tmp_path / "elsewhere").mkdir()
+    if spelling == "from elsewhere":
+        monkeypatch.chdir(tmp_path / "elsewhere")
+    folder = {"absolute": tmp_path / "run", "with a slash": "run/", "from elsewhere": "../run"}.get(spelling, "link")
+    ended = emotune_command("train", written, "-o", folder)
+    assert ended.code == 0, ended.err
+    assert "continuing from step-" in ended.err
 
 
 def test_interrupted_folds_go_on_and_finished_ones_are_kept(written, tmp_path, monkeypatch, emotune_command):

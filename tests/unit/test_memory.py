@@ -8,6 +8,7 @@ import textwrap
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from emotune.batch import Targets, one_hot_shares, pad
 from emotune.config import Recipe
@@ -83,14 +84,56 @@ def test_with_dropout_the_second_computation_draws_as_the_first_did(tiny_wavlm):
     torch.testing.assert_close(*grads, rtol=1e-4, atol=1e-6)
 
 
-def test_an_estimate_grows_with_the_batch_and_shrinks_with_what_is_frozen(tiny_wavlm):
+def test_an_estimate_grows_with_the_batch_and_shrinks_with_what_is_frozen(recipe, tiny_wavlm):
     model = model_of("wavlm", tiny_wavlm, recompute=False)
-    small, large = memory_estimate(model, 100.0), memory_estimate(model, 1000.0)
+    clips = [2.0] * 1000
+    small, large = (memory_estimate(recipe(batch_seconds=seconds), model, clips) for seconds in (100.0, 1000.0))
     assert large["activations"] == pytest.approx(10 * small["activations"], rel=0.05)
     all_bytes = bytes_per_second(model, 2.0)
     model.choose_trainable(layers="none", front_end=False)
     assert bytes_per_second(model, 2.0) < 0.6 * all_bytes
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_an_estimate_knows_the_process_copies_of_the_weights_and_the_longest_clip(recipe, tiny_wavlm):
+    model = model_of("wavlm", tiny_wavlm, recompute=False)
+    plain = memory_estimate(recipe(batch_seconds=8.0), model, [4.0] * 40)
+    assert plain["process"] == 1.5
+    assert plain["total"] == pytest.approx(sum(plain.values()) - plain["total"], abs=0.003)
+    averaged = memory_estimate(recipe(batch_seconds=8.0, average=0.9), model, [4.0] * 40)
+    assert averaged["weights"] == pytest.approx(2 * plain["weights"], abs=0.001)
+    long = memory_estimate(recipe(batch_seconds=8.0), model, [*[1.0] * 40, 24.0])
+    counted = 24.0 * bytes_per_second(model, 24.0) / 1e9
+    assert long["activations"] == pytest.approx(counted, rel=0.25)
+    assert long["activations"] > 0.9 * counted
+
+
+_PEAK = """
+import resource, sys
+from emotune.cli import main
+try:
+    main()
+finally:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9)
+"""
+
+
+@pytest.mark.parametrize("name", ["wavlm", "whisper"])
+def test_a_run_takes_no_more_than_its_dry_run_says_and_a_tenth(tones, tiny_wavlm, tmp_path, name):
+    """Nor less than a third: then most of it is the process itself."""
+    sections = {
+        "name": "tones",
+        "data": {"manifest": str(tones.root / "manifest.csv")},
+        "model": {"backbone": {"name": name, "config": backbone_config(name, tiny_wavlm)}},
+        "train": {"epochs": 1, "batch_seconds": 6.0},
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(sections))
+    told = describe(Recipe.model_validate(sections))["memory_gb"]["total"]
+    arguments = ["train", str(tmp_path / "recipe.yaml"), "-o", str(tmp_path / "run")]
+    ended = subprocess.run([sys.executable, "-c", _PEAK, *arguments], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    taken = float(ended.stdout.splitlines()[-1])
+    assert told / 3 < taken < 1.1 * told
 
 
 @pytest.fixture
@@ -211,7 +254,7 @@ def test_a_run_within_a_budget_says_its_batches_and_can_be_continued(recipe, tmp
             train_run(chosen, tmp_path / "run", listener=listener)
         said += [message for message in listener.said if message.startswith("batches of")]
     assert said[0] == said[1] != "batches of 8.0 s, 1 a step in each process"
-    assert "continuing from step-00000002" in listener.said
+    assert "continuing from step-00000003" in listener.said
     assert describe(chosen)["batches"]["an_epoch"] > 2
 
 

@@ -328,10 +328,10 @@ class Impatient(Recorder):
     ("moment", "train"),
     [
         ("in the first epoch", {}),
-        ("while the second is scored", {}),
+        ("once the second is scored", {}),
         ("in the third epoch", {"average": 0.8}),
         ("in the third epoch", {"checkpoint_minutes": 0, "workers": 2, "accumulate": 2, "average": 0.8}),
-        ("while the second is scored", {"checkpoint_minutes": 0, "unfreeze": {"layers_per_epoch": 1}}),
+        ("once the second is scored", {"checkpoint_minutes": 0, "unfreeze": {"layers_per_epoch": 1}}),
     ],
 )
 def test_an_interrupted_run_continues_and_ends_with_the_same_weights(recipe, tmp_path, tiny_wavlm, moment, train):
@@ -342,7 +342,7 @@ def test_an_interrupted_run_continues_and_ends_with_the_same_weights(recipe, tmp
     steps = describe(chosen)["optimiser_steps"] // 4
     listener = {
         "in the first epoch": Impatient(step=2),
-        "while the second is scored": Impatient(epoch=2),
+        "once the second is scored": Impatient(epoch=2),
         "in the third epoch": Impatient(step=2 * steps + 1),
     }[moment]
     with pytest.raises(KeyboardInterrupt):
@@ -350,7 +350,7 @@ def test_an_interrupted_run_continues_and_ends_with_the_same_weights(recipe, tmp
     assert json.loads((tmp_path / "broken" / "provenance.json").read_text())["finished"] is None
     recorder = Recorder()
     train_run(chosen, tmp_path / "broken", listener=recorder)
-    first = {"in the first epoch": 1, "while the second is scored": 2, "in the third epoch": 3}[moment]
+    first = {"in the first epoch": 1, "once the second is scored": 3, "in the third epoch": 3}[moment]
     assert [row["epoch"] for row in recorder.rows] == list(range(first, 5))
     assert_same_weights(weights(tmp_path / "broken"), weights(tmp_path / "whole"), rtol=0, atol=0)
     timeless = [

@@ -8,6 +8,7 @@ import sys
 
 import typer
 
+from emotune import interruption
 from emotune.allocator import keep_few_kernels, keep_freed_memory
 from emotune.cli import (
     adjust,
@@ -56,22 +57,38 @@ app.command("transcribe")(transcribe.transcribe)
 
 
 def main() -> None:
-    """Entry point: an error on user input is one message on standard error and exit code 2, never a traceback."""
+    """Entry point: an error on user input is one message on standard error and exit code 2, never a traceback.
+
+    Ctrl-C ends with 130 and SIGTERM with 143, at once and with a word.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a file name that the terminal cannot spell is printed escaped
             stream.reconfigure(errors="backslashreplace")
     keep_few_kernels()
     keep_freed_memory()
     spin_briefly()
-    number = os.environ.get("RANK", "0")  # of a process that a launcher such as torchrun started
-    if number == "0":
+    if _process() == "0":
         show_notes()
+    with interruption.listening():
+        try:
+            _run()
+        except BaseException as error:
+            if interruption.came() is None or (isinstance(error, SystemExit) and not error.code):
+                raise
+            print(interruption.in_words(), file=sys.stderr)  # noqa: T201 (the command line speaks here)
+            interruption.leave()
+
+
+def _process() -> str:
+    """Its number, of a process that a launcher such as torchrun started."""
+    return os.environ.get("RANK", "0")
+
+
+def _run() -> None:
     try:
         app()
     except (EmotuneError, OSError) as error:  # OSError: what the system refuses, with its own words and the path
-        where = "" if number == "0" else f"process {number}: "
-        print(f"{where}error: {on_a_screen(str(error))}", file=sys.stderr)  # noqa: T201 (the command line speaks here)
+        if interruption.came() is None:
+            where = "" if _process() == "0" else f"process {_process()}: "
+            print(f"{where}error: {on_a_screen(str(error))}", file=sys.stderr)  # noqa: T201
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)  # noqa: T201
-        sys.exit(130)

@@ -181,7 +181,7 @@ def _made(
         try:
             run(items(), parts, total=total, progress=show_progress)
         except KeyboardInterrupt:
-            err.print(f"interrupted; {parts.rows} rows are kept, the same command continues", markup=False)
+            err.print(f"{parts.rows} rows are kept, the same command continues", markup=False)
             raise
     return parts
 

@@ -29,7 +29,7 @@ def study(
                 plan, folder, runs_at_a_time=runs_at_a_time, listener=display, progress=show_progress
             )
     except KeyboardInterrupt:
-        err.print("interrupted; the same command continues", markup=False)
+        err.print("the same command continues", markup=False)
         raise
     gathered = with_extra("emotune.studies.study_gathered").gather(plan, carried)
     fusion = with_extra("emotune.studies.study_fusion")

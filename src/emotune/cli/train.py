@@ -49,7 +49,7 @@ def train(
         with TrainingDisplay() as display:
             evaluation = fine_tune.train_run(recipe, folder, listener=display, progress=show_progress)
     except KeyboardInterrupt:
-        err.print("interrupted; the same command continues from the last checkpoint", markup=False)
+        err.print("the same command continues from the last checkpoint", markup=False)
         raise
     if processes.launched_number() == 0:
         print_evaluation(evaluation, "development", folder / "development")
@@ -67,7 +67,7 @@ def run_protocol(recipe: Any, folder: Path, kind: str, folds_at_a_time: int) -> 
                 recipe, folder, kind=kind, processes=folds_at_a_time, listener=display, progress=show_progress
             )
     except KeyboardInterrupt:
-        err.print("interrupted; the same command continues", markup=False)
+        err.print("the same command continues", markup=False)
         raise
     for name, evaluation in evaluations.items():
         print_evaluation(evaluation, name, folder / name)
@@ -95,7 +95,7 @@ def print_description(description: Mapping[str, Any]) -> None:
     out.print(
         f"{description['trainable']:,} of {description['parameters']:,} parameters train ({share:.1%});"
         f" {description['batches']['an_epoch']} batches an epoch, {description['optimiser_steps']} steps;"
-        f" at least {memory:.2f} GB",
+        f" about {memory:.2f} GB a process",
         markup=False,
     )
 

@@ -133,11 +133,11 @@ def joined_ratings(found: Iterable[Found], *, rater: str | None = None) -> Joine
 
 
 def _by_recording(found: Iterable[Found]) -> dict[Hashable, list[Utterance]]:
-    """The rows of each segment of a file; two speakers in it are two."""
+    """The rows of each segment and channel of a file; two speakers in it are two."""
     rows: dict[Hashable, list[Utterance]] = {}
     for item in found:
         if isinstance(item, Utterance):
-            rows.setdefault((item.file, item.start_s, item.end_s, item.speaker), []).append(item)
+            rows.setdefault((item.file, item.start_s, item.end_s, item.channel, item.speaker), []).append(item)
     return rows
 
 

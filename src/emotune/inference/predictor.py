@@ -7,6 +7,7 @@ import importlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -139,7 +140,7 @@ class Predictor:
     def stream(self, items: Iterable[Item]) -> Iterator[tuple[int, Prediction]]:
         """Each item's position and prediction, as they come; only a pool of items is held at a time."""
         decoded = self._decoded(enumerate(items))
-        with ThreadPoolExecutor(1) as ahead:  # decodes while the engine works
+        with _threads(1) as ahead:  # decodes while the engine works
             coming = ahead.submit(self._next_pool, decoded)
             while (pool := coming.result()).size:
                 coming = ahead.submit(self._next_pool, decoded)
@@ -219,7 +220,7 @@ class Predictor:
         if self.engine.concurrency == 1:
             yield from map(self._answers, batches)
             return
-        with ThreadPoolExecutor(self.engine.concurrency) as threads:
+        with _threads(self.engine.concurrency) as threads:
             yield from threads.map(self._answers, batches)
 
     def _answers(self, clips: Sequence[_Clip]) -> list[Answer]:
@@ -281,6 +282,16 @@ class Predictor:
             extra=item.extra,
             warning=clip.warning,
         )
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that nobody waits for when the block is left early, as by Ctrl-C."""
+    threads = ThreadPoolExecutor(count)
+    try:
+        yield threads
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(frozen=True)

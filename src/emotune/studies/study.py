@@ -266,7 +266,7 @@ def run_folder_of(folder: Path, step: str, seed: int) -> Path:
 def _with_runs(value: Any, folder: Path, seed: int) -> Any:
     """A value with ``{run:NAME}`` written out."""
     if isinstance(value, str):
-        return _RUN_OF.sub(lambda found: str(run_folder_of(folder, found[1], seed)), value)
+        return _RUN_OF.sub(lambda found: str(run_folder_of(folder.resolve(), found[1], seed)), value)
     if isinstance(value, dict):
         return {key: _with_runs(item, folder, seed) for key, item in value.items()}
     return [_with_runs(item, folder, seed) for item in value] if isinstance(value, list) else value

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from emotune.run_folder import RunFolder
-from emotune.studies.recipe_changes import changes_between
 from emotune.studies.study import Plan, chosen_metric
 from emotune.studies.study_results import RunResult, StepResult
 from emotune.studies.study_runs import Carried, StudyRun
 from emotune.tables import read_json
+from emotune.training.recipe_changes import changes_between
 
 
 @dataclass(frozen=True)

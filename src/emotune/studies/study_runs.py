@@ -27,7 +27,6 @@ from emotune.run_folder import RunFolder
 from emotune.splits import select_splits
 from emotune.studies.folds import POOLED, Kind, protocol_run
 from emotune.studies.pool import training_pool
-from emotune.studies.recipe_changes import changes_between
 from emotune.studies.study import Plan, chosen_metric, dump_study, results_of, run_folder_of
 from emotune.studies.study_choices import Choice, best_of, kept_choices, write_choices
 from emotune.tables import write_text
@@ -35,6 +34,7 @@ from emotune.training.build import DEVELOPMENT, source_manifest
 from emotune.training.fine_tune import train_run
 from emotune.training.probe import probe_run
 from emotune.training.processes import launched_count
+from emotune.training.recipe_changes import changes_of_work
 from emotune.training.run import Listener, Quiet
 
 
@@ -222,7 +222,7 @@ def _as_begun(recipe: Recipe, run: RunFolder) -> Recipe:
         return recipe
     try:
         earlier = Recipe.model_validate(yaml.safe_load(run.recipe.read_text(encoding="utf-8")))
-        changed = changes_between(earlier, recipe, but=("description", "notice"))
+        changed = changes_of_work(earlier, recipe)
     except (yaml.YAMLError, ValidationError, UnicodeDecodeError):
         raise ConfigError(f"{run.recipe} cannot be read. Choose another folder with -o, or remove that run.") from None
     if changed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,7 @@ from emotune.models.emotion_model import EmotionModel
 from emotune.preprocessing import Preprocessing
 from emotune.progress import Progress, silent
 from emotune.splits import select_splits, within_budget
+from emotune.training.clip_lengths import with_lengths_settled
 from emotune.training.conditions import build_conditioner, condition_table, enriched
 
 TRAIN, DEVELOPMENT, TEST = "train", "development", "test"
@@ -160,6 +161,18 @@ def build_preprocessing(recipe: Recipe, backbone: Backbone) -> Preprocessing:
         trim_silence_db=recipe.data.trim_silence_db,
         max_duration_s=min(recipe.data.max_duration_s, longest),
         min_samples=backbone.min_samples,
+        too_long="cut" if recipe.data.too_long == "cut" else "error",
+        too_short="pad" if recipe.data.too_short == "pad" else "error",
+    )
+
+
+def settle_lengths(
+    recipe: Recipe, manifest: Manifest, preprocessing: Preprocessing, *, learnt: Collection[str] = ()
+) -> Manifest:
+    """As ``with_lengths_settled`` does, by the rules of a recipe."""
+    data = recipe.data
+    return with_lengths_settled(
+        manifest, preprocessing, too_long=data.too_long, too_short=data.too_short, learnt=learnt
     )
 
 
@@ -300,10 +313,12 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
     space = build_label_space(recipe, manifest)
     if recipe.train.metric == VOTE_SIMILARITY and without_votes(development, space) == len(development):
         raise CorpusError(f"train.metric: {VOTE_SIMILARITY} needs votes, and no development utterance has any.")
-    loss = build_loss(recipe, space, train)
+    build_loss(recipe, space, train)  # what cannot be learnt is said before an encoder is loaded
     backbone = build_backbone(recipe)
     preprocessing = build_preprocessing(recipe, backbone)
-    _refuse_long_clips([*train, *development], preprocessing)
+    manifest = settle_lengths(recipe, manifest, preprocessing, learnt=(TRAIN, DEVELOPMENT))
+    train, development = manifest.split(TRAIN), manifest.split(DEVELOPMENT)
+    loss = build_loss(recipe, space, train)
     _refuse_short_crop(recipe, preprocessing)
     conditioner = build_conditioner(recipe.model.conditions, manifest)
     model = build_model(recipe, space, backbone, conditioner=conditioner)
@@ -317,18 +332,6 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
         seed=recipe.seed,
     )
     return Experiment(manifest, train, development, space, preprocessing, model, loss, dataset, conditioner)
-
-
-def _refuse_long_clips(utterances: Sequence[Utterance], preprocessing: Preprocessing) -> None:
-    """Clips that are too long are named before training; with trimming, only each clip itself can tell."""
-    if preprocessing.trim_silence_db is not None:
-        return
-    long = [u for u in utterances if (u.duration_s or 0.0) > preprocessing.max_duration_s]
-    if long:
-        raise CorpusError(
-            f"{len(long)} utterances are longer than {preprocessing.max_duration_s:g} s, such as {long[0].utterance_id}"
-            f" ({long[0].duration_s:.1f} s). Cut them into segments, or raise data.max_duration_s."
-        )
 
 
 def _refuse_short_crop(recipe: Recipe, preprocessing: Preprocessing) -> None:

@@ -117,21 +117,45 @@ def fixed_bytes(model: EmotionModel) -> tuple[int, int]:
     return sum(p.numel() * p.element_size() for p in model.parameters()), trainable * 12
 
 
-def memory_estimate(model: EmotionModel, batch_seconds: float) -> dict[str, float]:
-    """A training step's memory in GB: weights, gradients and Adam's moments, and what a batch adds, at its peak.
+def memory_estimate(
+    recipe: Recipe,
+    model: EmotionModel,
+    durations_s: Sequence[float],
+    classes: Sequence[int] | None = None,
+    *,
+    max_duration_s: float = math.inf,
+) -> dict[str, float]:
+    """A training process's memory in GB at the peak of its largest step: what ``within_memory`` counts, by its parts.
 
-    The last is counted, not guessed, over forward and backward passes of a few seconds, and scaled to
-    ``batch_seconds``. Attention grows faster than linearly with long clips, and libraries need some scratch space on
-    top: take the figure as a lower bound.
+    What a batch adds is counted, not guessed, over passes of short clips, and carried on to the longest: attention
+    grows with the square of a clip. Processes that prepare clips come on top, each with some 0.5 GB of its own.
+
+    Args:
+        recipe, model, durations_s, classes, max_duration_s: as for ``within_memory``.
     """
-    weights, moments = fixed_bytes(model)
+    weights, moments = _fixed_bytes_of(recipe, model)
+    heard_s = _heard_s(recipe, durations_s, max_duration_s)
+    longest_s = max(heard_s)
+    short_s, twice_s = min(_CLIP_S, longest_s), min(2 * _CLIP_S, longest_s)
+    per_second = bytes_per_second(model, short_s)
+    if twice_s > short_s:
+        growth = (bytes_per_second(model, twice_s) - per_second) / (twice_s - short_s)
+        per_second += max(growth, 0.0) * (longest_s - short_s)
     gb = {
+        "process": _OVERHEAD_BYTES[next(model.parameters()).device.type] / 1e9,
         "weights": weights / 1e9,
         "gradients_and_adam": moments / 1e9,
-        "activations": bytes_per_second(model, min(_CLIP_S, batch_seconds)) * batch_seconds / 1e9,
+        "activations": per_second * _largest_batch_s(recipe, durations_s, classes, heard_s) / 1e9,
     }
     gb["total"] = sum(gb.values())
     return {name: round(value, 3) for name, value in gb.items()}
+
+
+def _heard_s(recipe: Recipe, durations_s: Sequence[float], max_duration_s: float) -> list[float]:
+    """Seconds of each clip at its longest: as slow as augmentation makes it, cropped."""
+    augmentation = recipe.augmentation
+    slowest, most_s = math.exp(augmentation.speed or 0.0), min(augmentation.crop_s or math.inf, max_duration_s)
+    return [min(duration_s * slowest, most_s) for duration_s in durations_s]
 
 
 def within_memory(
@@ -156,10 +180,9 @@ def within_memory(
     Raises:
         ConfigError: when not even one clip would fit, or batches cannot be cut as small as they would have to be.
     """
-    train, augmentation = recipe.train, recipe.augmentation
+    train = recipe.train
     assert train.memory_gb is not None
-    slowest, most_s = math.exp(augmentation.speed or 0.0), min(augmentation.crop_s or math.inf, max_duration_s)
-    heard_s = [min(duration_s * slowest, most_s) for duration_s in durations_s]
+    heard_s = _heard_s(recipe, durations_s, max_duration_s)
     longest_s = max(heard_s)
     taken = _taken_bytes(recipe, model)
     try:
@@ -195,12 +218,15 @@ def within_memory(
 
 
 def _taken_bytes(recipe: Recipe, model: EmotionModel) -> float:
-    """What is there before any batch: the process, weights and copies of them, gradients and Adam's moments."""
+    """What is there before any batch."""
+    return sum(_fixed_bytes_of(recipe, model)) + _OVERHEAD_BYTES[next(model.parameters()).device.type]
+
+
+def _fixed_bytes_of(recipe: Recipe, model: EmotionModel) -> tuple[int, int]:
+    """As ``fixed_bytes``, with the copies that a recipe asks for, and what each process has of them."""
     weights, moments = fixed_bytes(model)
-    if recipe.train.fsdp:
-        moments //= processes.count()
     copies = 2 if recipe.train.fsdp or recipe.train.average is not None else 1
-    return weights * copies + moments + _OVERHEAD_BYTES[next(model.parameters()).device.type]
+    return weights * copies, moments // processes.count() if recipe.train.fsdp else moments
 
 
 def _largest_batch_s(

@@ -15,7 +15,7 @@ import torch
 from emotune.audio import FloatArray
 from emotune.config import Augmentation, Recipe
 from emotune.data.dataset import class_index
-from emotune.errors import ConfigError, CorpusError, EmotuneError, ModelError
+from emotune.errors import ConfigError, CorpusError, ModelError
 from emotune.evaluation import Evaluation, scores
 from emotune.inference.predictor import Predictor
 from emotune.inference.torch_engine import TorchEngine
@@ -42,6 +42,7 @@ from emotune.training.checkpoints import Checkpoints, state_of
 from emotune.training.estimate import memory_estimate, within_memory
 from emotune.training.features import pooled_features
 from emotune.training.run import (
+    Beginning,
     Listener,
     Quiet,
     finish_run,
@@ -75,7 +76,7 @@ def train_run(
         return _train_run(recipe, run, began, listener or Quiet(), progress if processes.is_first() else silent)
 
 
-def _train_run(recipe: Recipe, run: RunFolder, began: float, listener: Listener, progress: Progress) -> Evaluation:
+def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Listener, progress: Progress) -> Evaluation:
     if recipe.train.fsdp and processes.count() == 1:
         raise ConfigError("train.fsdp needs several processes: start with torchrun, or leave it out.")
     earlier = run.information() if run.provenance.exists() else {}
@@ -146,18 +147,6 @@ def _understood() -> Iterator[None]:
         yield
     except FloatingPointError as error:
         raise ModelError(f"Training stopped: {error}. Lower train.encoder_lr and train.head_lr.") from error
-    except EmotuneError as error:  # a DataLoader worker gives its own, and what led to it, in one text of tracebacks
-        _, wrapped, reason = str(error).rpartition(f"\n{type(error).__module__}.{type(error).__name__}: ")
-        if not wrapped:
-            raise
-        raise type(error)(reason.rstrip()) from error
-    except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker"):
-            raise
-        raise ModelError(
-            f"A process that prepares clips has ended ({str(error).splitlines()[0]}). The system may have run out of"
-            " memory: try fewer train.workers. The same command continues."
-        ) from error
 
 
 def _finished(model: EmotionModel) -> EmotionModel:
@@ -177,7 +166,7 @@ def _fitting(recipe: Recipe, experiment: Experiment, checkpoint: Path | None = N
         return recipe
     if checkpoint is not None:
         state = state_of(checkpoint)
-        batches = {name: state[name] for name in ("batch_seconds", "accumulate")}
+        batches = {"batch_seconds": state.batch_seconds, "accumulate": state.accumulate}
         return recipe.model_copy(update={"train": recipe.train.model_copy(update=batches)})
     heard = heard_seconds(experiment.dataset, recipe)
     return within_memory(
@@ -215,7 +204,8 @@ def _describe(recipe: Recipe, progress: Progress) -> dict[str, Any]:
     experiment = build_experiment(recipe, build_manifest(recipe, progress=progress))
     experiment.model.to(best_device())
     recipe = _fitting(recipe, experiment)
-    batches = batches_of(heard_seconds(experiment.dataset, recipe), recipe, class_indices(experiment.dataset))
+    heard, classes = heard_seconds(experiment.dataset, recipe), class_indices(experiment.dataset)
+    batches = batches_of(heard, recipe, classes)
     sizes = [len(batch) for batch in batches]
     return {
         "model": {**experiment.model.settings, "losses": list(experiment.loss.weights)},
@@ -225,9 +215,17 @@ def _describe(recipe: Recipe, progress: Progress) -> dict[str, Any]:
             DEVELOPMENT: len(experiment.development),
             "all": len(experiment.manifest),
         },
+        "left_out": dict(experiment.manifest.information.get("left_out", {})),
+        "lengths": dict(experiment.manifest.information.get("lengths", {})),
         "batches": {"an_epoch": len(sizes), "smallest": min(sizes), "largest": max(sizes)},
         "optimiser_steps": len(sizes) // batches.together * recipe.train.epochs,
-        "memory_gb": memory_estimate(experiment.model, recipe.train.batch_seconds),
+        "memory_gb": memory_estimate(
+            recipe,
+            experiment.model,
+            heard,
+            classes,
+            max_duration_s=experiment.preprocessing.max_duration_s,
+        ),
     }
 
 
@@ -243,7 +241,7 @@ def _last_checkpoint(checkpoints: Checkpoints, listener: Listener) -> Path | Non
     for message in said:
         listener.say(message)
     if checkpoint is not None:
-        before = state_of(checkpoint)["processes"]
+        before = state_of(checkpoint).processes
         if before != processes.count():
             raise ConfigError(
                 f"The run was interrupted with {before} processes and cannot go on with {processes.count()}: an"

@@ -33,9 +33,11 @@ from emotune.training.build import (
     build_manifest,
     build_preprocessing,
     count_parameters,
+    settle_lengths,
 )
 from emotune.training.features import layer_features, utterance_waveforms
 from emotune.training.run import (
+    Beginning,
     Listener,
     Quiet,
     few_choosers,
@@ -59,7 +61,7 @@ class _Probing:
     backbone: Backbone
     preprocessing: Preprocessing
     features: np.ndarray
-    began: float
+    began: Beginning
 
     @property
     def grid(self) -> list[float]:
@@ -88,7 +90,7 @@ def probe_run(
         return _probe_run(recipe, run, began, listener, progress)
 
 
-def _probe_run(recipe: Recipe, run: RunFolder, began: float, listener: Listener, progress: Progress) -> Evaluation:
+def _probe_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Listener, progress: Progress) -> Evaluation:
     if recipe.model.conditions != Conditions():
         raise ConfigError("A probe learns from the sound alone: leave model.conditions out, or use `emotune train`.")
     manifest = build_manifest(recipe, progress=progress)
@@ -99,6 +101,8 @@ def _probe_run(recipe: Recipe, run: RunFolder, began: float, listener: Listener,
         _groups(manifest, recipe.probe.leave_out)
     backbone = build_backbone(recipe).to(best_device())
     preprocessing = build_preprocessing(recipe, backbone)
+    learnt = (TRAIN, DEVELOPMENT) if recipe.probe.leave_out is None else ()
+    manifest = settle_lengths(recipe, manifest, preprocessing, learnt=learnt)
     write_start(run, recipe, manifest, provenance_of(recipe, manifest, began, kind="probe"), listener)
     features = layer_features(
         backbone,
@@ -183,7 +187,7 @@ def baseline_run(
 
 
 def _baseline_run(
-    recipe: Recipe, run: RunFolder, began: float, listener: Listener, progress: Progress
+    recipe: Recipe, run: RunFolder, began: Beginning, listener: Listener, progress: Progress
 ) -> tuple[str, Evaluation]:
     manifest = build_manifest(recipe, progress=progress)
     space = build_label_space(recipe, manifest)

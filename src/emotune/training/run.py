@@ -7,10 +7,14 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from typing import Any, Protocol
+
+import yaml
+from pydantic import ValidationError
 
 import emotune
 from emotune.config import Recipe, dump_recipe
@@ -35,6 +39,10 @@ from emotune.training import processes
 from emotune.training.build import DEVELOPMENT, TRAIN, best_device
 from emotune.training.calibrate import calibrated, with_calibration
 from emotune.training.prior import training_prior
+from emotune.training.recipe_changes import changes_of_work
+
+_VERSIONS = ("emotune", "python", "packages")
+_PACKAGES = ("torch", "numpy", "scikit-learn", "scipy", "soundfile", "soxr")
 
 FEW_CHOOSERS = 3
 """Of so few development speakers, or fewer, a choice may tell more than of speech."""
@@ -60,9 +68,17 @@ class Quiet:
     def say(self, message: str) -> None: ...
 
 
+@dataclass(frozen=True)
+class Beginning:
+    """When a run began, now or before an interruption, and the versions that it was worked on under since then."""
+
+    at: float
+    earlier_versions: tuple[Mapping[str, Any], ...] = ()
+
+
 @contextmanager
-def opened(run: RunFolder, recipe: Recipe, kind: str) -> Iterator[float]:
-    """Keep other runs out of a folder; the time at which this one began, now or before an interruption.
+def opened(run: RunFolder, recipe: Recipe, kind: str) -> Iterator[Beginning]:
+    """Keep other runs out of a folder; yields how this one began.
 
     Raises:
         ConfigError: when another run is at work in it, or it holds another one.
@@ -74,37 +90,68 @@ def opened(run: RunFolder, recipe: Recipe, kind: str) -> Iterator[float]:
         yield _began(run, recipe, kind)
 
 
-def _began(run: RunFolder, recipe: Recipe, kind: str) -> float:
+def _began(run: RunFolder, recipe: Recipe, kind: str) -> Beginning:
     if run.finished:
         raise ConfigError(f"{run.path} already holds a finished run; choose another folder with -o, or remove it.")
-    if run.recipe.exists() and run.recipe.read_text(encoding="utf-8", errors="replace") != dump_recipe(recipe):
-        raise ConfigError(f"{run.path} holds an unfinished run of another recipe; choose another folder with -o.")
-    if run.path.is_dir() and not run.recipe.exists() and any(path.name != LOCK for path in run.path.iterdir()):
+    if run.recipe.exists():
+        changed = changes_of_work(_recipe_of(run), recipe)
+        if changed:
+            raise ConfigError(
+                f"{run.path} holds an unfinished run of another recipe ({'; '.join(changed[:3])}); choose another"
+                " folder with -o."
+            )
+    elif run.path.is_dir() and any(path.name != LOCK for path in run.path.iterdir()):
         raise ConfigError(f"{run.path} exists and is not a run folder; choose another with -o.")
     if not run.provenance.exists():
-        return time.time()
+        return Beginning(time.time())
     earlier = run.information()
     if earlier.get("kind") != kind:
         raise ConfigError(f"{run.path} holds an unfinished run ({earlier.get('kind')}), not {kind}; choose another -o.")
-    return datetime.fromisoformat(str(earlier["began"])).timestamp()
+    try:
+        at = datetime.fromisoformat(earlier["began"]).timestamp()
+        before = [dict(versions) for versions in earlier.get("earlier_versions", [])]
+        last = {name: earlier[name] for name in _VERSIONS}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"{run.provenance} is damaged ({error!r}); remove that run, or choose another -o.") from error
+    return Beginning(at, tuple(before if last == _versions() else [*before, last]))
 
 
-def provenance_of(recipe: Recipe, manifest: Manifest, began: float, **more: Any) -> dict[str, Any]:
-    packages = {name: version(name) for name in ("torch", "numpy", "scikit-learn")}
+def _recipe_of(run: RunFolder) -> Recipe:
+    try:
+        return Recipe.model_validate(yaml.safe_load(run.recipe.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{run.recipe} cannot be read. Remove that run, or choose another folder with -o.") from error
+
+
+def _versions() -> dict[str, Any]:
+    """Of what the bits of a run may depend on."""
+    packages = {name: version(name) for name in _PACKAGES}
+    return {"emotune": emotune.__version__, "python": platform.python_version(), "packages": packages}
+
+
+def _changed_versions(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What differs, such as ``torch 2.12.0 before, 2.13.0 now``."""
+    flat = [{**{name: one.get(name) for name in ("emotune", "python")}, **one["packages"]} for one in (before, now)]
+    return ", ".join(
+        f"{name} {old} before, {flat[1].get(name)} now" for name, old in flat[0].items() if old != flat[1].get(name)
+    )
+
+
+def provenance_of(recipe: Recipe, manifest: Manifest, began: Beginning, **more: Any) -> dict[str, Any]:
     return {
         "recipe": recipe.name,
         "description": recipe.description,
         "notice": recipe.notice,
         "seed": recipe.seed,
         "encoder": recipe.model.backbone.encoder,
-        "emotune": emotune.__version__,
-        "python": platform.python_version(),
+        **_versions(),
         "platform": platform.platform(),
-        "packages": packages,
+        **({"earlier_versions": list(began.earlier_versions)} if began.earlier_versions else {}),
         **_git_state(),
         "manifest_fingerprint": manifest.fingerprint(),
         "class_mapping": dict(manifest.information.get("class_mapping", {})),
-        "began": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
+        **{name: dict(counted) for name in ("left_out", "lengths") if (counted := manifest.information.get(name))},
+        "began": datetime.fromtimestamp(began.at, UTC).isoformat(timespec="seconds"),
         **more,
     }
 
@@ -128,9 +175,14 @@ def write_start(
     Raises:
         ConfigError: when an interrupted run saw other data.
     """
-    earlier = run.information().get("manifest_fingerprint") if run.provenance.exists() else None
-    if earlier not in (None, manifest.fingerprint()):
+    earlier = run.information() if run.provenance.exists() else {}
+    if earlier.get("manifest_fingerprint") not in (None, manifest.fingerprint()):
         raise ConfigError(f"{run.path} holds an unfinished run on other data; choose another folder with -o.")
+    if earlier and any(earlier[name] != provenance[name] for name in _VERSIONS):
+        listener.say(
+            f"warning: continued under other versions ({_changed_versions(earlier, provenance)}): the last bits may not"
+            " be those of a run that was not interrupted"
+        )
     for warning in manifest.information.get("warnings", []):
         listener.say(f"warning: {warning}")
     for change, count in manifest.information.get("class_mapping", {}).items():
@@ -139,6 +191,8 @@ def write_start(
         listener.say(f"votes: {count} utterances {what}")
     for reason, count in manifest.information.get("left_out", {}).items():
         listener.say(f"left out: {count} utterances {reason}")
+    for what, count in manifest.information.get("lengths", {}).items():
+        listener.say(f"lengths: {count} utterances {what}")
     if manifest.skipped:
         listener.say(
             f"skipped when the corpus was read: {len(manifest.skipped)}, listed in {run.manifest.name}.meta.json"

@@ -28,9 +28,13 @@ class RunLog:
             self.writer.add_scalar(name, value, done)
         self.listener.step(done, total)
 
+    def history(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """The rows of all epochs so far."""
+        write_text(self.run.metrics, "".join(to_json(row, indent=None) + "\n" for row in rows))
+
     def epochs(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """The rows of all epochs so far, the last of them new."""
-        write_text(self.run.metrics, "".join(to_json(row, indent=None) + "\n" for row in rows))
+        self.history(rows)
         for name, value in rows[-1].items():
             if self.writer is not None and name.startswith("development_"):
                 self.writer.add_scalar(name.replace("_", "/", 1), value, rows[-1]["step"])
@@ -51,6 +55,8 @@ class OtherProcess:
         self.listener = listener
 
     def step(self, done: int, total: int, figures: Mapping[str, float]) -> None: ...
+
+    def history(self, rows: Sequence[Mapping[str, Any]]) -> None: ...
 
     def epochs(self, rows: Sequence[Mapping[str, Any]]) -> None: ...
 

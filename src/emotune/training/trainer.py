@@ -13,6 +13,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -22,17 +23,18 @@ import torch
 from torch import nn
 from torch.distributed.tensor import DTensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader
 
+from emotune import interruption
 from emotune.batch import Batch
 from emotune.config import Recipe
-from emotune.data.dataset import EmotionDataset, class_index, collate
+from emotune.data.dataset import EmotionDataset, class_index
 from emotune.data.duration_batches import DurationBatches
+from emotune.data.loading import Loading
 from emotune.errors import ModelError
 from emotune.losses import CombinedLoss
 from emotune.models.emotion_model import EmotionModel
 from emotune.training import processes
-from emotune.training.checkpoints import Checkpoint, Checkpoints, load
+from emotune.training.checkpoints import Checkpoint, Checkpoints, State
 from emotune.training.parallel import Replicated, Sharded
 from emotune.training.parameters import GradualUnfreezing, parameter_groups
 from emotune.training.schedule import rate_factor
@@ -46,6 +48,8 @@ class Log(Protocol):
     """Hears how training goes."""
 
     def step(self, done: int, total: int, figures: Mapping[str, float]) -> None: ...
+
+    def history(self, rows: Sequence[Row]) -> None: ...
 
     def epochs(self, rows: Sequence[Row]) -> None: ...
 
@@ -97,7 +101,7 @@ class Trainer:
         self.parallel = Sharded(model) if recipe.train.fsdp else Replicated(model)
         self.model = model
         self.gradients = StepGradients(self.parallel, loss, recipe.train, log.say)
-        self.dataset = dataset
+        self.loading = Loading(dataset, workers=recipe.train.workers)
         self.score = score
         self.seed = recipe.seed
         self.train_section = recipe.train
@@ -114,10 +118,12 @@ class Trainer:
         averaging = None if decay is None else get_ema_multi_avg_fn(decay)
         self.average = None if averaging is None else AveragedModel(model, multi_avg_fn=averaging, use_buffers=False)
         self.progress = Progress()
+        self._is_whole = True
+        self._most_samples: list[int | None] = [None] * processes.count()
         self._saved_at = time.monotonic()
 
     def train(self, checkpoint: Path | None = None) -> EmotionModel:
-        """Train from the beginning or from a checkpoint.
+        """Train from the beginning or from a checkpoint; an interrupt leaves a checkpoint behind.
 
         Returns:
             The model, or the moving average, of the best epoch; in processes other than the first, of the last one.
@@ -127,11 +133,15 @@ class Trainer:
             ModelError: when a single clip does not fit into memory, or a checkpoint can be neither written nor read.
         """
         if checkpoint is not None:
-            self._restore(load(checkpoint))
-        for epoch in range(self.progress.step // self.steps_an_epoch, self.train_section.epochs):
-            if self._patience_is_over():
-                break
-            self._run_epoch(epoch)
+            self._restore(self.checkpoints.load(checkpoint))
+            self.log.history(self._rows())
+        with self.loading:
+            try:
+                self._run_epochs()
+            except (KeyboardInterrupt, RuntimeError) as error:
+                if isinstance(error, KeyboardInterrupt) or interruption.came():
+                    self._save_what_is_done()
+                raise
         best = self.best_row()
         if best is None:
             raise ModelError(f"No epoch has a development {self.train_section.metric}: it is undefined on this split.")
@@ -146,10 +156,20 @@ class Trainer:
         scored = [row for row in self.progress.rows if row[name] is not None and not math.isnan(row[name])]
         return max(scored, key=lambda row: row[name], default=None)
 
+    def _rows(self) -> list[Row]:
+        best = self.best_row()
+        return [row | {"best": row is best} for row in self.progress.rows]
+
     def _patience_is_over(self) -> bool:
         patience, best = self.train_section.patience, self.best_row()
         since = len(self.progress.rows) - (0 if best is None else best["epoch"])
         return patience is not None and since >= patience
+
+    def _run_epochs(self) -> None:
+        for epoch in range(len(self.progress.rows), self.train_section.epochs):
+            if self._patience_is_over():
+                break
+            self._run_epoch(epoch)
 
     def _run_epoch(self, epoch: int) -> None:
         progress, began = self.progress, time.perf_counter() - self.progress.seconds
@@ -157,8 +177,6 @@ class Trainer:
             self.unfreezing.begin_epoch(epoch)
         for step, batches in self._batches_by_step(epoch):
             loss, norm = self._step(step, batches)
-            progress.step = step + 1
-            progress.losses.append(loss)
             progress.seconds = time.perf_counter() - began
             rate = max(group["lr"] for group in self.optimiser.param_groups)
             self.log.step(progress.step, self.steps, {"loss": loss, "grad_norm": norm, "learning_rate": rate})
@@ -172,13 +190,14 @@ class Trainer:
         figures = {f"development_{name}": value for name, value in self.score(scored).items()}
         row: Row = {"epoch": epoch + 1, "step": progress.step, "train_loss": math.fsum(progress.losses)}
         row["train_loss"] /= len(progress.losses)
-        progress.rows.append(row | figures | {"seconds": round(progress.seconds, 1)})
-        progress.losses, progress.seconds = [], 0.0
-        best = self.best_row()
-        if best is not None and best["step"] == progress.step and processes.is_first():
-            self.checkpoints.keep_best(progress.step, scored.state_dict())
+        with self._as_a_whole():
+            progress.rows.append(row | figures | {"seconds": round(progress.seconds, 1)})
+            progress.losses, progress.seconds = [], 0.0
+            best = self.best_row()
+            if best is not None and best["step"] == progress.step and processes.is_first():
+                self.checkpoints.keep_best(progress.step, scored.state_dict())
         self.parallel.put_away()
-        self.log.epochs([row | {"best": row is best} for row in progress.rows])
+        self.log.epochs(self._rows())
 
     # --- one optimiser step
 
@@ -187,14 +206,7 @@ class Trainer:
         first = self.progress.step
         self.batches.set_epoch(epoch)
         done = (first - epoch * self.steps_an_epoch) * self.batches.together
-        loader = DataLoader(
-            self.dataset,
-            batch_sampler=processes.own_part(list(self.batches)[done:]),
-            collate_fn=collate,
-            num_workers=self.train_section.workers,
-            generator=torch.Generator(),  # its own, so that it draws nothing from the one that dropout comes from
-        )
-        batches = iter(loader)
+        batches = self.loading.batches(processes.own_part(list(self.batches)[done:]))
         for step in range(first, (epoch + 1) * self.steps_an_epoch):
             yield step, list(islice(batches, self.train_section.accumulate))
 
@@ -217,10 +229,13 @@ class Trainer:
         )
         for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
-        self.optimiser.step()
-        self.optimiser.zero_grad()
-        if self.average is not None:
-            self.average.update_parameters(self.model)
+        with self._as_a_whole():
+            self.optimiser.step()
+            self.optimiser.zero_grad()
+            if self.average is not None:
+                self.average.update_parameters(self.model)
+            self.progress.step = step + 1
+            self.progress.losses.append(loss)
         return loss, norm
 
     # --- checkpoints
@@ -229,24 +244,55 @@ class Trainer:
         due = time.monotonic() - self._saved_at >= 60 * self.train_section.checkpoint_minutes
         return processes.from_first(due)
 
+    @contextmanager
+    def _as_a_whole(self) -> Iterator[None]:
+        """Between a change of weights or rows and what belongs to it there is nothing that a checkpoint could hold."""
+        with interruption.put_off():
+            self._is_whole = False
+            yield
+            self._is_whole = True
+
+    def _save_what_is_done(self) -> None:
+        """Write a checkpoint after an interrupt, without a word from other processes: they may be gone."""
+        if not processes.is_first() or self.train_section.fsdp or not self._is_whole:
+            return
+        if self.progress.step and self._state().name != self.checkpoints.written:
+            self._most_samples[0] = self.gradients.most_samples
+            self._write()
+        self.log.say(f"newest checkpoint: {self.checkpoints.written or 'none yet'}")
+
     def _save(self) -> None:
-        tensors, optimiser = {"model": self.parallel.weights()}, self.parallel.optimiser_state(self.optimiser)
-        if self.average is not None:
-            tensors["average"] = self.average.state_dict()
-        most_samples = processes.from_all(self.gradients.most_samples)  # each process has learnt its own
-        if processes.is_first():
-            batching = {"batch_seconds": self.train_section.batch_seconds, "accumulate": self.train_section.accumulate}
-            more = {"processes": processes.count(), "most_samples": most_samples, **batching}
-            state = dataclasses.asdict(self.progress) | more
-            best = self.best_row()
-            best_step = None if best is None else best["step"]
-            self.checkpoints.save(self.progress.step, Checkpoint(tensors, optimiser, state), best_step=best_step)
+        self._most_samples = processes.from_all(self.gradients.most_samples)  # each process has learnt its own
+        self._write()
         self._saved_at = time.monotonic()
 
+    def _write(self) -> Path | None:
+        """Write what is done as a checkpoint; None in other processes than the first."""
+        with interruption.put_off():
+            tensors, optimiser = {"model": self.parallel.weights()}, self.parallel.optimiser_state(self.optimiser)
+            if self.average is not None:
+                tensors["average"] = self.average.state_dict()
+            if not processes.is_first():
+                return None
+            return self.checkpoints.save(Checkpoint(tensors, optimiser, self._state()))
+
+    def _state(self) -> State:
+        best = self.best_row()
+        return State(
+            **dataclasses.asdict(self.progress),
+            steps_an_epoch=self.steps_an_epoch,
+            best_step=None if best is None else best["step"],
+            processes=processes.count(),
+            most_samples=self._most_samples,
+            batch_seconds=self.train_section.batch_seconds,
+            accumulate=self.train_section.accumulate,
+        )
+
     def _restore(self, checkpoint: Checkpoint) -> None:
-        names = [item.name for item in dataclasses.fields(Progress)]
-        self.progress = Progress(**{name: checkpoint.state[name] for name in names})
-        self.gradients.most_samples = checkpoint.state["most_samples"][processes.number()]
+        state = checkpoint.state
+        self.progress = Progress(state.step, list(state.rows), list(state.losses), state.seconds)
+        self._most_samples = list(state.most_samples)
+        self.gradients.most_samples = state.most_samples[processes.number()]
         if self.unfreezing is not None:  # the optimiser's state is that of the parameters that were trained then
             self.unfreezing.begin_epoch((self.progress.step - 1) // self.steps_an_epoch)
         self.parallel.load_weights(checkpoint.tensors["model"])
@@ -284,6 +330,8 @@ def class_indices(dataset: EmotionDataset) -> list[int]:
 
 
 def heard_seconds(dataset: EmotionDataset, recipe: Recipe) -> list[float]:
-    """Seconds of each utterance as training hears it, cropped."""
-    crop_s = recipe.augmentation.crop_s or math.inf
-    return [min(utterance.duration_s or 0.0, crop_s) for utterance in dataset.manifest]
+    """Seconds of each utterance as training hears it: padded, cut, cropped."""
+    preprocessing = dataset.preprocessing
+    least_s = preprocessing.min_samples / preprocessing.sampling_rate_hz
+    most_s = min(recipe.augmentation.crop_s or math.inf, preprocessing.max_duration_s)
+    return [min(max(utterance.duration_s or 0.0, least_s), most_s) for utterance in dataset.manifest]

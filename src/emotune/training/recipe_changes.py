@@ -4,15 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from emotune.config import Recipe
+
+_PLACES = ("data.manifest", "data.root", "data.cache", "data.cache_gb", "probe.cache")
 
 
 def changes_between(
     before: Recipe, after: Recipe, *, but: Sequence[str] = ("name", "description", "seed", "notice")
 ) -> list[str]:
     """What differs between two recipes, one text a key, such as ``model.pooling: mean → std``."""
-    first, second = before.model_dump(mode="json"), after.model_dump(mode="json")
+    return _in_words(before.model_dump(mode="json"), after.model_dump(mode="json"), but)
+
+
+def changes_of_work(before: Recipe, after: Recipe) -> list[str]:
+    """What differs between the recipe of a run and the one it is to go on with.
+
+    Another spelling of the same folder is no difference, nor are words, or places of data and caches: data are known by
+    their fingerprint.
+    """
+    first, second = (_resolved(recipe.model_dump(mode="json")) for recipe in (before, after))
+    return _in_words(first, second, ("description", "notice", *_PLACES))
+
+
+def _resolved(value: Any) -> Any:
+    """The same, with files and folders spelled as they are from the root on, without links."""
+    if isinstance(value, dict):
+        return {key: _resolved(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_resolved(item) for item in value]
+    if isinstance(value, str) and "/" in value and Path(value).exists():
+        return str(Path(value).resolve())
+    return value
+
+
+def _in_words(first: Mapping[str, object], second: Mapping[str, object], but: Sequence[str]) -> list[str]:
     return [f"{key}: {_shown(old)} → {_shown(new)}" for key, old, new in _differing(first, second) if key not in but]
 
 
