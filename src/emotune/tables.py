@@ -18,6 +18,7 @@ from emotune.errors import TableError
 MOST_LEVELS = 100
 """Of lists and mappings in each other, in a file: what walks through them afterwards must reach the innermost."""
 SUFFIXES = (".csv", ".jsonl", ".parquet")
+_TOO_DEEP = f"it is nested deeper than {MOST_LEVELS} levels"
 Row = dict[str, Any]
 _UNENCODABLE = "backslashreplace"  # a file name that is not UTF-8 must not lose a whole table of results
 
@@ -93,11 +94,10 @@ def parse_json(text: str) -> object:
     """
     try:
         data = json.loads(text)
-        too_deep = nesting(data) > MOST_LEVELS
-    except RecursionError:
-        too_deep = True
-    if too_deep:
-        raise ValueError(f"it is nested deeper than {MOST_LEVELS} levels")
+    except RecursionError as error:
+        raise ValueError(_TOO_DEEP) from error
+    if nesting(data) > MOST_LEVELS:
+        raise ValueError(_TOO_DEEP)
     return data
 
 
