@@ -93,7 +93,7 @@ class WeightsFile:
                 direct = place.dtype == dtype and place.is_contiguous()
                 values = place if direct else torch.empty(place.shape, dtype=dtype)
                 stream.seek(self.starts[name])
-                waiting = memoryview(values.view(-1).view(torch.uint8).numpy())
+                waiting = values.view(-1).view(torch.uint8).numpy().data
                 while waiting:
                     count = stream.readinto(waiting)
                     if not count:

@@ -78,6 +78,8 @@ def _samples(manifest: Manifest, utterance: Utterance, preprocessing: Preprocess
     if not is_near and not may_shrink:
         return stated
     try:
-        return len(preprocessing.trimmed(manifest.recording_of(utterance).mono(preprocessing.sampling_rate_hz)))
+        return len(
+            preprocessing.trimmed(manifest.clip_of(utterance, sampling_rate_hz=preprocessing.sampling_rate_hz).samples)
+        )
     except AudioError as error:
         raise AudioError(f"{utterance.utterance_id}: {error} Leave it out of the manifest.") from error
