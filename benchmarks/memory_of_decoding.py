@@ -92,7 +92,9 @@ def used(path: Path) -> None:
 
 def segments(path: Path) -> None:
     """Predict ten segments of a file."""
-    rows = Predictor(Deaf(30.0)).predict_items([Item(f"{n}", path, *ends) for n, ends in enumerate(SEGMENTS)])
+    rows = Predictor(Deaf(30.0)).predict_items(
+        [Item(f"{n}", path, start, end) for n, (start, end) in enumerate(SEGMENTS)]
+    )
     assert not rows.failed
 
 
