@@ -5,12 +5,13 @@ PIP_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help demo study-demo test bench check lock lock-check licences clean
+.PHONY: help demo study-demo test broken-inputs bench check lock lock-check licences clean
 
 help:
 	@echo "make demo         train a tiny model on the synthetic corpus, test it on unseen voices, draw the report"
 	@echo "make study-demo   a whole study on a made-up MSP-Podcast, to the challenge's files, in under 10 minutes"
 	@echo "make test         run the test suite"
+	@echo "make broken-inputs what each broken input led to, as a table in runs/broken-inputs.md"
 	@echo "make bench        speed and memory against transformers, about half an hour on an idle machine with 24 GB"
 	@echo "make check        ruff, pyright, import-linter, codespell, locked versions, licences"
 	@echo "make lock         requirements-locked.txt anew, from constraints.txt"
@@ -33,6 +34,12 @@ study-demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+# the option appends to the table
+broken-inputs: $(INSTALLED)
+	mkdir -p runs
+	printf '%s\n' '# Broken inputs' '' '| room | what was wrong | what emotune said |' '|---|---|---|' > runs/broken-inputs.md
+	$(BIN)/python -m pytest tests/e2e/test_broken_*.py --broken-inputs=runs/broken-inputs.md
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/speed.py runs/bench

@@ -227,7 +227,8 @@ def _opened_path(path: Path) -> Iterator[Sound]:
     except PermissionError as error:
         raise AudioError(f"{path} may not be read: permission denied.") from error
     except (OSError, ValueError) as error:
-        raise AudioError(f"{path} cannot be read: {error}.") from error
+        reason = getattr(error, "strerror", None) or error  # without the path, which may be longer than a screen
+        raise AudioError(f"{path} cannot be read: {reason}.") from error
 
 
 def _check_regular(path: Path) -> None:

@@ -278,6 +278,15 @@ def test_an_mp3_without_an_index_is_read_to_its_end(mode):
     assert audio.decode(without_index(stream.getvalue())).duration_s == pytest.approx(60.0, abs=0.3)
 
 
+@pytest.mark.parametrize("rate", [16000, 24000])
+def test_an_mp3_of_a_low_bit_rate_is_in_blocks_what_it_is_as_a_whole(tmp_path, monkeypatch, rate):
+    """soundfile seeks after every block, and the next one then begins wrongly, without an error."""
+    path = through_pyav(tmp_path / "clip.mp3", "libmp3lame", rate=rate)
+    whole, _ = soundfile.read(path, dtype="float32")
+    monkeypatch.setattr("emotune.decoding.sound.BLOCK_SAMPLES", 4096)
+    np.testing.assert_allclose(audio.decode(path).samples[:, 0], whole, rtol=0, atol=1e-5)
+
+
 def in_time(work) -> AudioError:
     """What a call raises, which must not wait for anybody."""
     raised: list[AudioError] = []
