@@ -6,8 +6,8 @@ import dataclasses
 import math
 
 import numpy as np
+import scipy  # its parts are loaded when they are used
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
 from emotune.calibration import Calibration, thresholds_of, with_temperature
 from emotune.data.dataset import class_index
@@ -36,7 +36,7 @@ def fit_temperature(truth: NDArray[np.int64], probabilities: NDArray[np.float64]
         return negative_log_likelihood(truth, with_temperature(probabilities, math.exp(log_temperature)))
 
     bounds = math.log(_SMALLEST), math.log(_LARGEST)
-    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
+    found = scipy.optimize.minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
     gains = found.fun < loss(0.0)
     return float(math.exp(found.x)) if gains and found.x > 0.99 * bounds[0] else 1.0
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.preprocessing import StandardScaler
 
 from emotune.data.dataset import class_index, unit_dimensions
 from emotune.errors import CorpusError
@@ -58,6 +56,9 @@ def fit_linear(
     Raises:
         CorpusError: when a class has no training utterance.
     """
+    from sklearn.linear_model import LogisticRegression, Ridge  # noqa: PLC0415 (two seconds, and few runs need them)
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+
     scaler = StandardScaler().fit(features)
     standard = np.asarray(scaler.transform(features))
     size = features.shape[1]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
+import scipy  # its parts are loaded when they are used
 import soundfile
 import soxr
-from scipy.signal import butter, sosfiltfilt
 
 from emotune.audio import SAMPLING_RATE_HZ, FloatArray
 from emotune.data.augmentations.step import Step
@@ -43,11 +43,12 @@ CODECS = {
 class Telephone(Step):
     """Only 300 to 3400 Hz are left: a Butterworth filter of fourth order, run forward and backward."""
 
-    _filter = butter(4, TELEPHONE_HZ, btype="bandpass", fs=SAMPLING_RATE_HZ, output="sos")
+    def __init__(self) -> None:
+        self._filter = scipy.signal.butter(4, TELEPHONE_HZ, btype="bandpass", fs=SAMPLING_RATE_HZ, output="sos")
 
     def __call__(self, samples: FloatArray, generator: np.random.Generator) -> FloatArray:
         padding = min(len(samples) - 1, 512)
-        return sosfiltfilt(self._filter, samples.astype(np.float64), padlen=padding).astype(np.float32)
+        return scipy.signal.sosfiltfilt(self._filter, samples.astype(np.float64), padlen=padding).astype(np.float32)
 
 
 class Compression(Step):

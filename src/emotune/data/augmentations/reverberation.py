@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import fftconvolve
+import scipy  # its parts are loaded when they are used
 
 from emotune.audio import SAMPLING_RATE_HZ, FloatArray
 from emotune.data.augmentations.sound_folder import SoundFolder
@@ -59,6 +59,8 @@ def simulated_response(rt60_s: float, direct_db: float, generator: np.random.Gen
 def in_room(samples: FloatArray, response: FloatArray) -> FloatArray:
     """A clip, shape (samples,), heard through a response whose largest value is the direct sound; same mean power."""
     direct = int(np.argmax(np.abs(response)))
-    heard = fftconvolve(samples.astype(np.float64), response.astype(np.float64))[direct : direct + len(samples)]
+    heard = scipy.signal.fftconvolve(samples.astype(np.float64), response.astype(np.float64))[
+        direct : direct + len(samples)
+    ]
     power, heard_power = np.mean(samples.astype(np.float64) ** 2), np.mean(heard**2)
     return (heard * np.sqrt(power / max(heard_power, 1e-20))).astype(np.float32)
