@@ -30,9 +30,9 @@ from emotune.corpora.audformat_schemes import (
 )
 from emotune.corpora.audformat_trust import check_trust
 from emotune.corpora.base import Corpus, gender_name
+from emotune.corpora.clip_ids import clip_id
 from emotune.corpora.missing import known
 from emotune.corpora.paths import inside
-from emotune.corpora.rows import segment_name
 from emotune.errors import CorpusError, TableError
 from emotune.labels import Scale, class_noun
 from emotune.manifest import Skipped, Utterance, number_or_none, text_or_none
@@ -180,7 +180,7 @@ def _utterance(key: Key, facts: Mapping[str, Any], found: _Found, root: Path) ->
         return Skipped(key[0], str(error))
     word = texts.pop("emotion")
     return Utterance(
-        utterance_id=Path(file).with_suffix("").as_posix() + segment_name(*key[1:]),
+        utterance_id=clip_id(file, *key[1:]),
         file=file,
         start_s=key[1],
         end_s=key[2],

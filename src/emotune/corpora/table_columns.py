@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from emotune.corpora.missing import known
-from emotune.corpora.rows import COLUMN_NAMES, check_scales, columns_of
+from emotune.corpora.rows import COLUMN_NAMES, check_scales, columns_of, is_vote
 from emotune.corpora.segment_columns import FIELDS, unit_of, untaken_ends
 from emotune.errors import CorpusError
 from emotune.labels import Scale
@@ -51,7 +51,7 @@ def columns_in(
     for name in dimensions:
         if name not in found:
             raise CorpusError(f"{table} has no column for dimension '{name}'. Name it with --column {name}=<column>.")
-    if not (unlabelled or dimensions or "emotion" in found or any(name.startswith("votes.") for name in header)):
+    if not (unlabelled or dimensions or "emotion" in found or any(map(is_vote, header))):
         raise CorpusError(
             f"{table} has no labels; expected a column {', '.join(COLUMN_NAMES['emotion'])}, columns votes.<class>, or"
             f" a dimension with --scale; got {', '.join(header)}. Name the column with --column emotion=<column>, or"
@@ -101,7 +101,7 @@ def facts_of_columns(header: Iterable[str], found: Mapping[str, str]) -> dict[st
     return {
         "columns": dict(found),
         "units": {field: unit_of(found[field]) for field in FIELDS if field in found},
-        "columns_not_used": [name for name in header if name not in found.values() and not name.startswith("votes.")],
+        "columns_not_used": [name for name in header if name not in found.values() and not is_vote(name)],
     }
 
 

@@ -11,10 +11,11 @@ from emotune import audio
 from emotune.channels import Channels
 from emotune.conditions import COLUMNS, GENDER, known_of
 from emotune.corpora.base import gender_name
+from emotune.corpora.clip_ids import segment_name
 from emotune.corpora.embedded import columns_chosen, embedded, without_content
 from emotune.corpora.missing import known
 from emotune.corpora.paths import recording_at
-from emotune.corpora.rows import columns_of, segment_name
+from emotune.corpora.rows import columns_of
 from emotune.corpora.segment_columns import FIELDS, segment_of
 from emotune.errors import ConfigError, CorpusError, TableError
 from emotune.folders import files_below
