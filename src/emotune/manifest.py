@@ -22,7 +22,7 @@ from emotune import audio
 from emotune.arrays import CONTENT
 from emotune.errors import AudioError, CorpusError, TableError, quoted
 from emotune.labels import LabelSpace
-from emotune.tables import Row, iter_rows, metadata_path, read_json, write_rows
+from emotune.tables import Row, iter_rows, metadata_path, own_columns, read_json, write_rows
 
 SCHEMA = "emotune-manifest/1"
 GENDERS = ("female", "male", "other", "unknown")
@@ -189,9 +189,9 @@ class Manifest:
         """Write table and metadata atomically; the suffix chooses the format. See ``emotune.tables.write_rows``."""
         path = Path(path)
         votes = sorted({name for utterance in self.utterances for name in utterance.votes})
-        extra = sorted({name for utterance in self.utterances for name in utterance.extra})
-        own = [*COLUMNS, *(f"votes.{name}" for name in votes), *self.label_space.dimensions]
-        columns = [*own, *(name for name in extra if name not in own)]
+        ours = [*COLUMNS, *(f"votes.{name}" for name in votes), *self.label_space.dimensions]
+        extra = [own_columns(utterance.extra, ours) for utterance in self.utterances]
+        columns = [*ours, *sorted({name for cells in extra for name in cells})]
         metadata = {
             "schema": SCHEMA,
             "root": Path(os.path.relpath(self.root.resolve(), path.resolve().parent)).as_posix(),
@@ -200,7 +200,7 @@ class Manifest:
             "skipped": [dataclasses.asdict(item) for item in self.skipped],
             "without_words": [u.utterance_id for u in self.utterances if u.text_predicted == ""],
         }
-        rows = [_to_row(utterance) for utterance in self.utterances]
+        rows = [_to_row(utterance) | cells for utterance, cells in zip(self.utterances, extra, strict=True)]
         write_rows(path, columns, rows, metadata, spreadsheet_safe=spreadsheet_safe)
 
     @classmethod
@@ -413,7 +413,6 @@ def _to_row(utterance: Utterance) -> Row:
     row: Row = {name: getattr(utterance, name) for name in COLUMNS}
     row.update({f"votes.{name}": value for name, value in utterance.votes.items()})
     row.update(utterance.dimensions)
-    row.update({name: value for name, value in utterance.extra.items() if name not in row})
     return row
 
 

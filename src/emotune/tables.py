@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -170,13 +171,29 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def read_header(path: Path) -> list[str]:
-    """All columns of a table; a row of JSONL may have more than the one before it."""
-    header: dict[str, None] = {}
-    for row in iter_rows(path):
-        header |= dict.fromkeys(row)
-        if path.suffix.lower() != ".jsonl":
-            break
-    return list(header)
+    """All columns of a table, as ``header_of`` its rows."""
+    rows = iter_rows(path)
+    return header_of(rows if path.suffix.lower() == ".jsonl" else islice(rows, 1))
+
+
+def header_of(rows: Iterable[Row]) -> list[str]:
+    """All columns of rows; one of JSONL may have more than the one before it."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def own_columns(cells: Mapping[str, Any], ours: Collection[str]) -> Row:
+    """A user's own cells beside columns of ours; one that is named like one of these is kept as ``given.<name>``.
+
+    >>> own_columns({"corpus": "X", "room": 3}, ["file", "corpus"])
+    {'given.corpus': 'X', 'room': 3}
+    """
+    own = {}
+    for name, value in cells.items():
+        column = f"given.{name}" if name in ours else name
+        while column != name and column in cells:
+            column = f"given.{column}"
+        own[column] = value
+    return own
 
 
 def iter_rows(path: Path) -> Iterator[Row]:

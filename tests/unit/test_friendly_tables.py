@@ -174,3 +174,29 @@ def test_the_settings_that_the_error_names_lead_to_a_training(tmp_path, tones, e
     assert len(settings) == 3
     ended = emotune_command(*command, *settings)
     assert ended.code == 0, ended.err
+
+
+def test_own_columns_that_are_named_like_ours_are_carried_along(people, emotune_command):
+    manifest = read(people, "file,label,corpus,duration_s\na.wav,anger,X,9\nb.wav,sad,Y,9\n")
+    assert manifest.information["columns_not_used"] == ["corpus", "duration_s"]
+    manifest.write(people / "m.csv")
+    again = Manifest.read(people / "m.csv")
+    assert [dict(u.extra) for u in again] == [
+        {"given.corpus": "X", "given.duration_s": "9"},
+        {"given.corpus": "Y", "given.duration_s": "9"},
+    ]
+    assert {u.corpus for u in again} == {"table"} and {u.duration_s for u in again} != {9.0}
+
+
+def test_prediction_of_a_table_warns_of_segments_that_it_does_not_understand(people, tiny_model, emotune_command):
+    (people / "own.csv").write_text("file,my_start_point,my_end_point\na.wav,0,0.5\n")
+    ended = emotune_command("predict", tiny_model, people / "own.csv", "-o", people / "p.csv")
+    assert ended.code == 0
+    assert "whole recordings are read: 'my_start_point', 'my_end_point' may hold segments" in ended.err
+
+
+def test_ids_of_a_table_are_the_same_for_prediction_and_reading_and_kept_in_rows_with_an_error(people):
+    path = people / "own.csv"
+    path.write_text("id,file,label,start,end\n u1 ,a.wav,anger,0,0.4\nu2,b.wav,sad,x,0.4\n")
+    assert [(item.utterance_id, item.error is None) for item in items_of([path])] == [("u1", True), ("u2", False)]
+    assert [u.utterance_id for u in read_corpus(CORPORA["table"], path)] == ["u1"]

@@ -103,8 +103,9 @@ def predict(
     passed_over = Counter[str]()
     columns = pairs(column, "--column", "FIELD=COLUMN")
     named = partial(_items, inputs, columns, split, channels, passed_over)
-    for path, taken in columns_taken(inputs, columns):
+    for path, taken, notes in columns_taken(inputs, columns):
         err.print(f"{path}: columns taken: {columns_text(taken)}", markup=False)
+        warn_all(f"{path}: {note}" for note in notes)
     if part_rows is not None:
         if output is None:
             raise ConfigError("--part-rows needs a folder for the parts: name it with -o.")

@@ -15,12 +15,12 @@ from emotune.corpora.base import Corpus, audio_files, is_split_name, others_in, 
 from emotune.corpora.clip_ids import clip_id
 from emotune.corpora.missing import Missing
 from emotune.corpora.rows import utterance_of
-from emotune.corpora.table_columns import columns_in, facts_of_columns, header_of
+from emotune.corpora.table_columns import columns_in, facts_of_columns
 from emotune.errors import CorpusError, EmotuneError, TableError, on_a_screen
 from emotune.folders import files_below
 from emotune.labels import Scale, class_noun
 from emotune.manifest import Skipped, Utterance
-from emotune.tables import SUFFIXES, read_rows
+from emotune.tables import SUFFIXES, header_of, read_rows
 
 
 def read(

@@ -39,9 +39,15 @@ def embedded(value: object) -> Embedded | None:
 
 def columns_chosen(table: Path, chosen: Mapping[str, str]) -> dict[str, str]:
     """The columns that a user chose, and for the recordings one that holds them itself before one that names them."""
-    first = next(iter_rows(table), {})
-    column = next((name for name, value in first.items() if embedded(value) is not None), None)
+    column = column_of_recordings(table)
     return {**({"file": column} if column is not None else {}), **chosen}
+
+
+def column_of_recordings(table: Path) -> str | None:
+    """The first column with a recording in a cell; the first rows of a shard may have none."""
+    if table.suffix.lower() in (".csv", ".tsv"):
+        return None
+    return next((name for row in iter_rows(table) for name, value in row.items() if embedded(value) is not None), None)
 
 
 def without_content(row: Row) -> Row:

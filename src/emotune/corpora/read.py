@@ -150,7 +150,7 @@ def _options(
 
 
 def _nothing_read(corpus: Corpus, root: Path, skipped: Sequence[Skipped], facts: Mapping[str, Any]) -> str:
-    reasons = "; ".join(f"{count}x {reason}" for count, reason in reason_counts(skipped)[:3])
+    reasons = "; ".join(f"{count}x {reason.rstrip('.')}" for count, reason in reason_counts(skipped)[:3])
     taken = f" Columns taken: {columns_text(facts['columns'])}." if facts.get("columns") else ""
     return f"{root}: no utterance of corpus '{corpus.name}' could be read. Skipped: {reasons or 'nothing'}.{taken}"
 
