@@ -386,8 +386,8 @@ def channel_or_none(value: object, where: str) -> int | None:
         return None
     if number < 0 or number != int(number):
         raise TableError(
-            f"{where}: expected the number of a channel (the first is 0), mix or nothing, got {value!r}. Give the"
-            " column another name if it says something else."
+            f"{where}: expected the number of a channel (the first is 0), mix or nothing, got {quoted(value)}. If"
+            " the column says something else, name it otherwise, or say --column channel=none."
         )
     return int(number)
 

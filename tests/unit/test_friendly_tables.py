@@ -200,3 +200,20 @@ def test_ids_of_a_table_are_the_same_for_prediction_and_reading_and_kept_in_rows
     path.write_text("id,file,label,start,end\n u1 ,a.wav,anger,0,0.4\nu2,b.wav,sad,x,0.4\n")
     assert [(item.utterance_id, item.error is None) for item in items_of([path])] == [("u1", True), ("u2", False)]
     assert [u.utterance_id for u in read_corpus(CORPORA["table"], path)] == ["u1"]
+
+
+def test_a_split_of_a_table_is_predicted_under_any_of_its_names(people, tiny_model, emotune_command):
+    (people / "own.csv").write_text("file,partition\na.wav,Dev\nb.wav,test\nc.wav,dev\n")
+    command = ("predict", tiny_model, people / "own.csv", "-o", people / "p.csv", "--split")
+    for name in ("development", "dev"):
+        assert emotune_command(*command, name).code == 0
+        assert [row["file"] for row in read_rows(people / "p.csv")] == ["a.wav", "c.wav"]
+    ended = emotune_command(*command, "train")
+    assert ended.code == 2 and "of split train; there is: development, test" in ended.err
+
+
+def test_a_column_called_channel_that_says_something_else_can_be_set_aside(people):
+    text = "file,label,channel\na.wav,anger,television\n"
+    with pytest.raises(CorpusError, match="say --column channel=none"):
+        read(people, text)
+    assert [u.channel for u in read(people, text, columns={"channel": "none"})] == [None]

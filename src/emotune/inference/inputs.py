@@ -10,7 +10,7 @@ from pathlib import Path
 from emotune import audio
 from emotune.channels import Channels
 from emotune.conditions import COLUMNS, GENDER, known_of
-from emotune.corpora.base import gender_name
+from emotune.corpora.base import gender_name, split_name
 from emotune.corpora.clip_ids import segment_name
 from emotune.corpora.embedded import columns_chosen, embedded, without_content
 from emotune.corpora.missing import known
@@ -27,7 +27,7 @@ _SUFFIXES_SHOWN = 8
 _KEPT = ("file", "start_s", "end_s", "channel", "speaker", "session", "gender", "text", "split")
 """What is taken along of a manifest: not the truth."""
 
-_OF_TABLE = ("utterance_id", "file", *FIELDS, "channel", "gender", "text")
+_OF_TABLE = ("utterance_id", "file", *FIELDS, "channel", "gender", "text", "split")
 """What is taken of a user's table; its labels are not."""
 
 
@@ -144,6 +144,7 @@ def _of_manifest(path: Path) -> Iterator[Item]:
             utterance.content_sha256,
             known=known_of(utterance),
             channel=utterance.heard_channel,
+            split=utterance.split,
         )
 
 
@@ -171,6 +172,8 @@ def _of_row(given_row: Row, found: Mapping[str, str], table: Path, number: int) 
     where, row, recording = f"{table}, row {number}", without_content(given_row), embedded(given_row.get(found["file"]))
     content = None if recording is None else recording.content
     cells, given = row | {column: known(row.get(column), field) for field, column in found.items()}, None
+    word = cells.get(found.get("split", ""))
+    split = split_name(word.strip()) if isinstance(word, str) else None
     try:
         given = text_or_none(cells.get(found["utterance_id"]), where) if "utterance_id" in found else None
         given = given and given.strip()
@@ -184,7 +187,7 @@ def _of_row(given_row: Row, found: Mapping[str, str], table: Path, number: int) 
         named = found.get("channel")
         channel = None if named is None else channel_or_none(cells.get(named), f"{where}, {named}")
     except TableError as error:
-        return Item(given or f"row {number}", table, extra=row, error=str(error))
+        return Item(given or f"row {number}", table, extra=row, error=str(error), split=split)
     return Item(
         given or file + segment_name(start_s, end_s, channel),
         path if content is None else content,
@@ -193,4 +196,5 @@ def _of_row(given_row: Row, found: Mapping[str, str], table: Path, number: int) 
         row,
         known=_known_in(row, found),
         channel="mix" if channel is None else channel,
+        split=split,
     )
