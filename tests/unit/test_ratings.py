@@ -247,3 +247,18 @@ def test_columns_of_votes_in_other_letters_are_labels_and_used(own):
     manifest = read(own("file,Votes.sad,VOTES.happy", "a.wav,1,NA", "b.wav,2,3"))
     assert [dict(u.votes) for u in manifest] == [{"sadness": 1}, {"sadness": 2, "happiness": 3}]
     assert "columns_not_used" not in manifest.information or not manifest.information["columns_not_used"]
+
+
+MAPPED = ("file,label", "a.wav,sad", "a.wav,angry", "a.wav,happy", "b.wav,happy", "b.wav,happy", "b.wav,fear")
+
+
+def test_classes_that_become_one_are_one_before_the_most_voted_is_found(own):
+    manifest = read(own(*MAPPED), ratings=True, mapping={"sadness": "anger"})
+    assert said(manifest) == {
+        "a": ("anger", {"anger": 2, "happiness": 1}),
+        "b": ("happiness", {"happiness": 2, "fear": 1}),
+    }
+    manifest = read(
+        own("file,label", "a.wav,sad/angry", "b.wav,sad/happy"), separator="/", mapping={"sadness": "anger"}
+    )
+    assert said(manifest) == {"a": ("anger", {"anger": 2}), "b": (None, {"anger": 1, "happiness": 1})}

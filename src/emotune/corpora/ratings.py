@@ -24,24 +24,28 @@ _APART_BETWEEN_LABELS = re.compile(r"[/+&:]")
 _FACTS = ("session", "gender", "age", "language", "text", "split")
 
 
-def labels_apart(found: Iterable[Found], separator: str, missing: list[Missing]) -> list[Found]:
+def labels_apart(
+    found: Iterable[Found], separator: str, missing: list[Missing], mapping: Mapping[str, str]
+) -> list[Found]:
     """Cells of several labels as votes, one for each label; the most voted one is the emotion, a tie has none.
 
-    A word for a missing value among them is no label, and is added to ``missing``.
+    A word for a missing value among them is no label, and is added to ``missing``. Classes that ``mapping`` will make
+    one count as one.
     """
     if not separator:
         raise CorpusError("The separator of labels is empty: give the sign between them, such as --separator ';'.")
-    return [item if isinstance(item, Skipped) else _apart(item, separator, missing) for item in found]
+    return [item if isinstance(item, Skipped) else _apart(item, separator, missing, mapping) for item in found]
 
 
-def _apart(utterance: Utterance, separator: str, missing: list[Missing]) -> Utterance:
+def _apart(utterance: Utterance, separator: str, missing: list[Missing], mapping: Mapping[str, str]) -> Utterance:
     parts = (utterance.emotion_original or "").split(separator)
     words = [word for word in parts if word.strip() and known(word, "emotion", missing) is not None]
     if not words:
         return dataclasses.replace(utterance, emotion=None)
     names = [class_noun(word) for word in words]
     votes = utterance.votes or _counted(names)
-    return dataclasses.replace(utterance, emotion=names[0] if len(set(names)) == 1 else _most_voted(votes), votes=votes)
+    emotion = names[0] if len(set(names)) == 1 else _most_voted(votes, mapping)
+    return dataclasses.replace(utterance, emotion=emotion, votes=votes)
 
 
 def refuse_several_labels(found: Iterable[Found]) -> None:
@@ -110,11 +114,11 @@ class Joined:
     warnings: tuple[str, ...]
 
 
-def joined_ratings(found: Iterable[Found], *, rater: str | None) -> Joined:
+def joined_ratings(found: Iterable[Found], *, rater: str | None, mapping: Mapping[str, str]) -> Joined:
     """The rows of each recording as one utterance: their labels are votes, their dimensions are averaged.
 
-    A row with votes of its own counts with these. A rater counts once a recording. What rows of one recording do not
-    agree on, such as the raters' own age, is left empty.
+    A row with votes of its own counts with these, and classes that ``mapping`` will make one count as one. A rater
+    counts once a recording. What rows of one recording do not agree on, such as the raters' own age, is left empty.
     """
     items = list(found)
     recordings = _by_recording(items)
@@ -123,7 +127,7 @@ def joined_ratings(found: Iterable[Found], *, rater: str | None) -> Joined:
     for rows in recordings:
         counted, repeated = _once_a_rater(rows, rater)
         result += repeated
-        utterance = _joined(counted, rater, at_odds)
+        utterance = _joined(counted, rater, mapping, at_odds)
         result.append(utterance)
         tied += bool(utterance.votes) and utterance.emotion is None
     warnings = [f"{count} recordings have rows that differ in {name}: left empty" for name, count in at_odds.items()]
@@ -164,14 +168,16 @@ def _once_a_rater(rows: Sequence[Utterance], rater: str | None) -> tuple[list[Ut
     return counted, repeated
 
 
-def _joined(rows: Sequence[Utterance], rater: str | None, at_odds: Counter[str]) -> Utterance:
+def _joined(
+    rows: Sequence[Utterance], rater: str | None, mapping: Mapping[str, str], at_odds: Counter[str]
+) -> Utterance:
     votes: Counter[str] = Counter()
     for utterance in rows:
         own = utterance.votes or ({} if utterance.emotion is None else {utterance.emotion: 1.0})
         for name, count in own.items():
             votes[name] += count  # pyright: ignore[reportArgumentType]
     emotions = {utterance.emotion for utterance in rows}
-    emotion = emotions.pop() if len(emotions) == 1 and None not in emotions else _most_voted(votes)
+    emotion = emotions.pop() if len(emotions) == 1 and None not in emotions else _most_voted(votes, mapping)
     words = [u.emotion_original for u in rows if u.emotion_original and (emotion is None or u.emotion == emotion)]
     facts: dict[str, Any] = {}
     for name in _FACTS:
@@ -217,7 +223,10 @@ def _counted(names: Iterable[str]) -> dict[str, float]:
     return {name: float(count) for name, count in Counter(names).items()}
 
 
-def _most_voted(votes: Mapping[str, float]) -> str | None:
-    """The class with the most votes, None for a tie."""
-    first = leaders(votes)
-    return first[0] if len(first) == 1 else None
+def _most_voted(votes: Mapping[str, float], mapping: Mapping[str, str]) -> str | None:
+    """A class of those that become the most voted one, None for a tie."""
+    becoming: dict[str, dict[str, float]] = {}
+    for name, count in votes.items():
+        becoming.setdefault(mapping.get(name, name), {})[name] = count
+    first = leaders({name: sum(counts.values()) for name, counts in becoming.items()})
+    return max(becoming[first[0]], key=votes.__getitem__) if len(first) == 1 else None

@@ -84,7 +84,7 @@ def read_corpus(
     warnings = list(facts.pop("warnings", ()))
     if "ratings" in corpus.takes:
         rater = facts.get("columns", {}).get("rater")
-        described, of_rows = _single_labels(described, ratings, separator, rater, missing)
+        described, of_rows = _single_labels(described, ratings, separator, rater, missing, mapping or {})
         described = list(suffixes_apart(described))
         warnings += of_rows
     spread = [own for item in described for own in _of_channel(item, folder, channel)]
@@ -161,14 +161,15 @@ def _single_labels(
     separator: str | None,
     rater: str | None,
     missing: list[Missing],
+    mapping: Mapping[str, str],
 ) -> tuple[list[Utterance | Skipped], tuple[str, ...]]:
     """One utterance a recording with one label, or votes as the user asked for; else an error that names the option."""
-    items = labels_apart(found, separator, missing) if separator is not None else list(found)
+    items = labels_apart(found, separator, missing, mapping) if separator is not None else list(found)
     refuse_several_labels(items)
     if not ratings:
         refuse_ratings(items, rater=rater)
         return items, ()
-    joined = joined_ratings(items, rater=rater)
+    joined = joined_ratings(items, rater=rater, mapping=mapping)
     return joined.found, joined.warnings
 
 
