@@ -142,16 +142,27 @@ def check_output(path: Path, *, inputs: Iterable[Path] = (), spreadsheet_safe: b
         inputs: files that are read, which it must not replace.
         spreadsheet_safe: as for ``write_rows``.
     """
-    if any(_is_same_file(path, source) or _is_same_file(metadata_path(path), source) for source in inputs):
-        raise TableError(f"{path} is what is read: it would be lost. Give the output another name.")
+    sources = list(inputs)
     suffix = check_suffix(path)
     if suffix == ".parquet":
         _pyarrow_parquet(path)
     if spreadsheet_safe and suffix != ".csv":
         raise TableError(f"{path}: --spreadsheet-safe goes with a .csv; in {suffix} nothing is run as a formula.")
     for file in (path, metadata_path(path)):
-        if file.is_dir():
-            raise TableError(f"Cannot write {file}: it is a folder. Name a file.")
+        check_file(file, inputs=sources)
+
+
+def check_file(path: Path, *, inputs: Iterable[Path] = ()) -> None:
+    """As ``check_output``, for a file of any kind.
+
+    Raises:
+        TableError: when it could not be written, or would replace what is read or the metadata of that.
+    """
+    for source in filter(Path.is_file, inputs):
+        if _is_same_file(path, source) or _is_same_file(path, metadata_path(source)):
+            raise TableError(f"{path} is what is read: it would be lost. Give the output another name.")
+    if path.is_dir():
+        raise TableError(f"Cannot write {path}: it is a folder. Name a file.")
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         what = "may not be written to" if folder.is_dir() else "is not a folder"

@@ -217,3 +217,16 @@ def test_a_column_called_channel_that_says_something_else_can_be_set_aside(peopl
     with pytest.raises(CorpusError, match="say --column channel=none"):
         read(people, text)
     assert [u.channel for u in read(people, text, columns={"channel": "none"})] == [None]
+
+
+def test_the_folder_that_one_works_in_can_be_predicted(people, tiny_model, emotune_command, monkeypatch):
+    monkeypatch.chdir(people)
+    assert emotune_command("predict", tiny_model, ".", "-o", "p.csv").code == 0
+    assert [row["file"] for row in read_rows(people / "p.csv")] == ["a.wav", "b.wav", "c.wav", "d.wav"]
+
+
+@pytest.mark.parametrize("command", ["gender", "transcribe"])
+def test_what_fills_a_manifest_does_not_replace_it(people, emotune_command, command):
+    read(people, "file,label\na.wav,anger\n").write(people / "m.csv")
+    ended = emotune_command(command, people / "m.csv", "-o", people / "m.csv", "--model", "none")
+    assert ended.code == 2 and "is what is read: it would be lost" in ended.err
