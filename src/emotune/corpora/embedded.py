@@ -44,10 +44,16 @@ def columns_chosen(table: Path, chosen: Mapping[str, str]) -> dict[str, str]:
 
 
 def column_of_recordings(table: Path) -> str | None:
-    """The first column with a recording in a cell; the first rows of a shard may have none."""
+    """The first column that holds recordings, by the first cell of each that is not empty."""
     if table.suffix.lower() in (".csv", ".tsv"):
         return None
-    return next((name for row in iter_rows(table) for name, value in row.items() if embedded(value) is not None), None)
+    empty: set[str] | None = None
+    for row in iter_rows(table):
+        column = next((name for name, value in row.items() if embedded(value) is not None), None)
+        empty = {name for name in (row if empty is None else empty) if row.get(name) is None}
+        if column is not None or not empty:
+            return column
+    return None
 
 
 def without_content(row: Row) -> Row:
