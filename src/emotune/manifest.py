@@ -20,6 +20,7 @@ from typing import Any
 
 from emotune import audio
 from emotune.arrays import CONTENT
+from emotune.cells import channel_or_none, number_or_none, text_or_none
 from emotune.errors import AudioError, CorpusError, TableError, quoted
 from emotune.labels import LabelSpace
 from emotune.tables import Row, iter_rows, metadata_path, own_columns, read_json, write_rows
@@ -259,14 +260,8 @@ class Manifest:
                 f"{metadata_path(path)}: 'information' must be an object and 'skipped' a list of objects."
                 " Read the corpus again with `emotune corpus read`."
             )
-        head = cls(
-            (),
-            label_space,
-            (path.parent / metadata["root"]),
-            information,
-            tuple(Skipped(str(item.get("file")), str(item.get("reason"))) for item in skipped),
-        )
-
+        left_out = tuple(Skipped(str(item.get("file")), str(item.get("reason"))) for item in skipped)
+        head = cls((), label_space, path.parent / metadata["root"], information, left_out)
         wordless = {str(utterance_id) for utterance_id in without_words}
 
         def utterances() -> Iterator[Utterance]:
@@ -357,48 +352,6 @@ def _check_stretch(utterance: Utterance, where: str) -> None:
         raise TableError(f"{where}: channel is {utterance.channel}, expected the number of a channel; the first is 0.")
     if utterance.duration_s is not None and utterance.duration_s <= 0:
         raise TableError(f"{where}: duration_s is {utterance.duration_s}, expected a positive number of seconds.")
-
-
-def number_or_none(value: object, where: str) -> float | None:
-    """A finite number, or None for an empty field; anything else is an error at ``where``."""
-    if value is None or value == "":
-        return None
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = float(value)  # pyright: ignore[reportArgumentType]
-    except (TypeError, ValueError, OverflowError) as error:
-        raise TableError(f"{where}: expected a number, got {quoted(value)}.") from error
-    if not math.isfinite(number):
-        raise TableError(f"{where}: expected a finite number or an empty field, got {quoted(value)}.")
-    return number
-
-
-def channel_or_none(value: object, where: str) -> int | None:
-    """The number of a channel; None for the mean of all (``mix``, or empty). Anything else is an error at ``where``."""
-    if isinstance(value, str) and value.strip().lower() in ("", "mix"):
-        return None
-    try:
-        number = number_or_none(value, where)
-    except TableError:
-        number = -1.0
-    if number is None:
-        return None
-    if number < 0 or number != int(number):
-        raise TableError(
-            f"{where}: expected the number of a channel (the first is 0), mix or nothing, got {quoted(value)}. If"
-            " the column says something else, name it otherwise, or say --column channel=none."
-        )
-    return int(number)
-
-
-def text_or_none(value: object, where: str) -> str | None:
-    """A field as text, or None for an empty one (Parquet's NaN too); a list or an object is an error at ``where``."""
-    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
-        return None
-    if isinstance(value, list | tuple | Mapping):
-        raise TableError(f"{where}: expected text, got {quoted(value)}. One value a field.")
-    return str(value)
 
 
 def label_space_of(metadata: Mapping[str, Any], table: Path) -> LabelSpace:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from emotune.calibration import UNCERTAIN
+from emotune.cells import number_or_none, text_or_none
 from emotune.errors import TableError, quoted
 from emotune.labels import LabelSpace
-from emotune.manifest import label_space_of, number_or_none, text_or_none
+from emotune.manifest import label_space_of
 from emotune.run_folder import RunFolder
 from emotune.tables import Row, metadata_path, own_columns, read_json, read_rows, write_rows
 

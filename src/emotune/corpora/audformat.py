@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from emotune.cells import number_or_none, text_or_none
 from emotune.corpora.audformat_schemes import (
     FACTS,
     descriptions,
@@ -35,7 +36,7 @@ from emotune.corpora.missing import known
 from emotune.corpora.paths import inside
 from emotune.errors import CorpusError, TableError
 from emotune.labels import Scale, class_noun
-from emotune.manifest import Skipped, Utterance, number_or_none, text_or_none
+from emotune.manifest import Skipped, Utterance
 
 Key = tuple[str, float | None, float | None]
 """File, start and end in seconds; no times for a whole file."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from emotune.cells import channel_or_none, number_or_none, text_or_none
 from emotune.corpora.base import gender_name, split_name
 from emotune.corpora.clip_ids import clip_id
 from emotune.corpora.missing import Missing, known
@@ -14,7 +15,7 @@ from emotune.corpora.paths import inside
 from emotune.corpora.segment_columns import FIELDS, NONE, segment_columns, segment_of
 from emotune.errors import CorpusError, TableError
 from emotune.labels import Scale, class_noun
-from emotune.manifest import Utterance, channel_or_none, number_or_none, text_or_none
+from emotune.manifest import Utterance
 from emotune.registry import unknown_name_message
 from emotune.tables import Row
 

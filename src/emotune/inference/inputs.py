@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from emotune import audio
+from emotune.cells import channel_or_none, text_or_none
 from emotune.channels import Channels
 from emotune.conditions import COLUMNS, GENDER, known_of
 from emotune.corpora.base import gender_name, split_name
@@ -20,7 +21,7 @@ from emotune.corpora.table_columns import columns_of_clips
 from emotune.errors import ConfigError, TableError
 from emotune.folders import files_below
 from emotune.inference.items import Item, id_fingerprint, of_channels, with_unique_ids
-from emotune.manifest import Manifest, channel_or_none, text_or_none
+from emotune.manifest import Manifest
 from emotune.tables import READ_SUFFIXES, Row, iter_rows, metadata_path, read_header
 
 _SUFFIXES_SHOWN = 8
