@@ -20,9 +20,10 @@ from typing import Any
 
 from emotune import audio
 from emotune.arrays import CONTENT
+from emotune.cells import channel_or_none, number_or_none, text_or_none
 from emotune.errors import AudioError, CorpusError, TableError, quoted
 from emotune.labels import LabelSpace
-from emotune.tables import Row, iter_rows, metadata_path, read_json, write_rows
+from emotune.tables import Row, iter_rows, metadata_path, own_columns, read_json, write_rows
 
 SCHEMA = "emotune-manifest/1"
 GENDERS = ("female", "male", "other", "unknown")
@@ -189,9 +190,9 @@ class Manifest:
         """Write table and metadata atomically; the suffix chooses the format. See ``emotune.tables.write_rows``."""
         path = Path(path)
         votes = sorted({name for utterance in self.utterances for name in utterance.votes})
-        extra = sorted({name for utterance in self.utterances for name in utterance.extra})
-        own = [*COLUMNS, *(f"votes.{name}" for name in votes), *self.label_space.dimensions]
-        columns = [*own, *(name for name in extra if name not in own)]
+        ours = [*COLUMNS, *(f"votes.{name}" for name in votes), *self.label_space.dimensions]
+        extra = [own_columns(utterance.extra, ours) for utterance in self.utterances]
+        columns = [*ours, *sorted({name for cells in extra for name in cells})]
         metadata = {
             "schema": SCHEMA,
             "root": Path(os.path.relpath(self.root.resolve(), path.resolve().parent)).as_posix(),
@@ -200,7 +201,7 @@ class Manifest:
             "skipped": [dataclasses.asdict(item) for item in self.skipped],
             "without_words": [u.utterance_id for u in self.utterances if u.text_predicted == ""],
         }
-        rows = [_to_row(utterance) for utterance in self.utterances]
+        rows = [_to_row(utterance) | cells for utterance, cells in zip(self.utterances, extra, strict=True)]
         write_rows(path, columns, rows, metadata, spreadsheet_safe=spreadsheet_safe)
 
     @classmethod
@@ -259,14 +260,8 @@ class Manifest:
                 f"{metadata_path(path)}: 'information' must be an object and 'skipped' a list of objects."
                 " Read the corpus again with `emotune corpus read`."
             )
-        head = cls(
-            (),
-            label_space,
-            (path.parent / metadata["root"]),
-            information,
-            tuple(Skipped(str(item.get("file")), str(item.get("reason"))) for item in skipped),
-        )
-
+        left_out = tuple(Skipped(str(item.get("file")), str(item.get("reason"))) for item in skipped)
+        head = cls((), label_space, path.parent / metadata["root"], information, left_out)
         wordless = {str(utterance_id) for utterance_id in without_words}
 
         def utterances() -> Iterator[Utterance]:
@@ -359,48 +354,6 @@ def _check_stretch(utterance: Utterance, where: str) -> None:
         raise TableError(f"{where}: duration_s is {utterance.duration_s}, expected a positive number of seconds.")
 
 
-def number_or_none(value: object, where: str) -> float | None:
-    """A finite number, or None for an empty field; anything else is an error at ``where``."""
-    if value is None or value == "":
-        return None
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = float(value)  # pyright: ignore[reportArgumentType]
-    except (TypeError, ValueError, OverflowError) as error:
-        raise TableError(f"{where}: expected a number, got {quoted(value)}.") from error
-    if not math.isfinite(number):
-        raise TableError(f"{where}: expected a finite number or an empty field, got {quoted(value)}.")
-    return number
-
-
-def channel_or_none(value: object, where: str) -> int | None:
-    """The number of a channel; None for the mean of all (``mix``, or empty). Anything else is an error at ``where``."""
-    if isinstance(value, str) and value.strip().lower() in ("", "mix"):
-        return None
-    try:
-        number = number_or_none(value, where)
-    except TableError:
-        number = -1.0
-    if number is None:
-        return None
-    if number < 0 or number != int(number):
-        raise TableError(
-            f"{where}: expected the number of a channel (the first is 0), mix or nothing, got {value!r}. Give the"
-            " column another name if it says something else."
-        )
-    return int(number)
-
-
-def text_or_none(value: object, where: str) -> str | None:
-    """A field as text, or None for an empty one (Parquet's NaN too); a list or an object is an error at ``where``."""
-    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
-        return None
-    if isinstance(value, list | tuple | Mapping):
-        raise TableError(f"{where}: expected text, got {quoted(value)}. One value a field.")
-    return str(value)
-
-
 def label_space_of(metadata: Mapping[str, Any], table: Path) -> LabelSpace:
     """The label space that a table's metadata file holds, or a TableError that names the file."""
     try:
@@ -413,7 +366,6 @@ def _to_row(utterance: Utterance) -> Row:
     row: Row = {name: getattr(utterance, name) for name in COLUMNS}
     row.update({f"votes.{name}": value for name, value in utterance.votes.items()})
     row.update(utterance.dimensions)
-    row.update({name: value for name, value in utterance.extra.items() if name not in row})
     return row
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from emotune.calibration import UNCERTAIN
+from emotune.cells import number_or_none, text_or_none
 from emotune.errors import TableError, quoted
 from emotune.labels import LabelSpace
-from emotune.manifest import label_space_of, number_or_none, text_or_none
+from emotune.manifest import label_space_of
 from emotune.run_folder import RunFolder
-from emotune.tables import Row, metadata_path, read_json, read_rows, write_rows
+from emotune.tables import Row, metadata_path, own_columns, read_json, read_rows, write_rows
 
 SCHEMA = "emotune-predictions/1"
 TABLE = "predictions.csv"
@@ -92,23 +93,10 @@ class Predictions:
     def columns(self) -> list[str]:
         """The columns of the table: the id, the user's own, then the prediction."""
         extra = list(dict.fromkeys(name for row in self.rows for name in self._own_columns(row)))
-        return ["utterance_id", *extra, *self._predicted_columns()]
-
-    def _predicted_columns(self) -> list[str]:
-        classes = self.label_space.classes
-        named = [*(["emotion"] if classes else []), *(f"p.{name}" for name in classes)]
-        return [*named, *self.label_space.dimensions, "conditions_used", "warning", "error"]
+        return ["utterance_id", *extra, *_predicted_columns(self.label_space)]
 
     def _own_columns(self, row: Prediction) -> dict[str, Any]:
-        """The user's columns; one that is named like a column of the prediction is kept as ``given.<name>``."""
-        taken = {"utterance_id", *self._predicted_columns()}
-        own = {}
-        for name, value in row.extra.items():
-            column = f"given.{name}" if name in taken else name
-            while column != name and column in row.extra:
-                column = f"given.{column}"
-            own[column] = value
-        return own
+        return own_columns(row.extra, {"utterance_id", *_predicted_columns(self.label_space)})
 
     def to_rows(self) -> list[Row]:
         """One dictionary a prediction, by column."""
@@ -159,6 +147,11 @@ class Predictions:
         )
 
 
+def _predicted_columns(space: LabelSpace) -> list[str]:
+    named = [*(["emotion"] if space.classes else []), *(f"p.{name}" for name in space.classes)]
+    return [*named, *space.dimensions, "conditions_used", "warning", "error"]
+
+
 def _from_row(row: Row, where: str, label_space: LabelSpace) -> Prediction:
     utterance_id = text_or_none(row.get("utterance_id"), f"{where}, utterance_id")
     if utterance_id is None:
@@ -175,16 +168,16 @@ def _from_row(row: Row, where: str, label_space: LabelSpace) -> Prediction:
             raise TableError(f"{where}: {name} is {value}, outside its scale [{scale.low}, {scale.high}].")
     if probabilities and not math.isclose(sum(probabilities.values()), 1.0, abs_tol=1e-3):
         raise TableError(f"{where}: the probabilities sum to {sum(probabilities.values()):.4f}, expected 1.")
-    known = {"utterance_id", "emotion", "conditions_used", "warning", "error", *label_space.dimensions}
-    known |= {f"p.{name}" for name in label_space.classes}
+    known = {"utterance_id", *_predicted_columns(label_space)}
     extra = {name: value for name, value in row.items() if name not in known}
+    abstains = "emotion" in known and UNCERTAIN not in label_space.classes and row.get("emotion") == UNCERTAIN
     return Prediction(
         utterance_id,
         probabilities,
         dimensions,
         text_or_none(row.get("conditions_used"), f"{where}, conditions_used"),
         error,
-        UNCERTAIN not in label_space.classes and row.get("emotion") == UNCERTAIN,
+        abstains,
         extra,
         text_or_none(row.get("warning"), f"{where}, warning"),
     )

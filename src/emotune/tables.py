@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -141,16 +142,27 @@ def check_output(path: Path, *, inputs: Iterable[Path] = (), spreadsheet_safe: b
         inputs: files that are read, which it must not replace.
         spreadsheet_safe: as for ``write_rows``.
     """
-    if any(_is_same_file(path, source) or _is_same_file(metadata_path(path), source) for source in inputs):
-        raise TableError(f"{path} is what is read: it would be lost. Give the output another name.")
+    sources = list(inputs)
     suffix = check_suffix(path)
     if suffix == ".parquet":
         _pyarrow_parquet(path)
     if spreadsheet_safe and suffix != ".csv":
         raise TableError(f"{path}: --spreadsheet-safe goes with a .csv; in {suffix} nothing is run as a formula.")
     for file in (path, metadata_path(path)):
-        if file.is_dir():
-            raise TableError(f"Cannot write {file}: it is a folder. Name a file.")
+        check_file(file, inputs=sources)
+
+
+def check_file(path: Path, *, inputs: Iterable[Path] = ()) -> None:
+    """As ``check_output``, for a file of any kind.
+
+    Raises:
+        TableError: when it could not be written, or would replace what is read or the metadata of that.
+    """
+    for source in filter(Path.is_file, inputs):
+        if _is_same_file(path, source) or _is_same_file(path, metadata_path(source)):
+            raise TableError(f"{path} is what is read: it would be lost. Give the output another name.")
+    if path.is_dir():
+        raise TableError(f"Cannot write {path}: it is a folder. Name a file.")
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         what = "may not be written to" if folder.is_dir() else "is not a folder"
@@ -170,13 +182,29 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def read_header(path: Path) -> list[str]:
-    """All columns of a table; a row of JSONL may have more than the one before it."""
-    header: dict[str, None] = {}
-    for row in iter_rows(path):
-        header |= dict.fromkeys(row)
-        if path.suffix.lower() != ".jsonl":
-            break
-    return list(header)
+    """All columns of a table, as ``header_of`` its rows."""
+    rows = iter_rows(path)
+    return header_of(rows if path.suffix.lower() == ".jsonl" else islice(rows, 1))
+
+
+def header_of(rows: Iterable[Row]) -> list[str]:
+    """All columns of rows; one of JSONL may have more than the one before it."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def own_columns(cells: Mapping[str, Any], ours: Collection[str]) -> Row:
+    """A user's own cells beside columns of ours; one that is named like one of these is kept as ``given.<name>``.
+
+    >>> own_columns({"corpus": "X", "room": 3}, ["file", "corpus"])
+    {'given.corpus': 'X', 'room': 3}
+    """
+    own = {}
+    for name, value in cells.items():
+        column = f"given.{name}" if name in ours else name
+        while column != name and column in cells:
+            column = f"given.{column}"
+        own[column] = value
+    return own
 
 
 def iter_rows(path: Path) -> Iterator[Row]:

@@ -242,3 +242,13 @@ def test_ravdess_split_by_actor_has_no_error_one_known_duplicate_and_shared_sent
     diagnosis = check_manifest(tmp_path / "m.csv")
     assert diagnosis.errors == ()
     assert {finding.code: len(finding.cases) for finding in diagnosis.notes} == {"duplicates": 1, "shared_text": 2}
+
+
+@pytest.mark.parametrize("name", ["m.csv", "m.csv.meta.json", "link.csv"])
+def test_findings_do_not_replace_the_manifest_or_its_metadata(tones, tmp_path, emotune_command, name):
+    tones.write(tmp_path / "m.csv")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "m.csv")
+    before = (tmp_path / name).read_bytes()
+    ended = emotune_command("corpus", "check", tmp_path / "m.csv", "-o", tmp_path / name)
+    assert ended.code == 2 and "is what is read: it would be lost" in ended.err
+    assert (tmp_path / name).read_bytes() == before

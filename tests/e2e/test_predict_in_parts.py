@@ -200,9 +200,9 @@ def predicted(folder: Path, engine: Lengths | None = None) -> None:
         predict_in_parts(Predictor(engine or Lengths()), items(10), parts, total=10)
 
 
-def test_another_model_or_size_is_another_job(tmp_path):
+def test_another_model_size_or_way_of_writing_is_another_job(tmp_path):
     predicted(tmp_path / "parts")
-    for options in ({"model_fingerprint": "0"}, {"part_rows": 5}, {"suffix": ".jsonl"}):
+    for options in ({"model_fingerprint": "0"}, {"part_rows": 5}, {"suffix": ".jsonl"}, {"spreadsheet_safe": True}):
         with pytest.raises(ConfigError, match="belongs to another job"), job(tmp_path / "parts", **options):
             pass
 

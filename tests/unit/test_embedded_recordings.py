@@ -222,3 +222,21 @@ def test_a_table_for_people_holds_no_formulas_when_asked(tmp_path, tiny_model, e
     assert "'@x" in (tmp_path / "m.csv").read_text()
     (utterance,) = Manifest.read(tmp_path / "m.csv")
     assert (utterance.utterance_id, utterance.extra["note"]) == ("=u", "@x")
+
+
+def test_a_shard_whose_first_rows_hold_no_recording_is_read(tmp_path, emotune_command):
+    cells = [None, {"bytes": encoded(1), "path": "a.wav"}, {"bytes": encoded(2), "path": "b.wav"}]
+    path = write_shard(tmp_path / "late.parquet", cells, label=[0, 1, 2])
+    manifest = read_corpus(TABLE, path, extract_to=tmp_path / "sound")
+    assert {u.file: u.emotion for u in manifest} == {"a.wav": "happiness", "b.wav": "sadness"}
+    assert [item.reason for item in manifest.skipped] == [f"{path}, row 1: audio is empty."]
+
+
+def test_names_of_people_beside_recordings_without_names_are_no_ids(tmp_path):
+    cells = [{"bytes": encoded(n), "path": None} for n in range(3)]
+    path = write_shard(tmp_path / "shard.parquet", cells, label=[0, 1, 2], name=["anna", "anna", "bob"])
+    manifest = read_corpus(TABLE, path, extract_to=tmp_path / "sound")
+    assert [u.utterance_id for u in manifest] == ["row-000001", "row-000002", "row-000003"]
+    assert any("--column speaker='name'" in warning for warning in manifest.information["warnings"])
+    with pytest.raises(CorpusError, match="'anna' stands for different clips"):
+        read_corpus(TABLE, path, extract_to=tmp_path / "sound", columns={"utterance_id": "name"})

@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
+from emotune.cells import number_or_none, text_or_none
 from emotune.cli import console, main
 from emotune.errors import ConfigError, EmotuneError, TableError, on_a_screen, quoted
-from emotune.manifest import number_or_none, text_or_none
 
 
 @pytest.mark.parametrize("error", [EmotuneError, ConfigError, TableError])

@@ -174,3 +174,59 @@ def test_the_settings_that_the_error_names_lead_to_a_training(tmp_path, tones, e
     assert len(settings) == 3
     ended = emotune_command(*command, *settings)
     assert ended.code == 0, ended.err
+
+
+def test_own_columns_that_are_named_like_ours_are_carried_along(people, emotune_command):
+    manifest = read(people, "file,label,corpus,duration_s\na.wav,anger,X,9\nb.wav,sad,Y,9\n")
+    assert manifest.information["columns_not_used"] == ["corpus", "duration_s"]
+    manifest.write(people / "m.csv")
+    again = Manifest.read(people / "m.csv")
+    assert [dict(u.extra) for u in again] == [
+        {"given.corpus": "X", "given.duration_s": "9"},
+        {"given.corpus": "Y", "given.duration_s": "9"},
+    ]
+    assert {u.corpus for u in again} == {"table"} and {u.duration_s for u in again} != {9.0}
+
+
+def test_prediction_of_a_table_warns_of_segments_that_it_does_not_understand(people, tiny_model, emotune_command):
+    (people / "own.csv").write_text("file,my_start_point,my_end_point\na.wav,0,0.5\n")
+    ended = emotune_command("predict", tiny_model, people / "own.csv", "-o", people / "p.csv")
+    assert ended.code == 0
+    assert "whole recordings are read: 'my_start_point', 'my_end_point' may hold segments" in ended.err
+
+
+def test_ids_of_a_table_are_the_same_for_prediction_and_reading_and_kept_in_rows_with_an_error(people):
+    path = people / "own.csv"
+    path.write_text("id,file,label,start,end\n u1 ,a.wav,anger,0,0.4\nu2,b.wav,sad,x,0.4\n")
+    assert [(item.utterance_id, item.error is None) for item in items_of([path])] == [("u1", True), ("u2", False)]
+    assert [u.utterance_id for u in read_corpus(CORPORA["table"], path)] == ["u1"]
+
+
+def test_a_split_of_a_table_is_predicted_under_any_of_its_names(people, tiny_model, emotune_command):
+    (people / "own.csv").write_text("file,partition\na.wav,Dev\nb.wav,test\nc.wav,dev\n")
+    command = ("predict", tiny_model, people / "own.csv", "-o", people / "p.csv", "--split")
+    for name in ("development", "dev"):
+        assert emotune_command(*command, name).code == 0
+        assert [row["file"] for row in read_rows(people / "p.csv")] == ["a.wav", "c.wav"]
+    ended = emotune_command(*command, "train")
+    assert ended.code == 2 and "of split train; there is: development, test" in ended.err
+
+
+def test_a_column_called_channel_that_says_something_else_can_be_set_aside(people):
+    text = "file,label,channel\na.wav,anger,television\n"
+    with pytest.raises(CorpusError, match="say --column channel=none"):
+        read(people, text)
+    assert [u.channel for u in read(people, text, columns={"channel": "none"})] == [None]
+
+
+def test_the_folder_that_one_works_in_can_be_predicted(people, tiny_model, emotune_command, monkeypatch):
+    monkeypatch.chdir(people)
+    assert emotune_command("predict", tiny_model, ".", "-o", "p.csv").code == 0
+    assert [row["file"] for row in read_rows(people / "p.csv")] == ["a.wav", "b.wav", "c.wav", "d.wav"]
+
+
+@pytest.mark.parametrize("command", ["gender", "transcribe"])
+def test_what_fills_a_manifest_does_not_replace_it(people, emotune_command, command):
+    read(people, "file,label\na.wav,anger\n").write(people / "m.csv")
+    ended = emotune_command(command, people / "m.csv", "-o", people / "m.csv", "--model", "none")
+    assert ended.code == 2 and "is what is read: it would be lost" in ended.err

@@ -78,7 +78,8 @@ def test_a_users_column_that_is_called_like_one_of_ours_does_not_spoil_the_table
     row = dataclasses.replace(FIRST, extra={"duration_s": "99", "file": "other.wav", "arousal": "low", "note": "x"})
     manifest(row).write(tmp_path / "m.csv")
     (read,) = Manifest.read(tmp_path / "m.csv")
-    assert read == dataclasses.replace(FIRST, extra={"note": "x"})
+    kept = {"given.duration_s": "99", "given.file": "other.wav", "given.arousal": "low", "note": "x"}
+    assert read == dataclasses.replace(FIRST, extra=kept)
 
 
 def test_a_split_that_is_not_there_is_answered_with_those_that_are():

@@ -113,3 +113,11 @@ def test_a_table_of_something_else_is_refused(tmp_path):
     (tmp_path / "p.csv.meta.json").write_text('{"schema": "emotune-manifest/1"}')
     with pytest.raises(TableError, match="this version reads 'emotune-predictions/1'"):
         Predictions.read(tmp_path / "p.csv")
+
+
+def test_an_own_column_emotion_beside_dimensions_alone_is_no_answer_of_the_model(tmp_path):
+    space = LabelSpace((), {"arousal": Scale(1, 7)})
+    row = Prediction("a", {}, {"arousal": 3.0}, extra={"emotion": "uncertain"})
+    Predictions((row,), space).write(tmp_path / "p.csv")
+    (again,) = Predictions.read(tmp_path / "p.csv")
+    assert again.extra == {"emotion": "uncertain"} and not again.uncertain

@@ -186,3 +186,79 @@ def test_two_emotions_of_one_utterance_in_a_kaldi_folder_are_an_error(own, tmp_p
     (tmp_path / "utt2emo").write_text("u1 happy\nu1 sad\n")
     with pytest.raises(CorpusError, match=r"1 keys have two emotions, such as 'u1': 'happy' and 'sad'.*--ratings"):
         read_corpus(CORPORA["kaldi"], tmp_path)
+
+
+def test_each_channel_keeps_its_ratings_where_every_rating_has_an_id(own):
+    path = own(
+        "id,file,channel,label",
+        "1,a.wav,0,happy",
+        "2,a.wav,0,sad",
+        "3,a.wav,0,sad",
+        "4,a.wav,1,angry",
+        "5,a.wav,1,angry",
+    )
+    manifest = read(path, ratings=True)
+    assert said(manifest) == {
+        "a#ch0": ("sadness", {"happiness": 1, "sadness": 2}),
+        "a#ch1": ("anger", {"anger": 2}),
+    }
+    assert not manifest.skipped
+
+
+def test_ratings_of_recordings_that_differ_in_their_suffix_stay_apart(own, tmp_path):
+    path = own("id,file,label", "1,a.wav,happy", "2,a.wav,happy", "3,a.flac,sad", "4,a.flac,sad")
+    soundfile.write(tmp_path / "a.flac", 0.1 * np.random.default_rng(9).standard_normal(4000), 16000)
+    assert said(read(path, ratings=True)) == {
+        "a": ("happiness", {"happiness": 2}),
+        "a.flac": ("sadness", {"sadness": 2}),
+    }
+
+
+SPELT = ("file,label,speaker", "a.wav,happy,spkA", "a.wav,sad,spka", "a.wav,sad,NA", "b.wav,happy,spkA")
+
+
+def test_rows_of_a_speaker_in_two_spellings_or_unknown_are_ratings_of_one_recording(own):
+    with pytest.raises(CorpusError, match=r"1 recording in several rows that differ, such as a\.wav in 3 rows"):
+        read(own(*SPELT))
+    manifest = read(own(*SPELT), ratings=True)
+    assert said(manifest)["a"] == ("sadness", {"happiness": 1, "sadness": 2})
+    assert {u.speaker for u in manifest} == {"spkA"} and not manifest.skipped
+
+
+@pytest.mark.parametrize("name", ["Rater ID", "annotator-id", "WORKER"])
+def test_a_rater_counts_once_however_the_column_is_written(own, name):
+    manifest = read(own(f"file,label,{name}", "a.wav,happy,r1", "a.wav,happy,r1", "a.wav,sad,r2"), ratings=True)
+    assert said(manifest) == {"a": (None, {"happiness": 1, "sadness": 1})}
+    assert [item.reason for item in manifest.skipped] == ["rater 'r1' has rated it already: the first rating counts"]
+    assert manifest.utterances[0].extra == {}
+
+
+def test_a_missing_value_among_labels_of_a_cell_is_no_vote_and_is_counted(own):
+    manifest = read(own("file,label", "a.wav,happy;NA", "b.wav,sad;n/a;happy", "c.wav,-; ?"), separator=";")
+    assert said(manifest) == {
+        "a": ("happiness", {"happiness": 1}),
+        "b": (None, {"sadness": 1, "happiness": 1}),
+        "c": (None, {}),
+    }
+    assert manifest.information["missing"] == {"emotion": {"NA": 1, "n/a": 1, "-": 1, "?": 1}}
+
+
+def test_columns_of_votes_in_other_letters_are_labels_and_used(own):
+    manifest = read(own("file,Votes.sad,VOTES.happy", "a.wav,1,NA", "b.wav,2,3"))
+    assert [dict(u.votes) for u in manifest] == [{"sadness": 1}, {"sadness": 2, "happiness": 3}]
+    assert "columns_not_used" not in manifest.information or not manifest.information["columns_not_used"]
+
+
+MAPPED = ("file,label", "a.wav,sad", "a.wav,angry", "a.wav,happy", "b.wav,happy", "b.wav,happy", "b.wav,fear")
+
+
+def test_classes_that_become_one_are_one_before_the_most_voted_is_found(own):
+    manifest = read(own(*MAPPED), ratings=True, mapping={"sadness": "anger"})
+    assert said(manifest) == {
+        "a": ("anger", {"anger": 2, "happiness": 1}),
+        "b": ("happiness", {"happiness": 2, "fear": 1}),
+    }
+    manifest = read(
+        own("file,label", "a.wav,sad/angry", "b.wav,sad/happy"), separator="/", mapping={"sadness": "anger"}
+    )
+    assert said(manifest) == {"a": ("anger", {"anger": 2}), "b": (None, {"anger": 1, "happiness": 1})}

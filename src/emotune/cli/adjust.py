@@ -50,7 +50,8 @@ def adjust(
         raise ConfigError("Give exactly one of --prior and --thresholds.")
     run = RunFolder(path) if RunFolder(path).provenance.exists() else None
     source = table_at(path) if run is None else run.predictions(split)
-    check_output(output, inputs=[source], spreadsheet_safe=spreadsheet_safe)
+    read = [path for path in (source, development, manifest_path) if path is not None]
+    check_output(output, inputs=read, spreadsheet_safe=spreadsheet_safe)
     predictions = Predictions.read(table_at(path)) if run is None else predictions_of(run, split)
     if not predictions.label_space.classes:
         raise ConfigError(f"{path} has no classes; dimensions have no prior to adjust.")

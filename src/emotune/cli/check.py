@@ -11,7 +11,7 @@ from rich.text import Text
 
 from emotune.cli.console import out, show_progress
 from emotune.doctor import Diagnosis, check_manifest
-from emotune.tables import to_json, write_text
+from emotune.tables import check_file, to_json, write_text
 
 _WIDTH = 120  # where there is no terminal that has one
 
@@ -22,6 +22,8 @@ def check(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="A JSON file with all findings.")] = None,
 ) -> None:
     """Look for leaks between splits and broken data, by the sound itself; ends with 1 when there are errors."""
+    if output is not None:
+        check_file(output, inputs=[manifest_path])
     diagnosis = check_manifest(manifest_path, progress=show_progress)
     content = to_json(diagnosis.to_json())
     if output is not None:

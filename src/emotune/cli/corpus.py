@@ -77,10 +77,17 @@ def read(
         bool, typer.Option("--labels-only", help="Look at no recording: for counts and agreement, not for training.")
     ] = False,
     ratings: Annotated[
-        bool, typer.Option("--ratings", help="Each row is one person's rating: rows of one recording become its votes.")
+        bool,
+        typer.Option(
+            "--ratings",
+            help="table, audiofolder: each row is one person's rating; rows of one recording become its votes.",
+        ),
     ] = False,
     separator: Annotated[
-        str | None, typer.Option(help="The sign between several labels in one cell, such as ';': they become votes.")
+        str | None,
+        typer.Option(
+            help="table, audiofolder: the sign between several labels in one cell, such as ';'; they become votes."
+        ),
     ] = None,
     merge_speakers: MergeSpeakers = False,
     spreadsheet_safe: SpreadsheetSafe = False,

@@ -21,7 +21,7 @@ def gender(
     spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Fill the column gender_predicted, for models that take gender as a condition."""
-    check_output(output, spreadsheet_safe=spreadsheet_safe)
+    check_output(output, inputs=[manifest_path], spreadsheet_safe=spreadsheet_safe)
     manifest = Manifest.read(manifest_path)
     load = with_extra("emotune.inference").load
     makers = with_extra("emotune.inference.makers")

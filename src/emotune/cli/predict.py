@@ -15,6 +15,7 @@ import typer
 from emotune.channels import Channels, channels_named
 from emotune.cli.console import Condition, SpreadsheetSafe, err, out, pairs, show_progress, warn_all, with_extra
 from emotune.conditions import unknown_though_asked
+from emotune.corpora.base import split_name
 from emotune.corpora.table_columns import columns_text
 from emotune.errors import ConfigError
 from emotune.inference.inputs import columns_taken, items_of, passed_over_text
@@ -103,8 +104,9 @@ def predict(
     passed_over = Counter[str]()
     columns = pairs(column, "--column", "FIELD=COLUMN")
     named = partial(_items, inputs, columns, split, channels, passed_over)
-    for path, taken in columns_taken(inputs, columns):
+    for path, taken, notes in columns_taken(inputs, columns):
         err.print(f"{path}: columns taken: {columns_text(taken)}", markup=False)
+        warn_all(f"{path}: {note}" for note in notes)
     if part_rows is not None:
         if output is None:
             raise ConfigError("--part-rows needs a folder for the parts: name it with -o.")
@@ -159,13 +161,14 @@ def _items(
     inputs: list[Path], columns: Mapping[str, str], split: str | None, channel: Channels, passed_over: Counter[str]
 ) -> Iterator[Item]:
     """What is to be predicted; an error when that is nothing."""
-    empty = True
+    empty, splits = True, set[str]()
     for item in items_of(inputs, columns=columns, channel=channel, passed_over=passed_over):
-        if split is None or item.extra.get("split") == split:
+        splits.add(item.split or "(none)")
+        if split is None or item.split in (split, split_name(split)):
             empty = False
             yield item
     if empty:
-        of = "" if split is None else f" of split {split}"
+        of = "" if split is None else f" of split {split}; there is: {', '.join(sorted(splits)) or 'nothing'}"
         others = f" ({passed_over_text(passed_over)})" if passed_over else ""
         raise ConfigError(f"Nothing to predict in {', '.join(map(str, inputs))}{of}{others}.")
 

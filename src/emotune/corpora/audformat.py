@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from emotune.cells import number_or_none, text_or_none
 from emotune.corpora.audformat_schemes import (
     FACTS,
     descriptions,
@@ -30,12 +31,12 @@ from emotune.corpora.audformat_schemes import (
 )
 from emotune.corpora.audformat_trust import check_trust
 from emotune.corpora.base import Corpus, gender_name
+from emotune.corpora.clip_ids import clip_id
 from emotune.corpora.missing import known
 from emotune.corpora.paths import inside
-from emotune.corpora.rows import segment_name
 from emotune.errors import CorpusError, TableError
 from emotune.labels import Scale, class_noun
-from emotune.manifest import Skipped, Utterance, number_or_none, text_or_none
+from emotune.manifest import Skipped, Utterance
 
 Key = tuple[str, float | None, float | None]
 """File, start and end in seconds; no times for a whole file."""
@@ -180,7 +181,7 @@ def _utterance(key: Key, facts: Mapping[str, Any], found: _Found, root: Path) ->
         return Skipped(key[0], str(error))
     word = texts.pop("emotion")
     return Utterance(
-        utterance_id=Path(file).with_suffix("").as_posix() + segment_name(*key[1:]),
+        utterance_id=clip_id(file, *key[1:]),
         file=file,
         start_s=key[1],
         end_s=key[2],

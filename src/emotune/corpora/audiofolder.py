@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from emotune.corpora.base import Corpus, audio_files, is_split_name, others_in, split_name
+from emotune.corpora.clip_ids import clip_id
 from emotune.corpora.missing import Missing
 from emotune.corpora.rows import utterance_of
-from emotune.corpora.table_columns import columns_in, facts_of_columns, header_of
+from emotune.corpora.table_columns import columns_in, facts_of_columns
 from emotune.errors import CorpusError, EmotuneError, TableError, on_a_screen
 from emotune.folders import files_below
 from emotune.labels import Scale, class_noun
 from emotune.manifest import Skipped, Utterance
-from emotune.tables import SUFFIXES, read_rows
+from emotune.tables import SUFFIXES, header_of, read_rows
 
 
 def read(
@@ -64,7 +65,7 @@ def _by_folder(file: str) -> Utterance | Skipped:
     if not folders or (len(folders) == 1 and is_split_name(folders[0])):
         return Skipped(file, "lies in no folder of a class, and there is no metadata.csv or metadata.jsonl")
     return Utterance(
-        utterance_id=Path(file).with_suffix("").as_posix(),
+        utterance_id=clip_id(file),
         file=file,
         split=_split_of(file),
         emotion=class_noun(folders[-1]),

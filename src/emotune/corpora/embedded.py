@@ -39,9 +39,21 @@ def embedded(value: object) -> Embedded | None:
 
 def columns_chosen(table: Path, chosen: Mapping[str, str]) -> dict[str, str]:
     """The columns that a user chose, and for the recordings one that holds them itself before one that names them."""
-    first = next(iter_rows(table), {})
-    column = next((name for name, value in first.items() if embedded(value) is not None), None)
+    column = column_of_recordings(table)
     return {**({"file": column} if column is not None else {}), **chosen}
+
+
+def column_of_recordings(table: Path) -> str | None:
+    """The first column that holds recordings, by the first cell of each that is not empty."""
+    if table.suffix.lower() in (".csv", ".tsv"):
+        return None
+    empty: set[str] | None = None
+    for row in iter_rows(table):
+        column = next((name for name, value in row.items() if embedded(value) is not None), None)
+        empty = {name for name in (row if empty is None else empty) if row.get(name) is None}
+        if column is not None or not empty:
+            return column
+    return None
 
 
 def without_content(row: Row) -> Row:

@@ -23,13 +23,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
+from emotune.cells import number_or_none, text_or_none
 from emotune.consensus import leaders
 from emotune.corpora.base import Corpus, check_folder, gender_name, recordings_by_stem, rows_with, split_name
 from emotune.corpora.missing import Missing, known
 from emotune.corpora.msp_podcast_ratings import check_there, ratings
 from emotune.errors import CorpusError, TableError, quoted
 from emotune.labels import Scale
-from emotune.manifest import Skipped, Utterance, number_or_none, text_or_none
+from emotune.manifest import Skipped, Utterance
 from emotune.tables import Row, read_json
 
 _LABEL_FOLDERS = ("Labels", "labels", "label")

@@ -7,14 +7,15 @@ import re
 import statistics
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import Any
 
 from emotune.consensus import leaders
-from emotune.corpora.rows import COLUMN_NAMES, segment_name
+from emotune.corpora.clip_ids import clip_id
+from emotune.corpora.missing import Missing, known
 from emotune.errors import CorpusError
 from emotune.labels import CLASSES, class_noun
 from emotune.manifest import Skipped, Utterance
+from emotune.speakers import Voice, voice_of
 
 Found = Utterance | Skipped
 
@@ -23,20 +24,28 @@ _APART_BETWEEN_LABELS = re.compile(r"[/+&:]")
 _FACTS = ("session", "gender", "age", "language", "text", "split")
 
 
-def labels_apart(found: Iterable[Found], separator: str) -> list[Found]:
-    """Cells of several labels as votes, one for each label; the most voted one is the emotion, a tie has none."""
+def labels_apart(
+    found: Iterable[Found], separator: str, missing: list[Missing], mapping: Mapping[str, str]
+) -> list[Found]:
+    """Cells of several labels as votes, one for each label; the most voted one is the emotion, a tie has none.
+
+    A word for a missing value among them is no label, and is added to ``missing``. Classes that ``mapping`` will make
+    one count as one.
+    """
     if not separator:
         raise CorpusError("The separator of labels is empty: give the sign between them, such as --separator ';'.")
-    return [item if isinstance(item, Skipped) else _apart(item, separator) for item in found]
+    return [item if isinstance(item, Skipped) else _apart(item, separator, missing, mapping) for item in found]
 
 
-def _apart(utterance: Utterance, separator: str) -> Utterance:
-    words = [word for word in (utterance.emotion_original or "").split(separator) if word.strip()]
+def _apart(utterance: Utterance, separator: str, missing: list[Missing], mapping: Mapping[str, str]) -> Utterance:
+    parts = (utterance.emotion_original or "").split(separator)
+    words = [word for word in parts if word.strip() and known(word, "emotion", missing) is not None]
     if not words:
         return dataclasses.replace(utterance, emotion=None)
     names = [class_noun(word) for word in words]
     votes = utterance.votes or _counted(names)
-    return dataclasses.replace(utterance, emotion=names[0] if len(set(names)) == 1 else _most_voted(votes), votes=votes)
+    emotion = names[0] if len(set(names)) == 1 else _most_voted(votes, mapping)
+    return dataclasses.replace(utterance, emotion=emotion, votes=votes)
 
 
 def refuse_several_labels(found: Iterable[Found]) -> None:
@@ -67,14 +76,14 @@ def _sign_between(emotion: str, known: Collection[str | None]) -> str | None:
     return None
 
 
-def refuse_ratings(found: Iterable[Found], *, rater: str | None = None) -> None:
+def refuse_ratings(found: Iterable[Found], *, rater: str | None) -> None:
     """Raise a CorpusError where rows of one recording contradict each other, or name different raters.
 
     Args:
         found: what a table says, row by row.
-        rater: the column that says who rated; None = one that is called so.
+        rater: the column that says who rated, where there is one.
     """
-    several = [rows for rows in _by_recording(found).values() if len(rows) > 1 and _contradict(rows, rater)]
+    several = [rows for rows in _by_recording(found) if len(rows) > 1 and _contradict(rows, rater)]
     if several:
         rows = several[0]
         words = ", ".join(str(utterance.emotion_original or "no label") for utterance in rows[:5])
@@ -99,46 +108,51 @@ def _contradict(rows: Sequence[Utterance], rater: str | None) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Joined:
-    """One utterance a recording, what was left out, how many ratings there were, and what should be known of them."""
+    """One utterance a recording, what was left out, and what should be known of them."""
 
     found: list[Found]
-    ratings: int
     warnings: tuple[str, ...]
 
 
-def joined_ratings(found: Iterable[Found], *, rater: str | None = None) -> Joined:
+def joined_ratings(found: Iterable[Found], *, rater: str | None, mapping: Mapping[str, str]) -> Joined:
     """The rows of each recording as one utterance: their labels are votes, their dimensions are averaged.
 
-    A row with votes of its own counts with these. A rater counts once a recording. What rows of one recording do not
-    agree on, such as the raters' own age, is left empty.
+    A row with votes of its own counts with these, and classes that ``mapping`` will make one count as one. A rater
+    counts once a recording. What rows of one recording do not agree on, such as the raters' own age, is left empty.
     """
     items = list(found)
-    rows_of = _by_recording(items)
+    recordings = _by_recording(items)
     result: list[Found] = [item for item in items if isinstance(item, Skipped)]
-    at_odds, ratings, tied = Counter[str](), 0, 0
-    for rows in rows_of.values():
+    at_odds, tied = Counter[str](), 0
+    for rows in recordings:
         counted, repeated = _once_a_rater(rows, rater)
         result += repeated
-        utterance = _joined(counted, rater, at_odds)
+        utterance = _joined(counted, rater, mapping, at_odds)
         result.append(utterance)
-        ratings += len(counted)
         tied += bool(utterance.votes) and utterance.emotion is None
     warnings = [f"{count} recordings have rows that differ in {name}: left empty" for name, count in at_odds.items()]
     if tied:
         warnings.append(
-            f"{tied} of {len(rows_of)} recordings have no most voted class: they keep their votes, and `emotune corpus"
-            " label` can break ties"
+            f"{tied} of {len(recordings)} recordings have no most voted class: they keep their votes, and `emotune"
+            " corpus label` can break ties"
         )
-    return Joined(result, ratings, tuple(warnings))
+    return Joined(result, tuple(warnings))
 
 
-def _by_recording(found: Iterable[Found]) -> dict[Hashable, list[Utterance]]:
-    """The rows of each segment and channel of a file; two speakers in it are two."""
-    rows: dict[Hashable, list[Utterance]] = {}
+def _by_recording(found: Iterable[Found]) -> list[list[Utterance]]:
+    """The rows of each segment and channel of a file; two speakers in it are two, however one of them is written."""
+    clips: dict[Hashable, dict[Voice | None, list[Utterance]]] = {}
     for item in found:
         if isinstance(item, Utterance):
-            rows.setdefault((item.file, item.start_s, item.end_s, item.channel, item.speaker), []).append(item)
-    return rows
+            clip = item.file, item.start_s, item.end_s, item.channel
+            clips.setdefault(clip, {}).setdefault(voice_of(item), []).append(item)
+    return [rows for voices in clips.values() for rows in _by_voice(voices)]
+
+
+def _by_voice(voices: Mapping[Voice | None, list[Utterance]]) -> Iterable[list[Utterance]]:
+    """The rows of each speaker; a row that names none is about the only one that the others name."""
+    several = len(voices.keys() - {None}) > 1
+    return voices.values() if several else [[row for rows in voices.values() for row in rows]]
 
 
 def _once_a_rater(rows: Sequence[Utterance], rater: str | None) -> tuple[list[Utterance], list[Skipped]]:
@@ -154,14 +168,16 @@ def _once_a_rater(rows: Sequence[Utterance], rater: str | None) -> tuple[list[Ut
     return counted, repeated
 
 
-def _joined(rows: Sequence[Utterance], rater: str | None, at_odds: Counter[str]) -> Utterance:
+def _joined(
+    rows: Sequence[Utterance], rater: str | None, mapping: Mapping[str, str], at_odds: Counter[str]
+) -> Utterance:
     votes: Counter[str] = Counter()
     for utterance in rows:
         own = utterance.votes or ({} if utterance.emotion is None else {utterance.emotion: 1.0})
         for name, count in own.items():
             votes[name] += count  # pyright: ignore[reportArgumentType]
     emotions = {utterance.emotion for utterance in rows}
-    emotion = emotions.pop() if len(emotions) == 1 and None not in emotions else _most_voted(votes)
+    emotion = emotions.pop() if len(emotions) == 1 and None not in emotions else _most_voted(votes, mapping)
     words = [u.emotion_original for u in rows if u.emotion_original and (emotion is None or u.emotion == emotion)]
     facts: dict[str, Any] = {}
     for name in _FACTS:
@@ -170,10 +186,11 @@ def _joined(rows: Sequence[Utterance], rater: str | None, at_odds: Counter[str])
         facts[name] = values.pop() if len(values) == 1 else None
     first = rows[0]
     same_id = len({utterance.utterance_id for utterance in rows}) == 1
-    by_file = PurePosixPath(first.file).with_suffix("").as_posix() + segment_name(first.start_s, first.end_s)
+    by_file = clip_id(first.file, first.start_s, first.end_s, first.channel)
     return dataclasses.replace(
         first,
         utterance_id=first.utterance_id if same_id else by_file,
+        speaker=next((utterance.speaker for utterance in rows if utterance.speaker is not None), None),
         emotion=emotion,
         emotion_original=", ".join(dict.fromkeys(words)) or None,
         votes=dict(votes),
@@ -193,17 +210,11 @@ def _agreed(rows: Sequence[Utterance], rater: str | None) -> dict[str, Any]:
     return {
         name: value
         for name, value in rows[0].extra.items()
-        if name != _rater_column(rows[0], rater) and all(utterance.extra.get(name) == value for utterance in rows)
+        if name != rater and all(utterance.extra.get(name) == value for utterance in rows)
     }
 
 
-def _rater_column(utterance: Utterance, chosen: str | None) -> str | None:
-    by_lower = {name.lower(): name for name in utterance.extra}
-    return chosen or next((by_lower[name] for name in COLUMN_NAMES["rater"] if name in by_lower), None)
-
-
-def _rater_of(utterance: Utterance, chosen: str | None) -> str | None:
-    column = _rater_column(utterance, chosen)
+def _rater_of(utterance: Utterance, column: str | None) -> str | None:
     value = None if column is None else utterance.extra.get(column)
     return None if value is None or not str(value).strip() else str(value).strip()
 
@@ -212,7 +223,10 @@ def _counted(names: Iterable[str]) -> dict[str, float]:
     return {name: float(count) for name, count in Counter(names).items()}
 
 
-def _most_voted(votes: Mapping[str, float]) -> str | None:
-    """The class with the most votes, None for a tie."""
-    first = leaders(votes)
-    return first[0] if len(first) == 1 else None
+def _most_voted(votes: Mapping[str, float], mapping: Mapping[str, str]) -> str | None:
+    """A class of those that become the most voted one, None for a tie."""
+    becoming: dict[str, dict[str, float]] = {}
+    for name, count in votes.items():
+        becoming.setdefault(mapping.get(name, name), {})[name] = count
+    first = leaders({name: sum(counts.values()) for name, counts in becoming.items()})
+    return max(becoming[first[0]], key=votes.__getitem__) if len(first) == 1 else None

@@ -11,6 +11,7 @@ from emotune import audio
 from emotune.channels import EACH, Channels, channel_id
 from emotune.corpora.base import Corpus
 from emotune.corpora.class_mapping import mapped
+from emotune.corpora.clip_ids import suffixes_apart
 from emotune.corpora.hearing import Recordings, hear
 from emotune.corpora.missing import Missing, counted
 from emotune.corpora.ratings import joined_ratings, labels_apart, refuse_ratings, refuse_several_labels
@@ -78,10 +79,13 @@ def read_corpus(
     facts = dict(corpus.information(root, **of_table)) if corpus.information else {}
     folder = extract_to or audio_root or (root.parent if corpus.single_file or root.is_file() else root)
     scales = dict(dimensions or (corpus.scales(root, **options) if corpus.scales else corpus.dimensions))
+    missing = [item for item in found if isinstance(item, Missing)]
     described = [_described(corpus, scales, item) for item in found if not isinstance(item, Missing)]
     warnings = list(facts.pop("warnings", ()))
     if "ratings" in corpus.takes:
-        described, of_rows = _single_labels(described, ratings, separator, (columns or {}).get("rater"))
+        rater = facts.get("columns", {}).get("rater")
+        described, of_rows = _single_labels(described, ratings, separator, rater, missing, mapping or {})
+        described = list(suffixes_apart(described))
         warnings += of_rows
     spread = [own for item in described for own in _of_channel(item, folder, channel)]
     if len(spread) > len(described):
@@ -118,7 +122,7 @@ def read_corpus(
         **of_ratings,
         "class_mapping": changes,
         **facts,
-        "missing": counted(item for item in found if isinstance(item, Missing)),
+        "missing": counted(missing),
         "unheard": {name: str(unheard) for name, unheard in recordings.unheard.items()},
     }
     information = {name: value for name, value in information.items() if value}
@@ -146,21 +150,26 @@ def _options(
 
 
 def _nothing_read(corpus: Corpus, root: Path, skipped: Sequence[Skipped], facts: Mapping[str, Any]) -> str:
-    reasons = "; ".join(f"{count}x {reason}" for count, reason in reason_counts(skipped)[:3])
+    reasons = "; ".join(f"{count}x {reason.rstrip('.')}" for count, reason in reason_counts(skipped)[:3])
     taken = f" Columns taken: {columns_text(facts['columns'])}." if facts.get("columns") else ""
     return f"{root}: no utterance of corpus '{corpus.name}' could be read. Skipped: {reasons or 'nothing'}.{taken}"
 
 
 def _single_labels(
-    found: Sequence[Utterance | Skipped], ratings: bool, separator: str | None, rater: str | None
+    found: Sequence[Utterance | Skipped],
+    ratings: bool,
+    separator: str | None,
+    rater: str | None,
+    missing: list[Missing],
+    mapping: Mapping[str, str],
 ) -> tuple[list[Utterance | Skipped], tuple[str, ...]]:
     """One utterance a recording with one label, or votes as the user asked for; else an error that names the option."""
-    items = labels_apart(found, separator) if separator is not None else list(found)
+    items = labels_apart(found, separator, missing, mapping) if separator is not None else list(found)
     refuse_several_labels(items)
     if not ratings:
         refuse_ratings(items, rater=rater)
         return items, ()
-    joined = joined_ratings(items, rater=rater)
+    joined = joined_ratings(items, rater=rater, mapping=mapping)
     return joined.found, joined.warnings
 
 

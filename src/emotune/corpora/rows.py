@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emotune.channels import channel_id
+from emotune.cells import channel_or_none, number_or_none, text_or_none
 from emotune.corpora.base import gender_name, split_name
+from emotune.corpora.clip_ids import clip_id
 from emotune.corpora.missing import Missing, known
 from emotune.corpora.paths import inside
 from emotune.corpora.segment_columns import FIELDS, NONE, segment_columns, segment_of
 from emotune.errors import CorpusError, TableError
 from emotune.labels import Scale, class_noun
-from emotune.manifest import Utterance, channel_or_none, number_or_none, text_or_none
+from emotune.manifest import Utterance
 from emotune.registry import unknown_name_message
 from emotune.tables import Row
 
@@ -95,7 +96,7 @@ def utterance_of(
 
     fields = {column: field for field, column in found.items()}
     row = {
-        name: known(value, fields.get(name, name), missing) if name in fields or name.startswith("votes.") else value
+        name: known(value, fields.get(name, name), missing) if name in fields or is_vote(name) else value
         for name, value in row.items()
     }
 
@@ -116,10 +117,9 @@ def utterance_of(
     votes = votes_of(row, where)
     values = {name: value for name in dimensions if (value := number(name)) is not None}
     used = {column for field, column in found.items() if field != "rater"}  # who rated stays the user's own column
-    extra: dict[str, Any] = {name: value for name, value in row.items() if not (name in used or _is_vote(name))}
+    extra: dict[str, Any] = {name: value for name, value in row.items() if not (name in used or is_vote(name))}
     return Utterance(
-        utterance_id=text("utterance_id")
-        or Path(relative).with_suffix("").as_posix() + segment_name(start_s, end_s, channel),
+        utterance_id=text("utterance_id") or clip_id(relative, start_s, end_s, channel),
         file=relative,
         start_s=start_s,
         end_s=end_s,
@@ -146,7 +146,7 @@ def votes_of(row: Row, where: str) -> dict[str, float]:
     {'happiness': 6.0, 'sadness': 4.0}
     """
     votes: dict[str, float] = {}
-    for column in filter(_is_vote, row):
+    for column in filter(is_vote, row):
         count = number_or_none(row[column], f"{where}, {column}")
         name = class_noun(column[len(_VOTES) :])
         if not name:
@@ -158,12 +158,6 @@ def votes_of(row: Row, where: str) -> dict[str, float]:
     return votes
 
 
-def _is_vote(column: str) -> bool:
+def is_vote(column: str) -> bool:
+    """Whether a column holds annotators' votes for a class."""
     return column.lower().startswith(_VOTES)
-
-
-def segment_name(start_s: float | None, end_s: float | None, channel: int | None = None) -> str:
-    """What an id says of a segment: ``#1.5-3``, ``#1.5-end``, ``#1.5-3#ch0``; nothing for a whole file."""
-    time = f"#{start_s or 0:.10g}-{'end' if end_s is None else f'{end_s:.10g}'}"
-    time = "" if start_s is None and end_s is None else time
-    return time if channel is None else channel_id(time, channel)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from emotune.corpora.base import Corpus
-from emotune.corpora.embedded import columns_chosen, embedded, with_file, without_content
+from emotune.corpora.embedded import column_of_recordings, columns_chosen, with_file, without_content
 from emotune.corpora.missing import Missing
-from emotune.corpora.rows import segment_name, utterance_of
-from emotune.corpora.table_columns import columns_in, facts_of_columns, header_of
+from emotune.corpora.rows import utterance_of
+from emotune.corpora.table_columns import columns_in, facts_of_columns
 from emotune.errors import EmotuneError, on_a_screen
 from emotune.labels import Scale
 from emotune.manifest import Skipped, Utterance
-from emotune.tables import iter_rows
+from emotune.tables import header_of, iter_rows
 
 
 def information(
@@ -60,26 +59,15 @@ def read(
     found, _ = columns_in(table, header_of(rows), rows, chosen, dimensions, unlabelled=unlabelled)
     root = extract_to or audio_root or table.parent
     missing: list[Missing] = []
-    named: dict[str, str] = {}
-    for number, cells in enumerate(iter_rows(table) if _is_embedded(table, found["file"]) else rows, start=1):
+    holds_recordings = column_of_recordings(table) is not None
+    for number, cells in enumerate(iter_rows(table) if holds_recordings else rows, start=1):
         where = f"{table}, row {number}"
         row = with_file(cells, found["file"], extract_to, where, number)
         try:
-            utterance = utterance_of(row, found, dimensions, root, where, missing)
-            if (
-                "utterance_id" not in found
-                and named.setdefault(utterance.utterance_id, utterance.file) != utterance.file
-            ):
-                name = utterance.file + segment_name(utterance.start_s, utterance.end_s, utterance.channel)
-                utterance = replace(utterance, utterance_id=name)  # a.mp3 beside a.wav
-            yield utterance
+            yield utterance_of(row, found, dimensions, root, where, missing)
         except EmotuneError as error:
             yield Skipped(on_a_screen(str(row.get(found["file"]) or f"row {number}")), str(error))
     yield from missing
-
-
-def _is_embedded(table: Path, column: str) -> bool:
-    return embedded(next(iter_rows(table)).get(column)) is not None
 
 
 CORPUS = Corpus(

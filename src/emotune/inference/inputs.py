@@ -8,25 +8,27 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from emotune import audio
+from emotune.cells import channel_or_none, text_or_none
 from emotune.channels import Channels
 from emotune.conditions import COLUMNS, GENDER, known_of
-from emotune.corpora.base import gender_name
+from emotune.corpora.base import gender_name, split_name
+from emotune.corpora.clip_ids import segment_name
 from emotune.corpora.embedded import columns_chosen, embedded, without_content
 from emotune.corpora.missing import known
 from emotune.corpora.paths import recording_at
-from emotune.corpora.rows import columns_of, segment_name
 from emotune.corpora.segment_columns import FIELDS, segment_of
-from emotune.errors import ConfigError, CorpusError, TableError
+from emotune.corpora.table_columns import columns_of_clips
+from emotune.errors import ConfigError, TableError
 from emotune.folders import files_below
 from emotune.inference.items import Item, id_fingerprint, of_channels, with_unique_ids
-from emotune.manifest import Manifest, channel_or_none, text_or_none
+from emotune.manifest import Manifest
 from emotune.tables import READ_SUFFIXES, Row, iter_rows, metadata_path, read_header
 
 _SUFFIXES_SHOWN = 8
 _KEPT = ("file", "start_s", "end_s", "channel", "speaker", "session", "gender", "text", "split")
 """What is taken along of a manifest: not the truth."""
 
-_OF_TABLE = ("utterance_id", "file", *FIELDS, "channel", "gender", "text")
+_OF_TABLE = ("utterance_id", "file", *FIELDS, "channel", "gender", "text", "split")
 """What is taken of a user's table; its labels are not."""
 
 
@@ -73,8 +75,10 @@ def passed_over_text(passed_over: Mapping[str, int]) -> str:
     return f"passed over in folders: {files}{'' if total == 1 else ' of recordings'} ({', '.join(shown)})"
 
 
-def columns_taken(paths: Iterable[Path], columns: Mapping[str, str]) -> Iterator[tuple[Path, dict[str, str]]]:
-    """The tables among the paths, each with the column of each field.
+def columns_taken(
+    paths: Iterable[Path], columns: Mapping[str, str]
+) -> Iterator[tuple[Path, dict[str, str], list[str]]]:
+    """The tables among the paths, each with the column of each field, and what the user should know of these.
 
     Raises:
         CorpusError: for a table whose columns cannot be understood.
@@ -83,7 +87,7 @@ def columns_taken(paths: Iterable[Path], columns: Mapping[str, str]) -> Iterator
     tables = [path for path in paths if _is_table(path)]
     if columns and not tables:
         raise ConfigError("--column describes the columns of a table, and there is none among the inputs.")
-    yield from ((path, _columns_of(path, columns)) for path in tables)
+    yield from ((path, *_columns_of(path, columns)) for path in tables)
 
 
 def _is_table(path: Path) -> bool:
@@ -141,29 +145,19 @@ def _of_manifest(path: Path) -> Iterator[Item]:
             utterance.content_sha256,
             known=known_of(utterance),
             channel=utterance.heard_channel,
+            split=utterance.split,
         )
 
 
 def _of_table(path: Path, columns: Mapping[str, str]) -> Iterator[Item]:
-    found = _columns_of(path, columns)
+    found, _ = _columns_of(path, columns)
     for number, row in enumerate(iter_rows(path), start=1):
         yield _of_row(row, found, path, number)
 
 
-def _columns_of(path: Path, columns: Mapping[str, str]) -> dict[str, str]:
-    header = read_header(path)
-    if not header:
-        raise TableError(f"{path} has no rows.")
-    try:
-        found = columns_of(header, columns_chosen(path, columns), {})
-    except CorpusError as error:
-        raise CorpusError(f"{path}: {error}") from error
-    if "file" not in found:
-        raise TableError(
-            f"{path} has no column for the recordings (file, path, wav, audio); it has {', '.join(header)}."
-            " Name it with --column file=<column>."
-        )
-    return {field: column for field, column in found.items() if field in _OF_TABLE}
+def _columns_of(path: Path, columns: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    found, notes = columns_of_clips(path, read_header(path), columns_chosen(path, columns), {})
+    return {field: column for field, column in found.items() if field in _OF_TABLE}, notes
 
 
 def _known_in(row: Row, found: Mapping[str, str]) -> dict[str, str]:
@@ -178,9 +172,12 @@ def _of_row(given_row: Row, found: Mapping[str, str], table: Path, number: int) 
     """One row of a user's table; what is wrong with it becomes its error, and the other rows go on."""
     where, row, recording = f"{table}, row {number}", without_content(given_row), embedded(given_row.get(found["file"]))
     content = None if recording is None else recording.content
-    cells = row | {column: known(row.get(column), field) for field, column in found.items()}
+    cells, given = row | {column: known(row.get(column), field) for field, column in found.items()}, None
+    word = cells.get(found.get("split", ""))
+    split = split_name(word.strip()) if isinstance(word, str) else None
     try:
         given = text_or_none(cells.get(found["utterance_id"]), where) if "utterance_id" in found else None
+        given = given and given.strip()
         file = text_or_none(cells.get(found["file"]), f"{where}, {found['file']}")
         if file is None and content is not None:
             file = f"row {number}"
@@ -191,7 +188,7 @@ def _of_row(given_row: Row, found: Mapping[str, str], table: Path, number: int) 
         named = found.get("channel")
         channel = None if named is None else channel_or_none(cells.get(named), f"{where}, {named}")
     except TableError as error:
-        return Item(f"row {number}", table, extra=row, error=str(error))
+        return Item(given or f"row {number}", table, extra=row, error=str(error), split=split)
     return Item(
         given or file + segment_name(start_s, end_s, channel),
         path if content is None else content,
@@ -200,4 +197,5 @@ def _of_row(given_row: Row, found: Mapping[str, str], table: Path, number: int) 
         row,
         known=_known_in(row, found),
         channel="mix" if channel is None else channel,
+        split=split,
     )

@@ -22,7 +22,7 @@ class Item:
 
     ``content_sha256`` is what the recording must be, where a manifest says so; ``error`` says why a row of a table is
     nothing that could be predicted: it becomes an error row among the others. ``known`` is what the model may be given
-    beside the sound, see ``emotune.conditions``.
+    beside the sound, see ``emotune.conditions``; ``split`` is that of a manifest's or table's row.
     """
 
     utterance_id: str
@@ -34,6 +34,7 @@ class Item:
     error: str | None = None
     known: Known = field(default_factory=dict)
     channel: audio.Channel = "mix"
+    split: str | None = None
 
 
 def holds_several(source: object) -> bool:

@@ -87,6 +87,7 @@ class PredictionParts:
             "part_rows": part_rows,
             "format": suffix,
             "model_fingerprint": model_fingerprint,
+            "spreadsheet_safe": spreadsheet_safe,
             **(options or {}),
         }
         self.parts: dict[int, Part] = {}
