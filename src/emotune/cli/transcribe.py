@@ -36,7 +36,7 @@ def transcribe(
     spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Transcribe a manifest's recordings into its column text_predicted; what was transcribed before is not again."""
-    check_output(output, spreadsheet_safe=spreadsheet_safe)
+    check_output(output, inputs=[manifest_path], spreadsheet_safe=spreadsheet_safe)
     manifest = Manifest.read(manifest_path)
     transcriber = Transcriber(
         model,
