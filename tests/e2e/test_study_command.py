@@ -245,6 +245,23 @@ def test_a_changed_recipe_is_refused_before_anything_runs(source, finished, emot
     assert "holds a run of another recipe (train.head_lr: 0.001 → 0.5)" in ended.err
 
 
+def test_finished_runs_of_other_data_are_not_taken_for_those_of_this_study(
+    source, finished, tones, tmp_path, emotune_command
+):
+    other = tmp_path / "other.csv"
+    tones.write(other)
+    ended = emotune_command("study", source, f"data.manifest={other}", "-o", finished)
+    assert ended.code == 2
+    assert "holds a run of another recipe (data.manifest: manifest.csv → other.csv)" in ended.err
+
+
+def test_finished_runs_are_known_by_another_spelling_of_their_data(source, finished, monkeypatch, emotune_command):
+    monkeypatch.chdir(source.parent)
+    ended = emotune_command("study", source, "data.manifest=manifest.csv", "-o", finished, "--resamples", "200")
+    assert ended.code == 0, ended.err
+    assert "std, seed 0: done before" in ended.err
+
+
 def test_all_faults_of_a_study_are_told_at_once(written, tmp_path, emotune_command):
     steps = [
         {"name": "mean", "recipe": "recipe.yaml", "set": {"model.poling": "mean"}},

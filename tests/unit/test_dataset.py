@@ -125,3 +125,22 @@ def test_with_a_cache_a_recording_of_several_utterances_is_decoded_once(opened, 
         for index in (3, 0, 1, 2):
             np.testing.assert_array_equal(dataset[0, index].waveform, expected[index])
     assert sorted(opened) == ["long.mp3", "short.wav"]
+
+
+def test_a_cache_that_cannot_keep_a_recordings_utterances_does_not_have_all_decoded_for_each(
+    three_segments, tmp_path, monkeypatch
+):
+    wanted: list[int] = []
+    original = audio.clips
+
+    def counted(source, segments, **options):
+        wanted.append(len(segments))
+        return original(source, segments, **options)
+
+    monkeypatch.setattr(audio, "clips", counted)
+    cache = AudioCache(tmp_path / "cache", most_gb=1e-9)
+    dataset = EmotionDataset(three_segments, LabelSpace(("neutral",)), Preprocessing(), cache=cache)
+    for epoch in range(3):
+        for index in range(4):
+            assert len(dataset[epoch, index].waveform)
+    assert sum(wanted) == 3 * 4 + 2  # the two others of the long recording once more, in its first pass

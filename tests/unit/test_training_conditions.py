@@ -16,6 +16,7 @@ from emotune.inference.asr import Transcript
 from emotune.inference.conditioner import conditioner_of
 from emotune.inference.makers import gender_maker
 from emotune.labels import LabelSpace
+from emotune.manifest import Manifest
 from emotune.models.backbones import BACKBONES
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.store import save_model
@@ -116,6 +117,27 @@ def test_only_utterances_without_a_gender_are_predicted(tones, gender_model):
     all_missing = enriched(tones, conditions)
     assert all(u.gender_predicted in ("female", "male") for u in all_missing)
     assert all_missing.information["gender_predictor"] == gender_maker(str(gender_model))
+
+
+def test_the_command_fills_a_manifest_and_names_the_predictor(tones, gender_model, tmp_path, emotune_command):
+    tones.write(tmp_path / "in.csv")
+    ended = emotune_command("gender", tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--model", gender_model)
+    assert (ended.code, ended.err) == (0, "")
+    assert "24 of 24 utterances predicted" in ended.out
+    found = Manifest.read(tmp_path / "out.csv")
+    assert {u.gender_predicted for u in found} <= {"female", "male"}
+    assert found.information["gender_predictor"] == gender_maker(str(gender_model))
+
+
+@pytest.mark.parametrize("command", ["gender", "transcribe"])
+def test_what_is_read_is_not_replaced(command, tones, tmp_path, emotune_command):
+    table = tmp_path / "in.csv"
+    tones.write(table)
+    before = table.read_bytes()
+    ended = emotune_command(command, table, "-o", table, "--model", "x")
+    assert ended.code == 2
+    assert "is what is read: it would be lost. Give the output another name." in ended.err
+    assert table.read_bytes() == before
 
 
 def test_a_predictor_of_something_else_or_that_is_not_there_is_told_before_training(tones, tiny_model):

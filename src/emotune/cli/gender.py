@@ -25,12 +25,10 @@ def gender(
     manifest = Manifest.read(manifest_path)
     load = with_extra("emotune.inference").load
     makers = with_extra("emotune.inference.makers")
-    predictor = makers.gender_predictor(
-        {"name": model}, lambda name: load(name, device=device, batch_seconds=batch_seconds)
-    )
+    maker = makers.gender_maker(model)
+    predictor = makers.gender_predictor(maker, lambda name: load(name, device=device, batch_seconds=batch_seconds))
     enrich = with_extra("emotune.inference.enrich")
-    identity = makers.identity_of(model, predictor.engine.fingerprint)
-    manifest, errors = enrich.with_gender(manifest, predictor, identity, progress=show_progress)
+    manifest, errors = enrich.with_gender(manifest, predictor, maker, progress=show_progress)
     manifest.write(output, spreadsheet_safe=spreadsheet_safe)
     right, of = enrich.gender_accuracy(manifest)
     agrees = f", {right} of {of} as the corpus says ({right / of:.3f})" if of else ""

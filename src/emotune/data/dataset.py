@@ -95,6 +95,7 @@ class EmotionDataset(Dataset[Example]):
         self._of_recording: dict[str, list[Utterance]] = {}
         for utterance in manifest:
             self._of_recording.setdefault(utterance.file, []).append(utterance)
+        self._passed: set[str] = set()  # recordings whose utterances have all been sent to the cache
         self._alike = {} if self.augmentation.mix is None else self._by_what_is_known()
 
     def __len__(self) -> int:
@@ -171,7 +172,13 @@ class EmotionDataset(Dataset[Example]):
             raise AudioError(f"{utterance.utterance_id}: {error} Leave it out of the manifest to train.") from error
 
     def _decoded_with_others(self, utterance: Utterance, cache: AudioCache) -> FloatArray:
-        """An utterance decoded; the others of its recording that the cache lacks go there in the same pass."""
+        """An utterance decoded; the others of its recording that the cache lacks go there in the same pass.
+
+        Only once: a cache too small to keep them would have all of them decoded for each.
+        """
+        if utterance.file in self._passed:
+            return self._decoded([utterance])
+        self._passed.add(utterance.file)
         others = [
             other
             for other in self._of_recording[utterance.file]

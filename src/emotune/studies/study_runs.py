@@ -34,7 +34,7 @@ from emotune.training.build import DEVELOPMENT, source_manifest
 from emotune.training.fine_tune import train_run
 from emotune.training.probe import probe_run
 from emotune.training.processes import launched_count
-from emotune.training.recipe_changes import changes_of_work
+from emotune.training.recipe_changes import changes_of_finished_work, changes_of_work
 from emotune.training.run import Listener, Quiet
 
 
@@ -222,7 +222,7 @@ def _as_begun(recipe: Recipe, run: RunFolder) -> Recipe:
         return recipe
     try:
         earlier = Recipe.model_validate(yaml.safe_load(run.recipe.read_text(encoding="utf-8")))
-        changed = changes_of_work(earlier, recipe)
+        changed = (changes_of_finished_work if run.finished else changes_of_work)(earlier, recipe)
     except (yaml.YAMLError, ValidationError, UnicodeDecodeError):
         raise ConfigError(f"{run.recipe} cannot be read. Choose another folder with -o, or remove that run.") from None
     if changed:

@@ -8,7 +8,8 @@ from typing import Any
 
 from emotune.config import Recipe
 
-_PLACES = ("data.manifest", "data.root", "data.cache", "data.cache_gb", "probe.cache")
+_SOURCES = ("data.manifest", "data.root")
+_CACHES = ("data.cache", "data.cache_gb", "probe.cache")
 
 
 def changes_between(
@@ -21,20 +22,32 @@ def changes_between(
 def changes_of_work(before: Recipe, after: Recipe) -> list[str]:
     """What differs between the recipe of a run and the one it is to go on with.
 
-    Another spelling of the same folder is no difference, nor are words, or places of data and caches: data are known by
-    their fingerprint.
+    Another spelling of the same folder is no difference, nor are words, or places of data and caches: when it goes on,
+    its data are known by their fingerprint.
     """
-    first, second = (_resolved(recipe.model_dump(mode="json")) for recipe in (before, after))
-    return _in_words(first, second, ("description", "notice", *_PLACES))
+    return _resolved_changes(before, after, but=("description", "notice", *_SOURCES, *_CACHES))
+
+
+def changes_of_finished_work(before: Recipe, after: Recipe) -> list[str]:
+    """What differs between the recipe of a run that is finished and the one it is to stand for.
+
+    As ``changes_of_work``, but the places of data count: nobody reads them again.
+    """
+    return _resolved_changes(before, after, but=("description", "notice", *_CACHES))
+
+
+def _resolved_changes(before: Recipe, after: Recipe, *, but: Sequence[str]) -> list[str]:
+    first, second = (_resolved(recipe.model_dump()) for recipe in (before, after))
+    return _in_words(first, second, but)
 
 
 def _resolved(value: Any) -> Any:
     """The same, with files and folders spelled as they are from the root on, without links."""
     if isinstance(value, dict):
         return {key: _resolved(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_resolved(item) for item in value]
-    if isinstance(value, str) and "/" in value and Path(value).exists():
+    if isinstance(value, Path) or (isinstance(value, str) and "/" in value and Path(value).exists()):
         return str(Path(value).resolve())
     return value
 
