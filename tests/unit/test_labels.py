@@ -71,7 +71,7 @@ def test_what_our_tables_need_for_themselves_names_neither_class_nor_dimension(n
 def test_every_column_of_our_tables_is_reserved():
     row = Prediction("u1", {"anger": 1.0}, {"arousal": 1.0})
     written = Predictions((row,), LabelSpace(("anger",), {"arousal": Scale(0, 1)})).columns()
-    assert written == ["utterance_id", "emotion", "p.anger", "arousal", "conditions_used", "error"]
+    assert written == ["utterance_id", "emotion", "p.anger", "arousal", "conditions_used", "warning", "error"]
     own = {*written, *COLUMNS, UNCERTAIN} - {"arousal"}
     assert {name for name in own if not (name in RESERVED or name.startswith(RESERVED_PREFIXES))} == set()
 

@@ -29,7 +29,7 @@ _CURE = (
     " (model.backbone.train)."
 )
 _USABLE = 0.85  # of the memory that is given, for freed memory comes back in pieces
-_OVERHEAD_BYTES = {"cpu": 1.5e9, "cuda": 0.5e9}  # the process and its libraries; measured on CPUs, assumed on GPUs
+_OVERHEAD_BYTES = {"cpu": 1.0e9, "cuda": 0.5e9}  # the process and its libraries; measured on CPUs, assumed on GPUs
 
 
 class PeakCounter(TorchDispatchMode):

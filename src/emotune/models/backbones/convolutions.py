@@ -10,7 +10,6 @@ Reference:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -120,15 +119,21 @@ class ConvolutionLayer(nn.Module):
 
 
 class _ConvolvedWindows(torch.autograd.Function):
-    """A convolution without padding as a product over windows, (batch, frames, channels) in and out."""
+    """A convolution without padding as products over windows, (batch, frames, channels) in and out.
+
+    Windows overlap, and a product may copy them: clip by clip, so that there are never copies of a whole batch.
+    """
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
         ctx.save_for_backward(features, weight)
         ctx.stride = stride
-        windows = _windows(features, weight.shape[2], stride)
-        outputs = product(windows.flatten(0, 1), weight.transpose(1, 2).flatten(1).contiguous(), bias)
-        return outputs.unflatten(0, windows.shape[:2])
+        channels, _, kernel = weight.shape
+        matrix = weight.transpose(1, 2).flatten(1).contiguous()
+        outputs = features.new_empty(len(features), _convolved(features.shape[1], kernel, stride), channels)
+        for clip, output in zip(features, outputs, strict=True):
+            output.copy_(product(_windows(clip, kernel, stride), matrix, bias))
+        return outputs
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -138,33 +143,34 @@ class _ConvolvedWindows(torch.autograd.Function):
         features, weight = ctx.saved_tensors
         kernel, stride = weight.shape[2], ctx.stride
         for_features, for_weight, for_bias = ctx.needs_input_grad[:3]
-        rows = gradient.flatten(0, 1)
-        of_features = of_weight = None
-        if for_weight:
-            windows = _windows(features, kernel, stride).flatten(0, 1)
-            of_weight = (rows.T @ windows).unflatten(1, (kernel, -1)).transpose(1, 2)
-        if for_features:
-            windows = product(rows, weight.permute(2, 1, 0).flatten(0, 1).contiguous(), None)
-            of_features = _added_up(windows.view(*gradient.shape[:2], kernel, -1), features.shape[1], stride)
-        return of_features, of_weight, rows.sum(dim=0) if for_bias else None, None
+        of_features = torch.zeros_like(features) if for_features else None
+        of_matrix = weight.new_zeros(len(weight), kernel * features.shape[2]) if for_weight else None
+        matrix = weight.permute(2, 1, 0).flatten(0, 1).contiguous()
+        for place, (clip, rows) in enumerate(zip(features, gradient, strict=True)):
+            if of_matrix is not None:
+                of_matrix.addmm_(rows.T, _windows(clip, kernel, stride))
+            if of_features is not None:
+                _add_up(product(rows, matrix, None).unflatten(1, (kernel, -1)), stride, of_features[place])
+        of_weight = None if of_matrix is None else of_matrix.unflatten(1, (kernel, -1)).transpose(1, 2)
+        return of_features, of_weight, gradient.sum(dim=(0, 1)) if for_bias else None, None
 
 
-def _windows(features: Tensor, kernel: int, stride: int) -> Tensor:
-    """What each output frame sees, (batch, frames, channels) -> (batch, fewer frames, kernel * channels)."""
-    batch, frames, channels = features.shape
-    shape = (batch, _convolved(frames, kernel, stride), kernel * channels)
-    return features.as_strided(shape, (frames * channels, stride * channels, 1), features.storage_offset())
+def _windows(clip: Tensor, kernel: int, stride: int) -> Tensor:
+    """Windows that the output frames see, (frames, channels) -> (fewer frames, kernel * channels)."""
+    frames, channels = clip.shape
+    shape = (_convolved(frames, kernel, stride), kernel * channels)
+    return clip.as_strided(shape, (stride * channels, 1), clip.storage_offset())
 
 
-def _added_up(windows: Tensor, frames: int, stride: int) -> Tensor:
-    """Sum of windows where they overlap, (batch, windows, kernel, channels) -> (batch, frames, channels)."""
-    batch, count, kernel, channels = windows.shape
-    total = windows.new_zeros(batch, max(frames, (count + math.ceil(kernel / stride)) * stride), channels)
+def _add_up(windows: Tensor, stride: int, total: Tensor) -> None:
+    """Add windows to the frames that they see, (windows, kernel, channels) to (frames, channels)."""
+    _, kernel, channels = windows.shape
     for start in range(0, kernel, stride):
-        piece = windows[:, :, start : start + stride]
-        place = total[:, start : start + count * stride].unflatten(1, (count, stride))
-        place[:, :, : piece.shape[2]] += piece
-    return total[:, :frames]
+        piece = windows[:, start : start + stride]
+        place = total.as_strided(
+            piece.shape, (stride * channels, channels, 1), total.storage_offset() + start * channels
+        )
+        place += piece
 
 
 def _suits_windows(features: Tensor) -> bool:
