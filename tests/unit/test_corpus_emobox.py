@@ -24,7 +24,7 @@ def test_a_single_file_and_its_folder_give_the_same_utterances(tmp_path):
         ("b", "wavs/b.wav", "anger", "ang", None),
     ]
     assert [u.speaker for u in by_file] == ["speaker 0", "speaker 1"]
-    assert {(u.extra["dataset"], u.extra["channel"]) for u in by_file} == {("own", "1")}
+    assert {(u.extra["dataset"], u.extra["given.channel"]) for u in by_file} == {("own", "1")}
 
 
 def test_the_names_of_a_folds_files_are_the_splits_and_the_whole_list_adds_what_they_lack(tmp_path):

@@ -80,13 +80,13 @@ def read(
         bool,
         typer.Option(
             "--ratings",
-            help="table, audiofolder: each row is one person's rating; rows of one recording become its votes.",
+            help="Of your own data: each row is one person's rating; rows of one recording become its votes.",
         ),
     ] = False,
     separator: Annotated[
         str | None,
         typer.Option(
-            help="table, audiofolder: the sign between several labels in one cell, such as ';'; they become votes."
+            help="Of your own data: the sign between several labels in one cell, such as ';'; they become votes."
         ),
     ] = None,
     merge_speakers: MergeSpeakers = False,

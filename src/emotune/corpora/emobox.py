@@ -15,8 +15,8 @@ from emotune.corpora.missing import Missing, known
 from emotune.corpora.paths import inside
 from emotune.errors import CorpusError, TableError, on_a_screen
 from emotune.labels import class_noun
-from emotune.manifest import Skipped, Utterance
-from emotune.tables import Row, read_rows
+from emotune.manifest import COLUMNS, Skipped, Utterance
+from emotune.tables import Row, own_columns, read_rows
 
 _CARRIED = ("dataset", "channel")
 
@@ -80,7 +80,7 @@ def _utterance(row: Row, split: str | None, root: Path, where: str, missing: lis
         split=split,
         emotion=class_noun(word),
         emotion_original=word,
-        extra={name: value for name in _CARRIED if (value := text(name))},
+        extra=own_columns({name: value for name in _CARRIED if (value := text(name))}, COLUMNS),
     )
 
 
