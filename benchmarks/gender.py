@@ -28,10 +28,9 @@ def main() -> None:
     found = compare(truth, systems, metrics=["uar"])
     print(f"{len(truth)} utterances, {found.speakers} speakers, {len(runs)} runs")
     for name, score in found.scores["uar"].items():
-        print(f"gender {name}: uar {score.value:.3f} [{score.low:.3f}, {score.high:.3f}]")
+        print(f"gender {name}: uar {score.in_words()}")
     for item in found.differences:
-        low, high = item.estimate.low, item.estimate.high
-        print(f"{item.system} - {item.baseline}: {item.estimate.value:+.3f} [{low:+.3f}, {high:+.3f}], {item.verdict}")
+        print(f"{item.system} - {item.baseline}: {item.estimate.in_words('+')}, {item.verdict}")
     for source in SOURCES:
         same = [
             row.emotion == other.emotion
