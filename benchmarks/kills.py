@@ -185,7 +185,7 @@ def interrupt_once(recipe: Path, folder: Path, number: signal.Signals, after_s: 
 
 
 def is_alive(group: int) -> bool:
-    """Whether a process of the group is left."""
+    """Tells whether a process of the group is left."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
@@ -241,7 +241,7 @@ def shorter(recipe: Path, workers: int) -> Path:
 
 
 def compared(folder: Path, whole: Path) -> dict[str, bool]:
-    """Whether a run that was continued ended as one that went through."""
+    """Compares the end of a continued run with that of one that went through."""
     found, expected = weights(folder), weights(whole)
     same = found.keys() == expected.keys() and all(
         found[name].tobytes() == expected[name].tobytes() for name in expected

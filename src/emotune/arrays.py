@@ -17,7 +17,7 @@ CONTENT = re.compile(r"[0-9a-f]{64}")
 
 
 def array_path(folder: Path, content_sha256: str) -> Path:
-    """Where the array of a recording lies in a cache.
+    """Path of a recording's array in a cache.
 
     Raises:
         TableError: for what is no fingerprint, and could lead out of the folder.

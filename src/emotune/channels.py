@@ -1,4 +1,4 @@
-"""Which channel of a recording is meant: their mean, one of them, or each in a row of its own."""
+"""Channels of a recording: their mean, one of them, or each in a row of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Channels = audio.Channel | Literal["each"]
 
 
 def channels_named(word: str, where: str = "--channel") -> Channels:
-    """What a user's word means.
+    """Reads a user's word for channels.
 
     Raises:
         ConfigError: for another word; it names ``where``.

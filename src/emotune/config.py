@@ -766,7 +766,7 @@ def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def recipe_content(name: str | Path) -> dict[str, Any]:
-    """What a recipe says itself and through its base, unchecked: one that comes with emotune still lacks its data.
+    """Reads a recipe and its base, unchecked: one that comes with emotune still lacks its data.
 
     Raises:
         ConfigError: when there is no such recipe, or it is no YAML.

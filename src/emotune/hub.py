@@ -67,7 +67,7 @@ def download_snapshot(repository: str, *, revision: str | None, allow_patterns: 
 
 
 def is_hub_name(name: str | Path) -> bool:
-    """Whether a name asks for the Hub; a folder of such a name is ``./hf:...``."""
+    """Tells whether a name asks for the Hub; a folder of such a name is ``./hf:...``."""
     return str(name).startswith(PREFIX)
 
 

@@ -21,7 +21,7 @@ _SAME_WITHIN_S = 1.0  # a terminal and a launcher each send one: what comes so s
 
 
 class _State:
-    """What has come to this process."""
+    """Signals that have come to this process."""
 
     came: signal.Signals | None = None
     at = 0.0

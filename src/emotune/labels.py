@@ -50,7 +50,7 @@ RESERVED = {
     "emotion_original", "conditions_used", "condition", "channel", "warning", "error", "uncertain", "p", "votes",
     "given",
 }  # fmt: skip
-"""What no class and no dimension may be called: the columns of our tables, and the answer of a model that abstains."""
+"""Words that no class and no dimension may have: the columns of our tables, and the answer of a model that abstains."""
 
 RESERVED_PREFIXES = ("p.", "votes.", "given.")
 

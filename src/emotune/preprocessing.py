@@ -57,7 +57,7 @@ class Preprocessing:
 
     @property
     def longest_decoded_s(self) -> float:
-        """How long a recording may be to be decoded at all: what silence around it may still be cut away counts."""
+        """Longest recording, in seconds, that is decoded at all: silence around it may still be cut away."""
         if self.too_long == "cut":
             return math.inf
         return self.max_duration_s + (0.0 if self.trim_silence_db is None else _MOST_SILENCE_S)

@@ -1,4 +1,4 @@
-"""What every key of a recipe may be: its type, range, default and meaning, from the fields that check it."""
+"""Keys of a recipe: type, range, default and meaning, from the fields that check them."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _sections(field: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _allowed(field: Mapping[str, Any]) -> Iterator[str]:
-    """What a field may be, one text for each kind of value."""
+    """Types and ranges of a field, one text for each kind of value."""
     if "anyOf" in field:
         for choice in field["anyOf"]:
             yield from _allowed(choice)

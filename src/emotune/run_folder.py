@@ -103,7 +103,7 @@ def runs_with_models(path: Path) -> list[Path]:
 
 
 def why_no_model(path: Path) -> str:
-    """What a path without a model of its own is instead, and what to name."""
+    """Says what a path without a model of its own is instead, and what to name."""
     expected = "expected a model folder, or a run folder with a finished model inside"
     if path.is_file():
         return f"{path} is a file; {expected}."

@@ -17,7 +17,7 @@ from emotune.speakers import refuse_spelled_apart
 GROUP_COLUMNS = ("speaker", "session")
 _RESTARTS = 300
 _NEARLY = 1.5
-"""How much farther from the shares than the best a split may be that another seed draws."""
+"""Most by which a split that another seed draws may lie farther from the shares than the best."""
 
 _FEW = 3
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from emotune.config import load_recipe
+from emotune.config import Recipe, dump_recipe, load_recipe
 from emotune.errors import ConfigError
 from emotune.labels import LabelSpace
 from emotune.manifest import Manifest
@@ -313,6 +313,10 @@ def test_a_class_absent_from_training_is_named(tmp_path, tones, emotune_command)
     assert "No training utterance of class disgust; drop it with data.drop" in ended.err
 
 
+def other_recipe() -> Recipe:
+    return load_recipe(DEMO, ["data.manifest=m.csv", "seed=7"])
+
+
 OUTPUTS = {
     "a file": (lambda run: run.write_text(""), "exists and is not a folder; choose another with -o"),
     "another folder": (
@@ -328,8 +332,12 @@ OUTPUTS = {
         "provenance.json cannot be read as JSON",
     ),
     "a run of another recipe": (
-        lambda run: [run.mkdir(), (run / "recipe.yaml").write_text("name: other\n")],
+        lambda run: [run.mkdir(), (run / "recipe.yaml").write_text(dump_recipe(other_recipe()))],
         "holds an unfinished run of another recipe",
+    ),
+    "a recipe that cannot be read": (
+        lambda run: [run.mkdir(), (run / "recipe.yaml").write_text("name: other\n")],
+        "recipe.yaml cannot be read",
     ),
 }
 

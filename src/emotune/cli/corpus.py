@@ -135,7 +135,7 @@ def read(
 
 
 def _print_columns(information: Mapping[str, Any]) -> None:
-    """What was made of the columns of a user's table."""
+    """Prints the columns taken and not used of a user's table, and its missing values."""
     if taken := information.get("columns"):
         err.print(f"columns taken: {columns_text(taken)}", markup=False)
     if unused := information.get("columns_not_used"):

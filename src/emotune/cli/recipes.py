@@ -27,7 +27,7 @@ def recipes(context: typer.Context) -> None:
 def show(
     name: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or a name from `emotune recipes`.")],
 ) -> None:
-    """What a recipe sets, with what each key may be; keys that it does not set have their defaults."""
+    """Shows a recipe's keys, each with its type and range; keys that it does not set have their defaults."""
     content = with_extra("emotune.config").recipe_content(name)
     keys = with_extra("emotune.recipe_keys").recipe_keys()
     for line in _shown(content, keys, "", ""):
@@ -40,7 +40,7 @@ def explain(
         list[str] | None, typer.Argument(metavar="KEY...", help="Such as train.encoder_lr, or a section; default all.")
     ] = None,
 ) -> None:
-    """What keys of a recipe may be: type and range, default, meaning."""
+    """Explains keys of a recipe: type and range, default, meaning."""
     keys = with_extra("emotune.recipe_keys")
     found = [key for path in paths for key in keys.keys_under(path)] if paths else keys.recipe_keys().values()
     for key in found:

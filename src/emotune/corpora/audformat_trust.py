@@ -1,4 +1,4 @@
-"""What in an audformat database could run code when its library reads it, seen without that library."""
+"""Parts of an audformat database that could run code when its library reads it, found without that library."""
 
 from __future__ import annotations
 

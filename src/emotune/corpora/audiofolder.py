@@ -85,7 +85,7 @@ def information(
     dimensions: Mapping[str, Scale] | None = None,
     unlabelled: bool = False,
 ) -> dict[str, Any]:
-    """What the columns of the first metadata table are taken for, and what the user should know of all tables."""
+    """Fields of the first metadata table's columns, and warnings about all tables."""
     first: dict[str, Any] = {}
     warnings: dict[str, None] = {}
     for table in _tables(root):

@@ -11,7 +11,7 @@ from emotune.manifest import Skipped, Utterance
 
 
 def segment_name(start_s: float | None, end_s: float | None, channel: int | None = None) -> str:
-    """What an id says of a segment: ``#1.5-3``, ``#1.5-end``, ``#1.5-3#ch0``; nothing for a whole file."""
+    """Suffix of a segment's id: ``#1.5-3``, ``#1.5-end``, ``#1.5-3#ch0``; nothing for a whole file."""
     time = f"#{start_s or 0:.10g}-{'end' if end_s is None else f'{end_s:.10g}'}"
     time = "" if start_s is None and end_s is None else time
     return time if channel is None else channel_id(time, channel)

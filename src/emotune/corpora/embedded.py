@@ -24,7 +24,7 @@ class Embedded:
 
 
 def embedded(value: object) -> Embedded | None:
-    """What a cell holds, where that is a recording.
+    """Recording in a cell, where it holds one.
 
     >>> embedded({"bytes": None, "path": "a.wav"}), embedded("a.wav")
     (Embedded(content=None, path='a.wav'), None)

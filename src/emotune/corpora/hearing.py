@@ -1,4 +1,4 @@
-"""What is heard of a corpus's recordings, each decoded once: lengths, contents, copies, and what cannot be heard."""
+"""Recordings of a corpus, each decoded once: lengths, contents, copies, and clips in which nothing can be heard."""
 
 from __future__ import annotations
 

@@ -14,7 +14,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from emotune import audio
 from emotune.corpora.base import Corpus, check_folder, recordings_in, split_name
 from emotune.corpora.text_files import read_text, unmangled
 from emotune.errors import CorpusError
@@ -22,6 +21,7 @@ from emotune.folders import files_below
 from emotune.labels import class_noun
 from emotune.manifest import Skipped, Utterance
 
+_VIDEO = ".mp4"  # as published; other recordings are sound that was taken from it
 _NAME = re.compile(r"^dia(\d+)_utt(\d+)$")
 _FOLDER = re.compile(r"^(train|dev|test|output_repeated_splits_test|final_videos_test)(?![a-z])")
 """How the folder of a split begins. The last one repeats clips of the test split under other names."""
@@ -42,7 +42,7 @@ def read(root: Path) -> Iterator[Utterance | Skipped]:
     check_folder(root)
     found = recordings_in(root)
     recordings = dict[Key, str]()
-    for path in sorted(found, key=lambda path: path.suffix.lower() not in audio.SUFFIXES):
+    for path in sorted(found, key=lambda path: path.suffix.lower() == _VIDEO):
         file = path.relative_to(root).as_posix()
         key = _key(path.relative_to(root))
         if key is None:

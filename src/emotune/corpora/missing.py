@@ -10,7 +10,7 @@ from typing import Any
 
 _WORDS = "na n/a n.a. #n/a #na <na> nan -nan nat null (null) \\n none nil - -- --- – — ? ?? ??? ."
 _OF_TEXT = "NA N/A n/a <NA> #N/A nan NaN NULL None - -- --- – — ? ?? ???"
-"""What is no transcript, letter by letter: German has the words 'na' and 'null'."""
+"""Words that are no transcript, letter by letter: German has the words 'na' and 'null'."""
 
 _ALSO = ("unknown", "unk", "-1", "-1.0")
 _PERSONAL = ("speaker", "session", "age", "language")
@@ -26,7 +26,7 @@ class Missing:
 
 
 def is_missing(value: object, field: str) -> bool:
-    """Whether a cell says by a word that the value of a field is missing.
+    """Tells whether a cell says by a word that the value of a field is missing.
 
     >>> is_missing("N/A", "age"), is_missing("null", "text"), is_missing("unknown", "speaker")
     (True, False, True)

@@ -1,4 +1,4 @@
-"""Why files and rows were left out, each kind of reason counted once, whatever file, row and value it names."""
+"""Kinds of reasons for which files and rows were left out, each counted once, whatever file, row and value it names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PARTICULARS = re.compile(r"'[^']*'|\S*/\S*|\d+(?:\.\d+)?")
 
 
 def reason_counts(skipped: Iterable[Skipped]) -> list[tuple[int, str]]:
-    """How many were left out for each kind of reason, the most frequent first, with the first one's words.
+    """Counts what was left out by kind of reason, the most frequent first, with the first one's words.
 
     >>> reason_counts([Skipped("a.wav", "x/a.wav does not exist."), Skipped("b.wav", "x/b.wav does not exist.")])
     [(2, 'such as: x/a.wav does not exist.')]

@@ -24,7 +24,7 @@ def information(
     dimensions: Mapping[str, Scale] | None = None,
     unlabelled: bool = False,
 ) -> dict[str, Any]:
-    """What a table's columns are taken for, and what the user should know of it."""
+    """Fields that a table's columns are taken for, with warnings."""
     rows = [without_content(row) for row in iter_rows(table)]
     header, chosen = header_of(rows), columns_chosen(table, columns or {})
     found, notes = columns_in(table, header, rows, chosen, dimensions or {}, unlabelled=unlabelled)

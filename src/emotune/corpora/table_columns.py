@@ -1,4 +1,4 @@
-"""What the columns of a user's table are taken for as a whole, and what the user should know of it."""
+"""Columns of a user's table, seen as a whole: the fields they are taken for, with warnings."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def columns_in(
 
 
 def columns_text(found: Mapping[str, str]) -> str:
-    """Which field comes from which column, times with their unit.
+    """Lists fields with their columns, times with their unit.
 
     >>> columns_text({"file": "wav", "start_s": "begin"})
     "file from 'wav', start_s from 'begin' (seconds)"
@@ -106,7 +106,7 @@ def columns_text(found: Mapping[str, str]) -> str:
 
 
 def facts_of_columns(header: Iterable[str], found: Mapping[str, str]) -> dict[str, Any]:
-    """What a manifest's information tells of a table's columns: those taken, the units of times, those not used."""
+    """Facts for a manifest about a table's columns: those taken, the units of times, those not used."""
     return {
         "columns": dict(found),
         "units": {field: unit_of(found[field]) for field in FIELDS if field in found},

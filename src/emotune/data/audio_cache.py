@@ -59,7 +59,7 @@ class AudioCache:
         return samples
 
     def holds(self, content_sha256: str) -> bool:
-        """Whether the samples of a recording are there, as far as can be told without reading them."""
+        """Tells whether the samples of a recording are there, without reading them."""
         return array_path(self.folder, content_sha256).exists()
 
     def keep(self, content_sha256: str, samples: FloatArray) -> None:

@@ -19,7 +19,7 @@ KINDS: tuple[Kind, ...] = ("silent", "constant", "faint", "cancelled")
 
 @dataclass(frozen=True)
 class Unheard:
-    """Why nothing can be heard in a clip: a word for machines, and more words for people."""
+    """Reason why nothing can be heard in a clip: a word for machines, and more words for people."""
 
     kind: Kind
     words: str
@@ -29,7 +29,7 @@ class Unheard:
 
 
 def unheard(heard: NDArray[np.floating], *, sampling_rate_hz: int, channels: int, peak: float) -> Unheard | None:
-    """What keeps a clip from being heard, None where nothing does.
+    """Finds the reason why nothing can be heard in a clip, None where something can.
 
     Args:
         heard: the clip as a model hears it, the mean of its channels or one of them, shape (samples,).

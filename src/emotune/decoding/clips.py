@@ -1,4 +1,4 @@
-"""What a model hears: mono at its rate, put together while the recording is decoded."""
+"""Clips as a model hears them: mono at its rate, put together while the recording is decoded."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Clip:
 
     @property
     def unheard(self) -> Unheard | None:
-        """Why nothing can be heard in it; None where something can."""
+        """Reason why nothing can be heard in it; None where something can."""
         rate = self.sampling_rate_hz
         return unheard(self.samples, sampling_rate_hz=rate, channels=self.channels, peak=self.peak)
 
@@ -192,7 +192,7 @@ class _Samples:
 
 
 def content_head(sampling_rate_hz: int, channels: int) -> bytes:
-    """What stands before the samples in a fingerprint of their content."""
+    """Bytes before the samples in a fingerprint of their content."""
     return f"{sampling_rate_hz} {channels}\n".encode()
 
 

@@ -95,7 +95,7 @@ def _sound_of(file: _Forward, name: str) -> Sound:
 
 
 def _is_read_wrongly(file: soundfile.SoundFile, stream: BinaryIO) -> bool:
-    """Whether libsndfile loses the end of a recording, or takes something else for sound, without a word."""
+    """Tells whether libsndfile would lose the end of a recording, or take something else for sound, without a word."""
     if file.frames >= _UNKNOWN_LENGTH:  # a FLAC that names no length loses its last block
         return True
     if file.format == "VOC":  # the heads of all its blocks but the first become sound
@@ -109,7 +109,7 @@ def _is_read_wrongly(file: soundfile.SoundFile, stream: BinaryIO) -> bool:
 
 
 def _is_cut_short(file: soundfile.SoundFile) -> bool:
-    """Whether a WAV's data chunk is larger than its file; 0 and the largest sizes mean that a stream was written."""
+    """Tells whether a WAV's data chunk is larger than its file; 0 and the largest sizes mean that a stream was written."""
     found = re.search(r"data : (0x[0-9A-Fa-f]+|\d+) \(should be (\d+)\)", file.extra_info)
     if not file.format.startswith("WAV") or found is None:
         return False

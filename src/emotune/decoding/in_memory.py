@@ -94,7 +94,7 @@ def _of_mapping(source: Mapping[Any, Any]) -> Plain:
 
 
 def _of_decoded(decoded: Any) -> Plain:
-    """What torchcodec calls samples: its data have the shape (channels, samples), however short they are."""
+    """Samples as torchcodec gives them: its data have the shape (channels, samples), however short they are."""
     return np.atleast_2d(_as_numpy(decoded.data)).T, rate_of(decoded.sample_rate)
 
 
@@ -117,7 +117,7 @@ def name_of(source: object) -> str | None:
 
 
 def is_array(value: object) -> bool:
-    """Whether samples without a rate are given: an array of NumPy or a tensor of whatever library."""
+    """Tells whether samples without a rate are given: an array of NumPy or a tensor of whatever library."""
     return isinstance(value, np.ndarray) or hasattr(value, "__array__")
 
 

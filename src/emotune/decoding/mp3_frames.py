@@ -13,7 +13,7 @@ _INDICES = (b"Xing", b"Info", b"VBRI")
 
 
 def varies_without_index(stream: BinaryIO) -> bool:
-    """Whether an MP3's bit rate varies and no index names its length: libsndfile then guesses it, and stops there.
+    """Tells whether an MP3's bit rate varies without an index of its length: libsndfile then guesses it, and stops there.
 
     References:
         ISO/IEC 11172-3, 2.4.1.3; ISO/IEC 13818-3, 2.4.2.3.
@@ -34,7 +34,7 @@ def varies_without_index(stream: BinaryIO) -> bool:
 
 
 def _start(head: bytes) -> int:
-    """Where the first frame begins: behind ID3v2, whose size is written in four times seven bits."""
+    """Finds the first frame: behind ID3v2, whose size is written in four times seven bits."""
     if head[:3] != b"ID3" or len(head) < 10:
         return 0
     size = 0

@@ -64,13 +64,13 @@ class Cut:
         return (total if self.stop is None else min(self.stop, total)) - self.start
 
     def of_block(self, block: FloatArray, at: int) -> FloatArray:
-        """What belongs to the segment, shape (frames, channels), of a block that begins at frame ``at``."""
+        """Cuts the segment's frames, shape (frames, channels), out of a block that begins at frame ``at``."""
         first = max(0, self.start - at)
         block = block[first : None if self.stop is None else max(first, self.stop - at)]
         return block if self.segment.channel == "mix" else block[:, [self.segment.channel]]
 
     def is_complete(self, at: int) -> bool:
-        """Whether the segment ends before frame ``at``."""
+        """Tells whether the segment ends before frame ``at``."""
         return self.stop is not None and self.stop <= at
 
     def check_length(self, frames: int, *, at_least: bool) -> None:

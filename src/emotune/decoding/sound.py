@@ -46,5 +46,5 @@ class Sound:
 
 
 def block_frames(channels: int) -> int:
-    """How many frames a block has."""
+    """Frames a block."""
     return max(1, BLOCK_SAMPLES // channels)

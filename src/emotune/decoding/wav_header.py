@@ -17,7 +17,7 @@ def with_size(stream: BinaryIO) -> BinaryIO:
 
 
 def _place_of_an_empty_size(stream: BinaryIO) -> int | None:
-    """Where the size of an empty data chunk stands that bytes follow which are no chunks of their own."""
+    """Finds the size of an empty data chunk that is followed by bytes which are no chunks of their own."""
     end = stream.seek(0, io.SEEK_END)
     stream.seek(0)
     head = stream.read(12)
@@ -39,7 +39,7 @@ def _chunk(stream: BinaryIO, at: int) -> tuple[bytes, int] | None:
 
 
 def _are_chunks(stream: BinaryIO, at: int, end: int) -> bool:
-    """Whether named chunks fill the file from here to its end."""
+    """Tells whether named chunks fill the file from here to its end."""
     while at < end:
         chunk = _chunk(stream, at)
         if chunk is None or not all(32 <= byte < 127 for byte in chunk[0]):

@@ -68,7 +68,7 @@ def listen(manifest: Manifest, *, progress: Progress = silent) -> tuple[Manifest
 
 
 def _heard(manifest: Manifest, utterances: Sequence[Utterance]) -> list[Heard | str]:
-    """What the utterances of one recording hold, or why they cannot be read."""
+    """Listens to the utterances of one recording, or says why they cannot be read."""
     path, segments = manifest.path_of(utterances[0]), [segment_of(utterance) for utterance in utterances]
     found: dict[int, Heard | str] = {}
     for position, clip in audio.clips(path, segments, sampling_rate_hz=RATE_HZ, with_content=True):

@@ -1,4 +1,4 @@
-"""Whether anything is better than guessing, which comes before any difference between systems."""
+"""Comparison with guessing, which comes before any difference between systems."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from emotune.evaluation.bootstrap import Estimate
 from emotune.metrics.division import IntArray
 
 CHANCE_METRICS = {"uar": "UAR", "ccc": "CCC"}
-"""What guessing is judged by, of classes and of dimensions, whatever else is shown."""
+"""Metrics that guessing is judged by, of classes and of dimensions, whatever else is shown."""
 
 
 def chance_of(metric: str, truth: IntArray) -> float:
-    """What guessing gives: a UAR of one over the classes that the truth has, a CCC of 0.
+    """Score of guessing: a UAR of one over the classes that the truth has, a CCC of 0.
 
     Args:
         metric: of ``CHANCE_METRICS``.
@@ -28,12 +28,12 @@ def chance_of(metric: str, truth: IntArray) -> float:
 
 
 def beats_chance(score: Estimate, chance: float) -> bool:
-    """Whether the whole interval lies above chance; without an interval nothing is shown."""
+    """Tells whether the whole interval lies above chance; without an interval nothing is shown."""
     return score.has_interval and score.low > chance
 
 
 def chance_words(metric: str, scores: Mapping[str, Estimate], chance: float) -> tuple[str | None, str | None]:
-    """What comes first where no system beats chance; and otherwise what should be known of those that do not."""
+    """Says first that no system beats chance; otherwise names those that do not."""
     failing = [name for name, score in scores.items() if not beats_chance(score, chance)]
     if not failing or math.isnan(chance):
         return None, None

@@ -106,7 +106,7 @@ def _against_chance(
     resamples: int,
     seed: int,
 ) -> Iterator[tuple[str | None, str | None]]:
-    """What to say of guessing, of classes and of dimensions, as far as a wanted metric is of them."""
+    """Compares with guessing, of classes and of dimensions, as far as a wanted metric is of them."""
     of_classes = [metric in CLASS_MEASURES for metric in wanted]
     for metric, sums, asked in (("uar", confusions, any(of_classes)), ("ccc", moments, not all(of_classes))):
         if sums is not None and asked:

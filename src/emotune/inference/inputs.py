@@ -26,10 +26,10 @@ from emotune.tables import READ_SUFFIXES, Row, iter_rows, metadata_path, read_he
 
 _SUFFIXES_SHOWN = 8
 _KEPT = ("file", "start_s", "end_s", "channel", "speaker", "session", "gender", "text", "split")
-"""What is taken along of a manifest: not the truth."""
+"""Columns of a manifest that are taken along: not the truth."""
 
 _OF_TABLE = ("utterance_id", "file", *FIELDS, "channel", "gender", "text", "split")
-"""What is taken of a user's table; its labels are not."""
+"""Fields that are taken of a user's table; its labels are not."""
 
 
 def items_of(

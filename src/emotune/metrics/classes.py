@@ -53,7 +53,7 @@ def supports_of(confusion: NDArray) -> NDArray:
 
 
 def answers_of(confusion: NDArray) -> NDArray:
-    """How many utterances each class is predicted for, shape (..., classes)."""
+    """Counts the utterances that each class is predicted for, shape (..., classes)."""
     return confusion.sum(axis=-2)[..., : confusion.shape[-2]]
 
 

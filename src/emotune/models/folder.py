@@ -14,7 +14,7 @@ CONFIG, PREPROCESSOR, WEIGHTS = "config.json", "preprocessor_config.json", "mode
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """Where a model lies: an absolute path, so that a process in another working folder finds the same.
+    """Folder of a model: an absolute path, so that a process in another working folder finds the same.
 
     Args:
         folder: with config, preprocessing and weights.

@@ -126,7 +126,7 @@ class _NothingDrawn(TorchFunctionMode):
 
 
 def is_finite(tensor: Tensor) -> bool:
-    """Whether all values are finite, in one pass and without memory of the tensor's size."""
+    """Tells whether all values are finite, in one pass and without memory of the tensor's size."""
     if not tensor.numel():
         return True
     least, most = tensor.aminmax()  # NaN where any value is

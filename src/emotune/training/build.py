@@ -102,7 +102,7 @@ def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
 
 
 def _learnable(manifest: Manifest) -> str:
-    """What a manifest's labels could be learnt with, as the settings to say."""
+    """Settings with which a manifest's labels could be learnt."""
     cures = []
     if valued := [name for name in manifest.label_space.dimensions if any(name in u.dimensions for u in manifest)]:
         cures.append(

@@ -223,7 +223,7 @@ def state_of(path: Path) -> State:
 
 
 def _what_is_wrong(path: Path) -> str | None:
-    """Why a folder is no whole checkpoint; None where it is one."""
+    """Says why a folder is no whole checkpoint; None where it is one."""
     sums = _sums_of(path)
     missing = [name for name in (_STATE, _OPTIMISER, "model.safetensors") if name not in sums]
     if missing:
@@ -256,7 +256,7 @@ def _is_of_tensors(name: str) -> bool:
 
 
 def _fault_of(path: Path, digest: str) -> str | None:
-    """Why a file is not the one with this SHA-256; None where it is."""
+    """Says why a file is not the one with this SHA-256; None where it is."""
     if not path.is_file():
         return "is not there"
     try:

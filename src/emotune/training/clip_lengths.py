@@ -64,7 +64,7 @@ def with_lengths_settled(
 
 
 def _by_split(utterances: Sequence[Utterance]) -> str:
-    """How many lie in each split, such as ``train 3, test 1``."""
+    """Counts utterances by split, such as ``train 3, test 1``."""
     counts = Counter(utterance.split or "no split" for utterance in utterances)
     return ", ".join(f"{name} {count}" for name, count in counts.items())
 

@@ -218,7 +218,7 @@ def within_memory(
 
 
 def _taken_bytes(recipe: Recipe, model: EmotionModel) -> float:
-    """What is there before any batch."""
+    """Bytes that are taken before any batch."""
     return sum(_fixed_bytes_of(recipe, model)) + _OVERHEAD_BYTES[next(model.parameters()).device.type]
 
 

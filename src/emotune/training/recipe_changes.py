@@ -20,7 +20,7 @@ def changes_between(
 
 
 def changes_of_work(before: Recipe, after: Recipe) -> list[str]:
-    """What differs between the recipe of a run and the one it is to go on with.
+    """Finds the keys that differ between the recipe of a run and the one it is to go on with.
 
     Another spelling of the same folder is no difference, nor are words, or places of data and caches: when it goes on,
     its data are known by their fingerprint.

@@ -130,7 +130,7 @@ def _versions() -> dict[str, Any]:
 
 
 def _changed_versions(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """What differs, such as ``torch 2.12.0 before, 2.13.0 now``."""
+    """Says which versions differ, such as ``torch 2.12.0 before, 2.13.0 now``."""
     flat = [{**{name: one.get(name) for name in ("emotune", "python")}, **one["packages"]} for one in (before, now)]
     return ", ".join(
         f"{name} {old} before, {flat[1].get(name)} now" for name, old in flat[0].items() if old != flat[1].get(name)
@@ -227,7 +227,7 @@ def metric_of(manifest: Manifest, predictions: Predictions, *, metric: str) -> f
 
 
 def few_choosers(development: Manifest, *, chose: str) -> list[str]:
-    """What a reader should know of a choice that rests on very few speakers.
+    """Warns of a choice that rests on very few speakers.
 
     Args:
         development: the split that chose.

@@ -174,7 +174,7 @@ def _add_up(windows: Tensor, stride: int, total: Tensor) -> None:
 
 
 def _suits_windows(features: Tensor) -> bool:
-    """Whether a convolution is taken as a product: on a CPU, in the precision that was asked for."""
+    """Tells whether a convolution is taken as a product: on a CPU, in the precision that was asked for."""
     on_cpu = features.device.type == "cpu"
     return on_cpu and not torch.is_autocast_enabled("cpu") and not torch.compiler.is_compiling()
 
