@@ -342,11 +342,6 @@ def test_memory_does_not_grow_with_the_number_of_inputs(tmp_path):
     assert most_ahead <= 100
 
 
-def on_ray(test):
-    """Runs a test on the one cluster of this module, in one process of the test run."""
-    return pytest.mark.xdist_group("ray")(pytest.mark.usefixtures("cluster")(test))
-
-
 @pytest.fixture(scope="module")
 def cluster():
     """A Ray of this machine, with two cores, for the tests of this module."""
@@ -356,7 +351,7 @@ def cluster():
     ray.shutdown()
 
 
-@on_ray
+@pytest.mark.usefixtures("cluster")
 def test_ray_gives_the_same_table(recordings, tiny_model, tmp_path, emotune_command, expected):
     options = ("--part-rows", 10, "--engine", "ray", "--workers", 2)
     ended = emotune_command("predict", tiny_model, recordings, "-o", tmp_path / "parts", *options)
@@ -367,7 +362,7 @@ def test_ray_gives_the_same_table(recordings, tiny_model, tmp_path, emotune_comm
     assert "continuing: 53 of 53 rows are there" in again.err
 
 
-@on_ray
+@pytest.mark.usefixtures("cluster")
 def test_ray_replaces_a_worker_that_is_killed(recordings, tiny_model, tmp_path, expected, monkeypatch):
     """The first worker that begins a part is killed with SIGKILL in the middle of it."""
     from emotune.inference import ray_job
@@ -386,7 +381,7 @@ def test_ray_replaces_a_worker_that_is_killed(recordings, tiny_model, tmp_path, 
     assert comparable(rows_of(tmp_path / "parts")) == expected
 
 
-@on_ray
+@pytest.mark.usefixtures("cluster")
 def test_ray_gives_up_a_part_that_kills_every_worker_and_keeps_the_others(
     recordings, tiny_model, tmp_path, expected, monkeypatch, emotune_command
 ):
@@ -410,7 +405,7 @@ def test_ray_gives_up_a_part_that_kills_every_worker_and_keeps_the_others(
     assert comparable(rows_of(tmp_path / "parts")) == expected
 
 
-@on_ray
+@pytest.mark.usefixtures("cluster")
 def test_a_worker_that_does_not_see_the_folder_is_found_out(recordings, tiny_model, tmp_path, monkeypatch):
     from emotune.inference import ray_job
 
@@ -424,13 +419,13 @@ def test_a_worker_that_does_not_see_the_folder_is_found_out(recordings, tiny_mod
         through_ray(tiny_model, recordings, tmp_path, workers=1)
 
 
-@on_ray
+@pytest.mark.usefixtures("cluster")
 def test_ray_says_what_a_worker_says(recordings, tiny_model, tmp_path):
     with pytest.raises(ModelError, match="is not the model of this job"):
         through_ray(tiny_model, recordings, tmp_path, fingerprint="0" * 64, workers=1)
 
 
-@on_ray
+@pytest.mark.usefixtures("cluster")
 def test_ray_finds_a_folder_that_is_named_from_here(recordings, tiny_model, tmp_path, monkeypatch):
     shutil.copytree(tiny_model, tmp_path / "only-here")
     monkeypatch.chdir(tmp_path)  # the actors' working folder is another one

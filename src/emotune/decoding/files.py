@@ -109,7 +109,7 @@ def _is_read_wrongly(file: soundfile.SoundFile, stream: BinaryIO) -> bool:
 
 
 def _is_cut_short(file: soundfile.SoundFile) -> bool:
-    """Tells whether a WAV's data chunk is larger than its file; 0 and the largest sizes mean that a stream was written."""
+    """Tells whether a WAV's data chunk is larger than its file; 0 and the largest sizes mean that it was streamed."""
     found = re.search(r"data : (0x[0-9A-Fa-f]+|\d+) \(should be (\d+)\)", file.extra_info)
     if not file.format.startswith("WAV") or found is None:
         return False

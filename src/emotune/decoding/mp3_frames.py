@@ -13,7 +13,7 @@ _INDICES = (b"Xing", b"Info", b"VBRI")
 
 
 def varies_without_index(stream: BinaryIO) -> bool:
-    """Tells whether an MP3's bit rate varies without an index of its length: libsndfile then guesses it, and stops there.
+    """Tells whether an MP3's bit rate varies without an index: libsndfile then guesses its length, and stops there.
 
     References:
         ISO/IEC 11172-3, 2.4.1.3; ISO/IEC 13818-3, 2.4.2.3.

@@ -38,14 +38,14 @@ class Item:
 
 
 def holds_several(source: object) -> bool:
-    """Tells whether many recordings are given: a list, another sequence such as a column of datasets, or an iterator."""
+    """Tells whether many recordings are given: a list, a sequence such as a column of datasets, or an iterator."""
     if isinstance(source, tuple | str | bytes | bytearray | memoryview) or is_array(source) or hasattr(source, "read"):
         return False
     return isinstance(source, Sequence | Iterator)
 
 
 def items_given(source: Any, sampling_rate_hz: int | None, channel: Channels) -> Iterator[Item]:
-    """Makes items of what a program gives, one after the other, with ids that differ; a bad element is one with its error."""
+    """Makes items of what a program gives, one by one, with ids that differ; a bad element is one with its error."""
     found = _several(source, sampling_rate_hz) if holds_several(source) else iter([_item(source, 0, sampling_rate_hz)])
     return with_unique_ids(own for item in found for own in of_channels(item, channel))
 
