@@ -5,12 +5,13 @@ PIP_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help demo study-demo test broken-inputs bench check lock lock-check licences clean
+.PHONY: help demo study-demo test test-load broken-inputs bench check lock lock-check licences clean
 
 help:
 	@echo "make demo         train a tiny model on the synthetic corpus, test it on unseen voices, draw the report"
 	@echo "make study-demo   a whole study on a made-up MSP-Podcast, to the challenge's files, in under 10 minutes"
-	@echo "make test         run the test suite"
+	@echo "make test         run the test suite, but for what starts or kills many processes"
+	@echo "make test-load    the rest of it: Ray, torchrun, studies in processes, jobs that are killed again and again"
 	@echo "make broken-inputs what each broken input led to, as a table in runs/broken-inputs.md"
 	@echo "make bench        speed and memory against transformers, about half an hour on an idle machine with 24 GB"
 	@echo "make check        ruff, pyright, import-linter, codespell, locked versions, licences"
@@ -33,7 +34,10 @@ study-demo: $(INSTALLED)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/study/run.sh
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not load"
+
+test-load: $(INSTALLED)
+	$(BIN)/python -m pytest -n auto --dist loadfile -m load
 
 # the option appends to the table
 broken-inputs: $(INSTALLED)

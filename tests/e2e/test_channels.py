@@ -143,6 +143,7 @@ def test_parts_count_their_warnings(calls, tiny_model, tmp_path, emotune_command
     assert (parts.rows, parts.warned) == (6, 0)
 
 
+@pytest.mark.load
 def test_ray_writes_channels_and_warnings(calls, tiny_model, tmp_path, emotune_command):
     ray = pytest.importorskip("ray", reason="the extra 'ray' is not installed")
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, configure_logging=False)

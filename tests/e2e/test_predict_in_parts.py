@@ -92,6 +92,7 @@ def test_parts_in_other_formats(recordings, tiny_model, tmp_path, emotune_comman
     assert [row["utterance_id"] for row in rows_of(tmp_path / "parts")] == [row[0] for row in expected]
 
 
+@pytest.mark.load
 def test_killed_again_and_again_no_row_is_lost_or_doubled(recordings, tiny_model, tmp_path, expected):
     command = [sys.executable, "-m", "emotune", "predict", str(tiny_model), str(recordings)]
     command += ["-o", str(tmp_path / "parts"), "--part-rows", "4", "--workers", "1"]
@@ -351,6 +352,7 @@ def cluster():
     ray.shutdown()
 
 
+@pytest.mark.load
 @pytest.mark.usefixtures("cluster")
 def test_ray_gives_the_same_table(recordings, tiny_model, tmp_path, emotune_command, expected):
     options = ("--part-rows", 10, "--engine", "ray", "--workers", 2)
@@ -362,6 +364,7 @@ def test_ray_gives_the_same_table(recordings, tiny_model, tmp_path, emotune_comm
     assert "continuing: 53 of 53 rows are there" in again.err
 
 
+@pytest.mark.load
 @pytest.mark.usefixtures("cluster")
 def test_ray_replaces_a_worker_that_is_killed(recordings, tiny_model, tmp_path, expected, monkeypatch):
     """The first worker that begins a part is killed with SIGKILL in the middle of it."""
@@ -381,6 +384,7 @@ def test_ray_replaces_a_worker_that_is_killed(recordings, tiny_model, tmp_path, 
     assert comparable(rows_of(tmp_path / "parts")) == expected
 
 
+@pytest.mark.load
 @pytest.mark.usefixtures("cluster")
 def test_ray_gives_up_a_part_that_kills_every_worker_and_keeps_the_others(
     recordings, tiny_model, tmp_path, expected, monkeypatch, emotune_command
@@ -405,6 +409,7 @@ def test_ray_gives_up_a_part_that_kills_every_worker_and_keeps_the_others(
     assert comparable(rows_of(tmp_path / "parts")) == expected
 
 
+@pytest.mark.load
 @pytest.mark.usefixtures("cluster")
 def test_a_worker_that_does_not_see_the_folder_is_found_out(recordings, tiny_model, tmp_path, monkeypatch):
     from emotune.inference import ray_job
@@ -419,12 +424,14 @@ def test_a_worker_that_does_not_see_the_folder_is_found_out(recordings, tiny_mod
         through_ray(tiny_model, recordings, tmp_path, workers=1)
 
 
+@pytest.mark.load
 @pytest.mark.usefixtures("cluster")
 def test_ray_says_what_a_worker_says(recordings, tiny_model, tmp_path):
     with pytest.raises(ModelError, match="is not the model of this job"):
         through_ray(tiny_model, recordings, tmp_path, fingerprint="0" * 64, workers=1)
 
 
+@pytest.mark.load
 @pytest.mark.usefixtures("cluster")
 def test_ray_finds_a_folder_that_is_named_from_here(recordings, tiny_model, tmp_path, monkeypatch):
     shutil.copytree(tiny_model, tmp_path / "only-here")

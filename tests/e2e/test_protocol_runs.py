@@ -88,6 +88,7 @@ def test_folds_go_on_however_their_folder_is_spelled(written, tmp_path, monkeypa
     assert "continuing from step-" in ended.err
 
 
+@pytest.mark.load
 def test_interrupted_folds_go_on_and_finished_ones_are_kept(written, tmp_path, monkeypatch, emotune_command):
     from emotune.studies import folds
 
@@ -112,6 +113,7 @@ def test_interrupted_folds_go_on_and_finished_ones_are_kept(written, tmp_path, m
     assert len(Predictions.read(tmp_path / "run" / "all" / "predictions.csv")) == 24
 
 
+@pytest.mark.load
 def test_folds_at_a_time_give_what_folds_in_turn_give(written, tmp_path, emotune_command):
     assert emotune_command("train", written, "-o", tmp_path / "turn").code == 0
     ended = emotune_command("train", written, "-o", tmp_path / "together", "--folds-at-a-time", "2")

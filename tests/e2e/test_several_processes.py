@@ -21,6 +21,8 @@ from emotune.training import fine_tune, processes
 from emotune.training.fine_tune import train_run
 from emotune.training.run import Quiet
 
+pytestmark = pytest.mark.load
+
 
 @pytest.fixture(scope="module")
 def sections(tones, tiny_wavlm, tmp_path_factory) -> dict:

@@ -149,6 +149,7 @@ def test_csv_markdown_json_and_terminal_say_the_same(source, finished, tmp_path,
             assert f"{item['estimate']['value']:+.3f}" in markdown
 
 
+@pytest.mark.load
 def test_an_interrupted_study_goes_on_and_keeps_what_is_finished(
     source, finished, tmp_path, monkeypatch, emotune_command
 ):
@@ -181,6 +182,7 @@ def test_an_interrupted_study_goes_on_and_keeps_what_is_finished(
     assert again["tests"] == whole["tests"]
 
 
+@pytest.mark.load
 def test_a_run_killed_in_the_middle_of_training_continues_from_its_checkpoint(
     written, tmp_path, monkeypatch, emotune_command
 ):
@@ -224,6 +226,7 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(written, tmp_path, emotu
         assert "valence not in the manifest" in (tmp_path / "out" / name).read_text()
 
 
+@pytest.mark.load
 def test_runs_at_a_time_give_what_runs_in_turn_give(source, finished, tmp_path, emotune_command):
     shutil.copytree(finished, tmp_path / "out")
     shutil.rmtree(tmp_path / "out" / "runs" / "std" / "seed_0")
