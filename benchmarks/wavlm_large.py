@@ -17,7 +17,6 @@ import argparse
 import csv
 import dataclasses
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -159,7 +158,8 @@ def step(name: str, manifest: Path) -> None:
         trainer.train()
     finally:
         seconds = round(time.perf_counter() - began)
-        peak_gb = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 2)
+        peak_kb = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])  # of this process alone
+        peak_gb = round(peak_kb * 1024 / 1e9, 2)
         print(json.dumps({"seconds": seconds, "peak_gb": peak_gb, "batches": batches}))
 
 
