@@ -175,6 +175,7 @@ def test_many_clips_that_the_engine_fails_on_are_error_rows_as_long_as_it_answer
     assert len(rows.failed) == 15
 
 
+@pytest.mark.load
 def test_a_worker_that_dies_is_replaced_and_nothing_is_lost(tiny_model):
     asked = items(40)
     alone = load(tiny_model).predict_items(asked)

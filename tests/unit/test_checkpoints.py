@@ -250,6 +250,7 @@ def test_a_checkpoint_whose_best_weights_are_damaged_is_left_out(tmp_path, damag
         checkpoints.best(4)
 
 
+@pytest.mark.load
 def test_killed_at_any_moment_of_a_write_there_is_a_whole_checkpoint(tmp_path, monkeypatch):
     """SIGKILL before and after every call that touches the disk, each in a process of its own."""
     moment, outcomes = 0, set()

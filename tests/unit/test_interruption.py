@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.load
+
 _WITH_MAIN = """
 import os, signal, sys, time
 import emotune.cli as cli

@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from emotune.studies.pool import training_pool
 
 _STARTS_AND_SAYS = """
@@ -30,6 +32,7 @@ def test_every_library_of_a_process_is_told_its_share_of_the_cores(monkeypatch):
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.load
 def test_processes_end_when_the_one_that_started_them_is_killed(tmp_path):
     script = tmp_path / "starts.py"
     script.write_text(_STARTS_AND_SAYS)

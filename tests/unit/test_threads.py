@@ -9,7 +9,7 @@ from emotune.threads import spin_briefly
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)],
+    [({}, "10000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)],
 )
 def test_the_user_decides_first_how_long_threads_spin(monkeypatch, given, expected):
     for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
@@ -26,4 +26,4 @@ def test_the_command_line_sets_it_before_anything_is_computed(monkeypatch, emotu
     monkeypatch.delenv("GOMP_SPINCOUNT")
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     assert emotune_command("recipes").code == 0
-    assert os.environ["GOMP_SPINCOUNT"] == "1000"
+    assert os.environ["GOMP_SPINCOUNT"] == "10000"

@@ -41,6 +41,7 @@ def test_a_model_that_cannot_be_loaded_is_the_same_error_as_without_workers(tiny
         load(tmp_path / "model", workers=1)
 
 
+@pytest.mark.load
 def test_a_worker_that_dies_is_a_clear_error_and_is_replaced(tiny_model):
     with WorkerEngine(tiny_model, workers=1) as engine:
         (worker,) = engine._workers
