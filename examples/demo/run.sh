@@ -4,6 +4,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 out=${DEMO_OUT:-runs/demo}
 rm -rf "$out"
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"  # the model is so small that more threads only wait for each other
 
 say() { printf '\n\033[1m%s\033[0m\n' "$1"; }
 
