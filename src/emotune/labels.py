@@ -110,7 +110,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class LabelSpace:
-    """What a model predicts: classes in a fixed order and dimensions by name, each with its scale.
+    """Classes in a fixed order, and dimensions by name, each with its scale: the predictions of a model.
 
     Raises:
         CorpusError: for a name that is empty, given twice, or a word that our tables need for themselves.

@@ -159,5 +159,5 @@ def votes_of(row: Row, where: str) -> dict[str, float]:
 
 
 def is_vote(column: str) -> bool:
-    """Whether a column holds annotators' votes for a class."""
+    """Tells whether a column holds annotators' votes for a class."""
     return column.lower().startswith(_VOTES)

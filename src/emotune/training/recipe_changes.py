@@ -1,4 +1,4 @@
-"""How two recipes differ, in words."""
+"""Differences between two recipes, in words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CACHES = ("data.cache", "data.cache_gb", "probe.cache")
 def changes_between(
     before: Recipe, after: Recipe, *, but: Sequence[str] = ("name", "description", "seed", "notice")
 ) -> list[str]:
-    """What differs between two recipes, one text a key, such as ``model.pooling: mean → std``."""
+    """Lists the differences between two recipes, one text a key, such as ``model.pooling: mean → std``."""
     return _in_words(before.model_dump(mode="json"), after.model_dump(mode="json"), but)
 
 
@@ -29,7 +29,7 @@ def changes_of_work(before: Recipe, after: Recipe) -> list[str]:
 
 
 def changes_of_finished_work(before: Recipe, after: Recipe) -> list[str]:
-    """What differs between the recipe of a run that is finished and the one it is to stand for.
+    """Lists where the recipe of a finished run differs from the one it is to stand for.
 
     As ``changes_of_work``, but the places of data count: nobody reads them again.
     """
