@@ -14,15 +14,15 @@ import numpy as np
 import torch
 
 from emotune import audio
+from emotune.audio.preprocessing import Preprocessing
 from emotune.batch import pad
-from emotune.labels import LabelSpace, Scale
 from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone
 from emotune.models.backbones.checkpoint import load_pretrained
 from emotune.models.backbones.family import LARGE_SHAPE
 from emotune.models.emotion_model import EmotionModel
-from emotune.preprocessing import Preprocessing
+from emotune.schema.labels import LabelSpace, Scale
 
 SPACE = LabelSpace(("anger", "happiness", "sadness", "neutral"), {"arousal": Scale(1, 7)})
 

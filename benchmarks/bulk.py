@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from emotune import audio
-from emotune.tables import read_rows
+from emotune.io.tables import read_rows
 
 
 def table_of(recordings: list[Path], rows: int, path: Path) -> Path:

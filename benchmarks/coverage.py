@@ -21,12 +21,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from emotune.evaluation.bootstrap import draws, expanded_tail
-from emotune.evaluation.compare import detectable_difference
-from emotune.evaluation.group_differences import FEWEST_SPEAKERS, difference_of_groups
-from emotune.evaluation.permutation import swap_test
+from emotune.evaluation.comparing.compare import detectable_difference
+from emotune.evaluation.statistics.bootstrap import draws, expanded_tail
+from emotune.evaluation.statistics.group_differences import FEWEST_SPEAKERS, difference_of_groups
+from emotune.evaluation.statistics.permutation import swap_test
+from emotune.io.tables import to_json, write_text
 from emotune.metrics.classes import uar_of
-from emotune.tables import to_json, write_text
 
 SPEAKERS = (2, 3, 4, 10, 24, 100)
 GROUPS = ((2, 22), (3, 21), (4, 20), (6, 18), (12, 12))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from kills import Forked, compared, prepare, shorter
 
-from emotune.run_folder import RunFolder
+from emotune.schema.run_folder import RunFolder
 
 
 def cut(path: Path) -> None:

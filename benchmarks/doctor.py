@@ -22,10 +22,11 @@ import soundfile
 import soxr
 
 from emotune import audio
+from emotune.audio import near_copies
+from emotune.audio.fingerprint import RATE_HZ, Fingerprint, fingerprint
+from emotune.audio.near_copies import BIT_ERROR_LIMITS, bit_error_rate, candidates
 from emotune.corpora import CORPORA, read_corpus
 from emotune.doctor import check_manifest
-from emotune.fingerprints import RATE_HZ, Fingerprint, fingerprint, near_copies
-from emotune.fingerprints.near_copies import BIT_ERROR_LIMITS, bit_error_rate, candidates
 
 
 def coded(samples: np.ndarray, rate: int, container: str, **options: object) -> tuple[np.ndarray, int]:

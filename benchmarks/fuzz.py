@@ -68,10 +68,10 @@ def fuzz(target: str, corpus: Path, crashes: Path, seconds: int) -> None:
 
     with atheris.instrument_imports(include=["emotune"], enable_loader_override=False):
         from emotune import audio
-        from emotune.config import load_recipe
+        from emotune.config.recipe import load_recipe
         from emotune.errors import EmotuneError
-        from emotune.manifest import Manifest
-        from emotune.predictions import Predictions
+        from emotune.schema.manifest import Manifest
+        from emotune.schema.predictions import Predictions
     folder = Path(tempfile.mkdtemp())
 
     def table(data: bytes) -> Path:

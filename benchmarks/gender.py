@@ -10,12 +10,12 @@ was predicted (column gender_predicted), none, and the other one.
 import argparse
 from pathlib import Path
 
-from emotune.conditions import SOURCES
-from emotune.evaluation.compare import compare
-from emotune.evaluation.line_up import System
+from emotune.evaluation.comparing.compare import compare
+from emotune.evaluation.comparing.line_up import System
 from emotune.inference import load
-from emotune.manifest import Manifest
-from emotune.predictions import Predictions
+from emotune.schema.conditions import SOURCES
+from emotune.schema.manifest import Manifest
+from emotune.schema.predictions import Predictions
 
 
 def main() -> None:

@@ -31,12 +31,12 @@ import yaml
 from safetensors.numpy import load_file
 
 import emotune.training.fine_tune  # noqa: F401 (in memory before processes are forked)
-from emotune import interruption
 from emotune.cli import main as main_of_emotune
-from emotune.config import load_recipe
-from emotune.manifest import Manifest
-from emotune.run_folder import RunFolder
-from emotune.tables import read_rows
+from emotune.config.recipe import load_recipe
+from emotune.io.tables import read_rows
+from emotune.runtime import interruption
+from emotune.schema.manifest import Manifest
+from emotune.schema.run_folder import RunFolder
 
 CORPUS = Path(__file__).parents[1] / "examples" / "demo" / "corpus"
 CHANGES = {

@@ -23,13 +23,13 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from emotune.labels import LabelSpace
+from emotune.audio.preprocessing import Preprocessing
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.checkpoint import load_pretrained, load_weights
 from emotune.models.backbones.family import LARGE_SHAPE
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.store import fingerprint_of, load_model, save_model
-from emotune.preprocessing import Preprocessing
+from emotune.schema.labels import LabelSpace
 
 CLASSES = ("anger", "happiness", "neutral", "sadness")
 

@@ -22,13 +22,13 @@ import numpy as np
 import soundfile
 
 from emotune import audio
-from emotune.calibration import Calibration
+from emotune.audio.preprocessing import Preprocessing
 from emotune.corpora import CORPORA
 from emotune.corpora.read import read_corpus
 from emotune.inference.engine import EngineOutput
 from emotune.inference.predictor import Item, Predictor
-from emotune.labels import LabelSpace
-from emotune.preprocessing import Preprocessing
+from emotune.schema.calibration import Calibration
+from emotune.schema.labels import LabelSpace
 
 HOUR_S = 3600
 SEGMENTS = [(300.0 * n, 300.0 * n + 5) for n in range(10)]

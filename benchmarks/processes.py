@@ -17,15 +17,15 @@ from pathlib import Path
 import torch
 from torch.distributed.tensor import DTensor
 
-from emotune.config import Recipe, load_recipe
+from emotune.config.recipe import Recipe, load_recipe
 from emotune.corpora import CORPORA, read_corpus
-from emotune.labels import LabelSpace, Scale
+from emotune.io.tables import read_rows
 from emotune.models.store import load_model
-from emotune.splits import assign_splits
-from emotune.tables import read_rows
-from emotune.training import processes
+from emotune.schema.labels import LabelSpace, Scale
+from emotune.schema.splits import assign_splits
 from emotune.training.fine_tune import train_run
-from emotune.training.trainer import Trainer
+from emotune.training.loop import processes
+from emotune.training.loop.trainer import Trainer
 
 CORPUS = Path(__file__).parents[1] / "examples" / "demo" / "corpus"
 WAYS = {"one process, accumulate 2": (1, 2, False), "two processes": (2, 1, False), "two, sharded": (2, 1, True)}

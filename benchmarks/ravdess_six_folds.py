@@ -17,10 +17,10 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from emotune.evaluation.bootstrap import ClusterBootstrap, Estimate, cluster_codes
-from emotune.manifest import Manifest
+from emotune.evaluation.statistics.bootstrap import ClusterBootstrap, Estimate, cluster_codes
 from emotune.metrics.classes import confusion_matrices, uar_of
-from emotune.predictions import Predictions, align
+from emotune.schema.manifest import Manifest
+from emotune.schema.predictions import Predictions, align
 
 ACTORS = [f"{actor:02d}" for actor in range(1, 25)]
 FOLDS = [ACTORS[start : start + 4] for start in range(0, 24, 4)]

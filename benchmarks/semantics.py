@@ -18,10 +18,10 @@ from types import ModuleType
 
 import numpy as np
 
-from emotune.inference.text_encoder import TextEncoder, embeddings
-from emotune.manifest import Manifest
+from emotune.enrichment.text_encoder import TextEncoder, embeddings
 from emotune.metrics.classes import uar
 from emotune.metrics.words import word_errors
+from emotune.schema.manifest import Manifest
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "semantics"
 GOAL = 0.30

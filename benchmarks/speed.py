@@ -29,16 +29,16 @@ from torch import nn
 from torch.nn import functional as F
 
 import emotune
-from emotune.allocator import keep_freed_memory
+from emotune.audio.preprocessing import Preprocessing
 from emotune.batch import pad
 from emotune.data.duration_batches import DurationBatches
 from emotune.inference.items import Item
-from emotune.inference.workers import usable_cores
+from emotune.inference.jobs.workers import usable_cores
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.family import LARGE_SHAPE
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.store import save_model
-from emotune.preprocessing import Preprocessing
+from emotune.runtime.memory_allocator import keep_freed_memory
 
 BASE_PLUS: dict = {}
 SAMPLING_RATE_HZ = 16000

@@ -28,15 +28,15 @@ import numpy as np
 import soundfile
 import torch
 
-from emotune.config import Recipe, load_recipe
+from emotune.config.recipe import Recipe, load_recipe
 from emotune.corpora import CORPORA, read_corpus
 from emotune.data.dataset import collate
-from emotune.inference import makers
+from emotune.enrichment import providers
 from emotune.models.backbones.family import LARGE_SHAPE
 from emotune.recipes import recipe_names
 from emotune.training import conditions
 from emotune.training.build import Experiment, build_experiment, build_manifest, count_parameters
-from emotune.training.trainer import Trainer
+from emotune.training.loop.trainer import Trainer
 
 PUBLISHED = 315_453_120
 NOT_USED = 1024  # masked_spec_embed
@@ -186,7 +186,7 @@ def main() -> None:
     if given.manifest is not None:
         step(given.step_of, given.manifest)
         return
-    vars(makers).update(TextEncoder=RobertaWide, find_recogniser=SaysNothing)
+    vars(providers).update(TextEncoder=RobertaWide, find_recogniser=SaysNothing)
     vars(conditions).update(embeddings=embeddings)
     challenges = [name for name in recipe_names() if name.startswith(("odyssey2024/", "sernc2025/"))]
     with tempfile.TemporaryDirectory() as folder:

@@ -18,8 +18,8 @@ import soundfile
 from emotune import audio
 from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import EmotuneError
-from emotune.labels import LabelSpace
-from emotune.manifest import Manifest, Utterance
+from emotune.schema.labels import LabelSpace
+from emotune.schema.manifest import Manifest, Utterance
 
 collect_ignore = ["third_party"]  # importing it would put its folder, and so its entry points, on the path for good
 REPOSITORY = Path(__file__).parents[1]
@@ -100,11 +100,11 @@ def tiny_model(tmp_path_factory, tiny_wavlm) -> Path:
     """A model folder with random weights: anger, neutral, and arousal from 1 to 7. Copy it to change it."""
     import torch
 
-    from emotune.labels import Scale
+    from emotune.audio.preprocessing import Preprocessing
     from emotune.models.backbones import BACKBONES
     from emotune.models.emotion_model import EmotionModel
     from emotune.models.store import save_model
-    from emotune.preprocessing import Preprocessing
+    from emotune.schema.labels import Scale
 
     torch.manual_seed(0)
     backbone = BACKBONES["wavlm"].from_config(tiny_wavlm)

@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from emotune.errors import EmotuneError
     from emotune.evaluation import evaluate
     from emotune.inference import Predictor, load
-    from emotune.labels import LabelSpace, Scale
-    from emotune.manifest import Manifest, Utterance
-    from emotune.predictions import Prediction, Predictions
+    from emotune.schema.labels import LabelSpace, Scale
+    from emotune.schema.manifest import Manifest, Utterance
+    from emotune.schema.predictions import Prediction, Predictions
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
     "EmotuneError": "emotune.errors",
-    "LabelSpace": "emotune.labels",
-    "Manifest": "emotune.manifest",
-    "Prediction": "emotune.predictions",
-    "Predictions": "emotune.predictions",
+    "LabelSpace": "emotune.schema.labels",
+    "Manifest": "emotune.schema.manifest",
+    "Prediction": "emotune.schema.predictions",
+    "Predictions": "emotune.schema.predictions",
     "Predictor": "emotune.inference",
-    "Scale": "emotune.labels",
-    "Utterance": "emotune.manifest",
+    "Scale": "emotune.schema.labels",
+    "Utterance": "emotune.schema.manifest",
     "evaluate": "emotune.evaluation",
     "load": "emotune.inference",
 }

@@ -13,7 +13,7 @@ import emotune
 from emotune import audio
 from emotune.errors import AudioError
 from emotune.inference.items import Item
-from emotune.predictions import Predictions
+from emotune.schema.predictions import Predictions
 
 NOISE = (0.1 * np.random.default_rng(0).standard_normal(16000)).astype(np.float32)
 

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 
 from emotune.data.dataset import EmotionDataset
 from emotune.training import fine_tune
-from emotune.training.checkpoints import Checkpoints
+from emotune.training.loop.checkpoints import Checkpoints
 
 
 @pytest.fixture
@@ -379,7 +379,7 @@ def test_a_disk_that_fills_up_ends_the_job_and_keeps_what_is_done(
 
 def test_a_recording_that_vanishes_is_an_error_row(clips, tiny_model, tmp_path, emotune_command, monkeypatch):
     """Between the listing and its turn."""
-    from emotune.inference.parts import PredictionParts
+    from emotune.inference.jobs.parts import PredictionParts
 
     check = PredictionParts.check
 

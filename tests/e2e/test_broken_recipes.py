@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from emotune.config import Recipe, dump_recipe, load_recipe
+from emotune.config.recipe import Recipe, dump_recipe, load_recipe
 from emotune.errors import ConfigError
-from emotune.labels import LabelSpace
-from emotune.manifest import Manifest
 from emotune.recipes import recipe_names
+from emotune.schema.labels import LabelSpace
+from emotune.schema.manifest import Manifest
 
 DEMO = "demo/tiny_wavlm"
 DATA = "data.manifest=m.csv"

@@ -12,10 +12,10 @@ import soundfile
 
 from emotune import evaluate
 from emotune.errors import EmotuneError, TableError
-from emotune.labels import LabelSpace, Scale
-from emotune.manifest import Manifest, Utterance
-from emotune.predictions import Prediction, Predictions
-from emotune.tables import write_rows
+from emotune.io.tables import write_rows
+from emotune.schema.labels import LabelSpace, Scale
+from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.predictions import Prediction, Predictions
 
 CLIP = 0.1 * np.random.default_rng(0).standard_normal(8000)
 

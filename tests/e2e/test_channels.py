@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from emotune import audio
+from emotune.audio.preprocessing import Preprocessing
 from emotune.corpora import CORPORA, read_corpus
 from emotune.data.dataset import EmotionDataset
 from emotune.doctor.checkup import check_manifest
@@ -16,10 +17,9 @@ from emotune.doctor.overlaps import refuse_overlaps
 from emotune.errors import CorpusError
 from emotune.evaluation.evaluate import evaluate
 from emotune.inference import load
-from emotune.inference.parts import PredictionParts
-from emotune.manifest import Manifest
-from emotune.preprocessing import Preprocessing
-from emotune.tables import read_rows
+from emotune.inference.jobs.parts import PredictionParts
+from emotune.io.tables import read_rows
+from emotune.schema.manifest import Manifest
 from emotune.training.features import utterance_waveforms
 from emotune.training.linear import fit_linear, predict_linear
 

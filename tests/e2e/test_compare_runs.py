@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from emotune.evaluation import scores
-from emotune.evaluation.shared_classes import on_shared_classes
-from emotune.labels import LabelSpace
-from emotune.manifest import Manifest, Utterance
-from emotune.predictions import Prediction, Predictions
-from emotune.run_folder import RunFolder
-from emotune.tables import write_text
+from emotune.evaluation.comparing.shared_classes import on_shared_classes
+from emotune.io.tables import write_text
+from emotune.schema.labels import LabelSpace
+from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.predictions import Prediction, Predictions
+from emotune.schema.run_folder import RunFolder
 
 CLASSES = ("anger", "happiness", "neutral")
 

@@ -5,18 +5,19 @@ import json
 
 import pytest
 
-from emotune.config import load_recipe
+from emotune.audio.preprocessing import Preprocessing
+from emotune.config.recipe import load_recipe
 from emotune.errors import ModelError
-from emotune.labels import LabelSpace
+from emotune.io.tables import to_json, write_text
 from emotune.models.backbones import BACKBONES
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.store import save_model
-from emotune.preprocessing import Preprocessing
-from emotune.progress import silent
-from emotune.run_folder import RunFolder
-from emotune.studies import folds, study_runs
-from emotune.studies.protocol import Fold
-from emotune.tables import to_json, write_text
+from emotune.protocols import folds
+from emotune.protocols.protocol import Fold
+from emotune.runtime.progress import silent
+from emotune.schema.labels import LabelSpace
+from emotune.schema.run_folder import RunFolder
+from emotune.studies import execute
 
 
 @pytest.fixture
@@ -87,13 +88,13 @@ def test_a_report_says_that_genders_were_falsified(run, tmp_path, emotune_comman
 
 def test_a_study_and_a_fold_refuse(run, tones):
     recipe = load_recipe("demo/tiny_wavlm", [f"data.manifest={run.manifest}"])
-    study_run = study_runs.StudyRun("step", 0, run.path, recipe, "train", ("test",))
+    study_run = execute.StudyRun("step", 0, run.path, recipe, "train", ("test",))
     fold = Fold(run.path.name, {}, ("test",))
     with pytest.raises(ModelError, match="/nowhere/gender cannot be had here"):
-        study_runs._score_tests(study_run, run, silent)
+        execute._score_tests(study_run, run, silent)
     with pytest.raises(ModelError, match="/nowhere/gender cannot be had here"):
         folds._run_one(recipe, run.path, fold, "train")
     assert not run.results("test").exists()
     without_gap(run, tones)
-    study_runs._score_tests(study_run, run, silent)
+    execute._score_tests(study_run, run, silent)
     assert (run.results("test") / "report.html").exists()

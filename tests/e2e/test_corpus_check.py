@@ -14,8 +14,8 @@ import soxr
 from emotune import audio
 from emotune.corpora import CORPORA, read_corpus
 from emotune.doctor import Diagnosis, check_manifest
-from emotune.labels import LabelSpace
-from emotune.manifest import Manifest, Utterance
+from emotune.schema.labels import LabelSpace
+from emotune.schema.manifest import Manifest, Utterance
 
 RATE = 16000
 SPACE = LabelSpace(("anger", "neutral"))

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from emotune.errors import ConfigError
-from emotune.labels import LabelSpace, Scale
-from emotune.manifest import Manifest, Utterance
-from emotune.predictions import Prediction, Predictions
-from emotune.studies.fused_runs import fit_runs
+from emotune.fusion.runs import fit_runs
+from emotune.schema.labels import LabelSpace, Scale
+from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.predictions import Prediction, Predictions
 
 SPACE = LabelSpace(("anger", "sadness", "neutral"), {name: Scale(1, 7) for name in ("arousal", "valence", "dominance")})
 SKILLS = {"one": 1.2, "two": 1.0, "three": 0.1}

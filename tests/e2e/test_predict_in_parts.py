@@ -17,18 +17,18 @@ import numpy as np
 import pytest
 import soundfile
 
+from emotune.audio.preprocessing import Preprocessing
 from emotune.errors import ConfigError, ModelError
 from emotune.inference import load
 from emotune.inference.engine import EngineError, EngineOutput
 from emotune.inference.inputs import items_of
 from emotune.inference.items import Item
-from emotune.inference.parts import PredictionParts, inputs_sha256, parts_in, predict_in_parts
+from emotune.inference.jobs.parts import PredictionParts, inputs_sha256, parts_in, predict_in_parts
 from emotune.inference.predictor import Predictor
-from emotune.labels import LabelSpace
+from emotune.io.tables import read_rows
 from emotune.models.store import load_model
-from emotune.predictions import Predictions
-from emotune.preprocessing import Preprocessing
-from emotune.tables import read_rows
+from emotune.schema.labels import LabelSpace
+from emotune.schema.predictions import Predictions
 
 
 @pytest.fixture(scope="module")
@@ -369,7 +369,7 @@ def test_ray_gives_the_same_table(recordings, tiny_model, tmp_path, emotune_comm
 @pytest.mark.usefixtures("cluster")
 def test_ray_replaces_a_worker_that_is_killed(recordings, tiny_model, tmp_path, expected, monkeypatch):
     """The first worker that begins a part is killed with SIGKILL in the middle of it."""
-    from emotune.inference import ray_job
+    from emotune.inference.jobs import ray_job
 
     class Mortal(ray_job.PartWorker):
         def __call__(self, row):
@@ -390,7 +390,7 @@ def test_ray_replaces_a_worker_that_is_killed(recordings, tiny_model, tmp_path, 
 def test_ray_gives_up_a_part_that_kills_every_worker_and_keeps_the_others(
     recordings, tiny_model, tmp_path, expected, monkeypatch, emotune_command
 ):
-    from emotune.inference import ray_job
+    from emotune.inference.jobs import ray_job
 
     class Deadly(ray_job.PartWorker):
         def _count_attempt(self, number):
@@ -413,7 +413,7 @@ def test_ray_gives_up_a_part_that_kills_every_worker_and_keeps_the_others(
 @pytest.mark.load
 @pytest.mark.usefixtures("cluster")
 def test_a_worker_that_does_not_see_the_folder_is_found_out(recordings, tiny_model, tmp_path, monkeypatch):
-    from emotune.inference import ray_job
+    from emotune.inference.jobs import ray_job
 
     class Elsewhere(ray_job.PartWorker):
         def __call__(self, row):
@@ -443,7 +443,7 @@ def test_ray_finds_a_folder_that_is_named_from_here(recordings, tiny_model, tmp_
 def through_ray(
     model: Path, recordings: Path, folder: Path, *, fingerprint: str | None = None, workers: int = 2
 ) -> None:
-    from emotune.inference.ray_job import predict_on_ray
+    from emotune.inference.jobs.ray_job import predict_on_ray
 
     found = fingerprint or load_model(model).fingerprint
     with parts_in(folder / "parts", part_rows=5, suffix=".parquet", model_fingerprint=found) as parts:

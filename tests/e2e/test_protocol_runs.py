@@ -6,8 +6,8 @@ import json
 import pytest
 import yaml
 
-from emotune.manifest import Manifest
-from emotune.predictions import Predictions
+from emotune.schema.manifest import Manifest
+from emotune.schema.predictions import Predictions
 from emotune.training import fine_tune
 
 PROTOCOL = {
@@ -90,7 +90,7 @@ def test_folds_go_on_however_their_folder_is_spelled(written, tmp_path, monkeypa
 
 @pytest.mark.load
 def test_interrupted_folds_go_on_and_finished_ones_are_kept(written, tmp_path, monkeypatch, emotune_command):
-    from emotune.studies import folds
+    from emotune.protocols import folds
 
     real = folds._run_one
     started = []

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from emotune.evaluation.conditions import BABBLE, CONDITIONS
-from emotune.predictions import Predictions
-from emotune.run_folder import RunFolder
-from emotune.tables import to_json, write_text
+from emotune.evaluation.robustness.degradations import BABBLE, CONDITIONS
+from emotune.io.tables import to_json, write_text
+from emotune.schema.predictions import Predictions
+from emotune.schema.run_folder import RunFolder
 
 
 @pytest.fixture

@@ -12,13 +12,14 @@ import pytest
 import torch
 import yaml
 
-from emotune.config import Recipe
-from emotune.labels import LabelSpace, Scale
+from emotune.config.recipe import Recipe
+from emotune.io.tables import read_rows
 from emotune.models.store import load_model
-from emotune.predictions import Predictions
-from emotune.tables import read_rows
-from emotune.training import fine_tune, processes
+from emotune.schema.labels import LabelSpace, Scale
+from emotune.schema.predictions import Predictions
+from emotune.training import fine_tune
 from emotune.training.fine_tune import train_run
+from emotune.training.loop import processes
 from emotune.training.run import Quiet
 
 pytestmark = pytest.mark.load

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from emotune.metrics.dimensions import ccc
-from emotune.predictions import Predictions
+from emotune.schema.predictions import Predictions
+from emotune.studies import execute
 
 SPLIT_OF = {"s0": "train", "s1": "train", "s2": "development", "s3": "test", "s4": "test", "s5": "test3"}
 
@@ -153,12 +154,11 @@ def test_csv_markdown_json_and_terminal_say_the_same(source, finished, tmp_path,
 def test_an_interrupted_study_goes_on_and_keeps_what_is_finished(
     source, finished, tmp_path, monkeypatch, emotune_command
 ):
-    from emotune.studies import study_runs
 
     shutil.copytree(finished, tmp_path / "out")
     for gone in ("mean/seed_1", "std/seed_0", "best"):
         shutil.rmtree(tmp_path / "out" / "runs" / gone)
-    real, started = study_runs.carry_out, []
+    real, started = execute.carry_out, []
 
     def stopped(run, *rest):
         started.append(run.title)
@@ -166,12 +166,12 @@ def test_an_interrupted_study_goes_on_and_keeps_what_is_finished(
             raise KeyboardInterrupt
         return real(run, *rest)
 
-    monkeypatch.setattr(study_runs, "carry_out", stopped)
+    monkeypatch.setattr(execute, "carry_out", stopped)
     ended = emotune_command("study", source, "-o", tmp_path / "out")
     assert ended.code == 130
     assert "the same command continues" in ended.err
     assert started == ["mean, seed 1", "std, seed 0"]
-    monkeypatch.setattr(study_runs, "carry_out", real)
+    monkeypatch.setattr(execute, "carry_out", real)
     weights = tmp_path / "out" / "runs" / "mean" / "seed_0" / "model" / "model.safetensors"
     kept = weights.stat().st_mtime_ns
     ended = emotune_command("study", source, "-o", tmp_path / "out", "--resamples", "200")
@@ -186,7 +186,7 @@ def test_an_interrupted_study_goes_on_and_keeps_what_is_finished(
 def test_a_run_killed_in_the_middle_of_training_continues_from_its_checkpoint(
     written, tmp_path, monkeypatch, emotune_command
 ):
-    from emotune.training import trainer
+    from emotune.training.loop import trainer
 
     change(written, steps=[{"name": "mean", "recipe": "recipe.yaml"}], seeds=[0])
     arguments = ("study", written, "train.epochs=3", "--resamples", "200", "-o")
@@ -309,7 +309,7 @@ def test_a_test_split_that_the_data_lack_is_said_before_training(written, tmp_pa
 
 
 def test_a_study_of_dimensions_compares_ccc(written, tmp_path, tones, emotune_command):
-    from emotune.labels import LabelSpace, Scale
+    from emotune.schema.labels import LabelSpace, Scale
 
     rows = [
         dataclasses.replace(u, split=SPLIT_OF[u.speaker or ""], emotion=None, dimensions={"arousal": 1.0 + n % 5})
@@ -381,7 +381,7 @@ def test_a_gender_predictor_is_a_step_that_another_one_uses(written, tmp_path, e
 
 
 def test_bundled_studies_are_listed_apart_from_recipes_and_can_be_read(tmp_path, emotune_command):
-    from emotune.studies.study import dump_study, load_study
+    from emotune.studies.plan import dump_study, load_study
 
     names = [line.partition(":")[0] for line in emotune_command("studies").out.splitlines()]
     assert "demo/poolings" in names

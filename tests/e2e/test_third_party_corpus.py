@@ -9,7 +9,7 @@ import pytest
 
 from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import ConfigError
-from emotune.manifest import Manifest
+from emotune.schema.manifest import Manifest
 from trees.recordings import write_recordings
 
 PACKAGES = Path(__file__).parents[1] / "third_party"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from emotune.manifest import Manifest
 from emotune.metrics import METRICS
-from emotune.predictions import Predictions
+from emotune.schema.manifest import Manifest
+from emotune.schema.predictions import Predictions
 
 
 @pytest.fixture

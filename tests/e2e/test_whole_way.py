@@ -17,9 +17,9 @@ import yaml
 
 import emotune
 from emotune.errors import AudioError
-from emotune.manifest import Manifest
-from emotune.predictions import Predictions
-from emotune.tables import read_rows
+from emotune.io.tables import read_rows
+from emotune.schema.manifest import Manifest
+from emotune.schema.predictions import Predictions
 
 VOICES, SENTENCES = ("v01", "v02", "v03", "v04", "v05", "v06"), ("s1", "s2")
 CLASSES = ("anger", "happiness", "sadness", "neutral")

@@ -8,8 +8,6 @@ import sys
 
 import typer
 
-from emotune import interruption
-from emotune.allocator import keep_few_kernels, keep_freed_memory
 from emotune.cli import (
     adjust,
     compare,
@@ -27,7 +25,9 @@ from emotune.cli import (
 )
 from emotune.cli.console import show_notes
 from emotune.errors import EmotuneError, on_a_screen
-from emotune.threads import spin_briefly
+from emotune.runtime import interruption
+from emotune.runtime.memory_allocator import keep_few_kernels, keep_freed_memory
+from emotune.runtime.threads import spin_briefly
 
 app = typer.Typer(
     name="emotune",

@@ -10,10 +10,10 @@ import typer
 
 from emotune.cli.console import SpreadsheetSafe, out, pairs, warn_all, with_extra
 from emotune.errors import ConfigError
-from emotune.manifest import Manifest
-from emotune.predictions import Predictions, predictions_of, table_at
-from emotune.run_folder import RunFolder
-from emotune.tables import check_output, to_json, write_text
+from emotune.io.tables import check_output, to_json, write_text
+from emotune.schema.manifest import Manifest
+from emotune.schema.predictions import Predictions, predictions_of, table_at
+from emotune.schema.run_folder import RunFolder
 
 _NOTHING = 5e-4
 """An offset that is printed as zero."""

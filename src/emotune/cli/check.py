@@ -11,7 +11,7 @@ from rich.text import Text
 
 from emotune.cli.console import out, show_progress
 from emotune.doctor import Diagnosis, check_manifest
-from emotune.tables import check_file, to_json, write_text
+from emotune.io.tables import check_file, to_json, write_text
 
 _WIDTH = 120  # where there is no terminal that has one
 

@@ -10,8 +10,8 @@ import typer
 
 from emotune.cli.console import out, table, warn_all, with_extra
 from emotune.errors import ConfigError
-from emotune.evaluation.comparison import Comparison
-from emotune.tables import check_output
+from emotune.evaluation.comparing.comparison import Comparison
+from emotune.io.tables import check_output
 
 
 def compare(
@@ -41,19 +41,19 @@ def compare(
     """Paired comparison over speakers: scores, differences with intervals, p, and what could have been found."""
     if output is not None:
         check_output(output / "compare.csv")
-        with_extra("emotune.evaluation.compare_page")
-    manifest, read, notes = with_extra("emotune.evaluation.sources").read_systems(
+        with_extra("emotune.report.comparison_page")
+    manifest, read, notes = with_extra("emotune.evaluation.comparing.sources").read_systems(
         [named(value) for value in systems],
         manifest_path=manifest_path,
         split=split,
         on_shared_classes=on_shared_classes,
     )
-    comparison = with_extra("emotune.evaluation.compare").compare(
+    comparison = with_extra("emotune.evaluation.comparing.compare").compare(
         manifest, read, metrics=metrics, all_pairs=all_pairs, resamples=resamples, seed=seed, notes=notes
     )
     print_comparison(comparison)
     if output is not None:
-        with_extra("emotune.evaluation.compare_page").write_comparison(output, comparison)
+        with_extra("emotune.report.comparison_page").write_comparison(output, comparison)
         out.print(f"report: {output / 'compare.html'}", markup=False)
 
 
@@ -69,7 +69,7 @@ def named(value: str) -> tuple[str, Path]:
 
 def print_comparison(comparison: Comparison) -> None:
     """Scores, differences and verdicts as tables; what limits them on standard error."""
-    verdicts = with_extra("emotune.evaluation.verdicts")
+    verdicts = with_extra("emotune.evaluation.comparing.verdicts")
     metrics = list(comparison.scores)
     for sentence in comparison.below_chance:
         out.print(sentence, markup=False)

@@ -10,8 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from emotune.agreement import Agreement, agreement_of
-from emotune.channels import channels_named
+from emotune.audio.channels import channels_named
 from emotune.cli.check import check
 from emotune.cli.console import SpreadsheetSafe, counts_text, err, out, pairs, show_progress, table, warn_all
 from emotune.cli.label import label
@@ -21,11 +20,12 @@ from emotune.corpora.skip_reasons import reason_counts
 from emotune.corpora.table_columns import columns_text
 from emotune.doctor import overlap_sentences
 from emotune.errors import ConfigError
-from emotune.labels import Scale
-from emotune.manifest import Manifest
-from emotune.speakers import as_written, with_merged_spellings
-from emotune.splits import assign_folds, assign_splits, classes_missing, few_speakers
-from emotune.tables import check_output, to_json
+from emotune.io.tables import check_output, to_json
+from emotune.schema.labels import Scale
+from emotune.schema.manifest import Manifest
+from emotune.schema.speakers import as_written, with_merged_spellings
+from emotune.schema.splits import assign_folds, assign_splits, classes_missing, few_speakers
+from emotune.votes.agreement import Agreement, agreement_of
 
 app = typer.Typer(
     help="Read a corpus into a manifest, look at it, split it.", no_args_is_help=True, rich_markup_mode=None

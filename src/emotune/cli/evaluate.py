@@ -11,11 +11,11 @@ import typer
 from emotune.cli.console import Condition, out, pairs, show_progress, warn_all, with_extra
 from emotune.cli.corpus import mapped
 from emotune.cli.train import print_evaluation
-from emotune.conditions import GENDER_CLASSES, asked_notes, gender_as_class
 from emotune.errors import ConfigError, ModelError
-from emotune.manifest import Manifest
-from emotune.run_folder import RunFolder, runs_with_models, why_no_model
-from emotune.tables import check_output
+from emotune.io.tables import check_output
+from emotune.schema.conditions import GENDER_CLASSES, asked_notes, gender_as_class
+from emotune.schema.manifest import Manifest
+from emotune.schema.run_folder import RunFolder, runs_with_models, why_no_model
 
 
 def evaluate(
@@ -65,7 +65,7 @@ def evaluate(
     )
     if manifest_path is not None and set(predictor.label_space.classes) == set(GENDER_CLASSES):
         manifest = gender_as_class(manifest)
-    classes = with_extra("emotune.evaluation.shared_classes")
+    classes = with_extra("emotune.evaluation.comparing.shared_classes")
     if shared:  # what cannot be scored is refused before the long work
         classes.shared_classes([predictor.label_space, manifest.label_space])
     predictions = predictor.predict_manifest(manifest, progress=show_progress)
@@ -75,7 +75,7 @@ def evaluate(
     if shared:
         manifest, predictions, note = classes.on_shared_classes(manifest, predictions)
         notes, extra = [note, *notes], {**extra, "shared classes": note}
-    score_run = with_extra("emotune.evaluation.score_run").score_run
+    score_run = with_extra("emotune.report.score_run").score_run
     evaluation = score_run(
         run,
         manifest,
@@ -119,13 +119,13 @@ def _score_robustness(
     notes: Sequence[str],
 ) -> int:
     """Every condition, its page and a line on each; how many predictions failed."""
-    rooms = with_extra("emotune.evaluation.robustness")
-    pages = with_extra("emotune.evaluation.robustness_page")
+    rooms = with_extra("emotune.evaluation.robustness.run")
+    pages = with_extra("emotune.report.robustness_page")
     found = rooms.run_robustness(
         predictor, manifest, clean, folder / rooms.FOLDER, resamples=resamples, progress=show_progress
     )
     title = f"{run.information().get('recipe', run.path.name)}: {name}, robustness"
-    seen = with_extra("emotune.evaluation.score_run").seen_before(Manifest.read(run.manifest), manifest)
+    seen = with_extra("emotune.report.score_run").seen_before(Manifest.read(run.manifest), manifest)
     notice = run.information().get("notice")
     pages.write_robustness(folder, found, title=title, notices=[*([notice] if notice else []), *seen, *notes])
     for item in found.degradations:

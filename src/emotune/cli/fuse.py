@@ -11,7 +11,7 @@ import typer
 
 from emotune.cli.compare import named
 from emotune.cli.console import out, table, warn_all, with_extra
-from emotune.tables import check_output
+from emotune.io.tables import check_output
 
 
 def fuse(
@@ -37,11 +37,11 @@ def fuse(
     """Fit on one part of development, report on the other, fuse a split: predictions.csv, fusion.json and .html."""
     check_output(output / "predictions.csv")
     with_extra("sklearn.linear_model")
-    fitted_runs = with_extra("emotune.studies.fused_runs").fit_runs(
+    fitted_runs = with_extra("emotune.fusion.runs").fit_runs(
         [named(value) for value in systems], method=method, metric=metric, seed=seed, manifest_path=manifest_path
     )
     fused = fitted_runs.apply(split)
-    pages = with_extra("emotune.studies.fused_page")
+    pages = with_extra("emotune.report.fusion_page")
     pages.write_fusion(output, fused)
     for fold, fitted in fused.folds.items():
         _print_fitted(fold, fitted, pages.part_names(fitted))

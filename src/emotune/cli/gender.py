@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from emotune.cli.console import SpreadsheetSafe, err, out, show_progress, with_extra
-from emotune.manifest import Manifest
-from emotune.tables import check_output
+from emotune.io.tables import check_output
+from emotune.schema.manifest import Manifest
 
 
 def gender(
@@ -24,10 +24,10 @@ def gender(
     check_output(output, inputs=[manifest_path], spreadsheet_safe=spreadsheet_safe)
     manifest = Manifest.read(manifest_path)
     load = with_extra("emotune.inference").load
-    makers = with_extra("emotune.inference.makers")
+    makers = with_extra("emotune.enrichment.providers")
     maker = makers.gender_maker(model)
     predictor = makers.gender_predictor(maker, lambda name: load(name, device=device, batch_seconds=batch_seconds))
-    enrich = with_extra("emotune.inference.enrich")
+    enrich = with_extra("emotune.inference.gender")
     manifest, errors = enrich.with_gender(manifest, predictor, maker, progress=show_progress)
     manifest.write(output, spreadsheet_safe=spreadsheet_safe)
     right, of = enrich.gender_accuracy(manifest)

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from emotune.cli.console import SpreadsheetSafe, counts_text, err, out
-from emotune.consensus import NO_AGREEMENTS, OTHERS, RULES, TIES, relabelled
-from emotune.manifest import Manifest
-from emotune.tables import check_output
+from emotune.io.tables import check_output
+from emotune.schema.manifest import Manifest
+from emotune.votes.consensus import NO_AGREEMENTS, OTHERS, RULES, TIES, relabelled
 
 
 def label(

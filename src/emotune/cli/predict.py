@@ -12,17 +12,17 @@ from typing import Annotated, Any
 
 import typer
 
-from emotune.channels import Channels, channels_named
+from emotune.audio.channels import Channels, channels_named
 from emotune.cli.console import Condition, SpreadsheetSafe, err, out, pairs, show_progress, warn_all, with_extra
-from emotune.conditions import unknown_though_asked
 from emotune.corpora.base import split_name
 from emotune.corpora.table_columns import columns_text
 from emotune.errors import ConfigError
 from emotune.inference.inputs import columns_taken, items_of, passed_over_text
 from emotune.inference.items import Item
-from emotune.inference.parts import PredictionParts, parts_in, predict_in_parts
-from emotune.predictions import Predictions
-from emotune.tables import SUFFIXES, check_output
+from emotune.inference.jobs.parts import PredictionParts, parts_in, predict_in_parts
+from emotune.io.tables import SUFFIXES, check_output
+from emotune.schema.conditions import unknown_though_asked
+from emotune.schema.predictions import Predictions
 
 EXIT_SOME_FAILED = 1
 _ERRORS_SHOWN = 20
@@ -204,7 +204,7 @@ def _ray_job(
     """As ``_local_job``, through Ray."""
     if device is not None:
         raise ConfigError("--engine ray runs on CPUs so far; leave out --device.")
-    ray_job = with_extra("emotune.inference.ray_job", "ray")
+    ray_job = with_extra("emotune.inference.jobs.ray_job", "ray")
     stored = with_extra("emotune.models.store").load_model(model)  # what is broken is known at once
     if options["coverage"] is not None:
         stored.calibration.threshold(options["coverage"])

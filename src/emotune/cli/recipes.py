@@ -28,8 +28,8 @@ def show(
     name: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or a name from `emotune recipes`.")],
 ) -> None:
     """Shows a recipe's keys, each with its type and range; keys that it does not set have their defaults."""
-    content = with_extra("emotune.config").recipe_content(name)
-    keys = with_extra("emotune.recipe_keys").recipe_keys()
+    content = with_extra("emotune.config.recipe").recipe_content(name)
+    keys = with_extra("emotune.config.keys").recipe_keys()
     for line in _shown(content, keys, "", ""):
         out.print(line, markup=False)
     out.print("# all other keys have their defaults: emotune explain", markup=False)
@@ -41,7 +41,7 @@ def explain(
     ] = None,
 ) -> None:
     """Explains keys of a recipe: type and range, default, meaning."""
-    keys = with_extra("emotune.recipe_keys")
+    keys = with_extra("emotune.config.keys")
     found = [key for path in paths for key in keys.keys_under(path)] if paths else keys.recipe_keys().values()
     for key in found:
         out.print(f"{key.path}: {key.in_words}", markup=False)

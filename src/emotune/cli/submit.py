@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
+from emotune.challenges.submission import expected_names, task_of, write_submission
 from emotune.cli.console import out, warn_all
-from emotune.predictions import Predictions, table_at
-from emotune.submission import expected_names, task_of, write_submission
-from emotune.tables import check_output
+from emotune.io.tables import check_output
+from emotune.schema.predictions import Predictions, table_at
 
 
 def submit(

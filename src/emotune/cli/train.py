@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from emotune.cli.console import err, out, show_progress, warn_all, with_extra
 from emotune.evaluation.result import Evaluation
-from emotune.tables import to_json
+from emotune.io.tables import to_json
 
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or a name from `emotune recipes`.")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Overrides such as train.epochs=3.")]
@@ -29,16 +29,16 @@ def train(
     folds_at_a_time: FoldsAtATime = 1,
 ) -> None:
     """Fine-tune a speech encoder; the run folder holds model, predictions and report. With protocol=NAME, all folds."""
-    config = with_extra("emotune.config")
+    config = with_extra("emotune.config.recipe")
     recipe = config.load_recipe(recipe_name, overrides or [])
     if recipe.protocol is not None and dry_run:
-        recipe = with_extra("emotune.studies.folds").first_fold(recipe, progress=show_progress)
+        recipe = with_extra("emotune.protocols.folds").first_fold(recipe, progress=show_progress)
         err.print(f"the first fold, {recipe.name}", markup=False)
     if recipe.protocol is not None:
         run_protocol(recipe, output or default_folder(recipe), "train", folds_at_a_time)
         return
     fine_tune = with_extra("emotune.training.fine_tune")
-    processes = with_extra("emotune.training.processes")
+    processes = with_extra("emotune.training.loop.processes")
     if dry_run:
         description = fine_tune.describe(recipe, progress=show_progress)
         if processes.launched_number() == 0:
@@ -60,7 +60,7 @@ def train(
 
 def run_protocol(recipe: Any, folder: Path, kind: str, folds_at_a_time: int) -> None:
     """Every fold of a recipe's protocol, and the pooled figures."""
-    folds = with_extra("emotune.studies.folds")
+    folds = with_extra("emotune.protocols.folds")
     try:
         with TrainingDisplay() as display:
             evaluations = folds.protocol_run(

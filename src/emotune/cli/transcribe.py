@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from emotune.cli.console import SpreadsheetSafe, err, out, show_progress
-from emotune.inference.asr import Transcriber
-from emotune.inference.transcribe import CACHE, one_language, transcribed
-from emotune.manifest import Manifest
+from emotune.enrichment.speech_recogniser import Transcriber
+from emotune.enrichment.transcribe import CACHE, one_language, transcribed
+from emotune.io.tables import check_output
 from emotune.metrics.words import word_errors
-from emotune.tables import check_output
+from emotune.schema.manifest import Manifest
 
 _SHOWN = 10
 

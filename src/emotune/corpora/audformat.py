@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from emotune.cells import number_or_none, text_or_none
 from emotune.corpora.audformat_schemes import (
     FACTS,
     descriptions,
@@ -35,8 +34,9 @@ from emotune.corpora.clip_ids import clip_id
 from emotune.corpora.missing import known
 from emotune.corpora.paths import inside
 from emotune.errors import CorpusError, TableError
-from emotune.labels import Scale, class_noun
-from emotune.manifest import Skipped, Utterance
+from emotune.io.cells import number_or_none, text_or_none
+from emotune.schema.labels import Scale, class_noun
+from emotune.schema.manifest import Skipped, Utterance
 
 Key = tuple[str, float | None, float | None]
 """File, start and end in seconds; no times for a whole file."""

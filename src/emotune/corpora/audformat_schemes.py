@@ -12,9 +12,9 @@ from typing import Any
 from emotune.corpora.base import gender_name, is_split_name, split_name
 from emotune.corpora.rows import DIMENSION_NAMES
 from emotune.errors import TableError, quoted
-from emotune.labels import CLASSES, Scale, class_noun
-from emotune.manifest import GENDERS
-from emotune.tables import read_rows
+from emotune.io.tables import read_rows
+from emotune.schema.labels import CLASSES, Scale, class_noun
+from emotune.schema.manifest import GENDERS
 
 FACTS = {
     "speaker": ("speaker",),

@@ -17,10 +17,10 @@ from emotune.corpora.missing import Missing
 from emotune.corpora.rows import utterance_of
 from emotune.corpora.table_columns import columns_in, facts_of_columns
 from emotune.errors import CorpusError, EmotuneError, TableError, on_a_screen
-from emotune.folders import files_below
-from emotune.labels import Scale, class_noun
-from emotune.manifest import Skipped, Utterance
-from emotune.tables import SUFFIXES, header_of, read_rows
+from emotune.io.folders import files_below
+from emotune.io.tables import SUFFIXES, header_of, read_rows
+from emotune.schema.labels import Scale, class_noun
+from emotune.schema.manifest import Skipped, Utterance
 
 
 def read(

@@ -10,10 +10,10 @@ from typing import Any
 from emotune import audio
 from emotune.corpora.missing import Missing
 from emotune.errors import CorpusError
-from emotune.folders import files_below
-from emotune.labels import Scale
-from emotune.manifest import Skipped, Utterance
-from emotune.tables import Row, iter_rows
+from emotune.io.folders import files_below
+from emotune.io.tables import Row, iter_rows
+from emotune.schema.labels import Scale
+from emotune.schema.manifest import Skipped, Utterance
 
 Reader = Callable[..., Iterator[Utterance | Skipped | Missing]]
 

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from emotune.errors import CorpusError
-from emotune.labels import LabelSpace, in_class_order
-from emotune.manifest import Manifest, Utterance
+from emotune.schema.labels import LabelSpace, in_class_order
+from emotune.schema.manifest import Manifest, Utterance
 
 
 def map_classes(

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
-from emotune.channels import channel_id
-from emotune.manifest import Skipped, Utterance
+from emotune.audio.channels import channel_id
+from emotune.schema.manifest import Skipped, Utterance
 
 
 def segment_name(start_s: float | None, end_s: float | None, channel: int | None = None) -> str:

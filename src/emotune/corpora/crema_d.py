@@ -18,14 +18,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from emotune.cells import number_or_none
-from emotune.consensus import leaders
 from emotune.corpora.base import Corpus, check_folder, gender_name, recordings_by_stem, rows_with
 from emotune.corpora.missing import known
 from emotune.errors import CorpusError, TableError
-from emotune.labels import class_noun
-from emotune.manifest import Skipped, Utterance
-from emotune.tables import Row
+from emotune.io.cells import number_or_none
+from emotune.io.tables import Row
+from emotune.schema.labels import class_noun
+from emotune.schema.manifest import Skipped, Utterance
+from emotune.votes.consensus import leaders
 
 _NAME = re.compile(r"^(\d{4})_([A-Z]{3})_(ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX)$")
 _INTENSITIES = {"LO": "low", "MD": "medium", "HI": "high", "XX": "unspecified"}

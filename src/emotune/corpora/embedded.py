@@ -9,7 +9,7 @@ from typing import Any
 
 from emotune.audio import SUFFIXES
 from emotune.errors import CorpusError, TableError
-from emotune.tables import Row, atomic_path, iter_rows
+from emotune.io.tables import Row, atomic_path, iter_rows
 
 _LONGEST_NAME = 200
 _BEGINNINGS = {b"RIFF": ".wav", b"fLaC": ".flac", b"OggS": ".ogg", b"ID3": ".mp3", b"\xff\xfb": ".mp3"}

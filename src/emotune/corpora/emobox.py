@@ -9,14 +9,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from emotune.cells import text_or_none
 from emotune.corpora.base import Corpus, gender_name, is_split_name, split_name
 from emotune.corpora.missing import Missing, known
 from emotune.corpora.paths import inside
 from emotune.errors import CorpusError, TableError, on_a_screen
-from emotune.labels import class_noun
-from emotune.manifest import COLUMNS, Skipped, Utterance
-from emotune.tables import Row, own_columns, read_rows
+from emotune.io.cells import text_or_none
+from emotune.io.tables import Row, own_columns, read_rows
+from emotune.schema.labels import class_noun
+from emotune.schema.manifest import COLUMNS, Skipped, Utterance
 
 _CARRIED = ("dataset", "channel")
 

@@ -11,11 +11,12 @@ from functools import partial
 from pathlib import Path
 
 from emotune import audio
-from emotune.decoding.audibility import KINDS, Unheard
+from emotune.audio.decoding.audibility import KINDS, Unheard
+from emotune.audio.fingerprint import RATE_HZ, Fingerprint, fingerprint
+from emotune.audio.near_copies import copies_by_position
 from emotune.errors import AudioError
-from emotune.fingerprints import RATE_HZ, Fingerprint, copies_by_position, fingerprint
-from emotune.manifest import Skipped, Utterance, by_recording, segment_of
-from emotune.progress import Progress
+from emotune.runtime.progress import Progress
+from emotune.schema.manifest import Skipped, Utterance, by_recording, segment_of
 
 
 @dataclass(frozen=True)

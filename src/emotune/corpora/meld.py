@@ -17,9 +17,9 @@ from pathlib import Path
 from emotune.corpora.base import Corpus, check_folder, recordings_in, split_name
 from emotune.corpora.text_files import read_text, unmangled
 from emotune.errors import CorpusError
-from emotune.folders import files_below
-from emotune.labels import class_noun
-from emotune.manifest import Skipped, Utterance
+from emotune.io.folders import files_below
+from emotune.schema.labels import class_noun
+from emotune.schema.manifest import Skipped, Utterance
 
 _VIDEO = ".mp4"  # as published; other recordings are sound that was taken from it
 _NAME = re.compile(r"^dia(\d+)_utt(\d+)$")

@@ -23,15 +23,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from emotune.cells import number_or_none, text_or_none
-from emotune.consensus import leaders
 from emotune.corpora.base import Corpus, check_folder, gender_name, recordings_by_stem, rows_with, split_name
 from emotune.corpora.missing import Missing, known
 from emotune.corpora.msp_podcast_ratings import check_there, ratings
 from emotune.errors import CorpusError, TableError, quoted
-from emotune.labels import Scale
-from emotune.manifest import Skipped, Utterance
-from emotune.tables import Row, read_json
+from emotune.io.cells import number_or_none, text_or_none
+from emotune.io.tables import Row, read_json
+from emotune.schema.labels import Scale
+from emotune.schema.manifest import Skipped, Utterance
+from emotune.votes.consensus import leaders
 
 _LABEL_FOLDERS = ("Labels", "labels", "label")
 _LABEL_FILES = tuple(f"labels_{word}.{suffix}" for suffix in ("csv", "json") for word in ("consensus", "concensus"))

@@ -17,9 +17,9 @@ from typing import Any
 
 from emotune.corpora.base import rows_with
 from emotune.errors import CorpusError
-from emotune.labels import class_noun
-from emotune.manifest import Skipped
-from emotune.tables import read_json
+from emotune.io.tables import read_json
+from emotune.schema.labels import class_noun
+from emotune.schema.manifest import Skipped
 
 _DETAIL = re.compile(r"\s*[^;]+;\s*([^;]*);\s*([^;]*);\s*A:[^;]*;\s*V:[^;]*;\s*D:[^;]*;?\s*")
 _OWN_WORDS = {

@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
-from emotune.consensus import leaders
 from emotune.corpora.clip_ids import clip_id
 from emotune.corpora.missing import Missing, known
 from emotune.errors import CorpusError
-from emotune.labels import CLASSES, class_noun
-from emotune.manifest import Skipped, Utterance
-from emotune.speakers import Voice, voice_of
+from emotune.schema.labels import CLASSES, class_noun
+from emotune.schema.manifest import Skipped, Utterance
+from emotune.schema.speakers import Voice, voice_of
+from emotune.votes.consensus import leaders
 
 Found = Utterance | Skipped
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emotune import audio
-from emotune.channels import EACH, Channels, channel_id
+from emotune.audio.channels import EACH, Channels, channel_id
 from emotune.corpora.base import Corpus
 from emotune.corpora.class_mapping import mapped
 from emotune.corpora.clip_ids import suffixes_apart
@@ -18,11 +18,11 @@ from emotune.corpora.ratings import joined_ratings, labels_apart, refuse_ratings
 from emotune.corpora.skip_reasons import reason_counts
 from emotune.corpora.table_columns import columns_text
 from emotune.errors import AudioError, CorpusError, TableError
-from emotune.labels import LabelSpace, Scale, in_class_order
-from emotune.manifest import Manifest, Skipped, Utterance, check_utterance
-from emotune.progress import Progress, silent
 from emotune.registry import unknown_name_message
-from emotune.speakers import NAMED, spelled_apart, spelling_key, spellings_text, with_merged_spellings
+from emotune.runtime.progress import Progress, silent
+from emotune.schema.labels import LabelSpace, Scale, in_class_order
+from emotune.schema.manifest import Manifest, Skipped, Utterance, check_utterance
+from emotune.schema.speakers import NAMED, spelled_apart, spelling_key, spellings_text, with_merged_spellings
 
 
 def read_corpus(

@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emotune.cells import channel_or_none, number_or_none, text_or_none
 from emotune.corpora.base import gender_name, split_name
 from emotune.corpora.clip_ids import clip_id
 from emotune.corpora.missing import Missing, known
 from emotune.corpora.paths import inside
 from emotune.corpora.segment_columns import FIELDS, NONE, segment_columns, segment_of
 from emotune.errors import CorpusError, TableError
-from emotune.labels import Scale, class_noun
-from emotune.manifest import Utterance
+from emotune.io.cells import channel_or_none, number_or_none, text_or_none
+from emotune.io.tables import Row
 from emotune.registry import unknown_name_message
-from emotune.tables import Row
+from emotune.schema.labels import Scale, class_noun
+from emotune.schema.manifest import Utterance
 
 COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "utterance_id": ("utterance_id", "id", "key", "name"),

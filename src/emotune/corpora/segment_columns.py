@@ -14,8 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from emotune import audio
-from emotune.cells import number_or_none
 from emotune.errors import AudioError, CorpusError, TableError
+from emotune.io.cells import number_or_none
 
 FIELDS = ("start_s", "end_s", "duration_s")
 NONE = "none"

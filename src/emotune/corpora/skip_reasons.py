@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from emotune.manifest import Skipped
+from emotune.schema.manifest import Skipped
 
 _PARTICULARS = re.compile(r"'[^']*'|\S*/\S*|\d+(?:\.\d+)?")
 

@@ -12,9 +12,9 @@ from emotune.corpora.missing import Missing
 from emotune.corpora.rows import utterance_of
 from emotune.corpora.table_columns import columns_in, facts_of_columns
 from emotune.errors import EmotuneError, on_a_screen
-from emotune.labels import Scale
-from emotune.manifest import Skipped, Utterance
-from emotune.tables import header_of, iter_rows
+from emotune.io.tables import header_of, iter_rows
+from emotune.schema.labels import Scale
+from emotune.schema.manifest import Skipped, Utterance
 
 
 def information(

@@ -10,8 +10,8 @@ from emotune.corpora.missing import known
 from emotune.corpora.rows import COLUMN_NAMES, check_scales, columns_of, is_vote
 from emotune.corpora.segment_columns import FIELDS, unit_of, untaken_ends
 from emotune.errors import CorpusError
-from emotune.labels import Scale
-from emotune.tables import Row
+from emotune.io.tables import Row
+from emotune.schema.labels import Scale
 
 
 def columns_of_clips(

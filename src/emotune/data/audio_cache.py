@@ -11,10 +11,10 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from emotune.arrays import array_path, read_array, write_array
 from emotune.audio import FloatArray
 from emotune.errors import ConfigError, TableError
-from emotune.locks import held
+from emotune.io.array_cache import array_path, read_array, write_array
+from emotune.io.locks import held
 
 _LOOK_EVERY = 0.02  # of the limit: so much is written before a process looks whether something must go
 _KEPT = 0.9  # of the limit, after something had to go

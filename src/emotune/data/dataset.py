@@ -13,17 +13,17 @@ import torch
 from torch.utils.data import Dataset
 
 from emotune.audio import FloatArray
+from emotune.audio.preprocessing import Preprocessing
 from emotune.batch import Batch, Targets, pad
-from emotune.conditions import gender_shares
-from emotune.consensus import vote_shares
 from emotune.data.audio_cache import AudioCache
 from emotune.data.augmentations import Augmentation, generator_of
 from emotune.data.augmentations.crop import filled_to
 from emotune.data.augmentations.pipeline import mixed
 from emotune.errors import AudioError
-from emotune.labels import LabelSpace
-from emotune.manifest import Manifest, Utterance
-from emotune.preprocessing import Preprocessing
+from emotune.schema.conditions import gender_shares
+from emotune.schema.labels import LabelSpace
+from emotune.schema.manifest import Manifest, Utterance
+from emotune.votes.consensus import vote_shares
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from types import TracebackType
 
 import torch
 
-from emotune import interruption
 from emotune.batch import Batch
 from emotune.data.dataset import EmotionDataset, Example, collate
 from emotune.errors import EmotuneError, ModelError
+from emotune.runtime import interruption
 
 Keys = list[tuple[int, int]]
 _AHEAD = 2  # batches that each process is asked for before the first of them is fetched

@@ -11,7 +11,7 @@ from emotune.doctor.finding import Finding
 from emotune.doctor.listening import listen
 from emotune.doctor.overlaps import overlaps
 from emotune.doctor.rows import read_rows_leniently
-from emotune.progress import Progress, silent
+from emotune.runtime.progress import Progress, silent
 
 SCHEMA = "emotune-check/1"
 

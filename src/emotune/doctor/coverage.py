@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from emotune.doctor.finding import Case, Finding, case_of, findings_of, ids
-from emotune.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest, Utterance
 
 FEW_UTTERANCES = 10
 FEW_SPEAKERS = 2

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from emotune import audio
-from emotune.decoding.audibility import Unheard
+from emotune.audio.decoding.audibility import Unheard
+from emotune.audio.fingerprint import RATE_HZ, Fingerprint, fingerprint
+from emotune.audio.near_copies import copies_by_position
 from emotune.doctor.finding import Case, Finding, case_of, findings_of, ids
 from emotune.errors import AudioError
-from emotune.fingerprints import RATE_HZ, Fingerprint, copies_by_position, fingerprint
-from emotune.manifest import Manifest, Utterance, by_recording, segment_of
-from emotune.progress import Progress, silent
+from emotune.runtime.progress import Progress, silent
+from emotune.schema.manifest import Manifest, Utterance, by_recording, segment_of
 
 CLIPPED_SHARE = 0.001
 SHORT_S, LONG_S = 0.5, 30.0

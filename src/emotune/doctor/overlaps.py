@@ -8,8 +8,8 @@ from itertools import combinations
 
 from emotune.doctor.finding import Case, Finding, findings_of, ids, named
 from emotune.errors import CorpusError
-from emotune.manifest import Manifest, Utterance
-from emotune.speakers import as_written, voice_of
+from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.speakers import as_written, voice_of
 
 ALLOWED_BY = {
     "speaker_overlap": "speaker_overlap",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from emotune.doctor.finding import Case, Finding, case_of, findings_of
-from emotune.labels import CLASSES
-from emotune.manifest import Manifest
-from emotune.speakers import NAMED, as_written, spelled_apart, voice_of
+from emotune.schema.labels import CLASSES
+from emotune.schema.manifest import Manifest
+from emotune.schema.speakers import NAMED, as_written, spelled_apart, voice_of
 
 
 def read_rows_leniently(path: Path) -> tuple[Manifest, tuple[Finding, ...]]:

@@ -1,4 +1,4 @@
-"""Evaluation without torch: scores, intervals over speakers, and a report (``emotune.evaluation.report``)."""
+"""Evaluation without torch: scores, intervals over speakers, and a report (``emotune.report.evaluation_page``)."""
 
 from emotune.evaluation.evaluate import evaluate, scores
 from emotune.evaluation.result import Evaluation

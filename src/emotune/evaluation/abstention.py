@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from emotune.calibration import Calibration, least_confidence, with_temperature
-from emotune.evaluation.bootstrap import ClusterBootstrap, Estimate, recoded
 from emotune.evaluation.pairs import Pairs
+from emotune.evaluation.statistics.bootstrap import ClusterBootstrap, Estimate, recoded
 from emotune.metrics.classes import accuracy_of, confusion_matrices, uar_of
 from emotune.metrics.division import FloatArray, IntArray, ratio
 from emotune.metrics.probabilities import expected_calibration_error, negative_log_likelihood
+from emotune.schema.calibration import Calibration, least_confidence, with_temperature
 
 COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.5)
 PROMISED = 0.8

@@ -9,9 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.calibration import Calibration as ModelCalibration
 from emotune.evaluation.abstention import abstention_of, temperature_notes
-from emotune.evaluation.bootstrap import ClusterBootstrap, Estimate, recoded
 from emotune.evaluation.fairness import fairness_of
 from emotune.evaluation.groups import groups_of
 from emotune.evaluation.notes import notes_of, unheard_note
@@ -24,8 +22,8 @@ from emotune.evaluation.result import (
     Evaluation,
     Group,
 )
+from emotune.evaluation.statistics.bootstrap import ClusterBootstrap, Estimate, recoded
 from emotune.evaluation.vote_scores import VOTE_SIMILARITY, score_votes, vote_similarity
-from emotune.manifest import Manifest
 from emotune.metrics.classes import (
     accuracy_of,
     confusion_matrices,
@@ -40,7 +38,9 @@ from emotune.metrics.classes import (
 from emotune.metrics.dimensions import ccc_of, grouped_moments, pearson_of, rmse_of
 from emotune.metrics.division import FloatArray, ratio
 from emotune.metrics.probabilities import BINS, brier_losses, calibration_error_of, confidence_bins, log_losses
-from emotune.predictions import Predictions
+from emotune.schema.calibration import Calibration as ModelCalibration
+from emotune.schema.manifest import Manifest
+from emotune.schema.predictions import Predictions
 
 Measure = Callable[[FloatArray], NDArray]
 CLASS_MEASURES: dict[str, Measure] = {

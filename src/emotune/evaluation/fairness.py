@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.evaluation.bootstrap import ClusterBootstrap, Estimate, recoded
-from emotune.evaluation.group_differences import difference_of_groups
 from emotune.evaluation.groups import AGE, GENDER, LANGUAGE, SPEAKER, UNKNOWN, groups_of
 from emotune.evaluation.pairs import Pairs
 from emotune.evaluation.speaker_spread import SpeakerSpread, spread_of
+from emotune.evaluation.statistics.bootstrap import ClusterBootstrap, Estimate, recoded
+from emotune.evaluation.statistics.group_differences import difference_of_groups
 from emotune.metrics.classes import confusion_matrices, recalls_of, supports_of
 from emotune.metrics.division import FloatArray, IntArray, ratio
 

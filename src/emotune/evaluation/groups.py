@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from emotune.evaluation.pairs import Pairs
-from emotune.manifest import GENDERS, Utterance
 from emotune.metrics.division import IntArray
+from emotune.schema.manifest import GENDERS, Utterance
 
 GENDER, AGE, LANGUAGE, SPEAKER, DURATION = "gender", "age", "language", "speaker", "duration"
 UNKNOWN = "unknown"

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from emotune.evaluation.bootstrap import FEWEST_CLUSTERS
-from emotune.evaluation.chance import CHANCE_METRICS, beats_chance
 from emotune.evaluation.groups import GENDER, SPEAKER
 from emotune.evaluation.pairs import Pairs
 from emotune.evaluation.result import Evaluation
+from emotune.evaluation.statistics.bootstrap import FEWEST_CLUSTERS
+from emotune.evaluation.statistics.chance import CHANCE_METRICS, beats_chance
 from emotune.metrics.classes import accuracy_of, uar_of
-from emotune.predictions import Predictions
+from emotune.schema.predictions import Predictions
 
 FEW_SPEAKERS = 10
 _NAMED = 10

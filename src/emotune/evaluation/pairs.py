@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.consensus import vote_shares
 from emotune.errors import CorpusError, ModelError
-from emotune.evaluation.bootstrap import cluster_codes
-from emotune.labels import LabelSpace, Scale
-from emotune.manifest import Manifest, Utterance
+from emotune.evaluation.statistics.bootstrap import cluster_codes
 from emotune.metrics.division import FloatArray, IntArray
-from emotune.predictions import Prediction, Predictions, align
+from emotune.schema.labels import LabelSpace, Scale
+from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.predictions import Prediction, Predictions, align
+from emotune.votes.consensus import vote_shares
 
 NO_TRUTH = "no truth in the manifest"
 VOTES_ALONE = "votes but no label in the manifest, scored against the votes alone"

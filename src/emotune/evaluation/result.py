@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from emotune.evaluation.abstention import Abstention
-from emotune.evaluation.bootstrap import LEVEL, Estimate
 from emotune.evaluation.fairness import Fairness
 from emotune.evaluation.pairs import NotScored
+from emotune.evaluation.statistics.bootstrap import LEVEL, Estimate
 from emotune.evaluation.vote_scores import VoteScores
-from emotune.labels import Scale
 from emotune.metrics.division import FloatArray, IntArray
+from emotune.schema.labels import Scale
 
 SCHEMA = "emotune-evaluation/1"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from emotune.manifest import Manifest
-from emotune.speakers import voice_of
+from emotune.schema.manifest import Manifest
+from emotune.schema.speakers import voice_of
 
 
 @dataclass(frozen=True)

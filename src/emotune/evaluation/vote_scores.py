@@ -10,10 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.consensus import vote_shares
-from emotune.evaluation.bootstrap import ClusterBootstrap, Estimate, cluster_codes, recoded
 from emotune.evaluation.pairs import FAILED, NO_ROW, NOT_FINITE, NotScored, speakers_of
-from emotune.manifest import Manifest, Utterance
+from emotune.evaluation.statistics.bootstrap import ClusterBootstrap, Estimate, cluster_codes, recoded
 from emotune.metrics.dimensions import grouped_moments, pearson_of
 from emotune.metrics.distributions import (
     cosine_similarities,
@@ -27,7 +25,9 @@ from emotune.metrics.distributions import (
     top_hits,
 )
 from emotune.metrics.division import FloatArray, IntArray, ratio
-from emotune.predictions import Prediction, Predictions
+from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.predictions import Prediction, Predictions
+from emotune.votes.consensus import vote_shares
 
 VOTE_SIMILARITY = "vote_similarity"
 MEANS: dict[str, Callable[[FloatArray, FloatArray], FloatArray]] = {

@@ -1,5 +1,5 @@
 """Fusion of several systems' predictions, and shifts of one system's: no torch, no audio."""
 
-from emotune.fusion.fitted import METHODS, Fitted, fuse
+from emotune.fusion.fuse import METHODS, Fitted, fuse
 
 __all__ = ["METHODS", "Fitted", "fuse"]

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.errors import TableError
-from emotune.labels import LabelSpace
-from emotune.manifest import Manifest
 from emotune.metrics.division import FloatArray
-from emotune.predictions import Prediction, Predictions
+from emotune.schema.labels import LabelSpace
+from emotune.schema.manifest import Manifest
+from emotune.schema.predictions import Prediction, Predictions
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from emotune.errors import ConfigError
 from emotune.fusion.answers import line_up, task_space, truth_of
-from emotune.fusion.fitted import labelled_part
-from emotune.fusion.halves import in_two
+from emotune.fusion.development_parts import in_two
+from emotune.fusion.fuse import labelled_part
 from emotune.fusion.objective import CCC, CLASS_METRICS, check_metric
-from emotune.manifest import Manifest
 from emotune.metrics.classes import confusion_matrix
 from emotune.metrics.division import FloatArray
-from emotune.predictions import Prediction, Predictions
+from emotune.schema.manifest import Manifest
+from emotune.schema.predictions import Prediction, Predictions
 
 _SMALLEST = 1e-12
 _FARTHEST = 5.0

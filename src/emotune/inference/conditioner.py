@@ -10,7 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from emotune.audio import SAMPLING_RATE_HZ, FloatArray
-from emotune.conditions import (
+from emotune.enrichment import providers
+from emotune.enrichment.providers import Maker
+from emotune.errors import EmotuneError, ModelError
+from emotune.schema.conditions import (
     COLUMNS,
     GENDER,
     GIVEN,
@@ -24,10 +27,7 @@ from emotune.conditions import (
     used_text,
     value_of,
 )
-from emotune.errors import EmotuneError, ModelError
-from emotune.inference import makers
-from emotune.inference.makers import Maker
-from emotune.predictions import Predictions
+from emotune.schema.predictions import Predictions
 
 Embed = Callable[[Sequence[str | None]], FloatArray]
 """Texts to embeddings, shape (texts, width), a row of NaN for None."""
@@ -65,7 +65,7 @@ class Conditioner:
 
     Args:
         about: the ``conditions`` of the model's config.
-        sources: condition -> where its value comes from, see ``emotune.conditions.SOURCES``; default as in training.
+        sources: condition -> where its value comes from, see ``schema.conditions.SOURCES``; default as in training.
         gender: predicts gender where it is not known; None = it stays unknown.
         transcriber: does that for the text.
         embed: a text encoder; None = text is never known.
@@ -218,12 +218,12 @@ def conditioner_of(
 
     gender = transcriber = encoder = None
     if GENDER in used and is_predicted(GENDER):
-        from_name = partial(makers.gender_predictor, load_predictor=load_predictor)
+        from_name = partial(providers.gender_predictor, load_predictor=load_predictor)
         gender = tool(GENDER, "predictor", "gender predictor", gender_model, from_name)
     if TEXT in used:
-        encoder = tool(TEXT, "encoder", "text encoder", text_encoder, makers.text_encoder)
+        encoder = tool(TEXT, "encoder", "text encoder", text_encoder, providers.text_encoder)
         if encoder is not None and is_predicted(TEXT):
-            transcriber = tool(TEXT, "asr", "speech recogniser", asr, makers.transcriber)
+            transcriber = tool(TEXT, "asr", "speech recogniser", asr, providers.transcriber)
     return Conditioner(
         about,
         sources=sources,

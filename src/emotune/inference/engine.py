@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.audio import FloatArray
-from emotune.calibration import Calibration
+from emotune.audio.preprocessing import Preprocessing
 from emotune.errors import ModelError
-from emotune.labels import LabelSpace
-from emotune.preprocessing import Preprocessing
+from emotune.schema.calibration import Calibration
+from emotune.schema.labels import LabelSpace
 
 
 @dataclass(frozen=True)

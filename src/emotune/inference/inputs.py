@@ -8,9 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from emotune import audio
-from emotune.cells import channel_or_none, text_or_none
-from emotune.channels import Channels
-from emotune.conditions import COLUMNS, GENDER, known_of
+from emotune.audio.channels import Channels
 from emotune.corpora.base import gender_name, split_name
 from emotune.corpora.clip_ids import segment_name
 from emotune.corpora.embedded import columns_chosen, embedded, without_content
@@ -19,10 +17,12 @@ from emotune.corpora.paths import recording_at
 from emotune.corpora.segment_columns import FIELDS, segment_of
 from emotune.corpora.table_columns import columns_of_clips
 from emotune.errors import ConfigError, TableError
-from emotune.folders import files_below
 from emotune.inference.items import Item, id_fingerprint, of_channels, with_unique_ids
-from emotune.manifest import Manifest
-from emotune.tables import READ_SUFFIXES, Row, iter_rows, metadata_path, read_header
+from emotune.io.cells import channel_or_none, text_or_none
+from emotune.io.folders import files_below
+from emotune.io.tables import READ_SUFFIXES, Row, iter_rows, metadata_path, read_header
+from emotune.schema.conditions import COLUMNS, GENDER, known_of
+from emotune.schema.manifest import Manifest
 
 _SUFFIXES_SHOWN = 8
 _KEPT = ("file", "start_s", "end_s", "channel", "speaker", "session", "gender", "text", "split")

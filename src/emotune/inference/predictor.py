@@ -17,19 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune import audio
-from emotune.channels import EACH, Channels
-from emotune.conditions import known_of
+from emotune.audio.channels import EACH, Channels
+from emotune.audio.preprocessing import batches_under
 from emotune.errors import AudioError, ConfigError, ModelError
 from emotune.inference.conditioner import Conditioner, Given, conditioner_of
 from emotune.inference.engine import Engine, EngineError, EngineOutput
 from emotune.inference.items import Item, holds_several, items_given
-from emotune.inference.workers import WorkerEngine
-from emotune.labels import LabelSpace
-from emotune.manifest import Manifest, Utterance, checked
+from emotune.inference.jobs.workers import WorkerEngine
 from emotune.models.folder import find_model_folder
-from emotune.predictions import Prediction, Predictions
-from emotune.preprocessing import batches_under
-from emotune.progress import Progress, silent
+from emotune.runtime.progress import Progress, silent
+from emotune.schema.conditions import known_of
+from emotune.schema.labels import LabelSpace
+from emotune.schema.manifest import Manifest, Utterance, checked
+from emotune.schema.predictions import Prediction, Predictions
 
 _POOL, _POOL_SECONDS = 512, 800.0  # decoded and sorted by length at a time: bounds memory, keeps padding small
 

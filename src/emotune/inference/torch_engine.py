@@ -9,14 +9,14 @@ from typing import Any
 import torch
 
 from emotune.audio import FloatArray
+from emotune.audio.preprocessing import Preprocessing
 from emotune.batch import pad
-from emotune.calibration import Calibration, with_temperature
 from emotune.errors import ConfigError
 from emotune.inference.engine import EngineError, EngineOutput
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.store import load_model
-from emotune.out_of_memory import is_out_of_memory, release_unused
-from emotune.preprocessing import Preprocessing
+from emotune.runtime.out_of_memory import is_out_of_memory, release_unused
+from emotune.schema.calibration import Calibration, with_temperature
 
 
 class TorchEngine:

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from emotune.batch import Batch, LayerOutputs, Output
 from emotune.errors import ConfigError
-from emotune.labels import LabelSpace
 from emotune.models.adapters import ADAPTERS, Inserted, check_that_all_act, merge_lora
 from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN, LayerPosterior
 from emotune.models.backbones import BACKBONES
@@ -21,6 +20,7 @@ from emotune.models.backbones.base import Backbone, HiddenStates
 from emotune.models.backbones.remembered import RememberedStates
 from emotune.models.conditions import Joined
 from emotune.models.heads import Head, LayerHeads, Standardize
+from emotune.schema.labels import LabelSpace
 
 _OPTIONS = (
     *("layer_mix", "varan", "pooling", "hidden_size", "dropout", "adapter"),

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotune.errors import ModelError
-from emotune.hub import CARD, Download, download_snapshot, fetch, is_hub_name, no_folder
-from emotune.run_folder import why_no_model
+from emotune.io.hub import CARD, Download, download_snapshot, fetch, is_hub_name, no_folder
+from emotune.schema.run_folder import why_no_model
 
 CONFIG, PREPROCESSOR, WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"
 

@@ -13,15 +13,15 @@ from typing import Any
 import safetensors.torch
 
 from emotune.audio import SAMPLING_RATE_HZ
-from emotune.calibration import Calibration
+from emotune.audio.preprocessing import Preprocessing
 from emotune.errors import EmotuneError, ModelError, TableError
-from emotune.hub import CARD
+from emotune.io.hub import CARD
+from emotune.io.tables import atomic_path, read_json, to_json, write_text
 from emotune.models.backbones.base import Backbone
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.folder import CONFIG, PREPROCESSOR, WEIGHTS, find_model_folder
 from emotune.models.weights import WeightsFile, is_finite, nothing_drawn, without_memory
-from emotune.preprocessing import Preprocessing
-from emotune.tables import atomic_path, read_json, to_json, write_text
+from emotune.schema.calibration import Calibration
 
 SCHEMA = "emotune-model/1"
 _CURE = "The model folder is incomplete or was changed: copy it again, or train again."

@@ -1,4 +1,4 @@
-"""Evaluation protocols as package data: <corpus>/<protocol>.yaml, read by ``emotune.studies.protocol``."""
+"""Evaluation protocols as package data: <corpus>/<protocol>.yaml, read by ``emotune.protocols.protocol``."""
 
 from importlib import resources
 from pathlib import Path

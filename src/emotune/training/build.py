@@ -11,9 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from emotune.conditions import GENDER, GENDER_CLASSES, gender_as_class
-from emotune.config import Model, Recipe, Section, Votes
-from emotune.consensus import relabelled, vote_shares
+from emotune.audio.preprocessing import Preprocessing
+from emotune.config.recipe import Model, Recipe, Section, Votes
 from emotune.corpora import CORPORA, map_classes, read_corpus
 from emotune.data.audio_cache import AudioCache
 from emotune.data.augmentations import AUGMENTATIONS, Augmentation, Mix, Step
@@ -23,20 +22,21 @@ from emotune.errors import ConfigError, CorpusError
 from emotune.evaluation.evaluate import CLASS_MEASURES
 from emotune.evaluation.vote_scores import VOTE_SIMILARITY
 from emotune.inference.conditioner import Conditioner
-from emotune.labels import LabelSpace
 from emotune.losses import LOSSES, BatchLoss, CombinedLoss, Loss
 from emotune.losses.cross_entropy import balanced_class_weights, effective_number_class_weights
-from emotune.manifest import Manifest, Utterance
 from emotune.models.aggregations import VARAN
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone
 from emotune.models.backbones.checkpoint import load_pretrained
 from emotune.models.emotion_model import EmotionModel
-from emotune.preprocessing import Preprocessing
-from emotune.progress import Progress, silent
-from emotune.splits import select_splits, within_budget
+from emotune.runtime.progress import Progress, silent
+from emotune.schema.conditions import GENDER, GENDER_CLASSES, gender_as_class
+from emotune.schema.labels import LabelSpace
+from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.splits import select_splits, within_budget
 from emotune.training.clip_lengths import with_lengths_settled
 from emotune.training.conditions import build_conditioner, condition_table, enriched
+from emotune.votes.consensus import relabelled, vote_shares
 
 TRAIN, DEVELOPMENT, TEST = "train", "development", "test"
 VOTE_LOSSES = ("kl", "soft_cross_entropy")

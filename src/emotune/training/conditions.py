@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 
 from emotune.audio import FloatArray
-from emotune.conditions import GENDER, TEXT, UNKNOWN, known_of, lacks, value_of
-from emotune.config import Conditions
+from emotune.config.recipe import Conditions
+from emotune.enrichment import providers
+from emotune.enrichment.providers import Maker
+from emotune.enrichment.text_encoder import embeddings
+from emotune.enrichment.transcribe import one_language, transcribed
 from emotune.errors import CorpusError, EmotuneError, ModelError
-from emotune.inference import makers
 from emotune.inference.conditioner import Conditioner
-from emotune.inference.enrich import with_gender
-from emotune.inference.makers import Maker
+from emotune.inference.gender import with_gender
 from emotune.inference.predictor import load
-from emotune.inference.text_encoder import embeddings
-from emotune.inference.transcribe import one_language, transcribed
-from emotune.manifest import Manifest
-from emotune.progress import Progress, silent
+from emotune.runtime.progress import Progress, silent
+from emotune.schema.conditions import GENDER, TEXT, UNKNOWN, known_of, lacks, value_of
+from emotune.schema.manifest import Manifest
 
 _KEPT_AS = {GENDER: "gender_predictor", TEXT: "speech_recogniser"}
 """Condition -> what a manifest's information calls the model that predicted it."""
@@ -60,11 +60,11 @@ def _makers(conditions: Conditions, manifest: Manifest) -> dict[str, Maker]:
     found: dict[str, Maker] = {}
     if gender is not None and gender.predictor is not None:
         with _about(GENDER):
-            found[GENDER] = makers.gender_maker(gender.predictor)
+            found[GENDER] = providers.gender_maker(gender.predictor)
     if text is not None and text.asr is not None:
         earlier = manifest.information.get(_KEPT_AS[TEXT], {})
         with _about(TEXT):
-            maker = makers.text_maker(text.asr, text.asr_revision, one_language(manifest))
+            maker = providers.text_maker(text.asr, text.asr_revision, one_language(manifest))
         is_same = all(earlier.get(key) == maker[key] for key in ("name", "revision"))
         found[TEXT] = earlier if is_same else maker  # with the language that it heard
     return found
@@ -82,11 +82,11 @@ def _about(name: str) -> Iterator[None]:
 
 
 def _genders(lacking: Manifest, maker: Maker, progress: Progress) -> Manifest:
-    return with_gender(lacking, makers.gender_predictor(maker, load), maker, progress=progress)[0]
+    return with_gender(lacking, providers.gender_predictor(maker, load), maker, progress=progress)[0]
 
 
 def _texts(lacking: Manifest, maker: Maker, progress: Progress) -> Manifest:
-    return transcribed(lacking, makers.transcriber(maker), progress=progress)[0]
+    return transcribed(lacking, providers.transcriber(maker), progress=progress)[0]
 
 
 _FILL: Mapping[str, Callable[[Manifest, Maker, Progress], Manifest]] = {GENDER: _genders, TEXT: _texts}
@@ -119,7 +119,7 @@ def build_conditioner(conditions: Conditions, manifest: Manifest) -> Conditioner
     if text is not None:
         is_used = text.source != UNKNOWN  # else it only has to say how wide its vectors are
         wanted = {"name": text.encoder, "revision": text.encoder_revision}
-        encoder = makers.text_encoder(wanted, device=None if is_used else "cpu")
+        encoder = providers.text_encoder(wanted, device=None if is_used else "cpu")
         about[TEXT].update(width=encoder.dimension, encoder=encoder.identity)
         embed = partial(embeddings, encoder) if is_used else None
     return Conditioner(about, embed=embed) if about else None

@@ -14,15 +14,15 @@ import torch
 from numpy.typing import NDArray
 
 from emotune import audio
-from emotune.arrays import array_path, read_array, write_array
+from emotune.audio.preprocessing import Preprocessing, batches_under
 from emotune.batch import Batch, pad
 from emotune.errors import AudioError
-from emotune.manifest import Manifest, Utterance, by_recording
+from emotune.io.array_cache import array_path, read_array, write_array
 from emotune.models.aggregations import POOLINGS
 from emotune.models.backbones.base import Backbone
 from emotune.models.emotion_model import EmotionModel
-from emotune.preprocessing import Preprocessing, batches_under
-from emotune.progress import Progress, silent
+from emotune.runtime.progress import Progress, silent
+from emotune.schema.manifest import Manifest, Utterance, by_recording
 
 FloatArray = NDArray[np.float32]
 _BATCH_SECONDS = 40.0

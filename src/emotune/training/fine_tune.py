@@ -13,20 +13,20 @@ import numpy as np
 import torch
 
 from emotune.audio import FloatArray
-from emotune.config import Augmentation, Recipe
+from emotune.config.recipe import Augmentation, Recipe
 from emotune.data.dataset import class_index
 from emotune.errors import ConfigError, CorpusError, ModelError
 from emotune.evaluation import Evaluation, scores
 from emotune.inference.predictor import Predictor
 from emotune.inference.torch_engine import TorchEngine
-from emotune.manifest import Manifest, Utterance
 from emotune.metrics import negative_log_likelihood
 from emotune.models.backbones.remembered import RememberedStates
 from emotune.models.emotion_model import EmotionModel
-from emotune.predictions import Predictions
-from emotune.progress import Progress, silent
-from emotune.run_folder import RunFolder
-from emotune.training import linear, processes
+from emotune.runtime.progress import Progress, silent
+from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.predictions import Predictions
+from emotune.schema.run_folder import RunFolder
+from emotune.training import linear
 from emotune.training.build import (
     DEVELOPMENT,
     TRAIN,
@@ -38,9 +38,11 @@ from emotune.training.build import (
     count_parameters,
     without_votes,
 )
-from emotune.training.checkpoints import Checkpoints, state_of
-from emotune.training.estimate import memory_estimate, within_memory
 from emotune.training.features import pooled_features
+from emotune.training.loop import processes
+from emotune.training.loop.checkpoints import Checkpoints, state_of
+from emotune.training.loop.estimate import memory_estimate, within_memory
+from emotune.training.loop.trainer import Trainer, batches_of, class_indices, heard_seconds
 from emotune.training.run import (
     Beginning,
     Listener,
@@ -53,7 +55,6 @@ from emotune.training.run import (
     write_start,
 )
 from emotune.training.run_log import OtherProcess, RunLog
-from emotune.training.trainer import Trainer, batches_of, class_indices, heard_seconds
 
 _PROBED = "started_from_probe"
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from emotune.data.dataset import class_index, unit_dimensions
 from emotune.errors import CorpusError
-from emotune.labels import LabelSpace
-from emotune.manifest import Manifest
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.heads import Head, LayerHeads
-from emotune.predictions import Prediction, Predictions
-from emotune.progress import Progress, silent
+from emotune.runtime.progress import Progress, silent
+from emotune.schema.labels import LabelSpace
+from emotune.schema.manifest import Manifest
+from emotune.schema.predictions import Prediction, Predictions
 
 FloatArray = NDArray[np.floating]
 Score = Callable[[Manifest, Predictions], float]

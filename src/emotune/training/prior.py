@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from emotune.config import Recipe
-from emotune.consensus import vote_shares
-from emotune.labels import LabelSpace
-from emotune.manifest import Manifest
+from emotune.config.recipe import Recipe
 from emotune.metrics.division import FloatArray
+from emotune.schema.labels import LabelSpace
+from emotune.schema.manifest import Manifest
 from emotune.training.build import class_weights
+from emotune.votes.consensus import vote_shares
 
 
 def training_prior(recipe: Recipe, space: LabelSpace, train: Manifest) -> dict[str, float]:

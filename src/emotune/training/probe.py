@@ -9,19 +9,20 @@ from pathlib import Path
 
 import numpy as np
 
-from emotune import acoustics, audio
-from emotune.config import Conditions, Recipe
+from emotune import audio
+from emotune.audio import acoustics
+from emotune.audio.preprocessing import Preprocessing
+from emotune.config.recipe import Conditions, Recipe
 from emotune.errors import ConfigError, CorpusError
 from emotune.evaluation import Evaluation
-from emotune.evaluation.score_run import score_run
-from emotune.labels import LabelSpace
-from emotune.manifest import Manifest
 from emotune.models.backbones.base import Backbone
 from emotune.models.emotion_model import EmotionModel
-from emotune.predictions import Predictions, align
-from emotune.preprocessing import Preprocessing
-from emotune.progress import Progress, silent
-from emotune.run_folder import RunFolder
+from emotune.report.score_run import score_run
+from emotune.runtime.progress import Progress, silent
+from emotune.schema.labels import LabelSpace
+from emotune.schema.manifest import Manifest
+from emotune.schema.predictions import Predictions, align
+from emotune.schema.run_folder import RunFolder
 from emotune.training import linear
 from emotune.training.build import (
     DEVELOPMENT,

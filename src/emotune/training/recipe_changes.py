@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emotune.config import Recipe
+from emotune.config.recipe import Recipe
 
 _SOURCES = ("data.manifest", "data.root")
 _CACHES = ("data.cache", "data.cache_gb", "probe.cache")

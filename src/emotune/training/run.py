@@ -17,27 +17,27 @@ import yaml
 from pydantic import ValidationError
 
 import emotune
-from emotune.config import Recipe, dump_recipe
+from emotune.audio.preprocessing import Preprocessing
+from emotune.config.recipe import Recipe, dump_recipe
 from emotune.errors import ConfigError, CorpusError
 from emotune.evaluation import Evaluation, scores
-from emotune.evaluation.score_run import score_run
 from emotune.evaluation.speaker_dependence import speaker_dependence
 from emotune.inference.conditioner import Conditioner
 from emotune.inference.predictor import Predictor
 from emotune.inference.torch_engine import TorchEngine
-from emotune.locks import LOCK, alone_in
-from emotune.manifest import Manifest
+from emotune.io.locks import LOCK, alone_in
+from emotune.io.tables import to_json, write_text
 from emotune.models.card import model_card
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.store import fingerprint_of, load_model, save_config, save_model
-from emotune.predictions import Predictions
-from emotune.preprocessing import Preprocessing
-from emotune.progress import Progress
-from emotune.run_folder import RunFolder
-from emotune.tables import to_json, write_text
-from emotune.training import processes
+from emotune.report.score_run import score_run
+from emotune.runtime.progress import Progress
+from emotune.schema.manifest import Manifest
+from emotune.schema.predictions import Predictions
+from emotune.schema.run_folder import RunFolder
 from emotune.training.build import DEVELOPMENT, TRAIN, best_device
 from emotune.training.calibrate import calibrated, with_calibration
+from emotune.training.loop import processes
 from emotune.training.prior import training_prior
 from emotune.training.recipe_changes import changes_of_work
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
-from emotune.run_folder import RunFolder
-from emotune.tables import to_json, write_text
-from emotune.training import processes
+from emotune.io.tables import to_json, write_text
+from emotune.schema.run_folder import RunFolder
+from emotune.training.loop import processes
 from emotune.training.run import Listener
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from emotune.corpora import Corpus
 from emotune.corpora.base import audio_files
-from emotune.labels import class_noun
-from emotune.manifest import Skipped, Utterance
+from emotune.schema.labels import class_noun
+from emotune.schema.manifest import Skipped, Utterance
 
 
 def read(root: Path) -> Iterator[Utterance | Skipped]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from emotune import audio
 from emotune.errors import ConfigError
-from emotune.folders import files_below
+from emotune.io.folders import files_below
 
 _KEPT = 64  # recordings in memory, a process
 

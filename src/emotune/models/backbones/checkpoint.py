@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from emotune.errors import ConfigError, ModelError
-from emotune.hub import PREFIX, Download, download_snapshot, fetch, is_hub_name, no_folder
+from emotune.io.hub import PREFIX, Download, download_snapshot, fetch, is_hub_name, no_folder
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone
 from emotune.models.weights import WeightsFile, is_finite, nothing_drawn, without_memory

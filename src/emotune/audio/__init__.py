@@ -1,0 +1,39 @@
+"""Sound: recordings in, as they are stored or as a model hears them; what they measure, and which are copies."""
+
+from emotune.audio.recordings import (
+    FULL_SCALE,
+    SAMPLING_RATE_HZ,
+    SUFFIXES,
+    Channel,
+    Clip,
+    FloatArray,
+    Recording,
+    Segment,
+    Source,
+    channel_count,
+    clip,
+    clips,
+    decode,
+    sampling_rate_hz,
+    too_long,
+    trim_silence,
+)
+
+__all__ = [
+    "FULL_SCALE",
+    "SAMPLING_RATE_HZ",
+    "SUFFIXES",
+    "Channel",
+    "Clip",
+    "FloatArray",
+    "Recording",
+    "Segment",
+    "Source",
+    "channel_count",
+    "clip",
+    "clips",
+    "decode",
+    "sampling_rate_hz",
+    "too_long",
+    "trim_silence",
+]

@@ -1,0 +1,1 @@
+"""Files that challenges ask for."""

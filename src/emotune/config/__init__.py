@@ -1,0 +1,1 @@
+"""Recipes: their sections, their keys, and how they are read."""

@@ -1,7 +1,0 @@
-"""Samples out of files, bytes and arrays, block by block, so that no recording must fit into memory as it is stored."""
-
-from emotune.decoding.arrays import opened as opened_array
-from emotune.decoding.files import opened as opened_file
-from emotune.decoding.sound import FloatArray, Sound
-
-__all__ = ["FloatArray", "Sound", "opened_array", "opened_file"]

@@ -1,0 +1,1 @@
+"""Systems side by side: lined up, tested, told apart by group of speakers."""

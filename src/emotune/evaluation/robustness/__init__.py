@@ -1,0 +1,1 @@
+"""The same recordings under degradations: noise, rooms, codecs, other voices."""

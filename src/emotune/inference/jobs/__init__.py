@@ -1,0 +1,1 @@
+"""Prediction over many recordings: parts, processes, clusters."""

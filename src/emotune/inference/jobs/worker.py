@@ -1,0 +1,63 @@
+"""A worker process of ``WorkerEngine``: ``python -m emotune.inference.jobs.worker FOLDER``."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+from typing import BinaryIO
+
+from emotune.errors import EmotuneError, ModelError
+from emotune.inference.engine import Description
+from emotune.runtime.memory_allocator import keep_freed_memory
+
+
+def main() -> None:
+    """Load the model, answer what it is, then answer each batch of waveforms until the input ends."""
+    requests = sys.stdin.buffer
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not mix with the answers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then closes our input
+    keep_freed_memory()
+    try:
+        import torch  # noqa: PLC0415 (after the allocator is set)
+
+        from emotune.inference.torch_engine import TorchEngine  # noqa: PLC0415
+
+        torch.set_num_threads(1)
+        engine = TorchEngine.load(sys.argv[1], device="cpu")
+    except ModuleNotFoundError as error:
+        send(ModelError(f"Loading {sys.argv[1]} needs '{error.name}': pip install 'emotune[train]'."), answers)
+        return
+    except Exception as error:
+        send(_clean(error), answers)
+        return
+    send(Description.of(engine), answers)
+    while True:
+        try:
+            waveforms, conditions = pickle.load(requests)
+        except (EOFError, pickle.UnpicklingError):  # the parent has closed our input, or was killed while it wrote
+            return
+        try:
+            answer = engine.run(waveforms, conditions)
+        except Exception as error:
+            answer = _clean(error)
+        try:
+            send(answer, answers)
+        except BrokenPipeError:  # the parent is gone
+            os._exit(1)
+
+
+def _clean(error: Exception) -> EmotuneError:
+    """An error that the parent can show: others might not even be pickled."""
+    return error if isinstance(error, EmotuneError) else ModelError(f"A worker failed: {type(error).__name__}: {error}")
+
+
+def send(answer: object, answers: BinaryIO) -> None:
+    pickle.dump(answer, answers, protocol=pickle.HIGHEST_PROTOCOL)
+    answers.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Files: tables of every format, folders, locks, cached arrays, models by name on the Hugging Face Hub."""

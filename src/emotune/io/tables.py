@@ -1,0 +1,366 @@
+"""Rows in and out of CSV, JSONL and Parquet files, with a metadata file beside each; all writing is atomic.
+
+TSV is read as well.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from emotune.errors import TableError
+from emotune.io.delimited import iter_delimited, plain_cell, safe_cell
+
+MOST_LEVELS = 100
+"""Of lists and mappings in each other, in a file: what walks through them afterwards must reach the innermost."""
+SUFFIXES = (".csv", ".jsonl", ".parquet")
+"""Of the tables that are written."""
+
+READ_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+"""Of the tables that are read."""
+
+Row = dict[str, Any]
+_UNENCODABLE = "backslashreplace"  # a file name that is not UTF-8 must not lose a whole table of results
+
+
+def metadata_path(path: Path) -> Path:
+    """Where the metadata of a table lies: ``speech.csv`` -> ``speech.csv.meta.json``."""
+    return path.with_name(path.name + ".meta.json")
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that replaces it when the block ends well, and vanishes when it does not."""
+    if path.is_dir():
+        raise TableError(f"Cannot write {path}: it is a folder. Name a file.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        os.close(handle)
+    except OSError as error:
+        raise TableError(f"Cannot write {path}: {error.strerror}. Choose a folder that you may write to.") from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    except OSError as error:
+        raise TableError(f"Cannot write {path}: {error.strerror or error}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically, UTF-8."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors=_UNENCODABLE)
+
+
+def to_json(value: object, *, indent: int | None = 2) -> str:
+    """JSON for people and machines alike: NaN and infinity become null, since JSON has no word for them."""
+    return json.dumps(_without_nan(value), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def _without_nan(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return value
+
+
+def read_json(path: Path, what: str) -> dict[str, Any]:
+    """Read a JSON object, or raise a TableError that names the file and what it should be."""
+    try:
+        data = parse_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise TableError(f"{what} {path} does not exist.") from error
+    except (OSError, ValueError) as error:
+        raise TableError(f"{what} {path} cannot be read as JSON: {error}.") from error
+    if not isinstance(data, dict):
+        raise TableError(f"{what} {path} must hold a JSON object, not a {type(data).__name__}.")
+    return data
+
+
+def parse_json(text: str) -> Any:
+    """JSON that is not nested deeper than anyone writes.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    try:
+        data = json.loads(text)
+        if nesting(data) <= MOST_LEVELS:
+            return data
+    except RecursionError:
+        pass
+    raise ValueError(f"it is nested deeper than {MOST_LEVELS} levels")
+
+
+def nesting(data: object) -> int:
+    """Levels of lists and mappings in each other.
+
+    >>> nesting(1), nesting([]), nesting({"a": [1, {}]})
+    (0, 1, 3)
+    """
+    levels, inner = 0, [data]
+    while inner := [item for item in inner if isinstance(item, dict | list)]:
+        levels += 1
+        inner = [child for item in inner for child in (item.values() if isinstance(item, dict) else item)]
+    return levels
+
+
+def check_suffix(path: Path, known: Sequence[str] = SUFFIXES) -> str:
+    """The table's format by its suffix, or an error that lists the known ones."""
+    suffix = path.suffix.lower()
+    if suffix not in known and path.is_dir():
+        raise TableError(f"{path} is a folder, expected a table: a file whose name ends in {', '.join(known)}.")
+    if suffix not in known:
+        raise TableError(f"{path}: a table's name must end in {', '.join(known)}, not '{path.suffix}'.")
+    return suffix
+
+
+def check_output(path: Path, *, inputs: Iterable[Path] = (), spreadsheet_safe: bool = False) -> None:
+    """Before any work is done: raise a TableError when a table could not be written there afterwards.
+
+    Args:
+        path: of the table to be.
+        inputs: files that are read, which it must not replace.
+        spreadsheet_safe: as for ``write_rows``.
+    """
+    sources = list(inputs)
+    suffix = check_suffix(path)
+    if suffix == ".parquet":
+        _pyarrow_parquet(path)
+    if spreadsheet_safe and suffix != ".csv":
+        raise TableError(f"{path}: --spreadsheet-safe goes with a .csv; in {suffix} nothing is run as a formula.")
+    for file in (path, metadata_path(path)):
+        check_file(file, inputs=sources)
+
+
+def check_file(path: Path, *, inputs: Iterable[Path] = ()) -> None:
+    """As ``check_output``, for a file of any kind.
+
+    Raises:
+        TableError: when it could not be written, or would replace what is read or the metadata of that.
+    """
+    for source in filter(Path.is_file, inputs):
+        if _is_same_file(path, source) or _is_same_file(path, metadata_path(source)):
+            raise TableError(f"{path} is what is read: it would be lost. Give the output another name.")
+    if path.is_dir():
+        raise TableError(f"Cannot write {path}: it is a folder. Name a file.")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        what = "may not be written to" if folder.is_dir() else "is not a folder"
+        raise TableError(f"Cannot write {path}: {folder} {what}. Choose a folder that you may write to.")
+
+
+def _is_same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there
+        return False
+
+
+def read_rows(path: Path) -> list[Row]:
+    """All rows of a table as dictionaries; values of CSV are strings, an empty field is None."""
+    return list(iter_rows(path))
+
+
+def read_header(path: Path) -> list[str]:
+    """All columns of a table, as ``header_of`` its rows."""
+    rows = iter_rows(path)
+    return header_of(rows if path.suffix.lower() == ".jsonl" else islice(rows, 1))
+
+
+def header_of(rows: Iterable[Row]) -> list[str]:
+    """All columns of rows; one of JSONL may have more than the one before it."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def own_columns(cells: Mapping[str, Any], ours: Collection[str]) -> Row:
+    """A user's own cells beside columns of ours; one that is named like one of these is kept as ``given.<name>``.
+
+    >>> own_columns({"corpus": "X", "room": 3}, ["file", "corpus"])
+    {'given.corpus': 'X', 'room': 3}
+    """
+    own = {}
+    for name, value in cells.items():
+        column = f"given.{name}" if name in ours else name
+        while column != name and column in cells:
+            column = f"given.{column}"
+        own[column] = value
+    return own
+
+
+def iter_rows(path: Path) -> Iterator[Row]:
+    """As ``read_rows``, one after the other, so that a table of any length can be gone through.
+
+    Raises:
+        TableError: for what is no table, or is broken, naming file and row.
+    """
+    suffix = check_suffix(path, READ_SUFFIXES)
+    if not path.exists():
+        raise TableError(f"{path} does not exist.")
+    if path.is_dir():
+        raise TableError(f"{path} is a folder, expected a table file.")
+    tsv = partial(_iter_csv, delimiter="\t")
+    rows = {".csv": _iter_csv, ".tsv": tsv, ".jsonl": _iter_jsonl, ".parquet": _iter_parquet}[suffix](path)
+    try:
+        yield from rows
+    except UnicodeDecodeError as error:
+        raise TableError(
+            f"{path} is not UTF-8 text (byte {error.start}). Save it again as UTF-8, for example with"
+            f" iconv -f latin1 -t utf-8."
+        ) from error
+    except OSError as error:
+        raise TableError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _iter_csv(path: Path, *, delimiter: str = ",") -> Iterator[Row]:
+    rows = iter_delimited(path, delimiter=delimiter)
+    if not _is_spreadsheet_safe(path):
+        yield from rows
+        return
+    for row in rows:
+        yield {plain_cell(name): value and plain_cell(value) for name, value in row.items()}
+
+
+def _is_spreadsheet_safe(path: Path) -> bool:
+    try:
+        said = metadata_path(path).read_bytes()
+        return b'"spreadsheet_safe": true' in said and parse_json(said.decode()).get("spreadsheet_safe") is True
+    except (OSError, ValueError, AttributeError):  # broken metadata is named where it is needed
+        return False
+
+
+def _iter_jsonl(path: Path) -> Iterator[Row]:
+    with path.open(encoding="utf-8-sig", newline="\n") as stream:
+        for number, line in enumerate(stream, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = parse_json(line)
+            except ValueError as error:
+                raise TableError(f"{path}, line {number}: not valid JSON ({error}).") from error
+            if not isinstance(row, dict):
+                raise TableError(f"{path}, line {number}: expected a JSON object, got a {type(row).__name__}.")
+            yield row
+
+
+def _pyarrow_parquet(path: Path) -> Any:
+    try:
+        return importlib.import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise TableError(
+            f"{path}: Parquet needs the extra 'tables' (pip install 'emotune[tables]'); CSV and JSONL do not."
+        ) from error
+
+
+def _iter_parquet(path: Path) -> Iterator[Row]:
+    parquet = _pyarrow_parquet(path)
+    try:
+        file = parquet.ParquetFile(path)
+        class_names = _class_names(file.schema_arrow.metadata or {})
+        large = any("binary" in str(column.type) for column in file.schema_arrow)  # recordings, perhaps
+        for batch in file.iter_batches(batch_size=16 if large else 65536):
+            for row in batch.to_pylist():
+                for column, names in class_names.items():
+                    row[column] = _class_name(row.get(column), names)
+                yield row
+    except Exception as error:  # pyarrow raises its own and OSError alike for a file that is not Parquet
+        raise TableError(f"{path} cannot be read as Parquet: {error}.") from error
+
+
+def _class_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
+    """The columns of numbers that stand for classes, in a table of Hugging Face's ``datasets``, and their names."""
+    try:
+        features = parse_json(metadata[b"huggingface"].decode())["info"]["features"]
+        return {
+            column: feature["names"]
+            for column, feature in features.items()
+            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and feature.get("names")
+        }
+    except (KeyError, ValueError, TypeError, AttributeError):  # none of theirs
+        return {}
+
+
+def _class_name(value: object, names: Sequence[str]) -> object:
+    """The name behind a number; theirs is -1 where nothing is known."""
+    if value == -1:
+        return None
+    return names[value] if isinstance(value, int) and 0 <= value < len(names) else value
+
+
+def write_rows(
+    path: Path,
+    columns: Sequence[str],
+    rows: Sequence[Row],
+    metadata: Mapping[str, object],
+    *,
+    numbers: Collection[str] = (),
+    spreadsheet_safe: bool = False,
+) -> None:
+    """Write a table and its metadata file, each written whole before either is renamed; None is empty.
+
+    Args:
+        numbers: columns that are numbers in Parquet even where all of them are empty.
+        spreadsheet_safe: put an apostrophe before text of a CSV that a spreadsheet would run as a formula. Reading
+            takes it away again.
+    """
+    suffix = check_suffix(path)
+    if spreadsheet_safe:
+        metadata = {**metadata, "spreadsheet_safe": True}
+    with atomic_path(path) as temporary, atomic_path(metadata_path(path)) as temporary_metadata:
+        temporary_metadata.write_text(to_json(metadata) + "\n", encoding="utf-8", errors=_UNENCODABLE)
+        if suffix == ".csv":
+            with temporary.open("w", newline="", encoding="utf-8", errors=_UNENCODABLE) as stream:
+                plain = csv.writer(stream, lineterminator="\n")
+                quoted = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
+                shown = (lambda field: safe_cell(str(field))) if spreadsheet_safe else (lambda field: field)
+                for row in [dict(zip(columns, columns, strict=True)), *rows]:
+                    fields = [shown(_csv_field(row.get(name))) for name in columns]
+                    # the plain writer leaves a lone carriage return unquoted, where readers begin a new row
+                    (quoted if any("\r" in str(field) for field in fields) else plain).writerow(fields)
+        elif suffix == ".jsonl":
+            with temporary.open("w", encoding="utf-8", errors=_UNENCODABLE) as stream:
+                for row in rows:
+                    stream.write(to_json({name: row.get(name) for name in columns}, indent=None) + "\n")
+        else:
+            parquet = _pyarrow_parquet(path)
+            pyarrow = importlib.import_module("pyarrow")
+            table = pyarrow.table({name: _parquet_column(pyarrow, rows, name, name in numbers) for name in columns})
+            parquet.write_table(table, temporary)
+
+
+def _csv_field(value: object) -> object:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return repr(float(value)) if isinstance(value, float) else value  # float() for NumPy's, which repr otherwise
+
+
+def _parquet_column(pyarrow: Any, rows: Sequence[Row], name: str, is_number: bool) -> Any:
+    values = [row.get(name) for row in rows]
+    if is_number:
+        return pyarrow.array(values, type=pyarrow.float64())
+    if all(value is None for value in values):
+        return pyarrow.array(values, type=pyarrow.string())
+    try:
+        return pyarrow.array(values)
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, OverflowError, UnicodeEncodeError):
+        texts = [None if value is None else str(value).encode(errors=_UNENCODABLE).decode() for value in values]
+        return pyarrow.array(texts)  # a user's own column of mixed types stays readable

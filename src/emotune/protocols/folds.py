@@ -1,0 +1,232 @@
+"""Run a recipe under a protocol: every fold a run of its own, the tests pooled and scored once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from emotune.config.recipe import Recipe
+from emotune.errors import ConfigError
+from emotune.evaluation import Evaluation, scores
+from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dependence
+from emotune.inference import load
+from emotune.protocols.pool import training_pool
+from emotune.protocols.protocol import Fold, Protocol, class_changes, doubts, folds_of, load_protocol, under_protocol
+from emotune.report.score_run import score_run
+from emotune.runtime.progress import Progress, silent
+from emotune.schema.manifest import Manifest
+from emotune.schema.predictions import Predictions
+from emotune.schema.run_folder import RunFolder
+from emotune.training.build import TRAIN, source_manifest
+from emotune.training.conditions import enriched
+from emotune.training.fine_tune import train_run
+from emotune.training.loop.processes import launched_count
+from emotune.training.probe import probe_run
+from emotune.training.run import Listener, Quiet, opened, provenance_of, write_end, write_start
+
+Kind = Literal["train", "probe"]
+_RUNS: Mapping[Kind, Callable[..., Evaluation]] = {"train": train_run, "probe": probe_run}
+POOLED = "all"
+"""Where the pooled results of several folds lie."""
+
+
+def protocol_run(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    kind: Kind,
+    processes: int = 1,
+    listener: Listener | None = None,
+    progress: Progress = silent,
+) -> dict[str, Evaluation]:
+    """Run every fold of ``recipe.protocol`` under ``folder``, and score all that was tested as one.
+
+    The same command continues after an interruption: finished folds are kept, an unfinished one goes on from its last
+    checkpoint.
+
+    Args:
+        recipe: with a protocol.
+        folder: gets ``manifest.csv``, ``<fold>/`` (a run folder each) and the pooled results: under ``all``, or, where
+            there is one fold, under the name of each test split.
+        kind: what each fold does.
+        processes: folds that run at a time, each with its share of the processor.
+
+    Returns:
+        The evaluation of each pooled result, by its name.
+
+    Raises:
+        ConfigError, CorpusError: for a folder or a manifest that does not suit, and as each fold's run does.
+    """
+    assert recipe.protocol is not None
+    if processes < 1:
+        raise ConfigError(f"processes must be at least 1, got {processes}.")
+    if launched_count() > 1:
+        raise ConfigError("A protocol is run by one process, which starts its folds itself: see --folds-at-a-time.")
+    listener = listener or Quiet()
+    protocol = load_protocol(recipe.protocol)
+    run, what = RunFolder(folder), f"{kind}, protocol {protocol.name}"
+    with opened(run, recipe, what) as began:
+        manifest = under_protocol(source_manifest(recipe, progress=progress), protocol)
+        manifest = enriched(manifest, recipe.model.conditions, progress=progress)
+        folds = folds_of(protocol, manifest)
+        provenance = provenance_of(recipe, manifest, began, kind=what)
+        write_start(run, recipe, manifest, provenance, listener)
+        if recipe.data.splits:
+            listener.say("data.splits of the recipe is set aside: the protocol makes the splits")
+        warnings = doubts(protocol, manifest)
+        for warning in warnings:
+            listener.say(f"warning: {warning}")
+        recipes = {fold: _recipe_of(fold, recipe, protocol, run) for fold in folds}
+        _run_all(recipes, run, kind, min(processes, len(folds)), listener, progress)
+        evaluations = _pooled(run, protocol, folds, warnings)
+        write_end(run, provenance)
+    return evaluations
+
+
+def first_fold(recipe: Recipe, *, progress: Progress = silent) -> Recipe:
+    """What the first fold of a recipe's protocol trains, for looking at it."""
+    assert recipe.protocol is not None
+    protocol, source = load_protocol(recipe.protocol), source_manifest(recipe, progress=progress)
+    fold = folds_of(protocol, under_protocol(source, protocol))[0]
+    mapping, drop = class_changes(protocol, source)
+    return _under(recipe, protocol, fold, {"map": {**mapping, **recipe.data.map}, "drop": [*drop, *recipe.data.drop]})
+
+
+def _recipe_of(fold: Fold, recipe: Recipe, protocol: Protocol, run: RunFolder) -> Recipe:
+    """The recipe of one fold, which reads the manifest that lies in the folder of all."""
+    return _under(recipe, protocol, fold, {"manifest": run.manifest, "corpus": None, "root": None, "labels": None})
+
+
+def _under(recipe: Recipe, protocol: Protocol, fold: Fold, source: Mapping[str, object]) -> Recipe:
+    splits = {name: {column: list(values) for column, values in rule.items()} for name, rule in fold.splits.items()}
+    allow = sorted({*recipe.data.allow, *protocol.allow})
+    data = recipe.data.model_copy(update={**source, "splits": splits, "allow": allow})
+    return recipe.model_copy(update={"data": data, "protocol": None, "name": f"{recipe.name}/{fold.name}"})
+
+
+def _run_all(
+    recipes: Mapping[Fold, Recipe], run: RunFolder, kind: Kind, processes: int, listener: Listener, progress: Progress
+) -> None:
+    waiting = {fold: recipe for fold, recipe in recipes.items() if not _is_done(run, fold)}
+    for fold in recipes:
+        if fold not in waiting:
+            listener.say(f"{fold.name}: done before")
+    if processes == 1:
+        for fold, recipe in waiting.items():
+            listener.say(f"{fold.name}:")
+            listener.say(_run_one(recipe, run.path / fold.name, fold, kind, listener, progress))
+        return
+    with training_pool(processes) as pool:
+        jobs = [pool.submit(_run_one, recipe, run.path / fold.name, fold, kind) for fold, recipe in waiting.items()]
+        for job in progress(as_completed(jobs), total=len(jobs), title="folds"):
+            listener.say(job.result())
+
+
+class _Warnings(Quiet):
+    """Keeps the warnings of a fold that runs beside others, for its one answer at the end."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, message: str) -> None:
+        if message.startswith("warning:"):
+            self.lines.append(message)
+
+
+def _run_one(
+    recipe: Recipe,
+    folder: Path,
+    fold: Fold,
+    kind: Kind,
+    listener: Listener | None = None,
+    progress: Progress = silent,
+) -> str:
+    """Train one fold, predict and score its tests; what to say of it."""
+    run, collected = RunFolder(folder), _Warnings()
+    if not run.finished:
+        _RUNS[kind](recipe, folder, listener=listener or collected, progress=progress)
+    manifest = Manifest.read(run.manifest)
+    tests = {name: manifest.split(name) for name in fold.tests}
+    scored = [utterance for tested in tests.values() for utterance in tested]
+    predictor = load(folder, batch_seconds=recipe.train.batch_seconds, scored=scored)
+    figures = []
+    for name, tested in tests.items():
+        predictions = predictor.predict_manifest(tested, progress=progress)
+        evaluation = score_run(run, tested, predictions, name=name)
+        metric = recipe.train.metric
+        score = evaluation.overall.get(metric)  # None where only votes can be scored
+        figures.append(f"{name} {metric} {'undefined' if score is None else format(score.value, '.3f')}")
+    return "\n".join(f"{fold.name}: {line}" for line in [*collected.lines, ", ".join(figures)])
+
+
+def _is_done(run: RunFolder, fold: Fold) -> bool:
+    inner = RunFolder(run.path / fold.name)
+    return inner.finished and all((inner.results(name) / "report.html").exists() for name in fold.tests)
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """One test split of a fold: the run that was tested, all its utterances, and truth and answers of the split."""
+
+    run: RunFolder
+    fold: str
+    manifest: Manifest
+    truth: Manifest
+    answers: Predictions
+
+
+def _tested(run: RunFolder, fold: Fold, name: str) -> _Tested:
+    inner = RunFolder(run.path / fold.name)
+    manifest = Manifest.read(inner.manifest)
+    return _Tested(inner, fold.name, manifest, manifest.split(name), Predictions.read(inner.predictions(name)))
+
+
+def _pooled(run: RunFolder, protocol: Protocol, folds: list[Fold], warnings: list[str]) -> dict[str, Evaluation]:
+    """What was tested as a whole: each test of a single fold by itself, those of several folds as one."""
+    about = {"protocol": protocol.name, "protocol in words": protocol.description.strip()}
+    if len(folds) > 1:
+        parts = [_tested(run, fold, name) for fold in folds for name in fold.tests]
+        return {POOLED: _score_together(run, parts, about, warnings)}
+    (fold,) = folds
+    evaluations = {}
+    for name in fold.tests:
+        part = _tested(run, fold, name)
+        evaluations[name] = score_run(
+            part.run, part.truth, part.answers, name=name, folder=run.results(name), extra=about, notices=warnings
+        )
+    return evaluations
+
+
+def _score_together(run: RunFolder, parts: list[_Tested], about: Mapping[str, str], warnings: list[str]) -> Evaluation:
+    """Each utterance predicted by the fold that did not train on it, all scored once."""
+    pooled = parts[0].truth.replace_utterances([utterance for part in parts for utterance in part.truth])
+    pooled.write(run.manifest)
+    rows = tuple(row for part in parts for row in part.answers)
+    predictions = Predictions(rows, parts[0].answers.label_space, None, pooled.fingerprint())
+    each = {
+        f"{part.fold} alone": ", ".join(
+            f"{name} {value:.3f}" for name, value in scores(part.truth, part.answers).items() if name != "micro_f1"
+        )
+        for part in parts
+    }
+    return score_run(
+        run,
+        pooled,
+        predictions,
+        name=POOLED,
+        held_out=True,
+        dependence=_dependence(parts),
+        extra={**about, **each, "model fingerprint": {part.fold: part.answers.model_fingerprint for part in parts}},
+        notices=warnings,
+    )
+
+
+def _dependence(parts: list[_Tested]) -> SpeakerDependence:
+    """How many of all tested speakers the fold that tested them was trained on."""
+    each = [speaker_dependence(part.manifest.split(TRAIN), part.truth) for part in parts]
+    return SpeakerDependence(
+        sum(item.shared for item in each), sum(item.scored for item in each), all(item.all_known for item in each)
+    )

@@ -1,0 +1,1 @@
+"""Pages: evaluation, comparison, robustness, fusion; their figures and sentences."""

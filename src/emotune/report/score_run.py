@@ -1,0 +1,110 @@
+"""Score one split of a run: predictions table, report.json and report.html under the run folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from emotune.evaluation.evaluate import evaluate
+from emotune.evaluation.result import Evaluation
+from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dependence
+from emotune.report.evaluation_page import write_report
+from emotune.schema.conditions import origins_used
+from emotune.schema.manifest import Manifest
+from emotune.schema.predictions import Predictions
+from emotune.schema.run_folder import RunFolder
+from emotune.schema.speakers import voice_of
+
+
+def score_run(
+    run: RunFolder,
+    manifest: Manifest,
+    predictions: Predictions,
+    *,
+    name: str,
+    unrestricted: Predictions | None = None,
+    folder: Path | None = None,
+    resamples: int = 1000,
+    held_out: bool = False,
+    dependence: SpeakerDependence | None = None,
+    extra: Mapping[str, Any] | None = None,
+    notices: Sequence[str] = (),
+    notes: Sequence[str] = (),
+) -> Evaluation:
+    """Evaluate, and write ``predictions.csv`` and the report.
+
+    Args:
+        run: the run that the model comes from.
+        manifest: the truth, one split or another corpus.
+        predictions: of that manifest.
+        name: of the split, for title and folder.
+        unrestricted: as ``evaluate`` has it.
+        folder: where to write; ``<run>/<name>`` when None.
+        resamples: of the bootstrap.
+        held_out: the predictions are of a cross-validation, so that what the run trained on says nothing.
+        dependence: how far training heard the scored speakers, where the run's manifest does not say it.
+        extra: more lines for the information table.
+        notices: more banners.
+        notes: what a reader should know of how truth and predictions came about.
+    """
+    target = folder or run.results(name)
+    used = origins_used(row.conditions_used for row in predictions)
+    calibration = None if held_out else run.calibration()
+    evaluation = evaluate(
+        manifest, predictions, resamples=resamples, calibration=calibration, unrestricted=unrestricted
+    )
+    predictions.write(target / "predictions.csv")
+    about = run.information()
+    banners = [*([about["notice"]] if about.get("notice") else []), *notices]
+    run_manifest = Manifest.read(run.manifest)
+    trained_on = run_manifest.filter(lambda utterance: utterance.split == "train" and not held_out)
+    dependence = dependence or speaker_dependence(trained_on, manifest)
+    seen = dependence.notices + ([] if held_out else seen_before(run_manifest, manifest))
+    banners += seen
+    evaluation = dataclasses.replace(evaluation, notes=(*seen, *notes, *evaluation.notes))
+    shown = {
+        key: about[key] for key in ("recipe", "seed", "kind", "encoder", "emotune", "git_commit") if about.get(key)
+    }
+    write_report(
+        target,
+        evaluation,
+        title=f"{about.get('recipe', run.path.name)}: {name}",
+        information={
+            "split": name,
+            "speaker_dependent": dependence.stamp,
+            **{
+                key: manifest.information[key]
+                for key in ("corpus", "licence", "reference")
+                if key in manifest.information
+            },
+            **shown,
+            **({"conditions_used": used} if used else {}),
+            "manifest fingerprint": manifest.fingerprint(),
+            "model fingerprint": predictions.model_fingerprint or "not saved as a model",
+            **(extra or {}),
+        },
+        history=run.history(),
+        notices=banners,
+    )
+    return evaluation
+
+
+def seen_before(run_manifest: Manifest, manifest: Manifest) -> list[str]:
+    """What of the scored utterances the run knew already, one sentence a fact; empty for an honest test.
+
+    Speakers of the training split are not named here: ``speaker_dependence`` counts them.
+    """
+    sentences = []
+    for split, verb in (("train", "was trained on"), ("development", "chose layer, epoch or settings by")):
+        known = [utterance for utterance in run_manifest if utterance.split == split]
+        contents = {utterance.content_sha256 for utterance in known} - {None}
+        voices = {voice_of(utterance) for utterance in known} - {None}
+        clips = sum(utterance.content_sha256 in contents for utterance in manifest)
+        speakers = len({voice_of(utterance) for utterance in manifest} & voices)
+        if clips:
+            sentences.append(f"The model {verb} {clips} of these {len(manifest)} utterances: figures are optimistic.")
+        elif speakers and split != "train":
+            sentences.append(f"The model {verb} {speakers} of these speakers: figures are optimistic.")
+    return sentences

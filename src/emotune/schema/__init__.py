@@ -1,0 +1,1 @@
+"""The tables and folders that rooms hand to each other: manifests, predictions, splits, calibrations, runs."""

@@ -1,0 +1,397 @@
+"""The manifest: one row an utterance, all that training and scoring know of a corpus.
+
+Stored as CSV, JSONL or Parquet with a metadata file beside it. ``file`` is relative to ``root``, and ``root`` is stored
+relative to the manifest's own folder, so a corpus and its manifest move together.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, groupby
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from emotune import audio
+from emotune.errors import AudioError, CorpusError, TableError, quoted
+from emotune.io.array_cache import CONTENT
+from emotune.io.cells import channel_or_none, number_or_none, text_or_none
+from emotune.io.tables import Row, iter_rows, metadata_path, own_columns, read_json, write_rows
+from emotune.schema.labels import LabelSpace
+
+SCHEMA = "emotune-manifest/1"
+GENDERS = ("female", "male", "other", "unknown")
+MOST_VOTES = 1_000_000
+"""Of one class for one utterance: more is a slip, and sums and products of votes stay exact below."""
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One labelled stretch of speech. Times in seconds; what is unknown is None.
+
+    ``channel`` is the one that is heard, counted from 0; None = the mean of all channels.
+
+    ``gender`` and ``text`` are the corpus's own, ``gender_predicted`` and ``text_predicted`` are of models; an empty
+    ``text_predicted`` is that of a clip in which a model heard no words. ``copy_of`` is the id of another utterance, in
+    general an earlier one, whose sound this one is or nearly is.
+    """
+
+    utterance_id: str
+    file: str
+    start_s: float | None = None
+    end_s: float | None = None
+    channel: int | None = None
+    duration_s: float | None = None
+    content_sha256: str | None = None
+    copy_of: str | None = None
+    corpus: str | None = None
+    speaker: str | None = None
+    session: str | None = None
+    gender: str | None = None
+    gender_predicted: str | None = None
+    age: float | None = None
+    language: str | None = None
+    text: str | None = None
+    text_predicted: str | None = None
+    split: str | None = None
+    emotion: str | None = None
+    emotion_original: str | None = None
+    votes: Mapping[str, float] = field(default_factory=dict)
+    dimensions: Mapping[str, float] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def heard_channel(self) -> audio.Channel:
+        """As ``audio.clip`` takes it."""
+        return "mix" if self.channel is None else self.channel
+
+
+_NUMBERS = ("start_s", "end_s", "duration_s", "age")
+COLUMNS = tuple(f.name for f in dataclasses.fields(Utterance) if f.name not in ("votes", "dimensions", "extra"))
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file or row that a reader left out, and why."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Utterances and what is known of them as a whole.
+
+    Args:
+        utterances: the rows, ids unique.
+        label_space: classes and dimensions with scales.
+        root: the folder that ``file`` is relative to.
+        information: corpus name, licence, version, reference, warnings, mappings made.
+        skipped: what the reader left out.
+    """
+
+    utterances: tuple[Utterance, ...]
+    label_space: LabelSpace
+    root: Path
+    information: Mapping[str, Any] = field(default_factory=dict)
+    skipped: tuple[Skipped, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        return iter(self.utterances)
+
+    def path_of(self, utterance: Utterance) -> Path:
+        return self.root / utterance.file
+
+    def clip_of(
+        self,
+        utterance: Utterance,
+        *,
+        sampling_rate_hz: int = audio.SAMPLING_RATE_HZ,
+        max_duration_s: float = math.inf,
+    ) -> audio.Clip:
+        """Decode an utterance.
+
+        Raises:
+            AudioError: when it cannot be decoded, is too long, or is not the recording that the manifest describes.
+        """
+        (heard,) = self.clips_of([utterance], sampling_rate_hz=sampling_rate_hz, max_duration_s=max_duration_s)
+        if isinstance(heard, AudioError):
+            raise heard
+        return heard
+
+    def clips_of(
+        self,
+        utterances: Sequence[Utterance],
+        *,
+        sampling_rate_hz: int = audio.SAMPLING_RATE_HZ,
+        max_duration_s: float = math.inf,
+    ) -> Iterator[audio.Clip | AudioError]:
+        """Decode utterances in order, those of one recording that follow each other in one pass over it.
+
+        Yields:
+            Each utterance's clip, or why ``clip_of`` would not give it.
+        """
+        for _, group in groupby(utterances, key=lambda utterance: utterance.file):
+            together = list(group)
+            path, early = self.path_of(together[0]), dict[int, audio.Clip | AudioError]()
+            following = 0
+            for position, heard in audio.clips(
+                path,
+                [segment_of(utterance) for utterance in together],
+                sampling_rate_hz=sampling_rate_hz,
+                max_duration_s=max_duration_s,
+                with_content=True,
+            ):
+                early[position] = checked(heard, together[position].content_sha256, str(path))
+                while following in early:
+                    yield early.pop(following)
+                    following += 1
+
+    def replace_utterances(self, utterances: Sequence[Utterance]) -> Manifest:
+        return dataclasses.replace(self, utterances=tuple(utterances))
+
+    def filter(self, keep: Callable[[Utterance], bool]) -> Manifest:
+        return self.replace_utterances([utterance for utterance in self.utterances if keep(utterance)])
+
+    def split(self, name: str) -> Manifest:
+        """The utterances of one split; an error that lists the splits there are, when it has none."""
+        part = self.filter(lambda utterance: utterance.split == name)
+        if not len(part):
+            known = sorted({utterance.split or "(none)" for utterance in self.utterances})
+            raise CorpusError(
+                f"The manifest has no utterance in split '{name}'; it has: {', '.join(known)}."
+                " Make splits with `emotune corpus split`, or name them in the recipe under data.splits."
+            )
+        return part
+
+    def fingerprint(self) -> str:
+        """SHA-256 over content, segments, labels, speakers and splits: equal when the data are, wherever they lie."""
+        digest = hashlib.sha256(json.dumps(self.label_space.to_json()).encode())
+        for utterance in sorted(self.utterances, key=lambda item: item.utterance_id):
+            row = _to_row(utterance)
+            own = [name for name in COLUMNS if name != "file" and (name != "channel" or row[name] is not None)]
+            kept = {name: row[name] for name in own} | {
+                name: value for name, value in row.items() if name.startswith("votes.") or name in utterance.dimensions
+            }
+            kept = {name: float(value) if isinstance(value, int) else value for name, value in kept.items()}
+            digest.update(json.dumps(kept, sort_keys=True).encode())
+        return digest.hexdigest()
+
+    def write(self, path: str | os.PathLike[str], *, spreadsheet_safe: bool = False) -> None:
+        """Write table and metadata atomically; the suffix chooses the format. See ``emotune.io.tables.write_rows``."""
+        path = Path(path)
+        votes = sorted({name for utterance in self.utterances for name in utterance.votes})
+        ours = [*COLUMNS, *(f"votes.{name}" for name in votes), *self.label_space.dimensions]
+        extra = [own_columns(utterance.extra, ours) for utterance in self.utterances]
+        columns = [*ours, *sorted({name for cells in extra for name in cells})]
+        metadata = {
+            "schema": SCHEMA,
+            "root": Path(os.path.relpath(self.root.resolve(), path.resolve().parent)).as_posix(),
+            **self.label_space.to_json(),
+            "information": dict(self.information),
+            "skipped": [dataclasses.asdict(item) for item in self.skipped],
+            "without_words": [u.utterance_id for u in self.utterances if u.text_predicted == ""],
+        }
+        rows = [_to_row(utterance) | cells for utterance, cells in zip(self.utterances, extra, strict=True)]
+        write_rows(path, columns, rows, metadata, spreadsheet_safe=spreadsheet_safe)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Manifest:
+        """Read a manifest that emotune wrote.
+
+        Raises:
+            TableError: for a file that is not one, naming file, row and field.
+        """
+        head, utterances = cls.stream(path)
+        manifest = head.replace_utterances(tuple(utterances))
+        repeated = [key for key, count in Counter(u.utterance_id for u in manifest).items() if count > 1]
+        if repeated:
+            raise TableError(
+                f"{path}: utterance_id must be unique, but {len(repeated)} appear more than once, such as"
+                f" '{repeated[0]}'."
+            )
+        return manifest
+
+    @classmethod
+    def stream(
+        cls, path: str | os.PathLike[str], *, on_fault: Callable[[str], None] | None = None
+    ) -> tuple[Manifest, Iterator[Utterance]]:
+        """A manifest without its utterances, and these one after the other, each checked but for repeated ids.
+
+        Args:
+            path: of the table.
+            on_fault: hears what is wrong with a row, which is then left out; None: the first fault ends the reading.
+
+        Raises:
+            TableError: as ``read``; for a row when its turn comes.
+        """
+        path = Path(path)
+        rows = iter_rows(path)
+        first = next(rows, None)
+        if not metadata_path(path).exists():
+            raise TableError(
+                f"{path} has no {metadata_path(path).name} beside it, so it is not a manifest that emotune wrote."
+                f" Make one with `emotune corpus read table {path} -o manifest.csv`."
+            )
+        metadata = read_json(metadata_path(path), "The metadata file")
+        if metadata.get("schema") != SCHEMA:
+            raise TableError(
+                f"{metadata_path(path)}: schema is {quoted(metadata.get('schema'))}, this version reads {SCHEMA!r}."
+                " Read the corpus again with `emotune corpus read`."
+            )
+        if not isinstance(metadata.get("root"), str):
+            raise TableError(f"{metadata_path(path)}: 'root' must be the folder of the recordings, as text.")
+        label_space = label_space_of(metadata, path)
+        information, skipped = metadata.get("information") or {}, metadata.get("skipped") or []
+        without_words = metadata.get("without_words") or []
+        if not isinstance(without_words, list):
+            raise TableError(f"{metadata_path(path)}: 'without_words' must be a list of ids of utterances.")
+        if not isinstance(information, dict) or not all(isinstance(item, dict) for item in skipped):
+            raise TableError(
+                f"{metadata_path(path)}: 'information' must be an object and 'skipped' a list of objects."
+                " Read the corpus again with `emotune corpus read`."
+            )
+        left_out = tuple(Skipped(str(item.get("file")), str(item.get("reason"))) for item in skipped)
+        head = cls((), label_space, path.parent / metadata["root"], information, left_out)
+        wordless = {str(utterance_id) for utterance_id in without_words}
+
+        def utterances() -> Iterator[Utterance]:
+            for number, row in enumerate([] if first is None else chain([first], rows), start=1):
+                where = f"{path}, row {number}"
+                try:
+                    utterance = _from_row(row, where, label_space)
+                    if utterance.text_predicted is None and utterance.utterance_id in wordless:
+                        utterance = dataclasses.replace(utterance, text_predicted="")  # a table has no empty text
+                    check_utterance(utterance, label_space, where)
+                except TableError as error:
+                    if on_fault is None:
+                        raise
+                    on_fault(str(error))
+                    continue
+                yield utterance
+
+        return head, utterances()
+
+
+def segment_of(utterance: Utterance) -> audio.Segment:
+    """The part of its recording that an utterance is."""
+    return audio.Segment(utterance.start_s, utterance.end_s, utterance.heard_channel)
+
+
+def by_recording(utterances: Sequence[Utterance]) -> list[list[int]]:
+    """The positions of the utterances, those of one recording together, recordings in order of their first one."""
+    found: dict[str, list[int]] = {}
+    for position, utterance in enumerate(utterances):
+        found.setdefault(utterance.file, []).append(position)
+    return list(found.values())
+
+
+def checked(heard: audio.Clip | AudioError, expected_sha256: str | None, name: str) -> audio.Clip | AudioError:
+    """The clip, or an error when it has changed since its manifest was made."""
+    if isinstance(heard, AudioError) or expected_sha256 in (None, heard.content_sha256):
+        return heard
+    return AudioError(
+        f"{name} is not the recording that the manifest describes: it has changed since. Read the corpus again with"
+        " `emotune corpus read`."
+    )
+
+
+def check_utterance(utterance: Utterance, label_space: LabelSpace, where: str) -> None:
+    """Raise a TableError when one utterance breaks a rule of the schema; ``where`` names file and row."""
+    if not utterance.utterance_id:
+        raise TableError(f"{where}: utterance_id is missing.")
+    parts = PurePosixPath(utterance.file.replace("\\", "/"))
+    if not utterance.file or parts.is_absolute() or ".." in parts.parts:
+        raise TableError(
+            f"{where}: file {quoted(utterance.file)} must be a path inside the root, not absolute, without '..'."
+        )
+    if "\0" in utterance.file or utterance.file.encode(errors="replace").decode() != utterance.file:
+        raise TableError(f"{where}: file {quoted(utterance.file)} is not UTF-8 text; rename the recording.")
+    _check_stretch(utterance, where)
+    _check_fingerprint(utterance.content_sha256, where)
+    for column in ("gender", "gender_predicted"):
+        gender = getattr(utterance, column)
+        if gender is not None and gender not in GENDERS:
+            raise TableError(f"{where}: {column} {quoted(gender)}, expected one of {', '.join(GENDERS)} or nothing.")
+    if utterance.emotion is not None and utterance.emotion not in label_space.classes:
+        known = ", ".join(label_space.classes) or "none"
+        raise TableError(f"{where}: emotion {quoted(utterance.emotion)} is not among the manifest's classes ({known}).")
+    for name, value in utterance.votes.items():
+        if not 0 <= value <= MOST_VOTES:
+            raise TableError(f"{where}: votes.{name} is {value}, expected a number from 0 to {MOST_VOTES:,}.")
+    for name, value in utterance.dimensions.items():
+        scale = label_space.dimensions.get(name)
+        if scale is not None and not scale.low <= value <= scale.high:
+            raise TableError(f"{where}: {name} is {value}, outside its scale [{scale.low}, {scale.high}].")
+
+
+def _check_fingerprint(content_sha256: str | None, where: str) -> None:
+    """Refuses what is no SHA-256: files of caches have it for a name."""
+    if content_sha256 is not None and not CONTENT.fullmatch(content_sha256):
+        raise TableError(
+            f"{where}: content_sha256 {content_sha256!r}, expected 64 digits from 0 to 9 and a to f, or nothing. Read"
+            " the corpus again with `emotune corpus read`."
+        )
+
+
+def _check_stretch(utterance: Utterance, where: str) -> None:
+    """Raise a TableError when times, channel or duration cannot be."""
+    start, end = utterance.start_s or 0.0, utterance.end_s
+    if start < 0 or (end is not None and end <= start):
+        raise TableError(f"{where}: start_s {start} and end_s {end}: expected 0 <= start_s < end_s.")
+    if utterance.channel is not None and utterance.channel < 0:
+        raise TableError(f"{where}: channel is {utterance.channel}, expected the number of a channel; the first is 0.")
+    if utterance.duration_s is not None and utterance.duration_s <= 0:
+        raise TableError(f"{where}: duration_s is {utterance.duration_s}, expected a positive number of seconds.")
+
+
+def label_space_of(metadata: Mapping[str, Any], table: Path) -> LabelSpace:
+    """The label space that a table's metadata file holds, or a TableError that names the file."""
+    try:
+        return LabelSpace.from_json(metadata)
+    except CorpusError as error:
+        raise TableError(f"{metadata_path(table)}: {error}") from error
+
+
+def _to_row(utterance: Utterance) -> Row:
+    row: Row = {name: getattr(utterance, name) for name in COLUMNS}
+    row.update({f"votes.{name}": value for name, value in utterance.votes.items()})
+    row.update(utterance.dimensions)
+    return row
+
+
+def _from_row(row: Row, where: str, label_space: LabelSpace) -> Utterance:
+    values: dict[str, Any] = {}
+    votes: dict[str, float] = {}
+    dimensions: dict[str, float] = {}
+    extra: dict[str, Any] = {}
+    for name, value in row.items():
+        if name in _NUMBERS:
+            values[name] = number_or_none(value, f"{where}, {name}")
+        elif name == "channel":
+            values[name] = channel_or_none(value, f"{where}, {name}")
+        elif name in COLUMNS:
+            values[name] = text_or_none(value, f"{where}, {name}")
+        elif name.startswith("votes."):
+            number = number_or_none(value, f"{where}, {name}")
+            if number is not None:
+                votes[name.removeprefix("votes.")] = number
+        elif name in label_space.dimensions:
+            number = number_or_none(value, f"{where}, {name}")
+            if number is not None:
+                dimensions[name] = number
+        else:
+            extra[name] = value
+    for required in ("utterance_id", "file"):
+        if not values.get(required):
+            raise TableError(f"{where}: {required} is missing.")
+    return Utterance(**values, votes=votes, dimensions=dimensions, extra=extra)

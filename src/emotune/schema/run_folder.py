@@ -1,0 +1,125 @@
+"""The run folder: one place for all that a run leaves behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emotune.errors import TableError
+from emotune.io.tables import read_json, read_rows
+from emotune.schema.calibration import Calibration
+
+_SHOWN = 6
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where things lie in a run folder; it need not exist yet."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The resolved recipe."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def provenance(self) -> Path:
+        """Versions, git state, fingerprints, seed, times; written at the start and again at the end."""
+        return self.path / "provenance.json"
+
+    @property
+    def manifest(self) -> Path:
+        """The utterances as the run saw them, with their splits."""
+        return self.path / "manifest.csv"
+
+    @property
+    def metrics(self) -> Path:
+        """One line an epoch."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Of an unfinished run; removed when it has ended."""
+        return self.path / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        """The finished model."""
+        return self.path / "model"
+
+    def results(self, split: str) -> Path:
+        """Predictions and report of one split."""
+        return self.path / split
+
+    def predictions(self, split: str) -> Path:
+        """The prediction table of one split."""
+        return self.results(split) / "predictions.csv"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return self.provenance.exists() and bool(read_json(self.provenance, "Provenance").get("finished"))
+
+    def history(self) -> list[dict[str, Any]]:
+        """The rows of ``metrics.jsonl``, none where there is no such file."""
+        return read_rows(self.metrics) if self.metrics.exists() else []
+
+    def calibration(self) -> Calibration | None:
+        """What the run's model knows of its confidence; None where there is no model."""
+        config = self.model / "config.json"
+        if not config.exists():
+            return None
+        return Calibration.from_json(read_json(config, "The model's config").get("calibration"))
+
+    def training_prior(self) -> dict[str, float] | None:
+        """Class -> share that the run's model was taught; None where there is no model, or it does not say."""
+        config = self.model / "config.json"
+        found = read_json(config, "The model's config").get("training_prior") if config.exists() else None
+        if found is None:
+            return None
+        if not isinstance(found, dict) or not all(isinstance(x, int | float) and 0 <= x <= 1 for x in found.values()):
+            raise TableError(f"{config}: training_prior must hold the share of each class, in [0, 1]. Train again.")
+        return {str(name): float(share) for name, share in found.items()}
+
+    def information(self) -> dict[str, Any]:
+        """What the provenance says, for reports.
+
+        Raises:
+            TableError: when this is no run folder.
+        """
+        if not self.path.exists():
+            raise TableError(f"{self.path} does not exist. Give a run folder.")
+        if not self.provenance.exists():
+            raise TableError(f"{self.path} is not a run folder: it has no {self.provenance.name}.")
+        return read_json(self.provenance, "Provenance")
+
+
+def runs_with_models(path: Path) -> list[Path]:
+    """The run folders with a model inside the folder of a protocol or a study; none in that of a single run."""
+    found = [*path.glob("*/model/config.json"), *path.glob("runs/*/*/model/config.json")]
+    return sorted((file.parents[1] for file in found), key=lambda run: (len(str(run)), str(run)))
+
+
+def why_no_model(path: Path) -> str:
+    """Says what a path without a model of its own is instead, and what to name."""
+    expected = "expected a model folder, or a run folder with a finished model inside"
+    if path.is_file():
+        return f"{path} is a file; {expected}."
+    runs = runs_with_models(path)
+    if runs:
+        names = ", ".join(str(run.relative_to(path)) for run in runs[:_SHOWN])
+        more = f" and {len(runs) - _SHOWN} more" if len(runs) > _SHOWN else ""
+        each = "fold" if runs[0].parent == path else "run of a study"
+        return f"{path} holds one model a {each}: {names}{more}. Name one of them, such as {runs[0]}."
+    about = RunFolder(path).information() if RunFolder(path).provenance.exists() else {}
+    kind = str(about.get("kind", ""))
+    if about.get("finished") and kind.endswith((" out", " baseline")):
+        return (
+            f"{path} is a run that keeps no model ({kind}). Name a run of `emotune train`, or of a probe without"
+            " probe.leave_out."
+        )
+    if "finished" in about and not about["finished"]:
+        return f"{path} is a run that has not finished: its model comes at the end. The same command continues it."
+    return f"{path} is a folder without config.json; {expected}."

@@ -1,0 +1,99 @@
+"""Speakers by name: which names are one name written in several ways, and how to make one of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from emotune.errors import CorpusError
+from emotune.schema.manifest import Manifest, Utterance
+
+NAMED = ("speaker", "session")
+"""The columns whose names may be written in several ways."""
+
+_PART = re.compile(r"\d+|[^\W\d_]+|[^\w\s-]|(?<!\w)-(?=\d)")
+_DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"))
+
+
+Voice = tuple[str | None, tuple[str, ...]]
+"""A corpus, and a name that is the same however it is written."""
+
+
+@lru_cache(maxsize=100_000)
+def spelling_key(name: str) -> tuple[str, ...]:
+    """Equal for names that differ only in case, Unicode form, spaces, underscores, hyphens or zeros before a number.
+
+    A number and a word may touch or not; two numbers, or two words, stay two: ``1_12`` is not ``11_2``.
+
+    >>> spelling_key("Spk 1") == spelling_key("spk_01") == spelling_key("SPK1")
+    True
+    >>> spelling_key("1_12") == spelling_key("11_2")
+    False
+    """
+    plain = unicodedata.normalize("NFKC", name).casefold().translate(_DASHES)
+    plain = "".join(letter for letter in plain if unicodedata.category(letter) != "Cf")
+    plain = re.sub(r"^(\d+)\.0+$", r"\1", plain.strip())  # a number that went through a spreadsheet
+    parts = _PART.findall(unicodedata.normalize("NFC", plain))
+    return tuple(part.lstrip("0") or "0" if part.isdecimal() else part for part in parts) or (plain,)
+
+
+def voice_of(utterance: Utterance, column: str = "speaker") -> Voice | None:
+    """Equal for utterances of one speaker of one corpus, however the name is written; None where it is unknown."""
+    name = getattr(utterance, column)
+    return None if name is None else (utterance.corpus, spelling_key(name))
+
+
+def spelled_apart(utterances: Iterable[Utterance], column: str = "speaker") -> dict[Voice, Counter[str]]:
+    """Names of one corpus that are one name written in several ways, each with its number of utterances."""
+    spellings: dict[Voice, Counter[str]] = {}
+    for utterance in utterances:
+        voice = voice_of(utterance, column)
+        if voice is not None:
+            spellings.setdefault(voice, Counter())[getattr(utterance, column)] += 1
+    return {voice: found for voice, found in spellings.items() if len(found) > 1}
+
+
+def spellings_text(groups: Sequence[Iterable[str]], column: str = "speaker") -> str:
+    """A sentence's beginning: ``2 speakers are written in several ways, such as 'spkA' and 'spka'``."""
+    plural = f"{column}es" if column.endswith("s") else f"{column}s"
+    how_many = f"1 {column} is" if len(groups) == 1 else f"{len(groups)} {plural} are"
+    names = " and ".join(f"'{as_written(name)}'" for name in groups[0])
+    return f"{how_many} written in several ways, such as {names}"
+
+
+def as_written(name: str) -> str:
+    """The name, with codes for letters that look composed but are not."""
+    return name if unicodedata.is_normalized("NFC", name) else name.encode("ascii", "backslashreplace").decode()
+
+
+def refuse_spelled_apart(utterances: Iterable[Utterance], column: str) -> None:
+    """Raise a CorpusError where one name is written in several ways: it would count as several."""
+    groups = list(spelled_apart(utterances, column).values())
+    if groups:
+        raise CorpusError(
+            f"{spellings_text(groups, column)}: each spelling would count as a {column} of its own. Make one of them"
+            " with `emotune corpus split MANIFEST -o FILE --merge-speakers`, or rename those who are different people."
+        )
+
+
+def with_merged_spellings(manifest: Manifest) -> tuple[Manifest, dict[str, str]]:
+    """The manifest with one spelling of each speaker and session, the most frequent, and what became of the others."""
+    merged: dict[str, str] = {}
+    utterances = list(manifest)
+    for column in NAMED:
+        kept: dict[Voice | None, str] = {}
+        for voice, spellings in spelled_apart(utterances, column).items():
+            kept[voice] = min(spellings, key=lambda name: (-spellings[name], name))
+            merged |= {name: kept[voice] for name in spellings if name != kept[voice]}
+        utterances = [
+            dataclasses.replace(utterance, **{column: kept[voice]}) if voice in kept else utterance
+            for utterance, voice in ((utterance, voice_of(utterance, column)) for utterance in utterances)
+        ]
+    if not merged:
+        return manifest, {}
+    information = {**manifest.information, "spellings_merged": merged}
+    return dataclasses.replace(manifest, utterances=tuple(utterances), information=information), merged

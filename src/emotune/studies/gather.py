@@ -1,0 +1,129 @@
+"""What lies in a study's folder: its steps, and which of their runs are compared, on which tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from emotune.io.tables import read_json
+from emotune.schema.run_folder import RunFolder
+from emotune.studies.execute import Carried, StudyRun
+from emotune.studies.plan import Plan, chosen_metric
+from emotune.studies.results import RunResult, StepResult
+from emotune.training.recipe_changes import changes_between
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The runs of a study.
+
+    Args:
+        steps: all of them.
+        runs: scored step -> its runs that are compared: those of ``seeds``, or all that are finished where there are no
+            such seeds.
+        seeds: those that every scored step with results has finished.
+        tests: names of the results.
+        labelled: those of them that can be scored.
+        notes: what a reader should know.
+    """
+
+    steps: tuple[StepResult, ...]
+    runs: Mapping[str, tuple[StudyRun, ...]]
+    seeds: tuple[int, ...]
+    tests: tuple[str, ...]
+    labelled: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def has_folds(self) -> bool:
+        """Whether each run has several folds, whose tests are pooled."""
+        return any(run.has_folds for runs in self.runs.values() for run in runs)
+
+
+def gather(plan: Plan, carried: Carried) -> Gathered:
+    """What ``run_study`` left, as far as it got."""
+    steps = tuple(_step(plan, step.name, carried, chosen_metric(plan)) for step in plan.study.steps)
+    finished = {
+        name: {run.seed: run for run in runs if run.finished}
+        for name, runs in carried.runs.items()
+        if plan.step(name).scored and any(run.finished for run in runs)
+    }
+    seeds = _shared_seeds(plan.study.seeds, finished) if finished else []
+    used = {name: tuple(runs[number] for number in seeds or sorted(runs)) for name, runs in finished.items()}
+    tests = next((run.results for runs in carried.runs.values() for run in runs), ()) if used else ()
+    labelled = tuple(name for name in tests if any(_is_labelled(run, name) for runs in used.values() for run in runs))
+    notes = [] if seeds == plan.study.seeds or not finished else [_seeds_note(seeds, plan.study.seeds)]
+    notes += [
+        f"{step.name} is not compared: {step.against}, which it would be compared with, has no results."
+        for step in steps
+        if step.name in used and step.against is not None and step.against not in used
+    ]
+    return Gathered(steps, used, tuple(seeds), tests, labelled, tuple(notes))
+
+
+def predecessor(plan: Plan, name: str, chosen: Mapping[str, str]) -> str | None:
+    """What a step is compared with; None for the first, and for one that is not scored."""
+    step, names = plan.step(name), plan.study.scored_steps
+    if not step.scored:
+        return None
+    before = names[names.index(name) - 1] if names.index(name) else None
+    return step.against or chosen.get(name) or before
+
+
+def _step(plan: Plan, name: str, carried: Carried, metric: str) -> StepResult:
+    runs = carried.runs.get(name, ())
+    chosen = {step: choice.step for step, choice in carried.choices.items()}
+    against = predecessor(plan, name, chosen)
+    changes: list[str] = []
+    if runs and against is not None and against in carried.runs:
+        changes = changes_between(carried.runs[against][0].recipe, runs[0].recipe)
+    known = [RunFolder(run.folder).information() for run in runs if run.finished]
+    counts = _counts(runs)
+    return StepResult(
+        name,
+        plan.step(name).recipe or "",
+        carried.choices.get(name),
+        against,
+        tuple(changes),
+        tuple(_run(run, metric) for run in runs),
+        counts.get("parameters") if known else None,
+        counts.get("trainable") if known else None,
+        carried.waiting.get(name, ""),
+        plan.step(name).scored,
+    )
+
+
+def _run(run: StudyRun, metric: str) -> RunResult:
+    if not run.finished:
+        return RunResult(run.seed, False, run.error, float("nan"), float("nan"))
+    seconds = RunFolder(run.folder).information().get("seconds")
+    return RunResult(run.seed, True, None, run.development_score(metric), float("nan") if seconds is None else seconds)
+
+
+def _counts(runs: Sequence[StudyRun]) -> dict[str, Any]:
+    """Of the first finished run, or of its first fold."""
+    for run in runs:
+        if run.finished:
+            for path in [run.folder / "provenance.json", *sorted(run.folder.glob("*/provenance.json"))]:
+                known = read_json(path, "Provenance")
+                if "parameters" in known:
+                    return known
+    return {}
+
+
+def _shared_seeds(seeds: Sequence[int], finished: Mapping[str, Mapping[int, StudyRun]]) -> list[int]:
+    return [number for number in seeds if all(number in runs for runs in finished.values())]
+
+
+def _seeds_note(shared: Sequence[int], seeds: Sequence[int]) -> str:
+    if not shared:
+        return "No seed is finished by all steps, so each step's score is of the seeds that it has."
+    return (
+        f"Not every step has finished every seed: scores and differences are of seed {', '.join(map(str, shared))} of"
+        f" {', '.join(map(str, seeds))}."
+    )
+
+
+def _is_labelled(run: StudyRun, name: str) -> bool:
+    return (run.folder / name / "report.html").exists()

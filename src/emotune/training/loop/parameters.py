@@ -1,0 +1,70 @@
+"""Which parameters train, at which rate, and from which epoch on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from emotune.config.recipe import Recipe, Unfreeze
+from emotune.models.emotion_model import EmotionModel
+
+
+def parameter_groups(model: EmotionModel, recipe: Recipe) -> list[dict[str, Any]]:
+    """Encoder, adapter, layer mix and heads with their learning rates; no weight decay on vectors (biases, norms, mix).
+
+    With ``train.layer_decay`` d, layer l of L trains at encoder_lr d^(L - l), and what lies before the first layer at
+    encoder_lr d^L, as in Clark et al. (2020), ELECTRA, arXiv 2003.10555, appendix A.
+    """
+    train = recipe.train
+    layers = model.backbone.layer_parameters()
+    layer_of = {id(parameter): number for number, layer in enumerate(layers, start=1) for parameter in layer}
+
+    def rate(name: str, parameter: nn.Parameter) -> float:
+        if name in model.adapter_parameters:
+            return train.adapter_lr
+        part = name.split(".", maxsplit=1)[0]
+        if part == "backbone":
+            return train.encoder_lr * train.layer_decay ** (len(layers) - layer_of.get(id(parameter), 0))
+        return train.mix_lr if part == "layer_mix" else train.head_lr
+
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            decay = train.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((rate(name, parameter), decay), []).append(parameter)
+    return [{"params": params, "lr": lr, "weight_decay": decay} for (lr, decay), params in groups.items()]
+
+
+class GradualUnfreezing:
+    """Before each epoch, let the layers train whose turn has come.
+
+    What the recipe freezes for good stays frozen. What lies before the first layer joins with it.
+
+    Reference:
+        Howard and Ruder (2018), ULMFiT, arXiv 1801.06146, section 3.3: one layer more each epoch, from the top.
+    """
+
+    def __init__(self, model: EmotionModel, unfreeze: Unfreeze) -> None:
+        self.unfreeze = unfreeze
+        self.backbone = model.backbone
+        self.trained = [parameter for parameter in model.backbone.parameters() if parameter.requires_grad]
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Freeze what does not train in an epoch, counted from 0, and unfreeze the rest."""
+        layers = self.backbone.layer_parameters()
+        frozen = layers[: len(layers) - self.layers_open(epoch, len(layers))]
+        shut = {id(parameter) for layer in frozen for parameter in layer}
+        if frozen:
+            inside = {id(parameter) for layer in layers for parameter in layer}
+            shut |= {id(parameter) for parameter in self.trained if id(parameter) not in inside}
+        for parameter in self.trained:
+            parameter.requires_grad_(id(parameter) not in shut)
+
+    def layers_open(self, epoch: int, layers: int) -> int:
+        """How many of the top layers train in an epoch, counted from 0."""
+        if epoch < self.unfreeze.start_epoch:
+            return 0
+        if self.unfreeze.layers_per_epoch is None:
+            return layers
+        return min(layers, (epoch - self.unfreeze.start_epoch + 1) * self.unfreeze.layers_per_epoch)

@@ -1,0 +1,208 @@
+"""The loss of one optimiser step and its gradients, over micro-batches and processes; what does not fit is split."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from emotune.batch import Batch, Output
+from emotune.config.recipe import Train
+from emotune.errors import ModelError
+from emotune.losses import CombinedLoss
+from emotune.runtime.out_of_memory import is_out_of_memory, release_unused
+from emotune.training.loop import processes
+from emotune.training.loop.parallel import Replicated
+from emotune.training.loop.whole_step import Share, shares_of_step, summed
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A micro-batch, or the part of one that memory has room for, with what its dropout is drawn from."""
+
+    key: str
+    batch: Batch
+
+    @property
+    def samples(self) -> int:
+        return self.batch.waveforms.numel()
+
+    @property
+    def clips(self) -> int:
+        return len(self.batch.waveforms)
+
+    def halves(self) -> tuple[Piece, Piece]:
+        middle = self.clips // 2
+        return (
+            Piece(f"{self.key}a", self.batch.rows(slice(None, middle))),
+            Piece(f"{self.key}b", self.batch.rows(slice(middle, None))),
+        )
+
+
+class StepOutOfMemoryError(Exception):
+    """A step did not fit into memory, here or in another process."""
+
+    def __init__(self, *, here: bool) -> None:
+        super().__init__()
+        self.here = here
+
+
+class StepGradients:
+    """Forward and backward over all pieces of a step.
+
+    Args:
+        parallel: the model, on its device, whole or in pieces.
+        loss: its losses.
+        train: the train section.
+        say: hears of batches that are split.
+    """
+
+    most_samples: int | None = None
+    """The largest padded batch that this process's memory takes; None = as yet all did fit."""
+
+    def __init__(self, parallel: Replicated, loss: CombinedLoss, train: Train, say: Callable[[str], None]) -> None:
+        self.parallel = parallel
+        self.model = parallel.model
+        self.device = next(self.model.parameters()).device
+        self.loss = loss.to(self.device)
+        self.train = train
+        self.say = say
+        self._running: Piece | None = None
+
+    def add(self, pieces: Sequence[Piece], trained: Sequence[nn.Parameter]) -> float:
+        """Add the step's gradients, those of all processes, to the parameters'.
+
+        Returns:
+            The step's loss over all processes.
+
+        Raises:
+            ModelError: when a single clip does not fit into memory.
+        """
+        targets = [piece.batch.targets.to(self.device) for piece in pieces if piece.batch.targets is not None]
+        normalisers = summed([self.loss.normalisers(truth) for truth in targets])
+        loss = processes.summed(self._with_room(self._small_enough(pieces), normalisers, trained))
+        self.parallel.add_up(trained)
+        return loss.item()
+
+    def _with_room(
+        self, pieces: Sequence[Piece], normalisers: Mapping[str, Tensor], trained: Sequence[nn.Parameter]
+    ) -> Tensor:
+        """This process's part of the step's loss, with its gradients; tried again in smaller pieces where it must."""
+        while True:
+            try:
+                shares = self._shares(pieces)
+                return self._everywhere(partial(self._backward, pieces, shares, normalisers))
+            except StepOutOfMemoryError as problem:
+                here = problem.here
+            # out of the handler: what the failed attempt held is free by now
+            if self.train.fsdp:
+                raise ModelError(
+                    "A batch does not fit into memory, and with train.fsdp it cannot be split. Lower"
+                    " train.batch_seconds, or set train.gradient_checkpointing=true."
+                )
+            for parameter in trained:
+                parameter.grad = None
+            release_unused(self.device)
+            if here:
+                pieces = self._split(pieces)
+
+    def _everywhere(self, work: Callable[[], Value]) -> Value:
+        """What the work gives, once it has come to its end in every process.
+
+        Raises:
+            StepOutOfMemoryError: in every process, when it did not fit into the memory of one.
+        """
+        value, here = None, False
+        try:
+            value = work()
+        except (RuntimeError, MemoryError) as error:
+            here = is_out_of_memory(error)
+            if not here:
+                raise
+        sharded = self.train.fsdp  # then the others wait in the middle of the work, not here
+        if here if sharded else processes.any_of(here):
+            raise StepOutOfMemoryError(here=here)
+        return value  # pyright: ignore[reportReturnType]
+
+    def _shares(self, pieces: Sequence[Piece]) -> list[Share | None]:
+        """What each piece has to know of the others: nothing, where the losses are sums over utterances."""
+        if not self.loss.wholes or (len(pieces) == 1 and processes.count() == 1):
+            return [None] * len(pieces)
+
+        def predictions() -> list[Tensor]:
+            with torch.no_grad():
+                found = [self._forward(piece)[0].dimensions for piece in self._in_turn(pieces)]
+            return [dimensions.float() for dimensions in found if dimensions is not None]
+
+        truths = [piece.batch.targets.dimensions for piece in pieces if piece.batch.targets is not None]
+        known = [truth.to(self.device) for truth in truths if truth is not None]
+        return list(shares_of_step(self._everywhere(predictions), known, self.loss.whole_losses))
+
+    def _in_turn(self, pieces: Sequence[Piece]) -> Iterator[Piece]:
+        for piece in pieces:
+            self._running = piece
+            yield piece
+
+    def _backward(
+        self, pieces: Sequence[Piece], shares: Sequence[Share | None], normalisers: Mapping[str, Tensor]
+    ) -> Tensor:
+        total = torch.zeros((), device=self.device)
+        for piece, share in zip(self._in_turn(pieces), shares, strict=True):
+            self.parallel.begin_piece(is_last=piece is pieces[-1])
+            output, batch = self._forward(piece)
+            assert batch.targets is not None
+            loss = self.loss.mean_losses(output, batch.targets, normalisers)
+            if self.loss.wholes:
+                assert batch.targets.dimensions is not None and output.dimensions is not None
+                if share is None:
+                    loss = loss + self.loss.whole_losses(output.dimensions, batch.targets.dimensions)
+                else:
+                    loss = loss + share.surrogate(output.dimensions)
+            loss.backward()
+            total = total + loss.detach()
+        return total
+
+    def _forward(self, piece: Piece) -> tuple[Output, Batch]:
+        """The model's output for a piece, and the piece on the device; the same dropout each time."""
+        torch.manual_seed(int.from_bytes(hashlib.sha256(piece.key.encode()).digest()[:7], "little"))
+        batch = piece.batch.to(self.device)
+        with self._precision():
+            return self.model(batch), batch
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        if self.train.precision == "bf16":
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return nullcontext()
+
+    def _small_enough(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
+        """The pieces with those split that are known not to fit into memory."""
+        most = self.most_samples
+
+        def fitting(piece: Piece) -> list[Piece]:
+            if most is None or piece.samples <= most or piece.clips == 1:
+                return [piece]
+            return [part for half in piece.halves() for part in fitting(half)]
+
+        return [part for piece in pieces for part in fitting(piece)]
+
+    def _split(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
+        """The pieces with the one split for which there was no memory, and all others as large."""
+        piece = self._running
+        assert piece is not None
+        seconds = piece.samples / 16000
+        if piece.clips == 1:
+            raise ModelError(
+                f"A single clip of {seconds:.1f} s does not fit into memory. Set data.max_duration_s or"
+                " augmentation.crop_s lower, or train.gradient_checkpointing=true."
+            )
+        self.most_samples = piece.samples - 1
+        self.say(f"out of memory: a batch of {seconds:.1f} padded seconds is split, and so will be others as large")
+        return self._small_enough(pieces)

@@ -1,0 +1,337 @@
+"""The training loop: our batches, our loss normalisation, our development score.
+
+It is plain PyTorch in one process or in many. Everything random comes from the seed, the step and the place of a batch
+in it, never from what ran before, so a run that was interrupted goes on as if it had not been.
+
+Several processes share out the batches of an optimiser step and add up their gradients once a step. The batches of a
+step are the same for any number of processes with the same product of processes and ``train.accumulate``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+from torch.distributed.tensor import DTensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from emotune.batch import Batch
+from emotune.config.recipe import Recipe
+from emotune.data.dataset import EmotionDataset, class_index
+from emotune.data.duration_batches import DurationBatches
+from emotune.data.loading import Loading
+from emotune.errors import ModelError
+from emotune.losses import CombinedLoss
+from emotune.models.emotion_model import EmotionModel
+from emotune.runtime import interruption
+from emotune.training.loop import processes
+from emotune.training.loop.checkpoints import Checkpoint, Checkpoints, State
+from emotune.training.loop.parallel import Replicated, Sharded
+from emotune.training.loop.parameters import GradualUnfreezing, parameter_groups
+from emotune.training.loop.schedule import rate_factor
+from emotune.training.loop.step import Piece, StepGradients
+
+Score = Callable[[EmotionModel], dict[str, float]]
+Row = dict[str, Any]
+
+
+class Log(Protocol):
+    """Hears how training goes."""
+
+    def step(self, done: int, total: int, figures: Mapping[str, float]) -> None: ...
+
+    def history(self, rows: Sequence[Row]) -> None: ...
+
+    def epochs(self, rows: Sequence[Row]) -> None: ...
+
+    def say(self, message: str) -> None: ...
+
+
+@dataclass
+class Progress:
+    """How far a run is.
+
+    Args:
+        step: optimiser steps done.
+        rows: one for each epoch that was scored.
+        losses: of the steps of the running epoch.
+        seconds: spent on the running epoch.
+    """
+
+    step: int = 0
+    rows: list[Row] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+class Trainer:
+    """Trains an ``EmotionModel``; scores the whole development split after every epoch and keeps the best weights.
+
+    With ``train.average`` it is the moving average of the weights that is scored, kept and given back at the end.
+
+    Args:
+        model: what is trained, on its device.
+        loss: its losses.
+        dataset: the training split.
+        score: model -> development figures by name, through the same Predictor that users call.
+        recipe: the train section and the seed.
+        folder: where checkpoints go.
+        log: hears of every step and epoch.
+    """
+
+    def __init__(
+        self,
+        model: EmotionModel,
+        loss: CombinedLoss,
+        dataset: EmotionDataset,
+        score: Score,
+        recipe: Recipe,
+        folder: Path,
+        log: Log,
+    ) -> None:
+        self.parallel = Sharded(model) if recipe.train.fsdp else Replicated(model)
+        self.model = model
+        self.gradients = StepGradients(self.parallel, loss, recipe.train, log.say)
+        self.loading = Loading(dataset, workers=recipe.train.workers)
+        self.score = score
+        self.seed = recipe.seed
+        self.train_section = recipe.train
+        self.log = log
+        self.checkpoints = Checkpoints(folder)
+        self.batches = batches_of(heard_seconds(dataset, recipe), recipe, class_indices(dataset))
+        self.steps_an_epoch = len(self.batches) // self.batches.together
+        self.steps = self.steps_an_epoch * recipe.train.epochs
+        self.unfreezing = None if recipe.train.unfreeze is None else GradualUnfreezing(model, recipe.train.unfreeze)
+        self.trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.optimiser = torch.optim.AdamW(parameter_groups(model, recipe))
+        self.rates = [group["lr"] for group in self.optimiser.param_groups]
+        decay = recipe.train.average
+        averaging = None if decay is None else get_ema_multi_avg_fn(decay)
+        self.average = None if averaging is None else AveragedModel(model, multi_avg_fn=averaging, use_buffers=False)
+        self.progress = Progress()
+        self._is_whole = True
+        self._most_samples: list[int | None] = [None] * processes.count()
+        self._saved_at = time.monotonic()
+
+    def train(self, checkpoint: Path | None = None) -> EmotionModel:
+        """Train from the beginning or from a checkpoint; an interrupt leaves a checkpoint behind.
+
+        Returns:
+            The model, or the moving average, of the best epoch; in processes other than the first, of the last one.
+
+        Raises:
+            FloatingPointError: when a loss or a gradient is not finite.
+            ModelError: when a single clip does not fit into memory, or a checkpoint can be neither written nor read.
+        """
+        if checkpoint is not None:
+            self._restore(self.checkpoints.load(checkpoint))
+            self.log.history(self._rows())
+        with self.loading:
+            try:
+                self._run_epochs()
+            except (KeyboardInterrupt, RuntimeError) as error:
+                if isinstance(error, KeyboardInterrupt) or interruption.came():
+                    self._save_what_is_done()
+                raise
+        best = self.best_row()
+        if best is None:
+            raise ModelError(f"No epoch has a development {self.train_section.metric}: it is undefined on this split.")
+        model = self._scored_model()
+        if processes.is_first():
+            model.load_state_dict(self.checkpoints.best(best["step"]))
+        return model
+
+    def best_row(self) -> Row | None:
+        """The first of the epochs with the highest score; None where there is no score."""
+        name = f"development_{self.train_section.metric}"
+        scored = [row for row in self.progress.rows if row[name] is not None and not math.isnan(row[name])]
+        return max(scored, key=lambda row: row[name], default=None)
+
+    def _rows(self) -> list[Row]:
+        best = self.best_row()
+        return [row | {"best": row is best} for row in self.progress.rows]
+
+    def _patience_is_over(self) -> bool:
+        patience, best = self.train_section.patience, self.best_row()
+        since = len(self.progress.rows) - (0 if best is None else best["epoch"])
+        return patience is not None and since >= patience
+
+    def _run_epochs(self) -> None:
+        for epoch in range(len(self.progress.rows), self.train_section.epochs):
+            if self._patience_is_over():
+                break
+            self._run_epoch(epoch)
+
+    def _run_epoch(self, epoch: int) -> None:
+        progress, began = self.progress, time.perf_counter() - self.progress.seconds
+        if self.unfreezing is not None:
+            self.unfreezing.begin_epoch(epoch)
+        for step, batches in self._batches_by_step(epoch):
+            loss, norm = self._step(step, batches)
+            progress.seconds = time.perf_counter() - began
+            rate = max(group["lr"] for group in self.optimiser.param_groups)
+            self.log.step(progress.step, self.steps, {"loss": loss, "grad_norm": norm, "learning_rate": rate})
+            if progress.step % self.steps_an_epoch and self._is_time_to_save():
+                self._save()
+        self._score_epoch(epoch)
+        self._save()
+
+    def _score_epoch(self, epoch: int) -> None:
+        progress, scored = self.progress, self._scored_model()
+        figures = {f"development_{name}": value for name, value in self.score(scored).items()}
+        row: Row = {"epoch": epoch + 1, "step": progress.step, "train_loss": math.fsum(progress.losses)}
+        row["train_loss"] /= len(progress.losses)
+        with self._as_a_whole():
+            progress.rows.append(row | figures | {"seconds": round(progress.seconds, 1)})
+            progress.losses, progress.seconds = [], 0.0
+            best = self.best_row()
+            if best is not None and best["step"] == progress.step and processes.is_first():
+                self.checkpoints.keep_best(progress.step, scored.state_dict())
+        self.parallel.put_away()
+        self.log.epochs(self._rows())
+
+    # --- one optimiser step
+
+    def _batches_by_step(self, epoch: int) -> Iterator[tuple[int, list[Batch]]]:
+        """This process's batches of each step of an epoch that is still to be done."""
+        first = self.progress.step
+        self.batches.set_epoch(epoch)
+        done = (first - epoch * self.steps_an_epoch) * self.batches.together
+        batches = self.loading.batches(processes.own_part(list(self.batches)[done:]))
+        for step in range(first, (epoch + 1) * self.steps_an_epoch):
+            yield step, list(islice(batches, self.train_section.accumulate))
+
+    def _step(self, step: int, batches: Sequence[Batch]) -> tuple[float, float]:
+        """Forward, backward and update; the loss over all processes, and the gradient's norm before clipping."""
+        self.model.train()
+        numbers = range(processes.number(), self.batches.together, processes.count())
+        pieces = [Piece(f"{self.seed} {step} {number}", batch) for number, batch in zip(numbers, batches, strict=True)]
+        loss = self.gradients.add(pieces, self.trained)
+        norm = nn.utils.clip_grad_norm_(self.trained, self.train_section.clip_norm or math.inf)
+        norm = float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
+        for name, value in (("loss", loss), ("gradient's norm", norm)):
+            if not math.isfinite(value):
+                raise FloatingPointError(f"the {name} became {value} at step {step + 1}")
+        factor = rate_factor(
+            self.train_section.schedule,
+            step,
+            total=self.steps,
+            warmup=math.ceil(self.steps * self.train_section.warmup_share),
+        )
+        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+        with self._as_a_whole():
+            self.optimiser.step()
+            self.optimiser.zero_grad()
+            if self.average is not None:
+                self.average.update_parameters(self.model)
+            self.progress.step = step + 1
+            self.progress.losses.append(loss)
+        return loss, norm
+
+    # --- checkpoints
+
+    def _is_time_to_save(self) -> bool:
+        due = time.monotonic() - self._saved_at >= 60 * self.train_section.checkpoint_minutes
+        return processes.from_first(due)
+
+    @contextmanager
+    def _as_a_whole(self) -> Iterator[None]:
+        """Between a change of weights or rows and what belongs to it there is nothing that a checkpoint could hold."""
+        with interruption.put_off():
+            self._is_whole = False
+            yield
+            self._is_whole = True
+
+    def _save_what_is_done(self) -> None:
+        """Write a checkpoint after an interrupt, without a word from other processes: they may be gone."""
+        if not processes.is_first() or self.train_section.fsdp or not self._is_whole:
+            return
+        if self.progress.step and self._state().name != self.checkpoints.written:
+            self._most_samples[0] = self.gradients.most_samples
+            self._write()
+        self.log.say(f"newest checkpoint: {self.checkpoints.written or 'none yet'}")
+
+    def _save(self) -> None:
+        self._most_samples = processes.from_all(self.gradients.most_samples)  # each process has learnt its own
+        self._write()
+        self._saved_at = time.monotonic()
+
+    def _write(self) -> Path | None:
+        """Write what is done as a checkpoint; None in other processes than the first."""
+        with interruption.put_off():
+            tensors, optimiser = {"model": self.parallel.weights()}, self.parallel.optimiser_state(self.optimiser)
+            if self.average is not None:
+                tensors["average"] = self.average.state_dict()
+            if not processes.is_first():
+                return None
+            return self.checkpoints.save(Checkpoint(tensors, optimiser, self._state()))
+
+    def _state(self) -> State:
+        best = self.best_row()
+        return State(
+            **dataclasses.asdict(self.progress),
+            steps_an_epoch=self.steps_an_epoch,
+            best_step=None if best is None else best["step"],
+            processes=processes.count(),
+            most_samples=self._most_samples,
+            batch_seconds=self.train_section.batch_seconds,
+            accumulate=self.train_section.accumulate,
+        )
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        state = checkpoint.state
+        self.progress = Progress(state.step, list(state.rows), list(state.losses), state.seconds)
+        self._most_samples = list(state.most_samples)
+        self.gradients.most_samples = state.most_samples[processes.number()]
+        if self.unfreezing is not None:  # the optimiser's state is that of the parameters that were trained then
+            self.unfreezing.begin_epoch((self.progress.step - 1) // self.steps_an_epoch)
+        self.parallel.load_weights(checkpoint.tensors["model"])
+        self.parallel.load_optimiser(self.optimiser, checkpoint.optimiser)
+        if self.average is not None:
+            self.average.load_state_dict(checkpoint.tensors["average"])
+
+    def _scored_model(self) -> EmotionModel:
+        if self.average is None:
+            return self.parallel.whole_model()
+        assert isinstance(self.average.module, EmotionModel)
+        return self.average.module
+
+
+def batches_of(durations_s: Sequence[float], recipe: Recipe, classes: Sequence[int] | None) -> DurationBatches:
+    """Training batches of similar duration, about ``train.batch_seconds`` each, as many as make whole steps.
+
+    Args:
+        durations_s: of each utterance as training hears it.
+        recipe: the train section and the seed.
+        classes: the class of each utterance, -1 for none, which ``train.sampling: balanced`` draws equally often.
+    """
+    return DurationBatches(
+        durations_s,
+        batch_seconds=recipe.train.batch_seconds,
+        together=recipe.train.accumulate * processes.count(),
+        seed=recipe.seed,
+        groups=classes if recipe.train.sampling == "balanced" else None,
+    )
+
+
+def class_indices(dataset: EmotionDataset) -> list[int]:
+    """The class of each utterance, -1 where it has none."""
+    return [class_index(utterance, dataset.label_space) for utterance in dataset.manifest]
+
+
+def heard_seconds(dataset: EmotionDataset, recipe: Recipe) -> list[float]:
+    """Seconds of each utterance as training hears it: padded, cut, cropped."""
+    preprocessing = dataset.preprocessing
+    least_s = preprocessing.min_samples / preprocessing.sampling_rate_hz
+    most_s = min(recipe.augmentation.crop_s or math.inf, preprocessing.max_duration_s)
+    return [min(max(utterance.duration_s or 0.0, least_s), most_s) for utterance in dataset.manifest]

@@ -1,0 +1,1 @@
+"""Annotators' votes: labels from them, and how far the annotators agree."""

@@ -1,0 +1,149 @@
+"""What is said of a recipe's keys is what their fields check."""
+
+import copy
+import math
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from emotune.config.keys import keys_under, recipe_keys
+from emotune.config.recipe import BitFit, Bottleneck, LoRA, Recipe, load_recipe
+from emotune.errors import ConfigError
+from emotune.recipes import recipe_names
+
+ROOT = Path(__file__).parents[2]
+PLAIN = {
+    "data": {"manifest": "m.csv", "dimensions": ["arousal"]},
+    "model": {"backbone": {"name": "wavlm", "config": {}}},
+}
+KEYS = [key for key in recipe_keys().values() if key.allowed]
+NUMBERS = [key for key in KEYS if re.match(r"(whole )?number", key.allowed)]
+
+
+def with_value(path: str, value: object) -> dict:
+    """A recipe with one key set, and what that key needs beside it."""
+    recipe: dict = {"name": "r", **copy.deepcopy(PLAIN)}
+    place = recipe
+    *sections, last = path.split(".")
+    for section in sections:
+        place = place.setdefault(section, {})
+    if path.startswith("model.adapter."):
+        kinds = {"lora": LoRA, "bottleneck": Bottleneck, "bitfit": BitFit}
+        place["name"] = next(kind for kind, of in kinds.items() if last in of.model_fields)
+    if path.startswith("model.varan."):
+        recipe["model"]["layer_mix"] = "varan"
+    place[last] = value
+    return recipe
+
+
+def faults(path: str, value: object) -> list[str]:
+    """The places of the faults of a recipe with that value, without those of keys that do not go together."""
+    try:
+        Recipe.model_validate(with_value(path, value))
+    except ValidationError as error:
+        return [".".join(map(str, item["loc"])) for item in error.errors() if item["type"] != "value_error"]
+    return []
+
+
+@pytest.mark.parametrize("key", NUMBERS, ids=lambda key: key.path)
+def test_a_number_is_taken_inside_its_range_and_refused_outside(key):
+    text = key.allowed
+    whole = text.startswith("whole")
+    step = 1 if whole else 1e-6
+    inside, outside = [], []
+    for pattern, direction, is_in in (
+        (r"above (\S+)", 1, False),
+        (r"from (\S+)", 1, True),
+        (r"to below (\S+)", -1, False),
+        (r"to (?!below)(\S+)", -1, True),
+    ):
+        found = re.search(pattern, text)
+        if found:
+            limit = int(found[1]) if whole else float(found[1])
+            (inside if is_in else outside).append(limit)
+            inside.append(limit + direction * step)
+            outside.append(limit - direction * step)
+    assert outside, text
+    for value in inside:
+        assert not faults(key.path, value), (text, value)
+    for value in [*outside, "word", math.inf]:
+        assert faults(key.path, value), (text, value)
+    assert bool(faults(key.path, None)) == (not text.endswith("or null"))
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if key.allowed.startswith("one of")], ids=lambda key: key.path)
+def test_named_values_are_taken_and_others_refused(key):
+    text = re.sub(r" or (null|whole number.*)$", "", key.allowed)
+    for value in text.removeprefix("one of ").split(", "):
+        assert not faults(key.path, value), value
+    content = with_value(key.path, "no-such-name")
+    with pytest.raises(ValidationError):
+        Recipe.model_validate(content)
+
+
+def test_every_key_has_a_meaning_and_the_fields_no_other_keys():
+    assert [key.path for key in recipe_keys().values() if not key.about] == []
+    assert {path.partition(".")[0] for path in recipe_keys()} == set(Recipe.model_fields)
+
+
+def test_defaults_are_those_of_a_recipe_that_says_nothing():
+    recipe = Recipe.model_validate({"name": "r", **PLAIN}).model_dump(mode="json")
+    for key in KEYS:
+        value: object = recipe
+        for part in key.path.split("."):
+            value = value.get(part, KeyError) if isinstance(value, dict) else KeyError
+        if value is not KeyError and key.default and key.path not in ("data.manifest", "data.dimensions"):
+            given = yaml.safe_load(key.default)
+            assert given == value or key.path == "model.backbone.config", key.path
+
+
+def test_the_table_in_the_documentation_is_what_the_fields_say():
+    text = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8").partition("## Types and ranges")[2]
+    shown = re.findall(r"^\| `([\w.]+)` \| (.*) \| (.*) \|$", text, re.MULTILINE)
+    assert shown == [(key.path, key.allowed, f"`{key.default}`" if key.default else "") for key in KEYS]
+
+
+def test_a_section_is_explained_with_all_its_keys():
+    assert [key.path for key in keys_under("train.unfreeze")] == [
+        "train.unfreeze",
+        "train.unfreeze.start_epoch",
+        "train.unfreeze.layers_per_epoch",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("encoder_lr", "did you mean train.encoder_lr?"),
+        ("train.encodr_lr", "did you mean 'train.encoder_lr'?"),
+        ("nonsense", "Known: augmentation, data, description"),
+    ],
+)
+def test_an_unknown_key_brings_the_likely_one(path, said):
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        keys_under(path)
+
+
+def test_the_commands_explain_a_key_and_show_a_recipe(emotune_command):
+    (line,) = emotune_command("explain", "train.encoder_lr").out.splitlines()
+    assert line.startswith("train.encoder_lr: number above 0; default 1.0e-05; ")
+    ended = emotune_command("explain", "train.encoder_lrr")
+    assert ended.code == 2
+    assert "did you mean 'train.encoder_lr'" in ended.err
+    listed = emotune_command("recipes").out
+    assert [line.partition(":")[0] for line in listed.splitlines()] == list(recipe_names())
+
+
+@pytest.mark.parametrize("name", ["ravdess/whisper_tiny", "odyssey2024/gender_film"])
+def test_a_shown_recipe_reads_back_as_itself(name, tmp_path, emotune_command):
+    ended = emotune_command("recipes", "show", name)
+    assert ended.code == 0, ended.err
+    path = tmp_path / "shown.yaml"
+    path.write_text(ended.out, encoding="utf-8")
+    root = f"data.root={tmp_path}"
+    shown, expected = (load_recipe(one, [root]).model_dump(exclude={"description"}) for one in (path, name))
+    assert shown == expected
+    assert "dropout: 0.5  # number from 0 to below 1; default 0.3" in ended.out or name != "ravdess/whisper_tiny"

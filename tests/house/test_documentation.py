@@ -1,0 +1,56 @@
+"""What the documentation shows is true of the code."""
+
+import re
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel
+
+from emotune.config.recipe import Recipe, load_recipe
+from emotune.corpora.rows import COLUMN_NAMES, DIMENSION_NAMES
+from emotune.recipes import recipe_names
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_recipe_reference_lists_every_key_and_reads(tmp_path):
+    block = re.search(r"```yaml\n(.*?)```", (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert block is not None
+    path = tmp_path / "reference.yaml"
+    path.write_text(block.group(1), encoding="utf-8")
+    shown = yaml.safe_load(block.group(1))
+    recipe = load_recipe(path)
+    for section in ("data", "augmentation", "loss", "train", "probe", "model"):
+        assert set(shown[section]) == set(type(getattr(recipe, section)).model_fields), section
+    assert set(shown) == set(Recipe.model_fields)
+    for section in ("backbone", "varan"):
+        assert set(shown["model"][section]) == set(type(getattr(recipe.model, section)).model_fields)
+    for section in shown["loss"]:
+        assert set(shown["loss"][section]) == set(type(getattr(recipe.loss, section)).model_fields)
+
+
+def test_the_defaults_in_the_recipe_reference_are_those_of_the_code(tmp_path):
+    block = re.search(r"```yaml\n(.*?)```", (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert block is not None
+    shown = yaml.safe_load(block.group(1))
+    for section in ("train", "augmentation", "probe", "loss"):
+        fields = Recipe.model_fields[section].annotation.model_fields
+        defaults = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
+        told = {name: value.model_dump() if isinstance(value, BaseModel) else value for name, value in defaults.items()}
+        assert {name: str(value) for name, value in shown[section].items()} == {
+            name: str(value) for name, value in told.items()
+        }
+
+
+def test_every_bundled_recipe_reads_once_its_data_are_named(tmp_path):
+    for name in recipe_names():
+        place = "data.manifest=m.csv" if name.startswith(("demo/", "gender/", "general/")) else f"data.root={tmp_path}"
+        assert load_recipe(name, [place]).name == name
+
+
+def test_every_name_of_a_tables_column_is_in_the_documentation():
+    text = (ROOT / "docs" / "corpora.md").read_text(encoding="utf-8")
+    section = text[text.index("## A table of your own") : text.index("## Annotators' votes")]
+    words = set(re.findall(r"[\w.]+", section))
+    names = {name for names in (*COLUMN_NAMES.values(), *DIMENSION_NAMES.values()) for name in names}
+    assert names <= words

@@ -1,0 +1,110 @@
+"""What every condition, and every way to join them, keeps to; a new entry is tested at once."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from emotune.batch import Batch
+from emotune.errors import ConfigError
+from emotune.models.backbones import BACKBONES
+from emotune.models.conditions import CONDITIONS, JOINS, Joined
+from emotune.models.emotion_model import EmotionModel
+from emotune.schema.labels import LabelSpace
+
+WIDTHS = {"gender": 2, "text": 6}
+SPACE = LabelSpace(("anger", "neutral"))
+
+
+def values(name: str, rows: int = 4) -> Tensor:
+    if name == "gender":
+        return torch.eye(2)[torch.arange(rows) % 2]
+    return torch.randn(rows, WIDTHS[name], generator=torch.Generator().manual_seed(1))
+
+
+def condition(name: str, **options):
+    torch.manual_seed(0)
+    return CONDITIONS[name](WIDTHS[name], size=5, **options)
+
+
+def test_every_condition_of_the_table_is_known_here():
+    assert set(CONDITIONS) == set(WIDTHS)
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_a_row_with_a_gap_gives_the_learnt_vector_and_changes_no_other_row(name):
+    made, known = condition(name).eval(), values(name)
+    gap = known.clone()
+    gap[1, 0] = torch.nan
+    found, whole = made(gap), made(known)
+    torch.testing.assert_close(found[1], made.unknown)
+    torch.testing.assert_close(found[[0, 2, 3]], whole[[0, 2, 3]])
+    assert whole.isfinite().all()
+    assert not torch.allclose(whole[0], whole[1])
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_training_takes_a_share_of_the_values_for_unknown(name):
+    made = condition(name, dropout=0.3).train()
+    taken = (made(values(name, 2000)) == made.unknown).all(dim=1).float().mean()
+    assert 0.25 < taken.item() < 0.35
+    assert not (made.eval()(values(name, 2000)) == made.unknown).all(dim=1).any()
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_the_gradient_is_finite_where_a_value_is_unknown(name):
+    made, known = condition(name, dropout=0.0), values(name)
+    known[0] = torch.nan
+    made(known).square().sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in made.parameters())
+    assert made.unknown.grad.any()
+
+
+@pytest.mark.parametrize("join", JOINS)
+@pytest.mark.parametrize("shape", [(4, 7), (4, 3, 7)])
+def test_a_join_keeps_rows_apart_and_gives_the_size_it_promises(join, shape):
+    torch.manual_seed(0)
+    made = JOINS[join](7, 5)
+    for parameter in made.parameters():  # zero at the start, in feature-wise modulation
+        torch.nn.init.normal_(parameter)
+    features, extra = torch.randn(*shape), torch.randn(4, 5)
+    whole = made(features, extra)
+    assert whole.shape == (*shape[:-1], made.output_size)
+    torch.testing.assert_close(made(features[1:2], extra[1:2]), whole[1:2])
+    changed = extra.clone()
+    changed[2] += 1
+    assert (made(features, changed) != whole).flatten(1).any(dim=1).tolist() == [False, False, True, False]
+
+
+def test_feature_wise_modulation_changes_nothing_at_first():
+    torch.manual_seed(0)
+    features = torch.randn(4, 7)
+    torch.testing.assert_close(JOINS["film"](7, 5)(features, torch.randn(4, 5)), features)
+
+
+@pytest.mark.parametrize("join", JOINS)
+@pytest.mark.parametrize("mix", ["last", "varan"])
+def test_a_model_depends_on_its_conditions_and_rows_stay_apart(tiny_wavlm, join, mix):
+    torch.manual_seed(0)
+    about = {"gender": {"size": 3, "dropout": 0.0}, "text": {"size": 4, "width": 6}}
+    backbone = BACKBONES["wavlm"].from_config(tiny_wavlm)
+    model = EmotionModel(backbone, SPACE, layer_mix=mix, conditions=about, join=join, gender_target=True).eval()
+    if join == "film":
+        torch.nn.init.normal_(model.joined.join.modulation.weight)
+    waveforms, mask = torch.randn(4, 8000), torch.ones(4, 8000, dtype=torch.bool)
+    given = {"gender": values("gender"), "text": values("text")}
+    whole = model(Batch(waveforms, mask, conditions=given))
+    nothing = model(Batch(waveforms, mask))
+    assert not torch.isclose(whole.logits, nothing.logits).any()
+    torch.testing.assert_close(whole.gender_logits, nothing.gender_logits)  # learnt from the sound alone
+    one = Batch(waveforms, mask, conditions=given).rows(slice(1, 2))
+    torch.testing.assert_close(model(one).logits, whole.logits[1:2], atol=1e-5, rtol=1e-4)
+    again = EmotionModel.from_config(model.settings)
+    again.load_state_dict(model.state_dict())
+    torch.testing.assert_close(again.eval()(Batch(waveforms, mask, conditions=given)).logits, whole.logits)
+
+
+def test_a_text_condition_needs_the_width_of_its_embedding():
+    with pytest.raises(ConfigError, match="Condition 'text' lacks an option"):
+        Joined(7, {"text": {"size": 4}}, "concat")
+    with pytest.raises(ConfigError, match="Unknown condition 'gendre', did you mean 'gender'"):
+        Joined(7, {"gendre": {"size": 4}}, "concat")
