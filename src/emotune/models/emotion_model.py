@@ -13,8 +13,11 @@ from torch import Tensor, nn
 
 from emotune.batch import Batch, LayerOutputs, Output
 from emotune.errors import ConfigError
-from emotune.models.adapters import ADAPTERS, Inserted, check_that_all_act, merge_lora
-from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN, LayerPosterior
+from emotune.models.adapters import ADAPTERS
+from emotune.models.adapters.insertion import Inserted, check_that_all_act
+from emotune.models.adapters.lora import merge_lora
+from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN
+from emotune.models.aggregations.varan import LayerPosterior
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone, HiddenStates
 from emotune.models.backbones.remembered import RememberedStates

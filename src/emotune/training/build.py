@@ -22,7 +22,9 @@ from emotune.errors import ConfigError, CorpusError
 from emotune.evaluation.evaluate import CLASS_MEASURES
 from emotune.evaluation.vote_scores import VOTE_SIMILARITY
 from emotune.inference.conditioner import Conditioner
-from emotune.losses import LOSSES, BatchLoss, CombinedLoss, Loss
+from emotune.losses import LOSSES
+from emotune.losses.base import BatchLoss, Loss
+from emotune.losses.combined import CombinedLoss
 from emotune.losses.cross_entropy import balanced_class_weights, effective_number_class_weights
 from emotune.models.aggregations import VARAN
 from emotune.models.backbones import BACKBONES
