@@ -11,9 +11,10 @@ import typer
 from emotune.cli.console import Condition, out, pairs, show_progress, warn_all, with_extra
 from emotune.cli.corpus import mapped
 from emotune.cli.train import print_evaluation
+from emotune.conditions.origins import asked_notes
 from emotune.errors import ConfigError, ModelError
 from emotune.io.tables import check_output
-from emotune.schema.conditions import GENDER_CLASSES, asked_notes, gender_as_class
+from emotune.schema.gender import GENDER_CLASSES, gender_as_class
 from emotune.schema.manifest import Manifest
 from emotune.schema.run_folder import RunFolder, runs_with_models, why_no_model
 

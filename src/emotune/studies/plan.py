@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from emotune.conditions import CONDITIONS
 from emotune.config.recipe import (
     LARGEST_SEED,
     Recipe,
@@ -381,7 +382,7 @@ def _metric_faults(recipes: Mapping[str, Recipe], study: Study) -> list[str]:
 def _given_to_all(plan: Plan, chosen: Mapping[str, str]) -> list[str]:
     """Overrides that would give a condition to steps that are there to do without it."""
     faults = []
-    for condition in ("gender", "text"):
+    for condition in CONDITIONS:
         own = [item for item in plan.overrides if item.startswith(f"model.conditions.{condition}.")]
         if not own:
             continue

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotune.audio import SAMPLING_RATE_HZ
+from emotune.conditions.known import known_of
 from emotune.errors import AudioError, CorpusError, ModelError
 from emotune.evaluation.pairs import pair
 from emotune.evaluation.robustness.babble import Voices
@@ -18,7 +19,6 @@ from emotune.inference.items import Item
 from emotune.inference.predictor import Predictor
 from emotune.io.tables import metadata_path
 from emotune.runtime.progress import Progress, silent
-from emotune.schema.conditions import known_of
 from emotune.schema.manifest import Manifest, Utterance
 from emotune.schema.predictions import Predictions
 
