@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from emotune.errors import ConfigError
 
@@ -19,11 +18,6 @@ def unknown_name_message(kind: str, name: object, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
     suggestion = f", did you mean '{close[0]}'?" if close else "."
     return f"Unknown {kind} '{name}'{suggestion} Known: {', '.join(names)}."
-
-
-def resolve(path: str) -> Any:
-    module, _, name = path.partition(":")
-    return getattr(importlib.import_module(module), name)
 
 
 class Registry(Mapping[str, Entry], Generic[Entry]):

@@ -15,7 +15,7 @@ from emotune.conditions.condition import Condition
 from emotune.conditions.gender import Gender, GenderPredictor
 from emotune.conditions.known import known_of
 from emotune.conditions.text import Text
-from emotune.config.recipe import Conditions
+from emotune.config.conditions import Conditions
 from emotune.enrichment import transcribe
 from emotune.enrichment.speech_recogniser import Transcript
 from emotune.errors import EmotuneError

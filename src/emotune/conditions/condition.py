@@ -92,6 +92,8 @@ class Condition(ABC):
 
     Attributes:
         name: its entry in ``CONDITIONS``.
+        words: what is known, for people who look up the recipe's section.
+        options: that section.
         given: column of the value that the corpus or the user gives.
         predicted: column of the value that a helper predicted; None = nothing predicts it.
         opposite: a value -> what a mistake would say, for the source ``wrong``; empty = it cannot be wrong.
@@ -105,6 +107,8 @@ class Condition(ABC):
     """
 
     name: ClassVar[str]
+    words: ClassVar[str]
+    options: ClassVar[type[ConditionOptions]]
     given: ClassVar[str]
     predicted: ClassVar[str | None] = None
     opposite: ClassVar[Mapping[str, str]] = {}

@@ -108,6 +108,8 @@ class Gender(Condition):
     """
 
     name = GENDER
+    words = "the speaker's gender"
+    options = GenderOptions
     given = "gender"
     predicted = "gender_predicted"
     opposite: ClassVar[Mapping[str, str]] = dict(zip(GENDER_CLASSES, reversed(GENDER_CLASSES), strict=True))

@@ -96,6 +96,8 @@ class Text(Condition):
     """
 
     name = "text"
+    words = "the words"
+    options = TextOptions
     given = "text"
     predicted = "text_predicted"
     features = "emotune.models.conditions.features:Projection"

@@ -20,8 +20,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from emotune.conditions.gender import GenderOptions
-from emotune.conditions.text import TextOptions
+from emotune.config.conditions import Conditions
 from emotune.corpora import CORPORA
 from emotune.data.augmentations.channel import CODECS
 from emotune.data.augmentations.noise import COLOURS
@@ -31,6 +30,7 @@ from emotune.models.backbones import BACKBONES
 from emotune.models.conditions import JOINS
 from emotune.recipes import recipe_folder, recipe_names
 from emotune.registry import Registry, unknown_name_message
+from emotune.schema.gender import GENDER
 from emotune.section import Section
 
 
@@ -273,17 +273,6 @@ Adapter = Annotated[
     Discriminator(_adapter_name),
 ]
 _ADAPTER_SECTIONS = {"lora": LoRA, "bottleneck": Bottleneck, "bitfit": BitFit}
-
-
-class Conditions(Section):
-    """What the model is given beside the sound. ``source`` is ``given`` (by the corpus, else predicted), ``predicted``,
-    or ``unknown`` (a control); ``dropout`` is how often training takes a value for unknown.
-    """
-
-    gender: GenderOptions | None = None
-    """the speaker's gender"""
-    text: TextOptions | None = None
-    """the words"""
 
 
 _MIXES = [*LAYER_MIXES, VARAN]
@@ -661,7 +650,7 @@ class Recipe(Section):
             faults.append("train.start_from_probe needs a linear head: leave model.hidden_size out")
         if self.train.sampling == "balanced":
             faults += self._balanced_twice()
-        if self.data.target == "gender" and (self.loss.gender.weight or self.model.conditions.gender):
+        if self.data.target == GENDER and (self.loss.gender.weight or dict(self.model.conditions)[GENDER]):
             faults.append(
                 "data.target: gender learns gender already: leave out loss.gender and model.conditions.gender"
             )

@@ -13,7 +13,7 @@ from emotune.audio import FloatArray
 from emotune.conditions import CONDITIONS
 from emotune.conditions.condition import UNKNOWN, Condition, Identity
 from emotune.conditions.known import known_of
-from emotune.config.recipe import Conditions
+from emotune.config.conditions import Conditions
 from emotune.errors import CorpusError, EmotuneError, ModelError
 from emotune.inference.conditioner import Conditioner, Encode, Entries
 from emotune.inference.predictor import load

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pkgutil import resolve_name
 from typing import Any
 
 import torch
@@ -12,7 +13,6 @@ from emotune.conditions import CONDITIONS
 from emotune.errors import ConfigError
 from emotune.models.conditions import JOINS
 from emotune.models.conditions.features import ConditionFeatures
-from emotune.registry import resolve
 
 
 class Joined(nn.Module):
@@ -60,6 +60,6 @@ def features_of(name: str, about: Mapping[str, Any]) -> ConditionFeatures:
     options = {key: about[key] for key in condition.feature_options if key in about}
     width = about.get("width", condition.width)
     try:
-        return resolve(condition.features)(**options, **({} if width is None else {"width": width}))
+        return resolve_name(condition.features)(**options, **({} if width is None else {"width": width}))
     except TypeError as error:  # one whose encoder says how wide its vectors are, without that
         raise ConfigError(f"Condition '{name}' lacks an option: {error}.") from error
