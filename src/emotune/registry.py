@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import entry_points
-from typing import Any, Generic, TypeVar
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, TypeVar, cast
 
 from emotune.errors import ConfigError
 
@@ -24,13 +24,15 @@ def unknown_name_message(kind: str, name: object, known: Iterable[str]) -> str:
 class Registry(Mapping[str, Entry], Generic[Entry]):
     """A family's table: name -> ``"module:attribute"``, or that and the ``"module:Options"`` of its own options.
 
+    A family whose entries are light may hold the entries themselves.
+
     Nothing is imported to list names or to ask whether one is known. Options are a ``Section``, in a module that
     imports nothing heavy. Other packages add entries with the entry-point group ``emotune.<kind>``, and options for
     them with the group ``emotune.<kind>.options``, under the same name.
 
     Args:
         kind: what an entry is, in words.
-        entries: name -> place, or (place, place of its options).
+        entries: name -> place, (place, place of its options), or the entry itself.
         extra: the extra of emotune that installs what the entries need, if one does.
 
     >>> constants = Registry("constant", {"pi": "math:pi"})
@@ -41,11 +43,11 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
     emotune.errors.ConfigError: Unknown constant 'pie', did you mean 'pi'? Known: pi.
     """
 
-    def __init__(self, kind: str, entries: Mapping[str, str | tuple[str, str]], *, extra: str | None = None) -> None:
+    def __init__(
+        self, kind: str, entries: Mapping[str, str | tuple[str, str] | Entry], *, extra: str | None = None
+    ) -> None:
         self.kind = kind
-        self.own = tuple(entries)
-        self._places = {name: place if isinstance(place, str) else place[0] for name, place in entries.items()}
-        self._options = {name: place[1] for name, place in entries.items() if not isinstance(place, str)}
+        self._own = dict(entries)
         self._extra = extra
 
     def __getitem__(self, name: str) -> Entry:
@@ -54,9 +56,11 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         Raises:
             ConfigError: for an unknown name, or where what it needs is not installed.
         """
-        if name in self._places:
-            return self._imported(name, self._places[name])
-        return self._imported_from_others(name, self._places_of_others()[self._known(name)])
+        if name in self._own:
+            own = self._own[name]
+            place = own[0] if isinstance(own, tuple) else own
+            return self._imported(name, place) if isinstance(place, str) else cast(Entry, place)
+        return self._imported_from_others(name, self._added()[self._known(name)])
 
     def options(self, name: str) -> Any:
         """The section of an entry's own options; None where it has none.
@@ -64,10 +68,16 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         Raises:
             ConfigError: for an unknown name, or a package of others that cannot be loaded.
         """
-        if name in self._places:
-            return self._imported(name, self._options[name]) if name in self._options else None
-        place = self._places_of_others(".options").get(self._known(name))
-        return None if place is None else self._imported_from_others(name, place)
+        if name in self._own:
+            own = self._own[name]
+            return self._imported(name, own[1]) if isinstance(own, tuple) else None
+        point = self._added(".options").get(self._known(name))
+        return None if point is None else self._imported_from_others(name, point)
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The names that come with emotune."""
+        return tuple(self._own)
 
     def make(self, choice: str | Mapping[str, Any], *arguments: Any, **options: Any) -> Any:
         """Calls an entry: one of that name, or ``{name: ..., **options}`` with options of its own.
@@ -88,26 +98,27 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
             raise ConfigError(f"The {self.kind} '{name}' cannot be built with {', '.join(own)}: {error}.") from error
 
     def __contains__(self, name: object) -> bool:
-        return name in self._places or name in self._places_of_others()
+        return name in self._own or name in self._added()
 
     def __iter__(self) -> Iterator[str]:
-        return iter([*self._places, *self._places_of_others()])
+        return iter([*self._own, *self._added()])
 
     def __len__(self) -> int:
-        return len([*self])
+        return sum(1 for _ in self)
 
     def _known(self, name: str) -> str:
         if name not in self:
             raise ConfigError(unknown_name_message(self.kind, name, self))
         return name
 
-    def _places_of_others(self, of: str = "") -> dict[str, str]:
+    def _added(self, of: str = "") -> dict[str, EntryPoint]:
         group = f"emotune.{self.kind.replace(' ', '_')}{of}"
-        return {point.name: point.value for point in entry_points(group=group) if point.name not in self._places}
+        return {point.name: point for point in entry_points(group=group) if point.name not in self._own}
 
     def _imported(self, name: str, place: str) -> Any:
         try:
-            return _at(place)
+            module, _, attribute = place.partition(":")
+            return getattr(importlib.import_module(module), attribute)
         except ModuleNotFoundError as error:
             if self._extra is None or (error.name or "").startswith("emotune"):
                 raise
@@ -116,16 +127,11 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
                 f" pip install 'emotune[{self._extra}]'."
             ) from error
 
-    def _imported_from_others(self, name: str, place: str) -> Any:
+    def _imported_from_others(self, name: str, point: EntryPoint) -> Any:
         try:
-            return _at(place)
+            return point.load()
         except (ImportError, AttributeError) as error:
             raise ConfigError(
-                f"The {self.kind} '{name}' comes from another package ({place}), which cannot be loaded:"
+                f"The {self.kind} '{name}' comes from another package ({point.value}), which cannot be loaded:"
                 f" {error}. Install that package again, or remove it."
             ) from error
-
-
-def _at(place: str) -> Any:
-    module, _, attribute = place.partition(":")
-    return getattr(importlib.import_module(module), attribute)

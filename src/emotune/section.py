@@ -27,7 +27,7 @@ class Section(BaseModel):
         return value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OneOf:
     """Annotation of a text that names one of several things, such as ``Annotated[str, OneOf("codec", CODECS)]``."""
 

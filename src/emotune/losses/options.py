@@ -26,7 +26,7 @@ class ClassWeightOptions(LossOptions):
 
 
 class CrossEntropyOptions(ClassWeightOptions):
-    """over classes"""
+    """Cross-entropy over classes."""
 
     weight: float = Field(default=1.0, ge=0)
     """of this loss in the sum; 0 = off"""
@@ -35,29 +35,29 @@ class CrossEntropyOptions(ClassWeightOptions):
 
 
 class FocalOptions(ClassWeightOptions):
-    """cross-entropy times (1 - p)^gamma, for hard and rare classes; added to cross_entropy"""
+    """Cross-entropy times (1 - p)^gamma, for hard and rare classes; it is added to cross_entropy."""
 
     gamma: float = Field(default=2.0, ge=0)
     """how much less easy utterances count"""
 
 
 class SoftCrossEntropyOptions(LossOptions):
-    """against the annotators' votes (votes.<class> of the manifest)"""
+    """Cross-entropy against the annotators' votes."""
 
     smoothing: float = Field(default=0.0, ge=0, lt=1)
     """share of each target that is spread over all classes"""
 
 
 class KLOptions(LossOptions):
-    """KL(votes || prediction)"""
+    """KL(votes || prediction)."""
 
 
 class GenderOptions(LossOptions):
-    """cross-entropy of the speaker's gender, learnt beside emotion"""
+    """Cross-entropy of the speaker's gender, learnt beside emotion."""
 
 
 class CCCOptions(LossOptions):
-    """mean of 1 - CCC over the dimensions, of the whole batch"""
+    """Mean of 1 - CCC over the dimensions, of the whole batch."""
 
     weight: float = Field(default=1.0, ge=0)
     """of this loss in the sum; 0 = off"""
