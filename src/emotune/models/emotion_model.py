@@ -38,17 +38,17 @@ class EmotionModel(nn.Module):
     Args:
         backbone: an entry of ``BACKBONES``, loaded or with random weights.
         label_space: classes and dimensions that are predicted, in this order.
-        layer_mix: an entry of ``LAYER_MIXES``, or ``varan``.
+        layer_mix: an entry of ``LAYER_MIXES``, by name or as ``{name: ..., **options}``, or ``varan``.
         layer_mix_initial: where a learned mix starts, one share a state.
         varan: options of ``LayerPosterior``, for ``varan``.
-        pooling: an entry of ``POOLINGS``; ``varan`` pools every layer with it.
+        pooling: likewise of ``POOLINGS``; ``varan`` pools every layer with it.
         hidden_size: size of the heads' hidden layer; None = linear heads.
         dropout: before each linear layer of the heads.
         adapter: ``name``, an entry of ``ADAPTERS``, its options, and ``layers``, how many top layers get it (None =
             all); None = no adapter.
         conditions: name, an entry of ``CONDITIONS``, to its ``size``, ``dropout`` and, for text, the ``width`` of the
             embedding; what else is there says where the value comes from, and is kept.
-        join: an entry of ``JOINS``: how conditions join the pooled sound.
+        join: likewise of ``JOINS``: how conditions join the pooled sound.
         gender_target: learn the speaker's gender too, from the pooled sound alone.
 
     Dimensions come out on the unit scale, where 0 and 1 are the ends of the annotation scale. ``remembered`` may stand
@@ -62,15 +62,15 @@ class EmotionModel(nn.Module):
         backbone: Backbone,
         label_space: LabelSpace,
         *,
-        layer_mix: str = "weighted_sum",
+        layer_mix: str | Mapping[str, Any] = "weighted_sum",
         layer_mix_initial: Sequence[float] | None = None,
         varan: Mapping[str, Any] | None = None,
-        pooling: str = "mean_std",
+        pooling: str | Mapping[str, Any] = "mean_std",
         hidden_size: int | None = None,
         dropout: float = 0.0,
         adapter: Mapping[str, Any] | None = None,
         conditions: Mapping[str, Mapping[str, Any]] | None = None,
-        join: str = "concat",
+        join: str | Mapping[str, Any] = "concat",
         gender_target: bool = False,
     ) -> None:
         super().__init__()
