@@ -22,14 +22,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import torch
 
-from emotune.conditions import text
+from emotune.conditions.text import Text, TextVectors
 from emotune.config.reading import load_recipe
 from emotune.config.recipe import Recipe
 from emotune.corpora import CORPORA, read_corpus
@@ -57,10 +56,6 @@ class RobertaWide:
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         return np.full((len(texts), self.dimension), 0.1, dtype=np.float32)
-
-
-def embeddings(encoder: RobertaWide, texts: Sequence[str | None], **_: object) -> np.ndarray:
-    return encoder.encode([text or "" for text in texts])
 
 
 class SaysNothing:
@@ -187,7 +182,8 @@ def main() -> None:
     if given.manifest is not None:
         step(given.step_of, given.manifest)
         return
-    vars(text).update(Text=partial(text.Text, find=SaysNothing, encoder=RobertaWide), embeddings=embeddings)
+    Text.__init__.__kwdefaults__.update(find=SaysNothing, encoder=RobertaWide)
+    TextVectors.kept = TextVectors.__call__  # no cache of what is not said
     challenges = [name for name in recipe_names() if name.startswith(("odyssey2024/", "sernc2025/"))]
     with tempfile.TemporaryDirectory() as folder:
         manifest = write_manifest(Path(folder))
