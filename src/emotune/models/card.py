@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from emotune.models.heads import HEADS
 from emotune.schema.conditions import GENDER_CLASSES
 
 _MARKUP = re.compile(r"[\\`*~<>$]|\](?=[(\[:])|(?<!\w)_|_(?!\w)|&(?=#?\w+;)")
@@ -56,6 +57,7 @@ def model_card(
         f"- backbone: {config['backbone']['model_type']}",
         f"- layer mix: {config['layer_mix']}; pooling: {config['pooling']}",
         *_condition_lines(config),
+        *_learnt_beside(config),
         "",
         "## Data and licences",
         *(
@@ -95,7 +97,13 @@ def _condition_lines(config: Mapping[str, Any]) -> list[str]:
         made = ", ".join(each) or "no model of its own"
         source = plain(about.get("source", "given"))
         lines.append(f"- given beside the sound: {plain(name)} ({source}), with {made}; works without it")
-    return lines + (["- learnt beside emotion: the speaker's gender"] if config.get("gender_target") else [])
+    return lines
+
+
+def _learnt_beside(config: Mapping[str, Any]) -> list[str]:
+    """A line for each head whose answers nobody gets."""
+    heads = [HEADS[name] for name in config["heads"]]
+    return [f"- learnt beside emotion: {head.about}" for head in heads if head.stored_as is None]
 
 
 def _public_name(name: str) -> str:
@@ -106,7 +114,7 @@ def _public_name(name: str) -> str:
 def _gender_limits(config: Mapping[str, Any]) -> list[str]:
     """Lines for a model that predicts, learns or is given gender."""
     of_gender = set(config["classes"]) == set(GENDER_CLASSES)
-    if not (of_gender or config.get("gender_target") or "gender" in (config.get("conditions") or {})):
+    if not (of_gender or "gender" in config["heads"] or "gender" in (config.get("conditions") or {})):
         return []
     lines = [
         "- Gender here is a corpus's word for how a voice sounds, female or male; it is nobody's identity, and other"
