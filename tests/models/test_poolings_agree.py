@@ -96,7 +96,7 @@ def test_the_last_layer_is_taken_as_it_is():
 @torch.no_grad()
 def test_the_weighted_sum_weighs_by_the_softmax_of_its_scalars():
     mix = LAYER_MIXES["weighted_sum"](4, FEATURES)
-    mix.heads["classes"].copy_(torch.tensor([0.5, -1.0, 2.0, 0.0]))
+    mix.logits.copy_(torch.tensor([0.5, -1.0, 2.0, 0.0]))
     scalars = np.exp([0.5, -1.0, 2.0, 0.0])
     hidden = states(4)
     expected = sum(share * state.numpy() for share, state in zip(scalars / scalars.sum(), hidden.states, strict=True))
