@@ -1,5 +1,6 @@
 """What a loss is."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

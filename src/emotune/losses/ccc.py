@@ -1,5 +1,6 @@
 """1 - CCC per dimension, over the whole batch."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import torch

@@ -1,5 +1,6 @@
 """The losses of a recipe together, exact over the micro-batches of an optimiser step."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from collections.abc import Mapping

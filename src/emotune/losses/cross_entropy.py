@@ -1,5 +1,6 @@
 """Cross-entropy over classes, with class weights and label smoothing."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import math

@@ -1,5 +1,6 @@
 """Focal loss: cross-entropy that counts less what is already right."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import torch.nn.functional as F

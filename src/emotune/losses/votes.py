@@ -1,5 +1,6 @@
 """Losses against the annotators' votes as a distribution over classes."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import torch
