@@ -15,10 +15,10 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from builders.media import write_media
 from emotune import audio
 from emotune.audio import Clip, Segment
 from emotune.errors import AudioError
-from trees.media import write_media
 
 _TIME = np.arange(24000) / 8000
 SPEECH = (0.4 * np.sin(2 * np.pi * (200 + 300 * _TIME) * _TIME)).astype(np.float32)

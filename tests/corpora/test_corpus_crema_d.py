@@ -5,11 +5,11 @@ from collections import Counter
 
 import pytest
 
+from builders.corpora.crema_d import TABLES, write_tables, write_tree
+from builders.recordings import write_recording
 from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import CorpusError
 from emotune.schema.manifest import Manifest
-from trees.crema_d import TABLES, write_tables, write_tree
-from trees.recordings import write_recording
 
 CREMA_D = CORPORA["crema_d"]
 SUMMARY = "processedResults/summaryTable.csv"

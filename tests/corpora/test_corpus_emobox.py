@@ -2,10 +2,10 @@
 
 import pytest
 
+from builders.corpora.emobox import FILES, row, write_labels, write_rows
+from builders.recordings import write_recording, write_recordings
 from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import CorpusError
-from trees.emobox import FILES, row, write_labels, write_rows
-from trees.recordings import write_recording, write_recordings
 
 EMOBOX = CORPORA["emobox"]
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from builders.corpora.kaldi import FILES, write_labels, write_lines
+from builders.recordings import write_recording, write_recordings
 from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import CorpusError
 from emotune.schema.manifest import Manifest
-from trees.kaldi import FILES, write_labels, write_lines
-from trees.recordings import write_recording, write_recordings
 
 KALDI = CORPORA["kaldi"]
 

@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 
+from builders.recordings import write_recording
 from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import CorpusError, TableError
 from emotune.inference.inputs import items_of
 from emotune.io.tables import read_rows
 from emotune.schema.labels import LabelSpace, Scale
 from emotune.schema.manifest import Manifest
-from trees.recordings import write_recording
 
 
 def test_a_table_separated_by_semicolons_is_named_as_such(tmp_path):
