@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from emotune import audio
+from emotune.audio import recordings
 from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import EmotuneError
 from emotune.schema.labels import LabelSpace
@@ -178,13 +178,13 @@ def _broken_input(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 def opened(monkeypatch) -> list[str]:
     """The names of the recordings that are opened, as often as they are."""
     names: list[str] = []
-    original = audio.opened_file
+    original = recordings.opened_file
 
     def counted(stream, name: str):
         names.append(Path(name).name)
         return original(stream, name)
 
-    monkeypatch.setattr(audio, "opened_file", counted)
+    monkeypatch.setattr(recordings, "opened_file", counted)
     return names
 
 
