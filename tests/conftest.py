@@ -77,7 +77,7 @@ def tones(tmp_path_factory) -> Manifest:
         path.parent.mkdir(exist_ok=True)
         clip = 0.3 * np.sin(phase) + 0.1 * generator.standard_normal(samples)
         soundfile.write(path, clip, 16000, subtype="PCM_16")
-        recording = audio.decode(path)
+        recording = recordings.decode(path)
         utterances.append(
             Utterance(
                 f"u{number:02d}",
