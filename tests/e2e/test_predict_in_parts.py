@@ -15,8 +15,8 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-import soundfile
 
+from builders.recordings import write_recording
 from emotune.audio.preprocessing import Preprocessing
 from emotune.errors import ConfigError, ModelError
 from emotune.inference import load
@@ -37,8 +37,7 @@ def recordings(tmp_path_factory) -> Path:
     folder, generator = tmp_path_factory.mktemp("many"), np.random.default_rng(0)
     for number in range(53):
         path = folder / ("first" if number < 20 else "second") / f"{number:03d}.wav"
-        path.parent.mkdir(exist_ok=True)
-        soundfile.write(path, 0.1 * generator.standard_normal(int(generator.integers(3000, 9000))), 16000)
+        write_recording(path, seconds=generator.uniform(0.2, 0.55))
     (folder / "second" / "030.wav").write_bytes(b"text, not sound")
     return folder
 
