@@ -29,9 +29,8 @@ def test_clips_in_which_nothing_can_be_heard(rate):
     assert kind_of(silence - 0.9 + tone(sampling_rate_hz=rate, peak=0.0002), rate) == "constant"
     assert kind_of(stereo(silence + 0.5, silence + 0.1), rate) == "constant"
     assert kind_of(tone(sampling_rate_hz=rate, peak=0.0009), rate) == "faint"
-    assert (
-        kind_of(np.round(tone(sampling_rate_hz=rate, peak=1) * 2) / 32768, rate) == "faint"
-    )  # the last two bits of a 16-bit file
+    last_two_bits = np.round(tone(sampling_rate_hz=rate, peak=1) * 2) / 32768  # of a 16-bit file
+    assert kind_of(last_two_bits, rate) == "faint"
     assert kind_of(stereo(speech, -speech), rate) == "cancelled"
     assert kind_of(stereo(speech, -0.98 * speech), rate) == "cancelled"  # 34 dB
     assert kind_of(np.stack([speech, -speech, silence, silence], axis=1), rate) == "cancelled"

@@ -27,10 +27,8 @@ def predictions_of(
 def table_of(probabilities: np.ndarray, classes: Sequence[str], *, names: Sequence[str] | None = None) -> Predictions:
     """Table of probabilities, shape (utterances, classes); the names are u0, u1, ... unless given."""
     names = [f"u{number}" for number in range(len(probabilities))] if names is None else names
-    rows = zip(names, probabilities.tolist(), strict=True)
-    return predictions_of(
-        *(Prediction(name, dict(zip(classes, row, strict=True))) for name, row in rows), classes=classes
-    )
+    shares = (dict(zip(classes, row, strict=True)) for row in probabilities.tolist())
+    return predictions_of(*map(Prediction, names, shares), classes=classes)
 
 
 def failing(predictions: Predictions, *names: str) -> Predictions:

@@ -10,25 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import yaml
 from safetensors.numpy import load_file
 
+from builders.recipes import write_recipe
 from emotune.data.dataset import EmotionDataset
 from emotune.training import fine_tune
 from emotune.training.loop.checkpoints import Checkpoints
 
 
 @pytest.fixture
-def train(tones, tiny_wavlm, tmp_path, emotune_command):
+def train(tones, tmp_path, emotune_command):
     """Runs ``emotune train`` on the tones with overrides, into ``run``."""
-    recipe = tmp_path / "recipe.yaml"
-    sections = {
-        "name": "tones",
-        "data": {"manifest": str(tones.root / "manifest.csv")},
-        "model": {"backbone": {"name": "wavlm", "config": tiny_wavlm}},
-        "train": {"epochs": 2, "batch_seconds": 3.0},
-    }
-    recipe.write_text(yaml.safe_dump(sections))
+    train = {"epochs": 2, "batch_seconds": 3.0}
+    recipe = write_recipe(tmp_path / "recipe.yaml", tones.root / "manifest.csv", name="tones", train=train)
     return lambda *overrides: emotune_command("train", recipe, *overrides, "-o", tmp_path / "run")
 
 

@@ -5,36 +5,28 @@ import json
 
 import pytest
 
-from emotune.audio.preprocessing import Preprocessing
+from builders.models import save_tiny_model
+from builders.runs import finished_run
 from emotune.config.recipe import load_recipe
 from emotune.errors import ModelError
-from emotune.io.tables import to_json, write_text
-from emotune.models.backbones import BACKBONES
-from emotune.models.emotion_model import EmotionModel
-from emotune.models.store import save_model
 from emotune.protocols import folds
 from emotune.protocols.protocol import Fold
 from emotune.runtime.progress import silent
-from emotune.schema.labels import LabelSpace
 from emotune.schema.run_folder import RunFolder
 from emotune.studies import execute
 
 
 @pytest.fixture
-def run(tones, tiny_wavlm, tmp_path) -> RunFolder:
+def run(tones, tmp_path) -> RunFolder:
     """A finished run of a model that wants predicted gender, of which one test utterance has none."""
-    own = RunFolder(tmp_path / "run")
     about = {
         "gender": {"size": 2, "source": "predicted", "predictor": {"name": "/nowhere/gender", "revision": "0" * 12}}
     }
-    backbone = BACKBONES["wavlm"].from_config(tiny_wavlm)
-    preprocessing = Preprocessing(backbone.normalize, max_duration_s=5.0, min_samples=backbone.min_samples)
-    save_model(own.model, EmotionModel(backbone, LabelSpace(("anger", "neutral")), conditions=about), preprocessing)
     rows = [dataclasses.replace(u, gender_predicted=u.gender) for u in tones]
     rows[-1] = dataclasses.replace(rows[-1], gender_predicted=None)
     rows[-8:] = [dataclasses.replace(u, split="test") for u in rows[-8:]]
-    tones.replace_utterances(rows).write(own.manifest)
-    write_text(own.provenance, to_json({"recipe": "tiny", "finished": "now"}))
+    own = finished_run(tmp_path / "run", tones.replace_utterances(rows))
+    save_tiny_model(own.model, tones.label_space, conditions=about)
     return own
 
 

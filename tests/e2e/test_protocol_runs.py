@@ -6,6 +6,7 @@ import json
 import pytest
 import yaml
 
+from builders.recipes import write_recipe
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 from emotune.training import fine_tune
@@ -19,18 +20,11 @@ PROTOCOL = {
 
 
 @pytest.fixture
-def written(tmp_path, tones, tiny_wavlm):
+def written(tmp_path, tones):
     """A recipe and a protocol in files."""
     (tmp_path / "protocol.yaml").write_text(yaml.safe_dump(PROTOCOL))
-    recipe = {
-        "name": "tiny",
-        "protocol": str(tmp_path / "protocol.yaml"),
-        "data": {"manifest": str(tones.root / "manifest.csv")},
-        "model": {"backbone": {"name": "wavlm", "config": tiny_wavlm}},
-        "train": {"epochs": 1, "batch_seconds": 4},
-    }
-    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-    return tmp_path / "recipe.yaml"
+    protocol = str(tmp_path / "protocol.yaml")
+    return write_recipe(tmp_path / "recipe.yaml", tones.root / "manifest.csv", protocol=protocol)
 
 
 def test_every_utterance_is_tested_once_and_the_pool_is_scored_once(written, tmp_path, tones, emotune_command):

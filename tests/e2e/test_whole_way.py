@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import yaml
 
 import emotune
+from builders.recipes import write_recipe
 from emotune.errors import AudioError
 from emotune.io.tables import read_rows
 from emotune.schema.manifest import Manifest
@@ -49,7 +49,7 @@ def well(*arguments: object) -> Ended:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory, demo_corpus, tiny_wavlm) -> Path:
+def home(tmp_path_factory, demo_corpus) -> Path:
     """Six voices of the demo corpus, read, split and trained on for one epoch: everything a user has afterwards."""
     home = tmp_path_factory.mktemp("home")
     with (demo_corpus / "labels.csv").open(encoding="utf-8") as stream:
@@ -62,14 +62,14 @@ def home(tmp_path_factory, demo_corpus, tiny_wavlm) -> Path:
         for number, row in enumerate(rows):
             shutil.copy(demo_corpus / row["file"], home / "corpus" / "audio")
             writer.writerow([row["file"], row["emotion"], row["speaker"], row["gender"], number])
-    recipe = {
-        "name": "mini",
-        "data": {"manifest": str(home / "split.csv")},
-        "model": {"backbone": {"name": "wavlm", "config": tiny_wavlm, "train_front_end": True}},
-        "train": {"epochs": 2, "batch_seconds": 15, "encoder_lr": 1.0e-3, "head_lr": 1.0e-2},
-        "probe": {"cache": str(home / "cache"), "pooling": "mean"},
-    }
-    (home / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    write_recipe(
+        home / "recipe.yaml",
+        home / "split.csv",
+        name="mini",
+        backbone={"train_front_end": True},
+        train={"epochs": 2, "batch_seconds": 15, "encoder_lr": 1.0e-3, "head_lr": 1.0e-2},
+        probe={"cache": str(home / "cache"), "pooling": "mean"},
+    )
     well("corpus", "read", "table", home / "corpus" / "labels.csv", "-o", home / "all.csv", "--licence", "Apache-2.0")
     shares = [option for share in ("train=0.5", "development=0.25", "test=0.25") for option in ("--share", share)]
     well("corpus", "split", home / "all.csv", "-o", home / "split.csv", *shares)

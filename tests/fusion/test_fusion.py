@@ -9,6 +9,10 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import f1_score
 
+import builders.manifests
+from builders import predictions
+from builders.manifests import utterances
+from builders.predictions import failing, softmax
 from emotune.errors import ConfigError, CorpusError, TableError
 from emotune.fusion import METHODS, fuse
 from emotune.fusion.development_parts import in_two
@@ -16,16 +20,11 @@ from emotune.fusion.objective import Objective
 from emotune.fusion.stacking import fit as fit_stacking
 from emotune.fusion.weights import best_weights
 from emotune.metrics import METRICS
-from emotune.schema.labels import LabelSpace, Scale
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.labels import Scale
+from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Prediction, Predictions
 
 CLASSES = ("anger", "happiness", "sadness", "neutral")
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def independent(systems: int, utterances: int, seed: int, classes: int = 4) -> np.ndarray:
@@ -34,29 +33,21 @@ def independent(systems: int, utterances: int, seed: int, classes: int = 4) -> n
 
 
 def manifest_of(truth: np.ndarray, *, speakers: int | None = 10, dimensions: np.ndarray | None = None) -> Manifest:
-    space = LabelSpace(CLASSES, {} if dimensions is None else {"arousal": Scale(1, 7), "valence": Scale(1, 7)})
-    rows = tuple(
-        Utterance(
-            f"u{number:05d}",
-            f"{number}.wav",
-            speaker=None if speakers is None else f"s{number % speakers}",
-            split="development",
-            emotion=CLASSES[label],
-            dimensions={} if dimensions is None else dict(zip(space.dimensions, dimensions[number], strict=True)),
-        )
-        for number, label in enumerate(truth.tolist())
+    scales = {} if dimensions is None else {"arousal": Scale(1, 7), "valence": Scale(1, 7)}
+    rows = utterances(
+        len(truth),
+        name="u{:05d}",
+        speaker=None if speakers is None else lambda number: f"s{number % speakers}",
+        split="development",
+        emotion=[CLASSES[label] for label in truth],
+        dimensions={} if dimensions is None else [dict(zip(scales, row, strict=True)) for row in dimensions],
     )
-    return Manifest(rows, space, root=None)  # pyright: ignore[reportArgumentType]
+    return builders.manifests.manifest_of(*rows, classes=CLASSES, dimensions=scales)
 
 
 def table_of(manifest: Manifest, probabilities: np.ndarray, failed: tuple[int, ...] = ()) -> Predictions:
-    rows = tuple(
-        Prediction(u.utterance_id, error="broken file")
-        if number in failed
-        else Prediction(u.utterance_id, dict(zip(CLASSES, probabilities[number].tolist(), strict=True)))
-        for number, u in enumerate(manifest)
-    )
-    return Predictions(rows, LabelSpace(CLASSES))
+    names = [u.utterance_id for u in manifest]
+    return failing(predictions.table_of(probabilities, CLASSES, names=names), *(names[number] for number in failed))
 
 
 def planted(weights: list[float], utterances: int = 3000, seed: int = 0) -> tuple[Manifest, list[Predictions]]:
@@ -82,14 +73,14 @@ def test_planted_weights_of_dimensions_are_recovered():
     values = generator.uniform(1, 7, (3, 500, 2))
     truth = np.tensordot([0.6, 0.3, 0.1], values, axes=1)
     manifest = manifest_of(np.zeros(500, dtype=int), dimensions=truth)
-    space = LabelSpace((), manifest.label_space.dimensions)
+    scales = manifest.label_space.dimensions
     tables = [
-        Predictions(
-            tuple(
-                Prediction(u.utterance_id, dimensions=dict(zip(space.dimensions, row.tolist(), strict=True)))
+        predictions.predictions_of(
+            *(
+                Prediction(u.utterance_id, dimensions=dict(zip(scales, row.tolist(), strict=True)))
                 for u, row in zip(manifest, own, strict=True)
             ),
-            space,
+            dimensions=scales,
         )
         for own in values
     ]
@@ -337,9 +328,8 @@ def test_what_cannot_be_fused_is_refused_plainly():
         fuse(["a", "b"], manifest, [first, second], method="majority", metric="ccc")
     with pytest.raises(TableError, match="predicts no dimensions"):
         fuse(["a", "b"], manifest, [first, second], metric="ccc")
-    other = Predictions(
-        tuple(Prediction(row.utterance_id, {"anger": 1.0, "fear": 0.0}) for row in second),
-        LabelSpace(("anger", "fear")),
+    other = predictions.predictions_of(
+        *(Prediction(row.utterance_id, {"anger": 1.0, "fear": 0.0}) for row in second), classes=("anger", "fear")
     )
     with pytest.raises(TableError, match="different classes"):
         fuse(["a", "b"], manifest, [first, other])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from builders.recipes import sections_over
 from builders.recordings import recorded, write_recording
 from emotune.audio.preprocessing import Preprocessing
 from emotune.config.recipe import Recipe
@@ -42,17 +43,11 @@ def odd(tones, tmp_path) -> Manifest:
 
 
 @pytest.fixture
-def recipe(odd, tiny_wavlm, tmp_path):
+def recipe(odd, tmp_path):
     def build(**data) -> Recipe:
-        return Recipe.model_validate(
-            {
-                "name": "odd",
-                "data": {"manifest": tmp_path / "odd.csv", "max_duration_s": MOST_S} | data,
-                "model": {"backbone": {"name": "wavlm", "config": tiny_wavlm}},
-                "train": {"epochs": 1, "batch_seconds": 4.0},
-                "probe": {"cache": str(tmp_path / "features")},
-            }
-        )
+        about = {"max_duration_s": MOST_S} | data
+        probe = {"cache": str(tmp_path / "features")}
+        return Recipe.model_validate(sections_over(tmp_path / "odd.csv", name="odd", data=about, probe=probe))
 
     return build
 

@@ -3,13 +3,13 @@
 import dataclasses
 import math
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
+from builders.manifests import manifest_of, utterance
 from emotune.corpora import map_classes
 from emotune.errors import ConfigError, CorpusError
-from emotune.schema.labels import LabelSpace, Scale
+from emotune.schema.labels import Scale
 from emotune.schema.manifest import Manifest, Utterance
 from emotune.votes.consensus import majority, plurality, relabelled, vote_shares
 
@@ -17,11 +17,11 @@ ORDER = ["anger", "sadness", "neutral", "other"]
 
 
 def voted(name: str, emotion: str | None = None, *, dimensions=None, **votes: float) -> Utterance:
-    return Utterance(name, f"{name}.wav", emotion=emotion, votes=votes, dimensions=dimensions or {})
+    return utterance(name, emotion, votes=votes, dimensions=dimensions or {})
 
 
 def manifest(*utterances: Utterance, classes=tuple(ORDER)) -> Manifest:
-    return Manifest(utterances, LabelSpace(classes, {"arousal": Scale(1, 7)}), Path())
+    return manifest_of(*utterances, classes=classes, dimensions={"arousal": Scale(1, 7)})
 
 
 def labels(result: Manifest) -> dict[str, str | None]:
