@@ -31,9 +31,9 @@ def table_of(probabilities: np.ndarray, classes: Sequence[str], *, names: Sequen
     return predictions_of(*map(Prediction, names, shares), classes=classes)
 
 
-def failing(predictions: Predictions, *names: str) -> Predictions:
+def failing(predictions: Predictions, *names: str, error: str = "broken") -> Predictions:
     """The same table with errors for these utterances."""
-    rows = (Prediction(row.utterance_id, error="broken") if row.utterance_id in names else row for row in predictions)
+    rows = (Prediction(row.utterance_id, error=error) if row.utterance_id in names else row for row in predictions)
     return dataclasses.replace(predictions, rows=tuple(rows))
 
 

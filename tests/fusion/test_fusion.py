@@ -47,7 +47,8 @@ def manifest_of(truth: np.ndarray, *, speakers: int | None = 10, dimensions: np.
 
 def table_of(manifest: Manifest, probabilities: np.ndarray, failed: tuple[int, ...] = ()) -> Predictions:
     names = [u.utterance_id for u in manifest]
-    return failing(predictions.table_of(probabilities, CLASSES, names=names), *(names[number] for number in failed))
+    table = predictions.table_of(probabilities, CLASSES, names=names)
+    return failing(table, *(names[number] for number in failed), error="broken file")
 
 
 def planted(weights: list[float], utterances: int = 3000, seed: int = 0) -> tuple[Manifest, list[Predictions]]:

@@ -110,13 +110,13 @@ def test_offsets_never_lose_on_what_they_are_fitted_on(seed, classes, utterances
     assert np.array_equal(found, best_offsets(truth, logits, metric="macro_f1", seed=seed))
 
 
-def skewed(utterances: int = 900) -> tuple[Manifest, Predictions]:
+def skewed(size: int = 900) -> tuple[Manifest, Predictions]:
     """A model that says neutral too often."""
     generator = np.random.default_rng(0)
-    truth = generator.integers(0, 3, utterances)
-    logits = generator.normal(size=(utterances, 3)) + np.eye(3)[truth] * 2 + [0, 0, 2.5]
+    truth = generator.integers(0, 3, size)
+    logits = generator.normal(size=(size, 3)) + np.eye(3)[truth] * 2 + [0, 0, 2.5]
     emotions = [CLASSES[label] for label in truth]
-    rows = utterances(len(truth), speaker=lambda n: f"s{n % 12}", split="development", emotion=emotions)
+    rows = utterances(size, speaker=lambda n: f"s{n % 12}", split="development", emotion=emotions)
     return manifest_of(*rows, classes=CLASSES), table_of(softmax(logits))
 
 

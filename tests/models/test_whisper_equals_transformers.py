@@ -131,6 +131,6 @@ def test_the_weights_of_a_whole_whisper_load() -> None:
     tokens = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
     whole = transformers.WhisperForConditionalGeneration(transformers.WhisperConfig(**WHISPER, **decoder, **tokens))
     for state in (whole.state_dict(), whole.model.state_dict(), whole.model.encoder.state_dict()):
-        backbone = Whisper.from_config(config)
+        backbone = Whisper.from_config(WHISPER)
         load_weights(backbone, state, source="transformers")
         assert torch.equal(backbone.conv2.weight, whole.model.encoder.conv2.weight)
