@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import predictions
-from builders.manifests import manifest_of
+from builders.manifests import manifest_of, utterances
 from builders.predictions import softmax
 from emotune.errors import ConfigError
 from emotune.fusion.offsets import best_offsets, fit_thresholds, prior_offsets, shifted

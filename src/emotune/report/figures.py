@@ -361,10 +361,10 @@ def _whisker(axes: Axes, place: float, score: Estimate) -> None:
 def _svg(figure: Figure, description: str) -> str:
     """The figure as one <svg> element that needs no other file and carries no id but those it refers to itself."""
     figure.patch.set_visible(False)
-    FigureCanvasSVG(figure)
     stream = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": description}):
-        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        # savefig would draw it twice
+        FigureCanvasSVG(figure).print_svg(stream, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     text = stream.getvalue()
     text = text[text.index("<svg") :]
     _, _, width, height = (float(number) for number in re.findall(r'viewBox="([^"]+)"', text)[0].split())
