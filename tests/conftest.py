@@ -2,9 +2,7 @@
 
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core: more threads would only wait for each other, spinning
@@ -15,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from builders.command import Ended, run_command
 from builders.recordings import write_tones
 from emotune.audio import recordings
 from emotune.corpora import CORPORA, read_corpus
@@ -64,32 +63,10 @@ def tiny_model(tmp_path_factory) -> Path:
     return save_tiny_model(tmp_path_factory.mktemp("tiny") / "model", space)
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
-def emotune_command(monkeypatch, capsys) -> Callable[..., Ended]:
+def emotune_command() -> Callable[..., Ended]:
     """Runs the command line in this process: ``emotune_command("corpus", "show", path)``."""
-    from emotune.cli import main
-
-    def run(*arguments: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["emotune", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else int(end.code is not None)
-        shown = capsys.readouterr()
-        return Ended(code, shown.out, shown.err)
-
-    return run
+    return run_command
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

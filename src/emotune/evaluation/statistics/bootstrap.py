@@ -21,8 +21,6 @@ from emotune.metrics.division import FloatArray, IntArray
 LEVEL = 0.95
 FEWEST_CLUSTERS = 3
 """With fewer there is no interval: what two speakers span holds the truth half of the time."""
-_BLOCK = 4_000_000
-"""How many draw counts are held in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +78,13 @@ def recoded(clusters: IntArray) -> tuple[IntArray, int]:
     return codes, len(kept)
 
 
-def draws(clusters: int, *, resamples: int, seed: int) -> Iterator[IntArray]:
+def draws(clusters: int, *, resamples: int, seed: int, most_counts: int = 4_000_000) -> Iterator[IntArray]:
     """How often each resample drew each cluster: blocks of shape (resamples of the block, clusters), rows summing to
-    ``clusters``. The same arguments give the same draws, so two systems can be compared on the same resamples.
+    ``clusters``. The same arguments give the same draws, so two systems can be compared on the same resamples; a block
+    holds at most ``most_counts``, which changes none of them.
     """
     generator = np.random.default_rng(seed)
-    block = max(1, _BLOCK // clusters)
+    block = max(1, most_counts // clusters)
     for start in range(0, resamples, block):
         drawn = generator.integers(clusters, size=(min(block, resamples - start), clusters))
         rows = len(drawn)

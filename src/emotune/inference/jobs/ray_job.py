@@ -92,6 +92,7 @@ def predict_on_ray(
     workers: int | None = None,
     loading: Mapping[str, Any] | None = None,
     progress: Progress = silent,
+    worker: type[PartWorker] = PartWorker,
 ) -> None:
     """Predict what is missing with one actor a core; Ray starts actors that die again and repeats their parts.
 
@@ -105,6 +106,7 @@ def predict_on_ray(
         total: how many items there are.
         workers: actors; None = one for each core of the cluster.
         loading: more arguments of ``emotune.load``.
+        worker: class of the actors.
 
     Raises:
         ModelError: when Ray or a worker gives up; what is done stays done.
@@ -123,7 +125,7 @@ def predict_on_ray(
         if numbers:
             actors = min(workers or int(ray.cluster_resources().get("CPU", 1)), len(numbers))
             done = ray.data.from_items(numbers, override_num_blocks=len(numbers)).map(
-                PartWorker,  # pyright: ignore[reportArgumentType]
+                worker,  # pyright: ignore[reportArgumentType]
                 fn_constructor_args=(found, fingerprint, parts, {**(loading or {}), **names}),
                 compute=ray.data.ActorPoolStrategy(size=actors),
                 num_cpus=1,
