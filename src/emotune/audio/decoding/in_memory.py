@@ -1,4 +1,4 @@
-"""Recordings that a Python program holds, brought to what can be decoded: a path, bytes, or samples with their rate.
+"""Recordings given by a Python program, reduced to a path, bytes, or samples with their rate.
 
 Objects of torch, datasets and torchcodec are known by what they can do, so that none of these is imported.
 """
@@ -122,6 +122,7 @@ def is_array(value: object) -> bool:
 
 
 def is_rate(value: object) -> bool:
+    """Tells whether a value is a number that could be a sampling rate."""
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
