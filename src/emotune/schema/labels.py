@@ -134,6 +134,7 @@ class LabelSpace:
             _refuse_reserved("dimension", name, f"Call it otherwise: --column 'NAME={name}' --scale NAME=LOW:HIGH.")
 
     def to_json(self) -> dict[str, object]:
+        """Plain data for a metadata file."""
         return {
             "classes": list(self.classes),
             "dimensions": {name: [float(scale.low), float(scale.high)] for name, scale in self.dimensions.items()},
@@ -141,6 +142,7 @@ class LabelSpace:
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> LabelSpace:
+        """Reads the output of ``to_json``."""
         classes = data.get("classes", [])
         dimensions = data.get("dimensions", {})
         if not isinstance(classes, list) or not isinstance(dimensions, dict):

@@ -114,7 +114,7 @@ def select_splits(manifest: Manifest, splits: Mapping[str, Mapping[str, Sequence
 
 
 def within_budget(manifest: Manifest, share: float, *, split: str = "train", seed: int = 0) -> Manifest:
-    """Keep a share of one split's utterances, of each class at least one; other splits stay whole.
+    """Keeps a share of one split's utterances, of each class at least one; other splits stay whole.
 
     Utterances are ranked by a hash of seed and id, so that a smaller budget lies within a larger one, whatever else the
     manifest holds.
@@ -139,7 +139,7 @@ def within_budget(manifest: Manifest, share: float, *, split: str = "train", see
 
 
 def classes_missing(manifest: Manifest) -> list[str]:
-    """Which splits lack which classes, one sentence a split: nothing is learnt or scored of a class that is absent."""
+    """Classes that a split lacks, one sentence a split: an absent class is neither learnt nor scored."""
     splits = sorted({utterance.split for utterance in manifest if utterance.split is not None})
     found = {split: {u.emotion for u in manifest if u.split == split} for split in splits}
     missing = {split: [name for name in manifest.label_space.classes if name not in found[split]] for split in splits}
@@ -147,7 +147,7 @@ def classes_missing(manifest: Manifest) -> list[str]:
 
 
 def few_speakers(manifest: Manifest) -> list[str]:
-    """A warning, with the way out, where a split has so few speakers that a figure says little about others."""
+    """Warnings for splits with too few speakers for a score to generalise, with the cure."""
     heard: dict[str, set[str]] = {}
     for utterance in manifest:
         if utterance.split is not None and utterance.speaker is not None:
