@@ -80,7 +80,7 @@ class _Heard:
 
 
 def _heard_in(folder: Path, cure: str, utterances: Sequence[Utterance]) -> list[_Heard | Skipped]:
-    """Decode a recording once: its utterances' durations, contents and spectral fingerprints, or what is wrong."""
+    """Decodes a recording once: durations, contents and spectral fingerprints of its utterances, or its faults."""
     path, segments = folder / utterances[0].file, [segment_of(utterance) for utterance in utterances]
     found: dict[int, _Heard | Skipped] = {}
     advice = "" if path.exists() else cure

@@ -1,4 +1,4 @@
-"""Several people's words for one recording as votes: a row for each rating, or several labels in one cell."""
+"""Ratings by several people turned into votes: a row for each rating, or several labels in one cell."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _apart(utterance: Utterance, separator: str, missing: list[Missing], mapping
 
 
 def refuse_several_labels(found: Iterable[Found]) -> None:
-    """Raise a CorpusError for a cell that holds several labels: together they would be a class of their own.
+    """Refuses a cell that holds several labels: together they would be a class of their own.
 
     A comma, semicolon, bar or line break always parts labels; ``/``, ``+``, ``&`` and ``:`` where each part is a label.
     """
@@ -77,7 +77,7 @@ def _sign_between(emotion: str, known: Collection[str | None]) -> str | None:
 
 
 def refuse_ratings(found: Iterable[Found], *, rater: str | None) -> None:
-    """Raise a CorpusError where rows of one recording contradict each other, or name different raters.
+    """Refuses rows of one recording that contradict each other, or name different raters.
 
     Args:
         found: what a table says, row by row.
@@ -224,7 +224,7 @@ def _counted(names: Iterable[str]) -> dict[str, float]:
 
 
 def _most_voted(votes: Mapping[str, float], mapping: Mapping[str, str]) -> str | None:
-    """A class of those that become the most voted one, None for a tie."""
+    """Class that receives the most votes after mapping; None for a tie."""
     becoming: dict[str, dict[str, float]] = {}
     for name, count in votes.items():
         becoming.setdefault(mapping.get(name, name), {})[name] = count

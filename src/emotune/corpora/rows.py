@@ -68,7 +68,7 @@ def columns_of(header: Sequence[str], chosen: Mapping[str, str], dimensions: Map
 
 
 def check_scales(header: Sequence[str], found: Mapping[str, str], table: Path) -> None:
-    """Raise a CorpusError for a column that looks like a dimension, but was not taken with a scale."""
+    """Refuses a column that looks like a dimension, but was given no scale."""
     for name, aliases in DIMENSION_NAMES.items():
         unscaled = [column for column in header if column.lower() in aliases and column not in found.values()]
         if unscaled:
@@ -93,7 +93,6 @@ def utterance_of(
     Raises:
         TableError: for a row that cannot be used; ``where`` names file and row.
     """
-
     fields = {column: field for field, column in found.items()}
     row = {
         name: known(value, fields.get(name, name), missing) if name in fields or is_vote(name) else value

@@ -190,7 +190,7 @@ def _one_of(names: Sequence[str], field: str) -> str:
 
 
 def _clearness(match: re.Match[str] | None) -> int:
-    """A rank of what a name says of its unit, the clearest first; none at all is last."""
+    """Rank of a column name by the clarity of its unit; a name without one is last."""
     return list(_UNITS).index(_UNIT_OF[match["unit"]]) if match and match["unit"] else len(_UNITS)
 
 
