@@ -1,4 +1,4 @@
-"""Whether the splits can be scored: classes, speakers, genders and sentences in each."""
+"""Coverage of the splits: classes, speakers, genders and sentences in each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FEW_SPEAKERS = 2
 
 
 def coverage(manifest: Manifest) -> tuple[Finding, ...]:
-    """Notes on what a figure on these splits cannot say."""
+    """Notes on gaps in the splits that limit a score's meaning."""
     unassigned = [utterance for utterance in manifest if utterance.split is None]
     names = sorted({utterance.split for utterance in manifest if utterance.split is not None})
     splits = {name: [utterance for utterance in manifest if utterance.split == name] for name in names}

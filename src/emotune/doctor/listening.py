@@ -1,4 +1,4 @@
-"""Every recording decoded once: what it holds, whether it changed, and which others it nearly equals."""
+"""Audio checks: every recording decoded once for content, changes and near copies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHORT_S, LONG_S = 0.5, 30.0
 
 @dataclass(frozen=True)
 class Heard:
-    """What one recording holds."""
+    """Content and measurements of one recording."""
 
     content_sha256: str
     duration_s: float
