@@ -48,7 +48,7 @@ def confusion_matrix(truth: ArrayLike, prediction: ArrayLike, *, classes: int) -
 
 
 def supports_of(confusion: NDArray) -> NDArray:
-    """How many utterances of each class the truth has, shape (..., classes)."""
+    """Utterances of each class in the truth, shape (..., classes)."""
     return confusion.sum(axis=-1)
 
 

@@ -62,7 +62,7 @@ def top_hits(truth: ArrayLike, prediction: ArrayLike) -> FloatArray:
 
 
 def shared_mass(truth: ArrayLike, prediction: ArrayLike) -> FloatArray:
-    """What truth and prediction share, min(t, p), and what each has, shape (utterances, classes, 3)."""
+    """Shared mass min(t, p), with the truth's and the prediction's own, shape (utterances, classes, 3)."""
     true, predicted = _checked(truth, prediction)
     return np.stack([np.minimum(true, predicted), true, predicted], axis=-1)
 
@@ -173,7 +173,7 @@ def _mean(values: FloatArray) -> float:
 
 
 def _checked(truth: ArrayLike, prediction: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Both tables, each row divided by its sum, so that rounding in a table does not count."""
+    """Rows of both tables divided by their sums, so that rounding in a table does not count."""
     tables = [np.asarray(table, dtype=float) for table in (truth, prediction)]
     if not any(table.size for table in tables):
         width = max(table.shape[-1] if table.ndim == 2 else 1 for table in tables)

@@ -1,4 +1,4 @@
-"""Metrics of probabilities: are they honest, and how much do they lose? Smaller is better for all three."""
+"""Metrics of probabilities: calibration error, Brier score and negative log-likelihood; smaller is better."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Word error rate: how far what a recogniser heard is from what was said."""
+"""Word error rate of a speech recogniser."""
 
 from __future__ import annotations
 
