@@ -1,4 +1,4 @@
-"""What a model gains by not answering where it is not sure: risk against coverage, and its own threshold tried."""
+"""Abstention: risk against coverage, and the model's own threshold tried on the test set."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STEPS = 100
 
 @dataclass(frozen=True)
 class Answered:
-    """The clips whose confidence is at least ``threshold``: their share, and how well they are answered."""
+    """Scores of the clips whose confidence is at least ``threshold``."""
 
     threshold: float
     coverage: Estimate
@@ -36,6 +36,7 @@ class Answered:
         return 1 - self.accuracy.value
 
     def to_json(self) -> dict[str, object]:
+        """Plain data for a JSON file."""
         return {
             "threshold": self.threshold,
             "coverage": self.coverage.to_json(),
@@ -65,6 +66,7 @@ class Abstention:
     promised: Answered | None
 
     def to_json(self) -> dict[str, object]:
+        """Plain data for a JSON file."""
         return {
             "curve": {"coverage": self.coverage.tolist(), "risk": self.risk.tolist()},
             "area_under_risk_coverage": self.area.to_json(),
@@ -173,7 +175,7 @@ def _tally(answers: _Answers, first: IntArray, weights: FloatArray, points: int)
 
 
 def _area(sums: FloatArray) -> FloatArray:
-    """Under risk over coverage, from sums (..., points, 3): each clip's risk at the threshold that first answers it."""
+    """Area under the risk-coverage curve, from sums (..., points, 3): each clip's risk when it is first answered."""
     answered, wrong, everyone = sums[..., 0], sums[..., 1], sums[..., 2]
     shares = ratio(answered, everyone)
     steps = np.diff(shares, axis=-1, prepend=0.0)
@@ -182,7 +184,7 @@ def _area(sums: FloatArray) -> FloatArray:
 
 
 def temperature_notes(pairs: Pairs, calibration: Calibration | None) -> tuple[str, ...]:
-    """What the model's temperature did to these probabilities."""
+    """Notes on the effect of the model's temperature on these probabilities."""
     kept = pairs.has_class
     if calibration is None or calibration.temperature == 1.0 or not pairs.classes or not kept.any():
         return ()

@@ -1,4 +1,4 @@
-"""Score predictions against a manifest: quickly, each epoch (``scores``), or in full (``evaluate``)."""
+"""Scores of predictions against a manifest: quickly, each epoch (``scores``), or in full (``evaluate``)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ GROUP_METRICS = ("uar", "macro_f1", "accuracy", "ccc")
 
 
 def scores(manifest: Manifest, predictions: Predictions) -> dict[str, float]:
-    """The overall figures alone, without intervals: quick enough for each epoch.
+    """Overall scores alone, without intervals: quick enough for each epoch.
 
     Keys: ``uar``, ``macro_f1``, ``macro_f1_true_classes``, ``micro_f1`` and ``accuracy`` when classes are scored;
     ``ccc.<dimension>``, ``pearson.<dimension>``, ``rmse.<dimension>`` (on the scale of the annotation) and ``ccc``, the
@@ -79,7 +79,7 @@ def evaluate(
     calibration: ModelCalibration | None = None,
     unrestricted: Predictions | None = None,
 ) -> Evaluation:
-    """Score predictions with intervals, by class, gender, speaker and duration, and with notes on their limits.
+    """Scores predictions with intervals, by class, gender, speaker and duration, and with notes on their limits.
 
     Intervals are 95 % expanded percentile intervals of a bootstrap over speakers. The calibration error has none: noise
     only adds to a mean of absolute gaps, so its resamples lie too high. Utterances whose prediction failed are left out

@@ -1,4 +1,4 @@
-"""For whom a model works: differences between groups of speakers, and between speakers, beside what chance gives.
+"""Fairness: differences between groups of speakers and between speakers, set against chance.
 
 Groups are compared over the classes that both have, see ``group_differences`` for the intervals; how far apart speakers
 would lie by chance alone comes from shuffling which clips of a class are right.
@@ -66,13 +66,13 @@ class Comparison:
 
     @property
     def speakers(self) -> int:
-        """How many speakers the smaller group has."""
+        """Number of speakers in the smaller group."""
         return min(self.first.speakers, self.second.speakers)
 
 
 @dataclass(frozen=True)
 class Fairness:
-    """What the figures say of groups and of single speakers.
+    """Fairness of a model over groups and single speakers.
 
     Args:
         comparisons: women with men; each age and each language with all the others.
@@ -89,6 +89,7 @@ class Fairness:
     spread: SpeakerSpread | None
 
     def compared_by(self, by: str) -> tuple[Comparison, ...]:
+        """Comparisons by one property."""
         return tuple(comparison for comparison in self.comparisons if comparison.by == by)
 
     def to_json(self) -> dict[str, object]:
@@ -105,7 +106,7 @@ class Fairness:
 
 
 def fairness_of(pairs: Pairs, *, resamples: int, seed: int) -> Fairness | None:
-    """Compare the groups and the speakers of scored utterances; None where no classes are scored."""
+    """Compares the groups and the speakers of scored utterances; None where no classes are scored."""
     kept = pairs.take(np.flatnonzero(pairs.has_class)) if pairs.classes else pairs
     if not pairs.classes or not len(kept):
         return None

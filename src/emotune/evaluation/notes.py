@@ -1,4 +1,4 @@
-"""What a reader of the figures should know before believing them."""
+"""Notes on the limits of an evaluation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NAMED = 10
 
 
 def notes_of(evaluation: Evaluation, pairs: Pairs) -> tuple[str, ...]:
-    """One sentence or two for each thing that limits what the figures mean."""
+    """Notes on an evaluation, a sentence or two for each limit."""
     return (
         *_chance(evaluation),
         *_failures(evaluation, pairs),
@@ -34,7 +34,7 @@ def notes_of(evaluation: Evaluation, pairs: Pairs) -> tuple[str, ...]:
 
 
 def unheard_note(predictions: Predictions, pairs: Pairs) -> Iterator[str]:
-    """Scored clips in which nothing can be heard: the figures count what a model says of them."""
+    """Note on scored clips in which nothing can be heard."""
     found = predictions.warnings
     scored = {u.utterance_id: found[u.utterance_id] for u in pairs.utterances if u.utterance_id in found}
     if scored:
@@ -57,7 +57,7 @@ def _chance(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _failures(evaluation: Evaluation, pairs: Pairs) -> Iterator[str]:
-    """What the headline would be if each failed prediction were a wrong one."""
+    """Note with the headline score if every failed prediction counted as wrong."""
     missed = Counter(utterance.emotion for utterance in pairs.failed)
     if not evaluation.classes or not sum(missed.values()):
         return

@@ -1,4 +1,4 @@
-"""What an evaluation found, as plain data: ``to_json`` for machines, the report for people."""
+"""Results of an evaluation, as plain data: ``to_json`` for machines, the report for people."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ConfidenceBin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Are the probabilities honest? Smaller is better for all three figures."""
+    """Scores of the probabilities; smaller is better for all three."""
 
     expected_calibration_error: Estimate
     brier_score: Estimate
@@ -83,7 +83,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything that one model's predictions of one manifest show.
+    """Evaluation of one model's predictions on one manifest.
 
     Args:
         utterances: how many the manifest holds.
@@ -132,6 +132,7 @@ class Evaluation:
         return 1 / present if present else float("nan")
 
     def groups_by(self, by: str) -> tuple[Group, ...]:
+        """Groups by one property."""
         return tuple(group for group in self.groups if group.by == by)
 
     def to_json(self) -> dict[str, object]:

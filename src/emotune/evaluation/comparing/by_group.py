@@ -1,4 +1,4 @@
-"""Whom a change helped: differences of two systems by class, by dimension and by gender, on the same speakers."""
+"""Gains by group: differences of two systems by class, dimension and gender, on the same speakers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from emotune.schema.manifest import GENDERS, Manifest
 
 @dataclass(frozen=True)
 class Helped:
-    """How much more of one part a system gets right than its baseline.
+    """Gain of a system over its baseline on one class, dimension or gender.
 
     Args:
         by: ``class`` (recall), ``dimension`` (CCC) or ``gender``.
@@ -43,10 +43,11 @@ class Helped:
 
     @property
     def is_sure(self) -> bool:
-        """Whether the interval leaves out no difference at all; of many parts some do by chance."""
+        """Tells whether the interval excludes zero; among many parts some do by chance."""
         return self.estimate.has_interval and (self.estimate.low > 0 or self.estimate.high < 0)
 
     def to_json(self) -> dict[str, object]:
+        """Plain data for a JSON file."""
         return {**vars(self), "estimate": self.estimate.to_json()}
 
 

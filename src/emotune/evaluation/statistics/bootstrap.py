@@ -1,4 +1,4 @@
-"""Bootstrap by speaker: how far a score may move if other speakers had been recorded.
+"""Bootstrap over speakers: intervals for a score if other speakers had been recorded.
 
 Utterances of one speaker resemble each other, so resampling utterances gives intervals that are too narrow. Here whole
 speakers are drawn with replacement. A score is a function of sums over utterances (confusion matrices, moments), so a
@@ -35,6 +35,7 @@ class Estimate:
 
     @property
     def has_interval(self) -> bool:
+        """Tells whether both bounds are defined."""
         return bool(np.isfinite(self.low) and np.isfinite(self.high))
 
     def in_words(self, sign: str = "") -> str:
@@ -49,11 +50,12 @@ class Estimate:
         return f"{self.value:{sign}.3f}{bounds}"
 
     def to_json(self) -> dict[str, float]:
+        """Plain data for a JSON file."""
         return {"value": self.value, "low": self.low, "high": self.high}
 
 
 def cluster_codes(speakers: Sequence[str | None]) -> IntArray:
-    """Each utterance's cluster, from 0 up: its speaker, or, where that is unknown, a cluster of its own.
+    """Cluster of each utterance, shape (utterances,): its speaker, or a cluster of its own if unknown.
 
     >>> cluster_codes(["b", None, "a", "b", None])
     array([1, 2, 0, 1, 3])
@@ -81,8 +83,10 @@ def recoded(clusters: IntArray) -> tuple[IntArray, int]:
 
 
 def draws(clusters: int, *, resamples: int, seed: int) -> Iterator[IntArray]:
-    """How often each resample drew each cluster: blocks of shape (resamples of the block, clusters), rows summing to
-    ``clusters``. The same arguments give the same draws, so two systems can be compared on the same resamples.
+    """Draws of each cluster by each resample, in blocks of shape (resamples of the block, clusters).
+
+    Rows sum to ``clusters``. The same arguments give the same draws, so that two systems can be compared on the same
+    resamples.
     """
     generator = np.random.default_rng(seed)
     block = max(1, _BLOCK // clusters)
@@ -123,7 +127,7 @@ class ClusterBootstrap:
         return self.estimates(lambda sums: np.asarray(measure(sums))[..., None])[0]
 
     def estimates(self, measure: Callable[[FloatArray], NDArray]) -> list[Estimate]:
-        """As ``estimate``, for a measure that gives several scores, shape (..., scores)."""
+        """Estimates of a measure that gives several scores, shape (..., scores)."""
         values = np.asarray(measure(self.total), dtype=float)
         if self.resampled is None:
             return [Estimate(float(value)) for value in values]
