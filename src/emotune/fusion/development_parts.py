@@ -63,7 +63,7 @@ def in_two(
 
 
 def _by_utterance(manifest: Manifest, fit_share: float, seed: int) -> set[str]:
-    """Of each class the share, of all of them together at least one utterance and not every one."""
+    """Draws the share from each class, in all at least one utterance and not every one."""
     generator = np.random.default_rng(seed)
     order = sorted(
         (manifest.utterances[number] for number in generator.permutation(len(manifest))),

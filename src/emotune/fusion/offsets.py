@@ -1,4 +1,4 @@
-"""Shifts of a system's class logits: p'_c proportional to p_c exp(b_c), from a prior or fitted on development."""
+"""Offsets of a system's class logits: p'_c proportional to p_c exp(b_c), from a prior or fitted on development."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _GAIN = 1e-9
 
 
 def prior_offsets(trained: Mapping[str, float], wanted: Mapping[str, float]) -> dict[str, float]:
-    """log q_c - log pi_c for the prior pi that a model was trained with and the prior q of what it is to answer.
+    """Offsets log q_c - log pi_c from a model's training prior pi to the prior q of its test data.
 
     By Bayes' rule p(c | x) is proportional to p(x | c) pi_c, so a model that learnt pi answers under q with
     p(c | x) q_c / pi_c. With class weights or balanced sampling, pi is what these made of the counts.
@@ -65,7 +65,7 @@ def prior_offsets(trained: Mapping[str, float], wanted: Mapping[str, float]) -> 
 
 
 def shifted(predictions: Predictions, offsets: Mapping[str, float]) -> Predictions:
-    """Every answer with p'_c proportional to p_c exp(b_c); rows that failed, and dimensions, stay as they are.
+    """Predictions with p'_c proportional to p_c exp(b_c); failed rows and dimensions stay as they are.
 
     What a model abstained from by its former confidence is answered, since that confidence is another now, and
     the table is no longer what the model itself says, so it loses the model's fingerprint.
@@ -112,6 +112,7 @@ class Thresholds:
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
+        """Plain data for a JSON file."""
         parts = zip(("fitted_on", "reported_on"), (self.fitted_on, self.reported_on), self.utterances, strict=True)
         return {
             "offsets": dict(self.offsets),
@@ -194,7 +195,7 @@ def best_offsets(truth: NDArray[np.int64], logits: FloatArray, *, metric: str, s
 
 
 def _best_offset(truth: NDArray[np.int64], logits: FloatArray, column: int, metric: str) -> tuple[float, float]:
-    """What to add to one class's logits, and the figure that this gives."""
+    """Best offset of one class's logits, and the score that it gives."""
     classes = logits.shape[1]
     others = np.delete(np.arange(classes), column)
     rival = others[logits[:, others].argmax(axis=1)]
