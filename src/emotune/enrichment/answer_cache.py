@@ -1,4 +1,4 @@
-"""What slow helpers answered, kept on disk and not asked twice: transcripts by recording, embeddings by text."""
+"""Cache of slow models' answers on disk: transcripts by recording, embeddings by text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WAIT_S = 60.0
 
 
 class Answers:
-    """A file of keys and answers that several processes may read and write; what is put is there whole or not at all.
+    """Cache file of keys and answers that several processes may read and write, each write whole or not at all.
 
     Use ``open_answers``.
     """
@@ -33,7 +33,7 @@ class Answers:
         return found
 
     def put(self, answers: Mapping[str, bytes]) -> None:
-        """Keep answers; all of them, or none when interrupted."""
+        """Keeps answers; all of them, or none when interrupted."""
         with self._connection:
             self._connection.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", answers.items())
 

@@ -79,14 +79,18 @@ class TextEncoder:
 
 
 class Encoder(Protocol):
-    """What encodes; ``TextEncoder`` is one."""
+    """Encoder of texts; ``TextEncoder`` is one."""
 
     dimension: int
 
     @property
-    def identity(self) -> dict[str, str]: ...
+    def identity(self) -> dict[str, str]:
+        """Name and revision."""
+        ...
 
-    def encode(self, texts: Sequence[str]) -> FloatArray: ...
+    def encode(self, texts: Sequence[str]) -> FloatArray:
+        """Embeddings of texts, shape (texts, dimension)."""
+        ...
 
 
 def embeddings(
@@ -146,7 +150,7 @@ def _loaded(folder: Path, device: str | None) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """transformers without its bars and its talk about unused poolers, for the time of the block."""
+    """Silences the progress bars and warnings of transformers for the time of the block."""
     talk = needs("transformers.utils.logging", WHAT, EXTRA)
     bars, verbosity = talk.is_progress_bar_enabled(), talk.get_verbosity()
     talk.disable_progress_bar()

@@ -1,4 +1,4 @@
-"""A manifest's recordings transcribed: what a recogniser heard, in the column ``text_predicted``."""
+"""Transcription of a manifest's recordings into the column ``text_predicted``."""
 
 from __future__ import annotations
 
@@ -22,15 +22,19 @@ _VERSION = "1"  # raise it when windows, thresholds or decoding change, so that 
 
 
 class Recogniser(Protocol):
-    """What transcribes; ``emotune.enrichment.speech_recogniser.Transcriber`` is one."""
+    """Transcriber of waveforms; ``emotune.enrichment.speech_recogniser.Transcriber`` is one."""
 
     batch_size: int
     language: str | None
 
     @property
-    def identity(self) -> dict[str, str]: ...
+    def identity(self) -> dict[str, str]:
+        """Name and revision."""
+        ...
 
-    def transcribe(self, waveforms: Sequence[FloatArray]) -> list[Transcript]: ...
+    def transcribe(self, waveforms: Sequence[FloatArray]) -> list[Transcript]:
+        """Transcribes waveforms, each of shape (samples,), at 16 kHz."""
+        ...
 
 
 def transcribed(
