@@ -38,13 +38,17 @@ About = Mapping[str, Mapping[str, Any]]
 class GenderPredictor(Protocol):
     """A ``Predictor`` of a model that was trained with ``data.target: gender``."""
 
-    def predict(self, source: list[Any], sampling_rate_hz: int | None = None) -> Predictions: ...
+    def predict(self, source: list[Any], sampling_rate_hz: int | None = None) -> Predictions:
+        """Predicts the gender of sounds."""
+        ...
 
 
 class Transcribes(Protocol):
     """A ``Transcriber``."""
 
-    def transcribe(self, waveforms: Sequence[FloatArray]) -> Sequence[Any]: ...
+    def transcribe(self, waveforms: Sequence[FloatArray]) -> Sequence[Any]:
+        """Transcribes waveforms, each of shape (samples,), at 16 kHz."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ class Conditioner:
         predictor: object,
         predict: Callable[[list[FloatArray]], list[str | None]],
     ) -> None:
-        """Fill in the predicted column of clips that lack it."""
+        """Fills in the predicted column of clips that lack it."""
         lacking = [
             (own, sound)
             for own, sound in zip(complete, sounds, strict=True)

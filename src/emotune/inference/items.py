@@ -1,4 +1,4 @@
-"""One thing to predict after the other, from what a Python program gives, each under an id of its own."""
+"""Items to predict, made from a Python program's input, each with a unique id."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class TorchEngine:
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str | None = None) -> TorchEngine:
-        """Load a model folder; see ``emotune.load``."""
+        """Loads a model folder; see ``emotune.load``."""
         chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
             torch.zeros(1, device=chosen)

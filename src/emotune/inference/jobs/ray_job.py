@@ -55,6 +55,7 @@ class PartWorker:
         self.parts = parts
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Predicts one part."""
         number = int(row["number"])
         if not self.parts.inputs_folder.is_dir():
             raise ModelError(
@@ -78,7 +79,7 @@ class PartWorker:
 
 
 def _inputs_of(parts: PredictionParts, number: int) -> Path:
-    """Where the inputs of a part lie while the job runs, so that no process has to hold those of all parts."""
+    """Path of a part's inputs while the job runs, so that no process holds those of all parts."""
     return parts.inputs_folder / f"{number:05d}.pickle"
 
 
@@ -93,7 +94,7 @@ def predict_on_ray(
     loading: Mapping[str, Any] | None = None,
     progress: Progress = silent,
 ) -> None:
-    """Predict what is missing with one actor a core; Ray starts actors that die again and repeats their parts.
+    """Predicts the missing parts with one actor a core; Ray restarts actors that die and repeats their parts.
 
     It joins the cluster that ``RAY_ADDRESS`` names or that runs on this machine, else it starts one here.
 
@@ -141,7 +142,7 @@ def predict_on_ray(
 
 
 def _join() -> None:
-    """Join or start a cluster."""
+    """Joins or start a cluster."""
     if ray.is_initialized():
         return
     try:
@@ -151,7 +152,7 @@ def _join() -> None:
 
 
 def _entered(done: ray.data.Dataset, parts: PredictionParts) -> Iterator[None]:
-    """Enter each part as it comes; something for each of its rows."""
+    """Enters each part as it comes; yields once for each of its rows."""
     for row in done.iter_rows():
         part = Part(**json.loads(row["part"]))
         parts.enter(int(row["number"]), part, LabelSpace.from_json(json.loads(row["label_space"])))
@@ -166,7 +167,7 @@ def _for_other_machines(item: Item) -> Item:
 
 
 def _reason(error: BaseException) -> str:
-    """What Ray reports, without its traceback: our own error of a worker, or its last line."""
+    """Reason in Ray's error, without its traceback: a worker's own error, or the last line."""
     own = re.findall(r"emotune\.[\w.]+Error: (.*)", str(error))
     lines = own or [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return lines[-1].rstrip(".") + "."
