@@ -38,7 +38,7 @@ def _utf(content: bytes) -> str:
 def unmangled(text: str) -> str:
     r"""Text with its Windows quotes and dashes restored, which a wrong decoding had turned into other letters.
 
-    >>> unmangled("I\\x92m"), unmangled("Iâ€™m"), unmangled("café")
+    >>> unmangled("I\x92m"), unmangled("Iâ€™m"), unmangled("café")
     ('I’m', 'I’m', 'café')
     """
     if "â€" in text:

@@ -9,9 +9,9 @@ Columns beyond the rows are answers that are no class, such as none at all: wron
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from emotune.metrics.division import FloatArray, IntArray, mean_of_defined, ratio
+from emotune.metrics.division import FloatArray, IntArray, NumberArray, mean_of_defined, ratio
 
 
 def confusion_matrices(
@@ -47,47 +47,47 @@ def confusion_matrix(truth: ArrayLike, prediction: ArrayLike, *, classes: int) -
     return confusion_matrices(truth, prediction, classes=classes, groups=everyone, group_count=1)[0]
 
 
-def supports_of(confusion: NDArray) -> NDArray:
+def supports_of(confusion: NumberArray) -> NumberArray:
     """Utterances of each class in the truth, shape (..., classes)."""
     return confusion.sum(axis=-1)
 
 
-def answers_of(confusion: NDArray) -> NDArray:
+def answers_of(confusion: NumberArray) -> NumberArray:
     """Counts the utterances that each class is predicted for, shape (..., classes)."""
     return confusion.sum(axis=-2)[..., : confusion.shape[-2]]
 
 
-def recalls_of(confusion: NDArray) -> FloatArray:
+def recalls_of(confusion: NumberArray) -> FloatArray:
     """Recall of each class, shape (..., classes); NaN for a class that the truth lacks."""
     return ratio(_hits(confusion), supports_of(confusion))
 
 
-def precisions_of(confusion: NDArray) -> FloatArray:
+def precisions_of(confusion: NumberArray) -> FloatArray:
     """Precision of each class, shape (..., classes); NaN for a class that is never predicted."""
     return ratio(_hits(confusion), answers_of(confusion))
 
 
-def f1s_of(confusion: NDArray) -> FloatArray:
+def f1s_of(confusion: NumberArray) -> FloatArray:
     """F1 of each class, shape (..., classes); NaN for a class neither in the truth nor predicted."""
     return ratio(2 * _hits(confusion), supports_of(confusion) + answers_of(confusion))
 
 
-def uar_of(confusion: NDArray) -> FloatArray:
+def uar_of(confusion: NumberArray) -> FloatArray:
     """Unweighted average recall over the classes that the truth has, shape (...)."""
     return mean_of_defined(recalls_of(confusion), supports_of(confusion) > 0)
 
 
-def macro_f1_of(confusion: NDArray) -> FloatArray:
+def macro_f1_of(confusion: NumberArray) -> FloatArray:
     """Mean F1 over the classes that the truth has or that are predicted, shape (...)."""
     return mean_of_defined(f1s_of(confusion), supports_of(confusion) + answers_of(confusion) > 0)
 
 
-def macro_f1_true_classes_of(confusion: NDArray) -> FloatArray:
+def macro_f1_true_classes_of(confusion: NumberArray) -> FloatArray:
     """Mean F1 over the classes that the truth has, shape (...)."""
     return mean_of_defined(f1s_of(confusion), supports_of(confusion) > 0)
 
 
-def accuracy_of(confusion: NDArray) -> FloatArray:
+def accuracy_of(confusion: NumberArray) -> FloatArray:
     """Share of utterances whose class is right, shape (...)."""
     return ratio(_hits(confusion).sum(axis=-1), confusion.sum(axis=(-1, -2)))
 
@@ -140,7 +140,7 @@ def accuracy(truth: ArrayLike, prediction: ArrayLike) -> float:
     return float(accuracy_of(_full_matrix(truth, prediction)))
 
 
-def _hits(confusion: NDArray) -> NDArray:
+def _hits(confusion: NumberArray) -> NumberArray:
     return np.diagonal(confusion, axis1=-2, axis2=-1)
 
 

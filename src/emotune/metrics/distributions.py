@@ -7,7 +7,7 @@ part of them. Functions ending in ``_of`` answer from sums over utterances, so t
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from emotune.metrics.division import FloatArray, mean_of_defined, ratio
 
@@ -185,7 +185,7 @@ def _checked(truth: ArrayLike, prediction: ArrayLike) -> tuple[FloatArray, Float
 
 
 def _normalised(table: FloatArray, what: str) -> FloatArray:
-    sums: NDArray = table.sum(axis=1, keepdims=True)
+    sums: FloatArray = table.sum(axis=1, keepdims=True)
     if table.min() < 0 or not np.allclose(sums, 1.0, atol=1e-3):
         raise ValueError(f"Each row of the {what} must hold shares of at least 0 that sum to 1.")
     return table / sums

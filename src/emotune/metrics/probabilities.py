@@ -26,7 +26,8 @@ def confidence_bins(
     true, table = _checked(truth, probabilities)
     confidence, hit = table.max(axis=1, initial=0.0), table.argmax(axis=1) == true
     edges = np.linspace(0.0, 1.0, bins + 1)[1:-1]
-    cell = np.asarray(groups) * bins + np.searchsorted(edges, confidence, side="left")
+    bin_of: IntArray = np.searchsorted(edges, confidence, side="left")
+    cell: IntArray = np.add(np.multiply(groups, bins), bin_of)
     size = group_count * bins
     columns = [
         np.bincount(cell, weights=weights, minlength=size) for weights in (np.ones_like(confidence), confidence, hit)

@@ -52,7 +52,7 @@ class Calibration:
 
     temperature: float = 1.0
     thresholds: tuple[float, ...] = ()
-    fitted_on: Mapping[str, Any] = field(default_factory=dict)
+    fitted_on: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def threshold(self, coverage: float) -> float:
         """Confidence at which the model answers this share of the development clips.

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, groupby
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 from emotune import audio
 from emotune.errors import AudioError, CorpusError, TableError, quoted
@@ -62,9 +62,9 @@ class Utterance:
     split: str | None = None
     emotion: str | None = None
     emotion_original: str | None = None
-    votes: Mapping[str, float] = field(default_factory=dict)
-    dimensions: Mapping[str, float] = field(default_factory=dict)
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    votes: Mapping[str, float] = field(default_factory=dict[str, float])
+    dimensions: Mapping[str, float] = field(default_factory=dict[str, float])
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def heard_channel(self) -> audio.Channel:
@@ -99,7 +99,7 @@ class Manifest:
     utterances: tuple[Utterance, ...]
     label_space: LabelSpace
     root: Path
-    information: Mapping[str, Any] = field(default_factory=dict)
+    information: Mapping[str, Any] = field(default_factory=dict[str, Any])
     skipped: tuple[Skipped, ...] = ()
 
     def __len__(self) -> int:
@@ -254,8 +254,9 @@ class Manifest:
         if not isinstance(metadata.get("root"), str):
             raise TableError(f"{metadata_path(path)}: 'root' must be the folder of the recordings, as text.")
         label_space = label_space_of(metadata, path)
-        information, skipped = metadata.get("information") or {}, metadata.get("skipped") or []
-        without_words = metadata.get("without_words") or []
+        information: Any = metadata.get("information") or {}
+        skipped: Any = metadata.get("skipped") or []
+        without_words: Any = metadata.get("without_words") or []
         if not isinstance(without_words, list):
             raise TableError(f"{metadata_path(path)}: 'without_words' must be a list of ids of utterances.")
         if not isinstance(information, dict) or not all(isinstance(item, dict) for item in skipped):
@@ -264,8 +265,8 @@ class Manifest:
                 " Read the corpus again with `emotune corpus read`."
             )
         left_out = tuple(Skipped(str(item.get("file")), str(item.get("reason"))) for item in skipped)
-        head = cls((), label_space, path.parent / metadata["root"], information, left_out)
-        wordless = {str(utterance_id) for utterance_id in without_words}
+        head = cls((), label_space, path.parent / metadata["root"], cast(dict[str, Any], information), left_out)
+        wordless = {str(utterance_id) for utterance_id in cast(list[Any], without_words)}
 
         def utterances() -> Iterator[Utterance]:
             for number, row in enumerate([] if first is None else chain([first], rows), start=1):

@@ -39,12 +39,12 @@ class Prediction:
     """
 
     utterance_id: str
-    probabilities: Mapping[str, float] = field(default_factory=dict)
-    dimensions: Mapping[str, float] = field(default_factory=dict)
+    probabilities: Mapping[str, float] = field(default_factory=dict[str, float])
+    dimensions: Mapping[str, float] = field(default_factory=dict[str, float])
     conditions_used: str | None = None
     error: str | None = None
     uncertain: bool = False
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
     warning: str | None = None
 
     @property
@@ -102,7 +102,7 @@ class Predictions:
 
     def to_rows(self) -> list[Row]:
         """One dictionary a prediction, by column."""
-        rows = []
+        rows: list[Row] = []
         for row in self.rows:
             cells: Row = {"utterance_id": row.utterance_id, **self._own_columns(row)}
             if self.label_space.classes:
@@ -186,7 +186,7 @@ def _from_row(row: Row, where: str, label_space: LabelSpace) -> Prediction:
 
 
 def _numbers(row: Row, where: str, columns: Mapping[str, str], may_be_empty: bool) -> dict[str, float]:
-    values = {}
+    values: dict[str, float] = {}
     for column, name in columns.items():
         number = number_or_none(row.get(column), f"{where}, {column}")
         if number is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from emotune.errors import TableError
 from emotune.io.tables import read_json, read_rows
@@ -79,9 +79,10 @@ class RunFolder:
         found = read_json(config, "The model's config").get("training_prior") if config.exists() else None
         if found is None:
             return None
-        if not isinstance(found, dict) or not all(isinstance(x, int | float) and 0 <= x <= 1 for x in found.values()):
+        shares = cast(dict[Any, Any], found) if isinstance(found, dict) else None
+        if shares is None or not all(isinstance(x, int | float) and 0 <= x <= 1 for x in shares.values()):
             raise TableError(f"{config}: training_prior must hold the share of each class, in [0, 1]. Train again.")
-        return {str(name): float(share) for name, share in found.items()}
+        return {str(name): float(share) for name, share in shares.items()}
 
     def information(self) -> dict[str, Any]:
         """Provenance of the run, for reports.

@@ -152,7 +152,7 @@ def few_speakers(manifest: Manifest) -> list[str]:
     for utterance in manifest:
         if utterance.split is not None and utterance.speaker is not None:
             heard.setdefault(utterance.split, set()).add(utterance.speaker)
-    speakers = len(set().union(*heard.values()))
+    speakers = len({name for names in heard.values() for name in names})
     few = [f"'{name}' has {len(found)}" for name, found in sorted(heard.items()) if len(found) < _FEW]
     if not few or speakers < _FEW:
         return []

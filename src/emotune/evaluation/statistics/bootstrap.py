@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emotune.evaluation.statistics.t_distribution import t_quantile
-from emotune.metrics.division import FloatArray, IntArray
+from emotune.metrics.division import FloatArray, IntArray, NumberArray
 
 LEVEL = 0.95
 FEWEST_CLUSTERS = 3
@@ -61,7 +60,7 @@ def cluster_codes(speakers: Sequence[str | None]) -> IntArray:
     array([1, 2, 0, 1, 3])
     """
     code = {name: number for number, name in enumerate(sorted({name for name in speakers if name is not None}))}
-    codes = []
+    codes: list[int] = []
     alone = len(code)
     for name in speakers:
         if name is None:
@@ -112,7 +111,7 @@ class ClusterBootstrap:
     Estimate(value=0.7, low=0.5, high=0.9)
     """
 
-    def __init__(self, statistics: NDArray, *, resamples: int = 1000, seed: int = 0) -> None:
+    def __init__(self, statistics: NumberArray, *, resamples: int = 1000, seed: int = 0) -> None:
         statistics = np.asarray(statistics, dtype=np.float64)
         self.clusters = len(statistics)
         self.total: FloatArray = statistics.sum(axis=0)
@@ -122,11 +121,11 @@ class ClusterBootstrap:
             sums = [counts @ flat for counts in _as_floats(draws(self.clusters, resamples=resamples, seed=seed))]
             self.resampled = np.concatenate(sums).reshape(resamples, *statistics.shape[1:])
 
-    def estimate(self, measure: Callable[[FloatArray], NDArray]) -> Estimate:
+    def estimate(self, measure: Callable[[FloatArray], FloatArray]) -> Estimate:
         """The score of everything and its interval; ``measure`` maps sums (..., statistics) to scores (...)."""
         return self.estimates(lambda sums: np.asarray(measure(sums))[..., None])[0]
 
-    def estimates(self, measure: Callable[[FloatArray], NDArray]) -> list[Estimate]:
+    def estimates(self, measure: Callable[[FloatArray], FloatArray]) -> list[Estimate]:
         """Estimates of a measure that gives several scores, shape (..., scores)."""
         values = np.asarray(measure(self.total), dtype=float)
         if self.resampled is None:

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from emotune.metrics.division import FloatArray
+from emotune.metrics.division import FloatArray, NumberArray
 
 _BLOCK = 4_000_000
 """How many swaps are held in memory at once."""
@@ -42,9 +41,9 @@ def swaps(clusters: int, *, resamples: int, seed: int) -> Iterator[FloatArray]:
 
 
 def swap_test(
-    first: NDArray,
-    second: NDArray,
-    measure: Callable[[FloatArray], NDArray],
+    first: NumberArray,
+    second: NumberArray,
+    measure: Callable[[FloatArray], FloatArray],
     *,
     resamples: int = 10_000,
     seed: int = 0,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import count, islice
@@ -269,7 +269,7 @@ def parts_in(
     options: Mapping[str, Any] | None = None,
     retry_errors: bool = False,
     spreadsheet_safe: bool = False,
-) -> Iterator[PredictionParts]:
+) -> Generator[PredictionParts]:
     """The folder of a job, kept free of other processes; what an interrupted job left half done is removed.
 
     Args and errors as of ``PredictionParts``; also ConfigError when another process works in the folder.

@@ -2,6 +2,8 @@
 
 Recordings, model and the folder of the parts must be visible under the same paths from every machine.
 """
+# Ray leaves some of its arguments untyped.
+# pyright: reportUnknownMemberType=false
 
 from __future__ import annotations
 
@@ -111,12 +113,13 @@ def predict_on_ray(
         ModelError: when Ray or a worker gives up; what is done stays done.
     """
     found = find_model_folder(model).name  # absolute, or of one commit: actors have working folders of their own
-    names = {key: from_everywhere(name) for key in _NAMES if (name := (loading or {}).get(key)) is not None}
+    asked: Mapping[str, Any] = loading or {}
+    names = {key: from_everywhere(name) for key in _NAMES if (name := asked.get(key)) is not None}
     try:
         _join()
         parts.begin()
         ray.data.DataContext.get_current().enable_progress_bars = False
-        numbers = []
+        numbers: list[dict[str, int]] = []
         for number, piece in parts.missing(items):
             numbers.append({"number": number})
             parts.inputs_folder.mkdir(exist_ok=True)
@@ -125,7 +128,7 @@ def predict_on_ray(
             actors = min(workers or int(ray.cluster_resources().get("CPU", 1)), len(numbers))
             done = ray.data.from_items(numbers, override_num_blocks=len(numbers)).map(
                 PartWorker,  # pyright: ignore[reportArgumentType]
-                fn_constructor_args=(found, fingerprint, parts, {**(loading or {}), **names}),
+                fn_constructor_args=(found, fingerprint, parts, {**asked, **names}),
                 compute=ray.data.ActorPoolStrategy(size=actors),
                 num_cpus=1,
                 runtime_env={"env_vars": FEW_KERNELS | {"OMP_NUM_THREADS": "1"}},
@@ -142,7 +145,7 @@ def predict_on_ray(
 
 
 def _join() -> None:
-    """Joins or start a cluster."""
+    """Joins or starts a cluster."""
     if ray.is_initialized():
         return
     try:
