@@ -62,7 +62,7 @@ def task_space(named: Mapping[str, Predictions], *, of_classes: bool) -> LabelSp
     return space
 
 
-def line_up(named: Mapping[str, Predictions], space: LabelSpace, utterance_ids: Sequence[str]) -> Answers:
+def stack_answers(named: Mapping[str, Predictions], space: LabelSpace, utterance_ids: Sequence[str]) -> Answers:
     """The systems' answers on some utterances.
 
     Raises:

@@ -11,7 +11,7 @@ import numpy as np
 
 from emotune.errors import ConfigError, CorpusError, TableError
 from emotune.fusion import majority, stacking, weights
-from emotune.fusion.answers import Answers, known, line_up, task_space, truth_of
+from emotune.fusion.answers import Answers, known, stack_answers, task_space, truth_of
 from emotune.fusion.development_parts import in_two
 from emotune.fusion.objective import CCC, Objective, check_metric
 from emotune.metrics.division import FloatArray
@@ -147,7 +147,7 @@ class Fitted:
                     f"{name} has rows that {self.names[0]} has not, such as {more[0]}. Predict the same utterances with"
                     " every system."
                 )
-        answers = line_up(named, self.space, ids)
+        answers = stack_answers(named, self.space, ids)
         fused = self.combiner.combine(answers.values)
         reasons = {row.utterance_id: str(row.error) for table in reversed(tables) for row in table.failed}
         warnings = {name: words for table in reversed(tables) for name, words in table.warnings.items()}
@@ -222,7 +222,7 @@ def fuse(
     space = task_space(named, of_classes=metric != CCC)
     _check_truth(truth, space)
     labelled = labelled_part(truth, space)
-    answers = line_up(named, space, [utterance.utterance_id for utterance in labelled])
+    answers = stack_answers(named, space, [utterance.utterance_id for utterance in labelled])
     whole = np.asarray(answers.answered.all(axis=0))
     failed = int((~whole).sum())
     kept = labelled.replace_utterances([u for u, there in zip(labelled, whole, strict=True) if there])
@@ -283,7 +283,7 @@ class _Lined:
 
     def __init__(self, manifest: Manifest, named: Mapping[str, Predictions], space: LabelSpace, metric: str) -> None:
         self.names = list(named)
-        self.values = line_up(named, space, [utterance.utterance_id for utterance in manifest]).values
+        self.values = stack_answers(named, space, [utterance.utterance_id for utterance in manifest]).values
         outputs = len(space.classes) or len(space.dimensions)
         self.objective = Objective(truth_of(manifest, space), metric, outputs)
         self.speakers = [utterance.speaker for utterance in manifest]

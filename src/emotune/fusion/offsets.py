@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.errors import ConfigError
-from emotune.fusion.answers import line_up, task_space, truth_of
+from emotune.fusion.answers import stack_answers, task_space, truth_of
 from emotune.fusion.development_parts import in_two
 from emotune.fusion.fuse import labelled_part
 from emotune.fusion.objective import CCC, CLASS_METRICS, check_metric
@@ -145,13 +145,13 @@ def fit_thresholds(
     named = {"the table": development}
     space = task_space(named, of_classes=True)
     labelled = labelled_part(truth, space)
-    answered = line_up(named, space, [u.utterance_id for u in labelled]).answered[0]
+    answered = stack_answers(named, space, [u.utterance_id for u in labelled]).answered[0]
     kept = labelled.replace_utterances([u for u, there in zip(labelled, answered, strict=True) if there])
     fit_part, report_part, notes = in_two(kept, fit_share=fit_share, seed=seed)
     found: FloatArray = np.zeros(0)
     scores, counts = [], []
     for part in (fit_part, report_part):
-        probabilities = line_up(named, space, [u.utterance_id for u in part]).values[0]
+        probabilities = stack_answers(named, space, [u.utterance_id for u in part]).values[0]
         logits, classes = np.log(np.maximum(probabilities, _SMALLEST)), truth_of(part, space).astype(np.int64)
         if part is fit_part:
             found = best_offsets(classes, logits, metric=metric, seed=seed)

@@ -13,7 +13,7 @@ import numpy as np
 
 from emotune.errors import ConfigError, TableError
 from emotune.fusion import Fitted, fuse
-from emotune.fusion.answers import known, line_up, truth_of
+from emotune.fusion.answers import known, stack_answers, truth_of
 from emotune.fusion.fuse import check_method
 from emotune.fusion.objective import CCC, Objective
 from emotune.fusion.same_labels import same_labelled
@@ -63,7 +63,7 @@ class FusedRuns:
         there = known(truth_of(self.truth, space))
         labelled = [u for u, has in zip(self.truth, there, strict=True) if has]
         tables = {"fused": self.predictions, "best single": self.best_single, **self.singles}
-        answers = line_up(tables, space, [utterance.utterance_id for utterance in labelled])
+        answers = stack_answers(tables, space, [utterance.utterance_id for utterance in labelled])
         answered = answers.answered
         if not answered[0].any():
             return {}
