@@ -24,10 +24,10 @@ def confidence_bins(
         ValueError: if the shapes do not fit or a class has no column.
     """
     true, table = _checked(truth, probabilities)
-    confidence, hit = table.max(axis=1, initial=0.0), table.argmax(axis=1) == true
+    confidence: FloatArray = table.max(axis=1, initial=0.0)
+    hit = table.argmax(axis=1) == true
     edges = np.linspace(0.0, 1.0, bins + 1)[1:-1]
-    bin_of: IntArray = np.searchsorted(edges, confidence, side="left")
-    cell: IntArray = np.add(np.multiply(groups, bins), bin_of)
+    cell = np.asarray(groups) * bins + np.searchsorted(edges, confidence, side="left")
     size = group_count * bins
     columns = [
         np.bincount(cell, weights=weights, minlength=size) for weights in (np.ones_like(confidence), confidence, hit)
