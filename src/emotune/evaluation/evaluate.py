@@ -15,7 +15,7 @@ from emotune.evaluation.groups import groups_of
 from emotune.evaluation.notes import notes_of, unheard_note
 from emotune.evaluation.pairs import Pairs, pair
 from emotune.evaluation.result import (
-    Calibration,
+    CalibrationScores,
     ClassScores,
     ConfidenceBin,
     DimensionScores,
@@ -38,7 +38,7 @@ from emotune.metrics.classes import (
 from emotune.metrics.dimensions import ccc_of, grouped_moments, pearson_of, rmse_of
 from emotune.metrics.division import FloatArray, ratio
 from emotune.metrics.probabilities import BINS, brier_losses, calibration_error_of, confidence_bins, log_losses
-from emotune.schema.calibration import Calibration as ModelCalibration
+from emotune.schema.calibration import Calibration
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 
@@ -76,7 +76,7 @@ def evaluate(
     *,
     resamples: int = 1000,
     seed: int = 0,
-    calibration: ModelCalibration | None = None,
+    calibration: Calibration | None = None,
     unrestricted: Predictions | None = None,
 ) -> Evaluation:
     """Scores predictions with intervals, by class, gender, speaker and duration, and with notes on their limits.
@@ -189,7 +189,7 @@ def _per_class(pairs: Pairs, confusion: ClusterBootstrap) -> tuple[ClassScores, 
     )
 
 
-def _calibration(pairs: Pairs, *, resamples: int, seed: int) -> Calibration:
+def _calibration(pairs: Pairs, *, resamples: int, seed: int) -> CalibrationScores:
     kept = pairs.has_class
     truth, probabilities = pairs.truth[kept], pairs.probabilities[kept]
     codes, count = recoded(pairs.clusters[kept])
@@ -200,7 +200,7 @@ def _calibration(pairs: Pairs, *, resamples: int, seed: int) -> Calibration:
     counted = confidence_bins(truth, probabilities, groups=codes, group_count=count)
     total = counted.sum(axis=0)
     means = ratio(total[:, 1:], total[:, :1])
-    return Calibration(
+    return CalibrationScores(
         Estimate(float(calibration_error_of(total))),
         brier,
         log_loss,

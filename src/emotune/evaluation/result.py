@@ -42,7 +42,7 @@ class ConfidenceBin:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class CalibrationScores:
     """Scores of the probabilities; smaller is better for all three."""
 
     expected_calibration_error: Estimate
@@ -114,7 +114,7 @@ class Evaluation:
     confusion: IntArray
     overall: Mapping[str, Estimate]
     per_class: tuple[ClassScores, ...]
-    calibration: Calibration | None
+    calibration: CalibrationScores | None
     dimensions: tuple[DimensionScores, ...]
     groups: tuple[Group, ...]
     not_scored: tuple[NotScored, ...]
@@ -191,7 +191,7 @@ def _estimates(scores: Mapping[str, Estimate]) -> dict[str, dict[str, float]]:
     return {name: score.to_json() for name, score in scores.items()}
 
 
-def _calibration(calibration: Calibration) -> dict[str, object]:
+def _calibration(calibration: CalibrationScores) -> dict[str, object]:
     return {
         "expected_calibration_error": calibration.expected_calibration_error.to_json(),
         "brier_score": calibration.brier_score.to_json(),
