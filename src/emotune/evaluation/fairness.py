@@ -55,7 +55,7 @@ class ClassGap:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class GroupComparison:
     """Two groups of utterances; ``difference`` is the UAR of the first less that of the second."""
 
     by: str
@@ -82,13 +82,13 @@ class Fairness:
         spread: between speakers; None where there are fewer than two known ones.
     """
 
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[GroupComparison, ...]
     unknown: dict[str, int]
     other_gender: int
     worst: tuple[str, str, Estimate] | None
     spread: SpeakerSpread | None
 
-    def compared_by(self, by: str) -> tuple[Comparison, ...]:
+    def compared_by(self, by: str) -> tuple[GroupComparison, ...]:
         """Comparisons by one property."""
         return tuple(comparison for comparison in self.comparisons if comparison.by == by)
 
@@ -143,7 +143,7 @@ def _opposites(groups: Sequence[tuple[str, IntArray]]) -> Iterator[tuple[tuple[s
 
 def _compared(
     pairs: Pairs, by: str, first: tuple[str, IntArray], second: tuple[str, IntArray], *, resamples: int, seed: int
-) -> Comparison:
+) -> GroupComparison:
     matrices = _matrices(pairs, (first[1], second[1]))
     present = matrices.sum(axis=(-1, -2)) > 0
     total = matrices.sum(axis=0)
@@ -165,7 +165,7 @@ def _compared(
     recalls, said, true = (of(total) for of in (recalls_of, _said_of, _true_of))
     difference, *found = difference_of_groups(matrices, gaps, present=present)
     recall_gaps, said_gaps = found[: len(pairs.classes)], found[len(pairs.classes) :]
-    return Comparison(
+    return GroupComparison(
         by,
         _side(pairs, first, sides[0]),
         _side(pairs, second, sides[1]),
@@ -236,7 +236,7 @@ def _two(values: NDArray) -> tuple[float, float]:
     return float(values[0]), float(values[1])
 
 
-def _comparison_json(comparison: Comparison) -> dict[str, object]:
+def _comparison_json(comparison: GroupComparison) -> dict[str, object]:
     gaps = [abs(item.recall_gap.value) for item in comparison.classes if math.isfinite(item.recall_gap.value)]
     return {
         "by": comparison.by,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from emotune.evaluation.comparing.verdicts import p_is
-from emotune.evaluation.fairness import Comparison, Fairness
+from emotune.evaluation.fairness import Fairness, GroupComparison
 from emotune.evaluation.groups import AGE, GENDER
 from emotune.evaluation.speaker_spread import SpeakerSpread
 from emotune.evaluation.statistics.group_differences import FEWEST_SPEAKERS
@@ -48,7 +48,7 @@ def _other_gender(fairness: Fairness, scored: int) -> Iterator[str]:
         )
 
 
-def _compared(comparison: Comparison) -> Iterator[str]:
+def _compared(comparison: GroupComparison) -> Iterator[str]:
     first, second, difference = comparison.first, comparison.second, comparison.difference
     who = f"{first.name} ({_speaking(first.speakers)}) and {second.name} ({_speaking(second.speakers)})"
     if not difference.has_interval:
@@ -88,7 +88,7 @@ def _compared(comparison: Comparison) -> Iterator[str]:
         )
 
 
-def _few(comparison: Comparison) -> str:
+def _few(comparison: GroupComparison) -> str:
     if comparison.speakers >= FEW_IN_A_GROUP:
         return ""
     return (
