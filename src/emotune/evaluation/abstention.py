@@ -22,7 +22,7 @@ STEPS = 100
 
 
 @dataclass(frozen=True)
-class Answered:
+class OperatingPoint:
     """Scores of the clips whose confidence is at least ``threshold``."""
 
     threshold: float
@@ -62,8 +62,8 @@ class Abstention:
     risk: FloatArray
     best_risk: FloatArray
     area: Estimate
-    levels: tuple[Answered, ...]
-    promised: Answered | None
+    levels: tuple[OperatingPoint, ...]
+    promised: OperatingPoint | None
 
     def to_json(self) -> dict[str, object]:
         """Plain data for a JSON file."""
@@ -133,7 +133,7 @@ class _Answers:
     cluster_count: int
     classes: int
 
-    def above(self, threshold: float, *, resamples: int, seed: int) -> Answered:
+    def above(self, threshold: float, *, resamples: int, seed: int) -> OperatingPoint:
         """The scores of the clips at and above a threshold; no answer is one more column of the confusion matrix."""
         matrices = confusion_matrices(
             self.truth,
@@ -143,7 +143,7 @@ class _Answers:
             group_count=self.cluster_count,
         )
         bootstrap = ClusterBootstrap(matrices, resamples=resamples, seed=seed)
-        return Answered(
+        return OperatingPoint(
             float(threshold),
             bootstrap.estimate(lambda sums: ratio(sums[..., :-1].sum(axis=(-1, -2)), sums.sum(axis=(-1, -2)))),
             bootstrap.estimate(lambda sums: accuracy_of(sums[..., :-1, :-1])),
