@@ -20,7 +20,7 @@ from emotune.schema.manifest import GENDERS, Manifest
 
 
 @dataclass(frozen=True)
-class Helped:
+class GroupGain:
     """Gain of a system over its baseline on one class, dimension or gender.
 
     Args:
@@ -51,7 +51,7 @@ class Helped:
         return {**vars(self), "estimate": self.estimate.to_json()}
 
 
-def who_was_helped(
+def gains_by_group(
     manifest: Manifest,
     systems: Sequence[System],
     pairs: Sequence[tuple[str, str]],
@@ -59,7 +59,7 @@ def who_was_helped(
     metric: str = "uar",
     resamples: int = 2000,
     seed: int = 0,
-) -> tuple[Helped, ...]:
+) -> tuple[GroupGain, ...]:
     """Differences of each pair by class (or dimension) and by gender, with intervals over speakers, uncorrected.
 
     Args:
@@ -87,7 +87,7 @@ def who_was_helped(
 
 def _parts(
     lineup: Lineup, pairs: Sequence[tuple[str, str]], of_classes: bool, *, resamples: int, seed: int
-) -> list[Helped]:
+) -> list[GroupGain]:
     sums, names, counts = (
         (lineup.confusions(), lineup.classes, _class_counts(lineup))
         if of_classes
@@ -99,20 +99,20 @@ def _parts(
     for place, name in enumerate(names):
         measure = partial(_part_of, recalls_of if of_classes else ccc_of, place)
         for pair, estimate in _differences(lineup, pairs, bootstrap, measure):
-            found.append(Helped(by, name, metric, pair[1], pair[0], counts[place], estimate))
+            found.append(GroupGain(by, name, metric, pair[1], pair[0], counts[place], estimate))
     return found
 
 
 def _gender(
     gender: str, lineup: Lineup, pairs: Sequence[tuple[str, str]], of_classes: bool, *, resamples: int, seed: int
-) -> list[Helped]:
+) -> list[GroupGain]:
     metric = "uar" if of_classes else "ccc"
     sums = lineup.confusions() if of_classes else lineup.moments()
     bootstrap = ClusterBootstrap(sums, resamples=resamples, seed=seed)
     measure = measures_of(lineup, [metric])[metric]
     count = int(lineup.answered.sum())
     return [
-        Helped("gender", gender, metric, system, baseline, count, estimate)
+        GroupGain("gender", gender, metric, system, baseline, count, estimate)
         for (baseline, system), estimate in _differences(lineup, pairs, bootstrap, measure)
     ]
 
