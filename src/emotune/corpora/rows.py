@@ -11,7 +11,7 @@ from emotune.corpora.base import gender_name, split_name
 from emotune.corpora.clip_ids import clip_id
 from emotune.corpora.missing import Missing, known
 from emotune.corpora.paths import inside
-from emotune.corpora.segment_columns import FIELDS, NONE, segment_columns, segment_of
+from emotune.corpora.segment_columns import FIELDS, NONE, segment_columns, segment_times
 from emotune.errors import CorpusError, TableError
 from emotune.io.cells import channel_or_none, number_or_none, text_or_none
 from emotune.io.tables import Row
@@ -110,7 +110,7 @@ def utterance_of(
     if file is None:
         raise TableError(f"{where}: {found['file']} is empty.")
     relative = inside(Path(file), root, where)
-    start_s, end_s = segment_of(row, found, root / relative, where)
+    start_s, end_s = segment_times(row, found, root / relative, where)
     channel = channel_or_none(row.get(found["channel"]), f"{where}, {found['channel']}") if "channel" in found else None
     word = text("emotion")
     votes = votes_of(row, where)

@@ -116,7 +116,7 @@ def untaken_ends(header: Sequence[str], found: Mapping[str, str]) -> list[str]:
     return [name for name in header if name not in found.values() and {*_ENDS} & {*_words(name)}]
 
 
-def segment_of(
+def segment_times(
     row: Mapping[str, object], found: Mapping[str, str], recording: Path, where: str
 ) -> tuple[float | None, float | None]:
     """Beginning and end of a row's segment in seconds; None where the recording's own is meant.
