@@ -14,7 +14,7 @@ from emotune.corpora.clip_ids import segment_name
 from emotune.corpora.embedded import columns_chosen, embedded, without_content
 from emotune.corpora.missing import known
 from emotune.corpora.paths import recording_at
-from emotune.corpora.segment_columns import FIELDS, segment_of
+from emotune.corpora.segment_columns import FIELDS, segment_times
 from emotune.corpora.table_columns import columns_of_clips
 from emotune.errors import ConfigError, TableError
 from emotune.inference.items import Item, id_fingerprint, of_channels, with_unique_ids
@@ -184,7 +184,7 @@ def _of_row(given_row: Row, found: Mapping[str, str], table: Path, number: int) 
         if file is None:
             raise TableError(f"{where}: {found['file']} is empty, expected the path of a recording.")
         path = recording_at(file.strip(), table.parent)
-        start_s, end_s = segment_of(cells, found, path, where)
+        start_s, end_s = segment_times(cells, found, path, where)
         named = found.get("channel")
         channel = None if named is None else channel_or_none(cells.get(named), f"{where}, {named}")
     except TableError as error:

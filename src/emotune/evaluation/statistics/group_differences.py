@@ -17,7 +17,7 @@ from emotune.evaluation.statistics.bootstrap import LEVEL, Estimate
 from emotune.evaluation.statistics.t_distribution import t_quantile
 from emotune.metrics.division import FloatArray, IntArray, NumberArray
 
-FEWEST_SPEAKERS = 3
+SPEAKERS_FOR_AN_INTERVAL = 3
 """With fewer in either group there is no interval: of 2 against 22 it spans everything and holds the truth in 86 %."""
 
 
@@ -29,7 +29,7 @@ def difference_of_groups(
     measure: Callable[[FloatArray], FloatArray],
     *,
     present: NDArray[np.bool_],
-    fewest: int = FEWEST_SPEAKERS,
+    fewest: int = SPEAKERS_FOR_AN_INTERVAL,
 ) -> list[Estimate]:
     """Differences, first group less second, with intervals; without them where a group has too few speakers.
 
