@@ -17,6 +17,7 @@ from emotune.metrics.classes import accuracy_of, uar_of
 from emotune.schema.predictions import Predictions
 
 FEW_SPEAKERS = 10
+"""With fewer, intervals tend to be too narrow and fitted weights to be chance."""
 _NAMED = 10
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from emotune.errors import ConfigError, CorpusError, TableError
+from emotune.evaluation.notes import FEW_SPEAKERS
 from emotune.fusion import majority, stacking, weights
 from emotune.fusion.answers import Answers, known, stack_answers, task_space, truth_of
 from emotune.fusion.development_parts import in_two
@@ -20,7 +21,6 @@ from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Prediction, Predictions
 
-FEW_SPEAKERS = 10
 _SHOWN = 5
 
 
