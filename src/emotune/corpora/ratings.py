@@ -107,14 +107,14 @@ def _contradict(rows: Sequence[Utterance], rater: str | None) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
-class Joined:
+class JoinedRatings:
     """One utterance a recording, what was left out, and what should be known of them."""
 
     found: list[Found]
     warnings: tuple[str, ...]
 
 
-def joined_ratings(found: Iterable[Found], *, rater: str | None, mapping: Mapping[str, str]) -> Joined:
+def joined_ratings(found: Iterable[Found], *, rater: str | None, mapping: Mapping[str, str]) -> JoinedRatings:
     """The rows of each recording as one utterance: their labels are votes, their dimensions are averaged.
 
     A row with votes of its own counts with these, and classes that ``mapping`` will make one count as one. A rater
@@ -136,7 +136,7 @@ def joined_ratings(found: Iterable[Found], *, rater: str | None, mapping: Mappin
             f"{tied} of {len(recordings)} recordings have no most voted class: they keep their votes, and `emotune"
             " corpus label` can break ties"
         )
-    return Joined(result, tuple(warnings))
+    return JoinedRatings(result, tuple(warnings))
 
 
 def _by_recording(found: Iterable[Found]) -> list[list[Utterance]]:
