@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.enrichment.answer_cache import Answers, open_answers
+from emotune.enrichment.answer_cache import AnswerCache, open_cache
 from emotune.enrichment.pretrained import find_pretrained, needs
 from emotune.errors import ModelError
 from emotune.runtime.progress import Progress, silent
@@ -108,7 +108,7 @@ def embeddings(
     """
     said = {text for text in texts if text is not None and text.strip()}
     key_of = {text: hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest() for text in said}
-    with open_answers((cache or CACHE).expanduser(), encoder.identity) as answers:
+    with open_cache((cache or CACHE).expanduser(), encoder.identity) as answers:
         known = answers.get(list(key_of.values()))
         kept = {text: _embedding(known.get(key), encoder.dimension) for text, key in key_of.items()}
         found = {text: row for text, row in kept.items() if row is not None}
@@ -133,12 +133,12 @@ def _reason(error: Exception) -> str:
 
 
 def _new(
-    encoder: Encoder, texts: Sequence[str], key_of: dict[str, str], answers: Answers
+    encoder: Encoder, texts: Sequence[str], key_of: dict[str, str], answers: AnswerCache
 ) -> Iterator[tuple[str, FloatArray]]:
     for start in range(0, len(texts), _KEPT_AT_A_TIME):
         part = texts[start : start + _KEPT_AT_A_TIME]
         encoded = encoder.encode(part)
-        answers.put({key_of[text]: row.astype("<f4").tobytes() for text, row in zip(part, encoded, strict=True)})
+        answers.keep({key_of[text]: row.astype("<f4").tobytes() for text, row in zip(part, encoded, strict=True)})
         yield from zip(part, encoded, strict=True)
 
 
