@@ -88,7 +88,8 @@ def _classes(manifest: Manifest, splits: dict[str, list[Utterance]]) -> tuple[Fi
             "note",
             ("class too small to score in a split", "classes too small to score in a split"),
             small,
-            f"Below {FEW_UTTERANCES} utterances or {SPEAKERS_FOR_A_RECALL} speakers, a recall is little more than an anecdote.",
+            f"Below {FEW_UTTERANCES} utterances or {SPEAKERS_FOR_A_RECALL} speakers,"
+            " a recall is little more than an anecdote.",
         ),
     )
 

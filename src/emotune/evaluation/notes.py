@@ -54,7 +54,7 @@ def _chance(evaluation: Evaluation) -> Iterator[str]:
         score = evaluation.overall.get(metric)
         if score is not None and score.has_interval and not beats_chance(score, chance):
             name = CHANCE_METRICS[metric]
-            yield f"Not shown to beat chance: {name} {score.in_words()}, of which guessing gives {chance:.3f}."
+            yield f"Not shown to beat chance: {name} {score.in_words()}; guessing gives {chance:.3f}."
 
 
 def _failures(evaluation: Evaluation, pairs: Pairs) -> Iterator[str]:

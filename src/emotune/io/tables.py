@@ -160,7 +160,7 @@ def check_file(path: Path, *, inputs: Iterable[Path] = ()) -> None:
     """
     for source in filter(Path.is_file, inputs):
         if _is_same_file(path, source) or _is_same_file(path, metadata_path(source)):
-            raise TableError(f"{path} is what is read: it would be lost. Give the output another name.")
+            raise TableError(f"{path} is an input and would be overwritten. Give the output another name.")
     if path.is_dir():
         raise TableError(f"Cannot write {path}: it is a folder. Name a file.")
     folder = next(parent for parent in path.absolute().parents if parent.exists())

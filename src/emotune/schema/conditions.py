@@ -16,8 +16,8 @@ GENDER, TEXT = "gender", "text"
 GENDER_CLASSES = ("female", "male")
 GIVEN, PREDICTED, UNKNOWN, WRONG = "given", "predicted", "unknown", "wrong"
 SOURCES = {
-    GIVEN: "what the corpus or the user says; where that is missing, what is predicted",
-    PREDICTED: "what is predicted, whatever the corpus says",
+    GIVEN: "the value of the corpus or the user; if missing, the predicted one",
+    PREDICTED: "the predicted value, even if the corpus has one",
     UNKNOWN: "nothing, as where neither is there",
     WRONG: "the other gender than the given one, to see what a mistake does",
 }
