@@ -114,7 +114,11 @@ class Preprocessing:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Preprocessing:
-        """Reads the output of ``to_json``."""
+        """Reads the output of ``to_json``.
+
+        Raises:
+            ModelError: if a field is missing or unusable.
+        """
         names = {field.name for field in dataclasses.fields(cls)}
         missing = sorted(names - set(data) - {"too_long", "too_short"})  # not in models of before there were these
         if missing:

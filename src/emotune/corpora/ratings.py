@@ -31,6 +31,9 @@ def labels_apart(
 
     A word for a missing value among them is no label, and is added to ``missing``. Classes that ``mapping`` will make
     one count as one.
+
+    Raises:
+        CorpusError: for an empty separator.
     """
     if not separator:
         raise CorpusError("The separator of labels is empty: give the sign between them, such as --separator ';'.")

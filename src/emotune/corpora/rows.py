@@ -141,6 +141,9 @@ def utterance_of(
 def votes_of(row: Row, where: str) -> dict[str, float]:
     """The votes of a row by class; columns that are words for one class are added up.
 
+    Raises:
+        TableError: for votes without a class, or no number of at least 0; ``where`` names file and row.
+
     >>> votes_of({"votes.happy": 5, "votes.joy": 1, "Votes.sad": 4}, "row 1")
     {'happiness': 6.0, 'sadness': 4.0}
     """

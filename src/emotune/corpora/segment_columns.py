@@ -96,6 +96,9 @@ def segment_columns(header: Sequence[str], chosen: Mapping[str, str], taken: Col
 def unit_of(column: str) -> str:
     """The unit that a column's name states at its end; seconds where it states none.
 
+    Raises:
+        CorpusError: for a column that counts frames.
+
     >>> unit_of("start_ms"), unit_of("Begin Time - ss.msec"), unit_of("endSample"), unit_of("onset")
     ('milliseconds', 'seconds', 'samples', 'seconds')
     """

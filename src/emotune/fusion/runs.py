@@ -130,9 +130,7 @@ class FittedRuns:
         """
         parts = {fold: self._apply_fold(fold, split) for fold in self.runs}
         if len(parts) > 1 and any(part.truth is None for part in parts.values()):
-            raise ConfigError(
-                f"The folds' manifests have no split {split}, so their tests cannot be pooled."
-            )
+            raise ConfigError(f"The folds' manifests have no split {split}, so their tests cannot be pooled.")
         fused = _together(parts)
         return dataclasses.replace(fused, notes=(*fused.notes, *_failed_notes(fused, split)))
 

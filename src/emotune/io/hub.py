@@ -58,7 +58,11 @@ class Snapshot:
 
 
 def download_snapshot(repository: str, *, revision: str | None, allow_patterns: list[str]) -> str:
-    """Fetches files of the Hub, or finds them in its cache."""
+    """Fetches files of the Hub, or finds them in its cache.
+
+    Raises:
+        ConfigError: if huggingface_hub is not installed.
+    """
     try:
         library = importlib.import_module("huggingface_hub")
     except ModuleNotFoundError as error:

@@ -40,7 +40,11 @@ def metadata_path(path: Path) -> Path:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that replaces it when the block ends well, and vanishes when it does not."""
+    """A temporary path beside ``path`` that replaces it when the block ends well, and vanishes when it does not.
+
+    Raises:
+        TableError: if the file cannot be written.
+    """
     if path.is_dir():
         raise TableError(f"Cannot write {path}: it is a folder. Name a file.")
     try:

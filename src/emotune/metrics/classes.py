@@ -39,6 +39,9 @@ def confusion_matrices(
 def confusion_matrix(truth: ArrayLike, prediction: ArrayLike, *, classes: int) -> IntArray:
     """Counts of shape (classes, classes): row the true class, column the predicted one.
 
+    Raises:
+        ValueError: if the shapes differ or an index is not a class.
+
     >>> confusion_matrix([0, 0, 1], [0, 1, 1], classes=2)
     array([[1, 1],
            [0, 1]])
@@ -99,6 +102,12 @@ def uar(truth: ArrayLike, prediction: ArrayLike) -> float:
     ``audmetric.unweighted_average_recall`` and ``recall_score(..., average="macro")`` count one that is predicted as 0.
     NaN without utterances.
 
+    Raises:
+        ValueError: if the shapes differ or an index is not a class.
+
+    Reference:
+        Schuller, Steidl & Batliner (2009), The INTERSPEECH 2009 Emotion Challenge.
+
     >>> uar([0, 0, 0, 1], [0, 0, 1, 1])
     0.8333333333333333
     """
@@ -110,6 +119,12 @@ def macro_f1(truth: ArrayLike, prediction: ArrayLike) -> float:
 
     The mean is over the classes that occur in truth or prediction: one that is only predicted counts as 0. So have it
     ``sklearn.metrics.f1_score(..., average="macro")`` and ``audmetric.unweighted_average_fscore``.
+
+    Raises:
+        ValueError: if the shapes differ or an index is not a class.
+
+    Reference:
+        Opitz & Burst (2019), Macro F1 and Macro F1, arXiv 1911.03347: the mean of F1 scores.
 
     >>> round(macro_f1([0, 0, 1], [0, 2, 1]), 3)
     0.556
@@ -123,6 +138,9 @@ def macro_f1_true_classes(truth: ArrayLike, prediction: ArrayLike) -> float:
     For a test set that lacks some of a model's classes: as ``sklearn.metrics.f1_score(..., labels=those,
     average="macro")`` has it, predicting another class costs recall elsewhere and adds no zero.
 
+    Raises:
+        ValueError: if the shapes differ or an index is not a class.
+
     >>> round(macro_f1_true_classes([0, 0, 1], [0, 2, 1]), 3)
     0.833
     """
@@ -133,6 +151,9 @@ def accuracy(truth: ArrayLike, prediction: ArrayLike) -> float:
     """Share of utterances whose class is right, in [0, 1]; NaN without utterances.
 
     With one class an utterance, micro-averaged F1, precision and recall are this very number.
+
+    Raises:
+        ValueError: if the shapes differ or an index is not a class.
 
     >>> accuracy([0, 0, 0, 1], [0, 0, 1, 1])
     0.75

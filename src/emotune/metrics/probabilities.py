@@ -49,6 +49,9 @@ def expected_calibration_error(truth: ArrayLike, probabilities: ArrayLike, *, bi
         probabilities: shape (utterances, classes), rows summing to one.
         bins: how many bins of equal width.
 
+    Raises:
+        ValueError: if the shapes do not fit or a class has no column.
+
     Reference:
         Guo et al. (2017), On Calibration of Modern Neural Networks, eq. 3.
 
@@ -62,13 +65,21 @@ def expected_calibration_error(truth: ArrayLike, probabilities: ArrayLike, *, bi
 
 
 def brier_losses(truth: ArrayLike, probabilities: ArrayLike) -> FloatArray:
-    """Squared distance of each utterance's probabilities from the truth as one-hot, shape (utterances,), in [0, 2]."""
+    """Squared distance of each utterance's probabilities from the truth as one-hot, shape (utterances,), in [0, 2].
+
+    Raises:
+        ValueError: if the shapes do not fit or a class has no column.
+    """
     true, table = _checked(truth, probabilities)
     return np.square(table - np.eye(table.shape[1])[true]).sum(axis=1)
 
 
 def log_losses(truth: ArrayLike, probabilities: ArrayLike) -> FloatArray:
-    """Minus the natural logarithm of the true class's probability, shape (utterances,); at most 27.6 (1e-12)."""
+    """Minus the natural logarithm of the true class's probability, shape (utterances,); at most 27.6 (1e-12).
+
+    Raises:
+        ValueError: if the shapes do not fit or a class has no column.
+    """
     true, table = _checked(truth, probabilities)
     return -np.log(np.clip(table[np.arange(len(true)), true], _SMALLEST, 1.0))
 
@@ -78,6 +89,12 @@ def brier_score(truth: ArrayLike, probabilities: ArrayLike) -> float:
 
     Summed over classes, as Brier (1950) has it; for two classes, twice what the one-column form gives.
 
+    Raises:
+        ValueError: if the shapes do not fit or a class has no column.
+
+    Reference:
+        Brier (1950), Verification of Forecasts Expressed in Terms of Probability, Monthly Weather Review 78(1).
+
     >>> round(brier_score([0, 1], [[0.9, 0.1], [0.7, 0.3]]), 3)
     0.5
     """
@@ -86,6 +103,12 @@ def brier_score(truth: ArrayLike, probabilities: ArrayLike) -> float:
 
 def negative_log_likelihood(truth: ArrayLike, probabilities: ArrayLike) -> float:
     """Mean of minus the natural logarithm of the true class's probability, at least 0; NaN without utterances.
+
+    Raises:
+        ValueError: if the shapes do not fit or a class has no column.
+
+    Reference:
+        Good (1952), Rational Decisions, Journal of the Royal Statistical Society B 14(1).
 
     >>> round(negative_log_likelihood([0, 1], [[0.9, 0.1], [0.7, 0.3]]), 3)
     0.655

@@ -27,6 +27,9 @@ def word_errors(pairs: Iterable[tuple[str, str]]) -> WordErrors:
 
     Numbers are not spelt out: ``7`` for ``seven`` is an error.
 
+    Reference:
+        Levenshtein (1966), Binary Codes Capable of Correcting Deletions, Insertions and Reversals.
+
     >>> errors = word_errors([("Kids are talking by the door.", "kids are walking by door")])
     >>> errors.errors, errors.words, round(errors.rate, 3)
     (2, 6, 0.333)

@@ -143,7 +143,11 @@ class LabelSpace:
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> LabelSpace:
-        """Reads the output of ``to_json``."""
+        """Reads the output of ``to_json``.
+
+        Raises:
+            CorpusError: if it is no label space.
+        """
         found, scales_found = data.get("classes", []), data.get("dimensions", {})
         if not isinstance(found, list) or not isinstance(scales_found, dict):
             raise CorpusError("A label space needs 'classes' (a list) and 'dimensions' (name: [low, high]).")

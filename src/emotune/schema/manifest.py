@@ -359,7 +359,11 @@ def _check_stretch(utterance: Utterance, where: str) -> None:
 
 
 def label_space_of(metadata: Mapping[str, Any], table: Path) -> LabelSpace:
-    """Label space from a table's metadata file."""
+    """Label space from a table's metadata file.
+
+    Raises:
+        TableError: if it holds none, naming the file.
+    """
     try:
         return LabelSpace.from_json(metadata)
     except CorpusError as error:

@@ -74,7 +74,11 @@ class RunFolder:
         return Calibration.from_json(read_json(config, "The model's config").get("calibration"))
 
     def training_prior(self) -> dict[str, float] | None:
-        """Class -> share in the model's training data; None without a model or if unrecorded."""
+        """Class -> share in the model's training data; None without a model or if unrecorded.
+
+        Raises:
+            TableError: if it is damaged.
+        """
         config = self.model / "config.json"
         found = read_json(config, "The model's config").get("training_prior") if config.exists() else None
         if found is None:

@@ -69,7 +69,11 @@ def assign_splits(
 
 
 def assign_folds(manifest: Manifest, folds: int, *, group: str = "speaker", seed: int = 0) -> Manifest:
-    """``folds`` equal parts named ``fold_1``, ``fold_2``, ..., made as ``assign_splits`` makes splits."""
+    """``folds`` equal parts named ``fold_1``, ``fold_2``, ..., made as ``assign_splits`` makes splits.
+
+    Raises:
+        CorpusError: for fewer than two folds, and as ``assign_splits``.
+    """
     if folds < 2:
         raise CorpusError(f"Folds must be at least 2, got {folds}.")
     return assign_splits(manifest, {f"fold_{n}": 1 / folds for n in range(1, folds + 1)}, group=group, seed=seed)

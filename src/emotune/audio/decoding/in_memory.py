@@ -127,7 +127,11 @@ def is_rate(value: object) -> bool:
 
 
 def rate_of(value: Any) -> int:
-    """A sampling rate in Hz as a whole number."""
+    """A sampling rate in Hz as a whole number.
+
+    Raises:
+        AudioError: if it is no whole number above 0.
+    """
     rate = value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
     if not is_rate(rate) or rate != int(rate):
         raise AudioError(f"The sampling rate must be a whole number of Hz, got {reprlib.repr(value)}.")

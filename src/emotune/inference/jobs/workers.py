@@ -55,7 +55,11 @@ class WorkerEngine:
             raise
 
     def run(self, waveforms: Sequence[FloatArray], conditions: Sequence[Mapping[str, FloatArray]] = ()) -> EngineOutput:
-        """Runs a batch as ``TorchEngine.run`` does, from as many threads as there are workers."""
+        """Runs a batch as ``TorchEngine.run`` does, from as many threads as there are workers.
+
+        Raises:
+            ModelError: when the workers are closed.
+        """
         if self._closed:
             raise ModelError(f"The workers of {self._folder} were closed; load the model again.")
         worker = self._idle.get()
