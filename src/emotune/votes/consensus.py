@@ -22,7 +22,7 @@ NO_AGREEMENTS = ("leave_out", "votes")
 
 
 def vote_shares(votes: Mapping[str, float], classes: Sequence[str]) -> tuple[float, ...]:
-    """Each class's share of the votes for these classes; NaN where there are none of them.
+    """Shares of the votes by class, over these classes alone; NaN without such votes.
 
     >>> vote_shares({"anger": 3, "sadness": 1, "contempt": 2}, ["anger", "sadness"])
     (0.75, 0.25)
