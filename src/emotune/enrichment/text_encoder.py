@@ -18,7 +18,6 @@ from emotune.runtime.progress import Progress, silent
 
 FloatArray = NDArray[np.float32]
 CACHE = Path("~/.cache/emotune/embeddings")
-DEFAULT = "hf:FacebookAI/roberta-large"
 WHAT = "text encoder"
 EXTRA = "text"
 _FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
@@ -46,7 +45,7 @@ class TextEncoder:
 
     def __init__(
         self,
-        name: str | Path = DEFAULT,
+        name: str | Path,
         *,
         revision: str | None = None,
         device: str | None = None,
