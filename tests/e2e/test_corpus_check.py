@@ -230,5 +230,5 @@ def test_findings_do_not_replace_the_manifest_or_its_metadata(tones, tmp_path, e
     (tmp_path / "link.csv").symlink_to(tmp_path / "m.csv")
     before = (tmp_path / name).read_bytes()
     ended = emotune_command("corpus", "check", tmp_path / "m.csv", "-o", tmp_path / name)
-    assert ended.code == 2 and "is what is read: it would be lost" in ended.err
+    assert ended.code == 2 and "is an input and would be overwritten" in ended.err
     assert (tmp_path / name).read_bytes() == before

@@ -92,7 +92,7 @@ def test_without_the_library_the_extra_is_named(monkeypatch):
 
     monkeypatch.setattr(pretrained.importlib, "import_module", absent)
     with pytest.raises(ConfigError, match=r"text encoder needs 'sentence_transformers'.*emotune\[text\]"):
-        TextEncoder()
+        TextEncoder("folder")
 
 
 @pytest.fixture(scope="module")

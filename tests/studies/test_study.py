@@ -14,7 +14,7 @@ from emotune.cli.study import print_study
 from emotune.config.recipe import dump_recipe
 from emotune.errors import ConfigError
 from emotune.evaluation import scores
-from emotune.evaluation.comparing.by_group import who_was_helped
+from emotune.evaluation.comparing.by_group import gains_by_group
 from emotune.evaluation.comparing.compare import compare
 from emotune.evaluation.comparing.line_up import System
 from emotune.fusion import runs as fused_runs
@@ -495,7 +495,7 @@ def test_what_helped_one_gender_and_one_class_alone_shows_there(tmp_path):
         for u, row in zip(manifest, first, strict=True)
     ]
     systems = [System("a", (first, first)), System("b", (Predictions(tuple(better), SPACE),) * 2)]
-    found = {item.name: item for item in who_was_helped(manifest, systems, [("a", "b")], resamples=500)}
+    found = {item.name: item for item in gains_by_group(manifest, systems, [("a", "b")], resamples=500)}
     assert found["neutral"].estimate.value == found["female"].estimate.value == 0.0
     wrong = sum(
         u.gender == "male" and u.emotion == "anger" and row.emotion != "anger"

@@ -189,7 +189,7 @@ def test_a_manifest_is_not_labelled_over_itself(tmp_path, emotune_command):
         for command in ("label", "split"):
             ended = emotune_command("corpus", command, tmp_path / "all.csv", "-o", tmp_path / output)
             assert ended.code == 2
-            assert "is what is read: it would be lost. Give the output another name." in ended.err
+            assert "is an input and would be overwritten. Give the output another name." in ended.err
     assert (tmp_path / "all.csv").read_bytes() == before
 
 

@@ -1,4 +1,4 @@
-"""Where a pretrained helper lies, such as a speech recogniser or a text encoder, and which one exactly it is."""
+"""Location and revision of a pretrained model, such as a speech recogniser or a text encoder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Pretrained:
 
     @property
     def identity(self) -> dict[str, str]:
-        """What a model that was trained with this helper keeps of it, so that it is found again."""
+        """Name and revision, which a model trained with this one keeps in its config."""
         return {"name": self.name, "revision": self.revision}
 
 
@@ -44,7 +44,7 @@ def find_pretrained(
     cure: str = "",
     download: Download = download_snapshot,
 ) -> Pretrained:
-    """A local folder as it is, or for ``hf:owner/name[@revision]`` a snapshot of the Hub.
+    """Finds a local folder, or fetches a snapshot of ``hf:owner/name[@revision]``.
 
     Args:
         name: of a folder, or on the Hub.
@@ -89,7 +89,7 @@ def fingerprint_of_files(folder: Path) -> str:
 
 
 def needs(module: str, what: str, extra: str) -> ModuleType:
-    """Import an optional library, or raise a ConfigError that names the extra it comes with."""
+    """Imports an optional library, or raises a ConfigError that names its extra."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

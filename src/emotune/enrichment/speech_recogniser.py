@@ -29,14 +29,14 @@ _NO_SPEECH, _UNLIKELY, _REPETITIVE = 0.6, -1.0, 2.4
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was said, empty when nothing was, and in which language, such as ``en``; None without speech."""
+    """Transcript of a clip, empty without speech, and its language, such as ``en``; None without speech."""
 
     text: str
     language: str | None
 
 
 def find_recogniser(name: str | Path, revision: str | None) -> Pretrained:
-    """Where a recogniser lies and which one it is, without loading it; see ``Transcriber``.
+    """Location and revision of a recogniser, without loading it; see ``Transcriber``.
 
     Raises:
         ConfigError: when faster-whisper is not installed.
@@ -53,7 +53,7 @@ def find_recogniser(name: str | Path, revision: str | None) -> Pretrained:
 
 @dataclass(frozen=True)
 class _Window:
-    """Up to 30 s of one clip."""
+    """Window of at most 30 s of one clip."""
 
     clip: int
     samples: FloatArray
@@ -125,7 +125,7 @@ class Transcriber:
         return self._pretrained.identity
 
     def transcribe(self, waveforms: Sequence[FloatArray]) -> list[Transcript]:
-        """Transcribe clips, each of shape (samples,), float32, mono, 16 kHz."""
+        """Transcribes clips, each of shape (samples,), float32, mono, 16 kHz."""
         windows = [_Window(clip, part) for clip, samples in enumerate(waveforms) for part in self._speech(samples)]
         texts: list[list[str]] = [[] for _ in waveforms]
         languages: list[str | None] = [None] * len(waveforms)

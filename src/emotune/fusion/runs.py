@@ -1,4 +1,4 @@
-"""The systems of a fusion as they lie on disk: runs, folds of a protocol, or folders of tables; and their fusion."""
+"""Fusion of systems on disk: runs, folds of a protocol, or folders of tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from emotune.errors import ConfigError, TableError
 from emotune.fusion import Fitted, fuse
-from emotune.fusion.answers import known, line_up, truth_of
+from emotune.fusion.answers import known, stack_answers, truth_of
 from emotune.fusion.fuse import check_method
 from emotune.fusion.objective import CCC, Objective
 from emotune.fusion.same_labels import same_labelled
@@ -63,7 +63,7 @@ class FusedRuns:
         there = known(truth_of(self.truth, space))
         labelled = [u for u, has in zip(self.truth, there, strict=True) if has]
         tables = {"fused": self.predictions, "best single": self.best_single, **self.singles}
-        answers = line_up(tables, space, [utterance.utterance_id for utterance in labelled])
+        answers = stack_answers(tables, space, [utterance.utterance_id for utterance in labelled])
         answered = answers.answered
         if not answered[0].any():
             return {}
@@ -89,6 +89,7 @@ class FusedRuns:
         return f"all of development, half of which {half}"
 
     def to_json(self) -> dict[str, Any]:
+        """Plain data for a JSON file."""
         return {
             "split": self.split,
             "utterances": len(self.predictions),
@@ -118,7 +119,7 @@ class FittedRuns:
     manifest_path: Path | None
 
     def apply(self, split: str) -> FusedRuns:
-        """Fuse a split; that of several folds is pooled, as ``all``.
+        """Fuses a split; that of several folds is pooled, as ``all``.
 
         Utterances without a label that not every system predicted, as those do that learn from more, are left out; a
         split without any labels is fused whole.
@@ -129,7 +130,7 @@ class FittedRuns:
         """
         parts = {fold: self._apply_fold(fold, split) for fold in self.runs}
         if len(parts) > 1 and any(part.truth is None for part in parts.values()):
-            raise ConfigError(f"The folds' manifests have no split {split}, so what they test cannot be pooled.")
+            raise ConfigError(f"The folds' manifests have no split {split}, so their tests cannot be pooled.")
         fused = _together(parts)
         return dataclasses.replace(fused, notes=(*fused.notes, *_failed_notes(fused, split)))
 
@@ -169,7 +170,7 @@ def fit_runs(
     seed: int = 0,
     manifest_path: Path | None = None,
 ) -> FittedRuns:
-    """Fit a fusion to the runs' development predictions; under a protocol of several folds each fold by itself.
+    """Fits a fusion to the runs' development predictions, under a protocol of several folds each fold by itself.
 
     Args:
         named: name and path of each system: a run folder, the folder of a protocol, or, with ``manifest_path``, any
@@ -229,7 +230,7 @@ def _folds_named(folds: Sequence[str]) -> str:
 
 
 def _of_split(runs: Sequence[RunFolder], split: str, manifest_path: Path | None) -> list[Manifest]:
-    """What each run knows of a split; empty where its manifest has no such split, which development must be in."""
+    """Manifests of a split, one a run; empty if a run has no such split (for development, an error)."""
     paths = [run.manifest for run in runs] if manifest_path is None else [manifest_path]
     found = [_part(Manifest.read(path), split) for path in paths]
     return found if manifest_path is None else found * len(runs)
@@ -274,7 +275,7 @@ def of_task(table: Predictions, space: LabelSpace) -> Predictions:
 
 
 def _failed_notes(fused: FusedRuns, split: str) -> list[str]:
-    """Which systems failed on utterances that the fusion answers without them."""
+    """Notes on systems that failed on utterances which the fusion answers without them."""
     answered = {row.utterance_id for row in fused.predictions if row.error is None}
     failed = {name: answered & {row.utterance_id for row in table.failed} for name, table in fused.singles.items()}
     notes = [
@@ -294,7 +295,7 @@ def _failed_notes(fused: FusedRuns, split: str) -> list[str]:
 
 
 def _together(parts: Mapping[str, FusedRuns]) -> FusedRuns:
-    """The folds' results as one."""
+    """Results of all folds, pooled."""
     if list(parts) == [""]:
         return parts[""]
     each = list(parts.values())

@@ -38,13 +38,17 @@ About = Mapping[str, Mapping[str, Any]]
 class GenderPredictor(Protocol):
     """A ``Predictor`` of a model that was trained with ``data.target: gender``."""
 
-    def predict(self, source: list[Any], sampling_rate_hz: int | None = None) -> Predictions: ...
+    def predict(self, source: list[Any], sampling_rate_hz: int | None = None) -> Predictions:
+        """Predicts the gender of sounds."""
+        ...
 
 
 class Transcribes(Protocol):
     """A ``Transcriber``."""
 
-    def transcribe(self, waveforms: Sequence[FloatArray]) -> Sequence[Any]: ...
+    def transcribe(self, waveforms: Sequence[FloatArray]) -> Sequence[Any]:
+        """Transcribes waveforms, each of shape (samples,), at 16 kHz."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -106,13 +110,12 @@ class Conditioner:
         complete = [dict(own) for own in known]
         self._predict(GENDER, complete, sounds, self.gender, self._genders)
         self._predict(TEXT, complete, sounds, self.embed and self.transcriber, self._texts)
-        columns, origins = {}, {}
+        columns: dict[str, FloatArray] = {}
+        origins: dict[str, list[str]] = {}
         for name, source in self.sources.items():
             found = [value_of(name, own, source) for own in complete]
-            columns[name], origins[name] = self._vectors(name, [value for value, _ in found])
-            origins[name] = [
-                origin if there else UNKNOWN for (_, origin), there in zip(found, origins[name], strict=True)
-            ]
+            columns[name], is_known = self._vectors(name, [value for value, _ in found])
+            origins[name] = [origin if there else UNKNOWN for (_, origin), there in zip(found, is_known, strict=True)]
         return [
             Given(
                 {name: column[row] for name, column in columns.items()},
@@ -129,7 +132,7 @@ class Conditioner:
         predictor: object,
         predict: Callable[[list[FloatArray]], list[str | None]],
     ) -> None:
-        """Fill in the predicted column of clips that lack it."""
+        """Fills in the predicted column of clips that lack it."""
         lacking = [
             (own, sound)
             for own, sound in zip(complete, sounds, strict=True)
@@ -198,7 +201,7 @@ def conditioner_of(
     def tool(condition: str, key: str, what: str, instead: str | None, make: Callable[[Maker], Any]) -> Any:
         named = about[condition].get(key)
         if instead is not None:
-            return make({"name": instead, "language": (named or {}).get("language")})
+            return make({"name": instead, "language": named.get("language") if named else None})
         if named is None:
             return None
         try:

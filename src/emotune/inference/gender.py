@@ -1,4 +1,4 @@
-"""Manifest in, manifest out: what a gender predictor says of every utterance."""
+"""Gender prediction for every utterance of a manifest."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ def with_gender(
 
 
 def gender_accuracy(manifest: Manifest) -> tuple[int, int]:
-    """How many utterances of known gender were predicted right, and how many were predicted at all."""
+    """Numbers of utterances of known gender that were predicted right, and that were predicted."""
     both = [u for u in manifest if u.gender in GENDER_CLASSES and u.gender_predicted is not None]
     return sum(u.gender == u.gender_predicted for u in both), len(both)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emotune.evaluation.abstention import PROMISED, Abstention, Answered
+from emotune.evaluation.abstention import PROMISED, Abstention, OperatingPoint
 from emotune.evaluation.result import Evaluation
 from emotune.report import figures
 from emotune.report.markup import figure, number, pair, paragraph, percent, scored, section, table
@@ -38,7 +38,7 @@ def abstention_section(evaluation: Evaluation) -> str:
     )
 
 
-def _row(item: Answered) -> tuple[object, ...]:
+def _row(item: OperatingPoint) -> tuple[object, ...]:
     return percent(item.coverage.value), number(item.threshold), scored(item.accuracy), scored(item.uar)
 
 

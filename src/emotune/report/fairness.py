@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from emotune.evaluation.fairness import Comparison, Fairness
+from emotune.evaluation.fairness import Fairness, GroupComparison
 from emotune.evaluation.groups import GENDER
 from emotune.evaluation.result import Evaluation
 from emotune.report import figures
@@ -36,7 +36,7 @@ def fairness_section(evaluation: Evaluation) -> str:
     )
 
 
-def _gender(comparison: Comparison) -> str:
+def _gender(comparison: GroupComparison) -> str:
     first, second = comparison.first.name, comparison.second.name
     drawn = figures.paired_dots(
         [item.name for item in comparison.classes],

@@ -15,7 +15,7 @@ import numpy as np
 
 from emotune.errors import EmotuneError
 from emotune.evaluation.abstention import Abstention
-from emotune.evaluation.result import Calibration, ClassScores, DimensionScores, Group
+from emotune.evaluation.result import CalibrationScores, ClassScores, DimensionScores, Group
 from emotune.evaluation.statistics.bootstrap import Estimate
 from emotune.evaluation.vote_scores import AgreementLevel
 from emotune.metrics.division import FloatArray
@@ -123,7 +123,7 @@ def risk_coverage(abstention: Abstention) -> str:
     return _svg(figure, f"Risk against coverage: {described}.")
 
 
-def reliability(calibration: Calibration) -> str:
+def reliability(calibration: CalibrationScores) -> str:
     """Accuracy against confidence in each bin, over the number of utterances in it."""
     bins = [item for item in calibration.bins if item.count]
     figure = Figure(figsize=(WIDTH * 0.85, WIDTH * 0.9), layout="constrained")

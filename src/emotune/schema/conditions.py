@@ -1,4 +1,4 @@
-"""What may be known of a clip beside its sound, gender and text, and which of it a model is given."""
+"""Side information on a clip: gender and text, from the corpus or predicted, and the source that a model uses."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ GENDER, TEXT = "gender", "text"
 GENDER_CLASSES = ("female", "male")
 GIVEN, PREDICTED, UNKNOWN, WRONG = "given", "predicted", "unknown", "wrong"
 SOURCES = {
-    GIVEN: "what the corpus or the user says; where that is missing, what is predicted",
-    PREDICTED: "what is predicted, whatever the corpus says",
+    GIVEN: "the value of the corpus or the user; if missing, the predicted one",
+    PREDICTED: "the predicted value, even if the corpus has one",
     UNKNOWN: "nothing, as where neither is there",
     WRONG: "the other gender than the given one, to see what a mistake does",
 }
@@ -28,7 +28,7 @@ Known = Mapping[str, str]
 
 
 def known_of(utterance: Utterance) -> dict[str, str]:
-    """What a manifest knows of an utterance's conditions."""
+    """Side information that a manifest holds for an utterance."""
     values = {column: getattr(utterance, column) for columns in COLUMNS.values() for column in columns}
     return {column: value for column, value in values.items() if value is not None}
 
@@ -58,7 +58,7 @@ def value_of(name: str, known: Known, source: str) -> tuple[str | None, str]:
 
 
 def lacks(name: str, known: Known, source: str) -> bool:
-    """Whether a condition would have to be predicted: it is unknown, and no model has been asked for it.
+    """Tells whether a condition is still to be predicted: it is unknown, and no model has been asked for it.
 
     >>> lacks("text", {"gender": "male"}, "given"), lacks("text", {"text_predicted": ""}, "given")
     (True, False)
@@ -86,7 +86,7 @@ def gender_shares(value: str | None) -> tuple[float, ...]:
 
 
 def used_text(used: Mapping[str, str]) -> str | None:
-    """How a table says what a model was given; None for a model without conditions.
+    """Text of the column ``conditions_used``; None for a model without conditions.
 
     >>> used_text({"gender": "given", "text": "unknown"})
     'gender=given text=unknown'
@@ -109,7 +109,7 @@ def origins_used(used: Iterable[str | None]) -> dict[str, dict[str, int]]:
 
 
 def unknown_though_asked(asked: Mapping[str, str], used: Iterable[str | None]) -> list[str]:
-    """A warning for each condition that was asked for and that some rows had to do without.
+    """Warnings for requested conditions that some rows lacked.
 
     >>> unknown_though_asked({"gender": "wrong"}, ["gender=unknown", "gender=wrong"])
     ['--condition gender=wrong: no gender is given for 1 of 2 recordings, so the model was told that it is unknown']
@@ -124,7 +124,7 @@ def unknown_though_asked(asked: Mapping[str, str], used: Iterable[str | None]) -
 
 
 def asked_notes(asked: Mapping[str, str], used: Iterable[str | None]) -> list[str]:
-    """A sentence for each condition that was asked for, so that nobody takes the figures for the model's usual ones.
+    """Notes on requested conditions, since they make the scores differ from the model's usual ones.
 
     >>> asked_notes({"gender": "unknown"}, ["gender=unknown"])
     ['Scored with --condition gender=unknown (nothing, as where neither is there): unknown for 1 of 1 utterances.']
@@ -140,7 +140,7 @@ def asked_notes(asked: Mapping[str, str], used: Iterable[str | None]) -> list[st
 
 
 def check_sources(sources: Mapping[str, str], conditions: Sequence[str]) -> None:
-    """Raise a ConfigError when a user asks for a condition or a source that there is not."""
+    """Refuses an unknown condition or an unknown source."""
     for name, source in sources.items():
         if name not in conditions:
             known = ", ".join(conditions) or "none"

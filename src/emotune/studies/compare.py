@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from emotune.evaluation import scores
-from emotune.evaluation.comparing.by_group import who_was_helped
+from emotune.evaluation.comparing.by_group import gains_by_group
 from emotune.evaluation.comparing.compare import compare
 from emotune.evaluation.comparing.line_up import System
 from emotune.evaluation.evaluate import CLASS_MEASURES
@@ -113,7 +113,7 @@ def _test(
         }
         for system in systems
     }
-    helped = who_was_helped(truth, systems, pairs, metric=metrics[0], resamples=min(resamples, 2000), seed=seed)
+    helped = gains_by_group(truth, systems, pairs, metric=metrics[0], resamples=min(resamples, 2000), seed=seed)
     return TestResult(name, comparison, of_runs, helped)
 
 

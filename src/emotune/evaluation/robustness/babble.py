@@ -52,7 +52,7 @@ class Voices:
         return samples
 
     def check_babble(self) -> None:
-        """Raise a CorpusError when the manifest has not the speakers that babble is made of."""
+        """Refuses a manifest with too few speakers for babble."""
         unknown = sum(utterance.speaker is None for utterance in self.manifest)
         if unknown:
             raise CorpusError(
@@ -66,7 +66,7 @@ class Voices:
             )
 
     def talkers_for(self, utterance: Utterance, generator: np.random.Generator) -> list[Utterance]:
-        """At most ``TALKERS`` utterances that can be heard, of as many other speakers as there are."""
+        """Audible utterances of other speakers, at most ``TALKERS``, as many speakers as possible."""
         own = (utterance.corpus, utterance.speaker)
         others = [said for speaker, said in sorted(self._by_speaker.items(), key=_name_of) if speaker != own]
         others = [others[n] for n in generator.permutation(len(others))]
@@ -82,7 +82,7 @@ class Voices:
         return chosen
 
     def babble_for(self, utterance: Utterance, length: int, generator: np.random.Generator) -> FloatArray:
-        """Other speakers at once, each as loud, from a random place on and again and again, shape (length,).
+        """Babble of shape (length,): other speakers at once, equally loud, looped from a random offset.
 
         Raises:
             AudioError: when no recording of another speaker can be used.
