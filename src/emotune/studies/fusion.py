@@ -19,10 +19,11 @@ from emotune.schema.labels import LabelSpace
 from emotune.schema.predictions import Predictions, predictions_of
 from emotune.schema.run_folder import RunFolder
 from emotune.studies.choices import best_of
-from emotune.studies.execute import StudyRun
-from emotune.studies.gather import Gathered
-from emotune.studies.plan import Fuse, Plan, chosen_metric
+from emotune.studies.gather import ComparableRuns
+from emotune.studies.plan import Plan, chosen_metric
 from emotune.studies.results import StepResult
+from emotune.studies.study import Fuse
+from emotune.studies.study_run import StudyRun
 from emotune.training.build import TEST
 
 BEST_SINGLE = "best single"
@@ -56,39 +57,39 @@ class FusedSystem:
 NOTHING_FUSED = FusedSystem()
 
 
-def fuse_steps(plan: Plan, gathered: Gathered, *, seed: int = 0) -> FusedSystem:
+def fuse_steps(plan: Plan, comparable: ComparableRuns, *, seed: int = 0) -> FusedSystem:
     """Fuse a study's steps seed by seed; those without results are left out, and named.
 
     Args:
         plan: the study; ``ccc.arousal`` and the like as its first metric stand for ``ccc``.
-        gathered: its runs.
+        comparable: its runs.
         seed: of the search.
     """
     fuse, metric = plan.study.fuse, chosen_metric(plan)
-    if fuse is None or not gathered.runs:
+    if fuse is None or not comparable.runs:
         return NOTHING_FUSED
-    names = [name for name in plan.study.fused_steps if name in gathered.runs]
-    lacking = [name for name in plan.study.fused_steps if name not in gathered.runs]
+    names = [name for name in plan.study.fused_steps if name in comparable.runs]
+    lacking = [name for name in plan.study.fused_steps if name not in comparable.runs]
     notes = [f"{fuse.name} is without {', '.join(lacking)}, of which no run is finished."] if lacking else []
-    if len(names) < 2 or not gathered.seeds:
+    if len(names) < 2 or not comparable.seeds:
         why = "two steps with results are needed" if len(names) < 2 else "no seed is finished by all steps"
         return FusedSystem(notes=(*notes, f"Not fused: {why}."))
-    runs = {name: dict(zip(gathered.seeds, gathered.runs[name], strict=True)) for name in names}
+    runs = {name: dict(zip(comparable.seeds, comparable.runs[name], strict=True)) for name in names}
     try:
-        fitted = {number: _fit(runs, number, fuse, metric, seed) for number in gathered.seeds}
+        fitted = {number: _fit(runs, number, fuse, metric, seed) for number in comparable.seeds}
     except EmotuneError as error:
         return FusedSystem(notes=(*notes, f"Not fused: {error}"))
-    fused, more = _applied(fitted, gathered.tests)
+    fused, more = _applied(fitted, comparable.tests)
     notes += list(dict.fromkeys(f"{fuse.name}: {note}" for note in more))
     if not fused:
         return FusedSystem(notes=tuple(notes))
     words = _in_words(fuse, names, list(fitted.values()))
-    if gathered.has_folds:
+    if comparable.has_folds:
         chosen = best_in_each_fold(runs, metric)
         said = f"best on each fold's development: {'; '.join(f'{fold} {step}' for fold, step in chosen.items())}"
         steps = (_composed(BEST_SINGLE, None, said), _composed(fuse.name, BEST_SINGLE, words))
         return FusedSystem(steps, fused, _of_folds(chosen, runs, fused[POOLED]), tuple(notes))
-    against = best_of({step.name: step.development for step in gathered.steps if step.name in names})
+    against = best_of({step.name: step.development for step in comparable.steps if step.name in names})
     return FusedSystem((_composed(fuse.name, against, words),), fused, (), tuple(notes))
 
 
