@@ -258,7 +258,7 @@ def test_what_is_there_is_fused_when_a_step_fails_and_the_page_says_what_is_miss
 
 
 def test_a_fusion_is_fitted_once_a_seed_whatever_the_number_of_tests(tmp_path, monkeypatch):
-    fuse, fitted = fused_runs.fuse, []
+    fuse, fitted = fused_runs.fuse_tables, []
 
     def with_more(run, *rest):
         untrained(run, *rest)
@@ -269,7 +269,7 @@ def test_a_fusion_is_fitted_once_a_seed_whatever_the_number_of_tests(tmp_path, m
         fitted.append(arguments)
         return fuse(*arguments, **more)
 
-    monkeypatch.setattr(fused_runs, "fuse", counted)
+    monkeypatch.setattr(fused_runs, "fuse_tables", counted)
     path = written(tmp_path, STEPS[:2], fuse={}, tests=["test", "test3"])
     manifest = corpus(tmp_path)
     row = dataclasses.replace(manifest.utterances[0], utterance_id="x", split="test3", emotion=None)

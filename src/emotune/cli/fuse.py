@@ -11,7 +11,7 @@ import typer
 
 from emotune.cli.compare import named
 from emotune.cli.console import out, table, warn_all
-from emotune.fusion.runs import fit_runs
+from emotune.fusion import fuse as fuse_runs
 from emotune.io.tables import check_output
 from emotune.runtime.extras import needs
 
@@ -42,10 +42,14 @@ def fuse(
         import sklearn.linear_model  # noqa: F401 (said before the long work)
 
         from emotune.report.fusion_page import part_names, write_fusion
-    fitted_runs = fit_runs(
-        [named(value) for value in systems], method=method, metric=metric, seed=seed, manifest_path=manifest_path
+    fused = fuse_runs(
+        [named(value) for value in systems],
+        split=split,
+        method=method,
+        metric=metric,
+        seed=seed,
+        manifest_path=manifest_path,
     )
-    fused = fitted_runs.apply(split)
     write_fusion(output, fused)
     for fold, fitted in fused.folds.items():
         _print_fitted(fold, fitted, part_names(fitted))

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from emotune.errors import ConfigError, TableError
-from emotune.fusion import Fitted, fuse
 from emotune.fusion.answers import known, line_up, truth_of
-from emotune.fusion.fuse import check_method
+from emotune.fusion.fuse import Fusion, check_method, fuse_tables
 from emotune.fusion.objective import CCC, Objective
 from emotune.fusion.same_labels import same_labelled
 from emotune.schema.labels import LabelSpace
@@ -28,7 +27,7 @@ POOLED = "all"
 
 
 @dataclass(frozen=True, eq=False)
-class FusedRuns:
+class FusedSplit:
     """A fusion applied to a split.
 
     Args:
@@ -47,7 +46,7 @@ class FusedRuns:
     predictions: Predictions
     singles: Mapping[str, Predictions]
     best_single: Predictions
-    folds: Mapping[str, Fitted]
+    folds: Mapping[str, Fusion]
     notes: tuple[str, ...]
 
     def scores(self) -> dict[str, float]:
@@ -100,7 +99,7 @@ class FusedRuns:
 
 
 @dataclass(frozen=True, eq=False)
-class FittedRuns:
+class FusionOfRuns:
     """A fusion of runs that is fitted on development, in each fold on its own, and ready for any split.
 
     Args:
@@ -113,11 +112,11 @@ class FittedRuns:
 
     names: tuple[str, ...]
     runs: Mapping[str, Sequence[RunFolder]]
-    fitted: Mapping[str, Fitted]
+    fitted: Mapping[str, Fusion]
     metric: str
     manifest_path: Path | None
 
-    def apply(self, split: str) -> FusedRuns:
+    def apply(self, split: str) -> FusedSplit:
         """Fuse a split; that of several folds is pooled, as ``all``.
 
         Utterances without a label that not every system predicted, as those do that learn from more, are left out; a
@@ -133,7 +132,7 @@ class FittedRuns:
         fused = _together(parts)
         return dataclasses.replace(fused, notes=(*fused.notes, *_failed_notes(fused, split)))
 
-    def _apply_fold(self, fold: str, split: str) -> FusedRuns:
+    def _apply_fold(self, fold: str, split: str) -> FusedSplit:
         runs, fitted = self.runs[fold], self.fitted[fold]
         manifests = _of_split(runs, split, self.manifest_path)
         tables = [predictions_of(run, split) for run in runs]
@@ -150,7 +149,7 @@ class FittedRuns:
             wanted = {utterance.utterance_id for utterance in truth}
             tables = [only(table, wanted) for table in tables]
         singles = {name: of_task(table, fitted.space) for name, table in zip(self.names, tables, strict=True)}
-        return FusedRuns(
+        return FusedSplit(
             split,
             truth if len(truth) else None,
             fitted.apply(tables),
@@ -168,7 +167,7 @@ def fit_runs(
     metric: str = "macro_f1",
     seed: int = 0,
     manifest_path: Path | None = None,
-) -> FittedRuns:
+) -> FusionOfRuns:
     """Fit a fusion to the runs' development predictions; under a protocol of several folds each fold by itself.
 
     Args:
@@ -200,7 +199,7 @@ def fit_runs(
     fitted = {}
     for fold, of_fold in runs.items():
         manifests = _of_split(of_fold, DEVELOPMENT, manifest_path)
-        fitted[fold] = fuse(
+        fitted[fold] = fuse_tables(
             names,
             _same(of_fold, manifests, DEVELOPMENT, metric),
             [predictions_of(run, DEVELOPMENT) for run in of_fold],
@@ -208,7 +207,35 @@ def fit_runs(
             metric=metric,
             seed=seed,
         )
-    return FittedRuns(names, runs, fitted, metric, manifest_path)
+    return FusionOfRuns(names, runs, fitted, metric, manifest_path)
+
+
+def fuse(
+    named: Sequence[tuple[str, Path]],
+    *,
+    split: str = "test",
+    method: str = "weights",
+    metric: str = "macro_f1",
+    seed: int = 0,
+    manifest_path: Path | None = None,
+) -> FusedSplit:
+    """Fits a fusion to the runs' development predictions and applies it to a split.
+
+    ``emotune.report.fusion_page.write_fusion`` writes its table and page.
+
+    Args:
+        named: as ``fit_runs`` has it.
+        split: what is fused.
+        method: weights, stacking or majority.
+        metric: macro_f1, uar, accuracy or ccc.
+        seed: of the parting of development and of the search.
+        manifest_path: of the truth; the runs' own when None.
+
+    Raises:
+        EmotuneError: as ``fit_runs`` and ``FusionOfRuns.apply`` do.
+    """
+    fitted = fit_runs(named, method=method, metric=metric, seed=seed, manifest_path=manifest_path)
+    return fitted.apply(split)
 
 
 def _folds(path: Path) -> dict[str, RunFolder]:
@@ -273,7 +300,7 @@ def of_task(table: Predictions, space: LabelSpace) -> Predictions:
     return Predictions(rows, space, table.model_fingerprint, table.manifest_fingerprint)
 
 
-def _failed_notes(fused: FusedRuns, split: str) -> list[str]:
+def _failed_notes(fused: FusedSplit, split: str) -> list[str]:
     """Which systems failed on utterances that the fusion answers without them."""
     answered = {row.utterance_id for row in fused.predictions if row.error is None}
     failed = {name: answered & {row.utterance_id for row in table.failed} for name, table in fused.singles.items()}
@@ -293,7 +320,7 @@ def _failed_notes(fused: FusedRuns, split: str) -> list[str]:
     return notes
 
 
-def _together(parts: Mapping[str, FusedRuns]) -> FusedRuns:
+def _together(parts: Mapping[str, FusedSplit]) -> FusedSplit:
     """The folds' results as one."""
     if list(parts) == [""]:
         return parts[""]
@@ -305,7 +332,7 @@ def _together(parts: Mapping[str, FusedRuns]) -> FusedRuns:
     if truths:
         truth = truths[0].replace_utterances([utterance for manifest in truths for utterance in manifest])
     single = len(each) == 1
-    return FusedRuns(
+    return FusedSplit(
         each[0].split if single else POOLED,
         truth,
         _pooled([part.predictions for part in each], truth),

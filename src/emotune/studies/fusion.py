@@ -12,7 +12,7 @@ import numpy as np
 from emotune.errors import EmotuneError
 from emotune.evaluation.comparing.line_up import System
 from emotune.evaluation.evaluate import CLASS_MEASURES
-from emotune.fusion.runs import FittedRuns, FusedRuns, fit_runs, of_task
+from emotune.fusion.runs import FusedSplit, FusionOfRuns, fit_runs, of_task
 from emotune.protocols.folds import POOLED
 from emotune.report.fusion_page import write_fusion
 from emotune.schema.labels import LabelSpace
@@ -42,7 +42,7 @@ class FusedSystem:
     """
 
     steps: tuple[StepResult, ...] = ()
-    fused: Mapping[str, Mapping[int, FusedRuns]] = field(default_factory=dict)
+    fused: Mapping[str, Mapping[int, FusedSplit]] = field(default_factory=dict)
     best_single: tuple[Predictions, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -128,16 +128,16 @@ def of_one_task(
     return [*restricted, *composed], [name for name in metrics if (name in CLASS_MEASURES) == of_classes]
 
 
-def _fit(runs: Mapping[str, Mapping[int, StudyRun]], number: int, fuse: Fuse, metric: str, seed: int) -> FittedRuns:
+def _fit(runs: Mapping[str, Mapping[int, StudyRun]], number: int, fuse: Fuse, metric: str, seed: int) -> FusionOfRuns:
     named = [(step, of_seeds[number].folder) for step, of_seeds in runs.items()]
     return fit_runs(named, method=fuse.method, metric=metric.partition(".")[0], seed=seed)
 
 
 def _applied(
-    fitted: Mapping[int, FittedRuns], tests: Sequence[str]
-) -> tuple[dict[str, dict[int, FusedRuns]], list[str]]:
+    fitted: Mapping[int, FusionOfRuns], tests: Sequence[str]
+) -> tuple[dict[str, dict[int, FusedSplit]], list[str]]:
     """Test -> seed -> the fusion, where that can be had; and what should be known."""
-    fused: dict[str, dict[int, FusedRuns]] = {}
+    fused: dict[str, dict[int, FusedSplit]] = {}
     notes: list[str] = []
     for test in tests:
         try:
@@ -150,7 +150,7 @@ def _applied(
 
 
 def _of_folds(
-    chosen: Mapping[str, str], runs: Mapping[str, Mapping[int, StudyRun]], fused: Mapping[int, FusedRuns]
+    chosen: Mapping[str, str], runs: Mapping[str, Mapping[int, StudyRun]], fused: Mapping[int, FusedSplit]
 ) -> tuple[Predictions, ...]:
     """For each seed one table of what each fold's chosen step says of what that fold tests."""
     found = []
@@ -171,7 +171,7 @@ def _part(run: Predictions, of_classes: bool) -> LabelSpace:
     return LabelSpace(space.classes, {}) if of_classes else LabelSpace((), space.dimensions)
 
 
-def _in_words(fuse: Fuse, names: Sequence[str], fitted: Sequence[FittedRuns]) -> str:
+def _in_words(fuse: Fuse, names: Sequence[str], fitted: Sequence[FusionOfRuns]) -> str:
     """How the steps were fused, with their weights on average over seeds and folds."""
     each = [fold.weights for one in fitted for fold in one.fitted.values()]
     known = [weights for weights in each if weights is not None]
