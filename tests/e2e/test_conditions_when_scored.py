@@ -13,7 +13,8 @@ from emotune.protocols import folds
 from emotune.protocols.protocol import Fold
 from emotune.runtime.progress import silent
 from emotune.schema.run_folder import RunFolder
-from emotune.studies import execute
+from emotune.studies.carry_out import score_tests
+from emotune.studies.study_run import StudyRun
 
 
 @pytest.fixture
@@ -80,13 +81,13 @@ def test_a_report_says_that_genders_were_falsified(run, tmp_path, emotune_comman
 
 def test_a_study_and_a_fold_refuse(run, tones):
     recipe = load_recipe("demo/tiny_wavlm", [f"data.manifest={run.manifest}"])
-    study_run = execute.StudyRun("step", 0, run.path, recipe, "train", ("test",))
+    study_run = StudyRun("step", 0, run.path, recipe, "train", ("test",))
     fold = Fold(run.path.name, {}, ("test",))
     with pytest.raises(ModelError, match="/nowhere/gender cannot be had here"):
-        execute._score_tests(study_run, run, silent)
+        score_tests(study_run, run, silent)
     with pytest.raises(ModelError, match="/nowhere/gender cannot be had here"):
         folds._run_one(recipe, run.path, fold, "train")
     assert not run.results("test").exists()
     without_gap(run, tones)
-    execute._score_tests(study_run, run, silent)
+    score_tests(study_run, run, silent)
     assert (run.results("test") / "report.html").exists()

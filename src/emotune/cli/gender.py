@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
-from emotune.cli.console import SpreadsheetSafe, err, out, show_progress, with_extra
+from emotune.cli.console import SpreadsheetSafe, err, out, show_progress
+from emotune.enrichment.providers import gender_maker, gender_predictor
+from emotune.inference import load
+from emotune.inference.gender import gender_accuracy, with_gender
 from emotune.io.tables import check_output
 from emotune.schema.manifest import Manifest
 
@@ -23,14 +26,11 @@ def gender(
     """Fill the column gender_predicted, for models that take gender as a condition."""
     check_output(output, inputs=[manifest_path], spreadsheet_safe=spreadsheet_safe)
     manifest = Manifest.read(manifest_path)
-    load = with_extra("emotune.inference").load
-    makers = with_extra("emotune.enrichment.providers")
-    maker = makers.gender_maker(model)
-    predictor = makers.gender_predictor(maker, lambda name: load(name, device=device, batch_seconds=batch_seconds))
-    enrich = with_extra("emotune.inference.gender")
-    manifest, errors = enrich.with_gender(manifest, predictor, maker, progress=show_progress)
+    maker = gender_maker(model)
+    predictor = gender_predictor(maker, lambda name: load(name, device=device, batch_seconds=batch_seconds))
+    manifest, errors = with_gender(manifest, predictor, maker, progress=show_progress)
     manifest.write(output, spreadsheet_safe=spreadsheet_safe)
-    right, of = enrich.gender_accuracy(manifest)
+    right, of = gender_accuracy(manifest)
     agrees = f", {right} of {of} as the corpus says ({right / of:.3f})" if of else ""
     out.print(f"{output}: {len(manifest) - len(errors)} of {len(manifest)} utterances predicted{agrees}", markup=False)
     for error in errors[:20]:

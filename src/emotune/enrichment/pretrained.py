@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
-from emotune.errors import ConfigError, ModelError
+from emotune.errors import ModelError
 from emotune.io.hub import PREFIX, Download, download_snapshot, fetch, is_hub_name, no_folder
 
 
@@ -86,13 +84,3 @@ def fingerprint_of_files(folder: Path) -> str:
                 digest.update(relative.as_posix().encode(errors="surrogateescape") + b"\0")
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()[:12]
-
-
-def needs(module: str, what: str, extra: str) -> ModuleType:
-    """Imports an optional library, or raises a ConfigError that names its extra."""
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"A {what} needs '{error.name}', which is not installed: pip install 'emotune[{extra}]'."
-        ) from error

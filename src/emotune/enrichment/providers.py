@@ -5,7 +5,6 @@ A *maker* is what a model's config keeps of one: ``name``, ``revision``, and for
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from emotune.enrichment.speech_recogniser import Transcriber, find_recogniser
 from emotune.enrichment.text_encoder import TextEncoder
 from emotune.errors import EmotuneError
 from emotune.models.folder import find_model_folder
+from emotune.runtime.extras import needs
 from emotune.schema.conditions import GENDER_CLASSES
 
 Maker = Mapping[str, Any]
@@ -25,7 +25,9 @@ def gender_maker(name: str) -> dict[str, Any]:
         EmotuneError: when there is none of that name, or it predicts something else.
     """
     found = find_model_folder(name)
-    stored = importlib.import_module("emotune.models.store").load_model(found.folder)
+    with needs("train", f"Loading {name}"):
+        from emotune.models.store import load_model  # noqa: PLC0415
+    stored = load_model(found.folder)
     _check_is_of_gender(name, stored.model.label_space.classes)
     return {"name": found.name, "revision": _revision_of(stored.fingerprint)}
 

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.enrichment.answer_cache import AnswerCache, open_cache
-from emotune.enrichment.pretrained import find_pretrained, needs
+from emotune.enrichment.pretrained import find_pretrained
 from emotune.errors import ModelError
+from emotune.runtime.extras import needs
 from emotune.runtime.progress import Progress, silent
 
 FloatArray = NDArray[np.float32]
@@ -50,12 +51,15 @@ class TextEncoder:
         revision: str | None = None,
         device: str | None = None,
     ) -> None:
-        needs("sentence_transformers", WHAT, EXTRA)
+        with needs(EXTRA, f"A {WHAT}"):
+            from sentence_transformers import SentenceTransformer  # noqa: PLC0415
         self._pretrained = find_pretrained(
             str(name), revision=revision, patterns=_FILES, what=WHAT, old_patterns=_OLD_FILES
         )
         try:
-            self._model = _loaded(self._pretrained.folder, device)
+            with _quiet():
+                model = SentenceTransformer(str(self._pretrained.folder), device=device, local_files_only=True)
+            self._model: Any = model.float().eval()
             self.dimension = self._encoded(["a"]).shape[1]
         except Exception as error:  # transformers and tokenizers raise what they like for files that do not fit
             raise ModelError(
@@ -141,16 +145,11 @@ def _new(
         yield from zip(part, encoded, strict=True)
 
 
-def _loaded(folder: Path, device: str | None) -> Any:
-    library = needs("sentence_transformers", WHAT, EXTRA)
-    with _quiet():
-        return library.SentenceTransformer(str(folder), device=device, local_files_only=True).float().eval()
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Silences the progress bars and warnings of transformers for the time of the block."""
-    talk = needs("transformers.utils.logging", WHAT, EXTRA)
+    with needs(EXTRA, f"A {WHAT}"):
+        from transformers.utils import logging as talk  # noqa: PLC0415
     bars, verbosity = talk.is_progress_bar_enabled(), talk.get_verbosity()
     talk.disable_progress_bar()
     talk.set_verbosity_error()

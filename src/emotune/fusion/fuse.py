@@ -76,7 +76,7 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class Fusion:
     """A fusion that is ready for other predictions of the same systems.
 
     Args:
@@ -187,7 +187,7 @@ class Fitted:
         }
 
 
-def fuse(
+def fuse_tables(
     names: Sequence[str],
     truth: Manifest,
     development: Sequence[Predictions],
@@ -196,7 +196,7 @@ def fuse(
     metric: str = "macro_f1",
     seed: int = 0,
     fit_share: float = 0.5,
-) -> Fitted:
+) -> Fusion:
     """Fits a fusion on one part of development, and scores it and each system on the other.
 
     Utterances that a system failed on are left out, and counted in the notes.
@@ -241,7 +241,7 @@ def fuse(
     combiner = METHODS[method](parts[0].values, parts[0].objective, seed=seed, speakers=parts[0].speakers)
     fitted_on, reported_on = (part.scored(combiner) for part in parts)
     singles = fitted_on.singles
-    return Fitted(
+    return Fusion(
         tuple(names),
         space,
         method,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import itertools
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,12 +18,13 @@ from numpy.typing import NDArray
 from emotune import audio
 from emotune.audio.channels import EACH, Channels
 from emotune.audio.preprocessing import batches_under
-from emotune.errors import AudioError, ConfigError, ModelError
+from emotune.errors import AudioError, ConfigError
 from emotune.inference.conditioner import Conditioner, Given, conditioner_of
 from emotune.inference.engine import Engine, EngineError, EngineOutput
 from emotune.inference.items import Item, holds_several, items_given
 from emotune.inference.jobs.workers import WorkerEngine
 from emotune.models.folder import find_model_folder
+from emotune.runtime.extras import needs
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.conditions import known_of
 from emotune.schema.labels import LabelSpace
@@ -356,11 +356,9 @@ def load(
             raise ConfigError(f"workers run on the CPU; leave out either workers or device '{device}'.")
         engine: Engine = WorkerEngine(found.folder, workers=workers)
     else:
-        try:
-            torch_engine = importlib.import_module("emotune.inference.torch_engine")
-        except ModuleNotFoundError as error:
-            raise ModelError(f"Loading {model} needs '{error.name}': pip install 'emotune[train]'.") from error
-        engine = torch_engine.TorchEngine.load(found.folder, device=device)
+        with needs("train", f"Loading {model}"):
+            from emotune.inference.torch_engine import TorchEngine  # noqa: PLC0415
+        engine = TorchEngine.load(found.folder, device=device)
     conditioner = conditioner_of(
         engine.conditions,
         partial(load, device=device),

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from emotune.fusion import Fitted
-from emotune.fusion.runs import FusedRuns
+from emotune.fusion import Fusion
+from emotune.fusion.runs import FusedSplit
 from emotune.io.tables import to_json, write_text
 from emotune.report import figures
 from emotune.report.markup import bullets, document, figure, number, pair, paragraph, section, table, text
@@ -20,7 +20,7 @@ _METHODS = {
 }
 
 
-def write_fusion(folder: Path, fused: FusedRuns) -> None:
+def write_fusion(folder: Path, fused: FusedSplit) -> None:
     """Write the fused table, its truth where there is one, ``fusion.json`` and ``fusion.html``.
 
     Raises:
@@ -33,7 +33,7 @@ def write_fusion(folder: Path, fused: FusedRuns) -> None:
     write_text(folder / "fusion.html", page(fused))
 
 
-def page(fused: FusedRuns) -> str:
+def page(fused: FusedSplit) -> str:
     """The whole page as HTML."""
     first = next(iter(fused.folds.values()))
     title = f"Fusion of {len(first.names)} systems: {fused.split}"
@@ -46,18 +46,18 @@ def page(fused: FusedRuns) -> str:
     return document(title, "\n".join(part for part in parts if part), footer)
 
 
-def mean_over_folds(fused: FusedRuns, of: Callable[[Fitted], float]) -> float:
+def mean_over_folds(fused: FusedSplit, of: Callable[[Fusion], float]) -> float:
     """A figure of each fold's fusion, its mean over the folds."""
     values = [of(fitted) for fitted in fused.folds.values()]
     return sum(values) / len(values)
 
 
-def part_names(fitted: Fitted) -> tuple[str, str]:
+def part_names(fitted: Fusion) -> tuple[str, str]:
     """What the two parts of development are for."""
     return "fitted on" if fitted.fits else "chosen on", "reported on"
 
 
-def _headline(fused: FusedRuns, first: Fitted, title: str) -> str:
+def _headline(fused: FusedSplit, first: Fusion, title: str) -> str:
     name, scores = metric_name(first.metric), fused.scores()
     lines = []
     if scores:
@@ -79,14 +79,14 @@ def _headline(fused: FusedRuns, first: Fitted, title: str) -> str:
     return f"<header>\n<h1>{text(title)}</h1>\n{paragraph(answered, 'lead')}\n{bullets(lines)}\n</header>"
 
 
-def _best(fused: FusedRuns) -> str:
+def _best(fused: FusedSplit) -> str:
     chosen = [fitted.best_single for fitted in fused.folds.values()]
     return ", ".join(
         f"{name} ({chosen.count(name)} folds)" if len(chosen) > 1 else name for name in dict.fromkeys(chosen)
     )
 
 
-def _notes(fused: FusedRuns) -> str:
+def _notes(fused: FusedSplit) -> str:
     always = (
         "Single systems usually chose their epoch on this very development split, so that its figures flatter them all;"
         " only figures of a split that chose nothing are honest ones."
@@ -94,7 +94,7 @@ def _notes(fused: FusedRuns) -> str:
     return section("notes", "What to know before reading", bullets([*fused.notes, always]))
 
 
-def _scores(fused: FusedRuns, first: Fitted) -> str:
+def _scores(fused: FusedSplit, first: Fusion) -> str:
     """Each system and the fusion on both parts of development and on the split."""
     name, scores = metric_name(first.metric), fused.scores()
 
@@ -130,7 +130,7 @@ def _scores(fused: FusedRuns, first: Fitted) -> str:
     return section("scores", "What the fusion gains", pair(figure(drawn, caption), table(heads, rows)))
 
 
-def _weights(fused: FusedRuns) -> str:
+def _weights(fused: FusedSplit) -> str:
     each = {fold: fitted.weights for fold, fitted in fused.folds.items()}
     if any(weights is None for weights in each.values()):
         return ""
@@ -149,7 +149,7 @@ def _each_fold(each: Mapping[str, Mapping[str, float] | None], name: str, severa
     return [number((weights or {}).get(name, math.nan)) for weights in each.values()] if several else []
 
 
-def _left_out(fused: FusedRuns) -> str:
+def _left_out(fused: FusedSplit) -> str:
     """What each system contributes: the fusion less the one without it."""
     lost = {
         name: mean_over_folds(fused, lambda fitted, name=name: fitted.reported_on.fused - fitted.left_out[name])
