@@ -28,8 +28,9 @@ from emotune.studies import fusion as study_fusion
 from emotune.studies.compare import study_results
 from emotune.studies.fusion import fuse_steps, write_fused
 from emotune.studies.gather import gather
-from emotune.studies.page import below_chance, verdicts, write_study
+from emotune.studies.page import write_study
 from emotune.studies.plan import Fuse, Study, StudyStep, as_override, load_study
+from emotune.studies.words import below_chance, verdicts
 
 CLASSES = ("anger", "neutral")
 SPACE = LabelSpace(CLASSES)

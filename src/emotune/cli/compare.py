@@ -41,7 +41,7 @@ def compare(
     """Paired comparison over speakers: scores, differences with intervals, p, and what could have been found."""
     if output is not None:
         check_output(output / "compare.csv")
-        with_extra("emotune.report.comparison_page")
+        with_extra("emotune.report.comparison_page", "report")
     manifest, read, notes = with_extra("emotune.evaluation.comparing.sources").read_systems(
         [named(value) for value in systems],
         manifest_path=manifest_path,
@@ -53,7 +53,7 @@ def compare(
     )
     print_comparison(comparison)
     if output is not None:
-        with_extra("emotune.report.comparison_page").write_comparison(output, comparison)
+        with_extra("emotune.report.comparison_page", "report").write_comparison(output, comparison)
         out.print(f"report: {output / 'compare.html'}", markup=False)
 
 
