@@ -140,11 +140,21 @@ write_report(folder / "out", found, title="good")
     assert "Confusion matrix" in (tables / "out" / "report.html").read_text(encoding="utf-8")
 
 
-def test_every_page_of_the_room_loads_without_torch():
-    needs_sklearn = "fusion_page"  # as fusing does
-    names = sorted({path.stem for path in (SOURCE / "report").glob("*.py")} - {"__init__", needs_sklearn})
+def test_all_but_fusion_and_robustness_loads_with_the_extra_alone():
+    with_scipy = {"fusion_page", "robustness_page", "robustness_words"}  # as fusing and degrading do
+    names = sorted({path.stem for path in (SOURCE / "report").glob("*.py")} - {"__init__", *with_scipy})
     imports = "; ".join(f"import emotune.report.{name}" for name in names)
     found = without_torch(imports)
+    assert found.returncode == 0, found.stderr
+
+
+def test_pages_of_fusion_and_robustness_load_without_torch():
+    program = """
+sys.meta_path.pop(0)
+sys.modules["torch"] = sys.modules["transformers"] = None
+import emotune.report.fusion_page, emotune.report.robustness_page
+"""
+    found = without_torch(program)
     assert found.returncode == 0, found.stderr
 
 
