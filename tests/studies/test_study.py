@@ -26,10 +26,11 @@ from emotune.schema.run_folder import RunFolder
 from emotune.studies import fusion as study_fusion
 from emotune.studies.carry_out import carry_out
 from emotune.studies.load import load_study
-from emotune.studies.page import below_chance, verdicts, write_study
+from emotune.studies.page import write_study
 from emotune.studies.plan import as_override
 from emotune.studies.run import run as run_study
 from emotune.studies.study import Fuse, Study, StudyStep
+from emotune.studies.words import below_chance, verdicts
 
 CLASSES = ("anger", "neutral")
 SPACE = LabelSpace(CLASSES)

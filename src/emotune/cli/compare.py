@@ -45,7 +45,7 @@ def compare(
     """Paired comparison over speakers: scores, differences with intervals, p, and what could have been found."""
     if output is not None:
         check_output(output / "compare.csv")
-    with needs("train"):
+    with needs("report"):
         from emotune.report.comparison_page import write_comparison
     manifest, read, notes = read_systems(
         [named(value) for value in systems],

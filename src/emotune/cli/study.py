@@ -57,19 +57,20 @@ def studies() -> None:
 def print_study(result: Any) -> None:
     """One table for each test and metric, the verdicts, and what limits them on standard error."""
     with needs("train"):
-        from emotune.studies import page
-    rows = list(page.rows_of(result))
+        from emotune.studies import table as study_table
+        from emotune.studies import words
+    rows = list(study_table.rows_of(result))
     tests = {test.name: test for test in result.tests}
-    for sentence in page.below_chance(result):
+    for sentence in words.below_chance(result):
         out.print(sentence, markup=False)
     for test, metric in dict.fromkeys((row["test"], row["metric"]) for row in rows):
         own = [row for row in rows if (row["test"], row["metric"]) == (test, metric)]
         table(
             f"{test} {metric}",
             ["step", "development", metric, "against", "difference", "p", "corrected", "s a run", "parameters"],
-            [(cells[0], *cells[2:]) for cells in map(page.cells_of, own)],
+            [(cells[0], *cells[2:]) for cells in map(study_table.cells_of, own)],
         )
-        for sentence in page.verdicts(tests[test], metric):
+        for sentence in words.verdicts(tests[test], metric):
             out.print(f"{test} {metric}: {sentence}", markup=False)
         out.print()
-    warn_all([*result.notices, *page.notes_of(result)])
+    warn_all([*result.notices, *words.notes_of(result)])

@@ -1,4 +1,4 @@
-"""What the figures by group and by speaker allow one to conclude, and what they do not, in sentences."""
+"""Conclusions from the figures by group and by speaker, in sentences, and what cannot be concluded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from emotune.evaluation.fairness import Fairness, GroupComparison
 from emotune.evaluation.groups import AGE, GENDER
 from emotune.evaluation.speaker_spread import SpeakerSpread
 from emotune.evaluation.statistics.group_differences import SPEAKERS_FOR_AN_INTERVAL
-from emotune.report.markup import percent
+from emotune.report.numbers import percent
 
 FEW_IN_A_GROUP = 10
 """With fewer speakers in a group, a difference may be that of these people."""
