@@ -28,13 +28,12 @@ import numpy as np
 import soundfile
 import torch
 
+from emotune.conditions.text import Text, TextVectors
 from emotune.config.recipe import Recipe, load_recipe
 from emotune.corpora import CORPORA, read_corpus
 from emotune.data.dataset import collate
-from emotune.enrichment import providers
 from emotune.models.backbones.family import LARGE_SHAPE
 from emotune.recipes import recipe_names
-from emotune.training import conditions
 from emotune.training.build import Experiment, build_experiment, build_manifest, count_parameters
 from emotune.training.loop.trainer import Trainer
 
@@ -56,10 +55,6 @@ class RobertaWide:
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         return np.full((len(texts), self.dimension), 0.1, dtype=np.float32)
-
-
-def embeddings(encoder: RobertaWide, texts: Sequence[str | None], **_: object) -> np.ndarray:
-    return encoder.encode([text or "" for text in texts])
 
 
 class SaysNothing:
@@ -186,8 +181,8 @@ def main() -> None:
     if given.manifest is not None:
         step(given.step_of, given.manifest)
         return
-    vars(providers).update(TextEncoder=RobertaWide, find_recogniser=SaysNothing)
-    vars(conditions).update(embeddings=embeddings)
+    Text.__init__.__kwdefaults__.update(find=SaysNothing, encoder=RobertaWide)
+    TextVectors.kept = TextVectors.__call__  # no cache of what is not said
     challenges = [name for name in recipe_names() if name.startswith(("odyssey2024/", "sernc2025/"))]
     with tempfile.TemporaryDirectory() as folder:
         manifest = write_manifest(Path(folder))

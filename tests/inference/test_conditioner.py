@@ -1,15 +1,15 @@
 """What a model is given beside the sound: known, predicted, unknown, and said so."""
 
-import dataclasses
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from emotune.errors import ConfigError, CorpusError, EmotuneError
+from emotune.conditions.gender import GenderPredictor
+from emotune.conditions.text import TextPredictor
+from emotune.errors import ConfigError, EmotuneError
 from emotune.inference.conditioner import Conditioner, conditioner_of
-from emotune.schema.conditions import gender_as_class, known_of, value_of
 from emotune.schema.labels import LabelSpace
-from emotune.schema.manifest import Utterance
 from emotune.schema.predictions import Prediction, Predictions
 
 SOUND = np.zeros(400, dtype=np.float32)
@@ -19,6 +19,9 @@ ABOUT = {"gender": {"source": "given"}, "text": {"source": "given", "width": 3}}
 
 class Guesses:
     """A gender predictor that says female of silence and male of anything else; it counts what it is asked."""
+
+    label_space = LabelSpace(GENDERS)
+    identity: ClassVar = {"name": "guesses", "revision": "1"}
 
     def __init__(self) -> None:
         self.asked = 0
@@ -30,7 +33,7 @@ class Guesses:
             Prediction(str(n), {"female": float(g == "female"), "male": float(g == "male")})
             for n, g in enumerate(names)
         ]
-        return Predictions(tuple(rows), LabelSpace(("female", "male")))
+        return Predictions(tuple(rows), self.label_space)
 
 
 class Hears:
@@ -42,25 +45,10 @@ def embed(texts):
     return np.array([[np.nan] * 3 if not text else [len(text), 0, 1] for text in texts], dtype=np.float32)
 
 
-@pytest.mark.parametrize(
-    ("known", "source", "expected"),
-    [
-        ({"gender": "male", "gender_predicted": "female"}, "given", ("male", "given")),
-        ({"gender": "male", "gender_predicted": "female"}, "predicted", ("female", "predicted")),
-        ({"gender": "unknown", "gender_predicted": "female"}, "given", ("female", "predicted")),
-        ({"gender": "male"}, "predicted", (None, "unknown")),
-        ({"gender": "male"}, "unknown", (None, "unknown")),
-        ({"gender": "male"}, "wrong", ("female", "wrong")),
-        ({}, "wrong", (None, "unknown")),
-    ],
-)
-def test_where_a_value_comes_from(known, source, expected):
-    assert value_of("gender", known, source) == expected
-
-
 def test_what_is_missing_is_predicted_and_what_cannot_be_is_unknown():
     guesses = Guesses()
-    conditioner = Conditioner(ABOUT, gender=guesses, transcriber=Hears(), embed=embed)
+    predictors = {"gender": GenderPredictor(guesses), "text": TextPredictor(Hears())}
+    conditioner = Conditioner(ABOUT, predictors=predictors, encoders={"text": embed})
     known = [{"gender": "male", "text": "four"}, {}, {"gender": "female"}]
     assert [conditioner.needs_sound(own) for own in known] == [False, True, True]
     given = conditioner(known, [None, SOUND, SOUND + 1])
@@ -88,12 +76,12 @@ def test_a_model_that_cannot_be_had_is_noted_and_one_that_the_user_names_must_be
 
     about = {"gender": {"source": "given", "predictor": {"name": "models/gender", "revision": "abc"}}}
     conditioner = conditioner_of(about, nothing)
-    assert conditioner.gender is None
+    assert conditioner.predictors == {}
     assert conditioner.notes == (
         "The gender predictor models/gender cannot be had here: There is no folder models/gender.",
     )
     with pytest.raises(EmotuneError, match="no folder other"):
-        conditioner_of(about, nothing, gender_model="other")
+        conditioner_of(about, nothing, helpers={"gender_model": "other"})
     assert conditioner_of(about, nothing, sources={"gender": "unknown"}).notes == ()
 
 
@@ -108,25 +96,3 @@ def test_a_model_that_cannot_be_had_is_noted_and_one_that_the_user_names_must_be
 def test_a_condition_or_source_that_there_is_not_is_refused(sources, message):
     with pytest.raises(ConfigError, match=message):
         Conditioner(ABOUT, sources=sources)
-
-
-def test_gender_takes_the_place_of_emotion(tones):
-    female = tones.utterances[0].utterance_id
-    unknown = dataclasses.replace(tones.utterances[1], gender="unknown")
-    manifest = gender_as_class(tones.replace_utterances([tones.utterances[0], unknown, *tones.utterances[2:]]))
-    assert manifest.label_space.classes == ("female", "male")
-    assert len(manifest) == len(tones) - 1
-    assert {u.emotion for u in manifest if u.utterance_id == female} == {"female"}
-    with pytest.raises(CorpusError, match="no utterance of gender male"):
-        gender_as_class(tones.filter(lambda u: u.gender == "female"))
-
-
-def test_a_manifest_keeps_what_was_predicted(tones, tmp_path):
-    changed = [dataclasses.replace(u, gender_predicted="male", text_predicted="so it is") for u in tones]
-    tones.replace_utterances(changed).write(tmp_path / "m.csv")
-    from emotune.schema.manifest import Manifest
-
-    read = Manifest.read(tmp_path / "m.csv")
-    assert known_of(read.utterances[0])["gender_predicted"] == "male"
-    assert {u.text_predicted for u in read} == {"so it is"}
-    assert known_of(Utterance("a", "a.wav")) == {}

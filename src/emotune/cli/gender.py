@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from emotune.cli.console import SpreadsheetSafe, err, out, show_progress
-from emotune.enrichment.providers import gender_maker, gender_predictor
+from emotune.conditions.gender import GenderPredictor, gender_accuracy
 from emotune.inference import load
-from emotune.inference.gender import gender_accuracy, with_gender
 from emotune.io.tables import check_output
 from emotune.schema.manifest import Manifest
 
@@ -26,9 +25,8 @@ def gender(
     """Fill the column gender_predicted, for models that take gender as a condition."""
     check_output(output, inputs=[manifest_path], spreadsheet_safe=spreadsheet_safe)
     manifest = Manifest.read(manifest_path)
-    maker = gender_maker(model)
-    predictor = gender_predictor(maker, lambda name: load(name, device=device, batch_seconds=batch_seconds))
-    manifest, errors = with_gender(manifest, predictor, maker, progress=show_progress)
+    predictor = GenderPredictor(load(model, device=device, batch_seconds=batch_seconds))
+    manifest, errors = predictor.fill_and_tell(manifest, progress=show_progress)
     manifest.write(output, spreadsheet_safe=spreadsheet_safe)
     right, of = gender_accuracy(manifest)
     agrees = f", {right} of {of} as the corpus says ({right / of:.3f})" if of else ""

@@ -11,19 +11,16 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
     ValidationError,
-    ValidationInfo,
-    field_validator,
     model_validator,
 )
 from pydantic.fields import FieldInfo
 
+from emotune.config.conditions import Conditions
 from emotune.corpora import CORPORA
 from emotune.data.augmentations.channel import CODECS
 from emotune.data.augmentations.noise import COLOURS
@@ -33,6 +30,8 @@ from emotune.models.backbones import BACKBONES
 from emotune.models.conditions import JOINS
 from emotune.recipes import recipe_folder, recipe_names
 from emotune.registry import Registry, unknown_name_message
+from emotune.schema.gender import GENDER
+from emotune.section import Section
 
 
 def _entry_of(registry: Registry[Any]) -> Callable[[str], str]:
@@ -75,20 +74,6 @@ def _checked_home(path: Path) -> Path:
 
 UserPath = Annotated[Path, BeforeValidator(_with_home)]
 LARGEST_SEED = 2**32 - 1  # of NumPy's generators
-
-
-class Section(BaseModel):
-    """A part of a recipe: no unknown keys, no infinite numbers, no true or false for a number; fixed after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_truth_for_numbers(cls, value: object, info: ValidationInfo) -> object:
-        annotation = cls.model_fields[info.field_name or ""].annotation
-        if isinstance(value, bool) and annotation is not bool:
-            raise ValueError(f"expected no truth value, got {str(value).lower()}")
-        return value
 
 
 SectionType = TypeVar("SectionType", bound=Section)
@@ -288,51 +273,6 @@ Adapter = Annotated[
     Discriminator(_adapter_name),
 ]
 _ADAPTER_SECTIONS = {"lora": LoRA, "bottleneck": Bottleneck, "bitfit": BitFit}
-
-
-class GenderCondition(Section):
-    """The speaker's gender as an input. ``predictor`` is a model that was trained with ``data.target: gender``: it
-    gives the values that are missing, in training and afterwards.
-    """
-
-    source: Literal["given", "predicted", "unknown"] = "given"
-    """given = by the corpus, else predicted; predicted; unknown = a control"""
-    predictor: str | None = None
-    """a model that was trained with data.target: gender, for values that are missing"""
-    size: int = Field(default=32, ge=1)
-    """of the embedding"""
-    dropout: float = Field(default=0.2, ge=0, lt=1)
-    """how often training takes a value for unknown"""
-
-
-class TextCondition(Section):
-    """The words as an input: transcript -> frozen ``encoder`` -> projection; ``asr`` transcribes what has no text."""
-
-    source: Literal["given", "predicted", "unknown"] = "given"
-    """given = by the corpus, else predicted; predicted; unknown = a control"""
-    encoder: str = "hf:FacebookAI/roberta-large"
-    """a model of sentence-transformers or transformers"""
-    encoder_revision: str | None = None
-    """of the Hub"""
-    asr: str | None = None
-    """a model of faster-whisper, which transcribes what has no text"""
-    asr_revision: str | None = None
-    """of the Hub"""
-    size: int = Field(default=256, ge=1)
-    """of the projection"""
-    dropout: float = Field(default=0.2, ge=0, lt=1)
-    """how often training takes a text for unknown"""
-
-
-class Conditions(Section):
-    """What the model is given beside the sound. ``source`` is ``given`` (by the corpus, else predicted), ``predicted``,
-    or ``unknown`` (a control); ``dropout`` is how often training takes a value for unknown.
-    """
-
-    gender: GenderCondition | None = None
-    """the speaker's gender"""
-    text: TextCondition | None = None
-    """the words"""
 
 
 _MIXES = [*LAYER_MIXES, VARAN]
@@ -710,7 +650,7 @@ class Recipe(Section):
             faults.append("train.start_from_probe needs a linear head: leave model.hidden_size out")
         if self.train.sampling == "balanced":
             faults += self._balanced_twice()
-        if self.data.target == "gender" and (self.loss.gender.weight or self.model.conditions.gender):
+        if self.data.target == GENDER and (self.loss.gender.weight or dict(self.model.conditions)[GENDER]):
             faults.append(
                 "data.target: gender learns gender already: leave out loss.gender and model.conditions.gender"
             )

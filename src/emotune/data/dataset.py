@@ -20,7 +20,7 @@ from emotune.data.augmentations import Augmentation, generator_of
 from emotune.data.augmentations.crop import filled_to
 from emotune.data.augmentations.pipeline import mixed
 from emotune.errors import AudioError
-from emotune.schema.conditions import gender_shares
+from emotune.schema.gender import gender_shares
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest, Utterance
 from emotune.votes.consensus import vote_shares

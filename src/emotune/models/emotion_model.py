@@ -18,7 +18,7 @@ from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN, LayerPoste
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone, HiddenStates
 from emotune.models.backbones.remembered import RememberedStates
-from emotune.models.conditions import Joined
+from emotune.models.conditions.joined import Joined
 from emotune.models.heads import Head, LayerHeads, Standardize
 from emotune.schema.labels import LabelSpace
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from emotune.evaluation.robustness.run import Robustness
 from emotune.evaluation.statistics.bootstrap import LEVEL
 from emotune.io.tables import to_json, write_text
-from emotune.report.figures.dots import condition_dots
+from emotune.report.figures.dots import degradation_dots
 from emotune.report.metric_names import metric_name
 from emotune.report.robustness_words import LOSS, MEANINGS, conclusions, limits, verdict_of
 from emotune.report.template import Markup, render
@@ -40,8 +40,8 @@ def robustness_json(robustness: Robustness) -> dict[str, object]:
         "clean": {name: score.to_json() for name, score in robustness.clean.items()},
         "conditions": {
             item.name: {
-                "words": item.condition.words,
-                "family": item.condition.family,
+                "words": item.degradation.words,
+                "family": item.degradation.family,
                 "clips": item.clips,
                 "failed": item.failed,
                 "verdict": verdict_of(item.differences[robustness.metric]),
@@ -52,7 +52,7 @@ def robustness_json(robustness: Robustness) -> dict[str, object]:
                 "confidence": item.confidence,
                 "clean_confidence": item.clean_confidence,
             }
-            for item in robustness.degradations
+            for item in robustness.effects
         },
         "skipped": dict(robustness.skipped),
         "conclusions": conclusions(robustness),
@@ -62,9 +62,9 @@ def robustness_json(robustness: Robustness) -> dict[str, object]:
 
 def page(robustness: Robustness, title: str, notices: Sequence[str] = ()) -> str:
     """The whole page as HTML."""
-    degradations, accuracy = robustness.degradations, robustness.clean.get("accuracy")
-    verdicts = [verdict_of(item.differences[robustness.metric]) for item in degradations]
-    rights = [item.scores["accuracy"].value if "accuracy" in item.scores else math.nan for item in degradations]
+    effects, accuracy = robustness.effects, robustness.clean.get("accuracy")
+    verdicts = [verdict_of(item.differences[robustness.metric]) for item in effects]
+    rights = [item.scores["accuracy"].value if "accuracy" in item.scores else math.nan for item in effects]
     return render(
         "robustness.html.j2",
         title=title,
@@ -74,17 +74,17 @@ def page(robustness: Robustness, title: str, notices: Sequence[str] = ()) -> str
         picture=_picture(robustness),
         conclusions={MEANINGS[verdict]: sentences for verdict, sentences in conclusions(robustness).items()},
         limits=limits(robustness),
-        degradations=list(zip(degradations, verdicts, rights, strict=True)),
-        clean_confidence=degradations[0].clean_confidence if degradations else math.nan,
+        effects=list(zip(effects, verdicts, rights, strict=True)),
+        clean_confidence=effects[0].clean_confidence if effects else math.nan,
         clean_accuracy=accuracy.value if accuracy else math.nan,
         recalls=_recalls(robustness),
     )
 
 
 def _picture(robustness: Robustness) -> Markup:
-    return condition_dots(
-        [item.condition.words for item in robustness.degradations],
-        [item.scores[robustness.metric] for item in robustness.degradations],
+    return degradation_dots(
+        [item.degradation.words for item in robustness.effects],
+        [item.scores[robustness.metric] for item in robustness.effects],
         robustness.clean[robustness.metric],
         robustness.chance if robustness.metric == "uar" else math.nan,
         metric_name(robustness.metric),
@@ -95,6 +95,6 @@ def _recalls(robustness: Robustness) -> list[tuple[str, list[float]]]:
     """A row for clean clips and each condition: the recall of each class."""
     rows = [
         ("clean", robustness.clean_recalls),
-        *((item.condition.words, item.recalls) for item in robustness.degradations),
+        *((item.degradation.words, item.recalls) for item in robustness.effects),
     ]
     return [(words, [recalls[name] for name in robustness.classes]) for words, recalls in rows]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from emotune.conditions import CONDITIONS
 from emotune.config.recipe import Recipe
 from emotune.errors import ConfigError
 from emotune.evaluation.comparing.compare import comparable
@@ -90,7 +91,7 @@ def _metric_faults(recipes: Mapping[str, Recipe], study: Study) -> list[str]:
 def _given_to_all(plan: Plan, chosen: Mapping[str, str]) -> list[str]:
     """Overrides that would give a condition to steps that are there to do without it."""
     faults = []
-    for condition in ("gender", "text"):
+    for condition in CONDITIONS:
         own = [item for item in plan.overrides if item.startswith(f"model.conditions.{condition}.")]
         if not own:
             continue

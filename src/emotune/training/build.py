@@ -30,7 +30,7 @@ from emotune.models.backbones.base import Backbone
 from emotune.models.backbones.checkpoint import load_pretrained
 from emotune.models.emotion_model import EmotionModel
 from emotune.runtime.progress import Progress, silent
-from emotune.schema.conditions import GENDER, GENDER_CLASSES, gender_as_class
+from emotune.schema.gender import GENDER, GENDER_CLASSES, gender_as_class
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest, Utterance
 from emotune.schema.splits import select_splits, within_budget

@@ -1,7 +1,6 @@
-"""Extra inputs of a model: each a value and whether it is known, to features that join those of the sound."""
+"""Conditions as a model takes them: vectors to features, which join those of the sound."""
 
-from emotune.models.conditions.condition import Condition
-from emotune.models.conditions.joined import Joined
-from emotune.models.conditions.tables import CONDITIONS, JOINS
+from emotune.models.conditions.join import Concatenation, FeatureWise, Join
+from emotune.registry import Registry
 
-__all__ = ["CONDITIONS", "JOINS", "Condition", "Joined"]
+JOINS: Registry[type[Join]] = Registry("join", {"concat": Concatenation, "film": FeatureWise})

@@ -70,7 +70,7 @@ def forest(rows: Sequence[tuple[str, Estimate]], *, label: str, reference: float
     return svg(figure, description)
 
 
-def condition_dots(
+def degradation_dots(
     names: Sequence[str], scores: Sequence[Estimate], clean: Estimate, chance: float, label: str
 ) -> Markup:
     """A score under each condition with its interval, the first at the top; clean clips and chance as lines."""
