@@ -29,7 +29,8 @@ import soundfile
 import torch
 
 from emotune.conditions.text import Text, TextVectors
-from emotune.config.recipe import Recipe, load_recipe
+from emotune.config.reading import load_recipe
+from emotune.config.recipe import Recipe
 from emotune.corpora import CORPORA, read_corpus
 from emotune.data.dataset import collate
 from emotune.models.backbones.family import LARGE_SHAPE

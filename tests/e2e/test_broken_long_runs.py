@@ -13,7 +13,7 @@ import soundfile
 from safetensors.numpy import load_file
 
 from builders.recipes import write_recipe
-from emotune.config.recipe import load_recipe
+from emotune.config.reading import load_recipe
 from emotune.data.dataset import EmotionDataset
 from emotune.training import fine_tune
 from emotune.training.loop.checkpoints import Checkpoints

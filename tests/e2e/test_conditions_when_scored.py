@@ -7,7 +7,7 @@ import pytest
 
 from builders.models import save_tiny_model
 from builders.runs import finished_run
-from emotune.config.recipe import load_recipe
+from emotune.config.reading import load_recipe
 from emotune.errors import ModelError
 from emotune.protocols import folds
 from emotune.protocols.protocol import Fold

@@ -102,7 +102,7 @@ def test_a_package_that_cannot_be_loaded_harms_nothing_but_its_own_condition(rec
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: emotune-gone\nVersion: 1.0\n")
     (folder / "entry_points.txt").write_text("[emotune.condition]\nheight = emotune_gone:Height\n")
     paths = os.pathsep.join([str(folder.parent), os.environ.get("PYTHONPATH", "")])
-    read = "import sys; from emotune.config.recipe import load_recipe; load_recipe('demo/tiny_wavlm', sys.argv[1:])"
+    read = "import sys; from emotune.config.reading import load_recipe; load_recipe('demo/tiny_wavlm', sys.argv[1:])"
 
     def loaded(*overrides: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", read, "data.manifest=m.csv", *overrides]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from builders.models import tiny_backbone
 from emotune.batch import Batch, Targets, one_hot_shares, pad
-from emotune.losses import CCCLoss
+from emotune.losses.ccc import CCCLoss
 from emotune.models.emotion_model import EmotionModel
 from emotune.schema.labels import LabelSpace, Scale
 from emotune.training.loop.whole_step import shares_of_step, summed

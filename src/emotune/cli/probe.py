@@ -24,7 +24,7 @@ def probe(
 ) -> None:
     """Linear probe on the frozen encoder: layer chosen on development, or by leaving speakers out."""
     with needs("train"):
-        from emotune.config.recipe import load_recipe
+        from emotune.config.reading import load_recipe
         from emotune.training.probe import probe_run
     recipe = load_recipe(recipe_name, overrides or [])
     folder = output or default_folder(recipe).with_name(f"{default_folder(recipe).name}-probe")
@@ -39,7 +39,7 @@ def probe(
 def baseline(recipe_name: RecipeName, overrides: Overrides = None, output: RunPath = None) -> None:
     """Pitch and energy statistics with logistic regression: what an encoder should beat."""
     with needs("train"):
-        from emotune.config.recipe import load_recipe
+        from emotune.config.reading import load_recipe
         from emotune.training.probe import baseline_run
     recipe = load_recipe(recipe_name, overrides or [])
     folder = output or default_folder(recipe).with_name(f"{default_folder(recipe).name}-baseline")

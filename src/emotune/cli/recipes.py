@@ -31,7 +31,7 @@ def show(
     """Shows a recipe's keys, each with its type and range; keys that it does not set have their defaults."""
     with needs("train"):
         from emotune.config.keys import recipe_keys
-        from emotune.config.recipe import recipe_content
+        from emotune.config.reading import recipe_content
     for line in _shown(recipe_content(name), recipe_keys(), "", ""):
         out.print(line, markup=False)
     out.print("# all other keys have their defaults: emotune explain", markup=False)

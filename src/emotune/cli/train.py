@@ -31,7 +31,7 @@ def train(
 ) -> None:
     """Fine-tune a speech encoder; the run folder holds model, predictions and report. With protocol=NAME, all folds."""
     with needs("train"):
-        from emotune.config.recipe import load_recipe
+        from emotune.config.reading import load_recipe
     recipe = load_recipe(recipe_name, overrides or [])
     with needs("train"):  # once the recipe is without fault: a fault is told at once
         from emotune.protocols.folds import first_fold

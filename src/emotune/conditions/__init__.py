@@ -4,12 +4,16 @@ A condition is one file here and one line in ``CONDITIONS``; everything else, fr
 card, follows what its class says of itself, see ``emotune.conditions.condition``.
 """
 
-from emotune.conditions.condition import Condition
-from emotune.conditions.gender import Gender
-from emotune.conditions.text import Text
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from emotune.registry import Registry
+
+if TYPE_CHECKING:
+    from emotune.conditions.condition import Condition
 
 CONDITIONS: Registry[type[Condition]] = Registry(
     "condition",
-    {"gender": Gender, "text": Text},
+    {"gender": "emotune.conditions.gender:Gender", "text": "emotune.conditions.text:Text"},
 )

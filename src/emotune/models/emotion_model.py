@@ -13,8 +13,11 @@ from torch import Tensor, nn
 
 from emotune.batch import Batch, LayerOutputs, Output
 from emotune.errors import ConfigError
-from emotune.models.adapters import ADAPTERS, Inserted, check_that_all_act, merge_lora
-from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN, LayerPosterior
+from emotune.models.adapters import ADAPTERS
+from emotune.models.adapters.insertion import Inserted, check_that_all_act
+from emotune.models.adapters.lora import merge_lora
+from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN
+from emotune.models.aggregations.varan import LayerPosterior
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone, HiddenStates
 from emotune.models.backbones.remembered import RememberedStates
@@ -35,17 +38,17 @@ class EmotionModel(nn.Module):
     Args:
         backbone: an entry of ``BACKBONES``, loaded or with random weights.
         label_space: classes and dimensions that are predicted, in this order.
-        layer_mix: an entry of ``LAYER_MIXES``, or ``varan``.
+        layer_mix: an entry of ``LAYER_MIXES``, by name or as ``{name: ..., **options}``, or ``varan``.
         layer_mix_initial: where a learned mix starts, one share a state.
         varan: options of ``LayerPosterior``, for ``varan``.
-        pooling: an entry of ``POOLINGS``; ``varan`` pools every layer with it.
+        pooling: likewise of ``POOLINGS``; ``varan`` pools every layer with it.
         hidden_size: size of the heads' hidden layer; None = linear heads.
         dropout: before each linear layer of the heads.
         adapter: ``name``, an entry of ``ADAPTERS``, its options, and ``layers``, how many top layers get it (None =
             all); None = no adapter.
         conditions: name, an entry of ``CONDITIONS``, to its ``size``, ``dropout`` and, for text, the ``width`` of the
             embedding; what else is there says where the value comes from, and is kept.
-        join: an entry of ``JOINS``: how conditions join the pooled sound.
+        join: likewise of ``JOINS``: how conditions join the pooled sound.
         gender_target: learn the speaker's gender too, from the pooled sound alone.
 
     Dimensions come out on the unit scale, where 0 and 1 are the ends of the annotation scale. ``remembered`` may stand
@@ -59,15 +62,15 @@ class EmotionModel(nn.Module):
         backbone: Backbone,
         label_space: LabelSpace,
         *,
-        layer_mix: str = "weighted_sum",
+        layer_mix: str | Mapping[str, Any] = "weighted_sum",
         layer_mix_initial: Sequence[float] | None = None,
         varan: Mapping[str, Any] | None = None,
-        pooling: str = "mean_std",
+        pooling: str | Mapping[str, Any] = "mean_std",
         hidden_size: int | None = None,
         dropout: float = 0.0,
         adapter: Mapping[str, Any] | None = None,
         conditions: Mapping[str, Mapping[str, Any]] | None = None,
-        join: str = "concat",
+        join: str | Mapping[str, Any] = "concat",
         gender_target: bool = False,
     ) -> None:
         super().__init__()
@@ -83,12 +86,12 @@ class EmotionModel(nn.Module):
         )
         _check_finite(self.options, "")
         self.backbone = backbone
-        self.pooling = POOLINGS[pooling](backbone.hidden_size)
+        self.pooling = POOLINGS.make(pooling, backbone.hidden_size)
         features, layers = self.pooling.output_size, backbone.num_layers
         if layer_mix == VARAN:
             self.layer_mix = LayerPosterior(layers, features, **(varan or {}))
         else:
-            self.layer_mix = LAYER_MIXES[layer_mix](layers + 1, backbone.hidden_size, initial=layer_mix_initial)
+            self.layer_mix = LAYER_MIXES.make(layer_mix, layers + 1, backbone.hidden_size, initial=layer_mix_initial)
         self.standardize = Standardize([layers, features] if layer_mix == VARAN else [features])
         self.joined = Joined(features, conditions, join) if conditions else None
         joined = features if self.joined is None else self.joined.output_size

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from emotune.config.recipe import bundled_or_file, parse_override, read_section
+from emotune.config.reading import bundled_or_file, parse_override, read_section
 from emotune.errors import ConfigError
 from emotune.recipes import study_folder, study_names
 from emotune.registry import unknown_name_message

@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from emotune.config.recipe import Recipe, load_recipe
+from emotune.config.reading import load_recipe
+from emotune.config.recipe import Recipe
 from emotune.errors import ConfigError
 from emotune.evaluation.vote_scores import VOTE_SIMILARITY
 from emotune.protocols.folds import POOLED

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from emotune.config.recipe import LARGEST_SEED, Section
+from emotune.config.recipe import LARGEST_SEED
 from emotune.fusion.fuse import METHODS
 from emotune.registry import unknown_name_message
+from emotune.section import Section
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=60)]
 """A step's name is a folder's as well."""

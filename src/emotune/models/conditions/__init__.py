@@ -1,6 +1,19 @@
 """Conditions as a model takes them: vectors to features, which join those of the sound."""
 
-from emotune.models.conditions.join import Concatenation, FeatureWise, Join
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from emotune.registry import Registry
 
-JOINS: Registry[type[Join]] = Registry("join", {"concat": Concatenation, "film": FeatureWise})
+if TYPE_CHECKING:
+    from emotune.models.conditions.join import Join
+
+JOINS: Registry[type[Join]] = Registry(
+    "join",
+    {
+        "concat": "emotune.models.conditions.join:Concatenation",
+        "film": "emotune.models.conditions.join:FeatureWise",
+    },
+    extra="train",
+)

@@ -28,12 +28,14 @@ class Joined(nn.Module):
         ConfigError: for an unknown name, or a condition without the width of its vectors.
     """
 
-    def __init__(self, features: int, conditions: Mapping[str, Mapping[str, Any]], join: str) -> None:
+    def __init__(
+        self, features: int, conditions: Mapping[str, Mapping[str, Any]], join: str | Mapping[str, Any]
+    ) -> None:
         super().__init__()
         made = {name: features_of(name, about) for name, about in conditions.items()}
         self.widths = {name: own.width for name, own in made.items()}
         self.conditions = nn.ModuleDict(made)
-        self.join = JOINS[join](features, sum(own.size for own in made.values()))
+        self.join = JOINS.make(join, features, sum(own.size for own in made.values()))
         self.output_size: int = self.join.output_size
 
     def forward(self, features: Tensor, values: Mapping[str, Tensor]) -> Tensor:
