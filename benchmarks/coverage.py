@@ -23,7 +23,7 @@ import numpy as np
 
 from emotune.evaluation.comparing.compare import detectable_difference
 from emotune.evaluation.statistics.bootstrap import draws, expanded_tail
-from emotune.evaluation.statistics.group_differences import FEWEST_SPEAKERS, difference_of_groups
+from emotune.evaluation.statistics.group_differences import SPEAKERS_FOR_AN_INTERVAL, difference_of_groups
 from emotune.evaluation.statistics.permutation import swap_test
 from emotune.io.tables import to_json, write_text
 from emotune.metrics.classes import uar_of
@@ -147,7 +147,7 @@ def groups(first: int, second: int, trials: int) -> dict[str, float]:
         (found,) = difference_of_groups(matrices, gap_of, present=present, fewest=2)
         held["each left out"] += found.low <= 0 <= found.high
         widths.append(found.high - found.low)
-    given = min(first, second) >= FEWEST_SPEAKERS
+    given = min(first, second) >= SPEAKERS_FOR_AN_INTERVAL
     return {name: hits / trials for name, hits in held.items()} | {"width": float(np.median(widths)), "given": given}
 
 

@@ -3,12 +3,8 @@ import time
 import numpy as np
 import pytest
 
+from builders.recordings import tone
 from emotune.audio.acoustics import FUNCTIONAL_NAMES, functionals, pitch_and_energy
-
-
-def tone(pitch_hz: float, *, sampling_rate_hz: int = 16000, duration_s: float = 1.0, harmonics: int = 1) -> np.ndarray:
-    time_s = np.arange(round(duration_s * sampling_rate_hz)) / sampling_rate_hz
-    return sum(0.3 / k * np.sin(2 * np.pi * k * pitch_hz * time_s + k) for k in range(1, harmonics + 1))
 
 
 def speechlike(seed: int = 0) -> np.ndarray:
@@ -103,7 +99,7 @@ def test_the_functionals_of_a_glide_are_known():
 
 
 def test_voiced_segments_are_counted_per_second():
-    sound, pause = tone(150, duration_s=0.2, harmonics=4), np.zeros(3200)
+    sound, pause = tone(150, seconds=0.2, harmonics=4), np.zeros(3200)
     values = named(functionals(np.concatenate([sound, pause] * 5), 16000))
     assert values["voiced_segments_per_s"] == pytest.approx(5 / 2)
 
@@ -127,7 +123,7 @@ def test_fewer_samples_than_a_frame_give_one_frame():
 
 
 def test_long_audio_is_the_same_in_blocks_as_in_one_piece():
-    piece = tone(140, duration_s=25, harmonics=3)
+    piece = tone(140, seconds=25, harmonics=3)
     np.testing.assert_allclose(pitch_and_energy(piece, 16000)[0], 140, rtol=0.01)
 
 

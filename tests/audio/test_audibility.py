@@ -3,14 +3,11 @@
 import numpy as np
 import pytest
 
+from builders.recordings import tone
 from emotune.audio import clip
 
 RATES = (8000, 16000, 44100)
 GENERATOR = np.random.default_rng(0)
-
-
-def tone(rate: int, peak: float = 0.5, seconds: float = 1.0) -> np.ndarray:
-    return peak * np.sin(2 * np.pi * 300 * np.arange(round(seconds * rate)) / rate)
 
 
 def kind_of(samples: np.ndarray, rate: int, channel="mix") -> str | None:
@@ -25,14 +22,15 @@ def stereo(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("rate", RATES)
 def test_clips_in_which_nothing_can_be_heard(rate):
-    silence, speech = np.zeros(rate), tone(rate)
+    silence, speech = np.zeros(rate), tone(sampling_rate_hz=rate)
     assert kind_of(silence, rate) == "silent"
     assert kind_of(stereo(silence, silence), rate) == "silent"
     assert kind_of(silence + 0.25, rate) == "constant"
-    assert kind_of(silence - 0.9 + tone(rate, 0.0002), rate) == "constant"
+    assert kind_of(silence - 0.9 + tone(sampling_rate_hz=rate, peak=0.0002), rate) == "constant"
     assert kind_of(stereo(silence + 0.5, silence + 0.1), rate) == "constant"
-    assert kind_of(tone(rate, 0.0009), rate) == "faint"
-    assert kind_of(np.round(tone(rate, 1) * 2) / 32768, rate) == "faint"  # the last two bits of a 16-bit file
+    assert kind_of(tone(sampling_rate_hz=rate, peak=0.0009), rate) == "faint"
+    last_two_bits = np.round(tone(sampling_rate_hz=rate, peak=1) * 2) / 32768  # of a 16-bit file
+    assert kind_of(last_two_bits, rate) == "faint"
     assert kind_of(stereo(speech, -speech), rate) == "cancelled"
     assert kind_of(stereo(speech, -0.98 * speech), rate) == "cancelled"  # 34 dB
     assert kind_of(np.stack([speech, -speech, silence, silence], axis=1), rate) == "cancelled"
@@ -40,9 +38,9 @@ def test_clips_in_which_nothing_can_be_heard(rate):
 
 @pytest.mark.parametrize("rate", RATES)
 def test_clips_in_which_something_can_be_heard(rate):
-    speech, silence = tone(rate), np.zeros(rate)
+    speech, silence = tone(sampling_rate_hz=rate), np.zeros(rate)
     assert kind_of(speech, rate) is None
-    assert kind_of(tone(rate, 0.0015), rate) is None
+    assert kind_of(tone(sampling_rate_hz=rate, peak=0.0015), rate) is None
     assert kind_of(speech + 0.3, rate) is None
     assert kind_of(stereo(speech, speech), rate) is None
     assert kind_of(stereo(speech, silence), rate) is None
@@ -52,10 +50,10 @@ def test_clips_in_which_something_can_be_heard(rate):
 
 
 def test_a_channel_of_a_cancelled_clip_can_be_heard():
-    both = stereo(tone(16000), -tone(16000))
+    both = stereo(tone(sampling_rate_hz=16000), -tone(sampling_rate_hz=16000))
     assert [kind_of(both, 16000, channel) for channel in ("mix", 0, 1)] == ["cancelled", None, None]
 
 
 def test_a_clip_shorter_than_its_edges_is_judged_whole():
-    assert kind_of(tone(16000, seconds=0.02), 16000) is None
+    assert kind_of(tone(sampling_rate_hz=16000, seconds=0.02), 16000) is None
     assert kind_of(np.zeros(10), 16000) == "silent"

@@ -15,17 +15,14 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from builders.media import write_media
+from builders.recordings import encoded, noise
 from emotune import audio
 from emotune.audio import Clip, Segment
 from emotune.errors import AudioError
-from trees.media import write_media
 
 _TIME = np.arange(24000) / 8000
 SPEECH = (0.4 * np.sin(2 * np.pi * (200 + 300 * _TIME) * _TIME)).astype(np.float32)
-
-
-def noise(frames: int, channels: int = 1) -> np.ndarray:
-    return (0.1 * np.random.default_rng(1).standard_normal((frames, channels))).astype(np.float32)
 
 
 @given(
@@ -151,8 +148,7 @@ def test_a_used_file_takes_little_more_memory_than_its_samples_at_the_models_rat
 
 def test_a_refused_file_takes_hardly_any_memory(tmp_path):
     path = wide_silence(tmp_path / "wide.flac", 31)
-    content = io.BytesIO()
-    soundfile.write(content, noise(8000 * 150), 8000, format="MP3")
+    content = io.BytesIO(encoded(noise(8000 * 150), 8000, container="MP3"))
 
     def refuse() -> None:
         for source in (path, content.getvalue()):
@@ -168,19 +164,13 @@ def hidden_sizes(content: bytes, size: int) -> bytes:
     return content[:4] + struct.pack("<I", size) + content[8:place] + struct.pack("<I", size) + content[place + 4 :]
 
 
-def encoded(samples=SPEECH, *, rate=8000, container="WAV", subtype=None) -> bytes:
-    stream = io.BytesIO()
-    soundfile.write(stream, samples, rate, format=container, subtype=subtype)
-    return stream.getvalue()
-
-
 SUBTYPES = ["GSM610", "G721_32", "NMS_ADPCM_16", "NMS_ADPCM_24", "NMS_ADPCM_32"]
 
 
 @pytest.mark.parametrize("subtype", [*SUBTYPES, "G723_24", "G723_40"])
 def test_telephone_codecs_that_cannot_seek_are_read_whole_and_in_segments(subtype):
     container = "AU" if subtype.startswith("G723") else "WAV"  # libsndfile writes G.723 into no WAV
-    content = encoded(container=container, subtype=subtype)
+    content = encoded(SPEECH, 8000, container=container, subtype=subtype)
     whole = audio.decode(content).samples[:, 0]
     assert 24000 <= len(whole) <= 24000 + 640  # they fill up their last block
     assert np.corrcoef(whole[:24000], SPEECH)[0, 1] > 0.95
@@ -191,25 +181,25 @@ def test_telephone_codecs_that_cannot_seek_are_read_whole_and_in_segments(subtyp
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT", "ULAW", "IMA_ADPCM", "GSM610"])
 @pytest.mark.parametrize("size", [0x7FFFF000, 0x7FFFEFFF, 0x7FFFFFFF, 0xFFFFFFFF, 0])
 def test_a_wav_out_of_a_pipe_holds_what_follows_its_header(subtype, size):
-    content = encoded(subtype=subtype)
+    content = encoded(SPEECH, 8000, subtype=subtype)
     np.testing.assert_array_equal(audio.decode(hidden_sizes(content, size)).samples, audio.decode(content).samples)
 
 
 def test_a_wav_whose_sound_alone_has_size_0_is_read_to_the_end():
-    content = encoded()
+    content = encoded(SPEECH, 8000)
     np.testing.assert_array_equal(
         audio.decode(content[:40] + bytes(4) + content[44:]).samples, audio.decode(content).samples
     )
 
 
 def test_a_wav_without_sound_is_empty_though_other_chunks_follow():
-    head = encoded(np.zeros(0, np.float32))[:44]
+    head = encoded(np.zeros(0, np.float32), 8000)[:44]
     with pytest.raises(AudioError, match="holds no samples"):
         audio.decode(head + b"LIST" + struct.pack("<I", 26) + b"INFOISFT" + struct.pack("<I", 14) + b"Lavf59.27.100\0")
 
 
 def test_a_flac_that_states_no_length_keeps_its_last_block(tmp_path):
-    content = bytearray(encoded(container="FLAC", subtype="PCM_16"))
+    content = bytearray(encoded(SPEECH, 8000, container="FLAC", subtype="PCM_16"))
     expected = audio.decode(bytes(content)).samples
     content[21] &= 0xF0
     content[22:42] = bytes(20)  # neither a length nor a checksum, as out of a pipe

@@ -9,8 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-import soundfile
 
+from builders.recordings import encoded
 from emotune.audio import channel_count, decode
 from emotune.audio.preprocessing import Preprocessing
 from emotune.errors import AudioError
@@ -40,9 +40,7 @@ class Hearing:
 
 
 def wav(samples: np.ndarray = LEFT) -> bytes:
-    stream = io.BytesIO()
-    soundfile.write(stream, samples, RATE, format="WAV", subtype="FLOAT")
-    return stream.getvalue()
+    return encoded(samples, RATE, subtype="FLOAT")
 
 
 class Decoder:

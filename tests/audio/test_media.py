@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from builders.media import write_media
 from emotune import audio
 from emotune.errors import AudioError
 from emotune.schema.predictions import Predictions
-from trees.media import write_media
 
 CASES = {
     "mp4": ("clip.mp4", {}),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from builders.predictions import predictions_of, said
 from emotune.challenges.submission import LETTERS, expected_names, task_of, write_submission
 from emotune.errors import ConfigError, CorpusError, TableError
 from emotune.schema.labels import LabelSpace, Scale
@@ -19,11 +20,8 @@ NAMES = [f"{key}.wav" for key in IDS]
 
 def categories() -> Predictions:
     classes = tuple(LETTERS)
-    rows = tuple(
-        Prediction(key, {name: 0.79 if name == chosen else 0.03 for name in classes})
-        for key, chosen in zip(reversed(IDS), ("surprise", "neutral", "contempt"), strict=True)
-    )
-    return Predictions(rows, LabelSpace(classes))
+    chosen = zip(reversed(IDS), ("surprise", "neutral", "contempt"), strict=True)
+    return predictions_of(*(said(key, name, 0.79, classes=classes) for key, name in chosen), classes=classes)
 
 
 def attributes(low: float = 1, high: float = 7) -> Predictions:
@@ -34,7 +32,7 @@ def attributes(low: float = 1, high: float = 7) -> Predictions:
         Prediction(key, dimensions={n: scale.from_unit((v - 1) / 6) for n, v in zip(names, row, strict=True)})
         for key, row in zip(IDS, values, strict=True)
     )
-    return Predictions(rows, LabelSpace((), dict.fromkeys(names, scale)))
+    return predictions_of(*rows, dimensions=dict.fromkeys(names, scale))
 
 
 def rows_of(path: Path) -> list[list[str]]:

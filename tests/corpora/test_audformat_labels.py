@@ -9,10 +9,10 @@ import audformat
 import pandas
 import pytest
 
+from builders.corpora.audformat import set_column, write_labels
+from builders.recordings import write_recordings
 from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import CorpusError
-from trees.audformat import set_column, write_labels
-from trees.recordings import write_recordings
 
 AUDFORMAT = CORPORA["audformat"]
 FILES = ["wav/a.wav", "wav/b.wav", "wav/c.wav"]

@@ -5,27 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 
+from builders.manifests import manifest_of, reasons, utterances
+from builders.recordings import write_recording
 from emotune import audio
 from emotune.corpora import CORPORA, map_classes, read_corpus
 from emotune.corpora.rows import COLUMN_NAMES
 from emotune.errors import CorpusError
-from emotune.schema.labels import LabelSpace, Scale
-from emotune.schema.manifest import Manifest, Utterance
-
-
-def recording(path: Path, *, seconds: float = 0.2, seed: int | None = None) -> Path:
-    """A short noise that is different for every file name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    generator = np.random.default_rng(list(str(path).encode()) if seed is None else seed)
-    soundfile.write(path, 0.1 * generator.standard_normal(round(seconds * 16000)), 16000)
-    return path
-
-
-def reasons(manifest: Manifest) -> dict[str, str]:
-    return {item.file: item.reason for item in manifest.skipped}
-
+from emotune.schema.labels import Scale
+from emotune.schema.manifest import Manifest
 
 RAVDESS = [
     ("03-01-01-01-01-01-01", "neutral", "neutral", "01", "male", "normal", "Kids are talking by the door"),
@@ -41,7 +29,7 @@ RAVDESS = [
 
 def test_ravdess_is_read_from_its_file_names(tmp_path):
     for name, *_ in RAVDESS:
-        recording(tmp_path / f"Actor_{name[-2:]}" / f"{name}.wav")
+        write_recording(tmp_path / f"Actor_{name[-2:]}" / f"{name}.wav")
     manifest = read_corpus(CORPORA["ravdess"], tmp_path)
     found = [
         (u.utterance_id, u.emotion, u.emotion_original, u.speaker, u.gender, u.extra["intensity"], u.text)
@@ -56,7 +44,7 @@ def test_ravdess_is_read_from_its_file_names(tmp_path):
 
 def test_songs_videos_and_other_files_of_ravdess_are_skipped_with_their_reason(tmp_path):
     for name in ("03-01-01-01-01-01-01", "03-02-01-01-01-01-01", "01-01-01-01-01-01-01", "03-01-09-01-01-01-01", "x"):
-        recording(tmp_path / f"{name}.wav")
+        write_recording(tmp_path / f"{name}.wav")
     (tmp_path / "._03-01-01-01-01-01-01.wav").write_bytes(b"macOS")
     (tmp_path / "readme.txt").write_text("hello")
     manifest = read_corpus(CORPORA["ravdess"], tmp_path)
@@ -71,7 +59,7 @@ def test_songs_videos_and_other_files_of_ravdess_are_skipped_with_their_reason(t
 
 def test_a_recording_that_lies_there_twice_counts_once(tmp_path):
     for folder in ("Actor_01", "audio_speech_actors_01-24/Actor_01"):
-        recording(tmp_path / folder / "03-01-01-01-01-01-01.wav", seed=0)
+        write_recording(tmp_path / folder / "03-01-01-01-01-01-01.wav", seed=0)
     manifest = read_corpus(CORPORA["ravdess"], tmp_path)
     assert len(manifest) == 1
     (reason,) = reasons(manifest).values()
@@ -91,9 +79,9 @@ EMODB = [
 
 def test_emodb_is_read_from_its_file_names_and_the_shortfall_is_a_warning(tmp_path):
     for name, *_ in EMODB:
-        recording(tmp_path / "wav" / f"{name}.wav")
-    recording(tmp_path / "wav" / "99a01Wa.wav")
-    recording(tmp_path / "wav" / "03a01Xa.wav")
+        write_recording(tmp_path / "wav" / f"{name}.wav")
+    write_recording(tmp_path / "wav" / "99a01Wa.wav")
+    write_recording(tmp_path / "wav" / "03a01Xa.wav")
     manifest = read_corpus(CORPORA["emodb"], tmp_path)
     for utterance, expected in zip(manifest, EMODB, strict=True):
         name, emotion, original, speaker, gender, age, text = expected
@@ -110,14 +98,14 @@ def test_emodb_is_read_from_its_file_names_and_the_shortfall_is_a_warning(tmp_pa
 
 
 def test_a_manifest_of_a_corpus_keeps_its_fingerprint_on_disk(tmp_path):
-    recording(tmp_path / "03a01Wa.wav")
+    write_recording(tmp_path / "03a01Wa.wav")
     manifest = read_corpus(CORPORA["emodb"], tmp_path)
     manifest.write(tmp_path / "m.csv")
     assert Manifest.read(tmp_path / "m.csv").fingerprint() == manifest.fingerprint()
 
 
 def test_durations_and_fingerprints_are_those_of_the_recordings(tmp_path):
-    path = recording(tmp_path / "03a01Wa.wav", seconds=0.35)
+    path = write_recording(tmp_path / "03a01Wa.wav", seconds=0.35)
     (utterance,) = read_corpus(CORPORA["emodb"], tmp_path)
     assert utterance.duration_s == 0.35
     assert utterance.content_sha256 == audio.decode(path).content_sha256()
@@ -128,7 +116,7 @@ def test_a_folder_without_the_corpus_is_an_error_that_says_what_was_found(tmp_pa
         read_corpus(CORPORA["emodb"], tmp_path / "nowhere")
     with pytest.raises(CorpusError, match="holds no recording"):
         read_corpus(CORPORA["emodb"], tmp_path)
-    recording(tmp_path / "x.wav")
+    write_recording(tmp_path / "x.wav")
     with pytest.raises(CorpusError, match="1x name does not follow EmoDB's"):
         read_corpus(CORPORA["emodb"], tmp_path)
 
@@ -136,7 +124,7 @@ def test_a_folder_without_the_corpus_is_an_error_that_says_what_was_found(tmp_pa
 def table(folder: Path, header: str, *rows: str, name: str = "labels.csv") -> Path:
     for file in ("a.wav", "b.wav"):
         if not (folder / file).exists():
-            recording(folder / file, seconds=1.0)
+            write_recording(folder / file, seconds=1.0)
     (folder / name).write_text("\n".join([header, *rows]) + "\n")
     return folder / name
 
@@ -223,7 +211,7 @@ def test_segments_of_one_file_are_utterances_of_their_own(tmp_path):
 
 
 def test_an_absolute_path_inside_the_root_is_made_relative_and_one_outside_is_skipped(tmp_path):
-    outside = recording(tmp_path / "outside.wav")
+    outside = write_recording(tmp_path / "outside.wav")
     folder = tmp_path / "corpus"
     folder.mkdir()
     path = table(folder, "file", str((folder / "a.wav").resolve()), str(outside.resolve()), "../outside.wav")
@@ -234,7 +222,7 @@ def test_an_absolute_path_inside_the_root_is_made_relative_and_one_outside_is_sk
 
 
 def test_the_recordings_may_lie_in_another_folder(tmp_path):
-    recording(tmp_path / "wavs" / "c.wav")
+    write_recording(tmp_path / "wavs" / "c.wav")
     (tmp_path / "lists").mkdir()
     path = table(tmp_path / "lists", "file,emotion", "c.wav,joy")
     manifest = read_corpus(CORPORA["table"], path, audio_root=tmp_path / "wavs")
@@ -281,8 +269,8 @@ def test_options_of_a_table_are_refused_for_other_corpora(tmp_path):
 
 
 def labelled(*emotions: str | None, votes=None) -> Manifest:
-    rows = [Utterance(f"u{n}", f"u{n}.wav", emotion=emotion, votes=votes or {}) for n, emotion in enumerate(emotions)]
-    return Manifest(tuple(rows), LabelSpace(("anger", "neutral", "surprise", "calm")), Path())
+    rows = utterances(len(emotions), emotion=list(emotions), votes=votes or {})
+    return manifest_of(*rows, classes=("anger", "neutral", "surprise", "calm"))
 
 
 def test_mapped_and_dropped_classes_are_counted():

@@ -8,19 +8,16 @@ import audformat
 import pandas
 import pytest
 
+from builders.corpora.audformat import FILES, GERMAN, set_column, write_emodb_2, write_labels
+from builders.manifests import reasons
+from builders.recordings import write_recording, write_recordings
 from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import CorpusError
 from emotune.schema.labels import Scale
 from emotune.schema.manifest import Manifest
-from trees.audformat import FILES, GERMAN, set_column, write_emodb_2, write_labels
-from trees.recordings import write_recording, write_recordings
 
 AUDFORMAT = CORPORA["audformat"]
 EMODB_FILES = ["wav/03a01Wa.wav", "wav/03b01Nb.wav", "wav/08a01Fd.wav"]
-
-
-def reasons(manifest) -> dict[str, str]:
-    return {item.file: item.reason for item in manifest.skipped}
 
 
 @pytest.mark.parametrize("speakers_in_a_table", [False, True])

@@ -6,17 +6,14 @@ import numpy as np
 import pytest
 import soundfile
 
+from builders.corpora.audiofolder import FILES, write_labels, write_metadata
+from builders.manifests import reasons
+from builders.recordings import write_recording, write_recordings
 from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import CorpusError
 from emotune.schema.labels import Scale
-from trees.audiofolder import FILES, write_labels, write_metadata
-from trees.recordings import write_recording, write_recordings
 
 AUDIOFOLDER = CORPORA["audiofolder"]
-
-
-def reasons(manifest) -> dict[str, str]:
-    return {item.file: item.reason for item in manifest.skipped}
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])

@@ -1,15 +1,17 @@
 """CREMA-D: file names, the raters' votes by modality, and the real votes where they are there."""
 
 import csv
+import functools
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
+from builders.corpora.crema_d import TABLES, write_tables, write_tree
+from builders.recordings import write_recording
 from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import CorpusError
 from emotune.schema.manifest import Manifest
-from trees.crema_d import TABLES, write_tables, write_tree
-from trees.recordings import write_recording
 
 CREMA_D = CORPORA["crema_d"]
 SUMMARY = "processedResults/summaryTable.csv"
@@ -265,9 +267,15 @@ def real_votes(shared):
     return folder
 
 
+@pytest.fixture(scope="module")
+def real(real_votes) -> Callable[[str], Manifest]:
+    """Reads the real votes of a source, once."""
+    return functools.cache(lambda source: read_corpus(CREMA_D, real_votes, labels=source, labels_only=True))
+
+
 @pytest.mark.parametrize("source", REAL)
-def test_the_real_votes_have_the_known_totals(real_votes, source):
-    manifest = read_corpus(CREMA_D, real_votes, labels=source, labels_only=True)
+def test_the_real_votes_have_the_known_totals(real, source):
+    manifest = real(source)
     ties, classes = REAL[source]
     counts = Counter(u.emotion for u in manifest)
     assert counts.pop(None, 0) == ties
@@ -279,11 +287,8 @@ def test_the_real_votes_have_the_known_totals(real_votes, source):
         assert all((u.emotion is None) == (":" in (u.emotion_original or "")) for u in manifest)
 
 
-def test_rows_of_the_real_votes_that_were_looked_up_by_hand(real_votes):
-    by_source = {
-        source: {u.utterance_id: u for u in read_corpus(CREMA_D, real_votes, labels=source, labels_only=True)}
-        for source in ("voice", "face", "multimodal")
-    }
+def test_rows_of_the_real_votes_that_were_looked_up_by_hand(real):
+    by_source = {source: {u.utterance_id: u for u in real(source)} for source in ("voice", "face", "multimodal")}
     heard = by_source["voice"]["1001_IEO_HAP_LO"]  # "100002",0,0,0,3,6,0
     assert (heard.emotion, heard.votes) == ("neutral", {"happiness": 3, "neutral": 6})
     assert by_source["multimodal"]["1001_IEO_HAP_LO"].emotion == "happiness"
@@ -294,12 +299,11 @@ def test_rows_of_the_real_votes_that_were_looked_up_by_hand(real_votes):
 
 
 @pytest.mark.parametrize("source", VOTED)
-def test_the_real_summary_is_the_plurality_of_the_real_counts(real_votes, tmp_path, source):
+def test_the_real_summary_is_the_plurality_of_the_real_counts(real, real_votes, tmp_path, source):
     (tmp_path / "tabulatedVotes.csv").symlink_to(real_votes / "tabulatedVotes.csv")
     counted = read_corpus(CREMA_D, tmp_path, labels=source, labels_only=True)
-    summarised = read_corpus(CREMA_D, real_votes, labels=source, labels_only=True)
     assert {u.utterance_id: u.emotion_original for u in counted} == {
-        u.utterance_id: u.emotion_original for u in summarised
+        u.utterance_id: u.emotion_original for u in real(source)
     }
 
 

@@ -2,16 +2,13 @@
 
 import pytest
 
+from builders.corpora.emobox import FILES, row, write_labels, write_rows
+from builders.manifests import reasons
+from builders.recordings import write_recording, write_recordings
 from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import CorpusError
-from trees.emobox import FILES, row, write_labels, write_rows
-from trees.recordings import write_recording, write_recordings
 
 EMOBOX = CORPORA["emobox"]
-
-
-def reasons(manifest) -> dict[str, str]:
-    return {item.file: item.reason for item in manifest.skipped}
 
 
 def test_a_single_file_and_its_folder_give_the_same_utterances(tmp_path):

@@ -2,14 +2,11 @@
 
 import pytest
 
+from builders.manifests import reasons
+from builders.recordings import write_recording, write_recordings
 from emotune.corpora import CORPORA, read_corpus
-from trees.recordings import write_recording, write_recordings
 
 ESD = CORPORA["esd"]
-
-
-def reasons(manifest) -> dict[str, str]:
-    return {item.file: item.reason for item in manifest.skipped}
 
 
 def test_emotion_speaker_language_and_gender_come_from_the_folders(tmp_path):

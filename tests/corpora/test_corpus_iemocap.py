@@ -2,11 +2,11 @@
 
 import pytest
 
+from builders.corpora.iemocap import HEADER, write_labels, write_tree
+from builders.recordings import write_recording
 from emotune.corpora import CORPORA, map_classes, read_corpus
 from emotune.errors import CorpusError
 from emotune.schema.labels import Scale
-from trees.iemocap import HEADER, write_labels, write_tree
-from trees.recordings import write_recording
 
 IEMOCAP = CORPORA["iemocap"]
 EVALUATION = "Session1/dialog/EmoEvaluation"

@@ -4,17 +4,14 @@ import numpy as np
 import pytest
 import soundfile
 
+from builders.corpora.kaldi import FILES, write_labels, write_lines
+from builders.manifests import reasons
+from builders.recordings import write_recording, write_recordings
 from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import CorpusError
 from emotune.schema.manifest import Manifest
-from trees.kaldi import FILES, write_labels, write_lines
-from trees.recordings import write_recording, write_recordings
 
 KALDI = CORPORA["kaldi"]
-
-
-def reasons(manifest) -> dict[str, str]:
-    return {item.file: item.reason for item in manifest.skipped}
 
 
 def test_every_file_of_the_folder_tells_its_field(tmp_path):

@@ -2,18 +2,15 @@
 
 import pytest
 
+from builders.corpora.meld import FILES, HEADER, row, write_labels, write_table
+from builders.manifests import reasons
+from builders.media import write_media
+from builders.recordings import write_recording, write_recordings
 from emotune.corpora import CORPORA, read_corpus
 from emotune.corpora.text_files import unmangled
 from emotune.errors import CorpusError
-from trees.media import write_media
-from trees.meld import FILES, HEADER, row, write_labels, write_table
-from trees.recordings import write_recording, write_recordings
 
 MELD = CORPORA["meld"]
-
-
-def reasons(manifest) -> dict[str, str]:
-    return {item.file: item.reason for item in manifest.skipped}
 
 
 @pytest.mark.parametrize("parents", [("train/", "dev/", "test/"), ("", "", "")])

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
+from builders.corpora.msp_podcast import COLUMNS, ROWS, write_consensus, write_detailed, write_tree
+from builders.recordings import write_recording
 from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import CorpusError, TableError
 from emotune.schema.labels import Scale
 from emotune.schema.manifest import Manifest
-from trees.msp_podcast import COLUMNS, ROWS, write_consensus, write_detailed, write_tree
-from trees.recordings import write_recording
 
 MSP_PODCAST = CORPORA["msp_podcast"]
 FIRST, SECOND = "MSP-PODCAST_0001_0008", "MSP-PODCAST_0002_0010"

@@ -2,8 +2,8 @@
 
 import pytest
 
+from builders.recordings import write_recording, write_recordings
 from emotune.corpora import CORPORA, read_corpus
-from trees.recordings import write_recording, write_recordings
 
 SAVEE = CORPORA["savee"]
 EMOTIONS = {

@@ -1,15 +1,14 @@
 """Recordings in a table's cells, as Hugging Face's ``datasets`` writes them to Parquet."""
 
-import io
 import json
 from pathlib import Path
 
-import numpy as np
 import pyarrow
 import pytest
-import soundfile
 from pyarrow import parquet
 
+from builders import recordings
+from builders.recordings import noise, write_recording
 from emotune import audio
 from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import CorpusError, TableError
@@ -22,10 +21,7 @@ TABLE = CORPORA["table"]
 
 
 def encoded(seed: int, *, format: str = "WAV", seconds: float = 0.5) -> bytes:
-    stream = io.BytesIO()
-    noise = 0.1 * np.random.default_rng(seed).standard_normal(round(16000 * seconds))
-    soundfile.write(stream, noise, 16000, format=format)
-    return stream.getvalue()
+    return recordings.encoded(noise(round(16000 * seconds), seed=seed), container=format)
 
 
 def write_shard(path: Path, cells: list[dict | None], **columns: list) -> Path:
@@ -120,7 +116,7 @@ def test_without_a_folder_the_error_names_the_option_and_prints_no_sound(tmp_pat
 
 
 def test_paths_without_content_are_paths(tmp_path):
-    soundfile.write(tmp_path / "a.wav", 0.1 * np.random.default_rng(0).standard_normal(8000), 16000)
+    write_recording(tmp_path / "a.wav")
     write_shard(
         tmp_path / "t.parquet", [{"bytes": None, "path": "a.wav"}, {"bytes": None, "path": None}, None], label=[0, 1, 2]
     )
@@ -173,7 +169,7 @@ def test_a_folder_to_write_to_is_for_tables_alone(tmp_path):
 
 
 def test_columns_of_other_names_are_named_for_predict(tmp_path, tiny_model, emotune_command):
-    soundfile.write(tmp_path / "a.wav", 0.1 * np.random.default_rng(0).standard_normal(16000), 16000)
+    write_recording(tmp_path / "a.wav", seconds=1.0)
     (tmp_path / "own.csv").write_text("recording,file\na.wav,gone.wav\n")
     predict = ("predict", tiny_model, tmp_path / "own.csv", "-o", tmp_path / "out.csv", "--device", "cpu")
     assert emotune_command(*predict).code == 1
@@ -195,7 +191,7 @@ def test_columns_of_other_names_are_named_for_predict(tmp_path, tiny_model, emot
 
 
 def test_a_table_for_people_holds_no_formulas_when_asked(tmp_path, tiny_model, emotune_command):
-    soundfile.write(tmp_path / "a.wav", 0.1 * np.random.default_rng(0).standard_normal(16000), 16000)
+    write_recording(tmp_path / "a.wav", seconds=1.0)
     (tmp_path / "own.csv").write_text("id,file,note,level\n=u,a.wav,@x,-3.5\n")
     predict = ("predict", tiny_model, tmp_path / "own.csv", "--device", "cpu", "--spreadsheet-safe")
     assert emotune_command(*predict, "-o", tmp_path / "out.csv").code == 0

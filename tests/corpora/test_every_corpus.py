@@ -8,11 +8,11 @@ from types import ModuleType
 
 import pytest
 
+from builders.corpora import audformat, audiofolder, crema_d, emobox, iemocap, kaldi, meld, msp_podcast
+from builders.recordings import write_recording
 from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import CorpusError
 from emotune.schema.manifest import Manifest, Skipped, Utterance
-from trees import audformat, audiofolder, crema_d, emobox, iemocap, kaldi, meld, msp_podcast
-from trees.recordings import write_recording
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def named(*files: str) -> Callable[[Path], Miniature]:
 
 
 def labelled(part: ModuleType) -> Callable[[Path], Miniature]:
-    """A corpus whose labels lie in files, which its module under ``trees`` writes."""
+    """A corpus whose labels lie in files, which its module of builders writes."""
 
     def write(root: Path) -> Miniature:
         files = named(*part.FILES)(root).files

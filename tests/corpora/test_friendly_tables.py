@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 
+from builders.recordings import write_recording
 from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import CorpusError, TableError
 from emotune.inference.inputs import items_of
 from emotune.io.tables import read_rows
 from emotune.schema.labels import LabelSpace, Scale
 from emotune.schema.manifest import Manifest
-from trees.recordings import write_recording
 
 
 def test_a_table_separated_by_semicolons_is_named_as_such(tmp_path):
@@ -229,4 +229,4 @@ def test_the_folder_that_one_works_in_can_be_predicted(people, tiny_model, emotu
 def test_what_fills_a_manifest_does_not_replace_it(people, emotune_command, command):
     read(people, "file,label\na.wav,anger\n").write(people / "m.csv")
     ended = emotune_command(command, people / "m.csv", "-o", people / "m.csv", "--model", "none")
-    assert ended.code == 2 and "is what is read: it would be lost" in ended.err
+    assert ended.code == 2 and "is an input and would be overwritten" in ended.err

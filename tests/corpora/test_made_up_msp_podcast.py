@@ -12,8 +12,8 @@ from sklearn.metrics import f1_score, recall_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from builders.corpora.made_up_msp_podcast import make_corpus, organisers, write_corpus
 from emotune.corpora import CORPORA, read_corpus
-from trees.made_up_msp_podcast import make_corpus, organisers, write_corpus
 
 CLASSES = ("anger", "sadness", "happiness", "surprise", "fear", "disgust", "contempt", "neutral")
 LETTERS = dict(zip("ASHUFDCN", CLASSES, strict=True))

@@ -5,10 +5,10 @@ import json
 
 import pytest
 
+from builders.corpora import kaldi
+from builders.recordings import write_recording
 from emotune.corpora import CORPORA, read_corpus
 from emotune.inference.inputs import items_of
-from trees import kaldi
-from trees.recordings import write_recording
 
 WORDS = ["NA", "N/A", "n/a", "nan", "NaN", "NULL", "null", "None", "-", "?", "<NA>", "#N/A", "\\N", " NA "]
 
@@ -145,7 +145,7 @@ def test_kaldi_files_may_miss_values_too(tmp_path):
 
 def test_an_audformat_database_may_miss_values_too(tmp_path):
     audformat = pytest.importorskip("audformat")
-    trees = importlib.import_module("trees.audformat")
+    trees = importlib.import_module("builders.corpora.audformat")
     for file in trees.FILES:
         write_recording(tmp_path / file)
     database = audformat.Database.load(str(trees.write_labels(tmp_path, trees.FILES)))

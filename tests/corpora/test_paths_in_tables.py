@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from builders.corpora.kaldi import write_lines
+from builders.recordings import write_recording, write_recordings
 from emotune.corpora import CORPORA, read_corpus
 from emotune.corpora.paths import recording_at
 from emotune.errors import CorpusError, TableError
 from emotune.inference.inputs import items_of
 from emotune.io.folders import files_below
 from emotune.schema.manifest import Manifest
-from trees.kaldi import write_lines
-from trees.recordings import write_recording, write_recordings
 
 
 def read_table(folder: Path, *files: str, **options) -> Manifest:

@@ -1,9 +1,8 @@
 """Several people's words for one recording: votes when asked for, an error that names the option else."""
 
-import numpy as np
 import pytest
-import soundfile
 
+from builders.recordings import write_recording, write_recordings
 from emotune.corpora import CORPORA, read_corpus
 from emotune.corpora.rows import votes_of
 from emotune.errors import CorpusError, TableError
@@ -14,8 +13,7 @@ from emotune.schema.manifest import Manifest
 @pytest.fixture
 def own(tmp_path):
     """Writes a table beside six recordings."""
-    for n, name in enumerate("abcdef"):
-        soundfile.write(tmp_path / f"{name}.wav", 0.1 * np.random.default_rng(n).standard_normal(4000), 16000)
+    write_recordings(tmp_path, *(f"{name}.wav" for name in "abcdef"))
 
     def write(*lines: str):
         (tmp_path / "own.csv").write_text("\n".join(lines) + "\n")
@@ -207,7 +205,7 @@ def test_each_channel_keeps_its_ratings_where_every_rating_has_an_id(own):
 
 def test_ratings_of_recordings_that_differ_in_their_suffix_stay_apart(own, tmp_path):
     path = own("id,file,label", "1,a.wav,happy", "2,a.wav,happy", "3,a.flac,sad", "4,a.flac,sad")
-    soundfile.write(tmp_path / "a.flac", 0.1 * np.random.default_rng(9).standard_normal(4000), 16000)
+    write_recording(tmp_path / "a.flac")
     assert said(read(path, ratings=True)) == {
         "a": ("happiness", {"happiness": 2}),
         "a.flac": ("sadness", {"sadness": 2}),

@@ -4,10 +4,9 @@ import datetime
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 
+from builders.recordings import write_recording
 from emotune import audio
 from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import CorpusError
@@ -21,7 +20,7 @@ RATE_HZ = 8000
 def folder(tmp_path_factory) -> Path:
     """A recording of 20 seconds."""
     folder = tmp_path_factory.mktemp("long")
-    soundfile.write(folder / "long.wav", 0.1 * np.random.default_rng(0).standard_normal(20 * RATE_HZ), RATE_HZ)
+    write_recording(folder / "long.wav", seconds=20, sampling_rate_hz=RATE_HZ)
     return folder
 
 

@@ -1,20 +1,16 @@
 """What the doctor finds in the table alone."""
 
-from pathlib import Path
+from functools import partial
 
 import pytest
 
+from builders import manifests
 from emotune.doctor import overlaps, refuse_overlaps
 from emotune.doctor.coverage import coverage
 from emotune.errors import CorpusError
-from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest, Utterance
 
-SPACE = LabelSpace(("anger", "neutral"))
-
-
-def manifest_of(*utterances: Utterance) -> Manifest:
-    return Manifest(utterances, SPACE, Path())
+manifest_of = partial(manifests.manifest_of, classes=("anger", "neutral"))
 
 
 def clip(name: str, split: str | None, **fields) -> Utterance:

@@ -7,21 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 
 import emotune
+from builders.recordings import NOISE, encoded
 from emotune import audio
 from emotune.errors import AudioError
 from emotune.inference.items import Item
 from emotune.schema.predictions import Predictions
-
-NOISE = (0.1 * np.random.default_rng(0).standard_normal(16000)).astype(np.float32)
-
-
-def encoded(samples=NOISE, rate=16000, *, container="WAV", subtype=None) -> bytes:
-    stream = io.BytesIO()
-    soundfile.write(stream, samples, rate, format=container, subtype=subtype)
-    return stream.getvalue()
 
 
 def patched(offset: int, layout: str, value: int) -> bytes:
@@ -73,7 +65,10 @@ CONTENTS = {
     "text": (b"hello, I am no recording\n" * 20, "cannot be decoded"),
     "NaN": (encoded(NOT_FINITE, subtype="FLOAT"), "NaN or infinite"),
     "infinity": (encoded(INFINITE, subtype="FLOAT"), "NaN or infinite"),
-    "float wav that holds 16-bit values": (encoded(NOISE * 32768, subtype="FLOAT"), "divide 16-bit samples by 32768"),
+    "float wav that holds 16-bit values": (
+        encoded(NOISE * 32768, subtype="FLOAT"),
+        "divide 16-bit samples by 32768",
+    ),
     "0 Hz": (patched(24, "<I", 0), "cannot be decoded"),
     "1 Hz": (patched(24, "<I", 1), "a sampling rate of 1 Hz, expected 1000 to 768000"),
     "10 MHz": (patched(24, "<I", 10_000_000), "a sampling rate of 10000000 Hz"),
@@ -179,7 +174,10 @@ SOURCES = {
     "rate that is a fraction": ((NOISE, 16000.5), "whole number of Hz"),
     "rate of 0": ((NOISE, 0), "a sampling rate of 0 Hz"),
     "mapping without rate": ({"array": NOISE}, "must also hold its 'sampling_rate'"),
-    "mapping of something else": ({"audio": NOISE}, "or 'bytes' or 'path', and not None; got: {'audio': 'ndarray'}"),
+    "mapping of something else": (
+        {"audio": NOISE},
+        "or 'bytes' or 'path', and not None; got: {'audio': 'ndarray'}",
+    ),
     "mapping of nothing": ({"bytes": None, "path": None}, "and not None"),
     "mapping to a missing file": ({"bytes": None, "path": "x.wav"}, "x.wav does not exist"),
     "mapping with broken bytes": ({"bytes": b"hello" * 100, "path": "x.wav"}, "x.wav cannot be decoded"),

@@ -10,25 +10,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import yaml
 from safetensors.numpy import load_file
 
+from builders.recipes import write_recipe
+from emotune.config.reading import load_recipe
 from emotune.data.dataset import EmotionDataset
 from emotune.training import fine_tune
 from emotune.training.loop.checkpoints import Checkpoints
 
 
+@pytest.fixture(scope="module")
+def recipe(tones, tmp_path_factory) -> Path:
+    path, train = tmp_path_factory.mktemp("recipe") / "recipe.yaml", {"epochs": 2, "batch_seconds": 3.0}
+    return write_recipe(path, tones.root / "manifest.csv", name="tones", train=train)
+
+
 @pytest.fixture
-def train(tones, tiny_wavlm, tmp_path, emotune_command):
+def train(recipe, tmp_path, emotune_command):
     """Runs ``emotune train`` on the tones with overrides, into ``run``."""
-    recipe = tmp_path / "recipe.yaml"
-    sections = {
-        "name": "tones",
-        "data": {"manifest": str(tones.root / "manifest.csv")},
-        "model": {"backbone": {"name": "wavlm", "config": tiny_wavlm}},
-        "train": {"epochs": 2, "batch_seconds": 3.0},
-    }
-    recipe.write_text(yaml.safe_dump(sections))
     return lambda *overrides: emotune_command("train", recipe, *overrides, "-o", tmp_path / "run")
 
 
@@ -149,9 +148,10 @@ def test_a_recording_that_vanishes_during_training_is_named(train, tones, tmp_pa
     monkeypatch.undo()
 
 
-def interrupted(train, monkeypatch, tmp_path) -> tuple[Path, Path]:
-    """A run that was interrupted while its second epoch was scored; its two checkpoints."""
-    calls = []
+@pytest.fixture(scope="module")
+def stopped(recipe, tmp_path_factory) -> Path:
+    """A run that was interrupted while its second epoch was scored."""
+    folder, calls = tmp_path_factory.mktemp("stopped") / "run", []
     scores = fine_tune._development_scores
 
     def once(*arguments):
@@ -160,33 +160,39 @@ def interrupted(train, monkeypatch, tmp_path) -> tuple[Path, Path]:
             raise KeyboardInterrupt
         return scores(*arguments)
 
-    with monkeypatch.context() as patched:
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(fine_tune, "_development_scores", once)
-        assert train().code == 130
+        fine_tune.train_run(load_recipe(recipe), folder)
+    return folder
+
+
+@pytest.fixture
+def interrupted(stopped, tmp_path) -> tuple[Path, Path]:
+    """Checkpoints of that run, which lies where ``train`` goes on with it."""
+    shutil.copytree(stopped, tmp_path / "run")
     before, newest = sorted((tmp_path / "run" / "checkpoints").glob("step-*"))
     assert newest.name.endswith("-unscored")
     return before, newest
 
 
-def final(tmp_path) -> dict[str, bytes]:
-    weights = load_file(tmp_path / "run" / "model" / "model.safetensors")
+def final(folder: Path) -> dict[str, bytes]:
+    weights = load_file(folder / "run" / "model" / "model.safetensors")
     return {name: tensor.tobytes() for name, tensor in weights.items()}
 
 
-@pytest.fixture
-def undamaged(train, tmp_path) -> dict[str, bytes]:
+@pytest.fixture(scope="module")
+def undamaged(recipe, tmp_path_factory) -> dict[str, bytes]:
     """The weights of a run that nothing happened to."""
-    assert train().code == 0
-    weights = final(tmp_path)
-    shutil.rmtree(tmp_path / "run")
-    return weights
+    folder = tmp_path_factory.mktemp("undamaged")
+    fine_tune.train_run(load_recipe(recipe), folder / "run")
+    return final(folder)
 
 
 @pytest.mark.parametrize("broken", ["model.safetensors", "optimiser.pt", "state.json", "SHA256SUMS"])
 def test_a_damaged_checkpoint_is_left_out_and_the_one_before_leads_to_the_same_weights(
-    train, undamaged, monkeypatch, tmp_path, broken
+    train, undamaged, interrupted, tmp_path, broken
 ):
-    before, newest = interrupted(train, monkeypatch, tmp_path)
+    before, newest = interrupted
     content = bytearray((newest / broken).read_bytes())
     content[len(content) // 2 :][:64] = bytes(min(64, len(content) // 2))
     content[len(content) // 2] ^= 1
@@ -197,8 +203,8 @@ def test_a_damaged_checkpoint_is_left_out_and_the_one_before_leads_to_the_same_w
     assert final(tmp_path) == undamaged
 
 
-def test_damaged_weights_of_the_best_epoch_are_not_trained_on_with(train, undamaged, monkeypatch, tmp_path):
-    interrupted(train, monkeypatch, tmp_path)
+@pytest.mark.usefixtures("interrupted")
+def test_damaged_weights_of_the_best_epoch_are_not_trained_on_with(train, undamaged, tmp_path):
     (best,) = (tmp_path / "run" / "checkpoints").glob("best-*")
     content = best.read_bytes()
     best.write_bytes(content[:-64] + bytes(64))
@@ -225,8 +231,8 @@ def test_best_weights_that_break_while_training_goes_on_are_an_error(train, monk
     assert train().code == 0
 
 
-def test_a_run_that_goes_on_under_other_versions_says_so_and_keeps_both(train, monkeypatch, tmp_path):
-    interrupted(train, monkeypatch, tmp_path)
+@pytest.mark.usefixtures("interrupted")
+def test_a_run_that_goes_on_under_other_versions_says_so_and_keeps_both(train, tmp_path):
     path = tmp_path / "run" / "provenance.json"
     provenance = json.loads(path.read_text())
     now = provenance["packages"]["torch"]
@@ -249,10 +255,8 @@ def test_a_run_that_goes_on_under_other_versions_says_so_and_keeps_both(train, m
         ("recipe.yaml", b"name: 3", "recipe.yaml cannot be read"),
     ],
 )
-def test_a_damaged_file_of_an_unfinished_run_is_an_error_that_names_it(
-    train, monkeypatch, tmp_path, name, content, message
-):
-    interrupted(train, monkeypatch, tmp_path)
+@pytest.mark.usefixtures("interrupted")
+def test_a_damaged_file_of_an_unfinished_run_is_an_error_that_names_it(train, tmp_path, name, content, message):
     (tmp_path / "run" / name).write_bytes(content)
     ended = train()
     assert ended.code == 2
@@ -272,8 +276,8 @@ def test_a_history_that_was_damaged_after_the_last_epoch_is_written_again(train,
     assert [row["epoch"] for row in rows] == [1, 2]
 
 
-def test_a_checkpoint_of_another_number_of_processes_is_not_continued(train, monkeypatch, tmp_path):
-    for checkpoint in interrupted(train, monkeypatch, tmp_path):
+def test_a_checkpoint_of_another_number_of_processes_is_not_continued(train, interrupted):
+    for checkpoint in interrupted:
         content = (checkpoint / "state.json").read_bytes()
         state = json.loads(content) | {"processes": 4, "most_samples": [None] * 4}
         (checkpoint / "state.json").write_text(json.dumps(state))

@@ -7,13 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 import torch
 from safetensors.torch import load_file, save_file
 
 import emotune
+from builders.recordings import write_recording
 from emotune.errors import ConfigError, ModelError
 from emotune.models.backbones import BACKBONES
 
@@ -292,9 +291,7 @@ def test_a_batch_without_length_is_a_config_error(model, seconds):
 
 @pytest.fixture
 def clip(tmp_path) -> Path:
-    path = tmp_path / "clip.wav"
-    soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal(8000), 16000)
-    return path
+    return write_recording(tmp_path / "clip.wav")
 
 
 def a_folder(path: Path) -> None:
@@ -320,14 +317,12 @@ OUTPUTS = {
 
 
 @pytest.mark.parametrize("case", OUTPUTS)
-def test_an_output_that_cannot_be_written_is_refused_before_any_work(
-    tmp_path, clip, emotune_command, monkeypatch, case
-):
+def test_an_output_that_cannot_be_written_is_refused_before_any_work(tmp_path, clip, emotune_command, case):
+    """Before it is found that there is no such model and no such table."""
     name, prepare, words = OUTPUTS[case]
     (tmp_path / "results").mkdir()
     prepare(tmp_path / "results" / name)
     before = sorted(tmp_path.rglob("*"))
-    monkeypatch.setattr(emotune.inference, "load", lambda *_, **__: pytest.fail("the model was loaded"))
     for command in (
         ["predict", "no-model", clip],
         ["corpus", "split", "none.csv"],

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from builders.recordings import write_recording
 from emotune import evaluate
 from emotune.errors import EmotuneError, TableError
 from emotune.io.tables import write_rows
@@ -514,7 +515,7 @@ BROKEN_ROWS = {
 @pytest.mark.parametrize("case", BROKEN_ROWS)
 def test_a_broken_row_to_predict_is_an_error_row_and_the_rest_is_done(tmp_path, tiny_model, emotune_command, case):
     name, text, words = BROKEN_ROWS[case]
-    soundfile.write(tmp_path / "good.wav", np.random.default_rng(0).normal(size=16000) * 0.1, 16000)
+    write_recording(tmp_path / "good.wav", seconds=1.0)
     (tmp_path / name).write_text(text.format(good="good.wav"))
     ended = emotune_command("predict", tiny_model, tmp_path / name, "-o", tmp_path / "out.csv", "--device", "cpu")
     assert ended.code == 1

@@ -8,47 +8,42 @@ import shutil
 import numpy as np
 import pytest
 
+from builders.manifests import manifest_of, utterances
+from builders.predictions import predictions_of, said
+from builders.runs import finished_run
 from emotune.evaluation import scores
 from emotune.evaluation.comparing.shared_classes import on_shared_classes
 from emotune.io.tables import write_text
 from emotune.schema.labels import LabelSpace
-from emotune.schema.manifest import Manifest, Utterance
-from emotune.schema.predictions import Prediction, Predictions
+from emotune.schema.manifest import Manifest
+from emotune.schema.predictions import Predictions
 from emotune.schema.run_folder import RunFolder
 
 CLASSES = ("anger", "happiness", "neutral")
 
 
 def manifest_in(root, classes=CLASSES) -> Manifest:
-    utterances = tuple(
-        Utterance(
-            f"u{n:02d}",
-            f"{n}.wav",
-            speaker=f"s{n // 8}",
-            split="train" if n < 16 else "test",
-            emotion=CLASSES[n % 3],
-        )
-        for n in range(96)
+    rows = utterances(
+        96,
+        name="u{:02d}",
+        speaker=lambda n: f"s{n // 8}",
+        split=lambda n: "train" if n < 16 else "test",
+        emotion=lambda n: CLASSES[n % 3],
     )
-    kept = tuple(u for u in utterances if u.emotion in classes)
-    return Manifest(kept, LabelSpace(classes), root)
+    return manifest_of(*(u for u in rows if u.emotion in classes), classes=classes, root=root)
 
 
 def run_in(folder, skill: float, seed: int, *, split="test", classes=CLASSES) -> RunFolder:
     """A run folder as training and `emotune evaluate` leave it, without the model."""
-    run, manifest = RunFolder(folder), manifest_in(folder, classes)
-    manifest.write(run.manifest)
-    write_text(run.provenance, json.dumps({"recipe": "r", "finished": "now"}))
+    manifest = manifest_in(folder, classes)
     part = manifest if split == "all" else manifest.split(split)
     generator = np.random.default_rng(seed)
     rows = []
     for utterance in part:
-        said = utterance.emotion if generator.random() < skill else classes[generator.integers(len(classes))]
-        others = 0.4 / (len(classes) - 1)
-        rows.append(Prediction(utterance.utterance_id, {name: 0.6 if name == said else others for name in classes}))
-    table = Predictions(tuple(rows), LabelSpace(classes), "model", part.fingerprint())
-    table.write(run.results(split) / "predictions.csv")
-    return run
+        answer = utterance.emotion if generator.random() < skill else classes[generator.integers(len(classes))]
+        rows.append(said(utterance.utterance_id, answer, 0.6, classes=classes))
+    about = {"model_fingerprint": "model", "manifest_fingerprint": part.fingerprint()}
+    return finished_run(folder, manifest, {split: predictions_of(*rows, classes=classes, **about)}, recipe="r")
 
 
 @pytest.fixture

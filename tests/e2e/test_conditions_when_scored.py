@@ -5,36 +5,29 @@ import json
 
 import pytest
 
-from emotune.audio.preprocessing import Preprocessing
+from builders.models import save_tiny_model
+from builders.runs import finished_run
 from emotune.config.reading import load_recipe
 from emotune.errors import ModelError
-from emotune.io.tables import to_json, write_text
-from emotune.models.backbones import BACKBONES
-from emotune.models.emotion_model import EmotionModel
-from emotune.models.store import save_model
 from emotune.protocols import folds
 from emotune.protocols.protocol import Fold
 from emotune.runtime.progress import silent
-from emotune.schema.labels import LabelSpace
 from emotune.schema.run_folder import RunFolder
-from emotune.studies import execute
+from emotune.studies.carry_out import score_tests
+from emotune.studies.study_run import StudyRun
 
 
 @pytest.fixture
-def run(tones, tiny_wavlm, tmp_path) -> RunFolder:
+def run(tones, tmp_path) -> RunFolder:
     """A finished run of a model that wants predicted gender, of which one test utterance has none."""
-    own = RunFolder(tmp_path / "run")
     about = {
         "gender": {"size": 2, "source": "predicted", "predictor": {"name": "/nowhere/gender", "revision": "0" * 12}}
     }
-    backbone = BACKBONES["wavlm"].from_config(tiny_wavlm)
-    preprocessing = Preprocessing(backbone.normalize, max_duration_s=5.0, min_samples=backbone.min_samples)
-    save_model(own.model, EmotionModel(backbone, LabelSpace(("anger", "neutral")), conditions=about), preprocessing)
     rows = [dataclasses.replace(u, gender_predicted=u.gender) for u in tones]
     rows[-1] = dataclasses.replace(rows[-1], gender_predicted=None)
     rows[-8:] = [dataclasses.replace(u, split="test") for u in rows[-8:]]
-    tones.replace_utterances(rows).write(own.manifest)
-    write_text(own.provenance, to_json({"recipe": "tiny", "finished": "now"}))
+    own = finished_run(tmp_path / "run", tones.replace_utterances(rows))
+    save_tiny_model(own.model, tones.label_space, conditions=about)
     return own
 
 
@@ -88,13 +81,13 @@ def test_a_report_says_that_genders_were_falsified(run, tmp_path, emotune_comman
 
 def test_a_study_and_a_fold_refuse(run, tones):
     recipe = load_recipe("demo/tiny_wavlm", [f"data.manifest={run.manifest}"])
-    study_run = execute.StudyRun("step", 0, run.path, recipe, "train", ("test",))
+    study_run = StudyRun("step", 0, run.path, recipe, "train", ("test",))
     fold = Fold(run.path.name, {}, ("test",))
     with pytest.raises(ModelError, match="/nowhere/gender cannot be had here"):
-        execute._score_tests(study_run, run, silent)
+        score_tests(study_run, run, silent)
     with pytest.raises(ModelError, match="/nowhere/gender cannot be had here"):
         folds._run_one(recipe, run.path, fold, "train")
     assert not run.results("test").exists()
     without_gap(run, tones)
-    execute._score_tests(study_run, run, silent)
+    score_tests(study_run, run, silent)
     assert (run.results("test") / "report.html").exists()

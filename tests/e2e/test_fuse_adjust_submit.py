@@ -9,10 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from builders import predictions
+from builders.manifests import utterances
+from builders.predictions import softmax
+from builders.runs import finished_run
 from emotune.errors import ConfigError
 from emotune.fusion.runs import fit_runs
 from emotune.schema.labels import LabelSpace, Scale
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Prediction, Predictions
 
 SPACE = LabelSpace(("anger", "sadness", "neutral"), {name: Scale(1, 7) for name in ("arousal", "valence", "dominance")})
@@ -22,38 +26,32 @@ SKILLS = {"one": 1.2, "two": 1.0, "three": 0.1}
 def manifest_in(folder: Path, *, seed: int = 0, prefix: str = "u", test: str = "test") -> Manifest:
     """160 development and 80 test utterances of 8 and 4 speakers."""
     generator = np.random.default_rng(seed)
-    rows = tuple(
-        Utterance(
-            f"{prefix}{n}",
-            f"{prefix}{n}.wav",
-            speaker=f"{prefix}s{n % 8 if n < 160 else 8 + n % 4}",
-            split="development" if n < 160 else test,
-            emotion=SPACE.classes[int(generator.integers(3))],
-            dimensions={name: float(generator.uniform(1, 7)) for name in SPACE.dimensions},
-        )
-        for n in range(240)
+    rows = utterances(
+        240,
+        name=prefix + "{}",
+        speaker=lambda n: f"{prefix}s{n % 8 if n < 160 else 8 + n % 4}",
+        split=lambda n: "development" if n < 160 else test,
+        emotion=lambda _: SPACE.classes[int(generator.integers(3))],
+        dimensions=lambda _: {name: float(generator.uniform(1, 7)) for name in SPACE.dimensions},
     )
     return Manifest(rows, SPACE, folder, {"corpus": "made up"})
 
 
 def run_in(folder: Path, manifest: Manifest, *, skill: float, seed: int, test: str = "test", keep_test=True) -> Path:
     """A finished run with predictions as good as its skill, without a model."""
-    folder.mkdir(parents=True)
-    (folder / "provenance.json").write_text(json.dumps({"recipe": folder.name, "finished": "today", "kind": "probe"}))
-    (manifest if keep_test else manifest.filter(lambda u: u.split != test)).write(folder / "manifest.csv")
-    generator = np.random.default_rng(seed)
+    generator, tables = np.random.default_rng(seed), {}
     for split in ("development", test):
         rows = []
         for utterance in manifest.split(split):
             logits = generator.normal(size=3) + skill * np.eye(3)[SPACE.classes.index(str(utterance.emotion))] * 1.5
-            powers = np.exp(logits)
             dimensions = {
                 n: float(np.clip(v + generator.normal() / skill, 1, 7)) for n, v in utterance.dimensions.items()
             }
-            probabilities = dict(zip(SPACE.classes, (powers / powers.sum()).tolist(), strict=True))
+            probabilities = dict(zip(SPACE.classes, softmax(logits).tolist(), strict=True))
             rows.append(Prediction(utterance.utterance_id, probabilities, dimensions))
-        Predictions(tuple(rows), SPACE).write(folder / split / "predictions.csv")
-    return folder
+        tables[split] = Predictions(tuple(rows), SPACE)
+    kept = manifest if keep_test else manifest.filter(lambda u: u.split != test)
+    return finished_run(folder, kept, tables, recipe=folder.name, finished="today", kind="probe").path
 
 
 @pytest.fixture
@@ -94,9 +92,7 @@ def test_three_runs_become_one_table_with_a_page(runs, tmp_path, emotune_command
 
 def failing(table: Path, ids: set[str]) -> None:
     """Make rows of a table errors."""
-    found = Predictions.read(table)
-    rows = tuple(Prediction(r.utterance_id, error="broken") if r.utterance_id in ids else r for r in found)
-    dataclasses.replace(found, rows=rows).write(table)
+    predictions.failing(Predictions.read(table), *ids).write(table)
 
 
 def test_a_vote_without_a_system_that_failed_is_scored_and_said(runs, tmp_path, emotune_command):

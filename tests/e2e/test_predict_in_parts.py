@@ -11,12 +11,12 @@ import time
 from collections import Counter
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-import soundfile
 
+from builders.recordings import write_recording
 from emotune.audio.preprocessing import Preprocessing
 from emotune.errors import ConfigError, ModelError
 from emotune.inference import load
@@ -37,8 +37,7 @@ def recordings(tmp_path_factory) -> Path:
     folder, generator = tmp_path_factory.mktemp("many"), np.random.default_rng(0)
     for number in range(53):
         path = folder / ("first" if number < 20 else "second") / f"{number:03d}.wav"
-        path.parent.mkdir(exist_ok=True)
-        soundfile.write(path, 0.1 * generator.standard_normal(int(generator.integers(3000, 9000))), 16000)
+        write_recording(path, seconds=generator.uniform(0.2, 0.55))
     (folder / "second" / "030.wav").write_bytes(b"text, not sound")
     return folder
 
@@ -367,7 +366,7 @@ def test_ray_gives_the_same_table(recordings, tiny_model, tmp_path, emotune_comm
 
 @pytest.mark.load
 @pytest.mark.usefixtures("cluster")
-def test_ray_replaces_a_worker_that_is_killed(recordings, tiny_model, tmp_path, expected, monkeypatch):
+def test_ray_replaces_a_worker_that_is_killed(recordings, tiny_model, tmp_path, expected):
     """The first worker that begins a part is killed with SIGKILL in the middle of it."""
     from emotune.inference.jobs import ray_job
 
@@ -379,8 +378,7 @@ def test_ray_replaces_a_worker_that_is_killed(recordings, tiny_model, tmp_path, 
                 os.kill(os.getpid(), signal.SIGKILL)
             return super().__call__(row)
 
-    monkeypatch.setattr(ray_job, "PartWorker", Mortal)
-    through_ray(tiny_model, recordings, tmp_path)
+    through_ray(tiny_model, recordings, tmp_path, worker=Mortal)
     assert (tmp_path / "killed").exists()
     assert comparable(rows_of(tmp_path / "parts")) == expected
 
@@ -388,7 +386,7 @@ def test_ray_replaces_a_worker_that_is_killed(recordings, tiny_model, tmp_path, 
 @pytest.mark.load
 @pytest.mark.usefixtures("cluster")
 def test_ray_gives_up_a_part_that_kills_every_worker_and_keeps_the_others(
-    recordings, tiny_model, tmp_path, expected, monkeypatch, emotune_command
+    recordings, tiny_model, tmp_path, expected, emotune_command
 ):
     from emotune.inference.jobs import ray_job
 
@@ -398,12 +396,10 @@ def test_ray_gives_up_a_part_that_kills_every_worker_and_keeps_the_others(
             if number == 9:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(ray_job, "PartWorker", Deadly)
-        with pytest.raises(
-            ModelError, match=r"Ray gave up: 4 workers ended one after the other in part 9; .* the same command"
-        ):
-            through_ray(tiny_model, recordings, tmp_path, workers=1)
+    with pytest.raises(
+        ModelError, match=r"Ray gave up: 4 workers ended one after the other in part 9; .* the same command"
+    ):
+        through_ray(tiny_model, recordings, tmp_path, workers=1, worker=Deadly)
     assert not (tmp_path / "parts" / ".inputs").exists()
     assert 0 < entered_parts(tmp_path / "parts") < 11
     emotune_command("predict", tiny_model, recordings, "-o", tmp_path / "parts", "--part-rows", 5)
@@ -412,7 +408,7 @@ def test_ray_gives_up_a_part_that_kills_every_worker_and_keeps_the_others(
 
 @pytest.mark.load
 @pytest.mark.usefixtures("cluster")
-def test_a_worker_that_does_not_see_the_folder_is_found_out(recordings, tiny_model, tmp_path, monkeypatch):
+def test_a_worker_that_does_not_see_the_folder_is_found_out(recordings, tiny_model, tmp_path):
     from emotune.inference.jobs import ray_job
 
     class Elsewhere(ray_job.PartWorker):
@@ -420,9 +416,8 @@ def test_a_worker_that_does_not_see_the_folder_is_found_out(recordings, tiny_mod
             self.parts.folder = tmp_path / "not mounted"
             return super().__call__(row)
 
-    monkeypatch.setattr(ray_job, "PartWorker", Elsewhere)
     with pytest.raises(ModelError, match=r"does not see .*not mounted\. The folder must be the same on all machines"):
-        through_ray(tiny_model, recordings, tmp_path, workers=1)
+        through_ray(tiny_model, recordings, tmp_path, workers=1, worker=Elsewhere)
 
 
 @pytest.mark.load
@@ -441,11 +436,12 @@ def test_ray_finds_a_folder_that_is_named_from_here(recordings, tiny_model, tmp_
 
 
 def through_ray(
-    model: Path, recordings: Path, folder: Path, *, fingerprint: str | None = None, workers: int = 2
+    model: Path, recordings: Path, folder: Path, *, fingerprint: str | None = None, workers: int = 2, **options: Any
 ) -> None:
     from emotune.inference.jobs.ray_job import predict_on_ray
 
     found = fingerprint or load_model(model).fingerprint
     with parts_in(folder / "parts", part_rows=5, suffix=".parquet", model_fingerprint=found) as parts:
         total = parts.check(items_of([recordings]))
-        predict_on_ray(str(model), items_of([recordings]), parts, fingerprint=found, total=total, workers=workers)
+        options |= {"fingerprint": found, "total": total, "workers": workers}
+        predict_on_ray(str(model), items_of([recordings]), parts, **options)

@@ -6,34 +6,34 @@ import json
 import pytest
 import yaml
 
+from builders.recipes import write_recipe
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 from emotune.training import fine_tune
 
-PROTOCOL = {
+LEAVE_ONE_SPEAKER_OUT = {
     "corpus": "tones",
     "description": "Six speakers, each tested once.",
     "leave_out": "speaker",
     "utterances": 24,
 }
+THREE_FOLDS = {
+    "corpus": "tones",
+    "groups": {"folds": [["s0", "s1"], ["s2", "s3"], ["s4", "s5"]]},
+    "utterances": 24,
+}
 
 
 @pytest.fixture
-def written(tmp_path, tones, tiny_wavlm):
-    """A recipe and a protocol in files."""
-    (tmp_path / "protocol.yaml").write_text(yaml.safe_dump(PROTOCOL))
-    recipe = {
-        "name": "tiny",
-        "protocol": str(tmp_path / "protocol.yaml"),
-        "data": {"manifest": str(tones.root / "manifest.csv")},
-        "model": {"backbone": {"name": "wavlm", "config": tiny_wavlm}},
-        "train": {"epochs": 1, "batch_seconds": 4},
-    }
-    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-    return tmp_path / "recipe.yaml"
+def written(tmp_path, tones):
+    """A recipe and a protocol of three folds in files."""
+    (tmp_path / "protocol.yaml").write_text(yaml.safe_dump(THREE_FOLDS))
+    protocol = str(tmp_path / "protocol.yaml")
+    return write_recipe(tmp_path / "recipe.yaml", tones.root / "manifest.csv", protocol=protocol)
 
 
 def test_every_utterance_is_tested_once_and_the_pool_is_scored_once(written, tmp_path, tones, emotune_command):
+    (tmp_path / "protocol.yaml").write_text(yaml.safe_dump(LEAVE_ONE_SPEAKER_OUT))
     ended = emotune_command("train", written, "-o", tmp_path / "run")
     assert ended.code == 0, ended.err
     pooled = Predictions.read(tmp_path / "run" / "all" / "predictions.csv")
@@ -125,7 +125,7 @@ def test_folds_at_a_time_give_what_folds_in_turn_give(written, tmp_path, emotune
 
 
 def test_a_manifest_of_another_corpus_or_size_is_said_in_the_report(written, tmp_path, emotune_command):
-    (tmp_path / "protocol.yaml").write_text(yaml.safe_dump(PROTOCOL | {"utterances": 30, "corpus": "ravdess"}))
+    (tmp_path / "protocol.yaml").write_text(yaml.safe_dump(THREE_FOLDS | {"utterances": 30, "corpus": "ravdess"}))
     ended = emotune_command("probe", written, "-o", tmp_path / "run", f"probe.cache={tmp_path / 'cache'}")
     assert ended.code == 0, ended.err
     notices = json.loads((tmp_path / "run" / "all" / "report.json").read_text())["notices"]
@@ -175,7 +175,8 @@ def test_official_splits_must_be_different(written, tmp_path, emotune_command):
     assert "must be different splits" in ended.err
 
 
-def test_a_dry_run_describes_the_first_fold(written, emotune_command):
+def test_a_dry_run_describes_the_first_fold(written, tmp_path, emotune_command):
+    (tmp_path / "protocol.yaml").write_text(yaml.safe_dump(LEAVE_ONE_SPEAKER_OUT))
     ended = emotune_command("train", written, "--dry-run")
     assert ended.code == 0, ended.err
     assert '"train": 16' in ended.out

@@ -6,18 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from builders.runs import finished_run
 from emotune.evaluation.robustness.degradations import BABBLE, DEGRADATIONS
-from emotune.io.tables import to_json, write_text
 from emotune.schema.predictions import Predictions
 from emotune.schema.run_folder import RunFolder
 
 
 @pytest.fixture
 def run(tmp_path, tiny_model, tones) -> RunFolder:
-    run = RunFolder(tmp_path / "run")
+    run = finished_run(tmp_path / "run", tones)
     shutil.copytree(tiny_model, run.model)
-    tones.write(run.manifest)
-    write_text(run.provenance, to_json({"recipe": "tiny", "finished": "now"}))
     return run
 
 

@@ -12,6 +12,8 @@ import pytest
 import torch
 import yaml
 
+from builders.models import WAVLM
+from builders.recipes import sections_over
 from emotune.config.recipe import Recipe
 from emotune.io.tables import read_rows
 from emotune.models.store import load_model
@@ -26,7 +28,7 @@ pytestmark = pytest.mark.load
 
 
 @pytest.fixture(scope="module")
-def sections(tones, tiny_wavlm, tmp_path_factory) -> dict:
+def sections(tones, tmp_path_factory) -> dict:
     """A recipe with dropout, class weights, CCC, augmentation and unbalanced classes; its batches differ in size."""
     kept = [u for u in tones if not (u.split == "train" and u.utterance_id in ("u00", "u04", "u08"))]
     rows = [dataclasses.replace(u, dimensions={"arousal": 1 + 6 * (n % 7) / 6}) for n, u in enumerate(kept)]
@@ -34,13 +36,15 @@ def sections(tones, tiny_wavlm, tmp_path_factory) -> dict:
     manifest = tmp_path_factory.mktemp("two") / "m.csv"
     dataclasses.replace(tones, utterances=tuple(rows), label_space=space).write(manifest)
     noise = {"hidden_dropout": 0.1, "attention_dropout": 0.1}
-    return {
-        "name": "two",
-        "data": {"manifest": str(manifest), "dimensions": ["arousal"]},
-        "model": {"backbone": {"name": "wavlm", "config": tiny_wavlm | noise}, "dropout": 0.1},
-        "augmentation": {"gain_db": 6.0, "mix": {"alpha": 1.0}},
-        "loss": {"cross_entropy": {"class_weights": "balanced", "smoothing": 0.1}, "ccc": {"weight": 0.5}},
-        "train": {
+    return sections_over(
+        manifest,
+        name="two",
+        data={"dimensions": ["arousal"]},
+        config=WAVLM | noise,
+        model={"dropout": 0.1},
+        augmentation={"gain_db": 6.0, "mix": {"alpha": 1.0}},
+        loss={"cross_entropy": {"class_weights": "balanced", "smoothing": 0.1}, "ccc": {"weight": 0.5}},
+        train={
             "epochs": 2,
             "batch_seconds": 2.0,
             "encoder_lr": 0.02,
@@ -49,7 +53,7 @@ def sections(tones, tiny_wavlm, tmp_path_factory) -> dict:
             "warmup_share": 0.0,
             "checkpoint_minutes": 0,
         },
-    }
+    )
 
 
 def free_port() -> str:

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ import yaml
 
 from emotune.metrics.dimensions import ccc
 from emotune.schema.predictions import Predictions
-from emotune.studies import execute
+from emotune.studies.carry_out import carry_out
+from emotune.studies.run import run as run_study
 
 SPLIT_OF = {"s0": "train", "s1": "train", "s2": "development", "s3": "test", "s4": "test", "s5": "test3"}
 
@@ -158,20 +160,20 @@ def test_an_interrupted_study_goes_on_and_keeps_what_is_finished(
     shutil.copytree(finished, tmp_path / "out")
     for gone in ("mean/seed_1", "std/seed_0", "best"):
         shutil.rmtree(tmp_path / "out" / "runs" / gone)
-    real, started = execute.carry_out, []
+    started = []
 
     def stopped(run, *rest):
         started.append(run.title)
         if run.title == "std, seed 0":
             raise KeyboardInterrupt
-        return real(run, *rest)
+        return carry_out(run, *rest)
 
-    monkeypatch.setattr(execute, "carry_out", stopped)
-    ended = emotune_command("study", source, "-o", tmp_path / "out")
+    with monkeypatch.context() as patched:
+        patched.setattr("emotune.studies.run.run", partial(run_study, run_one=stopped))
+        ended = emotune_command("study", source, "-o", tmp_path / "out")
     assert ended.code == 130
     assert "the same command continues" in ended.err
     assert started == ["mean, seed 1", "std, seed 0"]
-    monkeypatch.setattr(execute, "carry_out", real)
     weights = tmp_path / "out" / "runs" / "mean" / "seed_0" / "model" / "model.safetensors"
     kept = weights.stat().st_mtime_ns
     ended = emotune_command("study", source, "-o", tmp_path / "out", "--resamples", "200")
@@ -381,7 +383,8 @@ def test_a_gender_predictor_is_a_step_that_another_one_uses(written, tmp_path, e
 
 
 def test_bundled_studies_are_listed_apart_from_recipes_and_can_be_read(tmp_path, emotune_command):
-    from emotune.studies.plan import dump_study, load_study
+    from emotune.studies.load import load_study
+    from emotune.studies.study import dump_study
 
     names = [line.partition(":")[0] for line in emotune_command("studies").out.splitlines()]
     assert "demo/poolings" in names

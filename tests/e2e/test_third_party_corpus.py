@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from builders.recordings import write_recordings
 from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import ConfigError
 from emotune.schema.manifest import Manifest
-from trees.recordings import write_recordings
 
 PACKAGES = Path(__file__).parents[1] / "third_party"
 FILES = ["anna_angry_1.wav", "bert_neutral_1.wav", "x.wav"]

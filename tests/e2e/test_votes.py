@@ -5,15 +5,15 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 
+from builders.recipes import write_recipe
 from emotune.metrics import METRICS
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 
 
 @pytest.fixture
-def recipe(tones, tiny_wavlm, tmp_path) -> Path:
+def recipe(tones, tmp_path) -> Path:
     """The tones with four votes each: every fourth utterance has a tie and no emotion, one vote in some is astray."""
     utterances = []
     for number, utterance in enumerate(tones):
@@ -24,15 +24,13 @@ def recipe(tones, tiny_wavlm, tmp_path) -> Path:
             votes = {str(utterance.emotion): 3.0, other: 1.0} if number % 4 else {str(utterance.emotion): 4.0}
             utterances.append(dataclasses.replace(utterance, votes=votes))
     tones.replace_utterances(utterances).write(tmp_path / "voted.csv")
-    content = {
-        "name": "votes",
-        "data": {"manifest": str(tmp_path / "voted.csv")},
-        "model": {"backbone": {"name": "wavlm", "config": tiny_wavlm, "train_front_end": True}, "dropout": 0.0},
-        "train": {"epochs": 2, "batch_seconds": 4.0, "encoder_lr": 1e-3, "head_lr": 1e-2},
-    }
-    path = tmp_path / "recipe.yaml"
-    path.write_text(yaml.safe_dump(content))
-    return path
+    return write_recipe(
+        tmp_path / "recipe.yaml",
+        tmp_path / "voted.csv",
+        backbone={"train_front_end": True},
+        model={"dropout": 0.0},
+        train={"epochs": 2, "encoder_lr": 1e-3, "head_lr": 1e-2},
+    )
 
 
 SOFT = ("loss.soft_cross_entropy.weight=1", "loss.cross_entropy.weight=0")

@@ -1,6 +1,5 @@
 """From recordings to reports and predictions, as a user goes: through the command line and the Python interface."""
 
-import contextlib
 import csv
 import io
 import json
@@ -13,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import yaml
 
 import emotune
+from builders.command import Ended, run_command
+from builders.recipes import write_recipe
 from emotune.errors import AudioError
 from emotune.io.tables import read_rows
 from emotune.schema.manifest import Manifest
@@ -25,31 +25,14 @@ VOICES, SENTENCES = ("v01", "v02", "v03", "v04", "v05", "v06"), ("s1", "s2")
 CLASSES = ("anger", "happiness", "sadness", "neutral")
 
 
-class Ended:
-    """A command that came to its end."""
-
-    def __init__(self, *arguments: object) -> None:
-        from emotune.cli import main
-
-        out, err = io.StringIO(), io.StringIO()
-        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            patch.setattr(sys, "argv", ["emotune", *map(str, arguments)])
-            try:
-                main()
-                self.code = 0
-            except SystemExit as end:
-                self.code = int(end.code or 0)
-        self.out, self.err = out.getvalue(), err.getvalue()
-
-
 def well(*arguments: object) -> Ended:
-    ended = Ended(*arguments)
+    ended = run_command(*arguments)
     assert ended.code == 0, ended.err
     return ended
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory, demo_corpus, tiny_wavlm) -> Path:
+def home(tmp_path_factory, demo_corpus) -> Path:
     """Six voices of the demo corpus, read, split and trained on for one epoch: everything a user has afterwards."""
     home = tmp_path_factory.mktemp("home")
     with (demo_corpus / "labels.csv").open(encoding="utf-8") as stream:
@@ -62,14 +45,14 @@ def home(tmp_path_factory, demo_corpus, tiny_wavlm) -> Path:
         for number, row in enumerate(rows):
             shutil.copy(demo_corpus / row["file"], home / "corpus" / "audio")
             writer.writerow([row["file"], row["emotion"], row["speaker"], row["gender"], number])
-    recipe = {
-        "name": "mini",
-        "data": {"manifest": str(home / "split.csv")},
-        "model": {"backbone": {"name": "wavlm", "config": tiny_wavlm, "train_front_end": True}},
-        "train": {"epochs": 2, "batch_seconds": 15, "encoder_lr": 1.0e-3, "head_lr": 1.0e-2},
-        "probe": {"cache": str(home / "cache"), "pooling": "mean"},
-    }
-    (home / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    write_recipe(
+        home / "recipe.yaml",
+        home / "split.csv",
+        name="mini",
+        backbone={"train_front_end": True},
+        train={"epochs": 2, "batch_seconds": 15, "encoder_lr": 1.0e-3, "head_lr": 1.0e-2},
+        probe={"cache": str(home / "cache"), "pooling": "mean"},
+    )
     well("corpus", "read", "table", home / "corpus" / "labels.csv", "-o", home / "all.csv", "--licence", "Apache-2.0")
     shares = [option for share in ("train=0.5", "development=0.25", "test=0.25") for option in ("--share", share)]
     well("corpus", "split", home / "all.csv", "-o", home / "split.csv", *shares)
@@ -119,7 +102,7 @@ def test_training_leaves_a_run_folder_with_a_report(home):
     assert (home / "run" / "development" / "report.html").exists()
     assert len(read_rows(home / "run" / "metrics.jsonl")) == 1
     assert "Apache-2.0" in (home / "run" / "model" / "README.md").read_text()
-    again = Ended("train", home / "recipe.yaml", "train.epochs=1", "-o", home / "run")
+    again = run_command("train", home / "recipe.yaml", "train.epochs=1", "-o", home / "run")
     assert again.code == 2
     assert again.err.startswith("error: ")
     assert "already holds a finished run" in again.err
@@ -195,7 +178,7 @@ def test_segments_of_a_table_are_predicted_as_the_cut_pieces(home, clips, tmp_pa
 
 def test_a_bad_recording_is_an_error_row_and_exit_code_one_and_the_rest_is_predicted(home, expected, clips, tmp_path):
     (tmp_path / "broken.wav").write_bytes(b"no sound")
-    ended = Ended(
+    ended = run_command(
         "predict", home / "run", clips[0], tmp_path / "broken.wav", clips[1], tmp_path / "gone.wav",
         "-o", tmp_path / "p.csv",
     )  # fmt: skip
@@ -327,28 +310,6 @@ def test_every_public_name_can_be_had_from_the_package():
         assert getattr(emotune, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'loda'"):
         _ = emotune.loda
-
-
-def test_ravdess_is_read_completely(shared, tmp_path):
-    folder = shared / "data" / "ravdess" / "audio"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} does not exist")
-    ended = well("corpus", "read", "ravdess", folder, "-o", tmp_path / "m.csv")
-    assert "warning" not in ended.err
-    manifest = Manifest.read(tmp_path / "m.csv")
-    assert len(manifest) == 1440
-    speakers = {u.speaker: u.gender for u in manifest}
-    assert Counter(speakers.values()) == {"male": 12, "female": 12}
-    counts = Counter(u.emotion for u in manifest)
-    assert counts.pop("neutral") == 96
-    assert set(counts.values()) == {192}
-    assert len(counts) == 7
-    with (folder.parent / "labels.csv").open() as stream:
-        labels = {Path(row["file"]).stem: row for row in csv.DictReader(stream)}
-    for utterance in manifest:
-        row = labels[utterance.utterance_id]
-        assert (utterance.speaker, utterance.gender) == (row["speaker"], row["gender"])
-        assert utterance.duration_s == pytest.approx(float(row["duration_s"]), abs=1e-3)
 
 
 def test_four_classes_of_emodb_are_read_with_a_warning_of_the_shortfall(shared, tmp_path):

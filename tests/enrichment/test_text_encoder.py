@@ -1,13 +1,13 @@
 """Embeddings of texts: cached by encoder and text, the same alone and in company, and those of transformers."""
 
 import sqlite3
+import sys
 from collections.abc import Sequence
 from hashlib import sha256
 
 import numpy as np
 import pytest
 
-from emotune.enrichment import pretrained
 from emotune.enrichment.text_encoder import TextEncoder, embeddings
 from emotune.errors import ConfigError, ModelError
 
@@ -87,12 +87,9 @@ def test_more_texts_than_a_query_holds_come_back(tmp_path):
 
 
 def test_without_the_library_the_extra_is_named(monkeypatch):
-    def absent(name):
-        raise ModuleNotFoundError(f"No module named '{name}'", name=name)
-
-    monkeypatch.setattr(pretrained.importlib, "import_module", absent)
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     with pytest.raises(ConfigError, match=r"text encoder needs 'sentence_transformers'.*emotune\[text\]"):
-        TextEncoder()
+        TextEncoder("folder")
 
 
 @pytest.fixture(scope="module")

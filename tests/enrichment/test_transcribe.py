@@ -2,8 +2,8 @@
 
 import dataclasses
 import sqlite3
+import sys
 from collections.abc import Sequence
-from types import SimpleNamespace
 
 import pytest
 
@@ -200,10 +200,7 @@ def test_pauses_cut_long_clips():
 
 
 def test_without_the_library_the_extra_is_named(monkeypatch):
-    def absent(name):
-        raise ModuleNotFoundError(f"No module named '{name}'", name=name)
-
-    monkeypatch.setattr(pretrained, "importlib", SimpleNamespace(import_module=absent))
+    monkeypatch.setitem(sys.modules, "faster_whisper", None)
     with pytest.raises(ConfigError, match=r"speech recogniser needs 'faster_whisper'.*emotune\[asr\]"):
         Transcriber("small")
 

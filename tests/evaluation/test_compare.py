@@ -3,13 +3,14 @@
 import dataclasses
 import itertools
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.stats
 import sklearn.metrics
 
+from builders.manifests import manifest_of, utterance
+from builders.predictions import failing, predictions_of, said
 from emotune.cli.compare import print_comparison
 from emotune.errors import ConfigError, CorpusError, ModelError, TableError
 from emotune.evaluation import evaluate
@@ -21,7 +22,7 @@ from emotune.evaluation.statistics.permutation import holm, swap_test
 from emotune.metrics.dimensions import ccc
 from emotune.report.comparison_page import page
 from emotune.schema.labels import LabelSpace, Scale
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Prediction, Predictions
 
 CLASSES = ("anger", "happiness", "neutral")
@@ -30,19 +31,18 @@ SCALE = {"arousal": Scale(1, 7)}
 
 def corpus(speakers: int = 6, each: int = 12, *, known: bool = True) -> Manifest:
     generator = np.random.default_rng(5)
-    utterances = tuple(
-        Utterance(
+    rows = (
+        utterance(
             f"s{speaker}-{n}",
-            "a.wav",
+            CLASSES[(n + speaker) % 3],
             speaker=f"s{speaker}" if known else None,
-            emotion=CLASSES[(n + speaker) % 3],
             dimensions={"arousal": float(generator.uniform(1, 7))},
             split="test",
         )
         for speaker in range(speakers)
         for n in range(each)
     )
-    return Manifest(utterances, LabelSpace(CLASSES, SCALE), Path())
+    return manifest_of(*rows, classes=CLASSES, dimensions=SCALE)
 
 
 def answers(manifest: Manifest, skill: float, seed: int, classes=CLASSES) -> Predictions:
@@ -52,11 +52,10 @@ def answers(manifest: Manifest, skill: float, seed: int, classes=CLASSES) -> Pre
     rows = []
     for u in manifest:
         right = generator.random() < skill + bonus[u.speaker]
-        said = u.emotion if right else classes[generator.integers(len(classes))]
-        given = {name: 0.6 if name == said else 0.4 / (len(classes) - 1) for name in classes}
+        answer = u.emotion if right else classes[generator.integers(len(classes))]
         arousal = np.clip(u.dimensions["arousal"] + generator.normal(0, 1.5 - skill), 1, 7)
-        rows.append(Prediction(u.utterance_id, given, {"arousal": float(arousal)}))
-    return Predictions(tuple(rows), LabelSpace(classes, SCALE))
+        rows.append(said(u.utterance_id, answer, 0.6, classes=classes, dimensions={"arousal": float(arousal)}))
+    return predictions_of(*rows, classes=classes, dimensions=SCALE)
 
 
 def labels(manifest: Manifest, predictions: Predictions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -227,11 +226,6 @@ def test_utterances_without_speakers_are_clusters_of_their_own():
     assert any("72 of 72 compared utterances have no known speaker" in note for note in found.notes)
 
 
-def failing(predictions: Predictions, *ids: str) -> Predictions:
-    rows = [Prediction(row.utterance_id, error="broken") if row.utterance_id in ids else row for row in predictions]
-    return dataclasses.replace(predictions, rows=tuple(rows))
-
-
 def test_what_failed_in_one_system_is_left_out_of_both_named_and_weighed():
     found = both(second=failing(GOOD, "s0-0", "s1-1"), resamples=200, metrics=["accuracy"])
     rest = TRUTH.filter(lambda u: u.utterance_id not in ("s0-0", "s1-1"))
@@ -361,7 +355,7 @@ def guessed(manifest: Manifest, seed: int) -> Predictions:
     for u in manifest:
         given = dict(zip(CLASSES, generator.dirichlet(np.ones(3)).tolist(), strict=True))
         rows.append(Prediction(u.utterance_id, given, {"arousal": float(generator.uniform(1, 7))}))
-    return Predictions(tuple(rows), LabelSpace(CLASSES, SCALE))
+    return predictions_of(*rows, classes=CLASSES, dimensions=SCALE)
 
 
 @pytest.mark.parametrize("metrics", [["uar"], ["macro_f1"]])

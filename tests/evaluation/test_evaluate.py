@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import partial
 from pathlib import Path
 
 import audmetric
@@ -9,34 +10,21 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
+import builders.predictions
+from builders.manifests import manifest_of, utterance
+from builders.predictions import predictions_of
 from emotune.cli.train import print_evaluation
 from emotune.errors import CorpusError, ModelError, TableError
 from emotune.evaluation import evaluate, scores
 from emotune.io.tables import to_json
 from emotune.metrics.dimensions import ccc, rmse
 from emotune.schema.labels import LabelSpace, Scale
-from emotune.schema.manifest import Manifest, Utterance
 from emotune.schema.predictions import Prediction, Predictions
 
 CLASSES = ("anger", "happiness", "sadness", "neutral")
 SCALES = {"arousal": Scale(1, 7), "valence": Scale(1, 7)}
-
-
-def utterance(name: str, emotion: str | None = None, **others) -> Utterance:
-    return Utterance(name, f"{name}.wav", emotion=emotion, **others)
-
-
-def manifest(*utterances: Utterance, classes=CLASSES, dimensions=None) -> Manifest:
-    return Manifest(utterances, LabelSpace(classes, dimensions or {}), Path())
-
-
-def said(name: str, emotion: str, confidence: float = 0.7, classes=CLASSES, **others) -> Prediction:
-    rest = (1 - confidence) / (len(classes) - 1)
-    return Prediction(name, {label: confidence if label == emotion else rest for label in classes}, **others)
-
-
-def predictions(*rows: Prediction, classes=CLASSES, dimensions=None) -> Predictions:
-    return Predictions(rows, LabelSpace(classes, dimensions or {}))
+manifest, predictions = partial(manifest_of, classes=CLASSES), partial(predictions_of, classes=CLASSES)
+said = partial(builders.predictions.said, classes=CLASSES)
 
 
 def small(speaker=lambda n: f"s{n % 3}"):

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.stats
 import sklearn.metrics
 
+from builders.manifests import manifest_of, utterance, utterances
+from builders.predictions import predictions_of, said
 from emotune.evaluation import evaluate
 from emotune.evaluation.fairness import Fairness
 from emotune.evaluation.groups import age_band
@@ -18,9 +19,9 @@ from emotune.evaluation.statistics.bootstrap import ClusterBootstrap, Estimate
 from emotune.evaluation.statistics.group_differences import difference_of_groups
 from emotune.metrics.division import ratio
 from emotune.report.fairness_words import conclusions
-from emotune.schema.labels import LabelSpace, Scale
-from emotune.schema.manifest import Manifest, Utterance
-from emotune.schema.predictions import Prediction, Predictions
+from emotune.schema.labels import Scale
+from emotune.schema.manifest import Utterance
+from emotune.schema.predictions import Prediction
 
 CLASSES = ("anger", "neutral", "sadness")
 RESAMPLES, SEED = 400, 3
@@ -34,11 +35,10 @@ def right_of(utterance: Utterance) -> float:
 def corpus(speakers: int = 24, clips: int = 18, **known) -> list[Utterance]:
     """Women have even numbers; ages rise with the number."""
     return [
-        Utterance(
+        utterance(
             f"s{speaker}-{n}",
-            "a.wav",
+            CLASSES[n % 3],
             speaker=f"s{speaker:02d}",
-            emotion=CLASSES[n % 3],
             **{
                 "gender": ("female", "male")[speaker % 2],
                 "age": 20.0 + 2 * speaker,
@@ -58,13 +58,9 @@ def scored(rows: list[Utterance], right=right_of, seed: int = 0) -> tuple[Evalua
     for row in rows:
         wrong = [name for name in CLASSES if name != row.emotion]
         answers.append(str(row.emotion) if generator.random() < right(row) else wrong[int(generator.integers(2))])
-    space = LabelSpace(CLASSES)
-    said = [
-        Prediction(row.utterance_id, {name: 0.8 if name == answer else 0.1 for name in CLASSES})
-        for row, answer in zip(rows, answers, strict=True)
-    ]
-    manifest = Manifest(tuple(rows), space, Path())
-    return evaluate(manifest, Predictions(tuple(said), space), resamples=RESAMPLES, seed=SEED), answers
+    table = (said(row.utterance_id, answer, 0.8, classes=CLASSES) for row, answer in zip(rows, answers, strict=True))
+    manifest, predictions = manifest_of(*rows, classes=CLASSES), predictions_of(*table, classes=CLASSES)
+    return evaluate(manifest, predictions, resamples=RESAMPLES, seed=SEED), answers
 
 
 def fairness_in(found: Evaluation) -> Fairness:
@@ -332,10 +328,9 @@ def test_one_speaker_has_no_spread_and_dimensions_alone_no_fairness():
     assert fairness_in(alone).spread is None
     assert fairness_in(alone).comparisons == ()
     scale = {"arousal": Scale(0, 1)}
-    rows = [Utterance(f"u{n}", "a.wav", speaker=f"s{n}", dimensions={"arousal": n / 9}) for n in range(9)]
-    said = [Prediction(f"u{n}", dimensions={"arousal": n / 10}) for n in range(9)]
-    space = LabelSpace((), scale)
-    found = evaluate(Manifest(tuple(rows), space, Path()), Predictions(tuple(said), space), resamples=10)
+    rows = utterances(9, speaker="s{}".format, dimensions=lambda n: {"arousal": n / 9})
+    table = (Prediction(f"u{n}", dimensions={"arousal": n / 10}) for n in range(9))
+    found = evaluate(manifest_of(*rows, dimensions=scale), predictions_of(*table, dimensions=scale), resamples=10)
     assert found.fairness is None
 
 

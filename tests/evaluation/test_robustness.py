@@ -3,12 +3,13 @@
 import dataclasses
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import sklearn.metrics
 
+from builders.manifests import manifest_of, utterance
+from builders.predictions import failing, predictions_of, said
 from emotune.evaluation.robustness.degradations import DEGRADATIONS, Degradation
 from emotune.evaluation.robustness.effects import effect_of
 from emotune.evaluation.robustness.run import Voices, predict_under, run_robustness
@@ -17,8 +18,8 @@ from emotune.inference import Predictor, load
 from emotune.report.robustness_page import page, write_robustness
 from emotune.report.robustness_words import GAIN, LOSS, NONE, SMALL, UNKNOWN, conclusions, verdict_of
 from emotune.schema.labels import LabelSpace
-from emotune.schema.manifest import Manifest, Utterance
-from emotune.schema.predictions import Prediction, Predictions
+from emotune.schema.manifest import Manifest
+from emotune.schema.predictions import Predictions
 
 IDENTITY = Degradation("identity", "as they are")
 CLASSES = ("anger", "neutral", "sadness")
@@ -50,13 +51,12 @@ def constructed(seed: int = 0) -> tuple[Manifest, Predictions, Predictions]:
     rows, clean, degraded = [], [], []
     for number in range(12 * 15):
         emotion = CLASSES[number % 3]
-        rows.append(Utterance(f"u{number}", "a.wav", speaker=f"s{number % 12}", emotion=emotion))
-        for said, right in ((clean, 0.9), (degraded, 0.5)):
+        rows.append(utterance(f"u{number}", emotion, speaker=f"s{number % 12}"))
+        for table, right in ((clean, 0.9), (degraded, 0.5)):
             answer = emotion if generator.random() < right else CLASSES[int(generator.integers(3))]
-            said.append(Prediction(f"u{number}", {name: 0.8 if name == answer else 0.1 for name in CLASSES}))
-    clean[3], degraded[7] = Prediction("u3", error="broken"), Prediction("u7", error="broken")
-    space = LabelSpace(CLASSES)
-    return Manifest(tuple(rows), space, Path()), Predictions(tuple(clean), space), Predictions(tuple(degraded), space)
+            table.append(said(f"u{number}", answer, 0.8, classes=CLASSES))
+    tables = (predictions_of(*table, classes=CLASSES) for table in (clean, degraded))
+    return manifest_of(*rows, classes=CLASSES), *map(failing, tables, ("u3", "u7"))
 
 
 def test_the_identity_gives_the_clean_predictions_exactly(tones, predictor):

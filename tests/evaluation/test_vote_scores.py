@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from builders.manifests import manifest_of, utterances
+from builders.predictions import table_of
 from emotune.errors import CorpusError
 from emotune.evaluation import evaluate, scores
 from emotune.io.tables import to_json
@@ -27,20 +29,13 @@ def corpus(size: int = 90, *, seed: int = 0) -> tuple[Manifest, Predictions, np.
     chances = generator.dirichlet(np.ones(3), size=size)
     counts = np.array([generator.multinomial(5, row) for row in chances])
     said = 0.8 * chances + 0.2 * generator.dirichlet(np.ones(3), size=size)
-    utterances, rows = [], []
-    for n in range(size):
-        most = counts[n].argmax()
-        utterances.append(
-            Utterance(
-                f"u{n}",
-                "a.wav",
-                speaker=f"s{n % 10}",
-                emotion=CLASSES[most] if counts[n][most] > 2 else None,
-                votes={name: float(count) for name, count in zip(CLASSES, counts[n], strict=True) if count},
-            )
-        )
-        rows.append(Prediction(f"u{n}", dict(zip(CLASSES, said[n].tolist(), strict=True))))
-    return Manifest(tuple(utterances), SPACE, Path()), Predictions(tuple(rows), SPACE), counts / 5, said
+    rows = utterances(
+        size,
+        speaker=lambda n: f"s{n % 10}",
+        emotion=[CLASSES[row.argmax()] if row.max() > 2 else None for row in counts],
+        votes=[{name: float(count) for name, count in zip(CLASSES, row, strict=True) if count} for row in counts],
+    )
+    return manifest_of(*rows, classes=CLASSES), table_of(said, CLASSES), counts / 5, said
 
 
 def test_figures_against_votes_are_the_metrics_of_all_utterances_with_votes():
@@ -106,17 +101,17 @@ def test_what_has_no_votes_or_no_prediction_is_counted_and_named():
     manifest, predictions, votes, said = corpus()
     unlabelled = [n for n, u in enumerate(manifest) if u.emotion is None]
     labelled = [n for n, u in enumerate(manifest) if u.emotion is not None]
-    utterances, rows = list(manifest), list(predictions)
+    people, rows = list(manifest), list(predictions)
     rows[unlabelled[0]] = Prediction(f"u{unlabelled[0]}", error="too short")
     gone = unlabelled[1]
     del rows[gone]
-    bare = utterances[labelled[0]]
-    utterances[labelled[0]] = Utterance(bare.utterance_id, "a.wav", speaker=bare.speaker, emotion=bare.emotion)
-    voted = utterances[labelled[1]]
-    utterances[labelled[1]] = Utterance(
+    bare = people[labelled[0]]
+    people[labelled[0]] = Utterance(bare.utterance_id, "a.wav", speaker=bare.speaker, emotion=bare.emotion)
+    voted = people[labelled[1]]
+    people[labelled[1]] = Utterance(
         voted.utterance_id, "a.wav", speaker=voted.speaker, emotion=voted.emotion, votes={**voted.votes, "boredom": 2}
     )
-    found = evaluate(manifest.replace_utterances(utterances), Predictions(tuple(rows), SPACE), resamples=10)
+    found = evaluate(manifest.replace_utterances(people), Predictions(tuple(rows), SPACE), resamples=10)
     left = [n for n in range(90) if n not in (unlabelled[0], gone, labelled[0])]
     assert found.votes.utterances == 87
     assert found.votes.scores["jensen_shannon"].value == pytest.approx(

@@ -9,23 +9,22 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import f1_score
 
+import builders.manifests
+from builders import predictions
+from builders.manifests import utterances
+from builders.predictions import failing, softmax
 from emotune.errors import ConfigError, CorpusError, TableError
-from emotune.fusion import METHODS, fuse
+from emotune.fusion import METHODS, fuse_tables
 from emotune.fusion.development_parts import in_two
 from emotune.fusion.objective import Objective
 from emotune.fusion.stacking import fit as fit_stacking
 from emotune.fusion.weights import best_weights
 from emotune.metrics import METRICS
-from emotune.schema.labels import LabelSpace, Scale
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.labels import Scale
+from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Prediction, Predictions
 
 CLASSES = ("anger", "happiness", "sadness", "neutral")
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def independent(systems: int, utterances: int, seed: int, classes: int = 4) -> np.ndarray:
@@ -34,29 +33,22 @@ def independent(systems: int, utterances: int, seed: int, classes: int = 4) -> n
 
 
 def manifest_of(truth: np.ndarray, *, speakers: int | None = 10, dimensions: np.ndarray | None = None) -> Manifest:
-    space = LabelSpace(CLASSES, {} if dimensions is None else {"arousal": Scale(1, 7), "valence": Scale(1, 7)})
-    rows = tuple(
-        Utterance(
-            f"u{number:05d}",
-            f"{number}.wav",
-            speaker=None if speakers is None else f"s{number % speakers}",
-            split="development",
-            emotion=CLASSES[label],
-            dimensions={} if dimensions is None else dict(zip(space.dimensions, dimensions[number], strict=True)),
-        )
-        for number, label in enumerate(truth.tolist())
+    scales = {} if dimensions is None else {"arousal": Scale(1, 7), "valence": Scale(1, 7)}
+    rows = utterances(
+        len(truth),
+        name="u{:05d}",
+        speaker=None if speakers is None else lambda number: f"s{number % speakers}",
+        split="development",
+        emotion=[CLASSES[label] for label in truth],
+        dimensions={} if dimensions is None else [dict(zip(scales, row, strict=True)) for row in dimensions],
     )
-    return Manifest(rows, space, root=None)  # pyright: ignore[reportArgumentType]
+    return builders.manifests.manifest_of(*rows, classes=CLASSES, dimensions=scales)
 
 
 def table_of(manifest: Manifest, probabilities: np.ndarray, failed: tuple[int, ...] = ()) -> Predictions:
-    rows = tuple(
-        Prediction(u.utterance_id, error="broken file")
-        if number in failed
-        else Prediction(u.utterance_id, dict(zip(CLASSES, probabilities[number].tolist(), strict=True)))
-        for number, u in enumerate(manifest)
-    )
-    return Predictions(rows, LabelSpace(CLASSES))
+    names = [u.utterance_id for u in manifest]
+    table = predictions.table_of(probabilities, CLASSES, names=names)
+    return failing(table, *(names[number] for number in failed), error="broken file")
 
 
 def planted(weights: list[float], utterances: int = 3000, seed: int = 0) -> tuple[Manifest, list[Predictions]]:
@@ -70,7 +62,7 @@ def planted(weights: list[float], utterances: int = 3000, seed: int = 0) -> tupl
 def test_planted_weights_are_recovered(weights):
     manifest, tables = planted(weights)
     names = [f"system {number}" for number in range(len(weights))]
-    fitted = fuse(names, manifest, tables)
+    fitted = fuse_tables(names, manifest, tables)
     assert list(fitted.weights.values()) == pytest.approx(weights, abs=0.05)
     assert fitted.fitted_on.fused > 0.99
     assert fitted.reported_on.fused > 0.98
@@ -82,23 +74,23 @@ def test_planted_weights_of_dimensions_are_recovered():
     values = generator.uniform(1, 7, (3, 500, 2))
     truth = np.tensordot([0.6, 0.3, 0.1], values, axes=1)
     manifest = manifest_of(np.zeros(500, dtype=int), dimensions=truth)
-    space = LabelSpace((), manifest.label_space.dimensions)
+    scales = manifest.label_space.dimensions
     tables = [
-        Predictions(
-            tuple(
-                Prediction(u.utterance_id, dimensions=dict(zip(space.dimensions, row.tolist(), strict=True)))
+        predictions.predictions_of(
+            *(
+                Prediction(u.utterance_id, dimensions=dict(zip(scales, row.tolist(), strict=True)))
                 for u, row in zip(manifest, own, strict=True)
             ),
-            space,
+            dimensions=scales,
         )
         for own in values
     ]
-    fitted = fuse(["a", "b", "c"], manifest, tables, metric="ccc")
+    fitted = fuse_tables(["a", "b", "c"], manifest, tables, metric="ccc")
     assert list(fitted.weights.values()) == pytest.approx([0.6, 0.3, 0.1], abs=0.01)
     assert fitted.reported_on.fused == pytest.approx(1.0, abs=1e-3)
     fused = fitted.apply(tables)
     np.testing.assert_allclose([row.dimensions["valence"] for row in fused], truth[:, 1], atol=0.1)
-    ridge = fuse(["a", "b", "c"], manifest, tables, metric="ccc", method="stacking")
+    ridge = fuse_tables(["a", "b", "c"], manifest, tables, metric="ccc", method="stacking")
     assert ridge.reported_on.fused > 0.999
 
 
@@ -121,7 +113,7 @@ def test_weights_keep_their_constraints_and_are_never_below_the_best_single(syst
 
 def test_the_search_is_the_same_for_the_same_seed():
     manifest, tables = planted([0.5, 0.3, 0.2], utterances=300)
-    first, again = (fuse(["a", "b", "c"], manifest, tables, seed=3) for _ in range(2))
+    first, again = (fuse_tables(["a", "b", "c"], manifest, tables, seed=3) for _ in range(2))
     assert first.to_json() == again.to_json()
 
 
@@ -177,7 +169,7 @@ def test_stacking_trusts_the_system_that_knows():
     noise = softmax(generator.normal(0, 3, (400, 4)))
     manifest = manifest_of(truth)
     tables = [table_of(manifest, own) for own in (noise, good)]
-    fitted = fuse(["noise", "good"], manifest, tables, method="stacking")
+    fitted = fuse_tables(["noise", "good"], manifest, tables, method="stacking")
     assert fitted.best_single == "good"
     assert abs(fitted.gain) < 0.05
     assert fitted.left_out["good"] < 0.4 < fitted.left_out["noise"]
@@ -192,7 +184,8 @@ def test_stacking_does_not_fall_for_many_noisy_features():
     truth = generator.integers(0, 4, 240)
     systems = [softmax(np.eye(4)[truth] * 1.5 + generator.normal(0, 1, (240, 4))) for _ in range(6)]
     manifest = manifest_of(truth)
-    fitted = fuse([str(n) for n in range(6)], manifest, [table_of(manifest, s) for s in systems], method="stacking")
+    names = [str(n) for n in range(6)]
+    fitted = fuse_tables(names, manifest, [table_of(manifest, s) for s in systems], method="stacking")
     assert fitted.gain > 0.1
     assert fitted.fitted_on.fused - fitted.reported_on.fused < 0.15
 
@@ -218,7 +211,7 @@ def test_majority_breaks_ties_by_mean_probability_and_does_without_a_system():
     b = np.array([[0.4, 0.6, 0, 0], [0.1, 0.9, 0, 0], [1, 0, 0, 0], [0.6, 0.1, 0, 0.3]])
     c = np.array([[0.3, 0.7, 0, 0], [0.9, 0.1, 0, 0], [0.1, 0.8, 0.1, 0], [0.1, 0, 0, 0.9]])
     tables = [table_of(manifest, a), table_of(manifest, b), table_of(manifest, c, failed=(3,))]
-    fitted = fuse(["a", "b", "c"], manifest, tables, method="majority", fit_share=0.5)
+    fitted = fuse_tables(["a", "b", "c"], manifest, tables, method="majority", fit_share=0.5)
     fused = fitted.apply(tables)
     assert [row.emotion for row in fused][:2] == ["happiness", "happiness"]
     assert fused.rows[2].emotion == "anger"  # a tie of three with mean probabilities .4, .333 and .267
@@ -241,7 +234,7 @@ def test_majority_is_a_class_with_the_most_votes(seed, systems):
 def test_a_row_that_one_system_failed_on_is_an_error_that_names_it():
     manifest, tables = planted([0.6, 0.4], utterances=200)
     tables[1] = table_of(manifest, independent(1, 200, 5)[0], failed=(7,))
-    fitted = fuse(["first", "second"], manifest, tables)
+    fitted = fuse_tables(["first", "second"], manifest, tables)
     row = fitted.apply(tables).rows[7]
     assert row.error == "no answer of second: broken file"
     assert not row.probabilities
@@ -252,7 +245,7 @@ def test_a_clip_in_which_one_system_heard_nothing_keeps_its_warning_when_fused()
     manifest, tables = planted([0.6, 0.4], utterances=200)
     rows = list(tables[1].rows)
     rows[7] = dataclasses.replace(rows[7], warning="silent: every sample is 0")
-    fitted = fuse(["first", "second"], manifest, tables)
+    fitted = fuse_tables(["first", "second"], manifest, tables)
     fused = fitted.apply([tables[0], dataclasses.replace(tables[1], rows=tuple(rows))])
     assert fused.warnings == {rows[7].utterance_id: "silent: every sample is 0"}
     assert fused.rows[7].probabilities == fitted.apply(tables).rows[7].probabilities
@@ -260,7 +253,7 @@ def test_a_clip_in_which_one_system_heard_nothing_keeps_its_warning_when_fused()
 
 def test_fusing_is_the_weighted_sum():
     manifest, tables = planted([0.6, 0.4], utterances=200)
-    fitted = fuse(["first", "second"], manifest, tables)
+    fitted = fuse_tables(["first", "second"], manifest, tables)
     fused = fitted.apply(tables)
     first, second = (table.rows[3].probabilities for table in tables)
     weights = fitted.weights
@@ -317,7 +310,7 @@ def test_leaving_out_the_only_good_system_costs_the_most():
     truth = generator.integers(0, 4, 600)
     systems = [softmax(np.eye(4)[truth] * gain + generator.normal(0, 1, (600, 4))) for gain in (2.5, 0.5, 0.4)]
     manifest = manifest_of(truth)
-    fitted = fuse(["good", "weak", "weaker"], manifest, [table_of(manifest, own) for own in systems])
+    fitted = fuse_tables(["good", "weak", "weaker"], manifest, [table_of(manifest, own) for own in systems])
     assert fitted.left_out["good"] < fitted.left_out["weak"]
     assert fitted.left_out["good"] < fitted.left_out["weaker"]
     assert fitted.fitted_on.fused >= max(fitted.fitted_on.singles.values())
@@ -326,29 +319,28 @@ def test_leaving_out_the_only_good_system_costs_the_most():
 def test_what_cannot_be_fused_is_refused_plainly():
     manifest, (first, second) = planted([0.6, 0.4], utterances=60)
     with pytest.raises(ConfigError, match="two systems at least"):
-        fuse(["a"], manifest, [first])
+        fuse_tables(["a"], manifest, [first])
     with pytest.raises(ConfigError, match="given twice"):
-        fuse(["a", "a"], manifest, [first, second])
+        fuse_tables(["a", "a"], manifest, [first, second])
     with pytest.raises(ConfigError, match="did you mean 'weights'"):
-        fuse(["a", "b"], manifest, [first, second], method="weight")
+        fuse_tables(["a", "b"], manifest, [first, second], method="weight")
     with pytest.raises(ConfigError, match="--metric"):
-        fuse(["a", "b"], manifest, [first, second], metric="f1")
+        fuse_tables(["a", "b"], manifest, [first, second], metric="f1")
     with pytest.raises(ConfigError, match="majority vote is of classes"):
-        fuse(["a", "b"], manifest, [first, second], method="majority", metric="ccc")
+        fuse_tables(["a", "b"], manifest, [first, second], method="majority", metric="ccc")
     with pytest.raises(TableError, match="predicts no dimensions"):
-        fuse(["a", "b"], manifest, [first, second], metric="ccc")
-    other = Predictions(
-        tuple(Prediction(row.utterance_id, {"anger": 1.0, "fear": 0.0}) for row in second),
-        LabelSpace(("anger", "fear")),
+        fuse_tables(["a", "b"], manifest, [first, second], metric="ccc")
+    other = predictions.predictions_of(
+        *(Prediction(row.utterance_id, {"anger": 1.0, "fear": 0.0}) for row in second), classes=("anger", "fear")
     )
     with pytest.raises(TableError, match="different classes"):
-        fuse(["a", "b"], manifest, [first, other])
+        fuse_tables(["a", "b"], manifest, [first, other])
     with pytest.raises(TableError, match="b has no row for 1 of 60"):
-        fuse(["a", "b"], manifest, [first, dataclasses.replace(second, rows=second.rows[1:])])
+        fuse_tables(["a", "b"], manifest, [first, dataclasses.replace(second, rows=second.rows[1:])])
     unlabelled = manifest.replace_utterances([dataclasses.replace(u, emotion=None) for u in manifest])
     with pytest.raises(CorpusError, match="No development utterance has a class"):
-        fuse(["a", "b"], unlabelled, [first, second])
-    fitted = fuse(["a", "b"], manifest, [first, second])
+        fuse_tables(["a", "b"], unlabelled, [first, second])
+    fitted = fuse_tables(["a", "b"], manifest, [first, second])
     with pytest.raises(TableError, match="b has rows that a has not"):
         fitted.apply([dataclasses.replace(first, rows=first.rows[1:]), second])
     with pytest.raises(ConfigError, match="need as many tables"):

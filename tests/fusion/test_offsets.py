@@ -1,5 +1,6 @@
 """Shifts of the classes: prior correction, and thresholds fitted on development."""
 
+import dataclasses
 import math
 from itertools import product
 
@@ -8,19 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from builders import predictions
+from builders.manifests import manifest_of, utterances
+from builders.predictions import softmax
 from emotune.errors import ConfigError
 from emotune.fusion.offsets import best_offsets, fit_thresholds, prior_offsets, shifted
 from emotune.metrics import METRICS
 from emotune.schema.labels import LabelSpace
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Prediction, Predictions
 
 CLASSES = ("anger", "sadness", "neutral")
 
 
 def table_of(probabilities: np.ndarray) -> Predictions:
-    rows = (Prediction(f"u{n}", dict(zip(CLASSES, row, strict=True))) for n, row in enumerate(probabilities.tolist()))
-    return Predictions(tuple(rows), LabelSpace(CLASSES), model_fingerprint="abc")
+    return dataclasses.replace(predictions.table_of(probabilities, CLASSES), model_fingerprint="abc")
 
 
 def values_of(table: Predictions) -> np.ndarray:
@@ -107,18 +110,14 @@ def test_offsets_never_lose_on_what_they_are_fitted_on(seed, classes, utterances
     assert np.array_equal(found, best_offsets(truth, logits, metric="macro_f1", seed=seed))
 
 
-def skewed(utterances: int = 900) -> tuple[Manifest, Predictions]:
+def skewed(size: int = 900) -> tuple[Manifest, Predictions]:
     """A model that says neutral too often."""
     generator = np.random.default_rng(0)
-    truth = generator.integers(0, 3, utterances)
-    logits = generator.normal(size=(utterances, 3)) + np.eye(3)[truth] * 2 + [0, 0, 2.5]
-    powers = np.exp(logits)
-    rows = tuple(
-        Utterance(f"u{n}", f"{n}.wav", speaker=f"s{n % 12}", split="development", emotion=CLASSES[label])
-        for n, label in enumerate(truth.tolist())
-    )
-    manifest = Manifest(rows, LabelSpace(CLASSES), root=None)  # pyright: ignore[reportArgumentType]
-    return manifest, table_of(powers / powers.sum(axis=1, keepdims=True))
+    truth = generator.integers(0, 3, size)
+    logits = generator.normal(size=(size, 3)) + np.eye(3)[truth] * 2 + [0, 0, 2.5]
+    emotions = [CLASSES[label] for label in truth]
+    rows = utterances(size, speaker=lambda n: f"s{n % 12}", split="development", emotion=emotions)
+    return manifest_of(*rows, classes=CLASSES), table_of(softmax(logits))
 
 
 def test_thresholds_undo_a_bias_and_report_on_other_speakers():

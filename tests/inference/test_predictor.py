@@ -14,6 +14,7 @@ from emotune.inference import Item, Predictor
 from emotune.inference.conditioner import Conditioner
 from emotune.inference.engine import EngineOutput
 from emotune.inference.items import with_unique_ids
+from emotune.inference.predictor import _POOL
 from emotune.schema.labels import LabelSpace, Scale
 
 
@@ -63,27 +64,33 @@ def test_a_padded_batch_stays_within_its_seconds_and_a_longer_clip_goes_alone():
     assert all(len(batch) == 1 or max(batch) * len(batch) <= 8.001 for batch in engine.batches)
 
 
-def test_more_clips_than_are_held_at_once_are_all_answered(monkeypatch):
-    monkeypatch.setattr("emotune.inference.predictor._POOL", 4)
-    seconds = np.random.default_rng(1).uniform(0.2, 3, 11)
+def test_more_clips_than_are_held_at_once_are_all_answered():
+    seconds = np.random.default_rng(1).uniform(0.2, 0.4, 2 * _POOL + 11)
     rows = Predictor(Lengths()).predict_items(items(*seconds)).rows
     assert [row.probabilities["anger"] for row in rows] == pytest.approx((seconds / 10).tolist(), abs=1e-4)
 
 
-def test_output_that_is_not_finite_is_an_error_row(monkeypatch):
-    engine = Lengths()
-    monkeypatch.setattr(engine, "run", lambda *_: EngineOutput(np.array([[np.nan, 0]]), np.array([[0.5]])))
-    (row,) = Predictor(engine).predict_items(items(1.0))
+class Says(Lengths):
+    """An engine that says the same of every clip."""
+
+    def __init__(self, probabilities: list[float], arousal: float) -> None:
+        super().__init__()
+        self.output = EngineOutput(np.array([probabilities]), np.array([[arousal]]))
+
+    def run(self, waveforms, conditions=()) -> EngineOutput:
+        return self.output
+
+
+def test_output_that_is_not_finite_is_an_error_row():
+    (row,) = Predictor(Says([np.nan, 0], 0.5)).predict_items(items(1.0))
     assert "not finite" in row.error
     assert not row.probabilities
     assert not row.dimensions
 
 
-def test_a_value_beyond_the_scale_is_brought_to_its_end(monkeypatch):
-    engine = Lengths()
+def test_a_value_beyond_the_scale_is_brought_to_its_end():
     for unit, expected in ((-0.57, 1.0), (1.2, 7.0), (0.5, 4.0)):
-        monkeypatch.setattr(engine, "run", lambda *_, u=unit: EngineOutput(np.array([[0.5, 0.5]]), np.array([[u]])))
-        (row,) = Predictor(engine).predict_items(items(1.0))
+        (row,) = Predictor(Says([0.5, 0.5], unit)).predict_items(items(1.0))
         assert row.dimensions == {"arousal": expected}
 
 

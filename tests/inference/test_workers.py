@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -41,6 +42,12 @@ def test_a_model_that_cannot_be_loaded_is_the_same_error_as_without_workers(tiny
         load(tmp_path / "model", workers=1)
 
 
+@pytest.fixture(scope="module")
+def one_worker(tiny_model) -> Iterator[WorkerEngine]:
+    with WorkerEngine(tiny_model, workers=1) as engine:
+        yield engine
+
+
 @pytest.mark.load
 def test_a_worker_that_dies_is_a_clear_error_and_is_replaced(tiny_model):
     with WorkerEngine(tiny_model, workers=1) as engine:
@@ -51,40 +58,34 @@ def test_a_worker_that_dies_is_a_clear_error_and_is_replaced(tiny_model):
         assert len(engine.run([np.zeros(8000, dtype=np.float32)]).probabilities) == 1
 
 
-def test_an_interrupt_leaves_no_answer_for_the_next_question(tiny_model, monkeypatch):
+def test_an_interrupt_leaves_no_answer_for_the_next_question(one_worker, monkeypatch):
     clips = [np.full(8000 * n, 0.1 * n, dtype=np.float32) for n in (1, 2)]
-    with WorkerEngine(tiny_model, workers=1) as engine:
-        expected = engine.run(clips[1:]).probabilities
-        answer = _Worker._answer
+    expected = one_worker.run(clips[1:]).probabilities
 
-        def interrupted(worker):
-            raise KeyboardInterrupt
+    def interrupted(worker):
+        raise KeyboardInterrupt
 
-        monkeypatch.setattr(_Worker, "_answer", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            engine.run(clips[:1])
-        monkeypatch.setattr(_Worker, "_answer", answer)
-        np.testing.assert_allclose(engine.run(clips[1:]).probabilities, expected, atol=1e-6)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(_Worker, "_answer", interrupted)
+        one_worker.run(clips[:1])
+    np.testing.assert_allclose(one_worker.run(clips[1:]).probabilities, expected, atol=1e-6)
 
 
-def test_an_error_of_the_model_comes_back_and_the_worker_goes_on(tiny_model):
-    with WorkerEngine(tiny_model, workers=1) as engine:
-        with pytest.raises(ModelError, match="A worker failed: "):
-            engine.run(["no waveform"])
-        assert len(engine.run([np.zeros(8000, dtype=np.float32)]).probabilities) == 1
+def test_an_error_of_the_model_comes_back_and_the_worker_goes_on(one_worker):
+    with pytest.raises(ModelError, match="A worker failed: "):
+        one_worker.run(["no waveform"])
+    assert len(one_worker.run([np.zeros(8000, dtype=np.float32)]).probabilities) == 1
 
 
-def test_closed_workers_say_so(tiny_model):
+def test_modules_of_the_working_folder_are_not_taken_for_libraries_and_closed_workers_say_so(
+    tiny_model, tmp_path, monkeypatch
+):
+    (tmp_path / "torch.py").write_text("raise RuntimeError('not the real one')")
+    monkeypatch.chdir(tmp_path)
     engine = WorkerEngine(tiny_model, workers=1)
     engine.close()
     with pytest.raises(ModelError, match="were closed"):
         engine.run([np.zeros(8000, dtype=np.float32)])
-
-
-def test_modules_of_the_working_folder_are_not_taken_for_libraries(tiny_model, tmp_path, monkeypatch):
-    (tmp_path / "torch.py").write_text("raise RuntimeError('not the real one')")
-    monkeypatch.chdir(tmp_path)
-    WorkerEngine(tiny_model, workers=1).close()
 
 
 @pytest.mark.parametrize(("options", "message"), [({"workers": 0}, "at least 1"), ({"device": "cuda"}, "on the CPU")])

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 
 import emotune
+from builders.recordings import write_recording
 from emotune.enrichment import pretrained, speech_recogniser
 from emotune.errors import ConfigError, ModelError
 from emotune.inference.jobs.workers import WorkerEngine
@@ -198,7 +198,7 @@ def in_cache(home: Path, repository: str, content: Path) -> None:
 def test_a_typo_gets_no_answer_from_a_model_of_that_name_on_the_hub(tmp_path, tiny_model):
     in_cache(tmp_path / "home", "runs/cals", tiny_model)
     shutil.copytree(tiny_model, tmp_path / "runs" / "calls")
-    soundfile.write(tmp_path / "x.wav", 0.1 * np.random.default_rng(0).standard_normal(8000), 16000)
+    write_recording(tmp_path / "x.wav")
     environment = os.environ | {
         "HF_HOME": str(tmp_path / "home"),
         "HF_HUB_OFFLINE": "1",

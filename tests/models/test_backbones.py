@@ -5,31 +5,23 @@ import json
 import pytest
 import torch
 
+from builders.models import SEVEN_CONVOLUTIONS, WIDER_WHISPER, tiny_backbone
 from emotune.errors import AudioError, ConfigError
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone, HiddenStates
 
-WAVLM = {
-    "hidden_size": 32,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "intermediate_size": 64,
-    "conv_dim": [16] * 7,
-    "num_conv_pos_embedding_groups": 4,
-}
 FAMILY = {
-    "group norm": WAVLM,
-    "final norm": {**WAVLM, "do_stable_layer_norm": True, "final_norm": True},
-    "layer norm": {**WAVLM, "feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True},
+    "group norm": SEVEN_CONVOLUTIONS,
+    "final norm": {**SEVEN_CONVOLUTIONS, "do_stable_layer_norm": True, "final_norm": True},
+    "layer norm": {**SEVEN_CONVOLUTIONS, "feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True},
 }
-WHISPER = {"d_model": 32, "encoder_layers": 3, "encoder_attention_heads": 4, "encoder_ffn_dim": 64}
 TINY_CONFIGS = {
     "hubert": FAMILY,
     "wav2vec2": FAMILY,
     "wavlm": FAMILY,
     "whisper": {
-        "80 bins": WHISPER,
-        "final norm": {**WHISPER, "final_norm": True},
+        "80 bins": WIDER_WHISPER,
+        "final norm": {**WIDER_WHISPER, "final_norm": True},
     },
 }
 CASES = [(name, flavour) for name, flavours in TINY_CONFIGS.items() for flavour in flavours]
@@ -37,11 +29,10 @@ over_all = pytest.mark.parametrize(("name", "flavour"), CASES, ids=lambda value:
 
 
 def build(name: str, flavour: str, *, layers: int | None = None) -> Backbone:
-    torch.manual_seed(0)
     config = TINY_CONFIGS[name][flavour]
     if layers is not None:
         config = {**config, "final_norm": False}
-    backbone = BACKBONES[name].from_config(config, layers=layers).eval()
+    backbone = tiny_backbone(config, name, layers=layers).eval()
     with torch.no_grad():
         for parameter in backbone.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))

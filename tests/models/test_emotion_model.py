@@ -6,6 +6,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+import builders.models
 from emotune.batch import Batch
 from emotune.errors import ConfigError
 from emotune.models.backbones import BACKBONES
@@ -16,7 +17,7 @@ from emotune.training.linear import copy_into, fit_linear
 
 CLASSES = ("anger", "happiness", "neutral")
 WHISPER = {
-    "d_model": 16, "encoder_layers": 3, "encoder_attention_heads": 2, "encoder_ffn_dim": 32,
+    **builders.models.WHISPER, "encoder_layers": 3,
     "dropout": 0.5, "attention_dropout": 0.5, "activation_dropout": 0.5, "encoder_layerdrop": 0.5,
 }  # fmt: skip
 

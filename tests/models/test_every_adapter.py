@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 
+from builders.models import SEVEN_CONVOLUTIONS, WIDER_WHISPER, tiny_backbone
 from emotune.audio.preprocessing import Preprocessing
 from emotune.batch import Batch, pad
 from emotune.errors import ConfigError
@@ -14,16 +15,7 @@ from emotune.models.emotion_model import EmotionModel
 from emotune.models.store import load_model, save_model
 from emotune.schema.labels import LabelSpace
 
-FAMILY = {
-    "hidden_size": 32,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "intermediate_size": 64,
-    "conv_dim": [16] * 7,
-    "num_conv_pos_embedding_groups": 4,
-}
-WHISPER = {"d_model": 32, "encoder_layers": 3, "encoder_attention_heads": 4, "encoder_ffn_dim": 64}
-CONFIGS = {name: WHISPER if name == "whisper" else FAMILY for name in BACKBONES}
+CONFIGS = {name: WIDER_WHISPER if name == "whisper" else SEVEN_CONVOLUTIONS for name in BACKBONES}
 ATTENTION = ["q_proj", "k_proj", "v_proj", "out_proj"]
 ENDS = {name: ["fc1", "fc2"] if name == "whisper" else ["intermediate_dense", "output_dense"] for name in BACKBONES}
 SPACE = LabelSpace(("anger", "neutral"))
@@ -38,8 +30,7 @@ def options(adapter: str, backbone: str) -> dict:
 
 
 def model_with(adapter: dict | None, backbone: str) -> EmotionModel:
-    torch.manual_seed(0)
-    encoder = BACKBONES[backbone].from_config(CONFIGS[backbone])
+    encoder = tiny_backbone(CONFIGS[backbone], backbone)
     torch.manual_seed(1)
     return EmotionModel(encoder, SPACE, adapter=adapter).eval()
 

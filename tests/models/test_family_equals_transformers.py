@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from layer_states import raw_states
+from layer_states import assert_same_gradients, raw_states
 from torch import Tensor
 
 from emotune.errors import ModelError
@@ -96,14 +96,7 @@ def test_gradients_equal_those_of_transformers(case: str) -> None:
     waveforms = noise(1, 3000, torch.float64)
     expected = raw_states(model, waveforms)
     found = backbone(waveforms, torch.ones_like(waveforms, dtype=torch.bool)).states
-    weight = torch.randn(expected[0].shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-    for states in (expected, found):
-        torch.stack([(state * weight).sum() for state in states]).sum().backward()
-    theirs = {name: parameter.grad for name, parameter in model.named_parameters()}
-    for name, parameter in backbone.named_parameters():
-        torch.testing.assert_close(
-            parameter.grad, theirs[name], rtol=1e-6, atol=1e-8, msg=lambda m, n=name: f"{n}: {m}"
-        )
+    assert_same_gradients(model, expected, backbone, found)
 
 
 @pytest.mark.parametrize("case", ["wav2vec2 base", "hubert large"])

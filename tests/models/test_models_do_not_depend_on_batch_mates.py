@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from builders.models import SEVEN_CONVOLUTIONS, WIDER_WHISPER, tiny_backbone
 from emotune import audio
 from emotune.audio.preprocessing import Preprocessing
 from emotune.batch import Output, pad
@@ -18,21 +19,14 @@ from emotune.models.emotion_model import EmotionModel
 from emotune.schema.labels import LabelSpace, Scale
 
 SPACE = LabelSpace(("anger", "happiness", "neutral"), {"arousal": Scale(1, 7), "valence": Scale(-1, 1)})
-WAVLM = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 64,
-    "conv_dim": [16] * 7,
-    "num_conv_pos_embedding_groups": 4,
-}
+WAVLM = SEVEN_CONVOLUTIONS | {"num_hidden_layers": 2}
 TINY = {
     "wavlm": WAVLM,
     "wavlm, layer norm": {**WAVLM, "feat_extract_norm": "layer", "do_stable_layer_norm": True},
     "wavlm, final norm": {**WAVLM, "do_stable_layer_norm": True, "final_norm": True},
     "hubert": WAVLM,
     "wav2vec2": {**WAVLM, "feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True},
-    "whisper": {"d_model": 32, "encoder_layers": 2, "encoder_attention_heads": 4, "encoder_ffn_dim": 64},
+    "whisper": WIDER_WHISPER | {"encoder_layers": 2},
 }
 TOLERANCE = 1e-4
 
@@ -44,11 +38,6 @@ def test_every_backbone_of_the_table_has_a_tiny_config_here():
 def model_of(backbone: Backbone, *, layer_mix: str = "weighted_sum", pooling: str = "mean_std") -> EmotionModel:
     torch.manual_seed(1)
     return EmotionModel(backbone, SPACE, layer_mix=layer_mix, pooling=pooling, hidden_size=16).eval()
-
-
-def tiny_backbone(flavour: str) -> Backbone:
-    torch.manual_seed(0)
-    return BACKBONES[flavour.split(",", maxsplit=1)[0]].from_config(TINY[flavour])
 
 
 def clips(backbone: Backbone) -> list[np.ndarray]:
@@ -73,7 +62,7 @@ def assert_alone_as_together(model: EmotionModel, waveforms: list[np.ndarray]) -
 @pytest.mark.parametrize("flavour", TINY)
 @pytest.mark.parametrize("graph", [False, True], ids=["packed", "padded"])
 def test_a_clip_gives_the_same_output_alone_and_in_a_batch(flavour, layer_mix, pooling, graph):
-    backbone = tiny_backbone(flavour)
+    backbone = tiny_backbone(TINY[flavour], flavour.split(",", maxsplit=1)[0])
     with torch.set_grad_enabled(graph):
         assert_alone_as_together(model_of(backbone, layer_mix=layer_mix, pooling=pooling), clips(backbone))
 
@@ -89,7 +78,7 @@ def assert_same_whatever_the_batch(predictor_of, sources: list) -> None:
 
 @pytest.mark.parametrize("flavour", TINY)
 def test_the_predictor_gives_the_same_answer_for_every_batch_seconds(flavour):
-    backbone = tiny_backbone(flavour)
+    backbone = tiny_backbone(TINY[flavour], flavour.split(",", maxsplit=1)[0])
     engine = TorchEngine(model_of(backbone), Preprocessing(backbone.normalize, min_samples=backbone.min_samples))
     sources = [(clip, 16000) for clip in clips(backbone)]
     assert_same_whatever_the_batch(lambda seconds: Predictor(engine, batch_seconds=seconds), sources)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from builders.models import WAVLM, WHISPER, tiny_backbone
 from emotune.batch import pad
-from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.remembered import RememberedStates
 
 
@@ -22,10 +22,8 @@ def counted(backbone) -> list[int]:
 
 
 @pytest.mark.parametrize("name", ["wavlm", "whisper"])
-def test_states_are_those_of_the_encoder_and_no_clip_is_encoded_twice(name, tiny_wavlm, clips):
-    torch.manual_seed(0)
-    whisper = {"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 32}
-    backbone = BACKBONES[name].from_config(tiny_wavlm if name == "wavlm" else whisper).eval()
+def test_states_are_those_of_the_encoder_and_no_clip_is_encoded_twice(name, clips):
+    backbone = tiny_backbone(WAVLM if name == "wavlm" else WHISPER, name).eval()
     remembered, rows = RememberedStates(backbone, most_gb=1), counted(backbone)
     first = pad(clips[:2])
     remembered(first.waveforms, first.mask)
@@ -39,9 +37,8 @@ def test_states_are_those_of_the_encoder_and_no_clip_is_encoded_twice(name, tiny
         torch.testing.assert_close(state[found.mask], other[found.mask], atol=1e-5, rtol=1e-4)
 
 
-def test_what_does_not_fit_is_encoded_anew(tiny_wavlm, clips):
-    torch.manual_seed(1)
-    backbone = BACKBONES["wavlm"].from_config(tiny_wavlm).eval()
+def test_what_does_not_fit_is_encoded_anew(clips):
+    backbone = tiny_backbone(WAVLM, seed=1).eval()
     remembered, rows = RememberedStates(backbone, most_gb=1e-9), counted(backbone)
     batch = pad(clips)
     for _ in range(2):
@@ -49,9 +46,8 @@ def test_what_does_not_fit_is_encoded_anew(tiny_wavlm, clips):
     assert rows == [3, 3]
 
 
-def test_states_that_are_not_finite_are_not_kept(tiny_wavlm, clips):
-    torch.manual_seed(4)
-    backbone = BACKBONES["wavlm"].from_config(tiny_wavlm).eval()
+def test_states_that_are_not_finite_are_not_kept(clips):
+    backbone = tiny_backbone(WAVLM, seed=4).eval()
     remembered, rows = RememberedStates(backbone, most_gb=1), counted(backbone)
 
     def fill(_, __, found) -> None:
@@ -65,19 +61,17 @@ def test_states_that_are_not_finite_are_not_kept(tiny_wavlm, clips):
     assert rows == [3, 3]
 
 
-def test_another_encoder_does_not_get_the_states_of_this_one(tiny_wavlm, clips):
+def test_another_encoder_does_not_get_the_states_of_this_one(clips):
     batch = pad(clips)
     found = []
     for seed in (2, 3):
-        torch.manual_seed(seed)
-        backbone = BACKBONES["wavlm"].from_config(tiny_wavlm).eval()
+        backbone = tiny_backbone(WAVLM, seed=seed).eval()
         found.append(RememberedStates(backbone, most_gb=1)(batch.waveforms, batch.mask).states[-1])
     assert not torch.allclose(*found)
 
 
-def test_states_of_one_precision_do_not_stand_in_for_another(tiny_wavlm, clips):
-    torch.manual_seed(4)
-    backbone = BACKBONES["wavlm"].from_config(tiny_wavlm).eval()
+def test_states_of_one_precision_do_not_stand_in_for_another(clips):
+    backbone = tiny_backbone(WAVLM, seed=4).eval()
     remembered, rows = RememberedStates(backbone, most_gb=1), counted(backbone)
     batch = pad(clips)
     with torch.autocast("cpu", dtype=torch.bfloat16):

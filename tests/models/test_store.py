@@ -9,6 +9,7 @@ import torch
 import yaml
 from markdown_it import MarkdownIt
 
+from builders.models import WHISPER, tiny_backbone
 from emotune.audio.preprocessing import Preprocessing
 from emotune.batch import Batch
 from emotune.errors import ModelError
@@ -21,13 +22,11 @@ from emotune.models.weights import WeightsFile, is_finite
 from emotune.schema.labels import LabelSpace, Scale
 
 SPACE = LabelSpace(("anger", "neutral"), {"arousal": Scale(1, 7)})
-WHISPER = {"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 32}
 PREPROCESSING = Preprocessing("clip", 40.0, 12.5, 800)
 
 
 def build(kind: str, config: dict, **options) -> EmotionModel:
-    torch.manual_seed(0)
-    model = EmotionModel(BACKBONES[kind].from_config(config), SPACE, **options).eval()
+    model = EmotionModel(tiny_backbone(config, kind), SPACE, **options).eval()
     model.standardize.set(torch.rand_like(model.standardize.mean), torch.rand_like(model.standardize.std) + 0.5)
     return model
 

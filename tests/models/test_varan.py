@@ -5,6 +5,7 @@ import pytest
 import scipy.stats
 import torch
 
+from builders.models import tiny_backbone
 from emotune.batch import one_hot_shares, pad
 from emotune.errors import ConfigError
 from emotune.losses.combined import CombinedLoss
@@ -18,9 +19,7 @@ SPACE = LabelSpace(("anger", "happiness", "neutral"), {"arousal": Scale(1, 7)})
 
 
 def model_of(tiny_wavlm: dict, **options) -> EmotionModel:
-    torch.manual_seed(0)
-    config = tiny_wavlm | {"num_hidden_layers": options.pop("layers", 3)}
-    backbone = BACKBONES["wavlm"].from_config(config)
+    backbone = tiny_backbone(tiny_wavlm | {"num_hidden_layers": options.pop("layers", 3)})
     with torch.no_grad():
         for parameter in backbone.encoder.layers.parameters():
             parameter.add_(0.5 * torch.randn_like(parameter))  # layers that differ, as trained ones do

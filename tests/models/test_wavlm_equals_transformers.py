@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from layer_states import raw_states
+from layer_states import assert_same_gradients, raw_states
 from torch import Tensor
 
 from emotune.models.backbones.checkpoint import load_weights
@@ -120,14 +120,7 @@ def test_gradients_of_all_weights_equal_those_of_transformers(flavour: str) -> N
     waveforms = torch.randn(1, 3000, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     expected = raw_states(model, waveforms)
     hidden = backbone(waveforms, everything(waveforms))
-    weight = torch.randn(expected[0].shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-    for states in (expected, hidden.states):
-        torch.stack([(state * weight).sum() for state in states]).sum().backward()
-    theirs = {name: parameter.grad for name, parameter in model.named_parameters()}
-    for name, parameter in backbone.named_parameters():
-        torch.testing.assert_close(
-            parameter.grad, theirs[name], rtol=1e-6, atol=1e-8, msg=lambda m, n=name: f"{n}: {m}"
-        )
+    assert_same_gradients(model, expected, backbone, hidden.states)
 
 
 def test_position_buckets_equal_those_of_transformers() -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from builders.models import WHISPER
 from emotune.models.backbones.checkpoint import load_pretrained, load_weights
 from emotune.models.backbones.log_mel import log_mel, mel_filters
 from emotune.models.backbones.whisper import Whisper, sinusoids
@@ -126,11 +127,10 @@ def test_the_random_position_table_is_that_of_transformers() -> None:
 
 
 def test_the_weights_of_a_whole_whisper_load() -> None:
-    config = {"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 32}
     decoder = {"decoder_layers": 1, "decoder_attention_heads": 2, "decoder_ffn_dim": 32, "vocab_size": 50}
     tokens = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
-    whole = transformers.WhisperForConditionalGeneration(transformers.WhisperConfig(**config, **decoder, **tokens))
+    whole = transformers.WhisperForConditionalGeneration(transformers.WhisperConfig(**WHISPER, **decoder, **tokens))
     for state in (whole.state_dict(), whole.model.state_dict(), whole.model.encoder.state_dict()):
-        backbone = Whisper.from_config(config)
+        backbone = Whisper.from_config(WHISPER)
         load_weights(backbone, state, source="transformers")
         assert torch.equal(backbone.conv2.weight, whole.model.encoder.conv2.weight)

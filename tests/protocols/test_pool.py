@@ -23,10 +23,9 @@ if __name__ == "__main__":
 
 
 def test_every_library_of_a_process_is_told_its_share_of_the_cores(monkeypatch):
-    monkeypatch.setattr("emotune.protocols.pool.usable_cores", lambda: 4)
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    with training_pool(2) as pool:
+    with training_pool(2, cores=4) as pool:
         assert pool.submit(os.getenv, "OMP_NUM_THREADS").result() == "2"
     assert os.environ["OMP_NUM_THREADS"] == "7" and "MKL_NUM_THREADS" not in os.environ
     assert not multiprocessing.active_children()

@@ -7,19 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders import manifests
+from builders.manifests import utterance
 from emotune.corpora import CORPORA
 from emotune.errors import ConfigError, CorpusError
 from emotune.protocols import protocol_names
 from emotune.protocols.protocol import Protocol, doubts, folds_of, load_protocol, under_protocol
-from emotune.schema.labels import CLASSES, LabelSpace
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.labels import CLASSES
+from emotune.schema.manifest import Manifest
 from emotune.schema.splits import select_splits, within_budget
 
 
 def manifest_of(rows: list[dict], corpus: str = "iemocap") -> Manifest:
-    utterances = tuple(Utterance(f"u{n:05d}", f"{n}.wav", **row) for n, row in enumerate(rows))
-    found = {u.emotion for u in utterances if u.emotion}
-    return Manifest(utterances, LabelSpace(tuple(name for name in CLASSES if name in found)), ".", {"corpus": corpus})
+    classes = tuple(name for name in CLASSES if name in {row.get("emotion") for row in rows})
+    utterances = (utterance(f"u{n:05d}", **row) for n, row in enumerate(rows))
+    return manifests.manifest_of(*utterances, classes=classes, information={"corpus": corpus})
 
 
 IEMOCAP_COUNTS = {

@@ -1,12 +1,13 @@
 """A report says when the model knew what it is scored on."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from builders import manifests
+from builders.manifests import utterance, utterances
 from emotune.errors import AudioError, ConfigError
 from emotune.evaluation.speaker_dependence import speaker_dependence
 from emotune.io.tables import to_json, write_text
@@ -21,13 +22,13 @@ SPACE = LabelSpace(("anger", "neutral"))
 
 
 def manifest_of(*rows: tuple[str, str, str]) -> Manifest:
-    return Manifest(
-        tuple(
-            Utterance(content, f"{content}.wav", corpus="c", speaker=speaker, content_sha256=content, split=split)
+    return manifests.manifest_of(
+        *(
+            utterance(content, corpus="c", speaker=speaker, content_sha256=content, split=split)
             for content, speaker, split in rows
         ),
-        SPACE,
-        Path(),
+        classes=SPACE.classes,
+        dimensions=SPACE.dimensions,
     )
 
 
@@ -116,7 +117,7 @@ def test_a_speaker_without_a_name_may_be_one_that_training_heard():
 
 @pytest.mark.parametrize(("speakers", "said"), [(1, "by 1 speaker"), (2, "by 2 speakers"), (4, None), (0, None)])
 def test_a_choice_that_rests_on_two_speakers_is_called_so(speakers, said):
-    rows = [Utterance(f"u{n}", "u.wav", speaker=f"s{n % speakers}" if speakers else None) for n in range(8)]
-    found = few_choosers(Manifest(tuple(rows), SPACE, Path()), chose="Layer and regularisation")
+    rows = utterances(8, speaker=(lambda n: f"s{n % speakers}") if speakers else None)
+    found = few_choosers(manifests.manifest_of(*rows), chose="Layer and regularisation")
     assert len(found) == (said is not None)
     assert all(f"Layer and regularisation: chosen {said} of development" in note for note in found)

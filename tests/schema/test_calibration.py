@@ -13,22 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import emotune
+from builders.manifests import manifest_of, utterances
+from builders.predictions import softmax, table_of
+from builders.recipes import write_recipe
 from emotune.errors import ConfigError, ModelError
 from emotune.evaluation import evaluate
 from emotune.evaluation.comparing.shared_classes import on_shared_classes
 from emotune.evaluation.statistics.bootstrap import draws
 from emotune.schema.calibration import Calibration, thresholds_of, with_temperature
 from emotune.schema.labels import LabelSpace
-from emotune.schema.manifest import Manifest, Utterance
-from emotune.schema.predictions import Prediction, Predictions
+from emotune.schema.manifest import Manifest
+from emotune.schema.predictions import Predictions
 from emotune.training.calibrate import FEWEST, calibrated, fit_temperature, with_calibration
 
 CLASSES = ("anger", "happiness", "neutral")
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def drawn(size: int, *, seed: int = 0, spread: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
@@ -40,16 +38,11 @@ def drawn(size: int, *, seed: int = 0, spread: float = 2.0) -> tuple[np.ndarray,
 
 
 def table(truth: np.ndarray, probabilities: np.ndarray, *, speakers: int = 10) -> tuple[Manifest, Predictions]:
-    space = LabelSpace(CLASSES)
-    rows = [
-        Utterance(f"u{n:05d}", f"{n}.wav", duration_s=1.0, speaker=f"s{n % speakers}", emotion=CLASSES[index])
-        for n, index in enumerate(truth)
-    ]
-    answers = [
-        Prediction(row.utterance_id, dict(zip(CLASSES, map(float, values), strict=True)))
-        for row, values in zip(rows, probabilities, strict=True)
-    ]
-    return Manifest(tuple(rows), space, "."), Predictions(tuple(answers), space)
+    emotions = [CLASSES[index] for index in truth]
+    rows = utterances(
+        len(truth), name="u{:05d}", duration_s=1.0, speaker=lambda n: f"s{n % speakers}", emotion=emotions
+    )
+    return manifest_of(*rows, classes=CLASSES), table_of(probabilities, CLASSES, names=[u.utterance_id for u in rows])
 
 
 @pytest.mark.parametrize("planted", [0.4, 1.0, 2.5])
@@ -291,7 +284,7 @@ def test_a_model_folder_of_before_has_no_temperature(tiny_model, tmp_path):
     assert old.probabilities == new.probabilities
 
 
-def test_a_run_saves_what_development_says(tmp_path, tones, tiny_wavlm, emotune_command):
+def test_a_run_saves_what_development_says(tmp_path, tones, emotune_command):
     more = [
         dataclasses.replace(
             u, utterance_id=f"{u.utterance_id}-{n}", start_s=0.02 * n, content_sha256=f"{u.utterance_id}{n}"
@@ -312,13 +305,7 @@ def test_a_run_saves_what_development_says(tmp_path, tones, tiny_wavlm, emotune_
         for u in more
     ]
     tones.replace_utterances([*tones, *heard]).write(tmp_path / "m.csv")
-    recipe = {
-        "name": "tiny",
-        "data": {"manifest": str(tmp_path / "m.csv")},
-        "model": {"backbone": {"name": "wavlm", "config": tiny_wavlm}},
-        "train": {"epochs": 1, "batch_seconds": 8},
-    }
-    (tmp_path / "r.yaml").write_text(json.dumps(recipe))
+    write_recipe(tmp_path / "r.yaml", tmp_path / "m.csv", train={"batch_seconds": 8})
     ended = emotune_command("train", tmp_path / "r.yaml", "-o", tmp_path / "run")
     assert ended.code == 0, ended.err
     saved = json.loads((tmp_path / "run" / "model" / "config.json").read_text())["calibration"]

@@ -1,16 +1,15 @@
 """Splits of arbitrary manifests."""
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from builders.manifests import manifest_of, utterance, utterances
 from emotune.doctor import overlap_sentences
 from emotune.errors import CorpusError
 from emotune.schema import splits
-from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest, Utterance
 from emotune.schema.splits import assign_folds, assign_splits, few_speakers, select_splits
 
@@ -35,24 +34,23 @@ def manifests(draw, *, least: int = 3, most: int = 12) -> Manifest:
     for speaker in range(draw(st.integers(least, most))):
         gender = draw(st.sampled_from([None, "female", "male"]))
         for emotion in draw(st.lists(st.sampled_from([None, *CLASSES]), min_size=1, max_size=15)):
-            name = f"u{len(rows)}"
-            rows.append(Utterance(name, f"{name}.wav", speaker=f"s{speaker}", gender=gender, emotion=emotion))
-    return Manifest(tuple(draw(st.permutations(rows))), LabelSpace(CLASSES), Path())
+            rows.append(utterance(f"u{len(rows)}", emotion, speaker=f"s{speaker}", gender=gender))
+    return manifest_of(*draw(st.permutations(rows)), classes=CLASSES)
 
 
 def regular(speakers: int, each: int = 6) -> Manifest:
     rows = [
-        Utterance(f"u{s}-{n}", "x.wav", speaker=f"s{s}", gender=("female", "male")[s % 2], emotion=CLASSES[n % 3],
+        utterance(f"u{s}-{n}", CLASSES[n % 3], speaker=f"s{s}", gender=("female", "male")[s % 2],
                   session=f"session{s // 2}", content_sha256=f"{s}-{n}")
         for s in range(speakers) for n in range(each)
     ]  # fmt: skip
-    return Manifest(tuple(rows), LabelSpace(CLASSES), Path())
+    return manifest_of(*rows, classes=CLASSES)
 
 
 def splits_by_speaker(manifest: Manifest) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
-    for utterance in manifest:
-        found.setdefault(utterance.speaker, set()).add(utterance.split)
+    for u in manifest:
+        found.setdefault(u.speaker, set()).add(u.split)
     return found
 
 
@@ -94,11 +92,11 @@ def test_another_seed_gives_another_split():
 def actors(numbers: dict[str, int]) -> Manifest:
     """Women and men in turn with so many utterances each, all classes alike."""
     rows = [
-        Utterance(f"{name}-{n}", "x.wav", speaker=name, gender=("female", "male")[k % 2], emotion=CLASSES[n % 3])
+        utterance(f"{name}-{n}", CLASSES[n % 3], speaker=name, gender=("female", "male")[k % 2])
         for k, (name, count) in enumerate(numbers.items())
         for n in range(count)
     ]
-    return Manifest(tuple(rows), LabelSpace(CLASSES), Path())
+    return manifest_of(*rows, classes=CLASSES)
 
 
 def test_seeds_draw_other_speakers_where_there_are_few_and_the_shares_are_kept():
@@ -130,7 +128,7 @@ def test_one_name_in_two_spellings_is_not_split_apart(column):
         for n, name in enumerate(("spk 1", "SPK_01", "b", "c", "d"))
     ]
     with pytest.raises(CorpusError, match=rf"1 {column} is written in several ways, .*'spk 1' and 'SPK_01'.*--merge"):
-        assign_splits(Manifest(tuple(rows), LabelSpace(CLASSES), Path()), SHARES, group=column)
+        assign_splits(manifest_of(*rows, classes=CLASSES), SHARES, group=column)
 
 
 def test_a_speaker_in_two_spellings_in_two_splits_is_found():
@@ -142,8 +140,8 @@ def test_a_speaker_in_two_spellings_in_two_splits_is_found():
 def test_sessions_can_be_kept_together_instead():
     result = assign_splits(regular(12), SHARES, group="session")
     found: dict[str, set[str]] = {}
-    for utterance in result:
-        found.setdefault(utterance.session, set()).add(utterance.split)
+    for u in result:
+        found.setdefault(u.session, set()).add(u.split)
     assert all(len(names) == 1 for names in found.values())
 
 
@@ -160,7 +158,7 @@ def test_three_speakers_fill_three_splits():
         (regular(3), {"shares": {"train": 1.5, "test": -0.5}}, "positive"),
         (regular(2), {"shares": SHARES}, "2 different values of speaker cannot fill 3 splits"),
         (regular(3), {"shares": SHARES, "group": "speakers"}, "did you mean 'speaker'"),
-        (Manifest((Utterance("a", "a.wav"),), LabelSpace(), Path()), {"shares": {"train": 1.0}}, "name no speaker"),
+        (manifest_of(utterance("a")), {"shares": {"train": 1.0}}, "name no speaker"),
     ],
 )
 def test_what_cannot_be_split_is_an_error(manifest, options, message):
@@ -190,11 +188,8 @@ def test_a_rule_that_selects_nothing_or_too_much_is_an_error(rules, message):
 
 
 def in_splits(*rows: tuple[str, str, str | None]) -> Manifest:
-    utterances = [
-        Utterance(f"u{n}", f"{n}.wav", speaker=speaker, content_sha256=content, split=split)
-        for n, (speaker, content, split) in enumerate(rows)
-    ]
-    return Manifest(tuple(utterances), LabelSpace(), Path())
+    speakers, contents, splits = map(list, zip(*rows, strict=True))
+    return manifest_of(*utterances(len(rows), speaker=speakers, content_sha256=contents, split=splits))
 
 
 def test_shared_speakers_and_identical_recordings_are_found():
@@ -212,7 +207,7 @@ def test_segments_of_one_file_in_two_splits_are_found_without_any_speaker():
         Utterance(f"u{n}", "call.wav", start_s=n, end_s=n + 2, content_sha256=str(n), split=split)
         for n, split in enumerate(("train", "test"))
     ]
-    assert overlap_sentences(Manifest(tuple(halves), LabelSpace(), Path())) == [
+    assert overlap_sentences(manifest_of(*halves)) == [
         "1 file in more than one split, such as call.wav: u0 in train and u1 in test overlap"
     ]
 

@@ -1,21 +1,15 @@
 """Names of speakers: which are one name in several spellings."""
 
-from pathlib import Path
-
 import pytest
 
+from builders.manifests import manifest_of, utterances
 from emotune.evaluation.speaker_dependence import speaker_dependence
-from emotune.schema.labels import LabelSpace
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.schema.speakers import spelled_apart, spelling_key, with_merged_spellings
 
 
 def manifest(*names: str | None, column: str = "speaker", corpora: tuple[str, ...] = ("own",)) -> Manifest:
-    rows = [
-        Utterance(f"u{n}", f"{n}.wav", corpus=corpora[n % len(corpora)], **{column: name})
-        for n, name in enumerate(names)
-    ]
-    return Manifest(tuple(rows), LabelSpace(), Path())
+    return manifest_of(*utterances(len(names), corpus=lambda n: corpora[n % len(corpora)], **{column: list(names)}))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from emotune.cli.study import print_study
 from emotune.config.reading import dump_recipe
 from emotune.errors import ConfigError
 from emotune.evaluation import scores
-from emotune.evaluation.comparing.by_group import who_was_helped
+from emotune.evaluation.comparing.by_group import gains_by_group
 from emotune.evaluation.comparing.compare import compare
 from emotune.evaluation.comparing.line_up import System
 from emotune.fusion import runs as fused_runs
@@ -23,13 +23,14 @@ from emotune.schema.labels import LabelSpace, Scale
 from emotune.schema.manifest import Manifest, Utterance
 from emotune.schema.predictions import Prediction, Predictions
 from emotune.schema.run_folder import RunFolder
-from emotune.studies import execute
 from emotune.studies import fusion as study_fusion
-from emotune.studies.compare import study_results
-from emotune.studies.fusion import fuse_steps, write_fused
-from emotune.studies.gather import gather
-from emotune.studies.page import below_chance, verdicts, write_study
-from emotune.studies.plan import Fuse, Study, StudyStep, as_override, load_study
+from emotune.studies.carry_out import carry_out
+from emotune.studies.load import load_study
+from emotune.studies.page import write_study
+from emotune.studies.plan import as_override
+from emotune.studies.run import run as run_study
+from emotune.studies.study import Fuse, Study, StudyStep
+from emotune.studies.words import below_chance, verdicts
 
 CLASSES = ("anger", "neutral")
 SPACE = LabelSpace(CLASSES)
@@ -64,36 +65,29 @@ def answers(manifest: Manifest, skill: float, seed: int) -> Predictions:
     return Predictions(tuple(rows), SPACE)
 
 
-@pytest.fixture
-def untrained(monkeypatch):
-    """Runs leave what training would, without training."""
-
-    def carry_out(run, *_):
-        own, manifest = RunFolder(run.folder), corpus(run.folder)
-        manifest.write(own.manifest)
-        write_text(own.recipe, dump_recipe(run.recipe))
-        finished = {"recipe": run.recipe.name, "finished": "now", "seconds": 10.0, "parameters": 7, "trainable": 3}
-        write_text(own.provenance, to_json(finished))
-        for split, skill in zip(("development", "test"), SKILL.get(run.step, (0.5, 0.5)), strict=True):
-            part = manifest.split(split)
-            answers(part, skill, run.seed).write(own.results(split) / "predictions.csv")
-            write_text(own.results(split) / "report.html", "")
-        return "done"
-
-    monkeypatch.setattr(execute, "carry_out", carry_out)
+def untrained(run, *_):
+    """Leave what training would, without training."""
+    own, manifest = RunFolder(run.folder), corpus(run.folder)
+    manifest.write(own.manifest)
+    write_text(own.recipe, dump_recipe(run.recipe))
+    finished = {"recipe": run.recipe.name, "finished": "now", "seconds": 10.0, "parameters": 7, "trainable": 3}
+    write_text(own.provenance, to_json(finished))
+    for split, skill in zip(("development", "test"), SKILL.get(run.step, (0.5, 0.5)), strict=True):
+        part = manifest.split(split)
+        answers(part, skill, run.seed).write(own.results(split) / "predictions.csv")
+        write_text(own.results(split) / "report.html", "")
+    return "done"
 
 
-def failing(monkeypatch, is_broken, error):
-    """Let some runs fail; returns what carries out runs without failures."""
-    whole = execute.carry_out
+def failing(is_broken, error, whole=untrained):
+    """Carries runs out, but for some that fail."""
 
-    def carry_out(run, *rest):
+    def run_one(run, *rest):
         if is_broken(run):
             raise error
         return whole(run, *rest)
 
-    monkeypatch.setattr(execute, "carry_out", carry_out)
-    return whole
+    return run_one
 
 
 def written(tmp_path, steps, **more):
@@ -108,13 +102,8 @@ def written(tmp_path, steps, **more):
     return tmp_path / "study.yaml"
 
 
-def ran(path, folder):
-    plan = load_study(path)
-    carried = execute.run_study(plan, folder)
-    gathered = gather(plan, carried)
-    fused = fuse_steps(plan, gathered)
-    write_fused(folder, fused)
-    return study_results(plan, gathered, fused, resamples=500)
+def ran(path, folder, run_one=untrained):
+    return run_study(path, folder, resamples=500, run_one=run_one)
 
 
 STEPS = [
@@ -124,7 +113,7 @@ STEPS = [
 ]
 
 
-def test_the_best_is_chosen_on_development_whatever_the_test_says(tmp_path, untrained):
+def test_the_best_is_chosen_on_development_whatever_the_test_says(tmp_path):
     result = ran(written(tmp_path, STEPS), tmp_path / "out")
     mean, std, best = result.steps
     assert mean.development > std.development
@@ -134,14 +123,14 @@ def test_the_best_is_chosen_on_development_whatever_the_test_says(tmp_path, untr
     assert best.changes == ("model.dropout: 0.3 → 0.5",)
 
 
-def test_a_step_is_compared_with_the_step_that_it_names(tmp_path, untrained):
+def test_a_step_is_compared_with_the_step_that_it_names(tmp_path):
     steps = [*STEPS[:2], {"name": "other", "recipe": "recipe.yaml", "against": "mean"}]
     result = ran(written(tmp_path, steps), tmp_path / "out")
     pairs = [(d.baseline, d.system) for d in result.tests[0].comparison.differences]
     assert pairs == [("mean", "std"), ("mean", "other")]
 
 
-def test_a_step_that_is_not_scored_serves_others_by_its_run_folder(tmp_path, untrained):
+def test_a_step_that_is_not_scored_serves_others_by_its_run_folder(tmp_path):
     steps = [
         {"name": "helper", "recipe": "recipe.yaml", "set": {"data.target": "gender"}, "scored": False},
         STEPS[0],
@@ -185,7 +174,7 @@ def test_steps_can_only_name_earlier_ones_that_are_scored(tmp_path):
         assert fault in str(error.value)
 
 
-def test_fused_runs_are_compared_with_the_best_step_on_development(tmp_path, untrained):
+def test_fused_runs_are_compared_with_the_best_step_on_development(tmp_path):
     result = ran(written(tmp_path, STEPS[:2], fuse={"name": "both"}), tmp_path / "out")
     comparison = result.tests[0].comparison
     assert comparison.runs["both"] == 2
@@ -200,11 +189,9 @@ def test_fused_runs_are_compared_with_the_best_step_on_development(tmp_path, unt
     assert "weights, on average mean " in (tmp_path / "out" / "study.md").read_text()
 
 
-def test_with_several_tasks_the_fused_one_is_compared(tmp_path, untrained, monkeypatch):
-    single = execute.carry_out
-
+def test_with_several_tasks_the_fused_one_is_compared(tmp_path):
     def with_arousal(run, *rest):
-        single(run, *rest)
+        untrained(run, *rest)
         space = LabelSpace(CLASSES, {"arousal": Scale(1, 7)})
         own = RunFolder(run.folder)
         manifest = Manifest.read(own.manifest)
@@ -215,16 +202,15 @@ def test_with_several_tasks_the_fused_one_is_compared(tmp_path, untrained, monke
             told = [dataclasses.replace(row, dimensions={"arousal": 1.0 + n % 5}) for n, row in enumerate(table)]
             Predictions(tuple(told), space).write(own.results(split) / "predictions.csv")
 
-    monkeypatch.setattr(execute, "carry_out", with_arousal)
     both = {"metrics": ["uar", "ccc"], "set": {"data.dimensions": ["arousal"]}}
-    result = ran(written(tmp_path, STEPS[:2], fuse={}, **both), tmp_path / "out")
+    result = ran(written(tmp_path, STEPS[:2], fuse={}, **both), tmp_path / "out", with_arousal)
     assert list(result.tests[0].comparison.scores) == ["uar"]
     assert list(result.tests[0].comparison.scores["uar"]) == ["mean", "std", "fused"]
-    alone = ran(written(tmp_path, STEPS[:2], **both), tmp_path / "out")
+    alone = ran(written(tmp_path, STEPS[:2], **both), tmp_path / "out", with_arousal)
     assert list(alone.tests[0].comparison.scores) == ["uar", "ccc"]
 
 
-def test_what_cannot_be_fused_is_noted_and_the_rest_is_there(tmp_path, untrained, monkeypatch):
+def test_what_cannot_be_fused_is_noted_and_the_rest_is_there(tmp_path, monkeypatch):
     def fit_runs(*_, **__):
         raise ConfigError("no way to fuse these")
 
@@ -236,24 +222,23 @@ def test_what_cannot_be_fused_is_noted_and_the_rest_is_there(tmp_path, untrained
         load_study(written(tmp_path, STEPS[:2], fuse={"method": "staking"}))
 
 
-def test_when_a_seed_is_missing_all_steps_are_compared_on_the_others(tmp_path, untrained, monkeypatch):
-    whole = failing(monkeypatch, lambda run: run.title == "std, seed 0", RuntimeError("the disk is on fire"))
+def test_when_a_seed_is_missing_all_steps_are_compared_on_the_others(tmp_path):
+    on_fire = failing(lambda run: run.title == "std, seed 0", RuntimeError("the disk is on fire"))
     path = written(tmp_path, STEPS[:2])
-    result = ran(path, tmp_path / "out")
+    result = ran(path, tmp_path / "out", on_fire)
     assert result.missing == ["std, seed 0: RuntimeError: the disk is on fire"]
     assert result.compared_seeds == (1,)
     assert set(result.tests[0].of_runs["mean"]) == {1}
     assert any("of seed 1 of 0, 1" in note for note in result.notes)
-    monkeypatch.setattr(execute, "carry_out", whole)
     again = ran(path, tmp_path / "out")
     assert again.missing == []
     assert again.compared_seeds == (0, 1)
     assert not list((tmp_path / "out").rglob("*.error.txt"))
 
 
-def test_a_study_whose_runs_all_fail_still_writes_its_page(tmp_path, monkeypatch):
-    failing(monkeypatch, lambda _: True, ConfigError("nothing works"))
-    result = ran(written(tmp_path, STEPS), tmp_path / "out")
+def test_a_study_whose_runs_all_fail_still_writes_its_page(tmp_path):
+    broken = failing(lambda _: True, ConfigError("nothing works"), carry_out)
+    result = ran(written(tmp_path, STEPS), tmp_path / "out", broken)
     write_study(tmp_path / "out", result)
     assert len(result.missing) == 5
     for name in ("study.html", "study.md"):
@@ -261,10 +246,10 @@ def test_a_study_whose_runs_all_fail_still_writes_its_page(tmp_path, monkeypatch
     assert json.loads((tmp_path / "out" / "study.json").read_text())["tests"] == {}
 
 
-def test_what_is_there_is_fused_when_a_step_fails_and_the_page_says_what_is_missing(tmp_path, untrained, monkeypatch):
-    failing(monkeypatch, lambda run: run.step == "broken", ConfigError("cannot be trained"))
+def test_what_is_there_is_fused_when_a_step_fails_and_the_page_says_what_is_missing(tmp_path):
+    broken = failing(lambda run: run.step == "broken", ConfigError("cannot be trained"))
     steps = [*STEPS[:2], {"name": "broken", "recipe": "recipe.yaml"}, {"name": "other", "recipe": "recipe.yaml"}]
-    result = ran(written(tmp_path, steps, fuse={}), tmp_path / "out")
+    result = ran(written(tmp_path, steps, fuse={}), tmp_path / "out", broken)
     assert list(result.tests[0].comparison.scores["uar"]) == ["mean", "std", "other", "fused"]
     assert "fused is without broken, of which no run is finished." in result.notes
     assert any(note.startswith("other is not compared: broken, which") for note in result.notes)
@@ -273,11 +258,11 @@ def test_what_is_there_is_fused_when_a_step_fails_and_the_page_says_what_is_miss
     assert "no results of broken" in (tmp_path / "out" / "study.html").read_text()
 
 
-def test_a_fusion_is_fitted_once_a_seed_whatever_the_number_of_tests(tmp_path, untrained, monkeypatch):
-    whole, fuse, fitted = execute.carry_out, fused_runs.fuse, []
+def test_a_fusion_is_fitted_once_a_seed_whatever_the_number_of_tests(tmp_path, monkeypatch):
+    fuse, fitted = fused_runs.fuse_tables, []
 
     def with_more(run, *rest):
-        whole(run, *rest)
+        untrained(run, *rest)
         own = RunFolder(run.folder)
         Predictions.read(own.predictions("test")).write(own.predictions("test3"))
 
@@ -285,23 +270,20 @@ def test_a_fusion_is_fitted_once_a_seed_whatever_the_number_of_tests(tmp_path, u
         fitted.append(arguments)
         return fuse(*arguments, **more)
 
-    monkeypatch.setattr(execute, "carry_out", with_more)
-    monkeypatch.setattr(fused_runs, "fuse", counted)
+    monkeypatch.setattr(fused_runs, "fuse_tables", counted)
     path = written(tmp_path, STEPS[:2], fuse={}, tests=["test", "test3"])
     manifest = corpus(tmp_path)
     row = dataclasses.replace(manifest.utterances[0], utterance_id="x", split="test3", emotion=None)
     manifest.replace_utterances([*manifest, row]).write(tmp_path / "manifest.csv")
-    ran(path, tmp_path / "out")
+    ran(path, tmp_path / "out", with_more)
     assert len(fitted) == 2
     assert (tmp_path / "out" / "fused" / "seed_1" / "test3" / "predictions.csv").exists()
 
 
 @pytest.mark.parametrize("larger", ["mean", "std"])
-def test_a_step_that_learns_from_more_utterances_is_compared_and_fused(tmp_path, untrained, monkeypatch, larger):
-    whole = execute.carry_out
-
+def test_a_step_that_learns_from_more_utterances_is_compared_and_fused(tmp_path, larger):
     def with_more(run, *rest):
-        whole(run, *rest)
+        untrained(run, *rest)
         if run.step != larger:
             return
         own = RunFolder(run.folder)
@@ -313,14 +295,13 @@ def test_a_step_that_learns_from_more_utterances_is_compared_and_fused(tmp_path,
             told = [dataclasses.replace(row, utterance_id=f"more {row.utterance_id}") for row in table]
             Predictions((*told, *table), SPACE).write(own.predictions(split))
 
-    monkeypatch.setattr(execute, "carry_out", with_more)
-    result = ran(written(tmp_path, STEPS[:2], fuse={}), tmp_path / "out")
+    result = ran(written(tmp_path, STEPS[:2], fuse={}), tmp_path / "out", with_more)
     assert list(result.tests[0].comparison.scores["uar"]) == ["mean", "std", "fused"]
     assert result.tests[0].comparison.compared == len(corpus(tmp_path).split("test"))
     assert not any("ignored" in note for note in result.tests[0].comparison.notes)
 
 
-def test_a_study_from_before_choices_were_written_down_is_read(tmp_path, untrained):
+def test_a_study_from_before_choices_were_written_down_is_read(tmp_path):
     path = written(tmp_path, STEPS)
     first = ran(path, tmp_path / "out")
     (tmp_path / "out" / "choices.json").unlink()
@@ -329,7 +310,7 @@ def test_a_study_from_before_choices_were_written_down_is_read(tmp_path, untrain
     assert again.to_json() == first.to_json()
 
 
-def test_a_choice_that_runs_began_with_stays_when_seeds_are_added(tmp_path, untrained, monkeypatch):
+def test_a_choice_that_runs_began_with_stays_when_seeds_are_added(tmp_path, monkeypatch):
     path = written(tmp_path, [*STEPS, {"name": "last", "from": "best"}], seeds=[0])
     first = ran(path, tmp_path / "out")
     assert first.steps[2].choice.step == "mean"
@@ -354,7 +335,7 @@ def test_a_choice_that_runs_began_with_stays_when_seeds_are_added(tmp_path, untr
     assert ran(path, tmp_path / "out").steps[2].choice.step == "std"
 
 
-def test_a_step_whose_runs_started_from_another_one_is_its_own_fault_alone(tmp_path, untrained, monkeypatch):
+def test_a_step_whose_runs_started_from_another_one_is_its_own_fault_alone(tmp_path, monkeypatch):
     steps = [*STEPS, {"name": "other", "from": "mean"}]
     ran(written(tmp_path, steps, seeds=[0]), tmp_path / "out")
     (tmp_path / "out" / "choices.json").unlink()
@@ -366,7 +347,7 @@ def test_a_step_whose_runs_started_from_another_one_is_its_own_fault_alone(tmp_p
     assert list(result.tests[0].comparison.scores["uar"]) == ["mean", "std", "other"]
 
 
-def test_a_new_description_is_no_new_recipe(tmp_path, untrained, monkeypatch):
+def test_a_new_description_is_no_new_recipe(tmp_path):
     path = written(tmp_path, STEPS, seeds=[0])
     ran(path, tmp_path / "out")
     recipe = yaml.safe_load((tmp_path / "recipe.yaml").read_text())
@@ -379,8 +360,7 @@ def test_a_new_description_is_no_new_recipe(tmp_path, untrained, monkeypatch):
     before = own.recipe.read_text()
     write_text(own.provenance, to_json({"finished": None}))
     begun = []
-    monkeypatch.setattr(execute, "carry_out", lambda run, *_: begun.append(dump_recipe(run.recipe)))
-    ran(path, tmp_path / "out")
+    ran(path, tmp_path / "out", lambda run, *_: begun.append(dump_recipe(run.recipe)))
     assert begun == [before]  # a run that goes on is of the very recipe that it began with
 
 
@@ -388,42 +368,37 @@ FOLD_SKILL = {"mean": (0.9, 0.6, 0.9), "std": (0.6, 0.95, 0.6), "other": (0.55, 
 """Of each step on the development of each fold."""
 
 
-@pytest.fixture
-def untrained_folds(monkeypatch):
-    """Runs of three folds, without training: fold k chooses by the speakers that fold k + 1 tests."""
-
-    def carry_out(run, *_):
-        own = RunFolder(run.folder)
-        manifest = corpus(run.folder)
-        group = {u.utterance_id: int(str(u.speaker)[1:]) % 3 for u in manifest}
-        tested = []
-        for fold in range(3):
-            inner = RunFolder(run.folder / f"fold_{fold + 1}")
-            names = {fold: "test", (fold + 1) % 3: "development", (fold + 2) % 3: "train"}
-            rows = [dataclasses.replace(u, split=names[group[u.utterance_id]]) for u in manifest]
-            part = manifest.replace_utterances(rows)
-            part.write(inner.manifest)
-            write_text(inner.provenance, to_json({"finished": "now"}))
-            skills = (FOLD_SKILL[run.step][fold], 0.7)
-            for split, skill in zip(("development", "test"), skills, strict=True):
-                table = answers(part.split(split), skill, 10 * run.seed + fold)
-                table.write(inner.predictions(split))
-            tested += table
-        manifest.write(own.manifest)
-        Predictions(tuple(tested), SPACE).write(own.predictions("all"))
-        write_text(own.results("all") / "report.html", "")
-        write_text(own.recipe, dump_recipe(run.recipe))
-        write_text(own.provenance, to_json({"finished": "now", "seconds": 1.0}))
-
-    monkeypatch.setattr(execute, "carry_out", carry_out)
+def untrained_folds(run, *_):
+    """Leave what three folds would, without training: fold k chooses by the speakers that fold k + 1 tests."""
+    own = RunFolder(run.folder)
+    manifest = corpus(run.folder)
+    group = {u.utterance_id: int(str(u.speaker)[1:]) % 3 for u in manifest}
+    tested = []
+    for fold in range(3):
+        inner = RunFolder(run.folder / f"fold_{fold + 1}")
+        names = {fold: "test", (fold + 1) % 3: "development", (fold + 2) % 3: "train"}
+        rows = [dataclasses.replace(u, split=names[group[u.utterance_id]]) for u in manifest]
+        part = manifest.replace_utterances(rows)
+        part.write(inner.manifest)
+        write_text(inner.provenance, to_json({"finished": "now"}))
+        skills = (FOLD_SKILL[run.step][fold], 0.7)
+        for split, skill in zip(("development", "test"), skills, strict=True):
+            table = answers(part.split(split), skill, 10 * run.seed + fold)
+            table.write(inner.predictions(split))
+        tested += table
+    manifest.write(own.manifest)
+    Predictions(tuple(tested), SPACE).write(own.predictions("all"))
+    write_text(own.results("all") / "report.html", "")
+    write_text(own.recipe, dump_recipe(run.recipe))
+    write_text(own.provenance, to_json({"finished": "now", "seconds": 1.0}))
 
 
-def test_under_folds_the_fused_system_meets_the_best_step_of_each_fold(tmp_path, untrained_folds):
+def test_under_folds_the_fused_system_meets_the_best_step_of_each_fold(tmp_path):
     groups = {"folds": [[f"s{n:02d}" for n in range(fold, 18, 3)] for fold in range(3)]}
     (tmp_path / "protocol.yaml").write_text(yaml.safe_dump({"corpus": "made up", "groups": groups}))
     steps = [*STEPS[:2], {"name": "other", "from": ["mean", "std"], "set": {"model.dropout": 0.5}}]
     path = written(tmp_path, steps, set={"protocol": str(tmp_path / "protocol.yaml")}, fuse={})
-    result = ran(path, tmp_path / "out")
+    result = ran(path, tmp_path / "out", untrained_folds)
     composed = [step for step in result.steps if step.is_composed]
     assert [(step.name, step.against) for step in composed] == [("best single", None), ("fused", "best single")]
     assert "fold_1 mean; fold_2 std; fold_3 mean" in composed[0].changes[0]
@@ -445,7 +420,7 @@ def test_under_folds_the_fused_system_meets_the_best_step_of_each_fold(tmp_path,
         assert "best single" in said
 
 
-def test_without_folds_nothing_is_said_of_them(tmp_path, untrained):
+def test_without_folds_nothing_is_said_of_them(tmp_path):
     result = ran(written(tmp_path, STEPS, fuse={}), tmp_path / "out")
     write_study(tmp_path / "out", result)
     said = (tmp_path / "out" / "study.html").read_text()
@@ -454,7 +429,7 @@ def test_without_folds_nothing_is_said_of_them(tmp_path, untrained):
     assert not any("fold" in note for note in result.notes)
 
 
-def test_labels_that_differ_between_steps_are_refused(tmp_path, untrained):
+def test_labels_that_differ_between_steps_are_refused(tmp_path):
     path = written(tmp_path, STEPS[:2])
     ran(path, tmp_path / "out")
     manifest = corpus(tmp_path)
@@ -495,7 +470,7 @@ def test_what_helped_one_gender_and_one_class_alone_shows_there(tmp_path):
         for u, row in zip(manifest, first, strict=True)
     ]
     systems = [System("a", (first, first)), System("b", (Predictions(tuple(better), SPACE),) * 2)]
-    found = {item.name: item for item in who_was_helped(manifest, systems, [("a", "b")], resamples=500)}
+    found = {item.name: item for item in gains_by_group(manifest, systems, [("a", "b")], resamples=500)}
     assert found["neutral"].estimate.value == found["female"].estimate.value == 0.0
     wrong = sum(
         u.gender == "male" and u.emotion == "anger" and row.emotion != "anger"
@@ -558,7 +533,7 @@ def test_what_cannot_be_is_said_before_anything_runs(tmp_path, change, said):
         load_study(path, [change])
 
 
-def test_differences_that_were_not_found_are_told_in_one_sentence(tmp_path, untrained, monkeypatch):
+def test_differences_that_were_not_found_are_told_in_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setitem(SKILL, "near", (0.5, 0.51))
     monkeypatch.setitem(SKILL, "close", (0.5, 0.49))
     steps = [*STEPS[:2], *({"name": name, "recipe": "recipe.yaml", "against": "mean"} for name in ("near", "close"))]
@@ -569,7 +544,7 @@ def test_differences_that_were_not_found_are_told_in_one_sentence(tmp_path, untr
     assert others.startswith("Cannot be told apart") and "near and mean (" in others and "close and mean (" in others
 
 
-def test_a_study_in_which_nothing_beats_chance_says_so_first(tmp_path, untrained, monkeypatch, capsys):
+def test_a_study_in_which_nothing_beats_chance_says_so_first(tmp_path, monkeypatch, capsys):
     for step in ("mean", "std"):
         monkeypatch.setitem(SKILL, step, (0.5, 0.5))
     result = ran(written(tmp_path, STEPS[:2], metrics=["macro_f1"]), tmp_path / "out")
@@ -583,7 +558,7 @@ def test_a_study_in_which_nothing_beats_chance_says_so_first(tmp_path, untrained
     assert capsys.readouterr().out.startswith(sentence)
 
 
-def test_a_study_with_a_step_better_than_chance_has_no_such_word(tmp_path, untrained):
+def test_a_study_with_a_step_better_than_chance_has_no_such_word(tmp_path):
     result = ran(written(tmp_path, STEPS[:2]), tmp_path / "out")
     assert below_chance(result) == []
 

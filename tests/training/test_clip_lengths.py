@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from emotune import audio
+from builders.recipes import sections_over
+from builders.recordings import recorded, write_recording
 from emotune.audio.preprocessing import Preprocessing
 from emotune.config.recipe import Recipe
 from emotune.errors import AudioError, CorpusError, ModelError
@@ -28,41 +29,25 @@ def odd(tones, tmp_path) -> Manifest:
     """The tones, with a clip of 2 s and one of 20 ms in each of train, development and test."""
     root = tmp_path / "recordings"
     shutil.copytree(tones.root, root)
-    rows, generator = list(tones), np.random.default_rng(0)
+    rows = list(tones)
     where = [(split, emotion) for split in ("train", "development", "test") for emotion in ("anger", "neutral")]
     for number, (split, emotion) in enumerate(where):
-        for name, samples in (("long", 32000), ("short", 320)):
+        for name, seconds in (("long", 2.0), ("short", 0.02)):
             path = root / f"{name}-{number}.wav"
-            soundfile.write(path, 0.1 * generator.standard_normal(samples), 16000)
-            recording = audio.decode(path)
-            rows.append(
-                Utterance(
-                    path.stem,
-                    path.name,
-                    duration_s=recording.duration_s,
-                    content_sha256=recording.content_sha256(),
-                    speaker=f"{split}-{number}",
-                    split=split,
-                    emotion=emotion,
-                )
-            )
+            write_recording(path, seconds=seconds)
+            known = {"speaker": f"{split}-{number}", "split": split, "emotion": emotion}
+            rows.append(recorded(root, path.name, **known))
     manifest = Manifest(tuple(rows), tones.label_space, root)
     manifest.write(tmp_path / "odd.csv")
     return manifest
 
 
 @pytest.fixture
-def recipe(odd, tiny_wavlm, tmp_path):
+def recipe(odd, tmp_path):
     def build(**data) -> Recipe:
-        return Recipe.model_validate(
-            {
-                "name": "odd",
-                "data": {"manifest": tmp_path / "odd.csv", "max_duration_s": MOST_S} | data,
-                "model": {"backbone": {"name": "wavlm", "config": tiny_wavlm}},
-                "train": {"epochs": 1, "batch_seconds": 4.0},
-                "probe": {"cache": str(tmp_path / "features")},
-            }
-        )
+        about = {"max_duration_s": MOST_S} | data
+        probe = {"cache": str(tmp_path / "features")}
+        return Recipe.model_validate(sections_over(tmp_path / "odd.csv", name="odd", data=about, probe=probe))
 
     return build
 

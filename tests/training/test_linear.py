@@ -2,16 +2,16 @@
 
 import dataclasses
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
+from builders.manifests import manifest_of, utterances
 from emotune.errors import CorpusError
 from emotune.schema.labels import LabelSpace, Scale
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.training import linear
 from emotune.training.linear import fit_linear, leave_groups_out, predict_linear
 from emotune.training.run import metric_of
@@ -28,13 +28,14 @@ def example(*, speakers: int = 4, each: int = 12, layers: int = 3, classes: int 
     truth = np.arange(size) % classes
     features = generator.normal(2, 3, size=(size, layers, 8))
     features[:, 1, :classes] += 5 * np.eye(classes)[truth]
-    space = LabelSpace(CLASSES[:classes], {"arousal": Scale(1, 7)})
-    rows = [
-        Utterance(f"u{n}", "x.wav", speaker=f"s{n // each}", emotion=CLASSES[label],
-                  dimensions={"arousal": 1 + 2 * label + float(generator.uniform(0, 1))})
-        for n, label in enumerate(truth)
-    ]  # fmt: skip
-    return features, Manifest(tuple(rows), space, Path()), space
+    rows = utterances(
+        size,
+        speaker=lambda n: f"s{n // each}",
+        emotion=[CLASSES[label] for label in truth],
+        dimensions=[{"arousal": 1 + 2 * label + float(generator.uniform(0, 1))} for label in truth],
+    )
+    manifest = manifest_of(*rows, classes=CLASSES[:classes], dimensions={"arousal": Scale(1, 7)})
+    return features, manifest, manifest.label_space
 
 
 def probabilities(predictions) -> np.ndarray:

@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 
+from builders.recipes import sections_over
 from emotune.batch import one_hot_shares, pad
 from emotune.config.recipe import Recipe
 from emotune.data.duration_batches import DurationBatches
@@ -163,16 +164,11 @@ def test_a_run_takes_no_more_than_its_dry_run_says_and_a_tenth(tones, tiny_wavlm
 
 
 @pytest.fixture
-def recipe(tones, tiny_wavlm):
+def recipe(tones):
     def build(**train) -> Recipe:
         options = {"epochs": 2, "batch_seconds": 3.0, "encoder_lr": 1e-3, "head_lr": 1e-2, "clip_norm": 0}
         return Recipe.model_validate(
-            {
-                "name": "tones",
-                "data": {"manifest": tones.root / "manifest.csv"},
-                "model": {"backbone": {"name": "wavlm", "config": tiny_wavlm}, "dropout": 0.0},
-                "train": options | train,
-            }
+            sections_over(tones.root / "manifest.csv", model={"dropout": 0.0}, train=options | train)
         )
 
     return build

@@ -2,6 +2,8 @@
 
 import pytest
 
+from builders.models import WAVLM
+from builders.recipes import sections_over
 from emotune.config.recipe import Recipe, Unfreeze
 from emotune.inference import load
 from emotune.schema.predictions import Predictions
@@ -12,18 +14,14 @@ from emotune.training.parameters import GradualUnfreezing, parameter_groups
 
 
 @pytest.fixture
-def recipe(tones, tiny_wavlm):
+def recipe(tones):
     """Builds a recipe over the tones with three layers; keyword arguments go to its train section."""
 
     def build(model: dict | None = None, **train) -> Recipe:
-        backbone = {"name": "wavlm", "config": tiny_wavlm | {"num_hidden_layers": 3}}
+        options = {"epochs": 3, "batch_seconds": 5.0, "encoder_lr": 1e-3, "head_lr": 1e-2} | train
+        config = WAVLM | {"num_hidden_layers": 3}
         return Recipe.model_validate(
-            {
-                "name": "tones",
-                "data": {"manifest": tones.root / "manifest.csv"},
-                "model": {"backbone": backbone} | (model or {}),
-                "train": {"epochs": 3, "batch_seconds": 5.0, "encoder_lr": 1e-3, "head_lr": 1e-2} | train,
-            }
+            sections_over(tones.root / "manifest.csv", config=config, model=model or {}, train=options)
         )
 
     return build

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 import yaml
 
+from builders.recipes import sections_over
 from emotune.batch import Batch
 from emotune.config.recipe import Recipe
 from emotune.data.dataset import EmotionDataset, collate
@@ -36,22 +37,17 @@ from emotune.training.parameters import parameter_groups
 
 
 @pytest.fixture
-def recipe(tones, tiny_wavlm):
+def recipe(tones):
     """Builds a recipe over the tones; keyword arguments go to its train section, or replace a section by name."""
 
     def build(**options) -> Recipe:
-        sections = {name: options.pop(name) for name in ("data", "model", "augmentation", "loss") if name in options}
-        model = {"backbone": {"name": "wavlm", "config": tiny_wavlm, "train": "all", "train_front_end": True}}
+        sections = {name: options.pop(name) for name in ("data", "augmentation", "loss") if name in options}
+        model = {"dropout": 0.0} | options.pop("model", {})
         train = {"epochs": 3, "batch_seconds": 3.0, "encoder_lr": 1e-3, "head_lr": 1e-2, "warmup_share": 0.0}
+        backbone = {"train": "all", "train_front_end": True}
+        manifest = tones.root / "manifest.csv"
         return Recipe.model_validate(
-            {
-                "name": "tones",
-                "data": {"manifest": tones.root / "manifest.csv"} | sections.get("data", {}),
-                "model": model | {"dropout": 0.0} | sections.get("model", {}),
-                "augmentation": sections.get("augmentation", {}),
-                "loss": sections.get("loss", {}),
-                "train": train | options,
-            }
+            sections_over(manifest, name="tones", backbone=backbone, model=model, train=train | options, **sections)
         )
 
     return build
@@ -252,17 +248,17 @@ def test_training_stops_when_patience_is_over(recipe, tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def finished(tones, tiny_wavlm, tmp_path_factory):
+def finished(tones, tmp_path_factory):
     """A run that came to its end: folder, recipe, evaluation and what the listener heard."""
-    chosen = Recipe.model_validate(
-        {
-            "name": "tones",
-            "notice": "Tones, not speech.",
-            "data": {"manifest": tones.root / "manifest.csv"},
-            "model": {"backbone": {"name": "wavlm", "config": tiny_wavlm, "train_front_end": True}, "dropout": 0.3},
-            "train": {"epochs": 2, "batch_seconds": 4.0, "encoder_lr": 1e-3, "head_lr": 1e-2},
-        }
+    sections = sections_over(
+        tones.root / "manifest.csv",
+        name="tones",
+        notice="Tones, not speech.",
+        backbone={"train_front_end": True},
+        model={"dropout": 0.3},
+        train={"epochs": 2, "encoder_lr": 1e-3, "head_lr": 1e-2},
     )
+    chosen = Recipe.model_validate(sections)
     folder, recorder = tmp_path_factory.mktemp("finished") / "run", Recorder()
     evaluation = train_run(chosen, folder, listener=recorder)
     return folder, chosen, evaluation, recorder

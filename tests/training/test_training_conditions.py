@@ -151,7 +151,7 @@ def test_what_is_read_is_not_replaced(command, tones, tmp_path, emotune_command)
     before = table.read_bytes()
     ended = emotune_command(command, table, "-o", table, "--model", "x")
     assert ended.code == 2
-    assert "is what is read: it would be lost. Give the output another name." in ended.err
+    assert "is an input and would be overwritten. Give the output another name." in ended.err
     assert table.read_bytes() == before
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from builders.models import tiny_backbone
 from emotune.batch import Batch, one_hot_shares, pad
 from emotune.losses.ccc import CCCLoss
-from emotune.models.backbones import BACKBONES
 from emotune.models.emotion_model import EmotionModel
 from emotune.schema.labels import LabelSpace, Scale
 from emotune.training.loop.whole_step import shares_of_step, summed
@@ -29,10 +29,9 @@ def batches(sizes: list[int]) -> list[Batch]:
 
 @pytest.fixture
 def noisy_model(tiny_wavlm) -> EmotionModel:
-    torch.manual_seed(0)
     noise = dict.fromkeys(("hidden_dropout", "activation_dropout", "attention_dropout"), 0.3) | {"layerdrop": 0.4}
     space = LabelSpace(("anger", "happiness", "neutral"), {"arousal": Scale(1, 7), "valence": Scale(1, 7)})
-    return EmotionModel(BACKBONES["wavlm"].from_config(tiny_wavlm | noise), space, dropout=0.3).train()
+    return EmotionModel(tiny_backbone(tiny_wavlm | noise), space, dropout=0.3).train()
 
 
 def gradients(model: nn.Module) -> dict[str, Tensor]:

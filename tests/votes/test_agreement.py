@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from builders.manifests import manifest_of, utterances
 from emotune.schema.labels import LabelSpace, class_noun, in_class_order
 from emotune.schema.manifest import Manifest, Utterance
 from emotune.votes.agreement import agreement_of, nominal_alpha
@@ -18,8 +19,7 @@ CREMAD = {"A": "anger", "D": "disgust", "F": "fear", "H": "happiness", "N": "neu
 
 
 def manifest(*votes: dict[str, float], emotion: str | None = "anger") -> Manifest:
-    rows = [Utterance(f"u{n}", "a.wav", emotion=emotion, votes=ballot) for n, ballot in enumerate(votes)]
-    return Manifest(tuple(rows), LabelSpace(("anger", "sadness")), Path())
+    return manifest_of(*utterances(len(votes), emotion=emotion, votes=list(votes)), classes=("anger", "sadness"))
 
 
 def alpha_of_pairs(ballots: list[dict[str, float]]) -> float:

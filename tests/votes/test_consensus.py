@@ -3,13 +3,13 @@
 import dataclasses
 import math
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
+from builders.manifests import manifest_of, utterance
 from emotune.corpora import map_classes
 from emotune.errors import ConfigError, CorpusError
-from emotune.schema.labels import LabelSpace, Scale
+from emotune.schema.labels import Scale
 from emotune.schema.manifest import Manifest, Utterance
 from emotune.votes.consensus import majority, plurality, relabelled, vote_shares
 
@@ -17,11 +17,11 @@ ORDER = ["anger", "sadness", "neutral", "other"]
 
 
 def voted(name: str, emotion: str | None = None, *, dimensions=None, **votes: float) -> Utterance:
-    return Utterance(name, f"{name}.wav", emotion=emotion, votes=votes, dimensions=dimensions or {})
+    return utterance(name, emotion, votes=votes, dimensions=dimensions or {})
 
 
 def manifest(*utterances: Utterance, classes=tuple(ORDER)) -> Manifest:
-    return Manifest(utterances, LabelSpace(classes, {"arousal": Scale(1, 7)}), Path())
+    return manifest_of(*utterances, classes=classes, dimensions={"arousal": Scale(1, 7)})
 
 
 def labels(result: Manifest) -> dict[str, str | None]:
@@ -189,7 +189,7 @@ def test_a_manifest_is_not_labelled_over_itself(tmp_path, emotune_command):
         for command in ("label", "split"):
             ended = emotune_command("corpus", command, tmp_path / "all.csv", "-o", tmp_path / output)
             assert ended.code == 2
-            assert "is what is read: it would be lost. Give the output another name." in ended.err
+            assert "is an input and would be overwritten. Give the output another name." in ended.err
     assert (tmp_path / "all.csv").read_bytes() == before
 
 

@@ -1,4 +1,4 @@
-"""Sound: recordings in, as they are stored or as a model hears them; what they measure, and which are copies."""
+"""Sound: recordings decoded as stored or as a model hears them, their acoustics, and their copies."""
 
 from emotune.audio.recordings import (
     FULL_SCALE,

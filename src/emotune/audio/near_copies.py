@@ -1,4 +1,4 @@
-"""Which clips of many are nearly the same sound: candidates from shared fingerprint values, then every bit compared."""
+"""Near copies among many clips: candidates from shared fingerprint values, then every bit compared."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class NearCopy:
 
 
 def near_copies(fingerprints: Sequence[Fingerprint], files: Sequence[str]) -> list[NearCopy]:
-    """All pairs of clips of different files of which the shorter one is, for the most part, a copy out of the other.
+    """Pairs of clips of different files whose shorter one is, for the most part, a copy of a part of the longer.
 
     Two clips are compared when at least two of their active frames agree, at the same distance in time, in all bits but
     some of the four weakest. They are near copies when at most 25 % of the bits differ (16 % where the shorter clip
@@ -97,7 +97,7 @@ def bit_error_rate(first: Fingerprint, second: Fingerprint, distance: int) -> fl
 
 
 def is_distinctive(one: Fingerprint) -> bool:
-    """Whether the clip differs from itself shifted by 0.2 s and more, as speech does and a steady tone does not."""
+    """Tells whether a clip differs from itself shifted by 0.2 s and more, as speech does and a steady tone does not."""
     active = int(one.active.sum())
     for shift in range(_OWN_SHIFT, len(one) - LEAST_FRAMES):
         both = one.active[shift:] & one.active[:-shift]
@@ -200,7 +200,7 @@ def _hits(fingerprints: Sequence[Fingerprint], files: Sequence[str]) -> IntArray
 
 
 def _consistent(hits: IntArray) -> IntArray:
-    """Of hits (first, second, distance), those distances that occur often enough, give or take one frame."""
+    """Hits (first, second, distance) whose distance occurs often enough, give or take one frame."""
     order = np.lexsort(hits.T[::-1])
     hits = hits[order]
     new = np.ones(len(hits), bool)

@@ -1,4 +1,4 @@
-"""What happens to a decoded clip before the model: trimming, length limits, normalisation. Travels with the model."""
+"""Preprocessing of a decoded clip: trimming, length limits, normalisation. Travels with the model."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ class Preprocessing:
         return self.max_duration_s * self.sampling_rate_hz
 
     def trimmed(self, samples: FloatArray) -> FloatArray:
-        """Cut silence, shape (samples,) -> (samples,)."""
+        """Cuts silence, shape (samples,) -> (samples,)."""
         if self.trim_silence_db is None:
             return samples
         return trim_silence(samples, threshold_db=self.trim_silence_db, sampling_rate_hz=self.sampling_rate_hz)
 
     def trim(self, samples: FloatArray) -> FloatArray:
-        """Cut silence and settle the length, shape (samples,) -> (samples,).
+        """Cuts silence and settles the length, shape (samples,) -> (samples,).
 
         Raises:
             AudioError: for a clip that is too short or too long for the model.
@@ -93,11 +93,11 @@ class Preprocessing:
         return samples
 
     def fits(self, samples: FloatArray) -> bool:
-        """Whether a clip, shape (samples,), has a length that the model takes."""
+        """Tells whether a clip, shape (samples,), has a length that the model takes."""
         return self.min_samples <= len(samples) <= self.most_samples
 
     def finish(self, samples: FloatArray) -> FloatArray:
-        """Normalise a trimmed (and, in training, cropped and augmented) clip, shape (samples,) -> (samples,)."""
+        """Normalises a trimmed (and, in training, cropped and augmented) clip, shape (samples,) -> (samples,)."""
         if self.normalize == "clip":
             scale = np.sqrt(samples.var() + 1e-7)
             samples = samples - samples.mean()
@@ -105,14 +105,20 @@ class Preprocessing:
         return samples.astype(np.float32, copy=False)
 
     def __call__(self, samples: FloatArray) -> FloatArray:
-        """Everything that prediction does to a clip, shape (samples,) -> (samples,)."""
+        """Applies every step of prediction to a clip, shape (samples,) -> (samples,)."""
         return self.finish(self.trim(samples))
 
     def to_json(self) -> dict[str, Any]:
+        """Plain fields, as stored with a model."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Preprocessing:
+        """Reads the output of ``to_json``.
+
+        Raises:
+            ModelError: if a field is missing or unusable.
+        """
         names = {field.name for field in dataclasses.fields(cls)}
         missing = sorted(names - set(data) - {"too_long", "too_short"})  # not in models of before there were these
         if missing:

@@ -55,17 +55,19 @@ Source = str | Path | bytes | BinaryIO | tuple[NDArray[Any], int] | Mapping[str,
 
 @dataclass(frozen=True)
 class Recording:
-    """Decoded samples as they are stored: shape (frames, channels), in [-1, 1] for integer formats."""
+    """Recording as it is stored, samples of shape (frames, channels), in [-1, 1] for integer formats."""
 
     samples: FloatArray
     sampling_rate_hz: int
 
     @property
     def duration_s(self) -> float:
+        """Duration in seconds."""
         return len(self.samples) / self.sampling_rate_hz
 
     @property
     def channels(self) -> int:
+        """Number of channels."""
         return self.samples.shape[1]
 
     @property
@@ -89,7 +91,7 @@ class Recording:
 def decode(
     source: Source, *, start_s: float | None = None, end_s: float | None = None, channel: Channel = "mix"
 ) -> Recording:
-    """Decode a recording, or the segment from ``start_s`` to ``end_s`` of it, as it is stored: all of it in memory.
+    """Decodes a recording, or the segment from ``start_s`` to ``end_s`` of it, as it is stored: all of it in memory.
 
     With a number as ``channel`` the recording has that channel alone, and its fingerprint is that of a mono file.
 
@@ -121,7 +123,7 @@ def clip(
     max_duration_s: float = math.inf,
     with_content: bool = False,
 ) -> Clip:
-    """Decode a recording, or a part of it, to what a model hears; in memory there is never more than that.
+    """Decodes a recording, or a part of it, to the mono clip that a model hears, in the memory of that clip alone.
 
     Args:
         source: the recording.
@@ -153,7 +155,7 @@ def clips(
     max_duration_s: float = math.inf,
     with_content: bool = False,
 ) -> Iterator[tuple[int, Clip | AudioError]]:
-    """Decode many parts of one recording as ``clip`` does, in one pass over it.
+    """Decodes many parts of one recording as ``clip`` does, in one pass over it.
 
     Yields:
         Each segment's position and its clip, or why it cannot be had, in the order in which they end.
@@ -232,7 +234,7 @@ def _opened_path(path: Path) -> Iterator[Sound]:
 
 
 def _check_regular(path: Path) -> None:
-    """Refuse what may never end, or never begin, to give bytes."""
+    """Refuses pipes and devices, which may never begin or never end to give bytes."""
     mode = path.stat().st_mode
     if stat.S_ISREG(mode):
         return
@@ -251,7 +253,7 @@ def _opened_bytes(content: bytes, name: str) -> Iterator[Sound]:
 
 
 def trim_silence(samples: FloatArray, *, threshold_db: float, sampling_rate_hz: int = SAMPLING_RATE_HZ) -> FloatArray:
-    """Cut the silence before and after speech, shape (samples,) -> (fewer samples,).
+    """Cuts the silence before and after speech, shape (samples,) -> (fewer samples,).
 
     Frames of 25 ms every 10 ms count as silent when their level lies more than ``threshold_db`` under the loudest
     frame. At least one frame stays; a clip of zeros stays as it is.

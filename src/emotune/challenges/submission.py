@@ -80,7 +80,7 @@ def _repeated(names: Sequence[str]) -> list[str]:
 
 
 def _some(names: Sequence[str], what: str) -> str:
-    """How many there are, and the first of them."""
+    """Number of the items, and the first of them."""
     return f"{len(names)} {what}: {', '.join(names[:_SHOWN])}{' ...' if len(names) > _SHOWN else ''}"
 
 
@@ -124,7 +124,7 @@ def task_of(predictions: Predictions, task: str | None) -> str:
 
 
 def write_submission(path: Path, predictions: Predictions, expected: Sequence[str], *, task: str) -> tuple[str, ...]:
-    """Write a submission in the order of the expected names, or nothing where anything is wrong.
+    """Writes a submission in the order of the expected names, or nothing where anything is wrong.
 
     Args:
         path: of the CSV.

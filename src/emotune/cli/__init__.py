@@ -22,6 +22,7 @@ from emotune.cli import (
     submit,
     train,
     transcribe,
+    version,
 )
 from emotune.cli.console import show_notes
 from emotune.errors import EmotuneError, on_a_screen
@@ -35,8 +36,8 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
+app.callback()(version.options)
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(recipes.app, name="recipes")
 app.command("explain")(recipes.explain)

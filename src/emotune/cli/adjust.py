@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from emotune.cli.console import SpreadsheetSafe, out, pairs, warn_all, with_extra
+from emotune.cli.console import SpreadsheetSafe, out, pairs, warn_all
 from emotune.errors import ConfigError
+from emotune.fusion.offsets import fit_thresholds, prior_offsets, shifted
 from emotune.io.tables import check_output, to_json, write_text
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions, predictions_of, table_at
@@ -58,14 +59,12 @@ def adjust(
     if prior is not None:
         taught = _taught(run, trained_prior, predictions)
         wanted = _shares(prior, "--prior", predictions)
-        with_offsets = with_extra("emotune.fusion.offsets")
-        offsets = with_offsets.prior_offsets(taught, wanted)
+        offsets = prior_offsets(taught, wanted)
         about: dict[str, object] = {"trained_prior": taught, "prior": wanted, "offsets": offsets}
         if all(abs(value) < _NOTHING for value in offsets.values()):
             warn_all(["the model was taught this prior already, by class weights or sampling: nothing changes"])
     else:
-        with_offsets = with_extra("emotune.fusion.offsets")
-        fitted = with_offsets.fit_thresholds(*_development(run, development, manifest_path), metric=metric, seed=seed)
+        fitted = fit_thresholds(*_development(run, development, manifest_path), metric=metric, seed=seed)
         offsets, about = fitted.offsets, fitted.to_json()
         for what, (before, after), count in zip(
             ("fitted on", "reported on"), (fitted.fitted_on, fitted.reported_on), fitted.utterances, strict=True
@@ -75,7 +74,7 @@ def adjust(
                 f"{what} {count} development utterances: {metric} {before:.3f} -> {after:.3f}{hint}", markup=False
             )
         warn_all(fitted.notes)
-    adjusted = with_offsets.shifted(predictions, offsets)
+    adjusted = shifted(predictions, offsets)
     adjusted.write(output, spreadsheet_safe=spreadsheet_safe)
     write_text(output.with_name(f"{output.name}.offsets.json"), to_json(about) + "\n")
     out.print("offsets: " + ", ".join(f"{name} {value:+.3f}" for name, value in offsets.items()), markup=False)

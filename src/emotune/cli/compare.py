@@ -8,10 +8,14 @@ from typing import Annotated
 
 import typer
 
-from emotune.cli.console import out, table, warn_all, with_extra
+from emotune.cli.console import out, table, warn_all
 from emotune.errors import ConfigError
+from emotune.evaluation.comparing.compare import compare as compare_systems
 from emotune.evaluation.comparing.comparison import Comparison
+from emotune.evaluation.comparing.sources import read_systems
+from emotune.evaluation.comparing.verdicts import p_text
 from emotune.io.tables import check_output
+from emotune.runtime.extras import needs
 
 
 def compare(
@@ -41,19 +45,20 @@ def compare(
     """Paired comparison over speakers: scores, differences with intervals, p, and what could have been found."""
     if output is not None:
         check_output(output / "compare.csv")
-        with_extra("emotune.report.comparison_page")
-    manifest, read, notes = with_extra("emotune.evaluation.comparing.sources").read_systems(
+    with needs("report"):
+        from emotune.report.comparison_page import write_comparison
+    manifest, read, notes = read_systems(
         [named(value) for value in systems],
         manifest_path=manifest_path,
         split=split,
         on_shared_classes=on_shared_classes,
     )
-    comparison = with_extra("emotune.evaluation.comparing.compare").compare(
+    comparison = compare_systems(
         manifest, read, metrics=metrics, all_pairs=all_pairs, resamples=resamples, seed=seed, notes=notes
     )
     print_comparison(comparison)
     if output is not None:
-        with_extra("emotune.report.comparison_page").write_comparison(output, comparison)
+        write_comparison(output, comparison)
         out.print(f"report: {output / 'compare.html'}", markup=False)
 
 
@@ -69,7 +74,6 @@ def named(value: str) -> tuple[str, Path]:
 
 def print_comparison(comparison: Comparison) -> None:
     """Scores, differences and verdicts as tables; what limits them on standard error."""
-    verdicts = with_extra("emotune.evaluation.comparing.verdicts")
     metrics = list(comparison.scores)
     for sentence in comparison.below_chance:
         out.print(sentence, markup=False)
@@ -88,8 +92,8 @@ def print_comparison(comparison: Comparison) -> None:
                 (
                     f"{item.system} - {item.baseline}",
                     item.estimate.in_words("+"),
-                    verdicts.p_text(item.p),
-                    verdicts.p_text(item.corrected_p),
+                    p_text(item.p),
+                    p_text(item.corrected_p),
                     f"{item.detectable:.3f}" if math.isfinite(item.detectable) else "–",
                 )
                 for item in differences

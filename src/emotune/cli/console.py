@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import ModuleType
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -86,18 +84,6 @@ def pairs(values: Sequence[str], option: str, shape: str = "NAME=VALUE") -> dict
             raise ConfigError(f"{option} {value}: '{name.strip()}' is given twice.")
         parsed[name.strip()] = right.strip()
     return parsed
-
-
-def with_extra(module: str, extra: str = "train") -> ModuleType:
-    """Import a room that needs more than the base installation, or say which extra holds what it needs."""
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("emotune"):
-            raise
-        raise ConfigError(
-            f"This command needs '{error.name}', which is not installed: pip install 'emotune[{extra}]'."
-        ) from error
 
 
 def warn_all(warnings: Iterable[str]) -> None:

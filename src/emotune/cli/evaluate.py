@@ -8,12 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from emotune.cli.console import Condition, out, pairs, show_progress, warn_all, with_extra
+from emotune.cli.console import Condition, out, pairs, show_progress, warn_all
 from emotune.cli.corpus import mapped
 from emotune.cli.train import print_evaluation
 from emotune.conditions.origins import asked_notes
 from emotune.errors import ConfigError, ModelError
+from emotune.evaluation.comparing.shared_classes import on_shared_classes, shared_classes
+from emotune.inference import load
 from emotune.io.tables import check_output
+from emotune.runtime.extras import needs
 from emotune.schema.gender import GENDER_CLASSES, gender_as_class
 from emotune.schema.manifest import Manifest
 from emotune.schema.run_folder import RunFolder, runs_with_models, why_no_model
@@ -61,22 +64,20 @@ def evaluate(
     sources = pairs(condition, "--condition", "CONDITION=SOURCE")
     name += "".join(f"-{condition}-{source}" for condition, source in sources.items())
     check_output((output or run.results(name)) / "predictions.csv")
-    predictor = with_extra("emotune.inference").load(
-        run_path, device=device, coverage=coverage, conditions=sources, scored=manifest
-    )
+    with needs("train"):
+        from emotune.report.score_run import score_run
+    predictor = load(run_path, device=device, coverage=coverage, conditions=sources, scored=manifest)
     if manifest_path is not None and set(predictor.label_space.classes) == set(GENDER_CLASSES):
         manifest = gender_as_class(manifest)
-    classes = with_extra("emotune.evaluation.comparing.shared_classes")
     if shared:  # what cannot be scored is refused before the long work
-        classes.shared_classes([predictor.label_space, manifest.label_space])
+        shared_classes([predictor.label_space, manifest.label_space])
     predictions = predictor.predict_manifest(manifest, progress=show_progress)
     notes = asked_notes(sources, (row.conditions_used for row in predictions))
     extra: dict[str, Any] = {"conditions_asked_for": sources} if sources else {}
     unrestricted = predictions if shared else None
     if shared:
-        manifest, predictions, note = classes.on_shared_classes(manifest, predictions)
+        manifest, predictions, note = on_shared_classes(manifest, predictions)
         notes, extra = [note, *notes], {**extra, "shared classes": note}
-    score_run = with_extra("emotune.report.score_run").score_run
     evaluation = score_run(
         run,
         manifest,
@@ -120,15 +121,15 @@ def _score_robustness(
     notes: Sequence[str],
 ) -> int:
     """Every degradation, its page and a line on each; how many predictions failed."""
-    rooms = with_extra("emotune.evaluation.robustness.run")
-    pages = with_extra("emotune.report.robustness_page")
-    found = rooms.run_robustness(
-        predictor, manifest, clean, folder / rooms.FOLDER, resamples=resamples, progress=show_progress
-    )
+    with needs("train"):
+        from emotune.evaluation.robustness.run import FOLDER, run_robustness
+        from emotune.report.robustness_page import PAGE, write_robustness
+        from emotune.report.score_run import seen_before
+    found = run_robustness(predictor, manifest, clean, folder / FOLDER, resamples=resamples, progress=show_progress)
     title = f"{run.information().get('recipe', run.path.name)}: {name}, robustness"
-    seen = with_extra("emotune.report.score_run").seen_before(Manifest.read(run.manifest), manifest)
+    seen = seen_before(Manifest.read(run.manifest), manifest)
     notice = run.information().get("notice")
-    pages.write_robustness(folder, found, title=title, notices=[*([notice] if notice else []), *seen, *notes])
+    write_robustness(folder, found, title=title, notices=[*([notice] if notice else []), *seen, *notes])
     for item in found.effects:
         score, change = item.scores[found.metric], item.differences[found.metric]
         out.print(
@@ -136,5 +137,5 @@ def _score_robustness(
             markup=False,
         )
     warn_all(f"{degradation} left out: {reason}." for degradation, reason in found.skipped.items())
-    out.print(f"robustness: {folder / pages.PAGE}", markup=False)
+    out.print(f"robustness: {folder / PAGE}", markup=False)
     return found.failed

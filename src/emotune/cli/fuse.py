@@ -10,8 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from emotune.cli.compare import named
-from emotune.cli.console import out, table, warn_all, with_extra
+from emotune.cli.console import out, table, warn_all
+from emotune.fusion import fuse as fuse_runs
 from emotune.io.tables import check_output
+from emotune.runtime.extras import needs
 
 
 def fuse(
@@ -36,15 +38,21 @@ def fuse(
 ) -> None:
     """Fit on one part of development, report on the other, fuse a split: predictions.csv, fusion.json and .html."""
     check_output(output / "predictions.csv")
-    with_extra("sklearn.linear_model")
-    fitted_runs = with_extra("emotune.fusion.runs").fit_runs(
-        [named(value) for value in systems], method=method, metric=metric, seed=seed, manifest_path=manifest_path
+    with needs("train"):
+        import sklearn.linear_model  # noqa: F401 (said before the long work)
+
+        from emotune.report.fusion_page import part_names, write_fusion
+    fused = fuse_runs(
+        [named(value) for value in systems],
+        split=split,
+        method=method,
+        metric=metric,
+        seed=seed,
+        manifest_path=manifest_path,
     )
-    fused = fitted_runs.apply(split)
-    pages = with_extra("emotune.report.fusion_page")
-    pages.write_fusion(output, fused)
+    write_fusion(output, fused)
     for fold, fitted in fused.folds.items():
-        _print_fitted(fold, fitted, pages.part_names(fitted))
+        _print_fitted(fold, fitted, part_names(fitted))
     scores = fused.scores()
     if scores:
         out.print(f"{fused.scored_on}: {metric} {scores['fused']:.3f}, {_against(scores)}", markup=False)

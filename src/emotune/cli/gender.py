@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from emotune.cli.console import SpreadsheetSafe, err, out, show_progress, with_extra
+from emotune.cli.console import SpreadsheetSafe, err, out, show_progress
 from emotune.conditions.gender import GenderPredictor, gender_accuracy
+from emotune.inference import load
 from emotune.io.tables import check_output
 from emotune.schema.manifest import Manifest
 
@@ -24,7 +25,6 @@ def gender(
     """Fill the column gender_predicted, for models that take gender as a condition."""
     check_output(output, inputs=[manifest_path], spreadsheet_safe=spreadsheet_safe)
     manifest = Manifest.read(manifest_path)
-    load = with_extra("emotune.inference").load
     predictor = GenderPredictor(load(model, device=device, batch_seconds=batch_seconds))
     manifest, errors = predictor.fill_and_tell(manifest, progress=show_progress)
     manifest.write(output, spreadsheet_safe=spreadsheet_safe)

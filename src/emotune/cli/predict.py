@@ -13,15 +13,17 @@ from typing import Annotated, Any
 import typer
 
 from emotune.audio.channels import Channels, channels_named
-from emotune.cli.console import Condition, SpreadsheetSafe, err, out, pairs, show_progress, warn_all, with_extra
+from emotune.cli.console import Condition, SpreadsheetSafe, err, out, pairs, show_progress, warn_all
 from emotune.conditions.origins import unknown_though_asked
 from emotune.corpora.base import split_name
 from emotune.corpora.table_columns import columns_text
 from emotune.errors import ConfigError
+from emotune.inference import load
 from emotune.inference.inputs import columns_taken, items_of, passed_over_text
 from emotune.inference.items import Item
 from emotune.inference.jobs.parts import PredictionParts, parts_in, predict_in_parts
 from emotune.io.tables import SUFFIXES, check_output
+from emotune.runtime.extras import needs
 from emotune.schema.predictions import Predictions
 
 EXIT_SOME_FAILED = 1
@@ -134,7 +136,7 @@ def predict(
         check_output(output, inputs=inputs, spreadsheet_safe=spreadsheet_safe)
     items = list(named())
     _say(passed_over)
-    predictor = with_extra("emotune.inference").load(model, device=device, workers=workers, **options)
+    predictor = load(model, device=device, workers=workers, **options)
     warn_all(predictor.conditioner.notes)
     predictions = predictor.predict_items(items, progress=show_progress)
     if output is None:
@@ -188,7 +190,7 @@ def _local_job(
     model: str, device: str | None, workers: int | None, options: Mapping[str, Any]
 ) -> tuple[str | None, Callable[..., None]]:
     """The model's fingerprint, and what predicts the parts of a job."""
-    predictor = with_extra("emotune.inference").load(model, device=device, workers=workers, **options)
+    predictor = load(model, device=device, workers=workers, **options)
     warn_all(predictor.conditioner.notes)
     return predictor.engine.fingerprint, partial(predict_in_parts, predictor)
 
@@ -199,12 +201,14 @@ def _ray_job(
     """As ``_local_job``, through Ray."""
     if device is not None:
         raise ConfigError("--engine ray runs on CPUs so far; leave out --device.")
-    ray_job = with_extra("emotune.inference.jobs.ray_job", "ray")
-    stored = with_extra("emotune.models.store").load_model(model)  # what is broken is known at once
+    with needs("ray"):
+        from emotune.inference.jobs.ray_job import predict_on_ray
+        from emotune.models.store import load_model
+    stored = load_model(model)  # what is broken is known at once
     if options["coverage"] is not None:
         stored.calibration.threshold(options["coverage"])
     about = {"fingerprint": stored.fingerprint, "workers": workers, "loading": options}
-    return stored.fingerprint, partial(ray_job.predict_on_ray, model, **about)
+    return stored.fingerprint, partial(predict_on_ray, model, **about)
 
 
 def _warn_of_unheard(warnings: Mapping[str, str], count: int, rows: int) -> None:

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from emotune.cli.console import out, with_extra
+from emotune.cli.console import out
 from emotune.protocols import protocol_names
 from emotune.recipes import first_sentence, recipe_folder, recipe_names
+from emotune.runtime.extras import needs
 
 app = typer.Typer(help="List the recipes that come with emotune, or show one.", rich_markup_mode=None)
 
@@ -28,9 +29,10 @@ def show(
     name: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or a name from `emotune recipes`.")],
 ) -> None:
     """Shows a recipe's keys, each with its type and range; keys that it does not set have their defaults."""
-    content = with_extra("emotune.config.reading").recipe_content(name)
-    keys = with_extra("emotune.config.keys").recipe_keys()
-    for line in _shown(content, keys, "", ""):
+    with needs("train"):
+        from emotune.config.keys import recipe_keys
+        from emotune.config.reading import recipe_content
+    for line in _shown(recipe_content(name), recipe_keys(), "", ""):
         out.print(line, markup=False)
     out.print("# all other keys have their defaults: emotune explain", markup=False)
 
@@ -41,8 +43,9 @@ def explain(
     ] = None,
 ) -> None:
     """Explains keys of a recipe: type and range, default, meaning."""
-    keys = with_extra("emotune.config.keys")
-    found = [key for path in paths for key in keys.keys_under(path)] if paths else keys.recipe_keys().values()
+    with needs("train"):
+        from emotune.config.keys import keys_under, recipe_keys
+    found = [key for path in paths for key in keys_under(path)] if paths else recipe_keys().values()
     for key in found:
         out.print(f"{key.path}: {key.in_words}", markup=False)
 

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from emotune.cli.console import err, out, show_progress, table, warn_all, with_extra
+from emotune.cli.console import err, out, show_progress, table, warn_all
 from emotune.cli.train import Overrides, TrainingDisplay
 from emotune.recipes import first_sentence, study_folder, study_names
+from emotune.runtime.extras import needs
 
 
 def study(
@@ -20,23 +21,25 @@ def study(
     resamples: Annotated[int, typer.Option(min=100, help="Of bootstrap and test.")] = 10_000,
 ) -> None:
     """Train what is missing of a study, compare each step with the one before, and write one table and one page."""
-    plan = with_extra("emotune.studies.plan").load_study(name, overrides or [])
+    with needs("train"):
+        from emotune.studies.load import load_study
+    plan = load_study(name, overrides or [])
     folder = output or Path("runs") / plan.study.name.replace("/", "-")
-    with_extra("emotune.studies.page")
+    with needs("train"):
+        from emotune.studies.run import run
     try:
         with TrainingDisplay() as display:
-            carried = with_extra("emotune.studies.execute").run_study(
-                plan, folder, runs_at_a_time=runs_at_a_time, listener=display, progress=show_progress
+            result = run(
+                plan,
+                folder,
+                runs_at_a_time=runs_at_a_time,
+                resamples=resamples,
+                listener=display,
+                progress=show_progress,
             )
     except KeyboardInterrupt:
         err.print("the same command continues", markup=False)
         raise
-    gathered = with_extra("emotune.studies.gather").gather(plan, carried)
-    fusion = with_extra("emotune.studies.fusion")
-    fused = fusion.fuse_steps(plan, gathered)
-    fusion.write_fused(folder, fused)
-    result = with_extra("emotune.studies.compare").study_results(plan, gathered, fused, resamples=resamples)
-    with_extra("emotune.studies.page").write_study(folder, result)
     print_study(result)
     out.print(f"page: {folder / 'study.html'}", markup=False)
     if result.missing:
@@ -53,19 +56,21 @@ def studies() -> None:
 
 def print_study(result: Any) -> None:
     """One table for each test and metric, the verdicts, and what limits them on standard error."""
-    page = with_extra("emotune.studies.page")
-    rows = list(page.rows_of(result))
+    with needs("train"):
+        from emotune.studies import table as study_table
+        from emotune.studies import words
+    rows = list(study_table.rows_of(result))
     tests = {test.name: test for test in result.tests}
-    for sentence in page.below_chance(result):
+    for sentence in words.below_chance(result):
         out.print(sentence, markup=False)
     for test, metric in dict.fromkeys((row["test"], row["metric"]) for row in rows):
         own = [row for row in rows if (row["test"], row["metric"]) == (test, metric)]
         table(
             f"{test} {metric}",
             ["step", "development", metric, "against", "difference", "p", "corrected", "s a run", "parameters"],
-            [(cells[0], *cells[2:]) for cells in map(page.cells_of, own)],
+            [(cells[0], *cells[2:]) for cells in map(study_table.cells_of, own)],
         )
-        for sentence in page.verdicts(tests[test], metric):
+        for sentence in words.verdicts(tests[test], metric):
             out.print(f"{test} {metric}: {sentence}", markup=False)
         out.print()
-    warn_all([*result.notices, *page.notes_of(result)])
+    warn_all([*result.notices, *words.notes_of(result)])

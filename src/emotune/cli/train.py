@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from emotune.cli.console import err, out, show_progress, warn_all, with_extra
+from emotune.cli.console import err, out, show_progress, warn_all
 from emotune.evaluation.result import Evaluation
 from emotune.io.tables import to_json
+from emotune.runtime.extras import needs
 from emotune.runtime.listener import Listener, Row
 
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or a name from `emotune recipes`.")]
@@ -30,41 +31,45 @@ def train(
     folds_at_a_time: FoldsAtATime = 1,
 ) -> None:
     """Fine-tune a speech encoder; the run folder holds model, predictions and report. With protocol=NAME, all folds."""
-    config = with_extra("emotune.config.reading")
-    recipe = config.load_recipe(recipe_name, overrides or [])
+    with needs("train"):
+        from emotune.config.reading import load_recipe
+    recipe = load_recipe(recipe_name, overrides or [])
+    with needs("train"):  # once the recipe is without fault: a fault is told at once
+        from emotune.protocols.folds import first_fold
+        from emotune.training.fine_tune import describe, train_run
+        from emotune.training.loop.processes import launched_number, leave
     if recipe.protocol is not None and dry_run:
-        recipe = with_extra("emotune.protocols.folds").first_fold(recipe, progress=show_progress)
+        recipe = first_fold(recipe, progress=show_progress)
         err.print(f"the first fold, {recipe.name}", markup=False)
     if recipe.protocol is not None:
         run_protocol(recipe, output or default_folder(recipe), "train", folds_at_a_time)
         return
-    fine_tune = with_extra("emotune.training.fine_tune")
-    processes = with_extra("emotune.training.loop.processes")
     if dry_run:
-        description = fine_tune.describe(recipe, progress=show_progress)
-        if processes.launched_number() == 0:
+        description = describe(recipe, progress=show_progress)
+        if launched_number() == 0:
             print_description(description)
         return
     folder = output or default_folder(recipe)
     try:
         with TrainingDisplay() as display:
-            evaluation = fine_tune.train_run(recipe, folder, listener=display, progress=show_progress)
+            evaluation = train_run(recipe, folder, listener=display, progress=show_progress)
     except KeyboardInterrupt:
         err.print("the same command continues from the last checkpoint", markup=False)
         raise
-    if processes.launched_number() == 0:
+    if launched_number() == 0:
         print_evaluation(evaluation, "development", folder / "development")
         out.print(f"next: emotune evaluate {folder} --split test", markup=False)
     if recipe.train.fsdp:
-        processes.leave()
+        leave()
 
 
-def run_protocol(recipe: Any, folder: Path, kind: str, folds_at_a_time: int) -> None:
+def run_protocol(recipe: Any, folder: Path, kind: Literal["train", "probe"], folds_at_a_time: int) -> None:
     """Every fold of a recipe's protocol, and the pooled figures."""
-    folds = with_extra("emotune.protocols.folds")
+    with needs("train"):
+        from emotune.protocols.folds import protocol_run
     try:
         with TrainingDisplay() as display:
-            evaluations = folds.protocol_run(
+            evaluations = protocol_run(
                 recipe, folder, kind=kind, processes=folds_at_a_time, listener=display, progress=show_progress
             )
     except KeyboardInterrupt:

@@ -33,8 +33,10 @@ LIMITS = (
 
 
 class GenderOptions(ConditionOptions):
-    """The speaker's gender as an input. ``predictor`` is a model that was trained with ``data.target: gender``: it
-    gives the values that are missing, in training and afterwards.
+    """The speaker's gender as an input.
+
+    ``predictor`` is a model that was trained with ``data.target: gender``: it gives the values that are missing, in
+    training and afterwards.
     """
 
     predictor: str | None = None

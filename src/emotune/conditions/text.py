@@ -19,7 +19,7 @@ from emotune.conditions.condition import (
     ValuePredictor,
 )
 from emotune.enrichment.speech_recogniser import Transcriber, find_recogniser
-from emotune.enrichment.text_encoder import DEFAULT, Encoder, TextEncoder, embeddings
+from emotune.enrichment.text_encoder import Encoder, TextEncoder, embeddings
 from emotune.enrichment.transcribe import Recogniser, one_language, transcribed
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest
@@ -28,7 +28,7 @@ from emotune.schema.manifest import Manifest
 class TextOptions(ConditionOptions):
     """The words as an input: transcript -> frozen ``encoder`` -> projection; ``asr`` transcribes what has no text."""
 
-    encoder: str = DEFAULT
+    encoder: str = "hf:FacebookAI/roberta-large"
     """a model of sentence-transformers or transformers"""
     encoder_revision: str | None = None
     """of the Hub"""

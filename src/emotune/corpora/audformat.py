@@ -45,7 +45,7 @@ Key = tuple[str, float | None, float | None]
 
 @dataclass
 class _Found:
-    """What the tables say of one file or segment; what is said first counts."""
+    """Labels of one file or segment from all tables; the first table counts."""
 
     facts: dict[str, Any] = field(default_factory=dict)
     votes: Counter[str] = field(default_factory=Counter)
@@ -53,7 +53,7 @@ class _Found:
 
 
 def read(root: Path, *, trust_pickle: bool = False) -> Iterator[Utterance | Skipped]:
-    """Every file or segment that has an emotion or a dimension in a table.
+    """Files and segments with an emotion or a dimension in a table.
 
     Args:
         root: the folder of ``db.yaml``.
@@ -139,7 +139,7 @@ def _collect_facts(database: Any, table: str, frame: Any, found: dict[Key, _Foun
 def _collect_labels(
     database: Any, table: str, frame: Any, emotions: str | None, scaled: Mapping[str, str], found: dict[Key, _Found]
 ) -> list[Key] | None:
-    """What has a label in this table; None when the table is not one of labels."""
+    """Labelled files and segments of a table; None for a table without labels."""
     columns = database.tables[table].columns
     of_emotions = [name for name, column in columns.items() if emotions in (column.scheme_id, name)]
     of_emotions = ["emotion"] if "emotion" in of_emotions else of_emotions

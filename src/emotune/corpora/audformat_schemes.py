@@ -1,4 +1,4 @@
-"""What the columns and schemes of an audformat database mean. A database is the library's object."""
+"""Columns and schemes of an audformat database, mapped to fields of a manifest."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def emotion_scheme(database: Any) -> str | None:
 
 
 def dimension_schemes(database: Any) -> dict[str, str]:
-    """For each dimension, the scheme of the first column that holds it."""
+    """Dimension -> scheme of the first column that holds it."""
     schemes = {}
     for dimension, names in DIMENSION_NAMES.items():
         for name, column in _columns(database):
@@ -66,14 +66,14 @@ def scale_of(scheme: Any) -> Scale | None:
 
 
 def split_of(database: Any, table: str) -> str | None:
-    """What a table is for, by its own split or by a word of its name (``emotion.train.gold_standard``)."""
+    """Split of a table, from its own attribute or a word of its name (``emotion.train.gold_standard``)."""
     split = database.tables[table].split_id
     words = [database.splits[split].type, split] if split else re.split(r"[._-]", table)
     return next((split_name(word) for word in words if is_split_name(word)), None)
 
 
 def descriptions(database: Any, scheme: str | None) -> Mapping[Any, Any]:
-    """What a scheme, or the table that it names, tells of each of its labels."""
+    """Descriptions of a scheme's labels, from the scheme or the table that it names."""
     labels = database.schemes[scheme].labels if scheme else None
     if isinstance(labels, str):
         frame = database[labels].get().astype(object)

@@ -30,7 +30,7 @@ def read(
     dimensions: Mapping[str, Scale] | None = None,
     unlabelled: bool = False,
 ) -> Iterator[Utterance | Skipped | Missing]:
-    """What the metadata tables below ``root`` list, or all recordings by the folders they lie in.
+    """Recordings listed by the metadata tables below ``root``, or else found in folders named by class.
 
     Args:
         root: the folder that ``load_dataset("audiofolder", data_dir=...)`` is given.

@@ -1,4 +1,4 @@
-"""What a corpus reader is, and what readers share."""
+"""Contract of a corpus reader, and functions that readers share."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def split_name(word: str | None) -> str | None:
 
 
 def is_split_name(word: str) -> bool:
-    """Whether a folder or a part of a file's name is a split's name.
+    """Tells whether a folder or a part of a file's name is a split's name.
 
     >>> is_split_name("Evaluation"), is_split_name("train"), is_split_name("anger")
     (True, True, False)
@@ -82,13 +82,13 @@ class Corpus:
 
 
 def check_folder(root: Path) -> None:
-    """Raise a CorpusError when there is no such folder."""
+    """Raises a CorpusError when there is no such folder."""
     if not root.is_dir():
         raise CorpusError(f"{root} is not a folder. Give the folder that holds the corpus's recordings.")
 
 
 def audio_files(root: Path) -> list[Path]:
-    """Every recording below a folder, sorted by path; hidden files and macOS ``._`` twins are left out.
+    """Recordings below a folder, sorted by path; hidden files and macOS ``._`` twins are left out.
 
     Raises:
         CorpusError: when the folder does not exist or holds no recording.
@@ -101,12 +101,12 @@ def audio_files(root: Path) -> list[Path]:
 
 
 def recordings_in(folder: Path) -> list[Path]:
-    """As ``audio_files``, for a folder that may lack recordings or not be there."""
+    """Recordings below a folder, none if there are none or no such folder."""
     return [path for path in _files_in(folder) if path.suffix.lower() in audio.SUFFIXES]
 
 
 def others_in(folder: Path) -> list[Path]:
-    """Every file below a folder that is no recording by its name, hidden ones apart."""
+    """Files below a folder that are no recordings by name, hidden ones excluded."""
     return [path for path in _files_in(folder) if path.suffix.lower() not in audio.SUFFIXES]
 
 

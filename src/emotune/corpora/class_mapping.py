@@ -14,7 +14,7 @@ from emotune.schema.manifest import Manifest, Utterance
 def map_classes(
     manifest: Manifest, mapping: Mapping[str, str], drop: Sequence[str] = ()
 ) -> tuple[Manifest, dict[str, int]]:
-    """Rename and drop classes; the report counts every change: ``{"calm -> neutral": 192, "surprise dropped": 192}``.
+    """Renames and drops classes; the report counts every change: ``{"calm -> neutral": 192, "surprise dropped": 192}``.
 
     Raises:
         CorpusError: when a class to map or drop does not occur in the manifest.
@@ -33,7 +33,11 @@ def map_classes(
 def mapped(
     utterances: Sequence[Utterance], classes: Sequence[str], mapping: Mapping[str, str], drop: Sequence[str]
 ) -> tuple[list[Utterance], tuple[str, ...], dict[str, int]]:
-    """As ``map_classes``, for utterances that are no manifest yet: these, their classes and the report."""
+    """Renames and drops classes of utterances outside a manifest; gives these, their classes and the report.
+
+    Raises:
+        CorpusError: when a class to map or drop does not occur.
+    """
     voted = {name for utterance in utterances for name in utterance.votes}
     unknown = [name for name in [*mapping, *drop] if name not in {*classes, *voted}]
     if unknown:

@@ -113,7 +113,7 @@ def _clip(row: Row, column: str) -> str:
 
 
 def _clips(root: Path, tables: Mapping[str, Path]) -> list[str]:
-    """What a corpus without recordings consists of: every clip that its first table names."""
+    """Clips of a copy without recordings: those that its first table names."""
     for name, column in _NAME_COLUMNS.items():
         if name in tables:
             return list(dict.fromkeys(_clip(row, column) for _, row in rows_with(tables[name], (column,))))

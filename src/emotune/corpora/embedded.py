@@ -81,7 +81,7 @@ def with_file(row: Row, column: str, folder: Path | None, where: str, number: in
 
 
 def _written(content: bytes, path: str | None, folder: Path, number: int) -> str:
-    """Write a recording under its own name, or with the row's number where another one has that; its path from there.
+    """Writes a recording under its own name, or with the row's number if that is taken; gives its relative path.
 
     Nothing is overwritten, and nothing is written a second time.
     """

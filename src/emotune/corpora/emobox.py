@@ -28,6 +28,9 @@ def read(root: Path, *, audio_root: Path | None = None) -> Iterator[Utterance | 
     Args:
         root: a .jsonl file, or the folder of one fold.
         audio_root: the folder that ``wav`` starts from; when None, the folder of the file, or ``root`` itself.
+
+    Raises:
+        CorpusError: when there is no .jsonl file, or it is broken.
     """
     files = [root] if root.is_file() else sorted(root.glob("*.jsonl"), key=lambda path: (_split(path) is None, path))
     if not files:

@@ -60,7 +60,7 @@ def read(root: Path) -> Iterator[Utterance | Skipped]:
 
 
 def _collect_texts(path: Path, file: str, texts: dict[str, str]) -> Iterator[Skipped]:
-    """Fill ``texts`` from a speaker's file of id, text, emotion."""
+    """Fills ``texts`` from a speaker's file of id, text, emotion."""
     fallback = "gb18030" if int(path.stem) in _MANDARIN else "cp1252"
     for number, line in enumerate(read_text(path, fallback).splitlines(), start=1):
         fields = [field.strip() for field in line.split("\t")]

@@ -55,14 +55,14 @@ def hear(folder: Path, utterances: Sequence[Utterance], *, cure: str, progress: 
         cure: a sentence for recordings that do not exist.
         progress: shows how far it is.
     """
-    heard: list[_Heard | Skipped | None] = [None] * len(utterances)
+    heard: list[_DecodedUtterance | Skipped | None] = [None] * len(utterances)
     groups = by_recording(utterances)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         results = pool.map(partial(_heard_in, folder, cure), ([utterances[n] for n in group] for group in groups))
         pairs = (pair for group, found in zip(groups, results, strict=True) for pair in zip(group, found, strict=True))
         for number, found in progress(pairs, total=len(utterances), title="reading"):
             heard[number] = found
-    usable = [item for item in heard if isinstance(item, _Heard)]
+    usable = [item for item in heard if isinstance(item, _DecodedUtterance)]
     return Recordings(
         _with_copies(usable),
         [item for item in heard if isinstance(item, Skipped)],
@@ -71,7 +71,7 @@ def hear(folder: Path, utterances: Sequence[Utterance], *, cure: str, progress: 
 
 
 @dataclass(frozen=True)
-class _Heard:
+class _DecodedUtterance:
     """An utterance whose recording was decoded."""
 
     utterance: Utterance
@@ -79,10 +79,10 @@ class _Heard:
     unheard: Unheard | None
 
 
-def _heard_in(folder: Path, cure: str, utterances: Sequence[Utterance]) -> list[_Heard | Skipped]:
-    """Decode a recording once: its utterances' durations, contents and spectral fingerprints, or what is wrong."""
+def _heard_in(folder: Path, cure: str, utterances: Sequence[Utterance]) -> list[_DecodedUtterance | Skipped]:
+    """Decodes a recording once: durations, contents and spectral fingerprints of its utterances, or its faults."""
     path, segments = folder / utterances[0].file, [segment_of(utterance) for utterance in utterances]
-    found: dict[int, _Heard | Skipped] = {}
+    found: dict[int, _DecodedUtterance | Skipped] = {}
     advice = "" if path.exists() else cure
     for position, heard in audio.clips(path, segments, sampling_rate_hz=RATE_HZ, with_content=True):
         utterance = utterances[position]
@@ -91,11 +91,11 @@ def _heard_in(folder: Path, cure: str, utterances: Sequence[Utterance]) -> list[
             continue
         duration_s, content = round(heard.duration_s, 6), heard.content_sha256
         known = dataclasses.replace(utterance, duration_s=duration_s, content_sha256=content)
-        found[position] = _Heard(known, fingerprint(heard.samples), heard.unheard)
+        found[position] = _DecodedUtterance(known, fingerprint(heard.samples), heard.unheard)
     return [found[position] for position in range(len(utterances))]
 
 
-def _with_copies(heard: Sequence[_Heard]) -> list[Utterance]:
+def _with_copies(heard: Sequence[_DecodedUtterance]) -> list[Utterance]:
     """The utterances, each copy with the id of the one that it copies."""
     copies = copies_by_position(
         [item.fingerprint for item in heard],

@@ -50,7 +50,7 @@ class _Turn:
 
 
 def read(root: Path) -> Iterator[Utterance | Skipped]:
-    """What the label files of ``root/Session1`` to ``Session5`` name; recordings without a label line are skipped.
+    """Utterances in the label files of ``root/Session1`` to ``Session5``; recordings without a label line are skipped.
 
     Raises:
         CorpusError: when there is no session, or a session without label files.
@@ -149,7 +149,7 @@ def _turn(line: str) -> _Turn | None:
 
 
 def _without_values_off_scale(turn: _Turn, file: str, number: int) -> Iterator[Skipped]:
-    """Takes values that their scale does not have out of a turn, and names them."""
+    """Drops values outside their scale from a turn, and names them."""
     for name, value in list(turn.dimensions.items()):
         if not _SCALE.low <= value <= _SCALE.high:
             del turn.dimensions[name]

@@ -32,6 +32,9 @@ def read(root: Path, *, audio_root: Path | None = None) -> Iterator[Utterance | 
     Args:
         root: the folder with ``wav.scp``, or the one above it.
         audio_root: the folder that relative paths start from, and below which all recordings lie; ``root`` when None.
+
+    Raises:
+        CorpusError: when a file is missing or contradicts itself.
     """
     folders = [root] if (root / "wav.scp").is_file() else sorted(path.parent for path in root.glob("*/wav.scp"))
     if not folders:

@@ -30,7 +30,7 @@ _OWN_WORDS = {
 
 @dataclass(frozen=True)
 class Rating:
-    """What one worker heard in a recording: class -> the worker's own word, the main one (or none) and all of them."""
+    """Emotions that one worker named for a recording: class -> the worker's word, the main one (or none) and all."""
 
     stem: str
     primary: Mapping[str, str]
@@ -94,7 +94,7 @@ def _rating(file: str, primary: Any, secondary: Any) -> Rating:
 
 @lru_cache(maxsize=4096)
 def _classes(words: tuple[str, ...]) -> Mapping[str, str]:
-    """Class -> own word. After ``Other-...``, what is no word of the corpus is the rest of that free text."""
+    """Class -> the worker's word. After ``Other-...``, unknown words belong to that free text."""
     found: dict[str, str] = {}
     for word in (word.strip() for word in words):
         plain = word.lower()
@@ -106,7 +106,7 @@ def _classes(words: tuple[str, ...]) -> Mapping[str, str]:
 
 
 def check_there(folder: Path, source: str) -> None:
-    """Raise a CorpusError when labels come from ratings, and there are none."""
+    """Raises a CorpusError when labels come from ratings, and there are none."""
     if not any((folder / f"labels_detailed.{suffix}").is_file() for suffix in ("csv", "json")):
         raise CorpusError(
             f"{folder} holds neither labels_detailed.csv nor labels_detailed.json, and '{source}' labels are counted"

@@ -1,4 +1,4 @@
-"""Where the paths of a corpus's label files lead."""
+"""Paths in a corpus's label files, resolved to recordings."""
 
 from __future__ import annotations
 

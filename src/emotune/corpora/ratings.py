@@ -1,4 +1,4 @@
-"""Several people's words for one recording as votes: a row for each rating, or several labels in one cell."""
+"""Ratings by several people turned into votes: a row for each rating, or several labels in one cell."""
 
 from __future__ import annotations
 
@@ -31,6 +31,9 @@ def labels_apart(
 
     A word for a missing value among them is no label, and is added to ``missing``. Classes that ``mapping`` will make
     one count as one.
+
+    Raises:
+        CorpusError: for an empty separator.
     """
     if not separator:
         raise CorpusError("The separator of labels is empty: give the sign between them, such as --separator ';'.")
@@ -49,7 +52,7 @@ def _apart(utterance: Utterance, separator: str, missing: list[Missing], mapping
 
 
 def refuse_several_labels(found: Iterable[Found]) -> None:
-    """Raise a CorpusError for a cell that holds several labels: together they would be a class of their own.
+    """Refuses a cell that holds several labels: together they would be a class of their own.
 
     A comma, semicolon, bar or line break always parts labels; ``/``, ``+``, ``&`` and ``:`` where each part is a label.
     """
@@ -77,7 +80,7 @@ def _sign_between(emotion: str, known: Collection[str | None]) -> str | None:
 
 
 def refuse_ratings(found: Iterable[Found], *, rater: str | None) -> None:
-    """Raise a CorpusError where rows of one recording contradict each other, or name different raters.
+    """Refuses rows of one recording that contradict each other, or name different raters.
 
     Args:
         found: what a table says, row by row.
@@ -107,14 +110,14 @@ def _contradict(rows: Sequence[Utterance], rater: str | None) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
-class Joined:
+class JoinedRatings:
     """One utterance a recording, what was left out, and what should be known of them."""
 
     found: list[Found]
     warnings: tuple[str, ...]
 
 
-def joined_ratings(found: Iterable[Found], *, rater: str | None, mapping: Mapping[str, str]) -> Joined:
+def joined_ratings(found: Iterable[Found], *, rater: str | None, mapping: Mapping[str, str]) -> JoinedRatings:
     """The rows of each recording as one utterance: their labels are votes, their dimensions are averaged.
 
     A row with votes of its own counts with these, and classes that ``mapping`` will make one count as one. A rater
@@ -136,7 +139,7 @@ def joined_ratings(found: Iterable[Found], *, rater: str | None, mapping: Mappin
             f"{tied} of {len(recordings)} recordings have no most voted class: they keep their votes, and `emotune"
             " corpus label` can break ties"
         )
-    return Joined(result, tuple(warnings))
+    return JoinedRatings(result, tuple(warnings))
 
 
 def _by_recording(found: Iterable[Found]) -> list[list[Utterance]]:
@@ -224,7 +227,7 @@ def _counted(names: Iterable[str]) -> dict[str, float]:
 
 
 def _most_voted(votes: Mapping[str, float], mapping: Mapping[str, str]) -> str | None:
-    """A class of those that become the most voted one, None for a tie."""
+    """Class that receives the most votes after mapping; None for a tie."""
     becoming: dict[str, dict[str, float]] = {}
     for name, count in votes.items():
         becoming.setdefault(mapping.get(name, name), {})[name] = count

@@ -1,4 +1,4 @@
-"""From a corpus on disk to a manifest: labels by the corpus's own reader, then every recording decoded once."""
+"""Reading of a corpus into a manifest: labels by the corpus's reader, then every recording decoded once."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def read_corpus(
     merge_speakers: bool = False,
     progress: Progress = silent,
 ) -> Manifest:
-    """Read a corpus into a manifest; unreadable and unlabelled files are skipped, counted and named.
+    """Reads a corpus into a manifest; unreadable and unlabelled files are skipped, counted and named.
 
     Args:
         corpus: an entry of ``CORPORA``.
@@ -252,7 +252,7 @@ def _shortfalls(corpus: Corpus, utterances: Sequence[Utterance]) -> list[str]:
 
 
 def _unknown(utterances: Sequence[Utterance], scales: Mapping[str, Scale]) -> list[str]:
-    """What training or an honest evaluation will miss."""
+    """Warnings on missing fields that training or an honest evaluation needs."""
     without = {
         "emotion, dimension or votes": sum(u.emotion is None and not u.dimensions and not u.votes for u in utterances),
         "speaker": sum(u.speaker is None for u in utterances),

@@ -11,7 +11,7 @@ from emotune.corpora.base import split_name
 from emotune.corpora.clip_ids import clip_id
 from emotune.corpora.missing import Missing, known
 from emotune.corpora.paths import inside
-from emotune.corpora.segment_columns import FIELDS, NONE, segment_columns, segment_of
+from emotune.corpora.segment_columns import FIELDS, NONE, segment_columns, segment_times
 from emotune.errors import CorpusError, TableError
 from emotune.io.cells import channel_or_none, number_or_none, text_or_none
 from emotune.io.tables import Row
@@ -69,7 +69,7 @@ def columns_of(header: Sequence[str], chosen: Mapping[str, str], dimensions: Map
 
 
 def check_scales(header: Sequence[str], found: Mapping[str, str], table: Path) -> None:
-    """Raise a CorpusError for a column that looks like a dimension, but was not taken with a scale."""
+    """Refuses a column that looks like a dimension, but was given no scale."""
     for name, aliases in DIMENSION_NAMES.items():
         unscaled = [column for column in header if column.lower() in aliases and column not in found.values()]
         if unscaled:
@@ -94,7 +94,6 @@ def utterance_of(
     Raises:
         TableError: for a row that cannot be used; ``where`` names file and row.
     """
-
     fields = {column: field for field, column in found.items()}
     row = {
         name: known(value, fields.get(name, name), missing) if name in fields or is_vote(name) else value
@@ -112,7 +111,7 @@ def utterance_of(
     if file is None:
         raise TableError(f"{where}: {found['file']} is empty.")
     relative = inside(Path(file), root, where)
-    start_s, end_s = segment_of(row, found, root / relative, where)
+    start_s, end_s = segment_times(row, found, root / relative, where)
     channel = channel_or_none(row.get(found["channel"]), f"{where}, {found['channel']}") if "channel" in found else None
     word = text("emotion")
     votes = votes_of(row, where)
@@ -142,6 +141,9 @@ def utterance_of(
 
 def votes_of(row: Row, where: str) -> dict[str, float]:
     """The votes of a row by class; columns that are words for one class are added up.
+
+    Raises:
+        TableError: for votes without a class, or no number of at least 0; ``where`` names file and row.
 
     >>> votes_of({"votes.happy": 5, "votes.joy": 1, "Votes.sad": 4}, "row 1")
     {'happiness': 6.0, 'sadness': 4.0}

@@ -96,6 +96,9 @@ def segment_columns(header: Sequence[str], chosen: Mapping[str, str], taken: Col
 def unit_of(column: str) -> str:
     """The unit that a column's name states at its end; seconds where it states none.
 
+    Raises:
+        CorpusError: for a column that counts frames.
+
     >>> unit_of("start_ms"), unit_of("Begin Time - ss.msec"), unit_of("endSample"), unit_of("onset")
     ('milliseconds', 'seconds', 'samples', 'seconds')
     """
@@ -116,7 +119,7 @@ def untaken_ends(header: Sequence[str], found: Mapping[str, str]) -> list[str]:
     return [name for name in header if name not in found.values() and {*_ENDS} & {*_words(name)}]
 
 
-def segment_of(
+def segment_times(
     row: Mapping[str, object], found: Mapping[str, str], recording: Path, where: str
 ) -> tuple[float | None, float | None]:
     """Beginning and end of a row's segment in seconds; None where the recording's own is meant.
@@ -190,7 +193,7 @@ def _one_of(names: Sequence[str], field: str) -> str:
 
 
 def _clearness(match: re.Match[str] | None) -> int:
-    """A rank of what a name says of its unit, the clearest first; none at all is last."""
+    """Rank of a column name by the clarity of its unit; a name without one is last."""
     return list(_UNITS).index(_UNIT_OF[match["unit"]]) if match and match["unit"] else len(_UNITS)
 
 

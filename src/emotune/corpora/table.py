@@ -1,4 +1,4 @@
-"""Your own corpus: a CSV, JSONL or Parquet table with one row an utterance and flexible column names."""
+"""User's own corpus: a CSV, JSONL or Parquet table with one row an utterance and flexible column names."""
 
 from __future__ import annotations
 

@@ -36,9 +36,9 @@ def _utf(content: bytes) -> str:
 
 
 def unmangled(text: str) -> str:
-    """Text with the Windows quotes and dashes back that a wrong decoding turned into control or accented letters.
+    r"""Text with its Windows quotes and dashes restored, which a wrong decoding had turned into other letters.
 
-    >>> unmangled("I\\x92m"), unmangled("Iâ€™m"), unmangled("café")
+    >>> unmangled("I\x92m"), unmangled("Iâ€™m"), unmangled("café")
     ('I’m', 'I’m', 'café')
     """
     if "â€" in text:

@@ -1,4 +1,4 @@
-"""Decoded clips on disk, so that the next epoch, and the next run, reads them instead of decoding them again."""
+"""Cache of decoded clips on disk, by the fingerprint of their recording, for the next epoch and the next run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OWN = re.compile(r"[0-9a-f]{64}\.npy")  # what lies in the folder under other n
 
 
 class AudioCache:
-    """Samples by the fingerprint of their recording; what was used longest ago goes when the limit is reached.
+    """Cache of samples by the fingerprint of their recording; the least recently used go when it is full.
 
     Several processes can use one folder: files appear whole or not at all, and one process at a time makes room.
 
@@ -47,7 +47,7 @@ class AudioCache:
         self._written = math.inf  # look at the first clip: others may have filled it
 
     def get(self, content_sha256: str, decode: Callable[[], FloatArray]) -> FloatArray:
-        """The samples of a recording, shape (samples,), decoded when they are not there."""
+        """Samples of a recording, shape (samples,), decoded and kept if the cache lacks them."""
         path = array_path(self.folder, content_sha256)
         cached = read_array(path, (None,))
         if cached is not None:
@@ -59,11 +59,11 @@ class AudioCache:
         return samples
 
     def holds(self, content_sha256: str) -> bool:
-        """Tells whether the samples of a recording are there, without reading them."""
+        """Tells whether the cache holds the samples of a recording, without reading them."""
         return array_path(self.folder, content_sha256).exists()
 
     def keep(self, content_sha256: str, samples: FloatArray) -> None:
-        """Write the samples of a recording, shape (samples,), where they fit in."""
+        """Keeps the samples of a recording, shape (samples,), if they fit in."""
         if samples.nbytes > self.most_bytes:
             return
         with suppress(OSError, TableError):  # a full disk, or a folder of another user: training goes on without

@@ -126,7 +126,6 @@ class EmotionDataset(Dataset[Example]):
 
     def _samples_of(self, utterance: Utterance) -> FloatArray:
         """An utterance decoded and trimmed, shape (samples,)."""
-
         content = utterance.content_sha256
         try:
             if self.cache is None or content is None:

@@ -26,13 +26,16 @@ class Diagnosis:
 
     @property
     def errors(self) -> tuple[Finding, ...]:
+        """Findings that make a score wrong or training impossible."""
         return tuple(finding for finding in self.findings if finding.severity == "error")
 
     @property
     def notes(self) -> tuple[Finding, ...]:
+        """Findings that are worth knowing."""
         return tuple(finding for finding in self.findings if finding.severity == "note")
 
     def to_json(self) -> dict[str, Any]:
+        """Plain data for a JSON file."""
         return {
             "schema": SCHEMA,
             "manifest": self.manifest,
@@ -44,7 +47,7 @@ class Diagnosis:
 
 
 def check_manifest(path: Path, *, progress: Progress = silent) -> Diagnosis:
-    """Read every row, decode every recording once, and look for all that would make a figure wrong.
+    """Reads every row, decodes every recording once, and looks for all that would make a score wrong.
 
     Contents and copies are found anew in the audio; what the manifest says of them is not trusted.
 

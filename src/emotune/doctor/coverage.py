@@ -1,4 +1,4 @@
-"""Whether the splits can be scored: classes, speakers, genders and sentences in each."""
+"""Coverage of the splits: classes, speakers, genders and sentences in each."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from emotune.doctor.finding import Case, Finding, case_of, findings_of, ids
 from emotune.schema.manifest import Manifest, Utterance
 
 FEW_UTTERANCES = 10
-FEW_SPEAKERS = 2
+SPEAKERS_FOR_A_RECALL = 2
 
 
 def coverage(manifest: Manifest) -> tuple[Finding, ...]:
-    """Notes on what a figure on these splits cannot say."""
+    """Notes on gaps in the splits that limit a score's meaning."""
     unassigned = [utterance for utterance in manifest if utterance.split is None]
     names = sorted({utterance.split for utterance in manifest if utterance.split is not None})
     splits = {name: [utterance for utterance in manifest if utterance.split == name] for name in names}
@@ -69,7 +69,7 @@ def _classes(manifest: Manifest, splits: dict[str, list[Utterance]]) -> tuple[Fi
         for name in manifest.label_space.classes:
             found = [utterance for utterance in members if utterance.emotion == name]
             speakers = _speakers(found)
-            few = bool(speakers) and len(speakers) < FEW_SPEAKERS and all(u.speaker for u in found)
+            few = bool(speakers) and len(speakers) < SPEAKERS_FOR_A_RECALL and all(u.speaker for u in found)
             if not found:
                 absent.append(Case(f"{name} in {split}"))
             elif few or len(found) < FEW_UTTERANCES:
@@ -88,7 +88,8 @@ def _classes(manifest: Manifest, splits: dict[str, list[Utterance]]) -> tuple[Fi
             "note",
             ("class too small to score in a split", "classes too small to score in a split"),
             small,
-            f"Below {FEW_UTTERANCES} utterances or {FEW_SPEAKERS} speakers, a recall is little more than an anecdote.",
+            f"Below {FEW_UTTERANCES} utterances or {SPEAKERS_FOR_A_RECALL} speakers,"
+            " a recall is little more than an anecdote.",
         ),
     )
 

@@ -1,4 +1,4 @@
-"""What the doctor says of one kind of fault."""
+"""Findings of the doctor: kinds of fault, each with its cases."""
 
 from __future__ import annotations
 
@@ -40,13 +40,16 @@ class Finding:
 
     @property
     def sentence(self) -> str:
+        """Number of cases and the fault, in a sentence."""
         return f"{len(self.cases)} {self.what}, such as {self.cases[0].text}"
 
     @property
     def examples(self) -> tuple[str, ...]:
+        """First cases in words."""
         return tuple(case.text for case in self.cases[:EXAMPLES_SHOWN])
 
     def to_json(self) -> dict[str, Any]:
+        """Plain data for a JSON file."""
         return {
             "code": self.code,
             "severity": self.severity,
@@ -77,4 +80,5 @@ def named(utterance: Utterance) -> str:
 
 
 def ids(utterances: Sequence[Utterance]) -> tuple[str, ...]:
+    """Ids of the utterances."""
     return tuple(utterance.utterance_id for utterance in utterances)

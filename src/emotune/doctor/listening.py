@@ -1,4 +1,4 @@
-"""Every recording decoded once: what it holds, whether it changed, and which others it nearly equals."""
+"""Audio checks: every recording decoded once for content, changes and near copies."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ SHORT_S, LONG_S = 0.5, 30.0
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What one recording holds."""
+class DecodedRecording:
+    """Content and measurements of one recording."""
 
     content_sha256: str
     duration_s: float
@@ -38,15 +38,15 @@ class Heard:
 def listen(manifest: Manifest, *, progress: Progress = silent) -> tuple[Manifest, tuple[Finding, ...]]:
     """The manifest with content and copies as they are now, and what is wrong with the recordings."""
     groups = by_recording(manifest.utterances)
-    found: dict[int, Heard | str] = {}
+    found: dict[int, DecodedRecording | str] = {}
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         results = pool.map(partial(_heard, manifest), ([manifest.utterances[n] for n in group] for group in groups))
         pairs = (pair for group, own in zip(groups, results, strict=True) for pair in zip(group, own, strict=True))
         found.update(progress(pairs, total=len(manifest), title="listening"))
     heard = [found[position] for position in range(len(manifest))]
     pairs = list(zip(manifest, heard, strict=True))
-    good = [(utterance, result) for utterance, result in pairs if isinstance(result, Heard)]
-    now = _described(manifest, [result if isinstance(result, Heard) else None for result in heard])
+    good = [(utterance, result) for utterance, result in pairs if isinstance(result, DecodedRecording)]
+    now = _described(manifest, [result if isinstance(result, DecodedRecording) else None for result in heard])
     return now, (
         *findings_of(
             "unreadable",
@@ -68,16 +68,16 @@ def listen(manifest: Manifest, *, progress: Progress = silent) -> tuple[Manifest
     )
 
 
-def _heard(manifest: Manifest, utterances: Sequence[Utterance]) -> list[Heard | str]:
+def _heard(manifest: Manifest, utterances: Sequence[Utterance]) -> list[DecodedRecording | str]:
     """Listens to the utterances of one recording, or says why they cannot be read."""
     path, segments = manifest.path_of(utterances[0]), [segment_of(utterance) for utterance in utterances]
-    found: dict[int, Heard | str] = {}
+    found: dict[int, DecodedRecording | str] = {}
     for position, clip in audio.clips(path, segments, sampling_rate_hz=RATE_HZ, with_content=True):
         if isinstance(clip, AudioError):
             found[position] = str(clip)
             continue
         assert clip.content_sha256 is not None
-        found[position] = Heard(
+        found[position] = DecodedRecording(
             clip.content_sha256,
             clip.duration_s,
             clip.stored_rate_hz,
@@ -89,7 +89,7 @@ def _heard(manifest: Manifest, utterances: Sequence[Utterance]) -> list[Heard | 
     return [found[position] for position in range(len(utterances))]
 
 
-def _described(manifest: Manifest, heard: Sequence[Heard | None]) -> Manifest:
+def _described(manifest: Manifest, heard: Sequence[DecodedRecording | None]) -> Manifest:
     """The manifest with the contents that were found; what cannot be read keeps what the table says of it."""
     known = [position for position, result in enumerate(heard) if result is not None]
     results = [result for result in heard if result is not None]
@@ -108,7 +108,7 @@ def _described(manifest: Manifest, heard: Sequence[Heard | None]) -> Manifest:
     return manifest.replace_utterances(utterances)
 
 
-def _quality(good: Sequence[tuple[Utterance, Heard]]) -> tuple[Finding, ...]:
+def _quality(good: Sequence[tuple[Utterance, DecodedRecording]]) -> tuple[Finding, ...]:
     deaf = [(utterance, result.unheard) for utterance, result in good if result.unheard is not None]
     silence = [case_of(u, found.words) for u, found in deaf if found.kind in ("silent", "faint")]
     constant = [case_of(u, found.words) for u, found in deaf if found.kind == "constant"]
@@ -163,7 +163,7 @@ def _quality(good: Sequence[tuple[Utterance, Heard]]) -> tuple[Finding, ...]:
 
 
 def _confounded(
-    good: Sequence[tuple[Utterance, Heard]], property_name: str, value_of: Callable[[Heard], str]
+    good: Sequence[tuple[Utterance, DecodedRecording]], property_name: str, value_of: Callable[[DecodedRecording], str]
 ) -> tuple[Finding, ...]:
     """Classes that a model could tell by a property of their files alone: none of their values occurs elsewhere."""
     values: dict[str, set[str]] = {}

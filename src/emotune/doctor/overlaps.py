@@ -1,4 +1,4 @@
-"""What splits share and must not: speakers, recordings, near copies, files. The table tells; no audio is needed."""
+"""Leakage between splits: speakers, recordings, near copies and files in common, from the table alone."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def overlap_sentences(manifest: Manifest) -> list[str]:
 
 
 def refuse_overlaps(manifest: Manifest, *, allow: Collection[str] = ()) -> None:
-    """Raise a CorpusError for splits whose scores would not be honest, but for what ``allow`` names.
+    """Refuses splits that leak into each other, save by the kinds that ``allow`` names.
 
     ``speaker_overlap`` allows shared speakers; ``recording_overlap`` allows shared recordings, copies and files.
     """
@@ -182,7 +182,7 @@ def _case(found: Sequence[Utterance]) -> Case:
 
 
 def _copies_apart(copies: Iterable[Sequence[Utterance]]) -> Iterable[tuple[Utterance, Utterance]]:
-    """Of each group, the first two utterances of different content and file in different splits."""
+    """Pairs, one a group of copies: the first two utterances of different content and file in different splits."""
     for found in filter(_crosses, copies):
         contents: dict[tuple[str | None, str], dict[str, Utterance]] = {}
         for utterance in found:

@@ -51,7 +51,7 @@ def _repeated_ids(manifest: Manifest) -> tuple[Finding, ...]:
 
 
 def _spelled_apart(manifest: Manifest, column: str) -> tuple[Finding, ...]:
-    """Each spelling would count as a speaker, or session, of its own: in splits and in intervals over speakers."""
+    """Finds names in several spellings, each of which would count as a speaker or session of its own."""
     groups = spelled_apart(manifest, column)
     members: dict[object, list[str]] = {voice: [] for voice in groups}
     for utterance in manifest if groups else ():
@@ -70,7 +70,7 @@ def _spelled_apart(manifest: Manifest, column: str) -> tuple[Finding, ...]:
 
 
 def _unknown_votes(manifest: Manifest) -> tuple[Finding, ...]:
-    """Votes for a word that nobody knows are a slip; for a class that merely never won, they are as annotators work."""
+    """Finds votes for unknown words; votes for a class that merely never won are no fault."""
     classes = manifest.label_space.classes
     cases: dict[bool, list[Case]] = {True: [], False: []}
     for utterance in manifest:

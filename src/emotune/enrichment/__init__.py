@@ -1,1 +1,1 @@
-"""What a clip lacks, made by other models: transcripts, text embeddings, gender."""
+"""Enrichment of clips by other models: transcripts, text embeddings, gender."""

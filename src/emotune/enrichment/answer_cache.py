@@ -1,4 +1,4 @@
-"""What slow helpers answered, kept on disk and not asked twice: transcripts by recording, embeddings by text."""
+"""Cache of slow models' answers on disk: transcripts by recording, embeddings by text."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _AT_A_TIME = 500  # below SQLite's limit of parameters
 _WAIT_S = 60.0
 
 
-class Answers:
-    """A file of keys and answers that several processes may read and write; what is put is there whole or not at all.
+class AnswerCache:
+    """Cache file of keys and answers that several processes may read and write, each write whole or not at all.
 
-    Use ``open_answers``.
+    Use ``open_cache``.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     def get(self, keys: Sequence[str]) -> dict[str, bytes]:
-        """The answers that there are to some keys."""
+        """Answers that the cache holds, by key."""
         found: dict[str, bytes] = {}
         for start in range(0, len(keys), _AT_A_TIME):
             part = list(keys[start : start + _AT_A_TIME])
@@ -32,19 +32,19 @@ class Answers:
             found.update(self._connection.execute(f"SELECT key, answer FROM answers WHERE key IN ({marks})", part))
         return found
 
-    def put(self, answers: Mapping[str, bytes]) -> None:
-        """Keep answers; all of them, or none when interrupted."""
+    def keep(self, answers: Mapping[str, bytes]) -> None:
+        """Keeps answers, all of them or, when interrupted, none."""
         with self._connection:
             self._connection.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", answers.items())
 
 
 @contextmanager
-def open_answers(folder: Path, identity: Mapping[str, str]) -> Iterator[Answers]:
-    """The answers of one helper: a file in a folder, both made where they do not exist.
+def open_cache(folder: Path, identity: Mapping[str, str]) -> Iterator[AnswerCache]:
+    """Opens the cache of one model, a file in a folder; both are made if missing.
 
     Args:
         folder: of the cache.
-        identity: of the helper, a folder by its last name; another one has another file.
+        identity: of the model, a folder by its last name; another model has another file.
 
     Raises:
         TableError: when the file cannot be used, with the reason.
@@ -59,7 +59,7 @@ def open_answers(folder: Path, identity: Mapping[str, str]) -> Iterator[Answers]
         raise TableError(f"The cache {path} cannot be used: {error}. Name another folder with --cache.") from error
     try:
         connection.execute("CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer BLOB NOT NULL)")
-        yield Answers(connection)
+        yield AnswerCache(connection)
     except sqlite3.Error as error:
         raise TableError(
             f"The cache {path} cannot be used: {error}. Remove the file, or name another folder with --cache."

@@ -1,15 +1,13 @@
-"""Where a pretrained helper lies, such as a speech recogniser or a text encoder, and which one exactly it is."""
+"""Location and revision of a pretrained model, such as a speech recogniser or a text encoder."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
-from emotune.errors import ConfigError, ModelError
+from emotune.errors import ModelError
 from emotune.io.hub import PREFIX, Download, download_snapshot, fetch, is_hub_name, no_folder
 
 
@@ -29,7 +27,7 @@ class Pretrained:
 
     @property
     def identity(self) -> dict[str, str]:
-        """What a model that was trained with this helper keeps of it, so that it is found again."""
+        """Name and revision, which a model trained with this one keeps in its config."""
         return {"name": self.name, "revision": self.revision}
 
 
@@ -44,7 +42,7 @@ def find_pretrained(
     cure: str = "",
     download: Download = download_snapshot,
 ) -> Pretrained:
-    """A local folder as it is, or for ``hf:owner/name[@revision]`` a snapshot of the Hub.
+    """Finds a local folder, or fetches a snapshot of ``hf:owner/name[@revision]``.
 
     Args:
         name: of a folder, or on the Hub.
@@ -86,13 +84,3 @@ def fingerprint_of_files(folder: Path) -> str:
                 digest.update(relative.as_posix().encode(errors="surrogateescape") + b"\0")
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()[:12]
-
-
-def needs(module: str, what: str, extra: str) -> ModuleType:
-    """Import an optional library, or raise a ConfigError that names the extra it comes with."""
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"A {what} needs '{error.name}', which is not installed: pip install 'emotune[{extra}]'."
-        ) from error

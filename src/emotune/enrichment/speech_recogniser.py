@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from emotune.audio import SAMPLING_RATE_HZ, FloatArray
-from emotune.enrichment.pretrained import Pretrained, find_pretrained, needs
+from emotune.enrichment.pretrained import Pretrained, find_pretrained
 from emotune.errors import ConfigError, ModelError
 from emotune.io.hub import PREFIX
+from emotune.runtime.extras import needs
 
 WHAT = "speech recogniser"
 EXTRA = "asr"
@@ -29,21 +30,22 @@ _NO_SPEECH, _UNLIKELY, _REPETITIVE = 0.6, -1.0, 2.4
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was said, empty when nothing was, and in which language, such as ``en``; None without speech."""
+    """Transcript of a clip, empty without speech, and its language, such as ``en``; None without speech."""
 
     text: str
     language: str | None
 
 
 def find_recogniser(name: str | Path, revision: str | None) -> Pretrained:
-    """Where a recogniser lies and which one it is, without loading it; see ``Transcriber``.
+    """Location and revision of a recogniser, without loading it; see ``Transcriber``.
 
     Raises:
         ConfigError: when faster-whisper is not installed.
         ModelError: when there is no such model.
     """
-    needs("faster_whisper", WHAT, EXTRA)
-    sizes: dict[str, str] = needs("faster_whisper.utils", WHAT, EXTRA)._MODELS
+    with needs(EXTRA, f"A {WHAT}"):
+        from faster_whisper import utils  # noqa: PLC0415
+    sizes: dict[str, str] = utils._MODELS
     wanted = str(name)
     if wanted in sizes and not Path(name).exists():
         wanted = PREFIX + sizes[wanted]
@@ -53,7 +55,7 @@ def find_recogniser(name: str | Path, revision: str | None) -> Pretrained:
 
 @dataclass(frozen=True)
 class _Window:
-    """Up to 30 s of one clip."""
+    """Window of at most 30 s of one clip."""
 
     clip: int
     samples: FloatArray
@@ -91,8 +93,10 @@ class Transcriber:
         if batch_size < 1:
             raise ConfigError(f"batch_size is {batch_size}, expected at least 1.")
         self._pretrained = find_recogniser(name, revision)
-        self._library = needs("faster_whisper.transcribe", WHAT, EXTRA)
-        self._vad = needs("faster_whisper.vad", WHAT, EXTRA)
+        with needs(EXTRA, f"A {WHAT}"):
+            from faster_whisper import transcribe, vad  # noqa: PLC0415
+        self._library: Any = transcribe
+        self._vad: Any = vad
         self._model = self._load(self._pretrained, device or "auto")
         known = self._model.supported_languages
         if language is not None and language not in known:
@@ -125,7 +129,7 @@ class Transcriber:
         return self._pretrained.identity
 
     def transcribe(self, waveforms: Sequence[FloatArray]) -> list[Transcript]:
-        """Transcribe clips, each of shape (samples,), float32, mono, 16 kHz."""
+        """Transcribes clips, each of shape (samples,), float32, mono, 16 kHz."""
         windows = [_Window(clip, part) for clip, samples in enumerate(waveforms) for part in self._speech(samples)]
         texts: list[list[str]] = [[] for _ in waveforms]
         languages: list[str | None] = [None] * len(waveforms)

@@ -11,14 +11,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.enrichment.answer_cache import Answers, open_answers
-from emotune.enrichment.pretrained import find_pretrained, needs
+from emotune.enrichment.answer_cache import AnswerCache, open_cache
+from emotune.enrichment.pretrained import find_pretrained
 from emotune.errors import ModelError
+from emotune.runtime.extras import needs
 from emotune.runtime.progress import Progress, silent
 
 FloatArray = NDArray[np.float32]
 CACHE = Path("~/.cache/emotune/embeddings")
-DEFAULT = "hf:FacebookAI/roberta-large"
 WHAT = "text encoder"
 EXTRA = "text"
 _FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
@@ -46,17 +46,20 @@ class TextEncoder:
 
     def __init__(
         self,
-        name: str | Path = DEFAULT,
+        name: str | Path,
         *,
         revision: str | None = None,
         device: str | None = None,
     ) -> None:
-        needs("sentence_transformers", WHAT, EXTRA)
+        with needs(EXTRA, f"A {WHAT}"):
+            from sentence_transformers import SentenceTransformer  # noqa: PLC0415
         self._pretrained = find_pretrained(
             str(name), revision=revision, patterns=_FILES, what=WHAT, old_patterns=_OLD_FILES
         )
         try:
-            self._model = _loaded(self._pretrained.folder, device)
+            with _quiet():
+                model = SentenceTransformer(str(self._pretrained.folder), device=device, local_files_only=True)
+            self._model: Any = model.float().eval()
             self.dimension = self._encoded(["a"]).shape[1]
         except Exception as error:  # transformers and tokenizers raise what they like for files that do not fit
             raise ModelError(
@@ -79,14 +82,18 @@ class TextEncoder:
 
 
 class Encoder(Protocol):
-    """What encodes; ``TextEncoder`` is one."""
+    """Encoder of texts; ``TextEncoder`` is one."""
 
     dimension: int
 
     @property
-    def identity(self) -> dict[str, str]: ...
+    def identity(self) -> dict[str, str]:
+        """Name and revision."""
+        ...
 
-    def encode(self, texts: Sequence[str]) -> FloatArray: ...
+    def encode(self, texts: Sequence[str]) -> FloatArray:
+        """Embeddings of texts, shape (texts, dimension)."""
+        ...
 
 
 def embeddings(
@@ -104,7 +111,7 @@ def embeddings(
     """
     said = {text for text in texts if text is not None and text.strip()}
     key_of = {text: hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest() for text in said}
-    with open_answers((cache or CACHE).expanduser(), encoder.identity) as answers:
+    with open_cache((cache or CACHE).expanduser(), encoder.identity) as answers:
         known = answers.get(list(key_of.values()))
         kept = {text: _embedding(known.get(key), encoder.dimension) for text, key in key_of.items()}
         found = {text: row for text, row in kept.items() if row is not None}
@@ -129,25 +136,20 @@ def _reason(error: Exception) -> str:
 
 
 def _new(
-    encoder: Encoder, texts: Sequence[str], key_of: dict[str, str], answers: Answers
+    encoder: Encoder, texts: Sequence[str], key_of: dict[str, str], answers: AnswerCache
 ) -> Iterator[tuple[str, FloatArray]]:
     for start in range(0, len(texts), _KEPT_AT_A_TIME):
         part = texts[start : start + _KEPT_AT_A_TIME]
         encoded = encoder.encode(part)
-        answers.put({key_of[text]: row.astype("<f4").tobytes() for text, row in zip(part, encoded, strict=True)})
+        answers.keep({key_of[text]: row.astype("<f4").tobytes() for text, row in zip(part, encoded, strict=True)})
         yield from zip(part, encoded, strict=True)
-
-
-def _loaded(folder: Path, device: str | None) -> Any:
-    library = needs("sentence_transformers", WHAT, EXTRA)
-    with _quiet():
-        return library.SentenceTransformer(str(folder), device=device, local_files_only=True).float().eval()
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """transformers without its bars and its talk about unused poolers, for the time of the block."""
-    talk = needs("transformers.utils.logging", WHAT, EXTRA)
+    """Silences the progress bars and warnings of transformers for the time of the block."""
+    with needs(EXTRA, f"A {WHAT}"):
+        from transformers.utils import logging as talk  # noqa: PLC0415
     bars, verbosity = talk.is_progress_bar_enabled(), talk.get_verbosity()
     talk.disable_progress_bar()
     talk.set_verbosity_error()

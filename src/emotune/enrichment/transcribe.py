@@ -1,4 +1,4 @@
-"""A manifest's recordings transcribed: what a recogniser heard, in the column ``text_predicted``."""
+"""Transcription of a manifest's recordings into the column ``text_predicted``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from emotune.audio import SAMPLING_RATE_HZ, FloatArray
-from emotune.enrichment.answer_cache import Answers, open_answers
+from emotune.enrichment.answer_cache import AnswerCache, open_cache
 from emotune.enrichment.speech_recogniser import Transcript
 from emotune.errors import AudioError
 from emotune.io.tables import parse_json
@@ -22,15 +22,19 @@ _VERSION = "1"  # raise it when windows, thresholds or decoding change, so that 
 
 
 class Recogniser(Protocol):
-    """What transcribes; ``emotune.enrichment.speech_recogniser.Transcriber`` is one."""
+    """Transcriber of waveforms; ``emotune.enrichment.speech_recogniser.Transcriber`` is one."""
 
     batch_size: int
     language: str | None
 
     @property
-    def identity(self) -> dict[str, str]: ...
+    def identity(self) -> dict[str, str]:
+        """Name and revision."""
+        ...
 
-    def transcribe(self, waveforms: Sequence[FloatArray]) -> list[Transcript]: ...
+    def transcribe(self, waveforms: Sequence[FloatArray]) -> list[Transcript]:
+        """Transcribes waveforms, each of shape (samples,), at 16 kHz."""
+        ...
 
 
 def transcribed(
@@ -59,7 +63,7 @@ def transcribed(
     identity = {**transcriber.identity, "language": transcriber.language or "any", "version": _VERSION}
     found: dict[int, Transcript] = {}
     errors: dict[str, str] = {}
-    with open_answers((cache or CACHE).expanduser(), identity) as answers:
+    with open_cache((cache or CACHE).expanduser(), identity) as answers:
         known = answers.get(sorted({u.content_sha256 for u in manifest if u.content_sha256 is not None}))
         for position, utterance in enumerate(manifest):
             kept = _from_bytes(known.get(utterance.content_sha256 or ""))
@@ -80,7 +84,7 @@ def _new(
     manifest: Manifest,
     missing: Sequence[tuple[int, Utterance]],
     transcriber: Recogniser,
-    answers: Answers,
+    answers: AnswerCache,
     errors: dict[str, str],
 ) -> Iterator[tuple[int, Transcript]]:
     step = transcriber.batch_size * _BATCHES
@@ -101,7 +105,7 @@ def _new(
         wanted = [content for content in waveforms if content not in said]
         heard = transcriber.transcribe([waveforms[content] for content in wanted])
         new = dict(zip(wanted, heard, strict=True))
-        answers.put({content: _to_bytes(transcript) for content, transcript in new.items()})
+        answers.keep({content: _to_bytes(transcript) for content, transcript in new.items()})
         for position, content in content_of.items():
             yield position, (said | new)[content]
 

@@ -1,4 +1,4 @@
-"""What a model gains by not answering where it is not sure: risk against coverage, and its own threshold tried."""
+"""Abstention: risk against coverage, and the model's own threshold tried on the test set."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ STEPS = 100
 
 
 @dataclass(frozen=True)
-class Answered:
-    """The clips whose confidence is at least ``threshold``: their share, and how well they are answered."""
+class OperatingPoint:
+    """Scores of the clips whose confidence is at least ``threshold``."""
 
     threshold: float
     coverage: Estimate
@@ -36,6 +36,7 @@ class Answered:
         return 1 - self.accuracy.value
 
     def to_json(self) -> dict[str, object]:
+        """Plain data for a JSON file."""
         return {
             "threshold": self.threshold,
             "coverage": self.coverage.to_json(),
@@ -61,10 +62,11 @@ class Abstention:
     risk: FloatArray
     best_risk: FloatArray
     area: Estimate
-    levels: tuple[Answered, ...]
-    promised: Answered | None
+    levels: tuple[OperatingPoint, ...]
+    promised: OperatingPoint | None
 
     def to_json(self) -> dict[str, object]:
+        """Plain data for a JSON file."""
         return {
             "curve": {"coverage": self.coverage.tolist(), "risk": self.risk.tolist()},
             "area_under_risk_coverage": self.area.to_json(),
@@ -131,7 +133,7 @@ class _Answers:
     cluster_count: int
     classes: int
 
-    def above(self, threshold: float, *, resamples: int, seed: int) -> Answered:
+    def above(self, threshold: float, *, resamples: int, seed: int) -> OperatingPoint:
         """The scores of the clips at and above a threshold; no answer is one more column of the confusion matrix."""
         matrices = confusion_matrices(
             self.truth,
@@ -141,7 +143,7 @@ class _Answers:
             group_count=self.cluster_count,
         )
         bootstrap = ClusterBootstrap(matrices, resamples=resamples, seed=seed)
-        return Answered(
+        return OperatingPoint(
             float(threshold),
             bootstrap.estimate(lambda sums: ratio(sums[..., :-1].sum(axis=(-1, -2)), sums.sum(axis=(-1, -2)))),
             bootstrap.estimate(lambda sums: accuracy_of(sums[..., :-1, :-1])),
@@ -173,7 +175,7 @@ def _tally(answers: _Answers, first: IntArray, weights: FloatArray, points: int)
 
 
 def _area(sums: FloatArray) -> FloatArray:
-    """Under risk over coverage, from sums (..., points, 3): each clip's risk at the threshold that first answers it."""
+    """Area under the risk-coverage curve, from sums (..., points, 3): each clip's risk when it is first answered."""
     answered, wrong, everyone = sums[..., 0], sums[..., 1], sums[..., 2]
     shares = ratio(answered, everyone)
     steps = np.diff(shares, axis=-1, prepend=0.0)
@@ -182,7 +184,7 @@ def _area(sums: FloatArray) -> FloatArray:
 
 
 def temperature_notes(pairs: Pairs, calibration: Calibration | None) -> tuple[str, ...]:
-    """What the model's temperature did to these probabilities."""
+    """Notes on the effect of the model's temperature on these probabilities."""
     kept = pairs.has_class
     if calibration is None or calibration.temperature == 1.0 or not pairs.classes or not kept.any():
         return ()

@@ -1,4 +1,4 @@
-"""Score predictions against a manifest: quickly, each epoch (``scores``), or in full (``evaluate``)."""
+"""Scores of predictions against a manifest: quickly, each epoch (``scores``), or in full (``evaluate``)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emotune.evaluation.groups import groups_of
 from emotune.evaluation.notes import notes_of, unheard_note
 from emotune.evaluation.pairs import Pairs, pair
 from emotune.evaluation.result import (
-    Calibration,
+    CalibrationScores,
     ClassScores,
     ConfidenceBin,
     DimensionScores,
@@ -38,7 +38,7 @@ from emotune.metrics.classes import (
 from emotune.metrics.dimensions import ccc_of, grouped_moments, pearson_of, rmse_of
 from emotune.metrics.division import FloatArray, ratio
 from emotune.metrics.probabilities import BINS, brier_losses, calibration_error_of, confidence_bins, log_losses
-from emotune.schema.calibration import Calibration as ModelCalibration
+from emotune.schema.calibration import Calibration
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 
@@ -54,7 +54,7 @@ GROUP_METRICS = ("uar", "macro_f1", "accuracy", "ccc")
 
 
 def scores(manifest: Manifest, predictions: Predictions) -> dict[str, float]:
-    """The overall figures alone, without intervals: quick enough for each epoch.
+    """Overall scores alone, without intervals: quick enough for each epoch.
 
     Keys: ``uar``, ``macro_f1``, ``macro_f1_true_classes``, ``micro_f1`` and ``accuracy`` when classes are scored;
     ``ccc.<dimension>``, ``pearson.<dimension>``, ``rmse.<dimension>`` (on the scale of the annotation) and ``ccc``, the
@@ -76,10 +76,10 @@ def evaluate(
     *,
     resamples: int = 1000,
     seed: int = 0,
-    calibration: ModelCalibration | None = None,
+    calibration: Calibration | None = None,
     unrestricted: Predictions | None = None,
 ) -> Evaluation:
-    """Score predictions with intervals, by class, gender, speaker and duration, and with notes on their limits.
+    """Scores predictions with intervals, by class, gender, speaker and duration, and with notes on their limits.
 
     Intervals are 95 % expanded percentile intervals of a bootstrap over speakers. The calibration error has none: noise
     only adds to a mean of absolute gaps, so its resamples lie too high. Utterances whose prediction failed are left out
@@ -189,7 +189,7 @@ def _per_class(pairs: Pairs, confusion: ClusterBootstrap) -> tuple[ClassScores, 
     )
 
 
-def _calibration(pairs: Pairs, *, resamples: int, seed: int) -> Calibration:
+def _calibration(pairs: Pairs, *, resamples: int, seed: int) -> CalibrationScores:
     kept = pairs.has_class
     truth, probabilities = pairs.truth[kept], pairs.probabilities[kept]
     codes, count = recoded(pairs.clusters[kept])
@@ -200,7 +200,7 @@ def _calibration(pairs: Pairs, *, resamples: int, seed: int) -> Calibration:
     counted = confidence_bins(truth, probabilities, groups=codes, group_count=count)
     total = counted.sum(axis=0)
     means = ratio(total[:, 1:], total[:, :1])
-    return Calibration(
+    return CalibrationScores(
         Estimate(float(calibration_error_of(total))),
         brier,
         log_loss,

@@ -1,4 +1,4 @@
-"""For whom a model works: differences between groups of speakers, and between speakers, beside what chance gives.
+"""Fairness: differences between groups of speakers and between speakers, set against chance.
 
 Groups are compared over the classes that both have, see ``group_differences`` for the intervals; how far apart speakers
 would lie by chance alone comes from shuffling which clips of a class are right.
@@ -55,7 +55,7 @@ class ClassGap:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class GroupComparison:
     """Two groups of utterances; ``difference`` is the UAR of the first less that of the second."""
 
     by: str
@@ -66,13 +66,13 @@ class Comparison:
 
     @property
     def speakers(self) -> int:
-        """How many speakers the smaller group has."""
+        """Number of speakers in the smaller group."""
         return min(self.first.speakers, self.second.speakers)
 
 
 @dataclass(frozen=True)
 class Fairness:
-    """What the figures say of groups and of single speakers.
+    """Fairness of a model over groups and single speakers.
 
     Args:
         comparisons: women with men; each age and each language with all the others.
@@ -82,13 +82,14 @@ class Fairness:
         spread: between speakers; None where there are fewer than two known ones.
     """
 
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[GroupComparison, ...]
     unknown: dict[str, int]
     other_gender: int
     worst: tuple[str, str, Estimate] | None
     spread: SpeakerSpread | None
 
-    def compared_by(self, by: str) -> tuple[Comparison, ...]:
+    def compared_by(self, by: str) -> tuple[GroupComparison, ...]:
+        """Comparisons by one property."""
         return tuple(comparison for comparison in self.comparisons if comparison.by == by)
 
     def to_json(self) -> dict[str, object]:
@@ -105,7 +106,7 @@ class Fairness:
 
 
 def fairness_of(pairs: Pairs, *, resamples: int, seed: int) -> Fairness | None:
-    """Compare the groups and the speakers of scored utterances; None where no classes are scored."""
+    """Compares the groups and the speakers of scored utterances; None where no classes are scored."""
     kept = pairs.take(np.flatnonzero(pairs.has_class)) if pairs.classes else pairs
     if not pairs.classes or not len(kept):
         return None
@@ -142,7 +143,7 @@ def _opposites(groups: Sequence[tuple[str, IntArray]]) -> Iterator[tuple[tuple[s
 
 def _compared(
     pairs: Pairs, by: str, first: tuple[str, IntArray], second: tuple[str, IntArray], *, resamples: int, seed: int
-) -> Comparison:
+) -> GroupComparison:
     matrices = _matrices(pairs, (first[1], second[1]))
     present = matrices.sum(axis=(-1, -2)) > 0
     total = matrices.sum(axis=0)
@@ -164,7 +165,7 @@ def _compared(
     recalls, said, true = (of(total) for of in (recalls_of, _said_of, _true_of))
     difference, *found = difference_of_groups(matrices, gaps, present=present)
     recall_gaps, said_gaps = found[: len(pairs.classes)], found[len(pairs.classes) :]
-    return Comparison(
+    return GroupComparison(
         by,
         _side(pairs, first, sides[0]),
         _side(pairs, second, sides[1]),
@@ -235,7 +236,7 @@ def _two(values: NDArray) -> tuple[float, float]:
     return float(values[0]), float(values[1])
 
 
-def _comparison_json(comparison: Comparison) -> dict[str, object]:
+def _comparison_json(comparison: GroupComparison) -> dict[str, object]:
     gaps = [abs(item.recall_gap.value) for item in comparison.classes if math.isfinite(item.recall_gap.value)]
     return {
         "by": comparison.by,

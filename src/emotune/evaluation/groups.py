@@ -19,7 +19,7 @@ AGES = ((30.0, "under 30"), (45.0, "30 to 44"), (60.0, "45 to 59"), (float("inf"
 
 
 def groups_of(pairs: Pairs) -> Iterator[tuple[str, str, IntArray]]:
-    """By what, the group's name and its rows.
+    """Groups as (property, name, rows).
 
     A property that is unknown for every utterance makes no groups; ages make them only where they are known, languages
     only where there are several.

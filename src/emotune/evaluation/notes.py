@@ -1,4 +1,4 @@
-"""What a reader of the figures should know before believing them."""
+"""Notes on the limits of an evaluation."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from emotune.metrics.classes import accuracy_of, uar_of
 from emotune.schema.predictions import Predictions
 
 FEW_SPEAKERS = 10
+"""With fewer, intervals tend to be too narrow and fitted weights to be chance."""
 _NAMED = 10
 
 
 def notes_of(evaluation: Evaluation, pairs: Pairs) -> tuple[str, ...]:
-    """One sentence or two for each thing that limits what the figures mean."""
+    """Notes on an evaluation, a sentence or two for each limit."""
     return (
         *_chance(evaluation),
         *_failures(evaluation, pairs),
@@ -34,7 +35,7 @@ def notes_of(evaluation: Evaluation, pairs: Pairs) -> tuple[str, ...]:
 
 
 def unheard_note(predictions: Predictions, pairs: Pairs) -> Iterator[str]:
-    """Scored clips in which nothing can be heard: the figures count what a model says of them."""
+    """Note on scored clips in which nothing can be heard."""
     found = predictions.warnings
     scored = {u.utterance_id: found[u.utterance_id] for u in pairs.utterances if u.utterance_id in found}
     if scored:
@@ -53,11 +54,11 @@ def _chance(evaluation: Evaluation) -> Iterator[str]:
         score = evaluation.overall.get(metric)
         if score is not None and score.has_interval and not beats_chance(score, chance):
             name = CHANCE_METRICS[metric]
-            yield f"Not shown to beat chance: {name} {score.in_words()}, of which guessing gives {chance:.3f}."
+            yield f"Not shown to beat chance: {name} {score.in_words()}; guessing gives {chance:.3f}."
 
 
 def _failures(evaluation: Evaluation, pairs: Pairs) -> Iterator[str]:
-    """What the headline would be if each failed prediction were a wrong one."""
+    """Note with the headline score if every failed prediction counted as wrong."""
     missed = Counter(utterance.emotion for utterance in pairs.failed)
     if not evaluation.classes or not sum(missed.values()):
         return

@@ -35,6 +35,7 @@ class NotScored:
     examples: tuple[str, ...]
 
     def to_json(self) -> dict[str, object]:
+        """Plain data for a JSON file."""
         return {"reason": self.reason, "count": self.count, "examples": list(self.examples)}
 
 
@@ -75,10 +76,11 @@ class Pairs:
 
     @property
     def prediction(self) -> IntArray:
+        """Predicted class indices, shape (rows,)."""
         return self.probabilities.argmax(axis=1) if self.classes else np.zeros(len(self), dtype=np.int64)
 
     def take(self, rows: IntArray) -> Pairs:
-        """Some of the rows; what is said of the whole stays as it is."""
+        """Subset of the rows; fields about the whole are kept."""
         return dataclasses.replace(
             self,
             utterances=tuple(self.utterances[row] for row in rows),
@@ -92,11 +94,12 @@ class Pairs:
 
     @property
     def has_class(self) -> NDArray[np.bool_]:
+        """Mask of the rows with a true class, shape (rows,)."""
         return self.truth >= 0
 
 
 def pair(manifest: Manifest, predictions: Predictions) -> Pairs:
-    """Join truth and prediction by utterance_id.
+    """Joins truth and prediction by utterance_id.
 
     Raises:
         CorpusError: when the manifest holds a class that the model does not know, or nothing that could be scored.
@@ -191,7 +194,7 @@ def _is_finite(prediction: Prediction, space: LabelSpace) -> bool:
 
 
 def speakers_of(utterances: Sequence[Utterance]) -> tuple[str | None, ...]:
-    """Each utterance's speaker, with its corpus before it where there are several corpora; None where unknown."""
+    """Speakers of the utterances, prefixed with the corpus if there are several corpora; None if unknown."""
     several = len({utterance.corpus for utterance in utterances}) > 1
     return tuple(
         f"{u.corpus or 'unnamed corpus'}/{u.speaker}" if several and u.speaker is not None else u.speaker

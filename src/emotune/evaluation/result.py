@@ -1,4 +1,4 @@
-"""What an evaluation found, as plain data: ``to_json`` for machines, the report for people."""
+"""Results of an evaluation, as plain data: ``to_json`` for machines, the report for people."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class ConfidenceBin:
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """Are the probabilities honest? Smaller is better for all three figures."""
+class CalibrationScores:
+    """Scores of the probabilities; smaller is better for all three."""
 
     expected_calibration_error: Estimate
     brier_score: Estimate
@@ -83,7 +83,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything that one model's predictions of one manifest show.
+    """Evaluation of one model's predictions on one manifest.
 
     Args:
         utterances: how many the manifest holds.
@@ -114,7 +114,7 @@ class Evaluation:
     confusion: IntArray
     overall: Mapping[str, Estimate]
     per_class: tuple[ClassScores, ...]
-    calibration: Calibration | None
+    calibration: CalibrationScores | None
     dimensions: tuple[DimensionScores, ...]
     groups: tuple[Group, ...]
     not_scored: tuple[NotScored, ...]
@@ -132,6 +132,7 @@ class Evaluation:
         return 1 / present if present else float("nan")
 
     def groups_by(self, by: str) -> tuple[Group, ...]:
+        """Groups by one property."""
         return tuple(group for group in self.groups if group.by == by)
 
     def to_json(self) -> dict[str, object]:
@@ -190,7 +191,7 @@ def _estimates(scores: Mapping[str, Estimate]) -> dict[str, dict[str, float]]:
     return {name: score.to_json() for name, score in scores.items()}
 
 
-def _calibration(calibration: Calibration) -> dict[str, object]:
+def _calibration(calibration: CalibrationScores) -> dict[str, object]:
     return {
         "expected_calibration_error": calibration.expected_calibration_error.to_json(),
         "brier_score": calibration.brier_score.to_json(),

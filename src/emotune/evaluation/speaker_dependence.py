@@ -1,4 +1,4 @@
-"""Whether a model was trained on the speakers that it is scored on."""
+"""Speaker dependence: overlap between the speakers of training and those of scoring."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from emotune.schema.speakers import voice_of
 
 @dataclass(frozen=True)
 class SpeakerDependence:
-    """How many of the scored speakers training heard, and whether all speakers are known on both sides."""
+    """Scored speakers that were in training, and whether all speakers are known on both sides."""
 
     shared: int
     scored: int
@@ -18,7 +18,7 @@ class SpeakerDependence:
 
     @property
     def stamp(self) -> bool | str:
-        """True with a shared speaker, False without one, ``unknown`` where a speaker without a name may be shared."""
+        """True with a shared speaker, False without one, ``unknown`` where nameless speakers may be shared."""
         return True if self.shared else (False if self.all_known else "unknown")
 
     @property
@@ -33,7 +33,7 @@ class SpeakerDependence:
 
 
 def speaker_dependence(trained_on: Manifest, scored: Manifest) -> SpeakerDependence:
-    """Compare the speakers of a run's training utterances with those of the scored ones.
+    """Compares the speakers of a run's training utterances with those of the scored ones.
 
     Args:
         trained_on: the training split alone.

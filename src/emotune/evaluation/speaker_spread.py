@@ -1,4 +1,4 @@
-"""How far apart speakers lie, and how far they would by chance if all were equally easy."""
+"""Spread of the scores over speakers, and the spread by chance if all were equally easy."""
 
 from __future__ import annotations
 
@@ -43,10 +43,11 @@ class SpeakerSpread:
 
     @property
     def chance_share(self) -> float:
-        """How much of the variance between speakers chance alone gives, at most 1; NaN where there is none."""
+        """Share of the variance between speakers that chance alone gives, at most 1; NaN without variance."""
         return min(1.0, float(ratio(np.array(self.chance_deviation**2), np.array(self.deviation**2))))
 
     def to_json(self) -> dict[str, object]:
+        """Plain data for a JSON file."""
         return {
             "speakers": self.speakers,
             "median_clips": self.clips,

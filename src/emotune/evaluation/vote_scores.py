@@ -58,7 +58,7 @@ class AgreementLevel:
 
 @dataclass(frozen=True)
 class VoteScores:
-    """How near the predicted probabilities are to the votes, as shares of the model's classes.
+    """Scores of predicted probabilities against votes, as shares of the model's classes.
 
     Args:
         class_count: how many classes the model has.
@@ -85,6 +85,7 @@ class VoteScores:
     entropies: FloatArray = field(repr=False)
 
     def to_json(self) -> dict[str, object]:
+        """Plain data for a JSON file."""
         return {
             "utterances": self.utterances,
             "unlabelled": self.unlabelled,
@@ -128,7 +129,7 @@ def vote_similarity(manifest: Manifest, predictions: Predictions) -> float | Non
 
 
 def score_votes(manifest: Manifest, predictions: Predictions, *, resamples: int, seed: int) -> VoteScores | None:
-    """Score probabilities against votes; None where no utterance with votes has a usable prediction."""
+    """Scores probabilities against votes; None where no utterance with votes has a usable prediction."""
     pairs = _paired(manifest, predictions)
     if not pairs.utterances:
         return None
@@ -202,7 +203,7 @@ def _levels(pairs: _VotePairs, *, resamples: int, seed: int) -> tuple[AgreementL
 
 
 def _paired(manifest: Manifest, predictions: Predictions) -> _VotePairs:
-    """Every utterance with votes for the model's classes, joined to its prediction."""
+    """Utterances with votes for the model's classes, joined to their predictions."""
     classes = predictions.label_space.classes
     by_id = predictions.by_id()
     rows: list[tuple[Utterance, tuple[float, ...], Prediction]] = []

@@ -1,4 +1,4 @@
-"""What several systems say of the same utterances, as one array, and the truth beside it."""
+"""Predictions of several systems for the same utterances as one array, beside the truth."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Answers:
 
     @cached_property
     def answered(self) -> NDArray[np.bool_]:
-        """Which system answered what, shape (systems, utterances)."""
+        """Mask of answers, shape (systems, utterances)."""
         return np.asarray(np.isfinite(self.values).all(axis=2))
 
 
@@ -62,7 +62,7 @@ def task_space(named: Mapping[str, Predictions], *, of_classes: bool) -> LabelSp
     return space
 
 
-def line_up(named: Mapping[str, Predictions], space: LabelSpace, utterance_ids: Sequence[str]) -> Answers:
+def stack_answers(named: Mapping[str, Predictions], space: LabelSpace, utterance_ids: Sequence[str]) -> Answers:
     """The systems' answers on some utterances.
 
     Raises:
@@ -92,7 +92,7 @@ def truth_of(manifest: Manifest, space: LabelSpace) -> FloatArray:
 
 
 def known(truth: FloatArray) -> NDArray[np.bool_]:
-    """Which utterances have a class, or one dimension at least."""
+    """Mask of the utterances with a class, or at least one dimension, shape (utterances,)."""
     there = np.isfinite(truth)
     return there if truth.ndim == 1 else np.asarray(there.any(axis=1))
 

@@ -42,7 +42,7 @@ def in_two(
     notes: tuple[str, ...] = ()
     if speakers < 2:
         why = "has utterances of unknown speakers" if len(unknown) else "has one speaker"
-        notes = (f"Development {why}: both parts hear the same speakers, and what is reported is optimistic.",)
+        notes = (f"Development {why}: both parts hear the same speakers, and the reported score is optimistic.",)
         fit_ids = _by_utterance(manifest, fit_share, seed)
     else:
         parted = assign_splits(known, {_FIT: fit_share, _REPORT: 1 - fit_share}, seed=seed)
@@ -63,7 +63,7 @@ def in_two(
 
 
 def _by_utterance(manifest: Manifest, fit_share: float, seed: int) -> set[str]:
-    """Of each class the share, of all of them together at least one utterance and not every one."""
+    """Draws the share from each class, in all at least one utterance and not every one."""
     generator = np.random.default_rng(seed)
     order = sorted(
         (manifest.utterances[number] for number in generator.permutation(len(manifest))),

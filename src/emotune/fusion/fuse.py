@@ -1,4 +1,4 @@
-"""Fuse several systems: fitted on one part of development, reported on the other."""
+"""Fusion of several systems: fitted on one part of development, reported on the other."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from emotune.errors import ConfigError, CorpusError, TableError
+from emotune.evaluation.notes import FEW_SPEAKERS
 from emotune.fusion import majority, stacking, weights
-from emotune.fusion.answers import Answers, known, line_up, task_space, truth_of
+from emotune.fusion.answers import Answers, known, stack_answers, task_space, truth_of
 from emotune.fusion.development_parts import in_two
 from emotune.fusion.objective import CCC, Objective, check_metric
 from emotune.metrics.division import FloatArray
@@ -20,23 +21,24 @@ from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Prediction, Predictions
 
-FEW_SPEAKERS = 10
 _SHOWN = 5
 
 
 class Combiner(Protocol):
-    """What a method has fitted."""
+    """Fitted fusion method."""
 
     @property
     def needs_all(self) -> bool:
-        """Whether an utterance needs the answers of all systems."""
+        """Tells whether an utterance needs the answers of all systems."""
         ...
 
     def combine(self, values: FloatArray) -> FloatArray:
-        """Shape (systems, utterances, outputs) -> (utterances, outputs)."""
+        """Combines answers, shape (systems, utterances, outputs) -> (utterances, outputs)."""
         ...
 
-    def to_json(self) -> dict[str, Any]: ...
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for a JSON file."""
+        ...
 
 
 METHODS: Mapping[str, Callable[..., Combiner]] = {
@@ -64,6 +66,7 @@ class Part:
     fused: float
 
     def to_json(self) -> dict[str, Any]:
+        """Plain data for a JSON file."""
         return {
             "utterances": self.utterances,
             "speakers": self.speakers,
@@ -73,7 +76,7 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class Fusion:
     """A fusion that is ready for other predictions of the same systems.
 
     Args:
@@ -110,12 +113,12 @@ class Fitted:
 
     @property
     def fits(self) -> bool:
-        """Whether the method learns from development; the majority vote does not."""
+        """Tells whether the method learns from development; the majority vote does not."""
         return not isinstance(self.combiner, majority.Majority)
 
     @property
     def gain(self) -> float:
-        """Of the fusion over the best single system, both chosen without the part that it is measured on."""
+        """Gain of the fusion over the best single system on the part that neither was chosen on."""
         return self.reported_on.fused - self.reported_on.singles[self.best_single]
 
     def apply(self, tables: Sequence[Predictions]) -> Predictions:
@@ -144,7 +147,7 @@ class Fitted:
                     f"{name} has rows that {self.names[0]} has not, such as {more[0]}. Predict the same utterances with"
                     " every system."
                 )
-        answers = line_up(named, self.space, ids)
+        answers = stack_answers(named, self.space, ids)
         fused = self.combiner.combine(answers.values)
         reasons = {row.utterance_id: str(row.error) for table in reversed(tables) for row in table.failed}
         warnings = {name: words for table in reversed(tables) for name, words in table.warnings.items()}
@@ -166,6 +169,7 @@ class Fitted:
         return Prediction(key, dimensions=clipped)
 
     def to_json(self) -> dict[str, Any]:
+        """Plain data for a JSON file."""
         return {
             "systems": list(self.names),
             "method": self.method,
@@ -183,7 +187,7 @@ class Fitted:
         }
 
 
-def fuse(
+def fuse_tables(
     names: Sequence[str],
     truth: Manifest,
     development: Sequence[Predictions],
@@ -192,8 +196,8 @@ def fuse(
     metric: str = "macro_f1",
     seed: int = 0,
     fit_share: float = 0.5,
-) -> Fitted:
-    """Fit a fusion on one part of development and say on the other what it, and each system in it, is worth.
+) -> Fusion:
+    """Fits a fusion on one part of development, and scores it and each system on the other.
 
     Utterances that a system failed on are left out, and counted in the notes.
 
@@ -218,7 +222,7 @@ def fuse(
     space = task_space(named, of_classes=metric != CCC)
     _check_truth(truth, space)
     labelled = labelled_part(truth, space)
-    answers = line_up(named, space, [utterance.utterance_id for utterance in labelled])
+    answers = stack_answers(named, space, [utterance.utterance_id for utterance in labelled])
     whole = np.asarray(answers.answered.all(axis=0))
     failed = int((~whole).sum())
     kept = labelled.replace_utterances([u for u, there in zip(labelled, whole, strict=True) if there])
@@ -237,7 +241,7 @@ def fuse(
     combiner = METHODS[method](parts[0].values, parts[0].objective, seed=seed, speakers=parts[0].speakers)
     fitted_on, reported_on = (part.scored(combiner) for part in parts)
     singles = fitted_on.singles
-    return Fitted(
+    return Fusion(
         tuple(names),
         space,
         method,
@@ -253,7 +257,7 @@ def fuse(
 
 
 def labelled_part(truth: Manifest, space: LabelSpace) -> Manifest:
-    """The utterances of which a class, or one dimension at least, is known.
+    """Utterances with a class, or at least one dimension.
 
     Raises:
         CorpusError: when there are none.
@@ -266,7 +270,7 @@ def labelled_part(truth: Manifest, space: LabelSpace) -> Manifest:
 
 
 def check_method(method: str, metric: str) -> None:
-    """Raise a ConfigError for an unknown method or metric, or one that does not go with the other."""
+    """Raises a ConfigError for an unknown method or metric, or one that does not go with the other."""
     if method not in METHODS:
         raise ConfigError("--method: " + unknown_name_message("fusion method", method, METHODS))
     check_metric(metric)
@@ -279,7 +283,7 @@ class _Lined:
 
     def __init__(self, manifest: Manifest, named: Mapping[str, Predictions], space: LabelSpace, metric: str) -> None:
         self.names = list(named)
-        self.values = line_up(named, space, [utterance.utterance_id for utterance in manifest]).values
+        self.values = stack_answers(named, space, [utterance.utterance_id for utterance in manifest]).values
         outputs = len(space.classes) or len(space.dimensions)
         self.objective = Objective(truth_of(manifest, space), metric, outputs)
         self.speakers = [utterance.speaker for utterance in manifest]
@@ -291,7 +295,7 @@ class _Lined:
 
 
 def _without(number: int, fit_part: _Lined, report_part: _Lined, *, method: str, seed: int) -> float:
-    """The figure on the part for reporting of the fusion of all systems but one, fitted anew."""
+    """Score of the fusion of all systems but one, fitted anew, on the part for reporting."""
     others = np.delete(fit_part.values, number, axis=0)
     combiner = METHODS[method](others, fit_part.objective, seed=seed, speakers=fit_part.speakers)
     return report_part.objective.score(combiner.combine(np.delete(report_part.values, number, axis=0)))
@@ -307,7 +311,7 @@ def _named(names: Sequence[str], tables: Sequence[Predictions]) -> dict[str, Pre
 
 
 def _check_truth(truth: Manifest, space: LabelSpace) -> None:
-    """Every class of the truth must be one of the systems', and dimensions must be on their scale."""
+    """Refuses a truth with other classes, or dimensions off the systems' scale."""
     strange = sorted({u.emotion for u in truth if u.emotion is not None} - set(space.classes)) if space.classes else []
     if strange:
         raise CorpusError(

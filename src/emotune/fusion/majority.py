@@ -1,4 +1,4 @@
-"""The class that most systems name."""
+"""Majority vote over systems."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Majority:
     needs_all = False
 
     def combine(self, values: FloatArray) -> FloatArray:
-        """Shape (systems, utterances, classes) -> (utterances, classes); NaN where no system answered."""
+        """Combines answers, shape (systems, utterances, classes) -> (utterances, classes); NaN where all failed."""
         there = np.asarray(np.isfinite(values).all(axis=2))
         filled = np.where(there[:, :, None], values, 0.0)
         votes = (np.eye(values.shape[2])[filled.argmax(axis=2)] * there[:, :, None]).sum(axis=0)
@@ -33,13 +33,14 @@ class Majority:
         return np.where(voters > 0, (votes + means) / (voters + 1), np.nan)
 
     def to_json(self) -> dict[str, Any]:
+        """Plain data for a JSON file."""
         return {}
 
 
 def fit(
     values: FloatArray, objective: Objective, *, seed: int, speakers: Sequence[str | None] | None = None
 ) -> Majority:
-    """Nothing is fitted.
+    """Returns the majority vote, which has nothing to fit.
 
     Raises:
         ConfigError: for dimensions, for which nobody votes.

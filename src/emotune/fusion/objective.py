@@ -1,4 +1,4 @@
-"""What a fusion is fitted for: one figure of fused answers against the truth, fast enough for thousands of calls."""
+"""Objective of a fusion: one score of fused answers against the truth, fast enough for thousands of calls."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CCC = "ccc"
 
 
 def check_metric(metric: str) -> None:
-    """Raise a ConfigError for a figure that nothing can be fitted for."""
+    """Refuses a metric that nothing can be fitted for."""
     known = (*CLASS_METRICS, CCC)
     if metric not in known:
         raise ConfigError("--metric: " + unknown_name_message("metric", metric, known))

@@ -1,4 +1,4 @@
-"""Shifts of a system's class logits: p'_c proportional to p_c exp(b_c), from a prior or fitted on development."""
+"""Offsets of a system's class logits: p'_c proportional to p_c exp(b_c), from a prior or fitted on development."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.errors import ConfigError
-from emotune.fusion.answers import line_up, task_space, truth_of
+from emotune.fusion.answers import stack_answers, task_space, truth_of
 from emotune.fusion.development_parts import in_two
 from emotune.fusion.fuse import labelled_part
 from emotune.fusion.objective import CCC, CLASS_METRICS, check_metric
@@ -29,7 +29,7 @@ _GAIN = 1e-9
 
 
 def prior_offsets(trained: Mapping[str, float], wanted: Mapping[str, float]) -> dict[str, float]:
-    """log q_c - log pi_c for the prior pi that a model was trained with and the prior q of what it is to answer.
+    """Offsets log q_c - log pi_c from a model's training prior pi to the prior q of its test data.
 
     By Bayes' rule p(c | x) is proportional to p(x | c) pi_c, so a model that learnt pi answers under q with
     p(c | x) q_c / pi_c. With class weights or balanced sampling, pi is what these made of the counts.
@@ -65,7 +65,7 @@ def prior_offsets(trained: Mapping[str, float], wanted: Mapping[str, float]) -> 
 
 
 def shifted(predictions: Predictions, offsets: Mapping[str, float]) -> Predictions:
-    """Every answer with p'_c proportional to p_c exp(b_c); rows that failed, and dimensions, stay as they are.
+    """Predictions with p'_c proportional to p_c exp(b_c); failed rows and dimensions stay as they are.
 
     What a model abstained from by its former confidence is answered, since that confidence is another now, and
     the table is no longer what the model itself says, so it loses the model's fingerprint.
@@ -112,6 +112,7 @@ class Thresholds:
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
+        """Plain data for a JSON file."""
         parts = zip(("fitted_on", "reported_on"), (self.fitted_on, self.reported_on), self.utterances, strict=True)
         return {
             "offsets": dict(self.offsets),
@@ -144,13 +145,13 @@ def fit_thresholds(
     named = {"the table": development}
     space = task_space(named, of_classes=True)
     labelled = labelled_part(truth, space)
-    answered = line_up(named, space, [u.utterance_id for u in labelled]).answered[0]
+    answered = stack_answers(named, space, [u.utterance_id for u in labelled]).answered[0]
     kept = labelled.replace_utterances([u for u, there in zip(labelled, answered, strict=True) if there])
     fit_part, report_part, notes = in_two(kept, fit_share=fit_share, seed=seed)
     found: FloatArray = np.zeros(0)
     scores, counts = [], []
     for part in (fit_part, report_part):
-        probabilities = line_up(named, space, [u.utterance_id for u in part]).values[0]
+        probabilities = stack_answers(named, space, [u.utterance_id for u in part]).values[0]
         logits, classes = np.log(np.maximum(probabilities, _SMALLEST)), truth_of(part, space).astype(np.int64)
         if part is fit_part:
             found = best_offsets(classes, logits, metric=metric, seed=seed)
@@ -194,7 +195,7 @@ def best_offsets(truth: NDArray[np.int64], logits: FloatArray, *, metric: str, s
 
 
 def _best_offset(truth: NDArray[np.int64], logits: FloatArray, column: int, metric: str) -> tuple[float, float]:
-    """What to add to one class's logits, and the figure that this gives."""
+    """Best offset of one class's logits, and the score that it gives."""
     classes = logits.shape[1]
     others = np.delete(np.arange(classes), column)
     rival = others[logits[:, others].argmax(axis=1)]

@@ -1,4 +1,4 @@
-"""The systems of a fusion as they lie on disk: runs, folds of a protocol, or folders of tables; and their fusion."""
+"""Fusion of systems on disk: runs, folds of a protocol, or folders of tables."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from emotune.errors import ConfigError, TableError
-from emotune.fusion import Fitted, fuse
-from emotune.fusion.answers import known, line_up, truth_of
-from emotune.fusion.fuse import check_method
+from emotune.fusion.answers import known, stack_answers, truth_of
+from emotune.fusion.fuse import Fusion, check_method, fuse_tables
 from emotune.fusion.objective import CCC, Objective
 from emotune.fusion.same_labels import same_labelled
 from emotune.schema.labels import LabelSpace
@@ -28,7 +27,7 @@ POOLED = "all"
 
 
 @dataclass(frozen=True, eq=False)
-class FusedRuns:
+class FusedSplit:
     """A fusion applied to a split.
 
     Args:
@@ -47,7 +46,7 @@ class FusedRuns:
     predictions: Predictions
     singles: Mapping[str, Predictions]
     best_single: Predictions
-    folds: Mapping[str, Fitted]
+    folds: Mapping[str, Fusion]
     notes: tuple[str, ...]
 
     def scores(self) -> dict[str, float]:
@@ -63,7 +62,7 @@ class FusedRuns:
         there = known(truth_of(self.truth, space))
         labelled = [u for u, has in zip(self.truth, there, strict=True) if has]
         tables = {"fused": self.predictions, "best single": self.best_single, **self.singles}
-        answers = line_up(tables, space, [utterance.utterance_id for utterance in labelled])
+        answers = stack_answers(tables, space, [utterance.utterance_id for utterance in labelled])
         answered = answers.answered
         if not answered[0].any():
             return {}
@@ -89,6 +88,7 @@ class FusedRuns:
         return f"all of development, half of which {half}"
 
     def to_json(self) -> dict[str, Any]:
+        """Plain data for a JSON file."""
         return {
             "split": self.split,
             "utterances": len(self.predictions),
@@ -100,7 +100,7 @@ class FusedRuns:
 
 
 @dataclass(frozen=True, eq=False)
-class FittedRuns:
+class FusionOfRuns:
     """A fusion of runs that is fitted on development, in each fold on its own, and ready for any split.
 
     Args:
@@ -113,12 +113,12 @@ class FittedRuns:
 
     names: tuple[str, ...]
     runs: Mapping[str, Sequence[RunFolder]]
-    fitted: Mapping[str, Fitted]
+    fitted: Mapping[str, Fusion]
     metric: str
     manifest_path: Path | None
 
-    def apply(self, split: str) -> FusedRuns:
-        """Fuse a split; that of several folds is pooled, as ``all``.
+    def apply(self, split: str) -> FusedSplit:
+        """Fuses a split; that of several folds is pooled, as ``all``.
 
         Utterances without a label that not every system predicted, as those do that learn from more, are left out; a
         split without any labels is fused whole.
@@ -129,11 +129,11 @@ class FittedRuns:
         """
         parts = {fold: self._apply_fold(fold, split) for fold in self.runs}
         if len(parts) > 1 and any(part.truth is None for part in parts.values()):
-            raise ConfigError(f"The folds' manifests have no split {split}, so what they test cannot be pooled.")
+            raise ConfigError(f"The folds' manifests have no split {split}, so their tests cannot be pooled.")
         fused = _together(parts)
         return dataclasses.replace(fused, notes=(*fused.notes, *_failed_notes(fused, split)))
 
-    def _apply_fold(self, fold: str, split: str) -> FusedRuns:
+    def _apply_fold(self, fold: str, split: str) -> FusedSplit:
         runs, fitted = self.runs[fold], self.fitted[fold]
         manifests = _of_split(runs, split, self.manifest_path)
         tables = [predictions_of(run, split) for run in runs]
@@ -150,7 +150,7 @@ class FittedRuns:
             wanted = {utterance.utterance_id for utterance in truth}
             tables = [only(table, wanted) for table in tables]
         singles = {name: of_task(table, fitted.space) for name, table in zip(self.names, tables, strict=True)}
-        return FusedRuns(
+        return FusedSplit(
             split,
             truth if len(truth) else None,
             fitted.apply(tables),
@@ -168,8 +168,8 @@ def fit_runs(
     metric: str = "macro_f1",
     seed: int = 0,
     manifest_path: Path | None = None,
-) -> FittedRuns:
-    """Fit a fusion to the runs' development predictions; under a protocol of several folds each fold by itself.
+) -> FusionOfRuns:
+    """Fits a fusion to the runs' development predictions, under a protocol of several folds each fold by itself.
 
     Args:
         named: name and path of each system: a run folder, the folder of a protocol, or, with ``manifest_path``, any
@@ -200,7 +200,7 @@ def fit_runs(
     fitted = {}
     for fold, of_fold in runs.items():
         manifests = _of_split(of_fold, DEVELOPMENT, manifest_path)
-        fitted[fold] = fuse(
+        fitted[fold] = fuse_tables(
             names,
             _same(of_fold, manifests, DEVELOPMENT, metric),
             [predictions_of(run, DEVELOPMENT) for run in of_fold],
@@ -208,7 +208,35 @@ def fit_runs(
             metric=metric,
             seed=seed,
         )
-    return FittedRuns(names, runs, fitted, metric, manifest_path)
+    return FusionOfRuns(names, runs, fitted, metric, manifest_path)
+
+
+def fuse(
+    named: Sequence[tuple[str, Path]],
+    *,
+    split: str = "test",
+    method: str = "weights",
+    metric: str = "macro_f1",
+    seed: int = 0,
+    manifest_path: Path | None = None,
+) -> FusedSplit:
+    """Fits a fusion to the runs' development predictions and applies it to a split.
+
+    ``emotune.report.fusion_page.write_fusion`` writes its table and page.
+
+    Args:
+        named: as ``fit_runs`` has it.
+        split: what is fused.
+        method: weights, stacking or majority.
+        metric: macro_f1, uar, accuracy or ccc.
+        seed: of the parting of development and of the search.
+        manifest_path: of the truth; the runs' own when None.
+
+    Raises:
+        EmotuneError: as ``fit_runs`` and ``FusionOfRuns.apply`` do.
+    """
+    fitted = fit_runs(named, method=method, metric=metric, seed=seed, manifest_path=manifest_path)
+    return fitted.apply(split)
 
 
 def _folds(path: Path) -> dict[str, RunFolder]:
@@ -229,7 +257,7 @@ def _folds_named(folds: Sequence[str]) -> str:
 
 
 def _of_split(runs: Sequence[RunFolder], split: str, manifest_path: Path | None) -> list[Manifest]:
-    """What each run knows of a split; empty where its manifest has no such split, which development must be in."""
+    """Manifests of a split, one a run; empty if a run has no such split (for development, an error)."""
     paths = [run.manifest for run in runs] if manifest_path is None else [manifest_path]
     found = [_part(Manifest.read(path), split) for path in paths]
     return found if manifest_path is None else found * len(runs)
@@ -273,8 +301,8 @@ def of_task(table: Predictions, space: LabelSpace) -> Predictions:
     return Predictions(rows, space, table.model_fingerprint, table.manifest_fingerprint)
 
 
-def _failed_notes(fused: FusedRuns, split: str) -> list[str]:
-    """Which systems failed on utterances that the fusion answers without them."""
+def _failed_notes(fused: FusedSplit, split: str) -> list[str]:
+    """Notes on systems that failed on utterances which the fusion answers without them."""
     answered = {row.utterance_id for row in fused.predictions if row.error is None}
     failed = {name: answered & {row.utterance_id for row in table.failed} for name, table in fused.singles.items()}
     notes = [
@@ -293,8 +321,8 @@ def _failed_notes(fused: FusedRuns, split: str) -> list[str]:
     return notes
 
 
-def _together(parts: Mapping[str, FusedRuns]) -> FusedRuns:
-    """The folds' results as one."""
+def _together(parts: Mapping[str, FusedSplit]) -> FusedSplit:
+    """Results of all folds, pooled."""
     if list(parts) == [""]:
         return parts[""]
     each = list(parts.values())
@@ -305,7 +333,7 @@ def _together(parts: Mapping[str, FusedRuns]) -> FusedRuns:
     if truths:
         truth = truths[0].replace_utterances([utterance for manifest in truths for utterance in manifest])
     single = len(each) == 1
-    return FusedRuns(
+    return FusedSplit(
         each[0].split if single else POOLED,
         truth,
         _pooled([part.predictions for part in each], truth),

@@ -40,7 +40,7 @@ class Stacked:
     needs_all = True
 
     def combine(self, values: FloatArray) -> FloatArray:
-        """Shape (systems, utterances, outputs) -> (utterances, outputs)."""
+        """Combines answers, shape (systems, utterances, outputs) -> (utterances, outputs)."""
         features = (_features(values, of_classes=self.of_classes) - self.mean) / self.spread
         found = features @ self.coefficients + self.bias
         if not self.of_classes:
@@ -49,13 +49,14 @@ class Stacked:
         return powers / powers.sum(axis=1, keepdims=True)
 
     def to_json(self) -> dict[str, Any]:
+        """Plain data for a JSON file."""
         return {"coefficients": self.coefficients.tolist(), "bias": self.bias.tolist()}
 
 
 def fit(
     values: FloatArray, objective: Objective, *, seed: int, speakers: Sequence[str | None] | None = None
 ) -> Stacked:
-    """Fit on standardised features; classes count alike where ``uar`` or ``macro_f1`` is wanted.
+    """Fits on standardised features; classes count alike where ``uar`` or ``macro_f1`` is wanted.
 
     How strongly a logistic regression is regularised is chosen by the figure over three folds, the strongest among
     equals. No speaker is in two folds; with two speakers there are two, with one the utterances are dealt.

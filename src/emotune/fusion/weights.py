@@ -29,10 +29,11 @@ class Weighted:
     needs_all = True
 
     def combine(self, values: FloatArray) -> FloatArray:
-        """Shape (systems, utterances, outputs) -> (utterances, outputs)."""
+        """Combines answers, shape (systems, utterances, outputs) -> (utterances, outputs)."""
         return np.einsum("s,suo->uo", self.weights, values)
 
     def to_json(self) -> dict[str, Any]:
+        """Plain data for a JSON file."""
         return {"weights": self.weights.tolist()}
 
 
@@ -90,7 +91,7 @@ class _Best:
         self.value = -np.inf
 
     def offer(self, weights: FloatArray) -> float:
-        """Try weights, and remember them where they are better."""
+        """Tries weights, and keeps them if they are better."""
         value = self.score(weights)
         value = value if np.isfinite(value) else -np.inf
         if value > self.value + _ROUNDING:
@@ -122,7 +123,7 @@ def _on_simplex(point: FloatArray) -> FloatArray:
 
 
 def _shift(best: _Best) -> None:
-    """Move weight from one system to another as long as that helps, then try half as much."""
+    """Moves weight from one system to another as long as that helps, then tries half as much."""
     step = _FIRST_STEP
     while step > _LAST_STEP:
         before = best.value
@@ -139,7 +140,7 @@ def _moved(weights: FloatArray, giver: int, taker: int, amount: float) -> FloatA
 
 
 def _centre(best: _Best) -> None:
-    """Towards the middle of the plateau that the best weights lie on, between each two systems in turn."""
+    """Centres the best weights on their plateau, between each two systems in turn."""
     while True:
         before, centred = best.value, best.weights
         for weights in _towards_middle(best, centred):
@@ -161,7 +162,7 @@ def _towards_middle(best: _Best, weights: FloatArray) -> Iterator[FloatArray]:
 
 
 def _reach(best: _Best, weights: FloatArray, giver: int, taker: int) -> float:
-    """How much one system can give another without a loss, by bisection."""
+    """Weight that one system can give another without a loss, by bisection."""
     low, high = 0.0, float(weights[giver])
     if best.offer(_moved(weights, giver, taker, high)) >= best.value - _ROUNDING:
         return high

@@ -96,7 +96,8 @@ class Conditioner:
         complete = [dict(own) for own in known]
         for name, predictor in self.predictors.items():
             self._predict(name, predictor, complete, sounds)
-        columns, origins = {}, {}
+        columns: dict[str, FloatArray] = {}
+        origins: dict[str, list[str]] = {}
         for name, source in self.sources.items():
             found = [self.conditions[name].value_of(own, source) for own in complete]
             columns[name] = vectors = self._vectors(name, [value for value, _ in found])
@@ -117,7 +118,7 @@ class Conditioner:
         complete: Sequence[dict[str, str]],
         sounds: Sequence[FloatArray | None],
     ) -> None:
-        """Fill in the predicted column of clips that lack it."""
+        """Fills in the predicted column of clips that lack it."""
         lacking = [
             (own, sound)
             for own, sound in zip(complete, sounds, strict=True)
@@ -219,7 +220,8 @@ class _Loading:
     def load(self, helper: Helper, load: Callable[[Identity], Loaded]) -> Loaded | None:
         named, instead = self.about.get(helper.key), self.instead.get(helper.argument)
         if instead is not None:
-            kept = {key: value for key, value in (named or {}).items() if key != "revision"}
+            known: Mapping[str, Any] = named or {}
+            kept = {key: value for key, value in known.items() if key != "revision"}
             return load({**kept, "name": instead})
         if named is None:
             return None

@@ -1,4 +1,4 @@
-"""What runs a model: prepared clips in, probabilities and dimensions out."""
+"""Contract of an engine: prepared clips in, probabilities and dimensions out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from emotune.schema.labels import LabelSpace
 
 @dataclass(frozen=True)
 class EngineOutput:
-    """What an engine says of a batch: probabilities (batch, classes) and unit-scale dimensions (batch, dimensions)."""
+    """Output for a batch: probabilities (batch, classes) and unit-scale dimensions (batch, dimensions)."""
 
     probabilities: NDArray[np.floating]
     dimensions: NDArray[np.floating]
@@ -44,16 +44,18 @@ class Engine(Protocol):
     concurrency: int
 
     @property
-    def conditions(self) -> Mapping[str, Mapping[str, Any]]: ...
+    def conditions(self) -> Mapping[str, Mapping[str, Any]]:
+        """Conditions of the model's config."""
+        ...
 
-    def run(
-        self, waveforms: Sequence[FloatArray], conditions: Sequence[Mapping[str, FloatArray]] = ()
-    ) -> EngineOutput: ...
+    def run(self, waveforms: Sequence[FloatArray], conditions: Sequence[Mapping[str, FloatArray]] = ()) -> EngineOutput:
+        """Runs the model on prepared clips, each of shape (samples,)."""
+        ...
 
 
 @dataclass(frozen=True)
 class Description:
-    """What a worker process says of its engine before any work."""
+    """Description of a worker process's engine, sent before any work."""
 
     label_space: LabelSpace
     preprocessing: Preprocessing
@@ -63,4 +65,5 @@ class Description:
 
     @classmethod
     def of(cls, engine: Engine) -> Description:
+        """Description of an engine in this process."""
         return cls(*(getattr(engine, field.name) for field in dataclasses.fields(cls)))

@@ -1,4 +1,4 @@
-"""What a user names to be predicted: recordings, folders, tables, manifests and lists, one item after the other."""
+"""Inputs of prediction: recordings, folders, tables, manifests and lists, read one item at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emotune.corpora.clip_ids import segment_name
 from emotune.corpora.embedded import columns_chosen, embedded, without_content
 from emotune.corpora.missing import known
 from emotune.corpora.paths import recording_at
-from emotune.corpora.segment_columns import FIELDS, segment_of
+from emotune.corpora.segment_columns import FIELDS, segment_times
 from emotune.corpora.table_columns import columns_of_clips
 from emotune.errors import ConfigError, TableError
 from emotune.inference.items import Item, id_fingerprint, of_channels, with_unique_ids
@@ -39,7 +39,7 @@ def items_of(
     channel: Channels = "mix",
     passed_over: Counter[str] | None = None,
 ) -> Iterator[Item]:
-    """What the paths stand for, in an order that depends on names alone, with ids that differ.
+    """Yields the items that paths stand for, with unique ids, in an order that depends on names alone.
 
     Recordings of a single folder are named relative to it, those of several paths as these were given. With ``channel``
     ``each`` every channel is an item; what a row of a table says of its channel comes before.
@@ -169,7 +169,7 @@ def _known_in(row: Row, found: Mapping[str, str]) -> dict[str, str]:
 
 
 def _of_row(given_row: Row, found: Mapping[str, str], table: Path, number: int) -> Item:
-    """One row of a user's table; what is wrong with it becomes its error, and the other rows go on."""
+    """Item of a row of a user's table; a fault becomes that row's error."""
     where, row, recording = f"{table}, row {number}", without_content(given_row), embedded(given_row.get(found["file"]))
     content = None if recording is None else recording.content
     cells, given = row | {column: known(row.get(column), field) for field, column in found.items()}, None
@@ -184,7 +184,7 @@ def _of_row(given_row: Row, found: Mapping[str, str], table: Path, number: int) 
         if file is None:
             raise TableError(f"{where}: {found['file']} is empty, expected the path of a recording.")
         path = recording_at(file.strip(), table.parent)
-        start_s, end_s = segment_of(cells, found, path, where)
+        start_s, end_s = segment_times(cells, found, path, where)
         named = found.get("channel")
         channel = None if named is None else channel_or_none(cells.get(named), f"{where}, {named}")
     except TableError as error:

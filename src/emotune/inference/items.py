@@ -1,4 +1,4 @@
-"""One thing to predict after the other, from what a Python program gives, each under an id of its own."""
+"""Items to predict, made from a Python program's input, each with a unique id."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Item:
     source: audio.Source
     start_s: float | None = None
     end_s: float | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
     content_sha256: str | None = None
     error: str | None = None
-    known: Known = field(default_factory=dict)
+    known: Known = field(default_factory=dict[str, str])
     channel: audio.Channel = "mix"
     split: str | None = None
 

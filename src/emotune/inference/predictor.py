@@ -1,11 +1,10 @@
-"""The one way to a prediction, for users, for the development score during training and for evaluation alike."""
+"""Prediction, the same for users, for development scores during training and for evaluation."""
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,12 +19,13 @@ from emotune import audio
 from emotune.audio.channels import EACH, Channels
 from emotune.audio.preprocessing import batches_under
 from emotune.conditions.known import known_of
-from emotune.errors import AudioError, ConfigError, ModelError
+from emotune.errors import AudioError, ConfigError
 from emotune.inference.conditioner import Conditioner, Given, conditioner_of
 from emotune.inference.engine import Engine, EngineError, EngineOutput
 from emotune.inference.items import Item, holds_several, items_given
 from emotune.inference.jobs.workers import WorkerEngine
 from emotune.models.folder import find_model_folder
+from emotune.runtime.extras import needs
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest, Utterance, checked
@@ -95,7 +95,7 @@ class Predictor:
     def predict(
         self, source: Any, sampling_rate_hz: int | None = None, *, channel: Channels = "mix"
     ) -> Prediction | Predictions:
-        """Predict one recording, or many.
+        """Predicts one recording, or many.
 
         Args:
             source: a path, encoded bytes, a binary file, samples of shape (samples,), (samples, channels) or (channels,
@@ -122,7 +122,7 @@ class Predictor:
         return Predictions(rows, self.label_space, self.engine.fingerprint) if channel == EACH else rows[0]
 
     def predict_manifest(self, manifest: Manifest, *, progress: Progress = silent) -> Predictions:
-        """Predict every utterance of a manifest, in its order."""
+        """Predicts every utterance of a manifest, in its order."""
         items = [
             Item(
                 u.utterance_id,
@@ -139,14 +139,14 @@ class Predictor:
         return Predictions(predictions.rows, self.label_space, self.engine.fingerprint, manifest.fingerprint())
 
     def predict_items(self, items: Sequence[Item], *, progress: Progress = silent) -> Predictions:
-        """Predict items in order; one that fails becomes a row with its error, and the rest goes on."""
+        """Predicts items in order; a failure becomes an error row, and the rest goes on."""
         rows: list[Prediction | None] = [None] * len(items)
         for position, row in progress(self.stream(items), total=len(items), title="predicting"):
             rows[position] = row
         return Predictions(tuple(row for row in rows if row is not None), self.label_space, self.engine.fingerprint)
 
     def stream(self, items: Iterable[Item]) -> Iterator[tuple[int, Prediction]]:
-        """Each item's position and prediction, as they come; only a pool of items is held at a time."""
+        """Yields each item's position and prediction as they come, with only a pool of items in memory."""
         decoded = self._decoded(enumerate(items))
         with _threads(1) as ahead:  # decodes while the engine works
             coming = ahead.submit(self._next_pool, decoded)
@@ -205,8 +205,10 @@ class Predictor:
         return pool
 
     def _conditioned(self, clips: Sequence[_Clip]) -> tuple[list[_Clip], list[tuple[int, Prediction]]]:
-        """The clips with what the model is given beside their sound, without the samples that it took to know, and the
-        rows of those whose conditions cannot be predicted; what fails is halved until the clip to blame is found.
+        """Adds the side information to clips, and drops the samples that it was predicted from.
+
+        Gives the clips, and error rows for clips whose conditions cannot be predicted; a batch that fails is halved
+        until the faulty clip is found.
         """
         if not clips or not self.conditioner.about:
             return list(clips), []
@@ -224,7 +226,7 @@ class Predictor:
         return first + second, first_failed + second_failed
 
     def _answers_to(self, batches: Sequence[Sequence[_Clip]]) -> Iterator[list[Answer]]:
-        """What the engine says of each batch, in order."""
+        """Engine's output for each batch, in order."""
         if self.engine.concurrency == 1:
             yield from map(self._answers, batches)
             return
@@ -232,7 +234,7 @@ class Predictor:
             yield from threads.map(self._answers, batches)
 
     def _answers(self, clips: Sequence[_Clip]) -> list[Answer]:
-        """What the engine says of a batch; one that it fails on twice is halved until the clip to blame is found."""
+        """Engine's output for a batch, which is halved after two failures until the faulty clip is found."""
         output = self._tried_twice(clips)
         if not isinstance(output, str):
             return list(zip(output.probabilities, output.dimensions, strict=True))
@@ -245,7 +247,7 @@ class Predictor:
         return [output]
 
     def _tried_twice(self, clips: Sequence[_Clip]) -> EngineOutput | str:
-        """What the engine says, or why it failed; the error itself, which holds on to memory, is let go."""
+        """Engine's output, or the reason of its failure; the error itself would hold memory."""
         reason = ""
         conditions = [clip.given.values for clip in clips if clip.given is not None]
         for _ in range(2):
@@ -293,7 +295,7 @@ class Predictor:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
+def _threads(count: int) -> Generator[ThreadPoolExecutor]:
     """Threads that nobody waits for when the block is left early, as by Ctrl-C."""
     threads = ThreadPoolExecutor(count)
     try:
@@ -335,7 +337,7 @@ def load(
     helpers: Mapping[str, str | None] | None = None,
     scored: Iterable[Utterance] | None = None,
 ) -> Predictor:
-    """Load a model folder, or the model of a run folder, for prediction.
+    """Loads a model folder, or the model of a run folder, for prediction.
 
     Args:
         model: a model folder, a run folder that holds one under ``model``, or ``hf:owner/name[@revision]`` on the
@@ -361,11 +363,9 @@ def load(
             raise ConfigError(f"workers run on the CPU; leave out either workers or device '{device}'.")
         engine: Engine = WorkerEngine(found.folder, workers=workers)
     else:
-        try:
-            torch_engine = importlib.import_module("emotune.inference.torch_engine")
-        except ModuleNotFoundError as error:
-            raise ModelError(f"Loading {model} needs '{error.name}': pip install 'emotune[train]'.") from error
-        engine = torch_engine.TorchEngine.load(found.folder, device=device)
+        with needs("train", f"Loading {model}"):
+            from emotune.inference.torch_engine import TorchEngine  # noqa: PLC0415
+        engine = TorchEngine.load(found.folder, device=device)
     conditioner = conditioner_of(
         engine.conditions,
         partial(load, device=device),

@@ -42,7 +42,11 @@ class TorchEngine:
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str | None = None) -> TorchEngine:
-        """Load a model folder; see ``emotune.load``."""
+        """Loads a model folder; see ``emotune.load``.
+
+        Raises:
+            ConfigError: for a device that is not there.
+        """
         chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
             torch.zeros(1, device=chosen)
@@ -60,7 +64,11 @@ class TorchEngine:
         )
 
     def run(self, waveforms: Sequence[FloatArray], conditions: Sequence[Mapping[str, FloatArray]] = ()) -> EngineOutput:
-        """Prepared clips, each shape (samples,), to probabilities and unit-scale dimensions."""
+        """Prepared clips, each shape (samples,), to probabilities and unit-scale dimensions.
+
+        Raises:
+            EngineError: when memory does not suffice for the batch.
+        """
         was_training = self.model.training
         self.model.eval()
         try:

@@ -1,4 +1,4 @@
-"""Arrays in a cache on disk: by the content of a recording, and looked at before they are used."""
+"""Cache of arrays on disk, by the fingerprint of a recording; every array is checked as it is read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def array_path(folder: Path, content_sha256: str) -> Path:
     """Path of a recording's array in a cache.
 
     Raises:
-        TableError: for what is no fingerprint, and could lead out of the folder.
+        TableError: if the key is no fingerprint, and so could lead out of the folder.
     """
     if not CONTENT.fullmatch(content_sha256):
         raise TableError(f"content_sha256 is {content_sha256!r}, expected 64 digits from 0 to 9 and a to f.")
@@ -28,9 +28,9 @@ def array_path(folder: Path, content_sha256: str) -> Path:
 
 
 def read_array(path: Path, shape: tuple[int | None, ...]) -> FloatArray | None:
-    """A finite float32 array of a shape, in which None stands for any size from 1; None where there is none such.
+    """Finite float32 array of the given shape (None = any size from 1), or None if the cache holds no such array.
 
-    What is damaged counts as not there: it is made again.
+    A damaged file counts as absent.
     """
     if not path.is_file():  # a pipe of that name would be waited for
         return None
@@ -46,6 +46,6 @@ def read_array(path: Path, shape: tuple[int | None, ...]) -> FloatArray | None:
 
 
 def write_array(path: Path, values: FloatArray) -> None:
-    """Write an array; it is there whole or not at all."""
+    """Writes an array, whole or not at all."""
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.save(stream, values)

@@ -57,7 +57,7 @@ def _encoding(path: Path) -> str:
 
 
 def _records(stream: TextIO, path: Path, delimiter: str, above: int) -> Iterator[tuple[int, list[str]]]:
-    """Each record that is no blank line, with the number of its last line; so many lines lie above the first."""
+    """Yields the records that are no blank lines, each with its last line's number; ``above`` = lines above."""
     if delimiter == "\t":
         for number, line in enumerate(stream, start=above + 1):
             if line.strip("\r\n"):

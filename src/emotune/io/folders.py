@@ -10,7 +10,7 @@ from emotune.errors import TableError
 
 
 def files_below(folder: Path, *, whole: Collection[str] = ()) -> Iterator[Path]:
-    """Every file, folder by folder in alphabetical order; a link to a folder that it lies in itself is passed over.
+    """Files below a folder, in alphabetical order; a link to a folder above itself is skipped.
 
     Args:
         folder: one that does not exist has no files.

@@ -1,4 +1,4 @@
-"""Models by name: a folder, or ``hf:owner/name[@revision]`` on the Hugging Face Hub, which no other name reaches."""
+"""Models by name: a folder, or ``hf:owner/name[@revision]`` on the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ _LOG = logging.getLogger(__name__)
 class Download(Protocol):
     """Fetches a model's files, as ``huggingface_hub.snapshot_download`` does; gives the folder, named by the commit."""
 
-    def __call__(self, repository: str, *, revision: str | None, allow_patterns: list[str]) -> str: ...
+    def __call__(self, repository: str, *, revision: str | None, allow_patterns: list[str]) -> str:
+        """Fetches the files of a revision that match the patterns."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,11 @@ class Snapshot:
 
 
 def download_snapshot(repository: str, *, revision: str | None, allow_patterns: list[str]) -> str:
-    """Fetch files of the Hub, or find them in its cache."""
+    """Fetches files of the Hub, or finds them in its cache.
+
+    Raises:
+        ConfigError: if huggingface_hub is not installed.
+    """
     try:
         library = importlib.import_module("huggingface_hub")
     except ModuleNotFoundError as error:
@@ -80,7 +86,7 @@ def fetch(
     old_patterns: Sequence[str] = (),
     download: Download = download_snapshot,
 ) -> Snapshot:
-    """Fetch a model of the Hub; its name, commit and licence go to the log of this module, at level INFO.
+    """Fetches a model of the Hub; its name, commit and licence go to the log of this module, at level INFO.
 
     Args:
         name: ``hf:owner/name[@revision]``.
@@ -121,7 +127,7 @@ def fetch(
 
 
 def no_folder(name: str | Path, what: str, *, cure: str = "") -> ModelError:
-    """The error for a name that is no folder here: what lies nearby, and how the Hub would be asked."""
+    """Error for a name that is no local folder: names the closest path, and the Hub's form of a name."""
     near = _nearest(Path(name))
     said = f"There is no folder {name}" + (f", did you mean {near}?" if near is not None else ".")
     hub = f" A {what} of the Hugging Face Hub is named {PREFIX}{name}." if _NAME.fullmatch(str(name)) else ""
@@ -129,7 +135,7 @@ def no_folder(name: str | Path, what: str, *, cure: str = "") -> ModelError:
 
 
 def from_everywhere(name: str) -> str:
-    """A name that means the same from every working folder: of a folder that exists the whole path."""
+    """Name that holds in every working folder: an existing folder becomes its absolute path."""
     return str(Path(name).absolute()) if not is_hub_name(name) and Path(name).exists() else name
 
 

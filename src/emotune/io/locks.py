@@ -17,7 +17,7 @@ _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # what file systems 
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Hold a lock file for the time of the block; on file systems that know no locks, hold nothing.
+    """Holds a lock file for the time of the block; on file systems without locks, holds nothing.
 
     Raises:
         Timeout: when another process holds it.
@@ -39,7 +39,7 @@ def held(path: Path) -> Iterator[None]:
 
 @contextmanager
 def alone_in(folder: Path, *, others: str) -> Iterator[None]:
-    """Keep other processes out of a folder, which is made where it does not exist, and removed if it stays empty.
+    """Keeps other processes out of a folder, which is made if missing, and removed if it stays empty.
 
     Args:
         folder: holds the lock, a hidden file.

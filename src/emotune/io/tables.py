@@ -1,4 +1,4 @@
-"""Rows in and out of CSV, JSONL and Parquet files, with a metadata file beside each; all writing is atomic.
+"""Tables in CSV, JSONL and Parquet, each with a metadata file beside it; every write is atomic.
 
 TSV is read as well.
 """
@@ -34,13 +34,17 @@ _UNENCODABLE = "backslashreplace"  # a file name that is not UTF-8 must not lose
 
 
 def metadata_path(path: Path) -> Path:
-    """Where the metadata of a table lies: ``speech.csv`` -> ``speech.csv.meta.json``."""
+    """Path of a table's metadata file: ``speech.csv`` -> ``speech.csv.meta.json``."""
     return path.with_name(path.name + ".meta.json")
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that replaces it when the block ends well, and vanishes when it does not."""
+    """A temporary path beside ``path`` that replaces it when the block ends well, and vanishes when it does not.
+
+    Raises:
+        TableError: if the file cannot be written.
+    """
     if path.is_dir():
         raise TableError(f"Cannot write {path}: it is a folder. Name a file.")
     try:
@@ -63,7 +67,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically, UTF-8."""
+    """Writes a text file atomically, UTF-8."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors=_UNENCODABLE)
 
@@ -84,7 +88,7 @@ def _without_nan(value: object) -> object:
 
 
 def read_json(path: Path, what: str) -> dict[str, Any]:
-    """Read a JSON object, or raise a TableError that names the file and what it should be."""
+    """Reads a JSON object, or raises a TableError that names the file and its expected content."""
     try:
         data = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -135,7 +139,7 @@ def check_suffix(path: Path, known: Sequence[str] = SUFFIXES) -> str:
 
 
 def check_output(path: Path, *, inputs: Iterable[Path] = (), spreadsheet_safe: bool = False) -> None:
-    """Before any work is done: raise a TableError when a table could not be written there afterwards.
+    """Refuses, before any work is done, a path where a table could not be written afterwards.
 
     Args:
         path: of the table to be.
@@ -153,14 +157,14 @@ def check_output(path: Path, *, inputs: Iterable[Path] = (), spreadsheet_safe: b
 
 
 def check_file(path: Path, *, inputs: Iterable[Path] = ()) -> None:
-    """As ``check_output``, for a file of any kind.
+    """Refuses a path as ``check_output`` does, for a file of any kind.
 
     Raises:
         TableError: when it could not be written, or would replace what is read or the metadata of that.
     """
     for source in filter(Path.is_file, inputs):
         if _is_same_file(path, source) or _is_same_file(path, metadata_path(source)):
-            raise TableError(f"{path} is what is read: it would be lost. Give the output another name.")
+            raise TableError(f"{path} is an input and would be overwritten. Give the output another name.")
     if path.is_dir():
         raise TableError(f"Cannot write {path}: it is a folder. Name a file.")
     folder = next(parent for parent in path.absolute().parents if parent.exists())
@@ -182,7 +186,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def read_header(path: Path) -> list[str]:
-    """All columns of a table, as ``header_of`` its rows."""
+    """Column names of a table; see ``header_of``."""
     rows = iter_rows(path)
     return header_of(rows if path.suffix.lower() == ".jsonl" else islice(rows, 1))
 
@@ -208,7 +212,7 @@ def own_columns(cells: Mapping[str, Any], ours: Collection[str]) -> Row:
 
 
 def iter_rows(path: Path) -> Iterator[Row]:
-    """As ``read_rows``, one after the other, so that a table of any length can be gone through.
+    """Yields the rows of a table one by one, so that a table of any length can be read.
 
     Raises:
         TableError: for what is no table, or is broken, naming file and row.
@@ -315,7 +319,7 @@ def write_rows(
     numbers: Collection[str] = (),
     spreadsheet_safe: bool = False,
 ) -> None:
-    """Write a table and its metadata file, each written whole before either is renamed; None is empty.
+    """Writes a table and its metadata file, each written whole before either is renamed; None is empty.
 
     Args:
         numbers: columns that are numbers in Parquet even where all of them are empty.

@@ -1,4 +1,4 @@
-"""Metrics: a thin layer without torch in which the undefined is NaN, and which a bootstrap over speakers can afford.
+"""Metrics in numpy alone, fast enough for a bootstrap over speakers; an undefined score is NaN.
 
 ``METRICS`` is the table of those that give one number, f(truth, prediction) -> float. By ``compares``, the two are
 

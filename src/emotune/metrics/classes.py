@@ -9,9 +9,9 @@ Columns beyond the rows are answers that are no class, such as none at all: wron
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from emotune.metrics.division import FloatArray, IntArray, mean_of_defined, ratio
+from emotune.metrics.division import FloatArray, IntArray, NumberArray, mean_of_defined, ratio
 
 
 def confusion_matrices(
@@ -39,6 +39,9 @@ def confusion_matrices(
 def confusion_matrix(truth: ArrayLike, prediction: ArrayLike, *, classes: int) -> IntArray:
     """Counts of shape (classes, classes): row the true class, column the predicted one.
 
+    Raises:
+        ValueError: if the shapes differ or an index is not a class.
+
     >>> confusion_matrix([0, 0, 1], [0, 1, 1], classes=2)
     array([[1, 1],
            [0, 1]])
@@ -47,47 +50,47 @@ def confusion_matrix(truth: ArrayLike, prediction: ArrayLike, *, classes: int) -
     return confusion_matrices(truth, prediction, classes=classes, groups=everyone, group_count=1)[0]
 
 
-def supports_of(confusion: NDArray) -> NDArray:
-    """How many utterances of each class the truth has, shape (..., classes)."""
+def supports_of(confusion: NumberArray) -> NumberArray:
+    """Utterances of each class in the truth, shape (..., classes)."""
     return confusion.sum(axis=-1)
 
 
-def answers_of(confusion: NDArray) -> NDArray:
+def answers_of(confusion: NumberArray) -> NumberArray:
     """Counts the utterances that each class is predicted for, shape (..., classes)."""
     return confusion.sum(axis=-2)[..., : confusion.shape[-2]]
 
 
-def recalls_of(confusion: NDArray) -> FloatArray:
+def recalls_of(confusion: NumberArray) -> FloatArray:
     """Recall of each class, shape (..., classes); NaN for a class that the truth lacks."""
     return ratio(_hits(confusion), supports_of(confusion))
 
 
-def precisions_of(confusion: NDArray) -> FloatArray:
+def precisions_of(confusion: NumberArray) -> FloatArray:
     """Precision of each class, shape (..., classes); NaN for a class that is never predicted."""
     return ratio(_hits(confusion), answers_of(confusion))
 
 
-def f1s_of(confusion: NDArray) -> FloatArray:
+def f1s_of(confusion: NumberArray) -> FloatArray:
     """F1 of each class, shape (..., classes); NaN for a class neither in the truth nor predicted."""
     return ratio(2 * _hits(confusion), supports_of(confusion) + answers_of(confusion))
 
 
-def uar_of(confusion: NDArray) -> FloatArray:
+def uar_of(confusion: NumberArray) -> FloatArray:
     """Unweighted average recall over the classes that the truth has, shape (...)."""
     return mean_of_defined(recalls_of(confusion), supports_of(confusion) > 0)
 
 
-def macro_f1_of(confusion: NDArray) -> FloatArray:
+def macro_f1_of(confusion: NumberArray) -> FloatArray:
     """Mean F1 over the classes that the truth has or that are predicted, shape (...)."""
     return mean_of_defined(f1s_of(confusion), supports_of(confusion) + answers_of(confusion) > 0)
 
 
-def macro_f1_true_classes_of(confusion: NDArray) -> FloatArray:
+def macro_f1_true_classes_of(confusion: NumberArray) -> FloatArray:
     """Mean F1 over the classes that the truth has, shape (...)."""
     return mean_of_defined(f1s_of(confusion), supports_of(confusion) > 0)
 
 
-def accuracy_of(confusion: NDArray) -> FloatArray:
+def accuracy_of(confusion: NumberArray) -> FloatArray:
     """Share of utterances whose class is right, shape (...)."""
     return ratio(_hits(confusion).sum(axis=-1), confusion.sum(axis=(-1, -2)))
 
@@ -98,6 +101,12 @@ def uar(truth: ArrayLike, prediction: ArrayLike) -> float:
     A class that the truth lacks has no recall and does not count, as in ``sklearn.metrics.balanced_accuracy_score``.
     ``audmetric.unweighted_average_recall`` and ``recall_score(..., average="macro")`` count one that is predicted as 0.
     NaN without utterances.
+
+    Raises:
+        ValueError: if the shapes differ or an index is not a class.
+
+    Reference:
+        Schuller, Steidl & Batliner (2009), The INTERSPEECH 2009 Emotion Challenge.
 
     >>> uar([0, 0, 0, 1], [0, 0, 1, 1])
     0.8333333333333333
@@ -111,6 +120,12 @@ def macro_f1(truth: ArrayLike, prediction: ArrayLike) -> float:
     The mean is over the classes that occur in truth or prediction: one that is only predicted counts as 0. So have it
     ``sklearn.metrics.f1_score(..., average="macro")`` and ``audmetric.unweighted_average_fscore``.
 
+    Raises:
+        ValueError: if the shapes differ or an index is not a class.
+
+    Reference:
+        Opitz & Burst (2019), Macro F1 and Macro F1, arXiv 1911.03347: the mean of F1 scores.
+
     >>> round(macro_f1([0, 0, 1], [0, 2, 1]), 3)
     0.556
     """
@@ -123,6 +138,9 @@ def macro_f1_true_classes(truth: ArrayLike, prediction: ArrayLike) -> float:
     For a test set that lacks some of a model's classes: as ``sklearn.metrics.f1_score(..., labels=those,
     average="macro")`` has it, predicting another class costs recall elsewhere and adds no zero.
 
+    Raises:
+        ValueError: if the shapes differ or an index is not a class.
+
     >>> round(macro_f1_true_classes([0, 0, 1], [0, 2, 1]), 3)
     0.833
     """
@@ -134,13 +152,16 @@ def accuracy(truth: ArrayLike, prediction: ArrayLike) -> float:
 
     With one class an utterance, micro-averaged F1, precision and recall are this very number.
 
+    Raises:
+        ValueError: if the shapes differ or an index is not a class.
+
     >>> accuracy([0, 0, 0, 1], [0, 0, 1, 1])
     0.75
     """
     return float(accuracy_of(_full_matrix(truth, prediction)))
 
 
-def _hits(confusion: NDArray) -> NDArray:
+def _hits(confusion: NumberArray) -> NumberArray:
     return np.diagonal(confusion, axis1=-2, axis2=-1)
 
 

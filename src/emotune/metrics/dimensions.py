@@ -43,7 +43,11 @@ def grouped_moments(truth: ArrayLike, prediction: ArrayLike, *, groups: IntArray
 
 
 def moments(truth: ArrayLike, prediction: ArrayLike) -> FloatArray:
-    """Moments of all utterances together, shape (8,)."""
+    """Moments of all utterances together, shape (8,).
+
+    Raises:
+        ValueError: if the lengths differ.
+    """
     everyone = np.zeros(np.asarray(truth).shape, dtype=np.int64)
     return grouped_moments(truth, prediction, groups=everyone, group_count=1)[0]
 
@@ -74,6 +78,9 @@ def ccc(truth: ArrayLike, prediction: ArrayLike) -> float:
     Penalises shift and scale, which Pearson's correlation does not. NaN for fewer than two utterances, and where truth
     and prediction are one and the same constant (0 / 0). A constant prediction of a truth that varies has a CCC of 0.
 
+    Raises:
+        ValueError: if the lengths differ.
+
     Reference:
         Lin (1989), Biometrics 45(1).
 
@@ -86,6 +93,12 @@ def ccc(truth: ArrayLike, prediction: ArrayLike) -> float:
 def pearson(truth: ArrayLike, prediction: ArrayLike) -> float:
     """Pearson's correlation coefficient, in [-1, 1]; NaN when either is constant or has fewer than two values.
 
+    Raises:
+        ValueError: if the lengths differ.
+
+    Reference:
+        Pearson (1895), Notes on Regression and Inheritance, Proceedings of the Royal Society of London 58.
+
     >>> round(pearson([0.0, 1.0, 2.0], [0.0, 1.0, 1.0]), 3)
     0.866
     """
@@ -94,6 +107,9 @@ def pearson(truth: ArrayLike, prediction: ArrayLike) -> float:
 
 def rmse(truth: ArrayLike, prediction: ArrayLike) -> float:
     """Root mean square error, on the scale of the values; NaN without utterances.
+
+    Raises:
+        ValueError: if the lengths differ.
 
     >>> round(rmse([0.0, 1.0, 2.0], [0.0, 1.0, 1.0]), 3)
     0.577

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+NumberArray = NDArray[np.number[Any]]  # counts or weighted sums of them
 
 
-def ratio(numerator: NDArray, denominator: NDArray) -> FloatArray:
+def ratio(numerator: NumberArray, denominator: NumberArray) -> FloatArray:
     """Elementwise ``numerator / denominator``; NaN wherever the denominator is not above zero.
 
     >>> ratio(np.array([1.0, 1.0]), np.array([2.0, 0.0]))
     array([0.5, nan])
     """
-    numerator, denominator = np.broadcast_arrays(np.asarray(numerator, float), np.asarray(denominator, float))
-    return np.divide(numerator, denominator, out=np.full(numerator.shape, np.nan), where=denominator > 0)
+    above, below = np.broadcast_arrays(np.asarray(numerator, np.float64), np.asarray(denominator, np.float64))
+    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
 
 
 def mean_of_defined(values: FloatArray, defined: NDArray[np.bool_]) -> FloatArray:

@@ -1,4 +1,4 @@
-"""What the table of metrics holds: a function, what it compares and what a perfect prediction gets."""
+"""Entry of the table of metrics: a function, the arrays it compares and a perfect prediction's score."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ class Metric:
 
     @property
     def greater_is_better(self) -> bool:
+        """Tells whether a greater value is better."""
         return self.perfect > 0
 
     def __call__(self, truth: ArrayLike, prediction: ArrayLike) -> float:
+        """Applies the function."""
         return self.function(truth, prediction)

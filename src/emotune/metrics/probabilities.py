@@ -1,4 +1,4 @@
-"""Metrics of probabilities: are they honest, and how much do they lose? Smaller is better for all three."""
+"""Metrics of probabilities: calibration error, Brier score and negative log-likelihood; smaller is better."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def confidence_bins(
         ValueError: if the shapes do not fit or a class has no column.
     """
     true, table = _checked(truth, probabilities)
-    confidence, hit = table.max(axis=1, initial=0.0), table.argmax(axis=1) == true
+    confidence: FloatArray = table.max(axis=1, initial=0.0)
+    hit = table.argmax(axis=1) == true
     edges = np.linspace(0.0, 1.0, bins + 1)[1:-1]
     cell = np.asarray(groups) * bins + np.searchsorted(edges, confidence, side="left")
     size = group_count * bins
@@ -48,6 +49,9 @@ def expected_calibration_error(truth: ArrayLike, probabilities: ArrayLike, *, bi
         probabilities: shape (utterances, classes), rows summing to one.
         bins: how many bins of equal width.
 
+    Raises:
+        ValueError: if the shapes do not fit or a class has no column.
+
     Reference:
         Guo et al. (2017), On Calibration of Modern Neural Networks, eq. 3.
 
@@ -61,13 +65,21 @@ def expected_calibration_error(truth: ArrayLike, probabilities: ArrayLike, *, bi
 
 
 def brier_losses(truth: ArrayLike, probabilities: ArrayLike) -> FloatArray:
-    """Squared distance of each utterance's probabilities from the truth as one-hot, shape (utterances,), in [0, 2]."""
+    """Squared distance of each utterance's probabilities from the truth as one-hot, shape (utterances,), in [0, 2].
+
+    Raises:
+        ValueError: if the shapes do not fit or a class has no column.
+    """
     true, table = _checked(truth, probabilities)
     return np.square(table - np.eye(table.shape[1])[true]).sum(axis=1)
 
 
 def log_losses(truth: ArrayLike, probabilities: ArrayLike) -> FloatArray:
-    """Minus the natural logarithm of the true class's probability, shape (utterances,); at most 27.6 (1e-12)."""
+    """Minus the natural logarithm of the true class's probability, shape (utterances,); at most 27.6 (1e-12).
+
+    Raises:
+        ValueError: if the shapes do not fit or a class has no column.
+    """
     true, table = _checked(truth, probabilities)
     return -np.log(np.clip(table[np.arange(len(true)), true], _SMALLEST, 1.0))
 
@@ -77,6 +89,12 @@ def brier_score(truth: ArrayLike, probabilities: ArrayLike) -> float:
 
     Summed over classes, as Brier (1950) has it; for two classes, twice what the one-column form gives.
 
+    Raises:
+        ValueError: if the shapes do not fit or a class has no column.
+
+    Reference:
+        Brier (1950), Verification of Forecasts Expressed in Terms of Probability, Monthly Weather Review 78(1).
+
     >>> round(brier_score([0, 1], [[0.9, 0.1], [0.7, 0.3]]), 3)
     0.5
     """
@@ -85,6 +103,12 @@ def brier_score(truth: ArrayLike, probabilities: ArrayLike) -> float:
 
 def negative_log_likelihood(truth: ArrayLike, probabilities: ArrayLike) -> float:
     """Mean of minus the natural logarithm of the true class's probability, at least 0; NaN without utterances.
+
+    Raises:
+        ValueError: if the shapes do not fit or a class has no column.
+
+    Reference:
+        Good (1952), Rational Decisions, Journal of the Royal Statistical Society B 14(1).
 
     >>> round(negative_log_likelihood([0, 1], [[0.9, 0.1], [0.7, 0.3]]), 3)
     0.655

@@ -1,4 +1,4 @@
-"""Word error rate: how far what a recogniser heard is from what was said."""
+"""Word error rate of a speech recogniser."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ def word_errors(pairs: Iterable[tuple[str, str]]) -> WordErrors:
     """Word errors of (truth, recognised) pairs, each by its least edits (Levenshtein); case and punctuation aside.
 
     Numbers are not spelt out: ``7`` for ``seven`` is an error.
+
+    Reference:
+        Levenshtein (1966), Binary Codes Capable of Correcting Deletions, Insertions and Reversals.
 
     >>> errors = word_errors([("Kids are talking by the door.", "kids are walking by door")])
     >>> errors.errors, errors.words, round(errors.rate, 3)

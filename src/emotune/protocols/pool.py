@@ -56,13 +56,13 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def training_pool(processes: int) -> Iterator[TrainingPool]:
-    """Processes with their shares of the cores.
+def training_pool(processes: int, *, cores: int | None = None) -> Iterator[TrainingPool]:
+    """Processes with their shares of the cores, all that this process may use unless told otherwise.
 
     When the block fails, what has begun comes to its end and nothing more begins. When it is interrupted, the processes
     are too, and have written their checkpoints when this one goes on.
     """
-    threads = max(1, usable_cores() // processes)
+    threads = max(1, (cores or usable_cores()) // processes)
     context = multiprocessing.get_context("spawn")
     pool = TrainingPool(processes, mp_context=context, initializer=_begin, initargs=(threads,))
     with _environment(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads)):

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
-from emotune.evaluation.result import Evaluation
+from emotune.evaluation.abstention import PROMISED
+from emotune.evaluation.fairness import ClassGap, GroupComparison
+from emotune.evaluation.groups import AGE, DURATION, GENDER, LANGUAGE, SPEAKER
+from emotune.evaluation.result import Evaluation, Group
 from emotune.io.tables import to_json, write_text
-from emotune.report.abstention import abstention_section
-from emotune.report.fairness import fairness_section
-from emotune.report.markup import bullets, document, paragraph, section, table
-from emotune.report.sections import (
-    calibration_section,
-    class_section,
-    confusion_section,
-    dimension_section,
-    group_section,
-    headline,
-    learning_section,
-    resampled,
-    speaker_section,
-)
-from emotune.report.votes import vote_section
+from emotune.report.evaluation_figures import evaluation_figures
+from emotune.report.evaluation_words import by_kinds, calibration_words, drawn_of, failures, lead, resampled
+from emotune.report.fairness_words import conclusions
+from emotune.report.figures.dots import NAMED_SPEAKERS
+from emotune.report.learning import History, learning_curves
+from emotune.report.metric_names import shown_metrics
+from emotune.report.template import render
 
 
 def write_report(
@@ -30,7 +26,7 @@ def write_report(
     *,
     title: str,
     information: Mapping[str, object] | None = None,
-    history: Sequence[Mapping[str, float]] = (),
+    history: History = (),
     notices: Sequence[str] = (),
 ) -> None:
     """Write ``report.json`` and ``report.html`` into a folder, each atomically.
@@ -63,76 +59,72 @@ def page(
     evaluation: Evaluation,
     title: str,
     information: Mapping[str, object],
-    history: Sequence[Mapping[str, float]],
+    history: History,
     notices: Sequence[str],
 ) -> str:
     """The whole page as HTML."""
-    body = "\n".join(
-        part
-        for part in (
-            headline(evaluation, title, notices),
-            _notes(evaluation),
-            fairness_section(evaluation),
-            confusion_section(evaluation),
-            class_section(evaluation),
-            dimension_section(evaluation),
-            speaker_section(evaluation),
-            group_section(evaluation),
-            calibration_section(evaluation),
-            abstention_section(evaluation),
-            vote_section(evaluation),
-            learning_section(history),
-            _information(information),
-        )
-        if part
-    )
-    footer = f"""Written by emotune. Intervals: 95 %, expanded percentile bootstrap over {resampled(evaluation)},
-{evaluation.resamples} resamples, seed {evaluation.seed}. The same figures for machines: report.json."""
-    return document(title, body, footer)
-
-
-def _notes(evaluation: Evaluation) -> str:
-    skipped = table(
-        ["Not scored", "utterances", "such as"],
-        [(item.reason, item.count, ", ".join(item.examples)) for item in evaluation.not_scored],
-        kind="skipped",
-    )
-    if not evaluation.notes and not evaluation.not_scored:
-        return ""
-    return section(
-        "notes",
-        "What to know before reading",
-        bullets(evaluation.notes) if evaluation.notes else "",
-        skipped if evaluation.not_scored else "",
+    calibration, fairness = evaluation.calibration, evaluation.fairness
+    return render(
+        "evaluation.html.j2",
+        title=title,
+        lead=lead(evaluation),
+        notices=[*notices, *failures(evaluation)],
+        evaluation=evaluation,
+        metrics=shown_metrics(evaluation.overall),
+        fairness_conclusions=conclusions(fairness, scored=int(evaluation.confusion.sum())) if fairness else [],
+        largest_gaps=[(item, _largest_gap(item)) for item in fairness.comparisons] if fairness else [],
+        confusion=_confusion(evaluation),
+        class_intervals=any(item.recall.has_interval for item in evaluation.per_class),
+        groups=_groups(evaluation),
+        named_speakers=NAMED_SPEAKERS,
+        calibration_words=calibration_words(calibration) if calibration else "",
+        promised=PROMISED,
+        learning=learning_curves(history),
+        information={name.replace("_", " "): _shown(value) for name, value in information.items()},
+        figures=evaluation_figures(evaluation),
+        drawn_of=drawn_of,
+        resampled=resampled(evaluation),
     )
 
 
-def _information(information: Mapping[str, object]) -> str:
-    if not information:
-        return ""
-    rows = [(name.replace("_", " "), _shown(value)) for name, value in information.items()]
-    return section(
-        "information",
-        "Where these figures come from",
-        paragraph("Enough to make them again.", "hint"),
-        table([], rows, kind="information"),
-    )
+def _largest_gap(comparison: GroupComparison) -> ClassGap:
+    return max(comparison.classes, key=lambda item: abs(item.recall_gap.value))
+
+
+def _confusion(evaluation: Evaluation) -> list[tuple[str, int, list[int]]]:
+    """A row for each true class: its name, its utterances, and how many of them went to each class."""
+    if not evaluation.classes:
+        return []
+    return [
+        (name, int(counts.sum()), [int(count) for count in counts])
+        for name, counts in zip(evaluation.classes, evaluation.confusion, strict=True)
+    ]
+
+
+def _groups(evaluation: Evaluation) -> dict[str, object]:
+    """Single speakers, and the other groups by their kind."""
+    others: dict[str, Sequence[Group]] = {
+        kind: found for kind in (GENDER, AGE, LANGUAGE, DURATION) if (found := evaluation.groups_by(kind))
+    }
+    title = by_kinds(list(others)) if others else ""
+    return {"speakers": evaluation.groups_by(SPEAKER), "others": others, "title": title}
 
 
 def _shown(value: object, between: str = "\n") -> str:
-    if isinstance(value, Mapping):
-        return between.join(f"{name}: {_shown(item, ', ')}" for name, item in value.items())
+    """A line of information as text: a dash for nothing, a line an entry, lists with commas."""
+    if isinstance(value, dict):
+        return between.join(f"{name}: {_shown(item, ', ')}" for name, item in cast(dict[str, object], value).items())
     if isinstance(value, list):
-        return ", ".join(_shown(item) for item in value)
+        return ", ".join(_shown(item) for item in cast(list[object], value))
     return "–" if value is None else str(value)
 
 
 def _plain(value: object) -> object:
     """Only what JSON has: mappings, lists, text, numbers, truth values and None; anything else as its text."""
     if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
+        return {str(name): _plain(item) for name, item in cast(Mapping[object, object], value).items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_plain(item) for item in cast(Sequence[object], value)]
     if value is None or isinstance(value, str | bool | int | float):
         return value
     return str(value)

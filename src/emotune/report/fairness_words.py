@@ -1,15 +1,15 @@
-"""What the figures by group and by speaker allow one to conclude, and what they do not, in sentences."""
+"""Conclusions from the figures by group and by speaker, in sentences, and what cannot be concluded."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from emotune.evaluation.comparing.verdicts import p_is
-from emotune.evaluation.fairness import Comparison, Fairness
+from emotune.evaluation.fairness import Fairness, GroupComparison
 from emotune.evaluation.groups import AGE, GENDER
 from emotune.evaluation.speaker_spread import SpeakerSpread
-from emotune.evaluation.statistics.group_differences import FEWEST_SPEAKERS
-from emotune.report.markup import percent
+from emotune.evaluation.statistics.group_differences import SPEAKERS_FOR_AN_INTERVAL
+from emotune.report.numbers import percent
 
 FEW_IN_A_GROUP = 10
 """With fewer speakers in a group, a difference may be that of these people."""
@@ -48,12 +48,16 @@ def _other_gender(fairness: Fairness, scored: int) -> Iterator[str]:
         )
 
 
-def _compared(comparison: Comparison) -> Iterator[str]:
+def _compared(comparison: GroupComparison) -> Iterator[str]:
     first, second, difference = comparison.first, comparison.second, comparison.difference
     who = f"{first.name} ({_speaking(first.speakers)}) and {second.name} ({_speaking(second.speakers)})"
     if not difference.has_interval:
-        few = comparison.speakers < FEWEST_SPEAKERS
-        why = f"fewer than {FEWEST_SPEAKERS} speakers in a group allow no interval" if few else "without an interval"
+        few = comparison.speakers < SPEAKERS_FOR_AN_INTERVAL
+        why = (
+            f"fewer than {SPEAKERS_FOR_AN_INTERVAL} speakers in a group allow no interval"
+            if few
+            else "without an interval"
+        )
         yield f"By {comparison.by}, {who}: UAR differs by {difference.value:+.3f}; {why}, so no conclusion."
         return
     bounds = f"[{difference.low:+.3f}, {difference.high:+.3f}]"
@@ -88,7 +92,7 @@ def _compared(comparison: Comparison) -> Iterator[str]:
         )
 
 
-def _few(comparison: Comparison) -> str:
+def _few(comparison: GroupComparison) -> str:
     if comparison.speakers >= FEW_IN_A_GROUP:
         return ""
     return (

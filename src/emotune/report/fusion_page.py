@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from emotune.fusion import Fitted
-from emotune.fusion.runs import FusedRuns
+from emotune.fusion import Fusion
+from emotune.fusion.runs import FusedSplit
 from emotune.io.tables import to_json, write_text
-from emotune.report import figures
-from emotune.report.markup import bullets, document, figure, number, pair, paragraph, section, table, text
-from emotune.report.sections import metric_name
-
-_METHODS = {
-    "weights": "sum of the systems' answers by weights of at least 0 that sum to one",
-    "stacking": "linear model over the systems' answers",
-    "majority": "majority vote, ties broken by mean probability",
-}
+from emotune.report.figures.bars import value_bars
+from emotune.report.figures.dots import paired_dots
+from emotune.report.metric_names import metric_name
+from emotune.report.numbers import number
+from emotune.report.template import Markup, render
 
 
-def write_fusion(folder: Path, fused: FusedRuns) -> None:
+def write_fusion(folder: Path, fused: FusedSplit) -> None:
     """Write the fused table, its truth where there is one, ``fusion.json`` and ``fusion.html``.
 
     Raises:
@@ -33,33 +29,40 @@ def write_fusion(folder: Path, fused: FusedRuns) -> None:
     write_text(folder / "fusion.html", page(fused))
 
 
-def page(fused: FusedRuns) -> str:
+def page(fused: FusedSplit) -> str:
     """The whole page as HTML."""
     first = next(iter(fused.folds.values()))
-    title = f"Fusion of {len(first.names)} systems: {fused.split}"
-    parts = [_headline(fused, first, title), _notes(fused), _scores(fused, first), _weights(fused), _left_out(fused)]
-    purpose = "fitted for" if first.fits else "nothing is fitted; scored by"
-    footer = (
-        f"Written by emotune. Method: {_METHODS[first.method]}; {purpose} {text(metric_name(first.metric))}, seed"
-        f" {first.seed}. The same figures for machines: fusion.json."
+    return render(
+        "fusion.html.j2",
+        title=f"Fusion of {len(first.names)} systems: {fused.split}",
+        fused=fused,
+        name=metric_name(first.metric),
+        method=first.method,
+        seed=first.seed,
+        fits=first.fits,
+        parts=part_names(first),
+        gains=_gains(fused, first),
+        scores=_scores(fused, first),
+        weights=_weights(fused),
+        contributions=_contributions(fused),
     )
-    return document(title, "\n".join(part for part in parts if part), footer)
 
 
-def mean_over_folds(fused: FusedRuns, of: Callable[[Fitted], float]) -> float:
+def mean_over_folds(fused: FusedSplit, of: Callable[[Fusion], float]) -> float:
     """A figure of each fold's fusion, its mean over the folds."""
     values = [of(fitted) for fitted in fused.folds.values()]
     return sum(values) / len(values)
 
 
-def part_names(fitted: Fitted) -> tuple[str, str]:
-    """What the two parts of development are for."""
+def part_names(fitted: Fusion) -> tuple[str, str]:
+    """Purposes of the two parts of development."""
     return "fitted on" if fitted.fits else "chosen on", "reported on"
 
 
-def _headline(fused: FusedRuns, first: Fitted, title: str) -> str:
+def _gains(fused: FusedSplit, first: Fusion) -> list[str]:
+    """Sentences on the gain on the split, where its truth is known, and on development."""
     name, scores = metric_name(first.metric), fused.scores()
-    lines = []
+    lines: list[str] = []
     if scores:
         gain = scores["fused"] - scores["best single"]
         difference = f"difference {gain:+.3f}; " if math.isfinite(gain) else ""
@@ -74,27 +77,17 @@ def _headline(fused: FusedRuns, first: Fitted, title: str) -> str:
         f"On the part of development that {part}: {name} {number(reported)}, {gain:+.3f} against the best single"
         f" system{where if len(fused.folds) > 1 else ''}."
     )
-    failed = len(fused.predictions.failed)
-    answered = f"{len(fused.predictions)} utterances, {failed} of them without a fused answer."
-    return f"<header>\n<h1>{text(title)}</h1>\n{paragraph(answered, 'lead')}\n{bullets(lines)}\n</header>"
+    return lines
 
 
-def _best(fused: FusedRuns) -> str:
+def _best(fused: FusedSplit) -> str:
     chosen = [fitted.best_single for fitted in fused.folds.values()]
     return ", ".join(
         f"{name} ({chosen.count(name)} folds)" if len(chosen) > 1 else name for name in dict.fromkeys(chosen)
     )
 
 
-def _notes(fused: FusedRuns) -> str:
-    always = (
-        "Single systems usually chose their epoch on this very development split, so that its figures flatter them all;"
-        " only figures of a split that chose nothing are honest ones."
-    )
-    return section("notes", "What to know before reading", bullets([*fused.notes, always]))
-
-
-def _scores(fused: FusedRuns, first: Fitted) -> str:
+def _scores(fused: FusedSplit, first: Fusion) -> dict[str, object]:
     """Each system and the fusion on both parts of development and on the split."""
     name, scores = metric_name(first.metric), fused.scores()
 
@@ -110,71 +103,43 @@ def _scores(fused: FusedRuns, first: Fitted) -> str:
         mean_over_folds(fused, lambda fitted: fitted.reported_on.fused),
     )
     parts = part_names(first)
-    drawn = figures.paired_dots(
+    picture = paired_dots(
         list(figures_of),
         {part: [values[which] for values in figures_of.values()] for which, part in enumerate(parts)},
         name,
     )
-    heads = ["system", *parts, *([fused.split] if scores else [])]
-    rows = [
-        (system, number(fit), number(report), *([number(scores[system])] if scores else []))
-        for system, (fit, report) in figures_of.items()
-    ]
+    rows = {system: [*values, scores[system]] if scores else list(values) for system, values in figures_of.items()}
     sizes = [
         sum(fitted.fitted_on.utterances for fitted in fused.folds.values()),
         sum(fitted.reported_on.utterances for fitted in fused.folds.values()),
     ]
     counts = ", ".join(f"{size} utterances {part}" for size, part in zip(sizes, parts, strict=True))
-    flattered = f"the dot for '{parts[0]}' is optimistic" if first.fits else "the first chooses the best single system"
-    caption = f"{name} on the two parts of development ({counts}); {flattered}."
-    return section("scores", "What the fusion gains", pair(figure(drawn, caption), table(heads, rows)))
+    return {"picture": picture, "rows": rows, "counts": counts, "is_scored": bool(scores)}
 
 
-def _weights(fused: FusedRuns) -> str:
+def _weights(fused: FusedSplit) -> dict[str, object] | None:
+    """Each system's weight, its mean over the folds first; None for a method without weights."""
     each = {fold: fitted.weights for fold, fitted in fused.folds.items()}
-    if any(weights is None for weights in each.values()):
-        return ""
-    means = {
-        name: mean_over_folds(fused, lambda fitted, name=name: (fitted.weights or {})[name]) for name in fused.singles
-    }
-    drawn = _bars(means, "weight")
-    several = len(each) > 1
-    rows = [(name, number(mean), *_each_fold(each, name, several)) for name, mean in means.items()]
-    caption = "Weight of each system" + (", mean over the folds." if several else ".")
-    heads = ["system", "mean" if several else "weight", *(list(each) if several else [])]
-    return section("weights", "Weights", pair(figure(drawn, caption), table(heads, rows)))
+    known = {fold: weights for fold, weights in each.items() if weights is not None}
+    if len(known) < len(each):
+        return None
+    means = {name: sum(weights[name] for weights in known.values()) / len(known) for name in fused.singles}
+    folds = list(known) if len(known) > 1 else []
+    rows = {name: [mean, *(known[fold].get(name, math.nan) for fold in folds)] for name, mean in means.items()}
+    return {"picture": _bars(means, "weight"), "rows": rows, "folds": folds}
 
 
-def _each_fold(each: Mapping[str, Mapping[str, float] | None], name: str, several: bool) -> Sequence[str]:
-    return [number((weights or {}).get(name, math.nan)) for weights in each.values()] if several else []
-
-
-def _left_out(fused: FusedRuns) -> str:
-    """What each system contributes: the fusion less the one without it."""
+def _contributions(fused: FusedSplit) -> dict[str, object]:
+    """Contribution of each system: the fusion without it, and the loss."""
+    without = {name: mean_over_folds(fused, lambda fitted, name=name: fitted.left_out[name]) for name in fused.singles}
     lost = {
         name: mean_over_folds(fused, lambda fitted, name=name: fitted.reported_on.fused - fitted.left_out[name])
         for name in fused.singles
     }
-    without = {name: mean_over_folds(fused, lambda fitted, name=name: fitted.left_out[name]) for name in fused.singles}
-    drawn = _bars(lost, "lost without it")
-    others = "all is refitted" if next(iter(fused.folds.values())).fits else "the others vote"
-    rows = [(name, number(without[name]), f"{value:+.3f}") for name, value in lost.items()]
-    return section(
-        "leave-one-out",
-        "Who contributes",
-        pair(
-            figure(
-                drawn,
-                f"What the fusion loses on the part for reporting when one system is left out and {others}.",
-            ),
-            table(["left out", "fused without it", "lost"], rows),
-        ),
-        paragraph(
-            "Below zero: the others do better without it. Systems that stand in for each other all look idle.", "hint"
-        ),
-    )
+    rows = {name: (without[name], lost[name]) for name in fused.singles}
+    return {"picture": _bars(lost, "lost without it"), "rows": rows}
 
 
-def _bars(values: Mapping[str, float], label: str) -> str:
+def _bars(values: Mapping[str, float], label: str) -> Markup:
     described = "; ".join(f"{name} {number(value)}" for name, value in values.items())
-    return figures.value_bars(list(values.items()), label=label, description=f"{label} of each system: {described}.")
+    return value_bars(list(values.items()), label=label, description=f"{label} of each system: {described}.")

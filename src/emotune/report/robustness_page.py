@@ -6,26 +6,13 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from emotune.evaluation.robustness.effects import DegradationEffect
 from emotune.evaluation.robustness.run import Robustness
 from emotune.evaluation.statistics.bootstrap import LEVEL
 from emotune.io.tables import to_json, write_text
-from emotune.report import figures
-from emotune.report.markup import (
-    Cell,
-    bullets,
-    document,
-    figure,
-    heading,
-    number,
-    paragraph,
-    percent,
-    scored,
-    section,
-    table,
-    text,
-)
-from emotune.report.robustness_words import LOSS, MEANINGS, NAMES, conclusions, limits, verdict_of
+from emotune.report.figures.dots import degradation_dots
+from emotune.report.metric_names import metric_name
+from emotune.report.robustness_words import LOSS, MEANINGS, conclusions, limits, verdict_of
+from emotune.report.template import Markup, render
 
 SCHEMA = "emotune-robustness/1"
 JSON, PAGE = "robustness.json", "robustness.html"
@@ -75,120 +62,39 @@ def robustness_json(robustness: Robustness) -> dict[str, object]:
 
 def page(robustness: Robustness, title: str, notices: Sequence[str] = ()) -> str:
     """The whole page as HTML."""
-    clean = robustness.clean[robustness.metric]
-    lost = sum(verdict_of(item.differences[robustness.metric]) == LOSS for item in robustness.effects)
-    lead = (
-        f"{len(robustness.effects)} conditions, the same clips each time; on clean clips the"
-        f" {NAMES[robustness.metric]} is {number(clean.value)}. A loss that one should act on is shown in {lost}."
+    effects, accuracy = robustness.effects, robustness.clean.get("accuracy")
+    verdicts = [verdict_of(item.differences[robustness.metric]) for item in effects]
+    rights = [item.scores["accuracy"].value if "accuracy" in item.scores else math.nan for item in effects]
+    return render(
+        "robustness.html.j2",
+        title=title,
+        notices=notices,
+        robustness=robustness,
+        lost=verdicts.count(LOSS),
+        picture=_picture(robustness),
+        conclusions={MEANINGS[verdict]: sentences for verdict, sentences in conclusions(robustness).items()},
+        limits=limits(robustness),
+        effects=list(zip(effects, verdicts, rights, strict=True)),
+        clean_confidence=effects[0].clean_confidence if effects else math.nan,
+        clean_accuracy=accuracy.value if accuracy else math.nan,
+        recalls=_recalls(robustness),
     )
-    banners = [*notices]
-    if robustness.failed:
-        banners.append(f"Predictions that failed under a condition, left out of its figures: {robustness.failed}.")
-    parts = [
-        f"<header>\n<h1>{text(title)}</h1>",
-        paragraph(lead, "lead"),
-        *(f'<p class="notice" role="note">{text(banner)}</p>' for banner in banners),
-        "</header>",
-        _picture(robustness),
-        _conclusions(robustness),
-        _figures(robustness),
-        _recalls(robustness),
-        _skipped(robustness),
-    ]
-    foot = (
-        f"Written by emotune. Intervals: 95 %, expanded percentile bootstrap over speakers,"
-        f" {robustness.resamples} resamples, seed {robustness.seed}; differences are paired."
-        f" The same figures for machines: {JSON}."
-    )
-    return document(title, "\n".join(part for part in parts if part), foot)
 
 
-def _picture(robustness: Robustness) -> str:
-    if not robustness.effects:
-        return ""
-    drawn = figures.degradation_dots(
+def _picture(robustness: Robustness) -> Markup:
+    return degradation_dots(
         [item.degradation.words for item in robustness.effects],
         [item.scores[robustness.metric] for item in robustness.effects],
         robustness.clean[robustness.metric],
         robustness.chance if robustness.metric == "uar" else math.nan,
-        NAMES[robustness.metric],
-    )
-    chance = "; dashed: chance" if robustness.metric == "uar" else ""
-    return section(
-        "picture",
-        f"{NAMES[robustness.metric]} under each condition",
-        figure(drawn, f"Dots: the score with its 95 % interval. Line and band: clean clips{chance}."),
+        metric_name(robustness.metric),
     )
 
 
-def _conclusions(robustness: Robustness) -> str:
-    parts = []
-    for verdict, sentences in conclusions(robustness).items():
-        parts += [heading(MEANINGS[verdict]), bullets(sentences)]
-    parts += [heading("What limits these conclusions"), bullets(limits(robustness))]
-    return section("conclusions", "What to conclude", *parts)
-
-
-def _figures(robustness: Robustness) -> str:
-    metric = robustness.metric
-    heads = ["condition", NAMES[metric], "change", "verdict", "answers changed", "confident", "right", "clips"]
-    rows: list[Sequence[object]] = []
-    for item in robustness.effects:
-        right = item.scores["accuracy"].value if "accuracy" in item.scores else math.nan
-        rows.append(
-            (
-                item.degradation.words,
-                scored(item.scores[metric]),
-                scored(item.differences[metric]),
-                verdict_of(item.differences[metric]),
-                percent(item.changed.value),
-                percent(item.confidence),
-                percent(right),
-                item.clips,
-            )
-        )
-    return section(
-        "conditions",
-        "In figures",
-        paragraph(
-            "Change: less the score of the same clips as they are, so below zero is a loss. Answers changed: clips"
-            " whose most probable class is another one. Confident and right: mean probability of the answer and share"
-            f" of right ones; on clean clips {percent(_clean_confidence(robustness.effects))} and"
-            f" {percent(robustness.clean['accuracy'].value) if 'accuracy' in robustness.clean else '–'}.",
-            "hint",
-        ),
-        table(heads, rows, kind="conditions"),
-    )
-
-
-def _recalls(robustness: Robustness) -> str:
-    if not robustness.classes:
-        return ""
-    rows = []
-    for words, recalls in (
+def _recalls(robustness: Robustness) -> list[tuple[str, list[float]]]:
+    """A row for clean clips and each condition: the recall of each class."""
+    rows = [
         ("clean", robustness.clean_recalls),
         *((item.degradation.words, item.recalls) for item in robustness.effects),
-    ):
-        shares = [recalls[name] for name in robustness.classes]
-        cells = [
-            Cell(f'<td style="--share:{0.0 if math.isnan(share) else share:.3f}">{percent(share)}</td>')
-            for share in shares
-        ]
-        rows.append((words, *cells))
-    return section(
-        "recalls",
-        "Which class suffers",
-        paragraph("Recall of each class under each condition.", "hint"),
-        table(["condition", *robustness.classes], rows, kind="confusion"),
-    )
-
-
-def _skipped(robustness: Robustness) -> str:
-    if not robustness.skipped:
-        return ""
-    rows = list(robustness.skipped.items())
-    return section("skipped", "Conditions left out", table(["condition", "why"], rows, kind="skipped"))
-
-
-def _clean_confidence(items: Sequence[DegradationEffect]) -> float:
-    return items[0].clean_confidence if items else math.nan
+    ]
+    return [(words, [recalls[name] for name in robustness.classes]) for words, recalls in rows]

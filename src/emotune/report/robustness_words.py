@@ -1,4 +1,4 @@
-"""What the figures of robustness allow one to say, in sentences."""
+"""Conclusions from the figures of robustness, in sentences, and what limits them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from emotune.evaluation.robustness.degradations import PIECE
 from emotune.evaluation.robustness.effects import DegradationEffect
 from emotune.evaluation.robustness.run import Robustness
 from emotune.evaluation.statistics.bootstrap import FEWEST_CLUSTERS, Estimate
-from emotune.report.markup import percent
+from emotune.report.metric_names import metric_name
+from emotune.report.numbers import percent
 
 WORTH_A_WARNING = 0.05
 """A shown loss of more than this is a reason not to use the model there."""
 OVER_CONFIDENT = 0.1
-NAMES = {"uar": "UAR", "ccc": "CCC"}
 
 LOSS, SMALL, NONE, GAIN, UNKNOWN = "loss", "small loss", "no loss shown", "gain", "cannot be said"
 MEANINGS = {
@@ -24,11 +24,11 @@ MEANINGS = {
     GAIN: "Better than on clean clips",
     UNKNOWN: "Nothing can be said, for want of an interval",
 }
-"""What each verdict tells a user, the gravest first."""
+"""Meaning of each verdict for a user, the gravest first."""
 
 
 def verdict_of(difference: Estimate) -> str:
-    """What an interval of a difference, below 0 a loss, allows one to say.
+    """Verdict on the interval of a difference, below 0 a loss.
 
     >>> verdict_of(Estimate(-0.2, -0.3, -0.1)), verdict_of(Estimate(-0.2, -0.5, 0.1))
     ('loss', 'no loss shown')
@@ -52,7 +52,7 @@ def conclusions(robustness: Robustness) -> dict[str, list[str]]:
 
 
 def confidence_words(effect: DegradationEffect) -> str:
-    """Whether the probabilities stay honest under a degradation; nothing where they do, or without classes."""
+    """Says that probabilities are too high under a degradation; empty where they are honest or there are no classes."""
     if "accuracy" not in effect.scores:
         return ""
     right, sure = effect.scores["accuracy"].value, effect.confidence
@@ -62,7 +62,7 @@ def confidence_words(effect: DegradationEffect) -> str:
 
 
 def _sentence(item: DegradationEffect, metric: str) -> str:
-    difference, name = item.differences[metric], NAMES[metric]
+    difference, name = item.differences[metric], metric_name(metric)
     said = f"{item.degradation.words[0].upper()}{item.degradation.words[1:]}: {name} {item.scores[metric].value:.3f}"
     said += f", a change of {difference.in_words('+')}."
     if verdict_of(difference) == NONE:
@@ -71,8 +71,8 @@ def _sentence(item: DegradationEffect, metric: str) -> str:
 
 
 def limits(robustness: Robustness) -> list[str]:
-    """What all the verdicts rest on, in sentences."""
-    said = []
+    """Sentences on what all the verdicts rest on."""
+    said: list[str] = []
     compared = len(robustness.effects)
     if compared > 1:
         said.append(

@@ -92,11 +92,11 @@ def score_run(
 
 
 def seen_before(run_manifest: Manifest, manifest: Manifest) -> list[str]:
-    """What of the scored utterances the run knew already, one sentence a fact; empty for an honest test.
+    """Says which of the scored utterances the run knew already, one sentence a fact; empty for an honest test.
 
     Speakers of the training split are not named here: ``speaker_dependence`` counts them.
     """
-    sentences = []
+    sentences: list[str] = []
     for split, verb in (("train", "was trained on"), ("development", "chose layer, epoch or settings by")):
         known = [utterance for utterance in run_manifest if utterance.split == split]
         contents = {utterance.content_sha256 for utterance in known} - {None}

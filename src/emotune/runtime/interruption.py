@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: raised where the work is, never lost, put off where a thing must be done whole.
+"""Ctrl-C and SIGTERM: raised in the work, never lost, and put off while a step must be done whole.
 
 Python raises an interrupt wherever the main thread happens to be, and one that lands in a ``__del__`` or a callback is
 printed and forgotten. Here it is raised again, until the work ends.
@@ -33,7 +33,7 @@ _state = _State()
 
 
 def listen() -> None:
-    """Let SIGINT and SIGTERM raise ``KeyboardInterrupt`` in the main thread from now on.
+    """Lets SIGINT and SIGTERM raise ``KeyboardInterrupt`` in the main thread from now on.
 
     One that is ignored stays so: shells start jobs in the background without SIGINT.
     """
@@ -46,7 +46,7 @@ def listen() -> None:
 
 @contextmanager
 def listening() -> Iterator[None]:
-    """Listen for the time of the block."""
+    """Listens for the time of the block."""
     global _state  # noqa: PLW0603 (a process has one main thread)
     before, hook = {number: signal.getsignal(number) for number in (*SIGNALS, signal.SIGALRM)}, sys.unraisablehook
     _state = _State()
@@ -71,7 +71,7 @@ def in_words() -> str:
 
 @contextmanager
 def put_off() -> Iterator[None]:
-    """Do the block as a whole: an interrupt that is heard meanwhile is raised behind it.
+    """Runs the block as a whole: an interrupt that arrives meanwhile is raised after it.
 
     A second Ctrl-C, a second or more after the first, is raised at once.
     """
@@ -87,7 +87,7 @@ def put_off() -> Iterator[None]:
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Start processes that hear nothing until they call ``ignore`` or ``listen_at_last``."""
+    """Starts processes that hear nothing until they call ``ignore`` or ``listen_at_last``."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
@@ -96,14 +96,14 @@ def held_back() -> Iterator[None]:
 
 
 def ignore() -> None:
-    """Leave interrupts to the process that started this one."""
+    """Leaves interrupts to the process that started this one."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 
 
 def listen_at_last() -> None:
-    """Listen in a process that was started under ``held_back``; one that has been interrupted already ends here."""
+    """Listens in a process that was started under ``held_back``; one that has been interrupted already ends here."""
     listen()
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
@@ -112,7 +112,7 @@ def listen_at_last() -> None:
 
 
 def leave() -> NoReturn:
-    """End this process with the exit code of its signal, without waiting for threads that still work."""
+    """Ends this process with the exit code of its signal, without waiting for threads that still work."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(128 + (_state.came or signal.SIGINT))

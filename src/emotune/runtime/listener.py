@@ -32,17 +32,21 @@ class Listeners(Listener):
         self.listeners = listeners
 
     def say(self, message: str) -> None:
+        """Passes it on."""
         for listener in self.listeners:
             listener.say(message)
 
     def step(self, done: int, total: int, figures: Mapping[str, float]) -> None:
+        """Passes it on."""
         for listener in self.listeners:
             listener.step(done, total, figures)
 
     def continues(self, rows: Sequence[Row]) -> None:
+        """Passes it on."""
         for listener in self.listeners:
             listener.continues(rows)
 
     def epoch(self, rows: Sequence[Row]) -> None:
+        """Passes it on."""
         for listener in self.listeners:
             listener.epoch(rows)

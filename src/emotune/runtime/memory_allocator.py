@@ -1,4 +1,4 @@
-"""What a process keeps in memory: freed blocks yes, prepared kernels for a thousand shapes no."""
+"""Memory of a process: freed blocks are kept for reuse, prepared kernels of a thousand shapes are not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def keep_few_kernels() -> None:
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep and reuse freed memory instead of giving every large tensor back to the system.
+    """Lets this process keep and reuse freed memory instead of giving every large tensor back to the system.
 
     glibc returns large blocks at once, and the next one of that size faults in page by page: measured, that is a third
     of the time of an encoder's convolutions. It changes the whole process, so only the command line and its workers

@@ -1,4 +1,4 @@
-"""What PyTorch says when there is no memory left, and what makes room for another attempt."""
+"""Out-of-memory errors of PyTorch: recognised, and followed by room for another attempt."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _WORDS = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that a smaller batch might do; CPUs and some of a GPU's libraries only say so in words."""
+    """Tells whether an error calls for a smaller batch; CPUs and some GPU libraries say so in words alone."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _WORDS)
 
 
 def release_unused(device: torch.device) -> None:
-    """Let go of the memory that PyTorch keeps on a GPU for tensors of the size that failed; elsewhere it keeps none."""
+    """Releases the memory that PyTorch caches on a GPU; does nothing on other devices."""
     if device.type == "cuda":
         torch.cuda.empty_cache()

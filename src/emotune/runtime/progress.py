@@ -1,4 +1,4 @@
-"""How long work tells that it goes on, without printing: callers hand in a function that wraps the work."""
+"""Progress of long work, without printing: callers pass a function that wraps the work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ Item = TypeVar("Item")
 class Progress(Protocol):
     """Wraps an iterable of ``total`` items and shows how far it is, under a short ``title``."""
 
-    def __call__(self, items: Iterable[Item], *, total: int, title: str) -> Iterator[Item]: ...
+    def __call__(self, items: Iterable[Item], *, total: int, title: str) -> Iterator[Item]:
+        """Yields the items and shows the progress."""
+        ...
 
 
 def silent(items: Iterable[Item], *, total: int, title: str) -> Iterator[Item]:

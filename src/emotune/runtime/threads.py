@@ -1,4 +1,4 @@
-"""Threads of one computation: how long one that has done its part waits for the others by asking again and again."""
+"""Threads of one computation: a short spin before one that has finished its part sleeps until the others have."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _ROUNDS = "10000"  # of GNU OpenMP's loop, some tenth of a millisecond; by itsel
 
 
 def spin_briefly() -> None:
-    """Let waiting threads of this process and its children go to sleep soon, where the user has not said otherwise.
+    """Sends waiting threads of this process and its children to sleep soon, unless the user has set otherwise.
 
     PyTorch's threads wait for each other after every operation. On a machine with other work to do, one that spins
     takes the core away from the one it waits for: measured on two cores of an Intel Xeon, a training step of a tiny

@@ -1,4 +1,4 @@
-"""What development says of a model's confidence: a temperature, and which confidence answers how many clips."""
+"""Calibration of a model's confidence on development: a temperature, and thresholds for abstaining."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def with_temperature(probabilities: ArrayLike, temperature: float) -> NDArray[np
 
 @dataclass(frozen=True)
 class Calibration:
-    """Fitted on the development split, saved in the model's config.
+    """Temperature and thresholds, fitted on the development split and saved in the model's config.
 
     Args:
         temperature: what probabilities are softened by.
@@ -52,10 +52,10 @@ class Calibration:
 
     temperature: float = 1.0
     thresholds: tuple[float, ...] = ()
-    fitted_on: Mapping[str, Any] = field(default_factory=dict)
+    fitted_on: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def threshold(self, coverage: float) -> float:
-        """The confidence from which on a clip is answered, so that on development this share of clips is.
+        """Confidence at which the model answers this share of the development clips.
 
         Shares between whole per cents get the next larger one.
 
@@ -75,6 +75,7 @@ class Calibration:
         return self.thresholds[math.ceil(round(coverage * 100, 6)) - 1]
 
     def to_json(self) -> dict[str, Any]:
+        """Plain fields, as stored with a model."""
         return {
             "temperature": self.temperature,
             "thresholds": list(self.thresholds),
@@ -83,7 +84,7 @@ class Calibration:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any] | None) -> Calibration:
-        """What ``to_json`` gave; a model of which nothing is said is left as it is.
+        """Reads the output of ``to_json``; without an entry, probabilities stay as they are.
 
         Raises:
             ModelError: for anything else.

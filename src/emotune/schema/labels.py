@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeGuard, cast
 
 from emotune.errors import CorpusError, quoted
 
@@ -117,7 +118,7 @@ class LabelSpace:
     """
 
     classes: tuple[str, ...] = ()
-    dimensions: Mapping[str, Scale] = field(default_factory=dict)
+    dimensions: Mapping[str, Scale] = field(default_factory=dict[str, Scale])
 
     def __post_init__(self) -> None:
         counts = Counter(self.classes)
@@ -134,6 +135,7 @@ class LabelSpace:
             _refuse_reserved("dimension", name, f"Call it otherwise: --column 'NAME={name}' --scale NAME=LOW:HIGH.")
 
     def to_json(self) -> dict[str, object]:
+        """Plain data for a metadata file."""
         return {
             "classes": list(self.classes),
             "dimensions": {name: [float(scale.low), float(scale.high)] for name, scale in self.dimensions.items()},
@@ -141,22 +143,31 @@ class LabelSpace:
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> LabelSpace:
-        classes = data.get("classes", [])
-        dimensions = data.get("dimensions", {})
-        if not isinstance(classes, list) or not isinstance(dimensions, dict):
+        """Reads the output of ``to_json``.
+
+        Raises:
+            CorpusError: if it is no label space.
+        """
+        found, scales_found = data.get("classes", []), data.get("dimensions", {})
+        if not isinstance(found, list) or not isinstance(scales_found, dict):
             raise CorpusError("A label space needs 'classes' (a list) and 'dimensions' (name: [low, high]).")
-        scales = {}
+        classes, dimensions = cast(list[Any], found), cast(dict[Any, Any], scales_found)
+        scales: dict[str, Scale] = {}
         wrong = [name for name in classes if not isinstance(name, str)]
         if wrong:
             raise CorpusError(f"The classes of a label space must be different names, got {quoted(wrong[0])}.")
         for name, bounds in dimensions.items():
-            if not (isinstance(bounds, list) and len(bounds) == 2 and all(type(b) in (int, float) for b in bounds)):
+            if not (_is_list(bounds) and len(bounds) == 2 and all(type(b) in (int, float) for b in bounds)):
                 raise CorpusError(f"The scale of dimension '{name}' must be [low, high], got {quoted(bounds)}.")
             try:
                 scales[str(name)] = Scale(float(bounds[0]), float(bounds[1]))
             except OverflowError as error:  # a whole number of hundreds of digits
                 raise CorpusError(f"The scale of dimension '{name}' has ends that are no usable numbers.") from error
         return cls(tuple(classes), scales)
+
+
+def _is_list(value: object) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
 
 
 def _refuse_reserved(what: str, name: str, cure: str) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, groupby
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 from emotune import audio
 from emotune.errors import AudioError, CorpusError, TableError, quoted
@@ -62,13 +62,13 @@ class Utterance:
     split: str | None = None
     emotion: str | None = None
     emotion_original: str | None = None
-    votes: Mapping[str, float] = field(default_factory=dict)
-    dimensions: Mapping[str, float] = field(default_factory=dict)
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    votes: Mapping[str, float] = field(default_factory=dict[str, float])
+    dimensions: Mapping[str, float] = field(default_factory=dict[str, float])
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def heard_channel(self) -> audio.Channel:
-        """As ``audio.clip`` takes it."""
+        """Channel in the form that ``audio.clip`` takes."""
         return "mix" if self.channel is None else self.channel
 
 
@@ -86,7 +86,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Utterances and what is known of them as a whole.
+    """Utterances of a corpus, with their label space and provenance.
 
     Args:
         utterances: the rows, ids unique.
@@ -99,7 +99,7 @@ class Manifest:
     utterances: tuple[Utterance, ...]
     label_space: LabelSpace
     root: Path
-    information: Mapping[str, Any] = field(default_factory=dict)
+    information: Mapping[str, Any] = field(default_factory=dict[str, Any])
     skipped: tuple[Skipped, ...] = ()
 
     def __len__(self) -> int:
@@ -109,6 +109,7 @@ class Manifest:
         return iter(self.utterances)
 
     def path_of(self, utterance: Utterance) -> Path:
+        """Absolute path of an utterance's recording."""
         return self.root / utterance.file
 
     def clip_of(
@@ -118,7 +119,7 @@ class Manifest:
         sampling_rate_hz: int = audio.SAMPLING_RATE_HZ,
         max_duration_s: float = math.inf,
     ) -> audio.Clip:
-        """Decode an utterance.
+        """Decodes an utterance.
 
         Raises:
             AudioError: when it cannot be decoded, is too long, or is not the recording that the manifest describes.
@@ -135,7 +136,7 @@ class Manifest:
         sampling_rate_hz: int = audio.SAMPLING_RATE_HZ,
         max_duration_s: float = math.inf,
     ) -> Iterator[audio.Clip | AudioError]:
-        """Decode utterances in order, those of one recording that follow each other in one pass over it.
+        """Decodes utterances in order, those of one recording that follow each other in one pass over it.
 
         Yields:
             Each utterance's clip, or why ``clip_of`` would not give it.
@@ -157,13 +158,15 @@ class Manifest:
                     following += 1
 
     def replace_utterances(self, utterances: Sequence[Utterance]) -> Manifest:
+        """Copy with other utterances."""
         return dataclasses.replace(self, utterances=tuple(utterances))
 
     def filter(self, keep: Callable[[Utterance], bool]) -> Manifest:
+        """Copy with the utterances that ``keep`` accepts."""
         return self.replace_utterances([utterance for utterance in self.utterances if keep(utterance)])
 
     def split(self, name: str) -> Manifest:
-        """The utterances of one split; an error that lists the splits there are, when it has none."""
+        """Manifest of one split; an empty split is an error that lists those there are."""
         part = self.filter(lambda utterance: utterance.split == name)
         if not len(part):
             known = sorted({utterance.split or "(none)" for utterance in self.utterances})
@@ -187,7 +190,7 @@ class Manifest:
         return digest.hexdigest()
 
     def write(self, path: str | os.PathLike[str], *, spreadsheet_safe: bool = False) -> None:
-        """Write table and metadata atomically; the suffix chooses the format. See ``emotune.io.tables.write_rows``."""
+        """Writes table and metadata atomically; the suffix chooses the format. See ``emotune.io.tables.write_rows``."""
         path = Path(path)
         votes = sorted({name for utterance in self.utterances for name in utterance.votes})
         ours = [*COLUMNS, *(f"votes.{name}" for name in votes), *self.label_space.dimensions]
@@ -206,7 +209,7 @@ class Manifest:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Manifest:
-        """Read a manifest that emotune wrote.
+        """Reads a manifest that emotune wrote.
 
         Raises:
             TableError: for a file that is not one, naming file, row and field.
@@ -225,7 +228,7 @@ class Manifest:
     def stream(
         cls, path: str | os.PathLike[str], *, on_fault: Callable[[str], None] | None = None
     ) -> tuple[Manifest, Iterator[Utterance]]:
-        """A manifest without its utterances, and these one after the other, each checked but for repeated ids.
+        """Manifest without its utterances, and an iterator over them, each checked but for repeated ids.
 
         Args:
             path: of the table.
@@ -251,8 +254,9 @@ class Manifest:
         if not isinstance(metadata.get("root"), str):
             raise TableError(f"{metadata_path(path)}: 'root' must be the folder of the recordings, as text.")
         label_space = label_space_of(metadata, path)
-        information, skipped = metadata.get("information") or {}, metadata.get("skipped") or []
-        without_words = metadata.get("without_words") or []
+        information: Any = metadata.get("information") or {}
+        skipped: Any = metadata.get("skipped") or []
+        without_words: Any = metadata.get("without_words") or []
         if not isinstance(without_words, list):
             raise TableError(f"{metadata_path(path)}: 'without_words' must be a list of ids of utterances.")
         if not isinstance(information, dict) or not all(isinstance(item, dict) for item in skipped):
@@ -261,8 +265,8 @@ class Manifest:
                 " Read the corpus again with `emotune corpus read`."
             )
         left_out = tuple(Skipped(str(item.get("file")), str(item.get("reason"))) for item in skipped)
-        head = cls((), label_space, path.parent / metadata["root"], information, left_out)
-        wordless = {str(utterance_id) for utterance_id in without_words}
+        head = cls((), label_space, path.parent / metadata["root"], cast(dict[str, Any], information), left_out)
+        wordless = {str(utterance_id) for utterance_id in cast(list[Any], without_words)}
 
         def utterances() -> Iterator[Utterance]:
             for number, row in enumerate([] if first is None else chain([first], rows), start=1):
@@ -283,12 +287,12 @@ class Manifest:
 
 
 def segment_of(utterance: Utterance) -> audio.Segment:
-    """The part of its recording that an utterance is."""
+    """Segment of the recording that an utterance covers."""
     return audio.Segment(utterance.start_s, utterance.end_s, utterance.heard_channel)
 
 
 def by_recording(utterances: Sequence[Utterance]) -> list[list[int]]:
-    """The positions of the utterances, those of one recording together, recordings in order of their first one."""
+    """Positions of the utterances, grouped by recording, recordings in order of first appearance."""
     found: dict[str, list[int]] = {}
     for position, utterance in enumerate(utterances):
         found.setdefault(utterance.file, []).append(position)
@@ -306,7 +310,7 @@ def checked(heard: audio.Clip | AudioError, expected_sha256: str | None, name: s
 
 
 def check_utterance(utterance: Utterance, label_space: LabelSpace, where: str) -> None:
-    """Raise a TableError when one utterance breaks a rule of the schema; ``where`` names file and row."""
+    """Raises a TableError when one utterance breaks a rule of the schema; ``where`` names file and row."""
     if not utterance.utterance_id:
         raise TableError(f"{where}: utterance_id is missing.")
     parts = PurePosixPath(utterance.file.replace("\\", "/"))
@@ -344,7 +348,7 @@ def _check_fingerprint(content_sha256: str | None, where: str) -> None:
 
 
 def _check_stretch(utterance: Utterance, where: str) -> None:
-    """Raise a TableError when times, channel or duration cannot be."""
+    """Refuses impossible times, channels and durations."""
     start, end = utterance.start_s or 0.0, utterance.end_s
     if start < 0 or (end is not None and end <= start):
         raise TableError(f"{where}: start_s {start} and end_s {end}: expected 0 <= start_s < end_s.")
@@ -355,7 +359,11 @@ def _check_stretch(utterance: Utterance, where: str) -> None:
 
 
 def label_space_of(metadata: Mapping[str, Any], table: Path) -> LabelSpace:
-    """The label space that a table's metadata file holds, or a TableError that names the file."""
+    """Label space from a table's metadata file.
+
+    Raises:
+        TableError: if it holds none, naming the file.
+    """
     try:
         return LabelSpace.from_json(metadata)
     except CorpusError as error:

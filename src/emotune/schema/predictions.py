@@ -1,4 +1,4 @@
-"""The prediction table: one row an utterance, all that scoring and comparison know of a model. No truth in it."""
+"""Prediction table: one row an utterance, all that scoring and comparison know of a model; it holds no truth."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TABLE = "predictions.csv"
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one utterance, or why it could not.
+    """Prediction for one utterance, or the error that prevented it.
 
     Args:
         utterance_id: the manifest's id, or the file's name for loose files.
@@ -39,12 +39,12 @@ class Prediction:
     """
 
     utterance_id: str
-    probabilities: Mapping[str, float] = field(default_factory=dict)
-    dimensions: Mapping[str, float] = field(default_factory=dict)
+    probabilities: Mapping[str, float] = field(default_factory=dict[str, float])
+    dimensions: Mapping[str, float] = field(default_factory=dict[str, float])
     conditions_used: str | None = None
     error: str | None = None
     uncertain: bool = False
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
     warning: str | None = None
 
     @property
@@ -79,10 +79,12 @@ class Predictions:
         return iter(self.rows)
 
     def by_id(self) -> dict[str, Prediction]:
+        """Predictions by utterance_id."""
         return {row.utterance_id: row for row in self.rows}
 
     @property
     def failed(self) -> tuple[Prediction, ...]:
+        """Rows with an error."""
         return tuple(row for row in self.rows if row.error)
 
     @property
@@ -100,7 +102,7 @@ class Predictions:
 
     def to_rows(self) -> list[Row]:
         """One dictionary a prediction, by column."""
-        rows = []
+        rows: list[Row] = []
         for row in self.rows:
             cells: Row = {"utterance_id": row.utterance_id, **self._own_columns(row)}
             if self.label_space.classes:
@@ -111,7 +113,7 @@ class Predictions:
         return rows
 
     def write(self, path: str | os.PathLike[str], *, spreadsheet_safe: bool = False) -> None:
-        """Write table and metadata atomically; the suffix chooses the format. See ``emotune.io.tables.write_rows``."""
+        """Writes table and metadata atomically; the suffix chooses the format. See ``emotune.io.tables.write_rows``."""
         metadata = {
             "schema": SCHEMA,
             **self.label_space.to_json(),
@@ -125,7 +127,7 @@ class Predictions:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Predictions:
-        """Read a prediction table that emotune wrote.
+        """Reads a prediction table that emotune wrote.
 
         Raises:
             TableError: for a file that is not one, naming file, row and field.
@@ -184,7 +186,7 @@ def _from_row(row: Row, where: str, label_space: LabelSpace) -> Prediction:
 
 
 def _numbers(row: Row, where: str, columns: Mapping[str, str], may_be_empty: bool) -> dict[str, float]:
-    values = {}
+    values: dict[str, float] = {}
     for column, name in columns.items():
         number = number_or_none(row.get(column), f"{where}, {column}")
         if number is not None:
@@ -195,7 +197,7 @@ def _numbers(row: Row, where: str, columns: Mapping[str, str], may_be_empty: boo
 
 
 def predictions_of(run: RunFolder, split: str) -> Predictions:
-    """What a run has said of a split.
+    """Predictions of a run for one split.
 
     Raises:
         TableError: when it has no such predictions, naming those that it has.
@@ -213,7 +215,7 @@ def predictions_of(run: RunFolder, split: str) -> Predictions:
 
 
 def table_at(path: Path) -> Path:
-    """A prediction table, or the one in a folder, such as that of ``emotune fuse``.
+    """Predictions from a table, or from the table in a folder such as that of ``emotune fuse``.
 
     Raises:
         TableError: when there is nothing, or no table in the folder.

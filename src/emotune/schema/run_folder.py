@@ -1,10 +1,10 @@
-"""The run folder: one place for all that a run leaves behind."""
+"""Run folder: recipe, provenance, model, metrics and results of one run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from emotune.errors import TableError
 from emotune.io.tables import read_json, read_rows
@@ -15,7 +15,7 @@ _SHOWN = 6
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where things lie in a run folder; it need not exist yet."""
+    """Paths in a run folder, which need not exist yet."""
 
     path: Path
 
@@ -41,7 +41,7 @@ class RunFolder:
 
     @property
     def checkpoints(self) -> Path:
-        """Of an unfinished run; removed when it has ended."""
+        """Checkpoints of an unfinished run; removed when it ends."""
         return self.path / "checkpoints"
 
     @property
@@ -59,7 +59,7 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        """Whether the run came to its end."""
+        """Tells whether the run is finished."""
         return self.provenance.exists() and bool(read_json(self.provenance, "Provenance").get("finished"))
 
     def history(self) -> list[dict[str, Any]]:
@@ -67,24 +67,29 @@ class RunFolder:
         return read_rows(self.metrics) if self.metrics.exists() else []
 
     def calibration(self) -> Calibration | None:
-        """What the run's model knows of its confidence; None where there is no model."""
+        """Calibration of the run's model; None without a model."""
         config = self.model / "config.json"
         if not config.exists():
             return None
         return Calibration.from_json(read_json(config, "The model's config").get("calibration"))
 
     def training_prior(self) -> dict[str, float] | None:
-        """Class -> share that the run's model was taught; None where there is no model, or it does not say."""
+        """Class -> share in the model's training data; None without a model or if unrecorded.
+
+        Raises:
+            TableError: if it is damaged.
+        """
         config = self.model / "config.json"
         found = read_json(config, "The model's config").get("training_prior") if config.exists() else None
         if found is None:
             return None
-        if not isinstance(found, dict) or not all(isinstance(x, int | float) and 0 <= x <= 1 for x in found.values()):
+        shares = cast(dict[Any, Any], found) if isinstance(found, dict) else None
+        if shares is None or not all(isinstance(x, int | float) and 0 <= x <= 1 for x in shares.values()):
             raise TableError(f"{config}: training_prior must hold the share of each class, in [0, 1]. Train again.")
-        return {str(name): float(share) for name, share in found.items()}
+        return {str(name): float(share) for name, share in shares.items()}
 
     def information(self) -> dict[str, Any]:
-        """What the provenance says, for reports.
+        """Provenance of the run, for reports.
 
         Raises:
             TableError: when this is no run folder.
@@ -103,7 +108,7 @@ def runs_with_models(path: Path) -> list[Path]:
 
 
 def why_no_model(path: Path) -> str:
-    """Says what a path without a model of its own is instead, and what to name."""
+    """Explains what a path without a model is, and which path to name instead."""
     expected = "expected a model folder, or a run folder with a finished model inside"
     if path.is_file():
         return f"{path} is a file; {expected}."

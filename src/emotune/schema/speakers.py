@@ -1,4 +1,4 @@
-"""Speakers by name: which names are one name written in several ways, and how to make one of them."""
+"""Spellings of speakers' names: found where one name is written in several ways, and merged."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Voice = tuple[str | None, tuple[str, ...]]
 
 @lru_cache(maxsize=100_000)
 def spelling_key(name: str) -> tuple[str, ...]:
-    """Equal for names that differ only in case, Unicode form, spaces, underscores, hyphens or zeros before a number.
+    """Key that ignores case, Unicode form, spaces, underscores, hyphens and leading zeros of a number.
 
     A number and a word may touch or not; two numbers, or two words, stay two: ``1_12`` is not ``11_2``.
 
@@ -42,7 +42,7 @@ def spelling_key(name: str) -> tuple[str, ...]:
 
 
 def voice_of(utterance: Utterance, column: str = "speaker") -> Voice | None:
-    """Equal for utterances of one speaker of one corpus, however the name is written; None where it is unknown."""
+    """Key of a speaker within a corpus, however the name is written; None if unknown."""
     name = getattr(utterance, column)
     return None if name is None else (utterance.corpus, spelling_key(name))
 
@@ -71,7 +71,7 @@ def as_written(name: str) -> str:
 
 
 def refuse_spelled_apart(utterances: Iterable[Utterance], column: str) -> None:
-    """Raise a CorpusError where one name is written in several ways: it would count as several."""
+    """Refuses a name written in several ways: it would count as several."""
     groups = list(spelled_apart(utterances, column).values())
     if groups:
         raise CorpusError(
@@ -81,7 +81,7 @@ def refuse_spelled_apart(utterances: Iterable[Utterance], column: str) -> None:
 
 
 def with_merged_spellings(manifest: Manifest) -> tuple[Manifest, dict[str, str]]:
-    """The manifest with one spelling of each speaker and session, the most frequent, and what became of the others."""
+    """Manifest with the most frequent spelling of each speaker and session, and the replacements made."""
     merged: dict[str, str] = {}
     utterances = list(manifest)
     for column in NAMED:

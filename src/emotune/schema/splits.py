@@ -72,7 +72,11 @@ def assign_splits(
 
 
 def assign_folds(manifest: Manifest, folds: int, *, group: str = "speaker", seed: int = 0) -> Manifest:
-    """``folds`` equal parts named ``fold_1``, ``fold_2``, ..., made as ``assign_splits`` makes splits."""
+    """``folds`` equal parts named ``fold_1``, ``fold_2``, ..., made as ``assign_splits`` makes splits.
+
+    Raises:
+        CorpusError: for fewer than two folds, and as ``assign_splits``.
+    """
     if folds < 2:
         raise CorpusError(f"Folds must be at least 2, got {folds}.")
     return assign_splits(manifest, {f"fold_{n}": 1 / folds for n in range(1, folds + 1)}, group=group, seed=seed)
@@ -117,7 +121,7 @@ def select_splits(manifest: Manifest, splits: Mapping[str, Mapping[str, Sequence
 
 
 def within_budget(manifest: Manifest, share: float, *, split: str = "train", seed: int = 0) -> Manifest:
-    """Keep a share of one split's utterances, of each class at least one; other splits stay whole.
+    """Keeps a share of one split's utterances, of each class at least one; other splits stay whole.
 
     Utterances are ranked by a hash of seed and id, so that a smaller budget lies within a larger one, whatever else the
     manifest holds.
@@ -142,7 +146,7 @@ def within_budget(manifest: Manifest, share: float, *, split: str = "train", see
 
 
 def classes_missing(manifest: Manifest) -> list[str]:
-    """Which splits lack which classes, one sentence a split: nothing is learnt or scored of a class that is absent."""
+    """Classes that a split lacks, one sentence a split: an absent class is neither learnt nor scored."""
     splits = sorted({utterance.split for utterance in manifest if utterance.split is not None})
     found = {split: {u.emotion for u in manifest if u.split == split} for split in splits}
     missing = {split: [name for name in manifest.label_space.classes if name not in found[split]] for split in splits}
@@ -150,12 +154,12 @@ def classes_missing(manifest: Manifest) -> list[str]:
 
 
 def few_speakers(manifest: Manifest) -> list[str]:
-    """A warning, with the way out, where a split has so few speakers that a figure says little about others."""
+    """Warnings for splits with too few speakers for a score to generalise, with the cure."""
     heard: dict[str, set[str]] = {}
     for utterance in manifest:
         if utterance.split is not None and utterance.speaker is not None:
             heard.setdefault(utterance.split, set()).add(utterance.speaker)
-    speakers = len(set().union(*heard.values()))
+    speakers = len({name for names in heard.values() for name in names})
     few = [f"'{name}' has {len(found)}" for name, found in sorted(heard.items()) if len(found) < _FEW]
     if not few or speakers < _FEW:
         return []

@@ -1,1 +1,1 @@
-"""Several runs that belong together."""
+"""Studies: steps of a recipe over several seeds, trained, compared with each other, and on one page."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from emotune.evaluation import scores
-from emotune.evaluation.comparing.by_group import who_was_helped
+from emotune.evaluation.comparing.by_group import gains_by_group
 from emotune.evaluation.comparing.compare import compare
 from emotune.evaluation.comparing.line_up import System
 from emotune.evaluation.evaluate import CLASS_MEASURES
@@ -16,11 +16,11 @@ from emotune.io.tables import read_json
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 from emotune.schema.run_folder import RunFolder
-from emotune.studies.execute import StudyRun, tested_manifest
 from emotune.studies.fusion import NOTHING_FUSED, FusedSystem, of_one_task
-from emotune.studies.gather import Gathered
+from emotune.studies.gather import ComparableRuns
 from emotune.studies.plan import Plan, chosen_metric, shown_metrics
 from emotune.studies.results import StepResult, StudyResult, TestResult
+from emotune.studies.study_run import StudyRun, tested_manifest
 
 _FOLDS_NOTE = (
     "Each run has several folds, and the development speakers of one fold are tested in another. `from` picks one step"
@@ -35,13 +35,18 @@ _FUSED_FOLDS_NOTE = (
 
 
 def study_results(
-    plan: Plan, gathered: Gathered, fused: FusedSystem = NOTHING_FUSED, *, resamples: int = 10_000, seed: int = 0
+    plan: Plan,
+    comparable: ComparableRuns,
+    fused: FusedSystem = NOTHING_FUSED,
+    *,
+    resamples: int = 10_000,
+    seed: int = 0,
 ) -> StudyResult:
     """Score and compare what a study's runs predicted.
 
     Args:
         plan: the study.
-        gathered: its runs.
+        comparable: its runs.
         fused: what ``fuse_steps`` made of them.
         resamples: of bootstrap and test.
         seed: of both.
@@ -50,53 +55,53 @@ def study_results(
         EmotuneError: when steps were not tested on the same utterances, or a metric cannot be had.
     """
     metrics = shown_metrics(plan)
-    steps = (*gathered.steps, *fused.steps)
-    notes = [*gathered.notes, *fused.notes]
-    if gathered.has_folds and any(step.choice for step in steps):
+    steps = (*comparable.steps, *fused.steps)
+    notes = [*comparable.notes, *fused.notes]
+    if comparable.has_folds and any(step.choice for step in steps):
         notes.append(_FOLDS_NOTE)
-    if gathered.has_folds and fused.steps:
+    if comparable.has_folds and fused.steps:
         notes.append(_FUSED_FOLDS_NOTE.format(fused=fused.steps[-1].name))
     tests = [
-        _test(name, steps, gathered, fused.systems(name), metrics, resamples=resamples, seed=seed)
-        for name in gathered.labelled
+        _test(name, steps, comparable, fused.systems(name), metrics, resamples=resamples, seed=seed)
+        for name in comparable.labelled
     ]
     return StudyResult(
         name=plan.study.name,
         description=plan.study.description.strip(),
         kind=plan.study.kind,
         seeds=tuple(plan.study.seeds),
-        compared_seeds=gathered.seeds,
+        compared_seeds=comparable.seeds,
         common=tuple(_common(plan)),
         chosen_by=chosen_metric(plan),
         metrics=metrics,
         steps=steps,
         tests=tuple(tests),
-        predicted_only=tuple(name for name in gathered.tests if name not in gathered.labelled),
-        notices=tuple(_notices(gathered)),
+        predicted_only=tuple(name for name in comparable.tests if name not in comparable.labelled),
+        notices=tuple(_notices(comparable)),
         notes=tuple(notes),
-        has_folds=gathered.has_folds,
+        has_folds=comparable.has_folds,
     )
 
 
 def _test(
     name: str,
     steps: Sequence[StepResult],
-    gathered: Gathered,
+    comparable: ComparableRuns,
     composed: Sequence[System],
     metrics: Sequence[str],
     *,
     resamples: int,
     seed: int,
 ) -> TestResult:
-    truth = _truth(name, gathered.runs, metrics)
+    truth = _truth(name, comparable.runs, metrics)
     systems = [
         System(step, tuple(Predictions.read(RunFolder(run.folder).predictions(name)) for run in runs))
-        for step, runs in gathered.runs.items()
+        for step, runs in comparable.runs.items()
     ]
-    numbers: dict[str, Sequence[int]] = {step: [run.seed for run in runs] for step, runs in gathered.runs.items()}
+    numbers: dict[str, Sequence[int]] = {step: [run.seed for run in runs] for step, runs in comparable.runs.items()}
     if composed:
         systems, metrics = of_one_task(systems, composed, metrics)
-        numbers |= {system.name: gathered.seeds for system in composed}
+        numbers |= {system.name: comparable.seeds for system in composed}
     scored = {utterance.utterance_id for utterance in truth}
     systems = [System(system.name, tuple(only(run, scored) for run in system.runs)) for system in systems]
     there = {system.name for system in systems}
@@ -113,7 +118,7 @@ def _test(
         }
         for system in systems
     }
-    helped = who_was_helped(truth, systems, pairs, metric=metrics[0], resamples=min(resamples, 2000), seed=seed)
+    helped = gains_by_group(truth, systems, pairs, metric=metrics[0], resamples=min(resamples, 2000), seed=seed)
     return TestResult(name, comparison, of_runs, helped)
 
 
@@ -138,14 +143,14 @@ def _common(plan: Plan) -> list[str]:
     return [item for item in shown if not any(Path(word).is_absolute() for word in item.split())]
 
 
-def _notices(gathered: Gathered) -> list[str]:
+def _notices(comparable: ComparableRuns) -> list[str]:
     """What the reports of the runs warn of, each sentence once."""
     found: list[str] = []
-    for runs in gathered.runs.values():
+    for runs in comparable.runs.values():
         for run in runs:
             if run.recipe.notice:
                 found.append(run.recipe.notice.strip())
-            for name in gathered.labelled:
+            for name in comparable.labelled:
                 report = run.folder / name / "report.json"
                 if report.exists():
                     found += [str(notice).strip() for notice in read_json(report, "Report").get("notices", [])]

@@ -12,7 +12,7 @@ import numpy as np
 from emotune.errors import EmotuneError
 from emotune.evaluation.comparing.line_up import System
 from emotune.evaluation.evaluate import CLASS_MEASURES
-from emotune.fusion.runs import FittedRuns, FusedRuns, fit_runs, of_task
+from emotune.fusion.runs import FusedSplit, FusionOfRuns, fit_runs, of_task
 from emotune.protocols.folds import POOLED
 from emotune.report.fusion_page import write_fusion
 from emotune.schema.labels import LabelSpace
@@ -20,10 +20,11 @@ from emotune.schema.predictions import Predictions, predictions_of
 from emotune.schema.run_folder import RunFolder
 from emotune.schema.splits import TEST
 from emotune.studies.choices import best_of
-from emotune.studies.execute import StudyRun
-from emotune.studies.gather import Gathered
-from emotune.studies.plan import Fuse, Plan, chosen_metric
+from emotune.studies.gather import ComparableRuns
+from emotune.studies.plan import Plan, chosen_metric
 from emotune.studies.results import StepResult
+from emotune.studies.study import Fuse
+from emotune.studies.study_run import StudyRun
 
 BEST_SINGLE = "best single"
 """Under folds: in each fold the step that is best on its own development. No step can have a name with a space."""
@@ -41,7 +42,7 @@ class FusedSystem:
     """
 
     steps: tuple[StepResult, ...] = ()
-    fused: Mapping[str, Mapping[int, FusedRuns]] = field(default_factory=dict)
+    fused: Mapping[str, Mapping[int, FusedSplit]] = field(default_factory=dict)
     best_single: tuple[Predictions, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -56,39 +57,39 @@ class FusedSystem:
 NOTHING_FUSED = FusedSystem()
 
 
-def fuse_steps(plan: Plan, gathered: Gathered, *, seed: int = 0) -> FusedSystem:
+def fuse_steps(plan: Plan, comparable: ComparableRuns, *, seed: int = 0) -> FusedSystem:
     """Fuse a study's steps seed by seed; those without results are left out, and named.
 
     Args:
         plan: the study; ``ccc.arousal`` and the like as its first metric stand for ``ccc``.
-        gathered: its runs.
+        comparable: its runs.
         seed: of the search.
     """
     fuse, metric = plan.study.fuse, chosen_metric(plan)
-    if fuse is None or not gathered.runs:
+    if fuse is None or not comparable.runs:
         return NOTHING_FUSED
-    names = [name for name in plan.study.fused_steps if name in gathered.runs]
-    lacking = [name for name in plan.study.fused_steps if name not in gathered.runs]
+    names = [name for name in plan.study.fused_steps if name in comparable.runs]
+    lacking = [name for name in plan.study.fused_steps if name not in comparable.runs]
     notes = [f"{fuse.name} is without {', '.join(lacking)}, of which no run is finished."] if lacking else []
-    if len(names) < 2 or not gathered.seeds:
+    if len(names) < 2 or not comparable.seeds:
         why = "two steps with results are needed" if len(names) < 2 else "no seed is finished by all steps"
         return FusedSystem(notes=(*notes, f"Not fused: {why}."))
-    runs = {name: dict(zip(gathered.seeds, gathered.runs[name], strict=True)) for name in names}
+    runs = {name: dict(zip(comparable.seeds, comparable.runs[name], strict=True)) for name in names}
     try:
-        fitted = {number: _fit(runs, number, fuse, metric, seed) for number in gathered.seeds}
+        fitted = {number: _fit(runs, number, fuse, metric, seed) for number in comparable.seeds}
     except EmotuneError as error:
         return FusedSystem(notes=(*notes, f"Not fused: {error}"))
-    fused, more = _applied(fitted, gathered.tests)
+    fused, more = _applied(fitted, comparable.tests)
     notes += list(dict.fromkeys(f"{fuse.name}: {note}" for note in more))
     if not fused:
         return FusedSystem(notes=tuple(notes))
     words = _in_words(fuse, names, list(fitted.values()))
-    if gathered.has_folds:
+    if comparable.has_folds:
         chosen = best_in_each_fold(runs, metric)
         said = f"best on each fold's development: {'; '.join(f'{fold} {step}' for fold, step in chosen.items())}"
         steps = (_composed(BEST_SINGLE, None, said), _composed(fuse.name, BEST_SINGLE, words))
         return FusedSystem(steps, fused, _of_folds(chosen, runs, fused[POOLED]), tuple(notes))
-    against = best_of({step.name: step.development for step in gathered.steps if step.name in names})
+    against = best_of({step.name: step.development for step in comparable.steps if step.name in names})
     return FusedSystem((_composed(fuse.name, against, words),), fused, (), tuple(notes))
 
 
@@ -127,16 +128,16 @@ def of_one_task(
     return [*restricted, *composed], [name for name in metrics if (name in CLASS_MEASURES) == of_classes]
 
 
-def _fit(runs: Mapping[str, Mapping[int, StudyRun]], number: int, fuse: Fuse, metric: str, seed: int) -> FittedRuns:
+def _fit(runs: Mapping[str, Mapping[int, StudyRun]], number: int, fuse: Fuse, metric: str, seed: int) -> FusionOfRuns:
     named = [(step, of_seeds[number].folder) for step, of_seeds in runs.items()]
     return fit_runs(named, method=fuse.method, metric=metric.partition(".")[0], seed=seed)
 
 
 def _applied(
-    fitted: Mapping[int, FittedRuns], tests: Sequence[str]
-) -> tuple[dict[str, dict[int, FusedRuns]], list[str]]:
+    fitted: Mapping[int, FusionOfRuns], tests: Sequence[str]
+) -> tuple[dict[str, dict[int, FusedSplit]], list[str]]:
     """Test -> seed -> the fusion, where that can be had; and what should be known."""
-    fused: dict[str, dict[int, FusedRuns]] = {}
+    fused: dict[str, dict[int, FusedSplit]] = {}
     notes: list[str] = []
     for test in tests:
         try:
@@ -149,7 +150,7 @@ def _applied(
 
 
 def _of_folds(
-    chosen: Mapping[str, str], runs: Mapping[str, Mapping[int, StudyRun]], fused: Mapping[int, FusedRuns]
+    chosen: Mapping[str, str], runs: Mapping[str, Mapping[int, StudyRun]], fused: Mapping[int, FusedSplit]
 ) -> tuple[Predictions, ...]:
     """For each seed one table of what each fold's chosen step says of what that fold tests."""
     found = []
@@ -170,7 +171,7 @@ def _part(run: Predictions, of_classes: bool) -> LabelSpace:
     return LabelSpace(space.classes, {}) if of_classes else LabelSpace((), space.dimensions)
 
 
-def _in_words(fuse: Fuse, names: Sequence[str], fitted: Sequence[FittedRuns]) -> str:
+def _in_words(fuse: Fuse, names: Sequence[str], fitted: Sequence[FusionOfRuns]) -> str:
     """How the steps were fused, with their weights on average over seeds and folds."""
     each = [fold.weights for one in fitted for fold in one.fitted.values()]
     known = [weights for weights in each if weights is not None]

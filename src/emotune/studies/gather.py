@@ -8,15 +8,16 @@ from typing import Any
 
 from emotune.io.tables import read_json
 from emotune.schema.run_folder import RunFolder
-from emotune.studies.execute import Carried, StudyRun
+from emotune.studies.execute import StudyRuns
 from emotune.studies.plan import Plan, chosen_metric
 from emotune.studies.results import RunResult, StepResult
+from emotune.studies.study_run import StudyRun
 from emotune.training.recipe_changes import changes_between
 
 
 @dataclass(frozen=True)
-class Gathered:
-    """The runs of a study.
+class ComparableRuns:
+    """A study's runs that are compared, and its steps.
 
     Args:
         steps: all of them.
@@ -41,17 +42,17 @@ class Gathered:
         return any(run.has_folds for runs in self.runs.values() for run in runs)
 
 
-def gather(plan: Plan, carried: Carried) -> Gathered:
+def gather(plan: Plan, begun: StudyRuns) -> ComparableRuns:
     """What ``run_study`` left, as far as it got."""
-    steps = tuple(_step(plan, step.name, carried, chosen_metric(plan)) for step in plan.study.steps)
+    steps = tuple(_step(plan, step.name, begun, chosen_metric(plan)) for step in plan.study.steps)
     finished = {
         name: {run.seed: run for run in runs if run.finished}
-        for name, runs in carried.runs.items()
+        for name, runs in begun.runs.items()
         if plan.step(name).scored and any(run.finished for run in runs)
     }
     seeds = _shared_seeds(plan.study.seeds, finished) if finished else []
     used = {name: tuple(runs[number] for number in seeds or sorted(runs)) for name, runs in finished.items()}
-    tests = next((run.results for runs in carried.runs.values() for run in runs), ()) if used else ()
+    tests = next((run.results for runs in begun.runs.values() for run in runs), ()) if used else ()
     labelled = tuple(name for name in tests if any(_is_labelled(run, name) for runs in used.values() for run in runs))
     notes = [] if seeds == plan.study.seeds or not finished else [_seeds_note(seeds, plan.study.seeds)]
     notes += [
@@ -59,7 +60,7 @@ def gather(plan: Plan, carried: Carried) -> Gathered:
         for step in steps
         if step.name in used and step.against is not None and step.against not in used
     ]
-    return Gathered(steps, used, tuple(seeds), tests, labelled, tuple(notes))
+    return ComparableRuns(steps, used, tuple(seeds), tests, labelled, tuple(notes))
 
 
 def predecessor(plan: Plan, name: str, chosen: Mapping[str, str]) -> str | None:
@@ -71,25 +72,25 @@ def predecessor(plan: Plan, name: str, chosen: Mapping[str, str]) -> str | None:
     return step.against or chosen.get(name) or before
 
 
-def _step(plan: Plan, name: str, carried: Carried, metric: str) -> StepResult:
-    runs = carried.runs.get(name, ())
-    chosen = {step: choice.step for step, choice in carried.choices.items()}
+def _step(plan: Plan, name: str, begun: StudyRuns, metric: str) -> StepResult:
+    runs = begun.runs.get(name, ())
+    chosen = {step: choice.step for step, choice in begun.choices.items()}
     against = predecessor(plan, name, chosen)
     changes: list[str] = []
-    if runs and against is not None and against in carried.runs:
-        changes = changes_between(carried.runs[against][0].recipe, runs[0].recipe)
+    if runs and against is not None and against in begun.runs:
+        changes = changes_between(begun.runs[against][0].recipe, runs[0].recipe)
     known = [RunFolder(run.folder).information() for run in runs if run.finished]
     counts = _counts(runs)
     return StepResult(
         name,
         plan.step(name).recipe or "",
-        carried.choices.get(name),
+        begun.choices.get(name),
         against,
         tuple(changes),
         tuple(_run(run, metric) for run in runs),
         counts.get("parameters") if known else None,
         counts.get("trainable") if known else None,
-        carried.waiting.get(name, ""),
+        begun.waiting.get(name, ""),
         plan.step(name).scored,
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emotune.evaluation.comparing.by_group import Helped
+from emotune.evaluation.comparing.by_group import GroupGain
 from emotune.evaluation.comparing.comparison import Comparison, Difference
 from emotune.evaluation.statistics.bootstrap import LEVEL
 from emotune.studies.choices import Choice
@@ -86,7 +86,7 @@ class TestResult:
     name: str
     comparison: Comparison
     of_runs: Mapping[str, Mapping[int, float]]
-    helped: tuple[Helped, ...]
+    helped: tuple[GroupGain, ...]
 
     def difference(self, step: str, metric: str) -> Difference | None:
         """A step against its predecessor; None for the first one."""

@@ -1,4 +1,4 @@
-"""How far annotators agree: Krippendorff's alpha and what a table of votes says by class."""
+"""Inter-annotator agreement: Krippendorff's alpha, and agreement by class."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ClassAgreement:
 
 @dataclass(frozen=True)
 class Agreement:
-    """What the votes of a manifest show. All but ``with_votes`` and ``votes`` is of utterances with two and more.
+    """Agreement over a manifest's votes; all but ``with_votes`` and ``votes`` covers utterances with two or more.
 
     Args:
         with_votes: utterances with at least one vote.
@@ -54,6 +54,7 @@ class Agreement:
     without_emotion: int
 
     def to_json(self) -> dict[str, object]:
+        """Plain data for a JSON file."""
         return {
             "with_votes": self.with_votes,
             "with_two_votes_and_more": self.compared,

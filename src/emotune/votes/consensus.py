@@ -1,4 +1,4 @@
-"""From annotators' votes to labels: which class an utterance gets, and what becomes of one on which nobody agrees."""
+"""Consensus labels from annotators' votes, and the treatment of utterances without agreement."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_AGREEMENTS = ("leave_out", "votes")
 
 
 def vote_shares(votes: Mapping[str, float], classes: Sequence[str]) -> tuple[float, ...]:
-    """Each class's share of the votes for these classes; NaN where there are none of them.
+    """Shares of the votes by class, over these classes alone; NaN without such votes.
 
     >>> vote_shares({"anger": 3, "sadness": 1, "contempt": 2}, ["anger", "sadness"])
     (0.75, 0.25)
@@ -173,7 +173,7 @@ def _relabelled(utterance: Utterance, rule: _Rule, order: Sequence[str], report:
 
 
 def _suffices(votes: Mapping[str, float], minimum: int) -> bool:
-    """Whether there are enough votes; a minimum of 1 asks for any, so that shares that sum to one are enough."""
+    """Tells whether there are enough votes; a minimum of 1 accepts shares that sum to one."""
     total = sum(votes.values())
     return total > 0 if minimum == 1 else total >= minimum - 1e-9
 

@@ -1,4 +1,4 @@
-"""Clips in which nothing can be heard: a model answers to them as to any other, and its answer means nothing."""
+"""Inaudible clips: a model answers them like any other, and its answer means nothing."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class Clip:
 def clips_of(
     sound: Sound, segments: Sequence[Segment], *, sampling_rate_hz: int, max_duration_s: float, with_content: bool
 ) -> Iterator[tuple[int, Clip | AudioError]]:
-    """Each segment's position and clip, or why it cannot be had, as they are decoded.
+    """Yields each segment's position with its clip, or with the error, as they are decoded.
 
     Where decoding cannot begin anywhere, all are cut out of one pass.
     """
@@ -122,7 +122,7 @@ class _Listener:
         self._kept: _Samples | None = None  # nothing is reserved before the first block
 
     def hear(self, block: FloatArray, at: int) -> None:
-        """Take what belongs to the clip out of a block that begins at frame ``at``."""
+        """Takes the clip's share of a block that begins at frame ``at``."""
         block = self.cut.of_block(block, at)
         if not len(block):
             return
@@ -133,7 +133,7 @@ class _Listener:
         self._keep(mixed if self._resampler is None else self._resampler.resample_chunk(np.ascontiguousarray(mixed)))
 
     def clip_or_error(self, total: int) -> Clip | AudioError:
-        """The clip, once its recording has been decoded up to its end or, at frame ``total``, up to that of all."""
+        """Clip, once decoding has passed its end or, at frame ``total``, the recording's end."""
         try:
             self.cut.check_ends(total)
             check_samples(self._frames, self._peak, self.cut.sound.name)
@@ -197,7 +197,7 @@ def content_head(sampling_rate_hz: int, channels: int) -> bytes:
 
 
 def check_samples(frames: int, peak: float, name: str) -> None:
-    """Refuse what cannot be sound.
+    """Refuses what cannot be sound.
 
     Raises:
         AudioError: for no samples, or for values that no recording has.

@@ -1,4 +1,4 @@
-"""Recordings that a Python program holds, brought to what can be decoded: a path, bytes, or samples with their rate.
+"""Recordings given by a Python program, reduced to a path, bytes, or samples with their rate.
 
 Objects of torch, datasets and torchcodec are known by what they can do, so that none of these is imported.
 """
@@ -122,11 +122,16 @@ def is_array(value: object) -> bool:
 
 
 def is_rate(value: object) -> bool:
+    """Tells whether a value is a number that could be a sampling rate."""
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def rate_of(value: Any) -> int:
-    """A sampling rate in Hz as a whole number."""
+    """A sampling rate in Hz as a whole number.
+
+    Raises:
+        AudioError: if it is no whole number above 0.
+    """
     rate = value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
     if not is_rate(rate) or rate != int(rate):
         raise AudioError(f"The sampling rate must be a whole number of Hz, got {reprlib.repr(value)}.")

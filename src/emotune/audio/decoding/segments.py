@@ -18,7 +18,7 @@ _ROUNDING_S = 0.001  # of a length at the model's rate
 
 @dataclass(frozen=True)
 class Segment:
-    """From ``start_s`` to ``end_s`` of a recording, of one channel or all; None = from its start, to its end."""
+    """Part of a recording from ``start_s`` (None = its start) to ``end_s`` (None = its end), of one channel or all."""
 
     start_s: float | None = None
     end_s: float | None = None
@@ -74,14 +74,14 @@ class Cut:
         return self.stop is not None and self.stop <= at
 
     def check_length(self, frames: int, *, at_least: bool) -> None:
-        """Refuse a segment of so many frames, or of that and more, where it is too long."""
+        """Refuses a segment of so many frames, or of that and more, where it is too long."""
         duration_s = frames / self.sound.sampling_rate_hz
         if duration_s > self.max_duration_s + _ROUNDING_S:
             shown = f"longer than {self.max_duration_s:g} s" if at_least else f"{duration_s:.1f} s long"
             raise AudioError(f"{self.sound.name}: {too_long(shown, self.max_duration_s)}")
 
     def check_ends(self, total: int) -> None:
-        """Refuse a segment that a recording of so many frames does not have."""
+        """Refuses a segment that a recording of so many frames does not have."""
         name, rate, segment = self.sound.name, self.sound.sampling_rate_hz, self.segment
         if self.start and self.start >= total:
             raise AudioError(

@@ -10,7 +10,7 @@ _UNKNOWN = b"\xff\xff\xff\xff"  # libsndfile then takes what the file holds
 
 
 def with_size(stream: BinaryIO) -> BinaryIO:
-    """The stream itself; or, of a WAV that says 0 bytes of sound and holds some, one that says 'up to the end'."""
+    """Stream with a usable size: a WAV that states 0 bytes of sound but holds some is read to its end."""
     place = _place_of_an_empty_size(stream)
     stream.seek(0)
     return stream if place is None else io.BufferedReader(_Patched(stream, place))
@@ -49,7 +49,7 @@ def _are_chunks(stream: BinaryIO, at: int, end: int) -> bool:
 
 
 class _Patched(io.RawIOBase):
-    """A stream of which four bytes read otherwise."""
+    """Stream in which four bytes are replaced."""
 
     def __init__(self, stream: BinaryIO, place: int) -> None:
         self._stream = stream

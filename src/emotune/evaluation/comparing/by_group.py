@@ -1,4 +1,4 @@
-"""Whom a change helped: differences of two systems by class, by dimension and by gender, on the same speakers."""
+"""Gains by group: differences of two systems by class, dimension and gender, on the same speakers."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from emotune.schema.manifest import GENDERS, Manifest
 
 
 @dataclass(frozen=True)
-class Helped:
-    """How much more of one part a system gets right than its baseline.
+class GroupGain:
+    """Gain of a system over its baseline on one class, dimension or gender.
 
     Args:
         by: ``class`` (recall), ``dimension`` (CCC) or ``gender``.
@@ -43,14 +43,15 @@ class Helped:
 
     @property
     def is_sure(self) -> bool:
-        """Whether the interval leaves out no difference at all; of many parts some do by chance."""
+        """Tells whether the interval excludes zero; among many parts some do by chance."""
         return self.estimate.has_interval and (self.estimate.low > 0 or self.estimate.high < 0)
 
     def to_json(self) -> dict[str, object]:
+        """Plain data for a JSON file."""
         return {**vars(self), "estimate": self.estimate.to_json()}
 
 
-def who_was_helped(
+def gains_by_group(
     manifest: Manifest,
     systems: Sequence[System],
     pairs: Sequence[tuple[str, str]],
@@ -58,7 +59,7 @@ def who_was_helped(
     metric: str = "uar",
     resamples: int = 2000,
     seed: int = 0,
-) -> tuple[Helped, ...]:
+) -> tuple[GroupGain, ...]:
     """Differences of each pair by class (or dimension) and by gender, with intervals over speakers, uncorrected.
 
     Args:
@@ -86,7 +87,7 @@ def who_was_helped(
 
 def _parts(
     lineup: Lineup, pairs: Sequence[tuple[str, str]], of_classes: bool, *, resamples: int, seed: int
-) -> list[Helped]:
+) -> list[GroupGain]:
     sums, names, counts = (
         (lineup.confusions(), lineup.classes, _class_counts(lineup))
         if of_classes
@@ -98,20 +99,20 @@ def _parts(
     for place, name in enumerate(names):
         measure = partial(_part_of, recalls_of if of_classes else ccc_of, place)
         for pair, estimate in _differences(lineup, pairs, bootstrap, measure):
-            found.append(Helped(by, name, metric, pair[1], pair[0], counts[place], estimate))
+            found.append(GroupGain(by, name, metric, pair[1], pair[0], counts[place], estimate))
     return found
 
 
 def _gender(
     gender: str, lineup: Lineup, pairs: Sequence[tuple[str, str]], of_classes: bool, *, resamples: int, seed: int
-) -> list[Helped]:
+) -> list[GroupGain]:
     metric = "uar" if of_classes else "ccc"
     sums = lineup.confusions() if of_classes else lineup.moments()
     bootstrap = ClusterBootstrap(sums, resamples=resamples, seed=seed)
     measure = measures_of(lineup, [metric])[metric]
     count = int(lineup.answered.sum())
     return [
-        Helped("gender", gender, metric, system, baseline, count, estimate)
+        GroupGain("gender", gender, metric, system, baseline, count, estimate)
         for (baseline, system), estimate in _differences(lineup, pairs, bootstrap, measure)
     ]
 

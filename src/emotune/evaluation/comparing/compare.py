@@ -1,6 +1,6 @@
-"""Which of several systems is better on a test set, how sure that is, and what the test set could have shown at all.
+"""Comparison of systems on one test set: differences, their significance, and the smallest detectable one.
 
-All that is said is about other *speakers*: scores of systems are taken on the same resamples of speakers, and the test
+Results hold for other *speakers*: scores of systems are taken on the same resamples of speakers, and the test
 swaps the systems' predictions by whole speakers. Where a system is several runs (seeds), its score is their mean.
 """
 
@@ -43,7 +43,7 @@ def compare(
     seed: int = 0,
     notes: Sequence[str] = (),
 ) -> Comparison:
-    """Compare systems on the utterances that all of them have predicted.
+    """Compares systems on the utterances that all of them have predicted.
 
     Args:
         manifest: the truth.
@@ -119,7 +119,7 @@ def _against_chance(
 
 
 def detectable_difference(standard_error: float, clusters: int, *, comparisons: int = 1) -> float:
-    """The true difference that a test at .05, two-sided, finds with a probability of 80 %.
+    """Minimum detectable difference: a two-sided test at .05 finds it with a power of 80 %.
 
     It is (t of .975 + t of .80) standard errors, with clusters - 1 degrees of freedom: about 2.8 for many speakers. Of
     several comparisons each is taken to be tested at .05 over their number, which is at most a little too strict.
@@ -138,7 +138,7 @@ def detectable_difference(standard_error: float, clusters: int, *, comparisons: 
 
 
 def _pairs(names: Sequence[str], wanted: Sequence[tuple[str, str]] | None, *, all_pairs: bool) -> list[tuple[int, int]]:
-    """Which system is compared with which baseline, by their places."""
+    """Pairs of baseline and system, by position."""
     if wanted is None:
         return [(a, b) for b in range(len(names)) for a in range(b + 1, len(names)) if b == 0 or all_pairs]
     unknown = [name for pair in wanted for name in pair if name not in names]
@@ -154,7 +154,7 @@ def comparable(classes: bool, dimensions: Sequence[str]) -> list[str]:
 
 
 def measures_of(lineup: Lineup, wanted: Sequence[str]) -> dict[str, Measure]:
-    """By metric, from sums (..., runs, statistics) to scores (..., runs).
+    """Metric -> measure, from sums (..., runs, statistics) to scores (..., runs).
 
     Raises:
         ConfigError: for a metric that cannot be had here.
@@ -220,7 +220,7 @@ def _of_runs(measure: Measure, sums: FloatArray) -> NDArray:
 
 
 def score_of_systems(measure: Measure, columns: Sequence[range], sums: FloatArray) -> NDArray:
-    """Each system's score, the mean over its runs, shape (..., systems)."""
+    """Scores of the systems, each the mean over its runs, shape (..., systems)."""
     of_runs = measure(sums)
     return np.stack([of_runs[..., list(own)].mean(axis=-1) for own in columns], axis=-1)
 

@@ -1,4 +1,4 @@
-"""What a comparison found, as plain data: ``to_json`` for machines, the page for people."""
+"""Results of a comparison, as plain data: ``to_json`` for machines, the page for people."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ POWER = 0.8
 
 @dataclass(frozen=True)
 class Difference:
-    """How much higher a system scores than its baseline, by one metric.
+    """Difference between a system and its baseline, by one metric.
 
     Args:
         metric: such as ``uar``.
@@ -42,12 +42,13 @@ class Difference:
     verdict: str = ""
 
     def to_json(self) -> dict[str, object]:
+        """Plain data for a JSON file."""
         return {**vars(self), "estimate": self.estimate.to_json()}
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a comparison found.
+    """Result of a comparison.
 
     Args:
         runs: system -> how many runs it has.

@@ -1,4 +1,4 @@
-"""The answers of several systems to the very same utterances, as sums over speakers that every metric is made of."""
+"""Predictions of several systems for the same utterances, as sums over speakers that any metric can use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from emotune.schema.predictions import Predictions
 
 @dataclass(frozen=True)
 class System:
-    """What is compared: the predictions of one model, or of several that differ in their seed alone."""
+    """System under comparison: the predictions of one model, or of several that differ in seed alone."""
 
     name: str
     runs: tuple[Predictions, ...]
@@ -99,14 +99,14 @@ class Lineup:
         return np.stack(sums, axis=2)
 
     def _groups(self, kept: IntArray) -> tuple[IntArray, int, int]:
-        """The group of each row of each run, run after run; how many clusters there are, and how many runs."""
+        """Group of each row of each run, run after run; the numbers of clusters and of runs."""
         codes = cluster_codes([self.speakers[row] for row in kept])
         runs = len(self.answers)
         return np.concatenate([codes * runs + run for run in range(runs)]), len(np.unique(codes)), runs
 
 
 def line_up(manifest: Manifest, systems: Sequence[System], *, least: int = 2) -> Lineup:
-    """Join the truth and the predictions of all systems by utterance_id.
+    """Joins the truth and the predictions of all systems by utterance_id.
 
     Raises:
         ConfigError: for fewer than ``least`` systems, or two of one name.

@@ -14,7 +14,7 @@ from emotune.schema.predictions import Predictions
 
 
 def on_shared_classes(manifest: Manifest, predictions: Predictions) -> tuple[Manifest, Predictions, str]:
-    """Both on the classes that both label spaces have, and a sentence for the report that says what that changed.
+    """Restricts truth and predictions to the classes that both have, and describes the change for the report.
 
     Raises:
         CorpusError: when fewer than two classes are shared.
@@ -59,7 +59,7 @@ def with_classes(manifest: Manifest, classes: Sequence[str]) -> tuple[Manifest, 
 
 
 def answering(predictions: Predictions, classes: Collection[str]) -> Predictions:
-    """The predictions of a model that may answer with these classes alone: others removed, the rest brought to one.
+    """Predictions limited to these classes: others removed, the rest renormalised.
 
     Where the model is certain of classes that are not among them, nothing remains and the probabilities are NaN.
     """
@@ -74,7 +74,7 @@ def answering(predictions: Predictions, classes: Collection[str]) -> Predictions
 
 
 def restriction_note(classes: Sequence[str], dropped: Counter[str], spaces: Sequence[LabelSpace]) -> str:
-    """What the restriction did to truth and predictions, in words."""
+    """Sentence on the effect of the restriction on truth and predictions."""
     removed = dict.fromkeys(name for space in spaces for name in space.classes if name not in classes)
     lost = ", ".join(f"{name} {count}" for name, count in sorted(dropped.items()))
     truth = f"not scored for their class: {dropped.total()} utterances ({lost})" if dropped else "no utterance is lost"

@@ -1,4 +1,4 @@
-"""Where the systems of a comparison come from: run folders, results folders, prediction tables; and their one truth."""
+"""Sources of a comparison: run folders, results folders or prediction tables, with one truth."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read_systems(
     split: str | None = None,
     on_shared_classes: bool = False,
 ) -> tuple[Manifest, list[System], list[str]]:
-    """The truth, the systems, and what should be known of how they fit.
+    """Reads the truth and the systems, with notes on their fit.
 
     Args:
         named: name and path of each run; runs of one name are one system. A path is a run folder, a folder with a
@@ -69,7 +69,7 @@ def _is_run(path: Path) -> bool:
 
 
 def _results_name(runs: Sequence[RunFolder], manifest_path: Path | None, split: str | None) -> str:
-    """The name under which all run folders hold the results that are asked for."""
+    """Name of the split whose results all run folders hold."""
     candidates: list[str] = [split] if split else [*USUAL_SPLITS]
     if manifest_path is not None:
         stem = manifest_path.stem
@@ -92,7 +92,7 @@ def _results_name(runs: Sequence[RunFolder], manifest_path: Path | None, split: 
 def _truths(
     named: Sequence[tuple[str, Path]], found: str, manifest_path: Path | None, split: str | None
 ) -> list[tuple[Path, Manifest, tuple[str, str]]]:
-    """Each manifest that is to be the truth, with the fingerprints of all of it and of the part that is scored."""
+    """Candidate truths, each with the fingerprints of the whole manifest and of its scored part."""
     loose = [path for _, path in named if not _is_run(path)]
     absent = [path for path in loose if not path.exists()]
     if absent:

@@ -1,4 +1,4 @@
-"""A comparison in words: what each difference means, and what a reader should know before believing it."""
+"""Words of a comparison: the verdict on each difference, and notes on its limits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emotune.evaluation.statistics.bootstrap import FEWEST_CLUSTERS
 
 
 def summary(differences: Sequence[Difference]) -> list[str]:
-    """Every difference that was found in a sentence of its own, and all others together in one or two."""
+    """Sentences on a comparison: one for each difference found, and one or two for all others."""
     told, apart = [], []
     beyond: dict[str, list[str]] = {}
     for item in differences:
@@ -92,6 +92,7 @@ def p_is(p: float) -> str:
 
 
 def notes_of_comparison(comparison: Comparison, unknown: int) -> list[str]:
+    """Notes on the limits of a comparison; ``unknown`` = compared utterances without a speaker."""
     notes = []
     clusters = comparison.clusters
     if unknown:

@@ -15,18 +15,18 @@ TALKERS = 6
 FEWEST_OTHERS = 2
 """Other speakers that there must be: what one person says six times over is no babble."""
 
-_KEPT_SECONDS = 1200.0  # decoded at a time, 77 MB
-
 
 class Voices:
     """The utterances of a manifest, decoded to mono at 16 kHz, as clips to degrade and as talkers for their babble.
 
     Args:
         manifest: what is scored; the talkers come from it too.
+        most_seconds: decoded at a time; 20 minutes are 77 MB.
     """
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: Manifest, *, most_seconds: float = 1200.0) -> None:
         self.manifest = manifest
+        self._most_seconds = most_seconds
         self._decoded: OrderedDict[str, FloatArray] = OrderedDict()
         self._seconds = 0.0
         self._by_speaker: dict[tuple[str | None, str], list[Utterance]] = {}
@@ -47,12 +47,12 @@ class Voices:
         samples = self.manifest.clip_of(utterance).samples
         self._decoded[utterance.utterance_id] = samples
         self._seconds += len(samples) / SAMPLING_RATE_HZ
-        while self._seconds > _KEPT_SECONDS:
+        while self._seconds > self._most_seconds:
             self._seconds -= len(self._decoded.popitem(last=False)[1]) / SAMPLING_RATE_HZ
         return samples
 
     def check_babble(self) -> None:
-        """Raise a CorpusError when the manifest has not the speakers that babble is made of."""
+        """Refuses a manifest with too few speakers for babble."""
         unknown = sum(utterance.speaker is None for utterance in self.manifest)
         if unknown:
             raise CorpusError(
@@ -66,7 +66,7 @@ class Voices:
             )
 
     def talkers_for(self, utterance: Utterance, generator: np.random.Generator) -> list[Utterance]:
-        """At most ``TALKERS`` utterances that can be heard, of as many other speakers as there are."""
+        """Audible utterances of other speakers, at most ``TALKERS``, as many speakers as possible."""
         own = (utterance.corpus, utterance.speaker)
         others = [said for speaker, said in sorted(self._by_speaker.items(), key=_name_of) if speaker != own]
         others = [others[n] for n in generator.permutation(len(others))]
@@ -82,7 +82,7 @@ class Voices:
         return chosen
 
     def babble_for(self, utterance: Utterance, length: int, generator: np.random.Generator) -> FloatArray:
-        """Other speakers at once, each as loud, from a random place on and again and again, shape (length,).
+        """Babble of shape (length,): other speakers at once, equally loud, looped from a random offset.
 
         Raises:
             AudioError: when no recording of another speaker can be used.

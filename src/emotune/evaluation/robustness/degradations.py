@@ -1,4 +1,4 @@
-"""What may lie between a speaker and the model: each degradation changes a clip as a user's recording would be changed.
+"""Degradations of speech between speaker and model: noise, rooms, channels, codecs, levels and length.
 
 A degradation acts on the decoded clip, mono at 16 kHz, before anything that the model does to it. Its randomness comes
 from its family and the utterance's id alone, so that the three levels of a noise are the same noise.
@@ -55,17 +55,17 @@ def white_noise(snr_db: float) -> Change:
 
 
 def telephone(samples: FloatArray, generator: np.random.Generator) -> FloatArray:
-    """300 to 3400 Hz at 8 kHz in A-law, 64 kbit/s."""
+    """Telephone channel: 300 to 3400 Hz at 8 kHz in A-law, 64 kbit/s."""
     return coded(Telephone()(samples, generator), CODECS["alaw"])
 
 
 def codec(name: str, level: float) -> Change:
-    """Encoded and decoded again, ``level`` as libsndfile's compression."""
+    """Codec: encodes and decodes a clip, ``level`` as libsndfile's compression."""
     return lambda samples, _: coded(samples, CODECS[name], level)
 
 
 def quieter(largest_db: float) -> Change:
-    """Softer, in the 16 bits of a usual file, of which fewer are left then."""
+    """Lower level in 16-bit samples, which leaves fewer bits in use."""
 
     def change(samples: FloatArray, _: np.random.Generator) -> FloatArray:
         scaled = np.clip(samples * 10 ** (-largest_db / 20), -1, 1)
@@ -75,7 +75,7 @@ def quieter(largest_db: float) -> Change:
 
 
 def overdriven(peak_db: float) -> Change:
-    """Turned up until the peak would lie ``peak_db`` over full scale, where it is cut; silence stays silence."""
+    """Clipping: gain until the peak would lie ``peak_db`` over full scale; silence stays silence."""
 
     def change(samples: FloatArray, _: np.random.Generator) -> FloatArray:
         peak = float(np.abs(samples).max())
@@ -90,12 +90,12 @@ def room(rt60_s: float, direct_db: float) -> Change:
 
 
 def first(seconds: float) -> Change:
-    """The beginning; a shorter clip stays whole."""
+    """Beginning of a clip; a shorter clip stays whole."""
     return lambda samples, _: samples[: round(seconds * SAMPLING_RATE_HZ)]
 
 
 def middle(seconds: float) -> Change:
-    """As much before as after it is cut off; a shorter clip stays whole."""
+    """Middle of a clip; a shorter clip stays whole."""
 
     def change(samples: FloatArray, _: np.random.Generator) -> FloatArray:
         length = round(seconds * SAMPLING_RATE_HZ)

@@ -20,7 +20,7 @@ from emotune.schema.predictions import Predictions
 
 @dataclass(frozen=True)
 class DegradationEffect:
-    """Effect of a degradation on a model, over the clips that have a usable prediction both with and without it.
+    """Effect of a degradation on a model, over the clips with a usable prediction both with and without it.
 
     Args:
         name: of the degradation.
@@ -61,7 +61,7 @@ def effect_of(
     resamples: int = 1000,
     seed: int = 0,
 ) -> DegradationEffect:
-    """Hold the predictions under a degradation against those of the clips as they are.
+    """Compares predictions under a degradation with those of the clean clips.
 
     Intervals come from the same draws of speakers for both, so that what makes a speaker easy or hard cancels.
 

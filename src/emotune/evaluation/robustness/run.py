@@ -1,4 +1,4 @@
-"""How a model stands up to what real recordings suffer: every degradation against the same clips as they are."""
+"""Robustness of a model: every degradation against the same clean clips."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NOTE = "condition"
 
 @dataclass(frozen=True)
 class Robustness:
-    """What became of the scores under every degradation.
+    """Scores of a model under every degradation.
 
     Args:
         metric: which score the loss is judged by: ``uar``, or ``ccc`` for a model without classes.
@@ -59,7 +59,7 @@ class Robustness:
 
     @property
     def failed(self) -> int:
-        """How many predictions failed, over all degradations."""
+        """Number of failed predictions, over all degradations."""
         return sum(item.failed for item in self.effects)
 
 
@@ -89,7 +89,7 @@ class DegradedItems(Sequence[Item]):
 def predict_under(
     predictor: Predictor, voices: Voices, name: str, degradation: Degradation, *, progress: Progress = silent
 ) -> Predictions:
-    """Predict every utterance of the manifest under a degradation, in its order; a clip that fails is an error row."""
+    """Predicts every utterance of the manifest under a degradation, in its order; a clip that fails is an error row."""
 
     def named(items: Iterable, *, total: int, title: str) -> Iterator:
         return progress(items, total=total, title=name)
@@ -109,7 +109,7 @@ def run_robustness(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Robustness:
-    """Predict a manifest under every degradation and hold the scores against those of the clips as they are.
+    """Predicts a manifest under every degradation and compares the scores with those of the clean clips.
 
     The predictions under each are written as soon as they are there, ``<folder>/<degradation>.csv``; a table that is
     there already, of the same model, manifest and degradation, is taken as it is, so that a run that was interrupted
@@ -153,7 +153,7 @@ def run_robustness(
 
 
 def _known(path: Path, predictor: Predictor, manifest: Manifest, degradation: Degradation) -> Predictions | None:
-    """The predictions that an earlier run left, if they are of this model, this manifest and this degradation."""
+    """Predictions of an earlier run, if of the same model, manifest and degradation."""
     if not (path.exists() and metadata_path(path).exists()):
         return None
     known = Predictions.read(path)

@@ -1,4 +1,4 @@
-"""Bootstrap by speaker: how far a score may move if other speakers had been recorded.
+"""Bootstrap over speakers: intervals for a score if other speakers had been recorded.
 
 Utterances of one speaker resemble each other, so resampling utterances gives intervals that are too narrow. Here whole
 speakers are drawn with replacement. A score is a function of sums over utterances (confusion matrices, moments), so a
@@ -13,16 +13,13 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emotune.evaluation.statistics.t_distribution import t_quantile
-from emotune.metrics.division import FloatArray, IntArray
+from emotune.metrics.division import FloatArray, IntArray, NumberArray
 
 LEVEL = 0.95
 FEWEST_CLUSTERS = 3
 """With fewer there is no interval: what two speakers span holds the truth half of the time."""
-_BLOCK = 4_000_000
-"""How many draw counts are held in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +32,7 @@ class Estimate:
 
     @property
     def has_interval(self) -> bool:
+        """Tells whether both bounds are defined."""
         return bool(np.isfinite(self.low) and np.isfinite(self.high))
 
     def in_words(self, sign: str = "") -> str:
@@ -49,17 +47,18 @@ class Estimate:
         return f"{self.value:{sign}.3f}{bounds}"
 
     def to_json(self) -> dict[str, float]:
+        """Plain data for a JSON file."""
         return {"value": self.value, "low": self.low, "high": self.high}
 
 
 def cluster_codes(speakers: Sequence[str | None]) -> IntArray:
-    """Each utterance's cluster, from 0 up: its speaker, or, where that is unknown, a cluster of its own.
+    """Cluster of each utterance, shape (utterances,): its speaker, or a cluster of its own if unknown.
 
     >>> cluster_codes(["b", None, "a", "b", None])
     array([1, 2, 0, 1, 3])
     """
     code = {name: number for number, name in enumerate(sorted({name for name in speakers if name is not None}))}
-    codes = []
+    codes: list[int] = []
     alone = len(code)
     for name in speakers:
         if name is None:
@@ -80,12 +79,14 @@ def recoded(clusters: IntArray) -> tuple[IntArray, int]:
     return codes, len(kept)
 
 
-def draws(clusters: int, *, resamples: int, seed: int) -> Iterator[IntArray]:
-    """How often each resample drew each cluster: blocks of shape (resamples of the block, clusters), rows summing to
-    ``clusters``. The same arguments give the same draws, so two systems can be compared on the same resamples.
+def draws(clusters: int, *, resamples: int, seed: int, most_counts: int = 4_000_000) -> Iterator[IntArray]:
+    """Draws of each cluster by each resample, in blocks of shape (resamples of the block, clusters).
+
+    Rows sum to ``clusters``. The same arguments give the same draws, so that two systems can be compared on the same
+    resamples. A block holds at most ``most_counts``, which changes none of them.
     """
     generator = np.random.default_rng(seed)
-    block = max(1, _BLOCK // clusters)
+    block = max(1, most_counts // clusters)
     for start in range(0, resamples, block):
         drawn = generator.integers(clusters, size=(min(block, resamples - start), clusters))
         rows = len(drawn)
@@ -108,7 +109,7 @@ class ClusterBootstrap:
     Estimate(value=0.7, low=0.5, high=0.9)
     """
 
-    def __init__(self, statistics: NDArray, *, resamples: int = 1000, seed: int = 0) -> None:
+    def __init__(self, statistics: NumberArray, *, resamples: int = 1000, seed: int = 0) -> None:
         statistics = np.asarray(statistics, dtype=np.float64)
         self.clusters = len(statistics)
         self.total: FloatArray = statistics.sum(axis=0)
@@ -118,12 +119,12 @@ class ClusterBootstrap:
             sums = [counts @ flat for counts in _as_floats(draws(self.clusters, resamples=resamples, seed=seed))]
             self.resampled = np.concatenate(sums).reshape(resamples, *statistics.shape[1:])
 
-    def estimate(self, measure: Callable[[FloatArray], NDArray]) -> Estimate:
+    def estimate(self, measure: Callable[[FloatArray], FloatArray]) -> Estimate:
         """The score of everything and its interval; ``measure`` maps sums (..., statistics) to scores (...)."""
         return self.estimates(lambda sums: np.asarray(measure(sums))[..., None])[0]
 
-    def estimates(self, measure: Callable[[FloatArray], NDArray]) -> list[Estimate]:
-        """As ``estimate``, for a measure that gives several scores, shape (..., scores)."""
+    def estimates(self, measure: Callable[[FloatArray], FloatArray]) -> list[Estimate]:
+        """Estimates of a measure that gives several scores, shape (..., scores)."""
         values = np.asarray(measure(self.total), dtype=float)
         if self.resampled is None:
             return [Estimate(float(value)) for value in values]

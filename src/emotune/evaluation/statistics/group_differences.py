@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from emotune.evaluation.statistics.bootstrap import LEVEL, Estimate
 from emotune.evaluation.statistics.t_distribution import t_quantile
-from emotune.metrics.division import FloatArray, IntArray
+from emotune.metrics.division import FloatArray, IntArray, NumberArray
 
-FEWEST_SPEAKERS = 3
+SPEAKERS_FOR_AN_INTERVAL = 3
 """With fewer in either group there is no interval: of 2 against 22 it spans everything and holds the truth in 86 %."""
 
 
@@ -25,11 +25,11 @@ _ROUNDING = 1e-9
 
 
 def difference_of_groups(
-    statistics: NDArray,
-    measure: Callable[[FloatArray], NDArray],
+    statistics: NumberArray,
+    measure: Callable[[FloatArray], FloatArray],
     *,
     present: NDArray[np.bool_],
-    fewest: int = FEWEST_SPEAKERS,
+    fewest: int = SPEAKERS_FOR_AN_INTERVAL,
 ) -> list[Estimate]:
     """Differences, first group less second, with intervals; without them where a group has too few speakers.
 
@@ -49,7 +49,7 @@ def difference_of_groups(
     if present.sum(axis=0).min() < fewest:
         return [Estimate(float(value)) for value in values]
     left_out = np.asarray(measure(total - statistics), dtype=float)
-    parts = []  # variance and degrees of freedom of each part of the speakers
+    parts: list[tuple[FloatArray, int]] = []  # variance and degrees of freedom of each part of the speakers
     for rows in _strata(present):
         count = len(rows)
         spread = np.square(left_out[rows] - left_out[rows].mean(axis=0)).sum(axis=0)

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from emotune.metrics.division import FloatArray
+from emotune.metrics.division import FloatArray, NumberArray
 
 _BLOCK = 4_000_000
 """How many swaps are held in memory at once."""
@@ -19,12 +18,12 @@ _ROUNDING = 1e-12
 
 
 def enumerates(clusters: int, resamples: int) -> bool:
-    """Whether all ways of swapping are gone through, rather than some drawn at random."""
+    """Tells whether the test enumerates all swaps rather than drawing some at random."""
     return 2**clusters <= resamples
 
 
 def swaps(clusters: int, *, resamples: int, seed: int) -> Iterator[FloatArray]:
-    """Which clusters are swapped, 1 or 0, in blocks of shape (swaps of the block, clusters).
+    """Swaps of clusters, 1 = swapped, in blocks of shape (swaps of the block, clusters).
 
     All 2^clusters ways where these are at most ``resamples``, else as many random ones.
     """
@@ -42,14 +41,14 @@ def swaps(clusters: int, *, resamples: int, seed: int) -> Iterator[FloatArray]:
 
 
 def swap_test(
-    first: NDArray,
-    second: NDArray,
-    measure: Callable[[FloatArray], NDArray],
+    first: NumberArray,
+    second: NumberArray,
+    measure: Callable[[FloatArray], FloatArray],
     *,
     resamples: int = 10_000,
     seed: int = 0,
 ) -> float:
-    """Two-sided p that two equally good systems would differ as much as these; NaN where the difference is undefined.
+    """Two-sided p value of a paired permutation test over clusters; NaN if the difference is undefined.
 
     Exact when all swaps are gone through; then it cannot be below 2^-(clusters - 1), since swapping everyone gives the
     same difference again. Else one is added to both counts, so that it is never 0 and the test never too lenient.
@@ -85,7 +84,7 @@ def swap_test(
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """p values corrected for there being several, so that one below .05 by chance stays as rare as for one test.
+    """Holm's correction of p values: the chance of any false finding stays that of a single test.
 
     NaN stays NaN and counts for nothing.
 

@@ -1,4 +1,4 @@
-"""Quantiles of Student's t without scipy: what small numbers of speakers need instead of those of the normal."""
+"""Student's t distribution without scipy, for intervals over few speakers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LARGE = 2000
 
 
 def t_cdf(value: float, degrees: int) -> float:
-    """The share of Student's t with so many degrees of freedom that lies below a value.
+    """Cumulative distribution function of Student's t.
 
     Reference:
         Abramowitz and Stegun (1964), Handbook of Mathematical Functions, 26.7.3 and 26.7.4.
@@ -32,7 +32,7 @@ def t_cdf(value: float, degrees: int) -> float:
 
 @lru_cache(maxsize=256)
 def t_quantile(probability: float, degrees: int) -> float:
-    """The value below which a share of Student's t lies, by bisection of ``t_cdf``.
+    """Quantile of Student's t, by bisection of ``t_cdf``.
 
     Args:
         probability: above 0 and below 1.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import count, islice
@@ -115,7 +115,7 @@ class PredictionParts:
         return (self.folder / part.file).exists() and not (self.retry_errors and part.failed)
 
     def check(self, items: Iterable[Item]) -> int:
-        """Go through all inputs of the job before the work begins; how many there are.
+        """Checks all inputs of the job before the work begins; returns their number.
 
         Raises:
             ConfigError: when a part that is done was made of other inputs.
@@ -140,7 +140,7 @@ class PredictionParts:
                 yield number, piece
 
     def remove_leftovers(self) -> None:
-        """Remove tables that were not entered, halves of files, and inputs that were laid out for workers."""
+        """Removes tables missing from the index, half-written files, and inputs laid out for workers."""
         entered = {part.file for part in self.parts.values()}
         for path in self.folder.iterdir():
             is_table = path.name.startswith("part-") and path.name.endswith(self.suffix)
@@ -150,7 +150,7 @@ class PredictionParts:
 
     @property
     def inputs_folder(self) -> Path:
-        """Where the inputs of parts lie while workers of other machines make them."""
+        """Folder for the inputs of parts while workers on other machines predict them."""
         return self.folder / ".inputs"
 
     def _pieces(self, items: Iterable[Item]) -> Iterator[tuple[int, list[Item]]]:
@@ -162,24 +162,24 @@ class PredictionParts:
             yield number, piece
 
     def write(self, number: int, items: Sequence[Item], predictions: Predictions) -> Part:
-        """Write a part's table; it counts once it is entered."""
+        """Writes a part's table; it counts once it is entered."""
         file = f"part-{number:05d}{self.suffix}"
         predictions.write(self.folder / file, spreadsheet_safe=self.spreadsheet_safe)
         failed, warned = len(predictions.failed), len(predictions.warnings)
         return Part(file, len(predictions), failed, inputs_sha256(items), warned)
 
     def begin(self) -> None:
-        """Write the index, so that an interrupted job is known for what it is before its first part is done."""
+        """Writes the index, so that an interrupted job is known for what it is before its first part is done."""
         self._write_index(complete=False)
 
     def enter(self, number: int, part: Part, label_space: LabelSpace) -> None:
-        """Enter a part that is written into the index."""
+        """Enters a part that is written into the index."""
         self.parts[number] = part
         self._label_space = label_space
         self._write_index(complete=False)
 
     def finish(self) -> None:
-        """Say that all is done."""
+        """Says that all is done."""
         self._write_index(complete=True)
 
     def _write_index(self, *, complete: bool) -> None:
@@ -196,7 +196,7 @@ class PredictionParts:
         write_text(self.folder / INDEX, to_json(index) + "\n")
 
     def tables(self) -> Iterator[Predictions]:
-        """What is predicted, one part in memory at a time."""
+        """Yields the prediction tables, one part in memory at a time."""
         for _, part in sorted(self.parts.items()):
             yield Predictions.read(self.folder / part.file)
 
@@ -218,21 +218,24 @@ class PredictionParts:
 
     @property
     def rows(self) -> int:
+        """Number of predicted rows."""
         return sum(part.rows for part in self.parts.values())
 
     @property
     def failed(self) -> int:
+        """Number of rows with an error."""
         return sum(part.failed for part in self.parts.values())
 
     @property
     def warned(self) -> int:
+        """Number of rows with a warning."""
         return sum(part.warned for part in self.parts.values())
 
 
 def predict_in_parts(
     predictor: Predictor, items: Iterable[Item], parts: PredictionParts, *, total: int, progress: Progress = silent
 ) -> None:
-    """Predict what is missing, part by part, in bounded memory.
+    """Predicts the missing parts one by one, in bounded memory.
 
     Args:
         predictor: predicts.
@@ -242,6 +245,7 @@ def predict_in_parts(
     """
 
     def rows() -> Iterator[Prediction]:
+        """Number of predicted rows."""
         for number, piece in parts.missing(items):
             found = dict(predictor.stream(piece))
             ordered = tuple(found[position] for position in range(len(piece)))
@@ -265,7 +269,7 @@ def parts_in(
     options: Mapping[str, Any] | None = None,
     retry_errors: bool = False,
     spreadsheet_safe: bool = False,
-) -> Iterator[PredictionParts]:
+) -> Generator[PredictionParts]:
     """The folder of a job, kept free of other processes; what an interrupted job left half done is removed.
 
     Args and errors as of ``PredictionParts``; also ConfigError when another process works in the folder.

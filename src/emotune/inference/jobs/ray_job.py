@@ -2,6 +2,8 @@
 
 Recordings, model and the folder of the parts must be visible under the same paths from every machine.
 """
+# Ray leaves some of its arguments untyped.
+# pyright: reportUnknownMemberType=false
 
 from __future__ import annotations
 
@@ -54,6 +56,7 @@ class PartWorker:
         self.parts = parts
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Predicts one part."""
         number = int(row["number"])
         if not self.parts.inputs_folder.is_dir():
             raise ModelError(
@@ -77,7 +80,7 @@ class PartWorker:
 
 
 def _inputs_of(parts: PredictionParts, number: int) -> Path:
-    """Where the inputs of a part lie while the job runs, so that no process has to hold those of all parts."""
+    """Path of a part's inputs while the job runs, so that no process holds those of all parts."""
     return parts.inputs_folder / f"{number:05d}.pickle"
 
 
@@ -91,8 +94,9 @@ def predict_on_ray(
     workers: int | None = None,
     loading: Mapping[str, Any] | None = None,
     progress: Progress = silent,
+    worker: type[PartWorker] = PartWorker,
 ) -> None:
-    """Predict what is missing with one actor a core; Ray starts actors that die again and repeats their parts.
+    """Predicts the missing parts with one actor a core; Ray restarts actors that die and repeats their parts.
 
     It joins the cluster that ``RAY_ADDRESS`` names or that runs on this machine, else it starts one here.
 
@@ -104,18 +108,20 @@ def predict_on_ray(
         total: how many items there are.
         workers: actors; None = one for each core of the cluster.
         loading: more arguments of ``emotune.load``.
+        worker: class of the actors.
 
     Raises:
         ModelError: when Ray or a worker gives up; what is done stays done.
     """
     found = find_model_folder(model).name  # absolute, or of one commit: actors have working folders of their own
-    loading = dict(loading or {})
-    helpers = {key: name and from_everywhere(name) for key, name in (loading.get("helpers") or {}).items()}
+    asked: dict[str, Any] = dict(loading or {})
+    named: Mapping[str, str | None] = asked.get("helpers") or {}
+    helpers = {key: name and from_everywhere(name) for key, name in named.items()}
     try:
         _join()
         parts.begin()
         ray.data.DataContext.get_current().enable_progress_bars = False
-        numbers = []
+        numbers: list[dict[str, int]] = []
         for number, piece in parts.missing(items):
             numbers.append({"number": number})
             parts.inputs_folder.mkdir(exist_ok=True)
@@ -123,8 +129,8 @@ def predict_on_ray(
         if numbers:
             actors = min(workers or int(ray.cluster_resources().get("CPU", 1)), len(numbers))
             done = ray.data.from_items(numbers, override_num_blocks=len(numbers)).map(
-                PartWorker,  # pyright: ignore[reportArgumentType]
-                fn_constructor_args=(found, fingerprint, parts, {**loading, "helpers": helpers}),
+                worker,  # pyright: ignore[reportArgumentType]
+                fn_constructor_args=(found, fingerprint, parts, {**asked, "helpers": helpers}),
                 compute=ray.data.ActorPoolStrategy(size=actors),
                 num_cpus=1,
                 runtime_env={"env_vars": FEW_KERNELS | {"OMP_NUM_THREADS": "1"}},
@@ -141,7 +147,7 @@ def predict_on_ray(
 
 
 def _join() -> None:
-    """Join or start a cluster."""
+    """Joins or starts a cluster."""
     if ray.is_initialized():
         return
     try:
@@ -151,7 +157,7 @@ def _join() -> None:
 
 
 def _entered(done: ray.data.Dataset, parts: PredictionParts) -> Iterator[None]:
-    """Enter each part as it comes; something for each of its rows."""
+    """Enters each part as it comes; yields once for each of its rows."""
     for row in done.iter_rows():
         part = Part(**json.loads(row["part"]))
         parts.enter(int(row["number"]), part, LabelSpace.from_json(json.loads(row["label_space"])))
@@ -166,7 +172,7 @@ def _for_other_machines(item: Item) -> Item:
 
 
 def _reason(error: BaseException) -> str:
-    """What Ray reports, without its traceback: our own error of a worker, or its last line."""
+    """Reason in Ray's error, without its traceback: a worker's own error, or the last line."""
     own = re.findall(r"emotune\.[\w.]+Error: (.*)", str(error))
     lines = own or [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return lines[-1].rstrip(".") + "."

@@ -14,7 +14,7 @@ from emotune.runtime.memory_allocator import keep_freed_memory
 
 
 def main() -> None:
-    """Load the model, answer what it is, then answer each batch of waveforms until the input ends."""
+    """Loads the model, sends its description, then answers each batch of waveforms until the input ends."""
     requests = sys.stdin.buffer
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not mix with the answers
@@ -55,6 +55,7 @@ def _clean(error: Exception) -> EmotuneError:
 
 
 def send(answer: object, answers: BinaryIO) -> None:
+    """Writes a pickled answer and flushes it."""
     pickle.dump(answer, answers, protocol=pickle.HIGHEST_PROTOCOL)
     answers.flush()
 

@@ -55,7 +55,11 @@ class WorkerEngine:
             raise
 
     def run(self, waveforms: Sequence[FloatArray], conditions: Sequence[Mapping[str, FloatArray]] = ()) -> EngineOutput:
-        """As ``TorchEngine.run``; may be called from as many threads as there are workers."""
+        """Runs a batch as ``TorchEngine.run`` does, from as many threads as there are workers.
+
+        Raises:
+            ModelError: when the workers are closed.
+        """
         if self._closed:
             raise ModelError(f"The workers of {self._folder} were closed; load the model again.")
         worker = self._idle.get()
@@ -78,7 +82,7 @@ class WorkerEngine:
             self._idle.put(worker)
 
     def close(self) -> None:
-        """End the processes."""
+        """Ends the processes."""
         self._closed = True
         for worker in self._workers:
             worker.close()
@@ -121,7 +125,7 @@ class _Worker:
         )
 
     def description(self) -> Description:
-        """What the model is, once it is loaded."""
+        """Description of the model, once it is loaded."""
         if self._description is not None:
             return self._description
         answer = self._answer()
@@ -133,7 +137,7 @@ class _Worker:
     def answer_to(
         self, waveforms: list[FloatArray], conditions: list[Mapping[str, FloatArray]]
     ) -> EngineOutput | EmotuneError:
-        """What the model says of a batch, or why it says nothing."""
+        """Output for a batch, or the error."""
         self.description()
         assert self.process.stdin is not None
         try:
@@ -153,12 +157,12 @@ class _Worker:
             raise EngineError(f"A worker process ended with code {code} before its work was done.{cure}") from error
 
     def kill(self) -> None:
-        """End the process whatever it is doing."""
+        """Ends the process whatever it is doing."""
         self.process.kill()
         self.close()
 
     def close(self) -> None:
-        """End the process once it has done what it is doing, at the latest after five seconds."""
+        """Ends the process once it has done what it is doing, at the latest after five seconds."""
         if self.process.stdin is not None and not self.process.stdin.closed:
             try:
                 self.process.stdin.close()  # the end of its input ends the process

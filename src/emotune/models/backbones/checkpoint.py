@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import zipfile
@@ -15,8 +14,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from emotune.errors import ConfigError, ModelError
+from emotune.errors import ConfigError, ModelError, TableError
 from emotune.io.hub import PREFIX, Download, download_snapshot, fetch, is_hub_name, no_folder
+from emotune.io.tables import read_json
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone
 from emotune.models.weights import WeightsFile, is_finite, nothing_drawn, without_memory
@@ -56,7 +56,7 @@ def load_pretrained(
     """
     backbone_class = BACKBONES[backbone]
     folder = _folder(str(checkpoint), revision, download)
-    config = _read_json(folder / "config.json")
+    config = _settings(folder / "config.json")
     found = config.get("model_type")
     if found != backbone_class.model_type:
         choose = f"Choose the backbone {found!r}, or a" if found in BACKBONES else "Choose a"
@@ -77,7 +77,7 @@ def load_pretrained(
     weights.read_into({name: own[own_name] for own_name, name in names.items()})
     _refuse(model, {"not finite": [name for name, tensor in own.items() if not is_finite(tensor)]}, str(checkpoint))
     if model.obeys_do_normalize and (folder / PREPROCESSOR).exists():
-        do_normalize = _read_json(folder / PREPROCESSOR).get("do_normalize")
+        do_normalize = _settings(folder / PREPROCESSOR).get("do_normalize")
         if not isinstance(do_normalize, bool | None):
             raise ModelError(
                 f"{folder / PREPROCESSOR}: do_normalize is {do_normalize!r}, expected true or false. {CURE}"
@@ -162,16 +162,12 @@ def _folder(checkpoint: str, revision: str | None, download: Download) -> Path:
     ).folder
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _settings(path: Path) -> dict[str, Any]:
+    """Settings in a JSON file of a checkpoint."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror}); every checkpoint has one. {CURE}") from error
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is not valid JSON ({error}). Download it again. {CURE}") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path} holds a {type(content).__name__}, expected an object of keys and values. {CURE}")
-    return content
+        return read_json(path, "The checkpoint's file")
+    except TableError as error:
+        raise ModelError(f"{path.name} cannot be read: {error} {CURE}") from error
 
 
 class Weights(Protocol):
@@ -215,7 +211,7 @@ def _open_weights(folder: Path) -> Weights:
         return _open_safetensors(folder / "model.safetensors")
     index = folder / "model.safetensors.index.json"
     if index.exists():
-        weight_map = _read_json(index).get("weight_map")
+        weight_map = _settings(index).get("weight_map")
         if not isinstance(weight_map, dict) or not all(
             isinstance(shard, str) and shard == Path(shard).name for shard in weight_map.values()
         ):

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from trees.recordings import write_recording
+from builders.recordings import write_recording
 
 TABLES = {
     "VideoDemographics.csv": '"ActorID","Age","Sex","Race","Ethnicity"\n'

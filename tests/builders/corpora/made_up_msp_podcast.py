@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-STUDY = Path(__file__).parents[2] / "examples" / "study"
+STUDY = Path(__file__).parents[3] / "examples" / "study"
 
 
 def _script(name: str) -> ModuleType:

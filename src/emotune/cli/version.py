@@ -1,0 +1,36 @@
+"""emotune --version: of emotune, Python and PyTorch."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+
+import emotune
+from emotune.cli.console import out
+
+
+def versions() -> str:
+    """Versions on one line; PyTorch's is read from its installation, without importing it."""
+    try:
+        torch = f"PyTorch {version('torch')}"
+    except PackageNotFoundError:
+        torch = "no PyTorch"
+    return f"emotune {emotune.__version__}, Python {platform.python_version()}, {torch}"
+
+
+def _show(asked: bool) -> None:
+    if asked:
+        out.print(versions(), markup=False)
+        raise typer.Exit
+
+
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show, is_eager=True, help="Show the versions of emotune, Python, PyTorch."),
+    ] = False,
+) -> None:
+    """Takes the options of emotune itself."""

@@ -1,0 +1,1 @@
+"""Manifests, predictions, recordings, models, recipes and runs for tests, each built in one place."""

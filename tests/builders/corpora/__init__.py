@@ -1,0 +1,1 @@
+"""Miniatures of corpora, on disk as they are published."""

@@ -1,0 +1,53 @@
+"""Models with random weights that run in milliseconds."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from emotune.audio.preprocessing import Preprocessing
+from emotune.models.backbones import BACKBONES
+from emotune.models.backbones.base import Backbone
+from emotune.models.emotion_model import EmotionModel
+from emotune.models.store import save_model
+from emotune.schema.labels import LabelSpace
+
+WAVLM = {
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "conv_dim": [8, 8, 8],
+    "conv_kernel": [40, 8, 4],
+    "conv_stride": [20, 8, 4],
+    "num_conv_pos_embeddings": 8,
+    "num_conv_pos_embedding_groups": 4,
+    "num_buckets": 16,
+    "max_bucket_distance": 40,
+    "hidden_dropout": 0.0,
+    "activation_dropout": 0.0,
+    "attention_dropout": 0.0,
+}
+WHISPER = {"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 32}
+SEVEN_CONVOLUTIONS = {
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "conv_dim": [16] * 7,
+    "num_conv_pos_embedding_groups": 4,
+}
+WIDER_WHISPER = {"d_model": 32, "encoder_layers": 3, "encoder_attention_heads": 4, "encoder_ffn_dim": 64}
+
+
+def tiny_backbone(config: dict, name: str = "wavlm", *, seed: int = 0, **options: Any) -> Backbone:
+    torch.manual_seed(seed)
+    return BACKBONES[name].from_config(config, **options)
+
+
+def save_tiny_model(folder: Path, space: LabelSpace, **options: Any) -> Path:
+    """Folder of a model over the tiny WavLM; the options are the model's."""
+    backbone = tiny_backbone(WAVLM)
+    preprocessing = Preprocessing(backbone.normalize, max_duration_s=5.0, min_samples=backbone.min_samples)
+    save_model(folder, EmotionModel(backbone, space, **options), preprocessing)
+    return folder
