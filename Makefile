@@ -14,7 +14,7 @@ help:
 	@echo "make test-load    the rest of it: Ray, torchrun, studies in processes, jobs that are killed again and again"
 	@echo "make broken-inputs what each broken input led to, as a table in runs/broken-inputs.md"
 	@echo "make bench        speed and memory against transformers, about half an hour on an idle machine with 24 GB"
-	@echo "make check        ruff, pyright, import-linter, codespell, locked versions, licences"
+	@echo "make check        ruff, pyright, import-linter, codespell, locked versions, licences; the structure in figures"
 	@echo "make lock         requirements-locked.txt anew, from constraints.txt"
 	@echo "make lock-check   do requirements-locked.txt and constraints.txt agree?"
 	@echo "make licences     the licences of all dependencies; an error where the base tier's are unknown or forbid selling"
@@ -56,6 +56,7 @@ check: $(INSTALLED)
 	$(BIN)/codespell
 	$(BIN)/python tools/lock.py
 	$(BIN)/python tools/licences.py
+	-$(BIN)/python tools/structure.py
 
 # all platforms' hashes, from what the index says of each version; nothing is downloaded
 lock: $(INSTALLED)
