@@ -22,9 +22,8 @@ import soundfile
 import soxr
 
 from emotune import audio
-from emotune.audio import near_copies
 from emotune.audio.fingerprint import RATE_HZ, Fingerprint, fingerprint
-from emotune.audio.near_copies import BIT_ERROR_LIMITS, bit_error_rate, candidates
+from emotune.audio.near_copies import BIT_ERROR_LIMITS, bit_error_rate, candidates, near_copies
 from emotune.corpora import CORPORA, read_corpus
 from emotune.doctor import check_manifest
 

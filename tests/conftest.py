@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from emotune import audio
+from emotune.audio import recordings
 from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import EmotuneError
 from emotune.schema.labels import LabelSpace
@@ -77,7 +77,7 @@ def tones(tmp_path_factory) -> Manifest:
         path.parent.mkdir(exist_ok=True)
         clip = 0.3 * np.sin(phase) + 0.1 * generator.standard_normal(samples)
         soundfile.write(path, clip, 16000, subtype="PCM_16")
-        recording = audio.decode(path)
+        recording = recordings.decode(path)
         utterances.append(
             Utterance(
                 f"u{number:02d}",
@@ -178,13 +178,13 @@ def _broken_input(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 def opened(monkeypatch) -> list[str]:
     """The names of the recordings that are opened, as often as they are."""
     names: list[str] = []
-    original = audio.opened_file
+    original = recordings.opened_file
 
     def counted(stream, name: str):
         names.append(Path(name).name)
         return original(stream, name)
 
-    monkeypatch.setattr(audio, "opened_file", counted)
+    monkeypatch.setattr(recordings, "opened_file", counted)
     return names
 
 

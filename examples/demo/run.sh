@@ -10,12 +10,15 @@ say() { printf '\n\033[1m%s\033[0m\n' "$1"; }
 
 say "1/6  Read the corpus into a manifest (synthetic: espeak-ng speaks, no human does)"
 emotune corpus read table examples/demo/corpus/labels.csv -o "$out/manifest.csv" --licence Apache-2.0
-say "2/6  Baseline: pitch and energy statistics with logistic regression"
-emotune baseline demo/tiny_wavlm data.manifest="$out/manifest.csv" -o "$out/baseline"
-say "3/6  Train a tiny WavLM from random weights on the raw waveform"
+say "2/6  Train a tiny WavLM from random weights on the raw waveform"
+emotune baseline demo/tiny_wavlm data.manifest="$out/manifest.csv" -o "$out/baseline" >"$out/baseline.log" 2>&1 &
+baseline=$!
 emotune train demo/tiny_wavlm data.manifest="$out/manifest.csv" data.cache="$out/clips" train.workers=1 "$@" -o "$out/run"
-say "4/6  Test it on voices that it never heard"
+say "3/6  Test it on voices that it never heard"
 emotune evaluate "$out/run" --split test
+say "4/6  Beside it, meanwhile: pitch and energy statistics with logistic regression"
+wait "$baseline" || { cat "$out/baseline.log" >&2; exit 1; }
+cat "$out/baseline.log"
 say "5/6  Predict a clip"
 emotune predict "$out/run" examples/demo/corpus/audio/v14-s2-anger.ogg
 say "6/6  Where to look"

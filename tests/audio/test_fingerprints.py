@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 
 from emotune import audio
-from emotune.audio import near_copies
 from emotune.audio.fingerprint import BITS, HOP, RATE_HZ, fingerprint
-from emotune.audio.near_copies import NearCopy, bit_error_rate, copies_by_position, first_of_copies, is_distinctive
+from emotune.audio.near_copies import (
+    NearCopy,
+    bit_error_rate,
+    copies_by_position,
+    first_of_copies,
+    is_distinctive,
+    near_copies,
+)
 
 
 @pytest.fixture(scope="module")

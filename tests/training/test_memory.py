@@ -314,7 +314,7 @@ def test_what_a_cpu_says_when_it_has_no_memory_left_is_understood():
     """A real allocation that fails, in a process that may not have more."""
     program = textwrap.dedent("""
         import resource, torch
-        from emotune.out_of_memory import is_out_of_memory
+        from emotune.runtime.out_of_memory import is_out_of_memory
         torch.zeros(10)
         resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30, 4 * 2**30))
         try:
