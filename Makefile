@@ -5,7 +5,7 @@ PIP_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help demo study-demo test test-load broken-inputs bench check lock lock-check licences clean
+.PHONY: help demo study-demo test test-load broken-inputs bench check dist lock lock-check licences clean
 
 help:
 	@echo "make demo         train a tiny model on the synthetic corpus, test it on unseen voices, draw the report"
@@ -15,6 +15,7 @@ help:
 	@echo "make broken-inputs what each broken input led to, as a table in runs/broken-inputs.md"
 	@echo "make bench        speed and memory against transformers, about half an hour on an idle machine with 24 GB"
 	@echo "make check        ruff, pyright, import-linter, codespell, locked versions, licences; the structure in figures"
+	@echo "make dist         source distribution and wheel, in dist; make test-load installs and uses them"
 	@echo "make lock         requirements-locked.txt anew, from constraints.txt"
 	@echo "make lock-check   do requirements-locked.txt and constraints.txt agree?"
 	@echo "make licences     the licences of all dependencies; an error where the base tier's are unknown or forbid selling"
@@ -57,6 +58,9 @@ check: $(INSTALLED)
 	$(BIN)/python tools/lock.py
 	$(BIN)/python tools/licences.py
 	-$(BIN)/python tools/structure.py
+
+dist: $(INSTALLED)
+	$(BIN)/python -m build
 
 # all platforms' hashes, from what the index says of each version; nothing is downloaded
 lock: $(INSTALLED)
