@@ -68,7 +68,7 @@ def fuzz(target: str, corpus: Path, crashes: Path, seconds: int) -> None:
 
     with atheris.instrument_imports(include=["emotune"], enable_loader_override=False):
         from emotune import audio
-        from emotune.config.recipe import load_recipe
+        from emotune.config.reading import load_recipe
         from emotune.errors import EmotuneError
         from emotune.schema.manifest import Manifest
         from emotune.schema.predictions import Predictions

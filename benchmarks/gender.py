@@ -10,12 +10,14 @@ was predicted (column gender_predicted), none, and the other one.
 import argparse
 from pathlib import Path
 
+from emotune.conditions.gender import Gender
 from emotune.evaluation.comparing.compare import compare
 from emotune.evaluation.comparing.line_up import System
 from emotune.inference import load
-from emotune.schema.conditions import SOURCES
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
+
+SOURCES = tuple(Gender().sources)
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ from safetensors.numpy import load_file
 
 import emotune.training.fine_tune  # noqa: F401 (in memory before processes are forked)
 from emotune.cli import main as main_of_emotune
-from emotune.config.recipe import load_recipe
+from emotune.config.reading import load_recipe
 from emotune.io.tables import read_rows
 from emotune.runtime import interruption
 from emotune.schema.manifest import Manifest

@@ -17,7 +17,8 @@ from pathlib import Path
 import torch
 from torch.distributed.tensor import DTensor
 
-from emotune.config.recipe import Recipe, load_recipe
+from emotune.config.reading import load_recipe
+from emotune.config.recipe import Recipe
 from emotune.corpora import CORPORA, read_corpus
 from emotune.io.tables import read_rows
 from emotune.models.store import load_model

@@ -143,7 +143,7 @@ def main() -> None:
         arguments.recogniser,
         arguments.speech_encoder,
         arguments.out,
-        text_encoder=arguments.text_encoder or bundled_text_encoder(),
+        helpers={"text_encoder": arguments.text_encoder or bundled_text_encoder()},
         seeds=arguments.seeds,
         systems=arguments.systems,
     )

@@ -22,19 +22,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import torch
 
-from emotune.config.recipe import Recipe, load_recipe
+from emotune.conditions import text
+from emotune.config.reading import load_recipe
+from emotune.config.recipe import Recipe
 from emotune.corpora import CORPORA, read_corpus
 from emotune.data.dataset import collate
-from emotune.enrichment import providers
 from emotune.models.backbones.family import LARGE_SHAPE
 from emotune.recipes import recipe_names
-from emotune.training import conditions
 from emotune.training.build import Experiment, build_experiment, build_manifest, count_parameters
 from emotune.training.loop.trainer import Trainer
 
@@ -186,8 +187,7 @@ def main() -> None:
     if given.manifest is not None:
         step(given.step_of, given.manifest)
         return
-    vars(providers).update(TextEncoder=RobertaWide, find_recogniser=SaysNothing)
-    vars(conditions).update(embeddings=embeddings)
+    vars(text).update(Text=partial(text.Text, find=SaysNothing, encoder=RobertaWide), embeddings=embeddings)
     challenges = [name for name in recipe_names() if name.startswith(("odyssey2024/", "sernc2025/"))]
     with tempfile.TemporaryDirectory() as folder:
         manifest = write_manifest(Path(folder))

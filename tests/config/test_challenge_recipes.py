@@ -2,7 +2,7 @@
 
 import pytest
 
-from emotune.config.recipe import load_recipe
+from emotune.config.reading import load_recipe
 from emotune.recipes import recipe_names
 
 NAMES = [name for name in recipe_names() if name.startswith(("odyssey2024/", "sernc2025/"))]

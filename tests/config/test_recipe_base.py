@@ -5,8 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotune.config import recipe as recipe_module
-from emotune.config.recipe import dump_recipe, load_recipe
+from emotune.config.reading import dump_recipe, load_recipe, merged
 from emotune.errors import ConfigError
 
 DATA = "data.manifest=m.csv"
@@ -88,14 +87,14 @@ trees = st.recursive(
 
 @given(base=st.dictionaries(st.sampled_from("abc"), trees), own=st.dictionaries(st.sampled_from("abc"), trees))
 def test_merging_keeps_every_own_leaf_and_adds_only_the_bases(base, own):
-    merged = recipe_module._merged(base, own)
-    assert recipe_module._merged(merged, own) == merged
-    assert recipe_module._merged({}, own) == own
-    assert recipe_module._merged(base, {}) == base
-    assert set(merged) == set(base) | set(own)
+    both = merged(base, own)
+    assert merged(both, own) == both
+    assert merged({}, own) == own
+    assert merged(base, {}) == base
+    assert set(both) == set(base) | set(own)
     for key, value in own.items():
         if not (isinstance(value, dict) and isinstance(base.get(key), dict)):
-            assert merged[key] == value
+            assert both[key] == value
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,10 @@ import yaml
 from pydantic import ValidationError
 
 from emotune.config.keys import keys_under, recipe_keys
-from emotune.config.recipe import BitFit, Bottleneck, LoRA, Recipe, load_recipe
+from emotune.config.reading import load_recipe
+from emotune.config.recipe import Recipe
 from emotune.errors import ConfigError
+from emotune.models.adapters import ADAPTERS
 from emotune.recipes import recipe_names
 
 ROOT = Path(__file__).parents[2]
@@ -31,8 +33,9 @@ def with_value(path: str, value: object) -> dict:
     for section in sections:
         place = place.setdefault(section, {})
     if path.startswith("model.adapter."):
-        kinds = {"lora": LoRA, "bottleneck": Bottleneck, "bitfit": BitFit}
-        place["name"] = next(kind for kind, of in kinds.items() if last in of.model_fields)
+        place["name"] = next(
+            name for name in ("lora", "bottleneck") if last in ("name", *ADAPTERS.options(name).model_fields)
+        )
     if path.startswith("model.varan."):
         recipe["model"]["layer_mix"] = "varan"
     place[last] = value

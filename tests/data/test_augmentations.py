@@ -7,13 +7,12 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotune.data.augmentations import Augmentation, Mix, generator_of
 from emotune.data.augmentations.channel import CODECS, Telephone, coded
 from emotune.data.augmentations.crop import Crop, filled_to, piece_of
 from emotune.data.augmentations.gain import Gain
 from emotune.data.augmentations.masks import BandMasks, TimeMasks
 from emotune.data.augmentations.noise import COLOURS, Noise, add_at_snr, coloured_noise
-from emotune.data.augmentations.pipeline import mixed
+from emotune.data.augmentations.pipeline import Augmentation, Mix, generator_of, mixed
 from emotune.data.augmentations.reverberation import Reverberation, in_room, simulated_response
 from emotune.data.augmentations.speed import Speed, change_speed
 from emotune.errors import ConfigError

@@ -11,8 +11,8 @@ from emotune import audio
 from emotune.audio.preprocessing import Preprocessing
 from emotune.batch import one_hot_shares
 from emotune.data.audio_cache import AudioCache
-from emotune.data.augmentations import Augmentation, Mix
 from emotune.data.augmentations.noise import Noise
+from emotune.data.augmentations.pipeline import Augmentation, Mix
 from emotune.data.augmentations.speed import Speed
 from emotune.data.dataset import EmotionDataset, collate
 from emotune.errors import AudioError

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from emotune.config.recipe import Recipe, dump_recipe, load_recipe
+from emotune.config.reading import dump_recipe, load_recipe
+from emotune.config.recipe import Recipe
 from emotune.errors import ConfigError
 from emotune.recipes import recipe_names
 from emotune.schema.labels import LabelSpace

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from emotune.audio.preprocessing import Preprocessing
-from emotune.config.recipe import load_recipe
+from emotune.config.reading import load_recipe
 from emotune.errors import ModelError
 from emotune.io.tables import to_json, write_text
 from emotune.models.backbones import BACKBONES

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from emotune.evaluation.robustness.degradations import BABBLE, CONDITIONS
+from emotune.evaluation.robustness.degradations import BABBLE, DEGRADATIONS
 from emotune.io.tables import to_json, write_text
 from emotune.schema.predictions import Predictions
 from emotune.schema.run_folder import RunFolder
@@ -22,17 +22,17 @@ def run(tmp_path, tiny_model, tones) -> RunFolder:
 
 
 def of_babble() -> set[str]:
-    return {name for name, condition in CONDITIONS.items() if condition.family == BABBLE}
+    return {name for name, degradation in DEGRADATIONS.items() if degradation.family == BABBLE}
 
 
-def test_another_manifest_under_every_condition(run, tones, emotune_command):
+def test_another_manifest_under_every_degradation(run, tones, emotune_command):
     ended = emotune_command(
         "evaluate", run.path, "--manifest", tones.root / "manifest.csv", "--robustness", "--resamples", 50
     )
     assert ended.code == 0, ended.err
     folder = run.results("manifest-manifest")
-    assert {path.stem for path in (folder / "robustness").glob("*.csv")} == set(CONDITIONS)
-    assert all(f"{name} uar " in ended.out for name in CONDITIONS)
+    assert {path.stem for path in (folder / "robustness").glob("*.csv")} == set(DEGRADATIONS)
+    assert all(f"{name} uar " in ended.out for name in DEGRADATIONS)
     assert f"robustness: {folder / 'robustness.html'}" in ended.out
     data = json.loads((folder / "robustness.json").read_text(encoding="utf-8"))
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
@@ -48,14 +48,14 @@ def test_a_split_with_too_few_speakers_does_without_babble_and_says_so(run, emot
     ended = emotune_command("evaluate", run.path, "--split", "development", "--robustness", "--resamples", 20)
     assert ended.code == 0, ended.err
     done = {path.stem for path in (run.results("development") / "robustness").glob("*.csv")}
-    assert done == set(CONDITIONS) - of_babble()
+    assert done == set(DEGRADATIONS) - of_babble()
     assert "babble_0db left out: babble needs at least 2 speakers" in ended.err
     pages = (run.results("development") / "robustness.html").read_text(encoding="utf-8")
     assert "Conditions left out" in pages
     assert "chose layer, epoch or settings by" in pages
 
 
-def test_a_recording_that_is_missing_fails_under_every_condition_and_ends_with_1(run, tones, emotune_command):
+def test_a_recording_that_is_missing_fails_under_every_degradation_and_ends_with_1(run, tones, emotune_command):
     manifest = tones.root / "manifest.csv"
     copied = run.path.parent / "corpus"
     shutil.copytree(manifest.parent, copied)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from emotune.evaluation.robustness.degradations import CONDITIONS, Condition
-from emotune.evaluation.robustness.effects import degradation_of
+from emotune.evaluation.robustness.degradations import DEGRADATIONS, Degradation
+from emotune.evaluation.robustness.effects import effect_of
 from emotune.evaluation.robustness.run import Voices, predict_under, run_robustness
 from emotune.evaluation.statistics.bootstrap import Estimate, draws, expanded_tail
 from emotune.inference import Predictor, load
@@ -20,7 +20,7 @@ from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest, Utterance
 from emotune.schema.predictions import Prediction, Predictions
 
-IDENTITY = Condition("identity", "as they are")
+IDENTITY = Degradation("identity", "as they are")
 CLASSES = ("anger", "neutral", "sadness")
 
 
@@ -70,7 +70,7 @@ def test_the_identity_gives_the_clean_predictions_exactly(tones, predictor):
 
 def test_the_identity_loses_nothing(tones, predictor):
     clean = predictor.predict_manifest(tones)
-    found = degradation_of("identity", IDENTITY, tones, clean, clean, resamples=50)
+    found = effect_of("identity", IDENTITY, tones, clean, clean, resamples=50)
     assert all(item == Estimate(0.0, 0.0, 0.0) for item in found.differences.values())
     assert found.changed == Estimate(0.0, 0.0, 0.0)
     assert found.confidence == found.clean_confidence
@@ -78,7 +78,7 @@ def test_the_identity_loses_nothing(tones, predictor):
 
 def test_differences_are_paired_and_drawn_by_speaker_as_a_slow_computation_has_it():
     manifest, clean, degraded = constructed()
-    found = degradation_of("worse", IDENTITY, manifest, clean, degraded, resamples=300, seed=4)
+    found = effect_of("worse", IDENTITY, manifest, clean, degraded, resamples=300, seed=4)
     kept = [n for n in range(len(manifest)) if n not in (3, 7)]
     speakers = sorted({u.speaker for u in manifest if u.speaker})
     truth = np.array([manifest.utterances[n].emotion for n in kept])
@@ -110,8 +110,8 @@ def test_dimensions_are_held_against_each_other_too(tones, predictor):
     space = LabelSpace((), {"arousal": Scale(1, 7)})
     manifest = dataclasses.replace(tones.replace_utterances(rows), label_space=space)
     clean = predictor.predict_manifest(manifest)
-    noisy = predict_under(predictor, Voices(manifest), "white_0db", CONDITIONS["white_0db"])
-    found = degradation_of("white_0db", CONDITIONS["white_0db"], manifest, clean, noisy, resamples=20)
+    noisy = predict_under(predictor, Voices(manifest), "white_0db", DEGRADATIONS["white_0db"])
+    found = effect_of("white_0db", DEGRADATIONS["white_0db"], manifest, clean, noisy, resamples=20)
     truth = [u.dimensions["arousal"] for u in manifest]
     before, after = (ccc(truth, [row.dimensions["arousal"] for row in table]) for table in (clean, noisy))
     assert found.scores["ccc"].value == pytest.approx(after)
@@ -135,39 +135,39 @@ def test_a_verdict_needs_an_interval_without_zero(difference, verdict):
 
 def test_an_interrupted_run_goes_on_where_it_was(tones, predictor, tmp_path):
     clean = predictor.predict_manifest(tones)
-    wanted = {name: CONDITIONS[name] for name in ("white_0db", "quiet", "first_1s")}
+    wanted = {name: DEGRADATIONS[name] for name in ("white_0db", "quiet", "first_1s")}
 
     def interrupted(samples, generator):
         raise KeyboardInterrupt
 
     broken = wanted | {"quiet": dataclasses.replace(wanted["quiet"], change=interrupted)}
     with pytest.raises(KeyboardInterrupt):
-        run_robustness(predictor, tones, clean, tmp_path, conditions=broken, resamples=10)
+        run_robustness(predictor, tones, clean, tmp_path, degradations=broken, resamples=10)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["white_0db.csv", "white_0db.csv.meta.json"]
     counting = Predictor(Counting(predictor.engine))  # pyright: ignore[reportArgumentType]
-    resumed = run_robustness(counting, tones, clean, tmp_path, conditions=wanted, resamples=10)
+    resumed = run_robustness(counting, tones, clean, tmp_path, degradations=wanted, resamples=10)
     assert counting.engine.clips == 2 * len(tones)  # pyright: ignore[reportAttributeAccessIssue]
-    whole = run_robustness(predictor, tones, clean, tmp_path / "whole", conditions=wanted, resamples=10)
-    assert [item.scores for item in resumed.degradations] == [item.scores for item in whole.degradations]
-    again = run_robustness(counting, tones, clean, tmp_path, conditions=wanted, resamples=10)
+    whole = run_robustness(predictor, tones, clean, tmp_path / "whole", degradations=wanted, resamples=10)
+    assert [item.scores for item in resumed.effects] == [item.scores for item in whole.effects]
+    again = run_robustness(counting, tones, clean, tmp_path, degradations=wanted, resamples=10)
     assert counting.engine.clips == 2 * len(tones)  # pyright: ignore[reportAttributeAccessIssue]
-    assert [item.differences for item in again.degradations] == [item.differences for item in whole.degradations]
+    assert [item.differences for item in again.effects] == [item.differences for item in whole.effects]
 
 
-def test_another_model_manifest_or_condition_is_predicted_anew(tones, predictor, tmp_path):
+def test_another_model_manifest_or_degradation_is_predicted_anew(tones, predictor, tmp_path):
     clean = predictor.predict_manifest(tones)
-    wanted = {"quiet": CONDITIONS["quiet"]}
-    run_robustness(predictor, tones, clean, tmp_path, conditions=wanted, resamples=10)
+    wanted = {"quiet": DEGRADATIONS["quiet"]}
+    run_robustness(predictor, tones, clean, tmp_path, degradations=wanted, resamples=10)
     fewer = tones.filter(lambda u: u.speaker != "s5")
-    other = {"quiet": dataclasses.replace(CONDITIONS["quiet"], words="other words")}
-    for manifest, conditions, name in ((tones, wanted, "other"), (fewer, wanted, None), (fewer, other, None)):
+    other = {"quiet": dataclasses.replace(DEGRADATIONS["quiet"], words="other words")}
+    for manifest, degradations, name in ((tones, wanted, "other"), (fewer, wanted, None), (fewer, other, None)):
         engine = Counting(predictor.engine, name)
         run_robustness(
             Predictor(engine),  # pyright: ignore[reportArgumentType]
             manifest,
             clean,
             tmp_path,
-            conditions=conditions,
+            degradations=degradations,
             resamples=10,
         )
         assert engine.clips == len(manifest)
@@ -181,13 +181,13 @@ def test_a_clip_that_fails_is_an_error_row_and_is_counted(tones, predictor, tmp_
         manifest,
         predictor.predict_manifest(manifest),
         tmp_path,
-        conditions={"quiet": CONDITIONS["quiet"]},
+        degradations={"quiet": DEGRADATIONS["quiet"]},
         resamples=10,
     )
     table = Predictions.read(tmp_path / "quiet.csv")
     assert len(table) == 24
     assert "missing.wav does not exist" in (table.rows[0].error or "")
-    assert (found.failed, found.degradations[0].clips) == (1, 23)
+    assert (found.failed, found.effects[0].clips) == (1, 23)
     assert "left out of its figures: 1." in page(found, "title")
 
 
@@ -198,28 +198,28 @@ def test_babble_that_cannot_be_made_is_left_out_with_its_reason(tones, predictor
         two,
         predictor.predict_manifest(two),
         tmp_path,
-        conditions={name: CONDITIONS[name] for name in ("babble_0db", "quiet")},
+        degradations={name: DEGRADATIONS[name] for name in ("babble_0db", "quiet")},
         resamples=10,
     )
-    assert [item.name for item in found.degradations] == ["quiet"]
+    assert [item.name for item in found.effects] == ["quiet"]
     assert "have 2 in all" in found.skipped["babble_0db"]
     assert "Conditions left out" in page(found, "title")
 
 
-def test_the_page_and_the_json_hold_every_condition_and_let_no_text_become_markup(tones, predictor, tmp_path):
+def test_the_page_and_the_json_hold_every_degradation_and_let_no_text_become_markup(tones, predictor, tmp_path):
     clean = predictor.predict_manifest(tones)
-    wanted = {name: CONDITIONS[name] for name in ("white_0db", "babble_0db", "first_1s")}
-    found = run_robustness(predictor, tones, clean, tmp_path, conditions=wanted, resamples=50)
+    wanted = {name: DEGRADATIONS[name] for name in ("white_0db", "babble_0db", "first_1s")}
+    found = run_robustness(predictor, tones, clean, tmp_path, degradations=wanted, resamples=50)
     write_robustness(tmp_path, found, title="<script>", notices=["a < b"])
     source = (tmp_path / "robustness.html").read_text(encoding="utf-8")
     assert "<script" not in source
     assert "a &lt; b" in source
     data = json.loads((tmp_path / "robustness.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
     assert list(data["conditions"]) == list(wanted)
-    for name, condition in wanted.items():
-        assert condition.words in source
+    for name, degradation in wanted.items():
+        assert degradation.words in source
         assert data["conditions"][name]["scores"]["uar"]["value"] == pytest.approx(
-            next(item for item in found.degradations if item.name == name).scores["uar"].value
+            next(item for item in found.effects if item.name == name).scores["uar"].value
         )
     assert sum(map(len, data["conclusions"].values())) == 3
     assert data["clean"]["uar"] == found.clean["uar"].to_json()
@@ -227,7 +227,7 @@ def test_the_page_and_the_json_hold_every_condition_and_let_no_text_become_marku
 
 def test_a_loss_is_a_reason_not_to_use_the_model_and_over_confidence_is_said():
     manifest, clean, degraded = constructed()
-    item = degradation_of("worse", CONDITIONS["white_0db"], manifest, clean, degraded)
+    item = effect_of("worse", DEGRADATIONS["white_0db"], manifest, clean, degraded)
     whole = run_of(item, manifest, clean)
     (sentence,) = conclusions(whole)[LOSS]
     assert "White noise as loud as the speech" in sentence

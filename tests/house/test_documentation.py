@@ -6,7 +6,8 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel
 
-from emotune.config.recipe import Recipe, load_recipe
+from emotune.config.reading import load_recipe
+from emotune.config.recipe import Recipe
 from emotune.corpora.rows import COLUMN_NAMES, DIMENSION_NAMES
 from emotune.recipes import recipe_names
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from emotune.config.recipe import recipe_content
+from emotune.config.reading import recipe_content
 
 ROOT = Path(__file__).parents[2]
 USERS_OWN = {"calls.csv", "new_recordings/", "other.csv", "call.wav"}

@@ -1,10 +1,32 @@
 """Tables of names: what is there, what was likely meant, and what third parties add."""
 
+import math
+import subprocess
+import sys
+from collections.abc import Mapping
+from decimal import Decimal
+
 import pytest
 
 from emotune import registry
+from emotune.conditions import CONDITIONS
+from emotune.corpora import CORPORA
+from emotune.data.augmentations import AUGMENTATIONS
 from emotune.errors import ConfigError
+from emotune.evaluation.robustness.degradations import DEGRADATIONS
+from emotune.losses import LOSSES
+from emotune.metrics import METRICS
+from emotune.models.adapters import ADAPTERS
+from emotune.models.aggregations import LAYER_MIXES, POOLINGS
+from emotune.models.backbones import BACKBONES
+from emotune.models.conditions import JOINS
 from emotune.registry import Registry, unknown_name_message
+from emotune.section import Section
+
+TABLES = [
+    *(ADAPTERS, AUGMENTATIONS, BACKBONES, CONDITIONS, CORPORA, DEGRADATIONS),
+    *(JOINS, LAYER_MIXES, LOSSES, METRICS, POOLINGS),
+]
 
 
 class Point:
@@ -60,8 +82,8 @@ def test_third_parties_add_entries_under_the_group_of_the_kind(points):
 
 def test_a_third_party_cannot_replace_an_entry_of_ours(points):
     points["emotune.loss"] = [Point("ours", "theirs")]
-    table = Registry("loss", {"ours": "ours"})
-    assert table["ours"] == "ours"
+    table = Registry("loss", {"ours": 1})
+    assert table["ours"] == 1
     assert list(table) == ["ours"]
 
 
@@ -79,3 +101,47 @@ def test_a_package_that_cannot_be_loaded_harms_nothing_but_its_own_entry(points)
         ConfigError, match=r"The loss 'theirs' comes from another package \(theirs:LOSS\), which cannot"
     ):
         table["theirs"]
+
+
+def test_an_entry_and_its_options_are_imported_when_they_are_asked_for(points):
+    table = Registry("constant", {"pi": ("math:pi", "decimal:Decimal"), "e": "math:e", "gone": "emotune_gone:X"})
+    assert list(table) == ["pi", "e", "gone"]
+    assert (table["pi"], table["e"]) == (math.pi, math.e)
+    assert (table.options("pi"), table.options("e"), table.options("gone")) == (Decimal, None, None)
+    points["emotune.constant"], points["emotune.constant.options"] = [Point("tau", math.tau)], [Point("tau", int)]
+    assert table.options("tau") is int
+    with pytest.raises(ConfigError, match="Unknown constant 'taau', did you mean 'tau'"):
+        table.options("taau")
+
+
+def test_what_is_not_installed_is_named_with_the_extra_that_brings_it():
+    table = Registry("loss", {"mine": "no_such_package.losses:Mine"}, extra="train")
+    with pytest.raises(ConfigError, match=r"The loss 'mine' needs 'no_such_package', .*pip install 'emotune\[train\]'"):
+        table["mine"]
+
+
+def test_an_entry_is_made_by_its_name_or_with_options_of_its_own():
+    table = Registry("number", {"fraction": "fractions:Fraction"})
+    assert table.make("fraction", 3) == 3
+    assert table.make({"name": "fraction", "denominator": 4}, 3) == 0.75
+    with pytest.raises(ConfigError, match="The number 'fraction' cannot be built with denominatr: "):
+        table.make({"name": "fraction", "denominatr": 4}, 3)
+    with pytest.raises(ConfigError, match=r"A number lacks its name\. Known: fraction\."):
+        table.make({"denominator": 4}, 3)
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.kind)
+def test_every_entry_of_ours_and_its_options_are_where_the_table_says(table):
+    for name in table.own:
+        assert table[name] is not None
+        options = table.options(name)
+        assert options is None or isinstance(options, Mapping) or issubclass(options, Section)
+
+
+def test_the_tables_and_their_options_are_read_without_torch():
+    tell = (
+        "import sys; from emotune.config.reading import load_recipe; from emotune.config.keys import recipe_keys;"
+        " assert recipe_keys(); print('torch' in sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", tell], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "False"

@@ -1,13 +1,17 @@
 """What a model is given beside the sound: known, predicted, unknown, and said so."""
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
+from emotune.conditions.gender import Gender, GenderPredictor
+from emotune.conditions.known import known_of
+from emotune.conditions.text import TextPredictor
 from emotune.errors import ConfigError, CorpusError, EmotuneError
 from emotune.inference.conditioner import Conditioner, conditioner_of
-from emotune.schema.conditions import gender_as_class, known_of, value_of
+from emotune.schema.gender import gender_as_class
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Utterance
 from emotune.schema.predictions import Prediction, Predictions
@@ -20,6 +24,9 @@ ABOUT = {"gender": {"source": "given"}, "text": {"source": "given", "width": 3}}
 class Guesses:
     """A gender predictor that says female of silence and male of anything else; it counts what it is asked."""
 
+    label_space = LabelSpace(GENDERS)
+    identity: ClassVar = {"name": "guesses", "revision": "1"}
+
     def __init__(self) -> None:
         self.asked = 0
 
@@ -30,7 +37,7 @@ class Guesses:
             Prediction(str(n), {"female": float(g == "female"), "male": float(g == "male")})
             for n, g in enumerate(names)
         ]
-        return Predictions(tuple(rows), LabelSpace(("female", "male")))
+        return Predictions(tuple(rows), self.label_space)
 
 
 class Hears:
@@ -55,12 +62,13 @@ def embed(texts):
     ],
 )
 def test_where_a_value_comes_from(known, source, expected):
-    assert value_of("gender", known, source) == expected
+    assert Gender().value_of(known, source) == expected
 
 
 def test_what_is_missing_is_predicted_and_what_cannot_be_is_unknown():
     guesses = Guesses()
-    conditioner = Conditioner(ABOUT, gender=guesses, transcriber=Hears(), embed=embed)
+    predictors = {"gender": GenderPredictor(guesses), "text": TextPredictor(Hears())}
+    conditioner = Conditioner(ABOUT, predictors=predictors, encoders={"text": embed})
     known = [{"gender": "male", "text": "four"}, {}, {"gender": "female"}]
     assert [conditioner.needs_sound(own) for own in known] == [False, True, True]
     given = conditioner(known, [None, SOUND, SOUND + 1])
@@ -88,12 +96,12 @@ def test_a_model_that_cannot_be_had_is_noted_and_one_that_the_user_names_must_be
 
     about = {"gender": {"source": "given", "predictor": {"name": "models/gender", "revision": "abc"}}}
     conditioner = conditioner_of(about, nothing)
-    assert conditioner.gender is None
+    assert conditioner.predictors == {}
     assert conditioner.notes == (
         "The gender predictor models/gender cannot be had here: There is no folder models/gender.",
     )
     with pytest.raises(EmotuneError, match="no folder other"):
-        conditioner_of(about, nothing, gender_model="other")
+        conditioner_of(about, nothing, helpers={"gender_model": "other"})
     assert conditioner_of(about, nothing, sources={"gender": "unknown"}).notes == ()
 
 

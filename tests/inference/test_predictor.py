@@ -8,6 +8,7 @@ import pytest
 import soundfile
 
 from emotune.audio.preprocessing import Preprocessing
+from emotune.conditions.text import TextPredictor
 from emotune.errors import AudioError
 from emotune.inference import Item, Predictor
 from emotune.inference.conditioner import Conditioner
@@ -113,7 +114,8 @@ def test_a_clip_whose_conditions_cannot_be_predicted_is_an_error_row_and_the_oth
     def embed(texts):
         return np.zeros((len(texts), 2), dtype=np.float32)
 
-    conditioner = Conditioner({"text": {"width": 2}}, transcriber=Fails(), embed=embed)
+    predictors = {"text": TextPredictor(Fails())}
+    conditioner = Conditioner({"text": {"width": 2}}, predictors=predictors, encoders={"text": embed})
     rows = Predictor(Lengths(), conditioner=conditioner).predict_items(items(1.0, 2.0, 3.0, 4.0, 5.0)).rows
     assert [row.utterance_id for row in rows] == [f"u{n}" for n in range(5)]
     assert [row.error for row in rows if row.error] == ["u1: its conditions cannot be predicted: no memory left"]

@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotune.config.recipe import Recipe, load_recipe
+from emotune.config.reading import load_recipe
+from emotune.config.recipe import Recipe
 from emotune.data.duration_batches import REPEATED, DurationBatches
 from emotune.errors import ConfigError
 from emotune.losses.cross_entropy import balanced_class_weights, effective_number_class_weights

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from emotune.batch import LayerOutputs, Output, Targets, one_hot_shares
-from emotune.losses import LOSSES, BatchLoss, CombinedLoss, Loss
+from emotune.losses import LOSSES
+from emotune.losses.base import BatchLoss, Loss
+from emotune.losses.combined import CombinedLoss
 
 LEARNS = {
     "ccc": "dimensions",

@@ -10,8 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from emotune.batch import Output, Targets, one_hot_shares
-from emotune.losses import KL, CCCLoss, CrossEntropy, Focal, Loss, SoftCrossEntropy
-from emotune.losses.cross_entropy import balanced_class_weights
+from emotune.losses.base import Loss
+from emotune.losses.ccc import CCCLoss
+from emotune.losses.cross_entropy import CrossEntropy, balanced_class_weights
+from emotune.losses.focal import Focal
+from emotune.losses.votes import KL, SoftCrossEntropy
 
 WEIGHTS = torch.tensor([0.5, 2.0, 1.25, 0.25])
 

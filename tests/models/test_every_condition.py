@@ -5,9 +5,11 @@ import torch
 from torch import Tensor
 
 from emotune.batch import Batch
+from emotune.conditions import CONDITIONS
 from emotune.errors import ConfigError
 from emotune.models.backbones import BACKBONES
-from emotune.models.conditions import CONDITIONS, JOINS, Joined
+from emotune.models.conditions import JOINS
+from emotune.models.conditions.joined import Joined, features_of
 from emotune.models.emotion_model import EmotionModel
 from emotune.schema.labels import LabelSpace
 
@@ -23,7 +25,7 @@ def values(name: str, rows: int = 4) -> Tensor:
 
 def condition(name: str, **options):
     torch.manual_seed(0)
-    return CONDITIONS[name](WIDTHS[name], size=5, **options)
+    return features_of(name, {"width": WIDTHS[name], "size": 5, **options})
 
 
 def test_every_condition_of_the_table_is_known_here():

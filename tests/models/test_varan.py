@@ -7,7 +7,8 @@ import torch
 
 from emotune.batch import Targets, one_hot_shares, pad
 from emotune.errors import ConfigError
-from emotune.losses import CombinedLoss, CrossEntropy
+from emotune.losses.combined import CombinedLoss
+from emotune.losses.cross_entropy import CrossEntropy
 from emotune.models.aggregations.varan import LayerPosterior, log_prior_over_layers
 from emotune.models.backbones import BACKBONES
 from emotune.models.emotion_model import EmotionModel

@@ -73,7 +73,7 @@ def test_a_recording_that_changed_since_the_manifest_was_made_is_refused(tmp_pat
 
 
 def test_an_interrupted_run_of_another_kind_or_on_other_data_is_not_continued(tmp_path):
-    from emotune.config.recipe import load_recipe
+    from emotune.config.reading import load_recipe
     from emotune.training.run import Quiet, opened, provenance_of, write_start
 
     recipe = load_recipe("demo/tiny_wavlm", ["data.manifest=m.csv"])

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from emotune.cli.study import print_study
-from emotune.config.recipe import dump_recipe
+from emotune.config.reading import dump_recipe
 from emotune.errors import ConfigError
 from emotune.evaluation import scores
 from emotune.evaluation.comparing.by_group import who_was_helped

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from emotune.batch import Batch, Targets, one_hot_shares, pad
-from emotune.losses import CCCLoss
+from emotune.losses.ccc import CCCLoss
 from emotune.models.backbones import BACKBONES
 from emotune.models.emotion_model import EmotionModel
 from emotune.schema.labels import LabelSpace, Scale

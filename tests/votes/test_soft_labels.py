@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from emotune.batch import Output, Targets
-from emotune.losses import LOSSES, CombinedLoss
+from emotune.losses import LOSSES
+from emotune.losses.combined import CombinedLoss
 from emotune.metrics import METRICS
 from emotune.votes.consensus import plurality, vote_shares
 

@@ -11,9 +11,10 @@ import typer
 from emotune.cli.console import Condition, out, pairs, show_progress, warn_all, with_extra
 from emotune.cli.corpus import mapped
 from emotune.cli.train import print_evaluation
+from emotune.conditions.origins import asked_notes
 from emotune.errors import ConfigError, ModelError
 from emotune.io.tables import check_output
-from emotune.schema.conditions import GENDER_CLASSES, asked_notes, gender_as_class
+from emotune.schema.gender import GENDER_CLASSES, gender_as_class
 from emotune.schema.manifest import Manifest
 from emotune.schema.run_folder import RunFolder, runs_with_models, why_no_model
 
@@ -118,7 +119,7 @@ def _score_robustness(
     resamples: int,
     notes: Sequence[str],
 ) -> int:
-    """Every condition, its page and a line on each; how many predictions failed."""
+    """Every degradation, its page and a line on each; how many predictions failed."""
     rooms = with_extra("emotune.evaluation.robustness.run")
     pages = with_extra("emotune.report.robustness_page")
     found = rooms.run_robustness(
@@ -128,12 +129,12 @@ def _score_robustness(
     seen = with_extra("emotune.report.score_run").seen_before(Manifest.read(run.manifest), manifest)
     notice = run.information().get("notice")
     pages.write_robustness(folder, found, title=title, notices=[*([notice] if notice else []), *seen, *notes])
-    for item in found.degradations:
+    for item in found.effects:
         score, change = item.scores[found.metric], item.differences[found.metric]
         out.print(
             f"{item.name} {found.metric} {score.value:.3f}, change {change.in_words('+')}",
             markup=False,
         )
-    warn_all(f"{condition} left out: {reason}." for condition, reason in found.skipped.items())
+    warn_all(f"{degradation} left out: {reason}." for degradation, reason in found.skipped.items())
     out.print(f"robustness: {folder / pages.PAGE}", markup=False)
     return found.failed

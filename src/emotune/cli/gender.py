@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from emotune.cli.console import SpreadsheetSafe, err, out, show_progress, with_extra
+from emotune.conditions.gender import GenderPredictor, gender_accuracy
 from emotune.io.tables import check_output
 from emotune.schema.manifest import Manifest
 
@@ -24,13 +25,10 @@ def gender(
     check_output(output, inputs=[manifest_path], spreadsheet_safe=spreadsheet_safe)
     manifest = Manifest.read(manifest_path)
     load = with_extra("emotune.inference").load
-    makers = with_extra("emotune.enrichment.providers")
-    maker = makers.gender_maker(model)
-    predictor = makers.gender_predictor(maker, lambda name: load(name, device=device, batch_seconds=batch_seconds))
-    enrich = with_extra("emotune.inference.gender")
-    manifest, errors = enrich.with_gender(manifest, predictor, maker, progress=show_progress)
+    predictor = GenderPredictor(load(model, device=device, batch_seconds=batch_seconds))
+    manifest, errors = predictor.fill_and_tell(manifest, progress=show_progress)
     manifest.write(output, spreadsheet_safe=spreadsheet_safe)
-    right, of = enrich.gender_accuracy(manifest)
+    right, of = gender_accuracy(manifest)
     agrees = f", {right} of {of} as the corpus says ({right / of:.3f})" if of else ""
     out.print(f"{output}: {len(manifest) - len(errors)} of {len(manifest)} utterances predicted{agrees}", markup=False)
     for error in errors[:20]:

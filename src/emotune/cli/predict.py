@@ -14,6 +14,7 @@ import typer
 
 from emotune.audio.channels import Channels, channels_named
 from emotune.cli.console import Condition, SpreadsheetSafe, err, out, pairs, show_progress, warn_all, with_extra
+from emotune.conditions.origins import unknown_though_asked
 from emotune.corpora.base import split_name
 from emotune.corpora.table_columns import columns_text
 from emotune.errors import ConfigError
@@ -21,7 +22,6 @@ from emotune.inference.inputs import columns_taken, items_of, passed_over_text
 from emotune.inference.items import Item
 from emotune.inference.jobs.parts import PredictionParts, parts_in, predict_in_parts
 from emotune.io.tables import SUFFIXES, check_output
-from emotune.schema.conditions import unknown_though_asked
 from emotune.schema.predictions import Predictions
 
 EXIT_SOME_FAILED = 1
@@ -93,14 +93,9 @@ def predict(
     """
     channels = channels_named(channel)
     asked = pairs(condition, "--condition", "CONDITION=SOURCE")
-    answering = {
-        "coverage": coverage,
-        "conditions": asked or None,
-        "gender_model": gender_model,
-        "asr": asr,
-        "text_encoder": text_encoder,
-    }
-    options = {"batch_seconds": batch_seconds, **answering}
+    helpers = {"gender_model": gender_model, "asr": asr, "text_encoder": text_encoder}
+    answering = {"coverage": coverage, "conditions": asked or None}
+    options = {"batch_seconds": batch_seconds, **answering, "helpers": helpers}
     passed_over = Counter[str]()
     columns = pairs(column, "--column", "FIELD=COLUMN")
     named = partial(_items, inputs, columns, split, channels, passed_over)
@@ -119,7 +114,7 @@ def predict(
             part_rows=part_rows,
             suffix=f".{part_format or Format.parquet}",
             model_fingerprint=fingerprint,
-            options=answering,
+            options={**answering, **helpers},
             retry_errors=retry_errors,
             spreadsheet_safe=spreadsheet_safe,
         )

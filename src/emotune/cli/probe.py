@@ -22,7 +22,7 @@ def probe(
     folds_at_a_time: FoldsAtATime = 1,
 ) -> None:
     """Linear probe on the frozen encoder: layer chosen on development, or by leaving speakers out."""
-    recipe = with_extra("emotune.config.recipe").load_recipe(recipe_name, overrides or [])
+    recipe = with_extra("emotune.config.reading").load_recipe(recipe_name, overrides or [])
     folder = output or default_folder(recipe).with_name(f"{default_folder(recipe).name}-probe")
     if recipe.protocol is not None:
         run_protocol(recipe, folder, "probe", folds_at_a_time)
@@ -36,7 +36,7 @@ def probe(
 
 def baseline(recipe_name: RecipeName, overrides: Overrides = None, output: RunPath = None) -> None:
     """Pitch and energy statistics with logistic regression: what an encoder should beat."""
-    recipe = with_extra("emotune.config.recipe").load_recipe(recipe_name, overrides or [])
+    recipe = with_extra("emotune.config.reading").load_recipe(recipe_name, overrides or [])
     folder = output or default_folder(recipe).with_name(f"{default_folder(recipe).name}-baseline")
     split, evaluation = with_extra("emotune.training.probe").baseline_run(
         recipe, folder, listener=TrainingDisplay(), progress=show_progress

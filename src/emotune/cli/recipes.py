@@ -28,7 +28,7 @@ def show(
     name: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or a name from `emotune recipes`.")],
 ) -> None:
     """Shows a recipe's keys, each with its type and range; keys that it does not set have their defaults."""
-    content = with_extra("emotune.config.recipe").recipe_content(name)
+    content = with_extra("emotune.config.reading").recipe_content(name)
     keys = with_extra("emotune.config.keys").recipe_keys()
     for line in _shown(content, keys, "", ""):
         out.print(line, markup=False)

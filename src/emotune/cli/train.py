@@ -29,7 +29,7 @@ def train(
     folds_at_a_time: FoldsAtATime = 1,
 ) -> None:
     """Fine-tune a speech encoder; the run folder holds model, predictions and report. With protocol=NAME, all folds."""
-    config = with_extra("emotune.config.recipe")
+    config = with_extra("emotune.config.reading")
     recipe = config.load_recipe(recipe_name, overrides or [])
     if recipe.protocol is not None and dry_run:
         recipe = with_extra("emotune.protocols.folds").first_fold(recipe, progress=show_progress)

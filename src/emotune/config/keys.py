@@ -68,35 +68,39 @@ def keys_under(path: str) -> list[RecipeKey]:
 def _keys_in(section: Mapping[str, Any], defined: Mapping[str, Any], above: str) -> Iterator[RecipeKey]:
     for name, field in section["properties"].items():
         path = f"{above}{name}"
-        inner = list(_sections(field))
         about = " ".join(str(field.get("description", "")).split())
-        if not inner:
+        inner = list(_sections(field, defined))
+        if "choices" in field:
+            yield from _keys_of_choice(path, field, inner, defined, about)
+        elif inner:
+            yield RecipeKey(path, "", "null" if "anyOf" in field else "", about)
+            yield from _keys_in(inner[0], defined, f"{path}.")
+        else:
             default = _as_yaml(field["default"]) if "default" in field else ""
             yield RecipeKey(path, " or ".join(_allowed(field)), default, about)
-            continue
-        yield RecipeKey(path, "", "null" if "anyOf" in field else "", about)
-        seen: set[str] = set()
-        for one in inner:  # of several kinds of one section a key that they share stands once
-            for key in _keys_in(defined[one], defined, f"{path}."):
-                if key.path not in seen:
-                    yield _kinds_of(path, inner, defined) if key.path == f"{path}.name" and len(inner) > 1 else key
-                seen.add(key.path)
 
 
-def _kinds_of(path: str, kinds: list[str], defined: Mapping[str, Any]) -> RecipeKey:
-    """The key that says which of several kinds a section is."""
-    names = [defined[kind]["properties"]["name"] for kind in kinds]
-    return RecipeKey(
-        f"{path}.name", f"one of {', '.join(name['const'] for name in names)}", "", str(names[0]["description"])
-    )
+def _keys_of_choice(
+    path: str, field: Mapping[str, Any], sections: list[Any], defined: Mapping[str, Any], about: str
+) -> Iterator[RecipeKey]:
+    """A choice of an entry, and the options of all entries; one that several share stands once."""
+    names, default = f"one of {', '.join(field['choices'])}", _as_yaml(field["default"])
+    yield RecipeKey(path, "" if field["optional"] else names, default, about)
+    if field["optional"]:
+        yield RecipeKey(f"{path}.name", names, "", f"the kind of {path.rpartition('.')[2]}")
+    keys = {key.path: key for section in reversed(sections) for key in _keys_in(section, defined, f"{path}.")}
+    order = dict.fromkeys(key.path for section in sections for key in _keys_in(section, defined, f"{path}."))
+    yield from (keys[name] for name in order if name != f"{path}.name")
 
 
-def _sections(field: Mapping[str, Any]) -> Iterator[str]:
-    """The sections that a field may hold, by the names of their definitions."""
+def _sections(field: Mapping[str, Any], defined: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The sections that a field may hold."""
     if "$ref" in field:
-        yield field["$ref"].rpartition("/")[2]
+        yield defined[field["$ref"].rpartition("/")[2]]
+    elif "properties" in field:
+        yield field
     for choice in (*field.get("anyOf", ()), *field.get("oneOf", ())):
-        yield from _sections(choice)
+        yield from _sections(choice, defined)
 
 
 def _allowed(field: Mapping[str, Any]) -> Iterator[str]:

@@ -1,21 +1,5 @@
 """Corpora: one file each, one line here. A reader yields utterances with labels, and what it skips with the reason."""
 
-from emotune.corpora import (
-    audformat,
-    audiofolder,
-    crema_d,
-    emobox,
-    emodb,
-    esd,
-    iemocap,
-    kaldi,
-    meld,
-    msp_podcast,
-    ravdess,
-    savee,
-    table,
-    tess,
-)
 from emotune.corpora.base import Corpus
 from emotune.corpora.class_mapping import map_classes
 from emotune.corpora.read import read_corpus
@@ -24,20 +8,20 @@ from emotune.registry import Registry
 CORPORA: Registry[Corpus] = Registry(
     "corpus",
     {
-        "audformat": audformat.CORPUS,
-        "audiofolder": audiofolder.CORPUS,
-        "crema_d": crema_d.CORPUS,
-        "emobox": emobox.CORPUS,
-        "emodb": emodb.CORPUS,
-        "esd": esd.CORPUS,
-        "iemocap": iemocap.CORPUS,
-        "kaldi": kaldi.CORPUS,
-        "meld": meld.CORPUS,
-        "msp_podcast": msp_podcast.CORPUS,
-        "ravdess": ravdess.CORPUS,
-        "savee": savee.CORPUS,
-        "table": table.CORPUS,
-        "tess": tess.CORPUS,
+        "audformat": "emotune.corpora.audformat:CORPUS",
+        "audiofolder": "emotune.corpora.audiofolder:CORPUS",
+        "crema_d": "emotune.corpora.crema_d:CORPUS",
+        "emobox": "emotune.corpora.emobox:CORPUS",
+        "emodb": "emotune.corpora.emodb:CORPUS",
+        "esd": "emotune.corpora.esd:CORPUS",
+        "iemocap": "emotune.corpora.iemocap:CORPUS",
+        "kaldi": "emotune.corpora.kaldi:CORPUS",
+        "meld": "emotune.corpora.meld:CORPUS",
+        "msp_podcast": "emotune.corpora.msp_podcast:CORPUS",
+        "ravdess": "emotune.corpora.ravdess:CORPUS",
+        "savee": "emotune.corpora.savee:CORPUS",
+        "table": "emotune.corpora.table:CORPUS",
+        "tess": "emotune.corpora.tess:CORPUS",
     },
 )
 

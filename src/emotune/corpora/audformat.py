@@ -29,12 +29,13 @@ from emotune.corpora.audformat_schemes import (
     split_of,
 )
 from emotune.corpora.audformat_trust import check_trust
-from emotune.corpora.base import Corpus, gender_name
+from emotune.corpora.base import Corpus
 from emotune.corpora.clip_ids import clip_id
 from emotune.corpora.missing import known
 from emotune.corpora.paths import inside
 from emotune.errors import CorpusError, TableError
 from emotune.io.cells import number_or_none, text_or_none
+from emotune.schema.gender import gender_name
 from emotune.schema.labels import Scale, class_noun
 from emotune.schema.manifest import Skipped, Utterance
 

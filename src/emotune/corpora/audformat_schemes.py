@@ -9,10 +9,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from emotune.corpora.base import gender_name, is_split_name, split_name
+from emotune.corpora.base import is_split_name, split_name
 from emotune.corpora.rows import DIMENSION_NAMES
 from emotune.errors import TableError, quoted
 from emotune.io.tables import read_rows
+from emotune.schema.gender import gender_name
 from emotune.schema.labels import CLASSES, Scale, class_noun
 from emotune.schema.manifest import GENDERS
 

@@ -21,8 +21,6 @@ SPLIT_NAMES = {"dev": "development", "validation": "development", "valid": "deve
 SPLIT_NAMES |= {"devel": "development", "training": "train", "testing": "test", "eval": "test", "evaluation": "test"}
 """What corpora call their splits, in lower case -> what emotune calls them."""
 
-_GENDERS = {"f": "female", "w": "female", "woman": "female", "m": "male", "man": "male", "": None}
-
 
 def split_name(word: str | None) -> str | None:
     """Our name of a split, in lower case.
@@ -40,15 +38,6 @@ def is_split_name(word: str) -> bool:
     (True, True, False)
     """
     return split_name(word) in ("train", "development", "test")
-
-
-def gender_name(word: str | None) -> str | None:
-    """Our name of a gender; a word we do not know stays, in lower case, and is refused later.
-
-    >>> gender_name("F"), gender_name("Male"), gender_name("Unknown")
-    ('female', 'male', 'unknown')
-    """
-    return None if word is None else _GENDERS.get(word.lower(), word.lower())
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from emotune.corpora.base import Corpus, check_folder, gender_name, recordings_by_stem, rows_with
+from emotune.corpora.base import Corpus, check_folder, recordings_by_stem, rows_with
 from emotune.corpora.missing import known
 from emotune.errors import CorpusError, TableError
 from emotune.io.cells import number_or_none
 from emotune.io.tables import Row
+from emotune.schema.gender import gender_name
 from emotune.schema.labels import class_noun
 from emotune.schema.manifest import Skipped, Utterance
 from emotune.votes.consensus import leaders

@@ -9,12 +9,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from emotune.corpora.base import Corpus, gender_name, is_split_name, split_name
+from emotune.corpora.base import Corpus, is_split_name, split_name
 from emotune.corpora.missing import Missing, known
 from emotune.corpora.paths import inside
 from emotune.errors import CorpusError, TableError, on_a_screen
 from emotune.io.cells import text_or_none
 from emotune.io.tables import Row, own_columns, read_rows
+from emotune.schema.gender import gender_name
 from emotune.schema.labels import class_noun
 from emotune.schema.manifest import COLUMNS, Skipped, Utterance
 

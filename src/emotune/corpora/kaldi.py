@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from emotune.corpora.base import Corpus, gender_name, split_name
+from emotune.corpora.base import Corpus, split_name
 from emotune.corpora.missing import Missing, known
 from emotune.corpora.paths import inside
 from emotune.corpora.text_files import read_text
 from emotune.errors import CorpusError, TableError
 from emotune.io.cells import number_or_none
+from emotune.schema.gender import gender_name
 from emotune.schema.labels import class_noun
 from emotune.schema.manifest import Skipped, Utterance
 

@@ -23,12 +23,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from emotune.corpora.base import Corpus, check_folder, gender_name, recordings_by_stem, rows_with, split_name
+from emotune.corpora.base import Corpus, check_folder, recordings_by_stem, rows_with, split_name
 from emotune.corpora.missing import Missing, known
 from emotune.corpora.msp_podcast_ratings import check_there, ratings
 from emotune.errors import CorpusError, TableError, quoted
 from emotune.io.cells import number_or_none, text_or_none
 from emotune.io.tables import Row, read_json
+from emotune.schema.gender import gender_name
 from emotune.schema.labels import Scale
 from emotune.schema.manifest import Skipped, Utterance
 from emotune.votes.consensus import leaders

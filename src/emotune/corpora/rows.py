@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emotune.corpora.base import gender_name, split_name
+from emotune.corpora.base import split_name
 from emotune.corpora.clip_ids import clip_id
 from emotune.corpora.missing import Missing, known
 from emotune.corpora.paths import inside
@@ -16,6 +16,7 @@ from emotune.errors import CorpusError, TableError
 from emotune.io.cells import channel_or_none, number_or_none, text_or_none
 from emotune.io.tables import Row
 from emotune.registry import unknown_name_message
+from emotune.schema.gender import gender_name
 from emotune.schema.labels import Scale, class_noun
 from emotune.schema.manifest import Utterance
 

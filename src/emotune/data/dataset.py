@@ -16,11 +16,10 @@ from emotune.audio import FloatArray
 from emotune.audio.preprocessing import Preprocessing
 from emotune.batch import Batch, Targets, pad
 from emotune.data.audio_cache import AudioCache
-from emotune.data.augmentations import Augmentation, generator_of
 from emotune.data.augmentations.crop import filled_to
-from emotune.data.augmentations.pipeline import mixed
+from emotune.data.augmentations.pipeline import Augmentation, generator_of, mixed
 from emotune.errors import AudioError
-from emotune.schema.conditions import gender_shares
+from emotune.schema.gender import gender_shares
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest, Utterance
 from emotune.votes.consensus import vote_shares

@@ -1,50 +1,37 @@
-"""What a model is given of a clip beside its sound: what is known, else what is predicted, else that it is unknown."""
+"""Values of conditions for clips: what is known, else what is predicted, else that it is unknown."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, TypeVar
 
 import numpy as np
 
-from emotune.audio import SAMPLING_RATE_HZ, FloatArray
-from emotune.enrichment import providers
-from emotune.enrichment.providers import Maker
-from emotune.errors import EmotuneError, ModelError
-from emotune.schema.conditions import (
-    COLUMNS,
-    GENDER,
+from emotune.audio import FloatArray
+from emotune.conditions import CONDITIONS
+from emotune.conditions.condition import (
     GIVEN,
     PREDICTED,
-    TEXT,
     UNKNOWN,
+    Condition,
+    Helper,
+    Identity,
     Known,
-    check_sources,
-    gender_shares,
-    lacks,
-    used_text,
-    value_of,
+    LoadModel,
+    ValuePredictor,
 )
-from emotune.schema.predictions import Predictions
+from emotune.conditions.origins import check_sources, used_text
+from emotune.errors import EmotuneError, ModelError
 
-Embed = Callable[[Sequence[str | None]], FloatArray]
-"""Texts to embeddings, shape (texts, width), a row of NaN for None."""
 About = Mapping[str, Mapping[str, Any]]
 """The ``conditions`` of a model's config."""
-
-
-class GenderPredictor(Protocol):
-    """A ``Predictor`` of a model that was trained with ``data.target: gender``."""
-
-    def predict(self, source: list[Any], sampling_rate_hz: int | None = None) -> Predictions: ...
-
-
-class Transcribes(Protocol):
-    """A ``Transcriber``."""
-
-    def transcribe(self, waveforms: Sequence[FloatArray]) -> Sequence[Any]: ...
+Encode = Callable[[Sequence[str | None]], FloatArray]
+"""Values to vectors, shape (values, width), a row of NaN for None."""
+Entries = Mapping[str, Callable[[], Condition]]
+"""What names of conditions stand for; ``CONDITIONS`` is one."""
+Loaded = TypeVar("Loaded")
 
 
 @dataclass(frozen=True)
@@ -52,7 +39,7 @@ class Given:
     """What a model is given of a clip.
 
     Args:
-        values: each condition, shape (width,); NaN where unknown.
+        values: vector of each condition, shape (width,); NaN where unknown.
         used: where each comes from, for the column ``conditions_used``.
     """
 
@@ -65,11 +52,14 @@ class Conditioner:
 
     Args:
         about: the ``conditions`` of the model's config.
-        sources: condition -> where its value comes from, see ``schema.conditions.SOURCES``; default as in training.
-        gender: predicts gender where it is not known; None = it stays unknown.
-        transcriber: does that for the text.
-        embed: a text encoder; None = text is never known.
+        sources: condition -> where its value comes from, see ``Condition.sources``; default as in training.
+        predictors: condition -> what hears its value where it is not known; it stays unknown without one.
+        encoders: condition -> what makes vectors of its values; those that need one are unknown without it.
         notes: why something that the model was trained with is not there.
+        entries: what the names of ``about`` stand for.
+
+    Raises:
+        ConfigError: for a condition or source that there is not.
     """
 
     def __init__(
@@ -77,24 +67,24 @@ class Conditioner:
         about: About,
         *,
         sources: Mapping[str, str] | None = None,
-        gender: GenderPredictor | None = None,
-        transcriber: Transcribes | None = None,
-        embed: Embed | None = None,
+        predictors: Mapping[str, ValuePredictor] | None = None,
+        encoders: Mapping[str, Encode] | None = None,
         notes: Sequence[str] = (),
+        entries: Entries = CONDITIONS,
     ) -> None:
         self.about = about
         self.sources = _sources(about, sources)
-        self.gender = gender
-        self.transcriber = transcriber
-        self.embed = embed
+        self.conditions = {name: entries[name]() for name in about}
+        self.predictors = dict(predictors or {})
+        self.encoders = dict(encoders or {})
         self.notes = tuple(notes)
 
     def needs_sound(self, known: Known) -> bool:
         """Whether something of a clip would have to be predicted from its samples."""
-        return self._lacks(GENDER, known, self.gender) or self._lacks(TEXT, known, self.embed and self.transcriber)
+        return any(self._needs_prediction(name, known) for name in self.predictors)
 
-    def _lacks(self, name: str, known: Known, predictor: object) -> bool:
-        return predictor is not None and lacks(name, known, self.sources.get(name, UNKNOWN))
+    def _needs_prediction(self, name: str, known: Known) -> bool:
+        return self.conditions[name].lacks(known, self.sources[name])
 
     def __call__(self, known: Sequence[Known], sounds: Sequence[FloatArray | None]) -> list[Given]:
         """Values for clips.
@@ -104,15 +94,14 @@ class Conditioner:
             sounds: the clips at 16 kHz, shape (samples,), where ``needs_sound`` says so; None elsewhere.
         """
         complete = [dict(own) for own in known]
-        self._predict(GENDER, complete, sounds, self.gender, self._genders)
-        self._predict(TEXT, complete, sounds, self.embed and self.transcriber, self._texts)
+        for name, predictor in self.predictors.items():
+            self._predict(name, predictor, complete, sounds)
         columns, origins = {}, {}
         for name, source in self.sources.items():
-            found = [value_of(name, own, source) for own in complete]
-            columns[name], origins[name] = self._vectors(name, [value for value, _ in found])
-            origins[name] = [
-                origin if there else UNKNOWN for (_, origin), there in zip(found, origins[name], strict=True)
-            ]
+            found = [self.conditions[name].value_of(own, source) for own in complete]
+            columns[name] = vectors = self._vectors(name, [value for value, _ in found])
+            finite = [bool(np.isfinite(vector).all()) for vector in vectors]
+            origins[name] = [origin if there else UNKNOWN for (_, origin), there in zip(found, finite, strict=True)]
         return [
             Given(
                 {name: column[row] for name, column in columns.items()},
@@ -124,41 +113,33 @@ class Conditioner:
     def _predict(
         self,
         name: str,
+        predictor: ValuePredictor,
         complete: Sequence[dict[str, str]],
         sounds: Sequence[FloatArray | None],
-        predictor: object,
-        predict: Callable[[list[FloatArray]], list[str | None]],
     ) -> None:
         """Fill in the predicted column of clips that lack it."""
         lacking = [
             (own, sound)
             for own, sound in zip(complete, sounds, strict=True)
-            if sound is not None and self._lacks(name, own, predictor)
+            if sound is not None and self._needs_prediction(name, own)
         ]
-        if not lacking:
+        column = self.conditions[name].predicted
+        if not lacking or column is None:
             return
-        for (own, _), value in zip(lacking, predict([sound for _, sound in lacking]), strict=True):
+        for (own, _), value in zip(lacking, predictor([sound for _, sound in lacking]), strict=True):
             if value:
-                own[COLUMNS[name][1]] = value
+                own[column] = value
 
-    def _genders(self, sounds: list[FloatArray]) -> list[str | None]:
-        assert self.gender is not None
-        return [row.emotion for row in self.gender.predict(list(sounds), SAMPLING_RATE_HZ)]
-
-    def _texts(self, sounds: list[FloatArray]) -> list[str | None]:
-        assert self.transcriber is not None
-        return [transcript.text for transcript in self.transcriber.transcribe(sounds)]
-
-    def _vectors(self, name: str, values: Sequence[str | None]) -> tuple[FloatArray, list[bool]]:
-        """The values as the model takes them, shape (clips, width), and which of them are known."""
-        if name == GENDER:
-            vectors = np.array([gender_shares(value) for value in values], dtype=np.float32)
-        elif self.embed is None:
-            vectors = np.full((len(values), int(self.about[name]["width"])), np.nan, dtype=np.float32)
+    def _vectors(self, name: str, values: Sequence[str | None]) -> FloatArray:
+        """The values as the model takes them, shape (clips, width), NaN where unknown."""
+        condition = self.conditions[name]
+        if name in self.encoders:
+            vectors = self.encoders[name](values)
         else:
-            vectors = np.asarray(self.embed(values), dtype=np.float32)
-        vectors = vectors.reshape(len(values), -1)
-        return vectors, [bool(np.isfinite(vector).all()) for vector in vectors]
+            unknown = np.full(self.about[name].get("width", condition.width), np.nan)
+            can = condition.encoder is None
+            vectors = [condition.vector(value) if can and value is not None else unknown for value in values]
+        return np.asarray(vectors, dtype=np.float32).reshape(len(values), -1)
 
 
 def _sources(about: About, asked: Mapping[str, str] | None) -> dict[str, str]:
@@ -169,13 +150,12 @@ def _sources(about: About, asked: Mapping[str, str] | None) -> dict[str, str]:
 
 def conditioner_of(
     about: About,
-    load_predictor: Callable[[str], Any],
+    load_model: LoadModel,
     *,
     sources: Mapping[str, str] | None = None,
-    gender_model: str | None = None,
-    asr: str | None = None,
-    text_encoder: str | None = None,
+    helpers: Mapping[str, str | None] | None = None,
     scored: Sequence[Known] | None = None,
+    entries: Entries = CONDITIONS,
 ) -> Conditioner:
     """A conditioner with what a model's config names, as far as it can be had here; what cannot is noted.
 
@@ -184,61 +164,73 @@ def conditioner_of(
 
     Args:
         about: the ``conditions`` of the model's config.
-        load_predictor: a name to a ``Predictor``.
+        load_model: a name to a ``Predictor``.
         sources: see ``Conditioner``.
-        gender_model, asr, text_encoder: take the place of those that the config names.
+        helpers: ``Helper.argument`` -> what takes the place of the one that the config names.
         scored: what is known of the clips that the model will be scored on; what none of them needs is not loaded.
+        entries: see ``Conditioner``.
 
     Raises:
         EmotuneError: for one that cannot be had, when the user names it or clips are scored that need it.
     """
     notes: list[str] = []
-    used = {name: source for name, source in _sources(about, sources).items() if source in (GIVEN, PREDICTED)}
+    predictors: dict[str, ValuePredictor] = {}
+    encoders: dict[str, Encode] = {}
+    for name, source in _sources(about, sources).items():
+        if source not in (GIVEN, PREDICTED):
+            continue
+        condition = entries[name]()
+        loading = _Loading(name, about[name], helpers or {}, notes, is_scored=scored is not None)
+        if condition.encoder is not None:
+            encoder = loading.load(condition.encoder, condition.load_encoder)
+            if encoder is None:
+                continue
+            encoders[name] = encoder
+        if condition.predictor is None or not _is_predicted(condition, source, scored):
+            continue
+        predictor = loading.load(condition.predictor, partial(condition.load_predictor, load_model=load_model))
+        if predictor is not None:
+            predictors[name] = predictor
+    return Conditioner(about, sources=sources, predictors=predictors, encoders=encoders, notes=notes, entries=entries)
 
-    def tool(condition: str, key: str, what: str, instead: str | None, make: Callable[[Maker], Any]) -> Any:
-        named = about[condition].get(key)
+
+def _is_predicted(condition: Condition, source: str, scored: Sequence[Known] | None) -> bool:
+    return scored is None or any(condition.lacks(known, source) for known in scored)
+
+
+@dataclass(frozen=True)
+class _Loading:
+    """Loads a condition's helpers, those of the user before those of the model's config.
+
+    Args:
+        name: of the condition.
+        about: its part of the model's config.
+        instead: ``Helper.argument`` -> the user's.
+        notes: grows by what cannot be had.
+        is_scored: a helper of the config that cannot be had is an error.
+    """
+
+    name: str
+    about: Mapping[str, Any]
+    instead: Mapping[str, str | None]
+    notes: list[str]
+    is_scored: bool
+
+    def load(self, helper: Helper, load: Callable[[Identity], Loaded]) -> Loaded | None:
+        named, instead = self.about.get(helper.key), self.instead.get(helper.argument)
         if instead is not None:
-            return make({"name": instead, "language": (named or {}).get("language")})
+            kept = {key: value for key, value in (named or {}).items() if key != "revision"}
+            return load({**kept, "name": instead})
         if named is None:
             return None
         try:
-            return make(named)
+            return load(named)
         except EmotuneError as error:
-            note = f"The {what} {named['name']} cannot be had here: {error}"
-            if scored is not None:
+            note = f"The {helper.words} {named['name']} cannot be had here: {error}"
+            if self.is_scored:
                 raise ModelError(
-                    f"{note} Without it the scores would be those of a model that is not told the {condition}. Bring it"
-                    f" here, or ask for such scores with `emotune evaluate --condition {condition}=unknown`."
+                    f"{note} Without it the scores would be those of a model that is not told the {self.name}. Bring it"
+                    f" here, or ask for such scores with `emotune evaluate --condition {self.name}=unknown`."
                 ) from error
-            notes.append(note)
+            self.notes.append(note)
             return None
-
-    def is_predicted(condition: str) -> bool:
-        return scored is None or any(lacks(condition, known, used[condition]) for known in scored)
-
-    gender = transcriber = encoder = None
-    if GENDER in used and is_predicted(GENDER):
-        from_name = partial(providers.gender_predictor, load_predictor=load_predictor)
-        gender = tool(GENDER, "predictor", "gender predictor", gender_model, from_name)
-    if TEXT in used:
-        encoder = tool(TEXT, "encoder", "text encoder", text_encoder, providers.text_encoder)
-        if encoder is not None and is_predicted(TEXT):
-            transcriber = tool(TEXT, "asr", "speech recogniser", asr, providers.transcriber)
-    return Conditioner(
-        about,
-        sources=sources,
-        gender=gender,
-        transcriber=transcriber,
-        embed=None if encoder is None else _embed_each_once(encoder),
-        notes=notes,
-    )
-
-
-def _embed_each_once(encoder: Any) -> Embed:
-    def embed(texts: Sequence[str | None]) -> FloatArray:
-        unique = sorted({text for text in texts if text})
-        vectors = dict(zip(unique, encoder.encode(unique), strict=True)) if unique else {}
-        unknown = np.full(encoder.dimension, np.nan, dtype=np.float32)
-        return np.stack([vectors.get(text or "", unknown) for text in texts])
-
-    return embed

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from emotune import audio
 from emotune.audio.channels import Channels
-from emotune.corpora.base import gender_name, split_name
+from emotune.conditions.known import condition_columns, known_of
+from emotune.corpora.base import split_name
 from emotune.corpora.clip_ids import segment_name
 from emotune.corpora.embedded import columns_chosen, embedded, without_content
 from emotune.corpora.missing import known
@@ -21,15 +22,14 @@ from emotune.inference.items import Item, id_fingerprint, of_channels, with_uniq
 from emotune.io.cells import channel_or_none, text_or_none
 from emotune.io.folders import files_below
 from emotune.io.tables import READ_SUFFIXES, Row, iter_rows, metadata_path, read_header
-from emotune.schema.conditions import COLUMNS, GENDER, known_of
 from emotune.schema.manifest import Manifest
 
 _SUFFIXES_SHOWN = 8
 _KEPT = ("file", "start_s", "end_s", "channel", "speaker", "session", "gender", "text", "split")
 """Columns of a manifest that are taken along: not the truth."""
 
-_OF_TABLE = ("utterance_id", "file", *FIELDS, "channel", "gender", "text", "split")
-"""Fields that are taken of a user's table; its labels are not."""
+_OF_TABLE = ("utterance_id", "file", *FIELDS, "channel", "split")
+"""Fields that are taken of a user's table, beside those of conditions; its labels are not."""
 
 
 def items_of(
@@ -157,15 +157,15 @@ def _of_table(path: Path, columns: Mapping[str, str]) -> Iterator[Item]:
 
 def _columns_of(path: Path, columns: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     found, notes = columns_of_clips(path, read_header(path), columns_chosen(path, columns), {})
-    return {field: column for field, column in found.items() if field in _OF_TABLE}, notes
+    taken = {*_OF_TABLE, *condition_columns()}
+    return {field: column for field, column in found.items() if field in taken}, notes
 
 
 def _known_in(row: Row, found: Mapping[str, str]) -> dict[str, str]:
-    """What a user's row says of gender and text."""
-    columns = {column: found.get(column, column) for pair in COLUMNS.values() for column in pair}
-    cells = {column: known(row.get(name), column) for column, name in columns.items()}
-    values = {column: str(value) for column, value in cells.items() if value}
-    return {column: gender_name(value) or "" if column == GENDER else value for column, value in values.items()}
+    """Values of conditions in a user's row."""
+    meanings = condition_columns()
+    cells = {column: known(row.get(found.get(column, column)), column) for column in meanings}
+    return {column: meanings[column](str(value)) for column, value in cells.items() if value}
 
 
 def _of_row(given_row: Row, found: Mapping[str, str], table: Path, number: int) -> Item:

@@ -12,8 +12,8 @@ from typing import Any
 from emotune import audio
 from emotune.audio.channels import EACH, Channels, channel_id
 from emotune.audio.decoding.in_memory import is_array, name_of, plain
+from emotune.conditions.condition import Known
 from emotune.errors import AudioError
-from emotune.schema.conditions import Known
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Item:
 
     ``content_sha256`` is what the recording must be, where a manifest says so; ``error`` says why a row of a table is
     nothing that could be predicted: it becomes an error row among the others. ``known`` is what the model may be given
-    beside the sound, see ``emotune.schema.conditions``; ``split`` is that of a manifest's or table's row.
+    beside the sound, see ``emotune.conditions``; ``split`` is that of a manifest's or table's row.
     """
 
     utterance_id: str

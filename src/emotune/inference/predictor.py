@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from emotune import audio
 from emotune.audio.channels import EACH, Channels
 from emotune.audio.preprocessing import batches_under
+from emotune.conditions.known import known_of
 from emotune.errors import AudioError, ConfigError, ModelError
 from emotune.inference.conditioner import Conditioner, Given, conditioner_of
 from emotune.inference.engine import Engine, EngineError, EngineOutput
@@ -26,7 +27,6 @@ from emotune.inference.items import Item, holds_several, items_given
 from emotune.inference.jobs.workers import WorkerEngine
 from emotune.models.folder import find_model_folder
 from emotune.runtime.progress import Progress, silent
-from emotune.schema.conditions import known_of
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest, Utterance, checked
 from emotune.schema.predictions import Prediction, Predictions
@@ -46,6 +46,7 @@ class Predictor:
         coverage: answer about this share of clips, and say 'uncertain' to those that the model is least confident of;
             the threshold is that of the development split. None = answer all.
         conditioner: finds what the model is given beside the sound; None = what the items know.
+        name: by which the model is found again.
 
     Raises:
         ModelError: for a coverage, when the model does not know its confidence.
@@ -58,18 +59,25 @@ class Predictor:
         batch_seconds: float = 40.0,
         coverage: float | None = None,
         conditioner: Conditioner | None = None,
+        name: str = "",
     ) -> None:
         if not batch_seconds > 0:
             raise ConfigError(f"batch_seconds must be above 0, got {batch_seconds}.")
         self.engine = engine
         self.batch_seconds = batch_seconds
         self.conditioner = conditioner or Conditioner(engine.conditions)
+        self.name = name
         self.answered_from = 0.0 if coverage is None else engine.calibration.threshold(coverage)
 
     @property
     def label_space(self) -> LabelSpace:
         """Classes and dimensions that are predicted."""
         return self.engine.label_space
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """``name``, and as ``revision`` the first 12 digits of the model's fingerprint."""
+        return {"name": self.name, "revision": str(self.engine.fingerprint)[:12]}
 
     @overload
     def predict(  # pyright: ignore[reportOverlappingOverload] (what is in a list is not one recording)
@@ -324,9 +332,7 @@ def load(
     workers: int | None = None,
     coverage: float | None = None,
     conditions: Mapping[str, str] | None = None,
-    gender_model: str | None = None,
-    asr: str | None = None,
-    text_encoder: str | None = None,
+    helpers: Mapping[str, str | None] | None = None,
     scored: Iterable[Utterance] | None = None,
 ) -> Predictor:
     """Load a model folder, or the model of a run folder, for prediction.
@@ -340,8 +346,9 @@ def load(
             the model in each. None = this process with all its threads.
         coverage: see ``Predictor``.
         conditions: condition -> where its value comes from (given, predicted, unknown, wrong); default as in training.
-        gender_model, asr, text_encoder: in place of those that the model folder names. What it names and cannot be had
-            here leaves its condition unknown, and ``Predictor.conditioner.notes`` says so.
+        helpers: ``gender_model``, ``asr`` or ``text_encoder`` -> what takes the place of the one that the model folder
+            names. What it names and cannot be had here leaves its condition unknown, and
+            ``Predictor.conditioner.notes`` says so.
         scored: the utterances that the model will be scored on: what one of them needs must then be had.
 
     Raises:
@@ -363,9 +370,7 @@ def load(
         engine.conditions,
         partial(load, device=device),
         sources=conditions,
-        gender_model=gender_model,
-        asr=asr,
-        text_encoder=text_encoder,
+        helpers=helpers,
         scored=None if scored is None else [known_of(utterance) for utterance in scored],
     )
-    return Predictor(engine, batch_seconds=batch_seconds, coverage=coverage, conditioner=conditioner)
+    return Predictor(engine, batch_seconds=batch_seconds, coverage=coverage, conditioner=conditioner, name=found.name)

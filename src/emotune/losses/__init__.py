@@ -1,24 +1,26 @@
 """Losses: means over utterances, exact over micro-batches, and losses of a whole batch."""
 
-from emotune.losses.base import BatchLoss, Loss
-from emotune.losses.ccc import CCCLoss
-from emotune.losses.combined import CombinedLoss
-from emotune.losses.cross_entropy import CrossEntropy
-from emotune.losses.focal import Focal
-from emotune.losses.gender import GenderCrossEntropy
-from emotune.losses.votes import KL, SoftCrossEntropy
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from emotune.registry import Registry
+
+if TYPE_CHECKING:
+    from emotune.losses.base import BatchLoss, Loss
 
 LOSSES: Registry[type[Loss | BatchLoss]] = Registry(
     "loss",
     {
-        "ccc": CCCLoss,
-        "cross_entropy": CrossEntropy,
-        "focal": Focal,
-        "gender": GenderCrossEntropy,
-        "kl": KL,
-        "soft_cross_entropy": SoftCrossEntropy,
+        "cross_entropy": ("emotune.losses.cross_entropy:CrossEntropy", "emotune.losses.options:CrossEntropyOptions"),
+        "focal": ("emotune.losses.focal:Focal", "emotune.losses.options:FocalOptions"),
+        "soft_cross_entropy": (
+            "emotune.losses.votes:SoftCrossEntropy",
+            "emotune.losses.options:SoftCrossEntropyOptions",
+        ),
+        "kl": ("emotune.losses.votes:KL", "emotune.losses.options:KLOptions"),
+        "gender": ("emotune.losses.gender:GenderCrossEntropy", "emotune.losses.options:GenderOptions"),
+        "ccc": ("emotune.losses.ccc:CCCLoss", "emotune.losses.options:CCCOptions"),
     },
+    extra="train",
 )
-
-__all__ = ["LOSSES", "BatchLoss", "CombinedLoss", "Loss"]

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from emotune.schema.conditions import GENDER_CLASSES
+from emotune.conditions import CONDITIONS
+from emotune.conditions.gender import LIMITS
+from emotune.schema.gender import GENDER_CLASSES
 
 _MARKUP = re.compile(r"[\\`*~<>$]|\](?=[(\[:])|(?<!\w)_|_(?!\w)|&(?=#?\w+;)")
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
@@ -73,7 +75,7 @@ def model_card(
         "## Intended use and limits",
         "- For research and development on emotion as it is *expressed* in speech, in recordings like those above.",
         "- It does not know what a person feels. Labels are what annotators heard or actors were asked to show.",
-        *_gender_limits(config),
+        *_limits(config),
         "- Figures hold for the corpus named here; other languages, channels and speakers need their own evaluation.",
         "- Not for decisions about people at work or in education: the EU AI Act forbids emotion recognition there.",
         "",
@@ -90,8 +92,8 @@ def _condition_lines(config: Mapping[str, Any]) -> list[str]:
     """Lines on what the model is given beside the sound, and which models give it where it is missing."""
     lines = []
     for name, about in (config.get("conditions") or {}).items():
-        makers = [about[key] for key in ("predictor", "encoder", "asr") if about.get(key)]
-        each = [f"{plain(_public_name(maker['name']))} (revision {plain(maker['revision'])})" for maker in makers]
+        named = [about[helper.key] for helper in CONDITIONS[name]().helpers if about.get(helper.key)]
+        each = [f"{plain(_public_name(helper['name']))} (revision {plain(helper['revision'])})" for helper in named]
         made = ", ".join(each) or "no model of its own"
         source = plain(about.get("source", "given"))
         lines.append(f"- given beside the sound: {plain(name)} ({source}), with {made}; works without it")
@@ -103,16 +105,11 @@ def _public_name(name: str) -> str:
     return Path(name).name if Path(name).is_absolute() else name
 
 
-def _gender_limits(config: Mapping[str, Any]) -> list[str]:
-    """Lines for a model that predicts, learns or is given gender."""
-    of_gender = set(config["classes"]) == set(GENDER_CLASSES)
-    if not (of_gender or config.get("gender_target") or "gender" in (config.get("conditions") or {})):
-        return []
-    lines = [
-        "- Gender here is a corpus's word for how a voice sounds, female or male; it is nobody's identity, and other"
-        " genders are 'unknown' to the model.",
-        "- Not for sorting people by gender. Look at the report's figures by gender before use.",
-    ]
-    if of_gender:
-        return [*lines, "- Made as an input for emotion models, not for use by itself."]
-    return [*lines, "- A wrong gender can change the emotion that is predicted; it can be withheld (`gender=unknown`)."]
+def _limits(config: Mapping[str, Any]) -> list[str]:
+    """Lines for a model that predicts or learns gender, and for what it is given beside the sound."""
+    lines = [line for name in config.get("conditions") or {} for line in CONDITIONS[name]().limits]
+    if set(config["classes"]) == set(GENDER_CLASSES):
+        lines += [*LIMITS, "Made as an input for emotion models, not for use by itself."]
+    if config.get("gender_target"):
+        lines += LIMITS
+    return [f"- {line}" for line in dict.fromkeys(lines)]

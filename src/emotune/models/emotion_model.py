@@ -13,12 +13,15 @@ from torch import Tensor, nn
 
 from emotune.batch import Batch, LayerOutputs, Output
 from emotune.errors import ConfigError
-from emotune.models.adapters import ADAPTERS, Inserted, check_that_all_act, merge_lora
-from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN, LayerPosterior
+from emotune.models.adapters import ADAPTERS
+from emotune.models.adapters.insertion import Inserted, check_that_all_act
+from emotune.models.adapters.lora import merge_lora
+from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN
+from emotune.models.aggregations.varan import LayerPosterior
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone, HiddenStates
 from emotune.models.backbones.remembered import RememberedStates
-from emotune.models.conditions import Joined
+from emotune.models.conditions.joined import Joined
 from emotune.models.heads import Head, LayerHeads, Standardize
 from emotune.schema.labels import LabelSpace
 
@@ -83,12 +86,12 @@ class EmotionModel(nn.Module):
         )
         _check_finite(self.options, "")
         self.backbone = backbone
-        self.pooling = POOLINGS[pooling](backbone.hidden_size)
+        self.pooling = POOLINGS.make(pooling, backbone.hidden_size)
         features, layers = self.pooling.output_size, backbone.num_layers
         if layer_mix == VARAN:
             self.layer_mix = LayerPosterior(layers, features, **(varan or {}))
         else:
-            self.layer_mix = LAYER_MIXES[layer_mix](layers + 1, backbone.hidden_size, initial=layer_mix_initial)
+            self.layer_mix = LAYER_MIXES.make(layer_mix, layers + 1, backbone.hidden_size, initial=layer_mix_initial)
         self.standardize = Standardize([layers, features] if layer_mix == VARAN else [features])
         self.joined = Joined(features, conditions, join) if conditions else None
         joined = features if self.joined is None else self.joined.output_size

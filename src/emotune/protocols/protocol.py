@@ -9,12 +9,13 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from emotune.config.recipe import Section, bundled_or_file, read_section
+from emotune.config.reading import bundled_or_file, read_section
 from emotune.corpora import map_classes
 from emotune.errors import CorpusError
 from emotune.protocols import protocol_folder, protocol_names
 from emotune.schema.manifest import Manifest
 from emotune.schema.splits import by_group
+from emotune.section import Section
 from emotune.training.build import DEVELOPMENT, TEST, TRAIN
 
 

@@ -229,8 +229,10 @@ def learning_curve(
     return _svg(figure, f"{label} over {len(history)} epochs: {', '.join(keys.values())}.")
 
 
-def condition_dots(names: Sequence[str], scores: Sequence[Estimate], clean: Estimate, chance: float, label: str) -> str:
-    """A score under each condition with its interval, the first at the top; clean clips and chance as lines."""
+def degradation_dots(
+    names: Sequence[str], scores: Sequence[Estimate], clean: Estimate, chance: float, label: str
+) -> str:
+    """A score under each degradation with its interval, the first at the top; clean clips and chance as lines."""
     figure, axes = _figure(height=0.85 + 0.25 * len(names), width=WIDTH * 1.5)
     places = np.arange(len(names))[::-1]
     if clean.has_interval:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from emotune.evaluation.robustness.effects import Degradation
+from emotune.evaluation.robustness.effects import DegradationEffect
 from emotune.evaluation.robustness.run import Robustness
 from emotune.evaluation.statistics.bootstrap import LEVEL
 from emotune.io.tables import to_json, write_text
@@ -53,8 +53,8 @@ def robustness_json(robustness: Robustness) -> dict[str, object]:
         "clean": {name: score.to_json() for name, score in robustness.clean.items()},
         "conditions": {
             item.name: {
-                "words": item.condition.words,
-                "family": item.condition.family,
+                "words": item.degradation.words,
+                "family": item.degradation.family,
                 "clips": item.clips,
                 "failed": item.failed,
                 "verdict": verdict_of(item.differences[robustness.metric]),
@@ -65,7 +65,7 @@ def robustness_json(robustness: Robustness) -> dict[str, object]:
                 "confidence": item.confidence,
                 "clean_confidence": item.clean_confidence,
             }
-            for item in robustness.degradations
+            for item in robustness.effects
         },
         "skipped": dict(robustness.skipped),
         "conclusions": conclusions(robustness),
@@ -76,9 +76,9 @@ def robustness_json(robustness: Robustness) -> dict[str, object]:
 def page(robustness: Robustness, title: str, notices: Sequence[str] = ()) -> str:
     """The whole page as HTML."""
     clean = robustness.clean[robustness.metric]
-    lost = sum(verdict_of(item.differences[robustness.metric]) == LOSS for item in robustness.degradations)
+    lost = sum(verdict_of(item.differences[robustness.metric]) == LOSS for item in robustness.effects)
     lead = (
-        f"{len(robustness.degradations)} conditions, the same clips each time; on clean clips the"
+        f"{len(robustness.effects)} conditions, the same clips each time; on clean clips the"
         f" {NAMES[robustness.metric]} is {number(clean.value)}. A loss that one should act on is shown in {lost}."
     )
     banners = [*notices]
@@ -104,11 +104,11 @@ def page(robustness: Robustness, title: str, notices: Sequence[str] = ()) -> str
 
 
 def _picture(robustness: Robustness) -> str:
-    if not robustness.degradations:
+    if not robustness.effects:
         return ""
-    drawn = figures.condition_dots(
-        [item.condition.words for item in robustness.degradations],
-        [item.scores[robustness.metric] for item in robustness.degradations],
+    drawn = figures.degradation_dots(
+        [item.degradation.words for item in robustness.effects],
+        [item.scores[robustness.metric] for item in robustness.effects],
         robustness.clean[robustness.metric],
         robustness.chance if robustness.metric == "uar" else math.nan,
         NAMES[robustness.metric],
@@ -133,11 +133,11 @@ def _figures(robustness: Robustness) -> str:
     metric = robustness.metric
     heads = ["condition", NAMES[metric], "change", "verdict", "answers changed", "confident", "right", "clips"]
     rows: list[Sequence[object]] = []
-    for item in robustness.degradations:
+    for item in robustness.effects:
         right = item.scores["accuracy"].value if "accuracy" in item.scores else math.nan
         rows.append(
             (
-                item.condition.words,
+                item.degradation.words,
                 scored(item.scores[metric]),
                 scored(item.differences[metric]),
                 verdict_of(item.differences[metric]),
@@ -153,7 +153,7 @@ def _figures(robustness: Robustness) -> str:
         paragraph(
             "Change: less the score of the same clips as they are, so below zero is a loss. Answers changed: clips"
             " whose most probable class is another one. Confident and right: mean probability of the answer and share"
-            f" of right ones; on clean clips {percent(_clean_confidence(robustness.degradations))} and"
+            f" of right ones; on clean clips {percent(_clean_confidence(robustness.effects))} and"
             f" {percent(robustness.clean['accuracy'].value) if 'accuracy' in robustness.clean else '–'}.",
             "hint",
         ),
@@ -167,7 +167,7 @@ def _recalls(robustness: Robustness) -> str:
     rows = []
     for words, recalls in (
         ("clean", robustness.clean_recalls),
-        *((item.condition.words, item.recalls) for item in robustness.degradations),
+        *((item.degradation.words, item.recalls) for item in robustness.effects),
     ):
         shares = [recalls[name] for name in robustness.classes]
         cells = [
@@ -190,5 +190,5 @@ def _skipped(robustness: Robustness) -> str:
     return section("skipped", "Conditions left out", table(["condition", "why"], rows, kind="skipped"))
 
 
-def _clean_confidence(items: Sequence[Degradation]) -> float:
+def _clean_confidence(items: Sequence[DegradationEffect]) -> float:
     return items[0].clean_confidence if items else math.nan

@@ -6,7 +6,7 @@ import math
 
 from emotune.evaluation.notes import FEW_SPEAKERS
 from emotune.evaluation.robustness.degradations import PIECE
-from emotune.evaluation.robustness.effects import Degradation
+from emotune.evaluation.robustness.effects import DegradationEffect
 from emotune.evaluation.robustness.run import Robustness
 from emotune.evaluation.statistics.bootstrap import FEWEST_CLUSTERS, Estimate
 from emotune.report.markup import percent
@@ -41,9 +41,9 @@ def verdict_of(difference: Estimate) -> str:
 
 
 def conclusions(robustness: Robustness) -> dict[str, list[str]]:
-    """Verdict -> one sentence a condition that got it, the worst first; verdicts that none got are left out."""
+    """Verdict -> one sentence a degradation that got it, the worst first; verdicts that none got are left out."""
     metric = robustness.metric
-    ranked = sorted(robustness.degradations, key=lambda item: _rank(item.differences[metric].value))
+    ranked = sorted(robustness.effects, key=lambda item: _rank(item.differences[metric].value))
     found = {
         verdict: [_sentence(item, metric) for item in ranked if verdict_of(item.differences[metric]) == verdict]
         for verdict in MEANINGS
@@ -51,19 +51,19 @@ def conclusions(robustness: Robustness) -> dict[str, list[str]]:
     return {verdict: sentences for verdict, sentences in found.items() if sentences}
 
 
-def confidence_words(degradation: Degradation) -> str:
-    """Whether the probabilities stay honest under a condition; nothing where they do, or where there are no classes."""
-    if "accuracy" not in degradation.scores:
+def confidence_words(effect: DegradationEffect) -> str:
+    """Whether the probabilities stay honest under a degradation; nothing where they do, or without classes."""
+    if "accuracy" not in effect.scores:
         return ""
-    right, sure = degradation.scores["accuracy"].value, degradation.confidence
+    right, sure = effect.scores["accuracy"].value, effect.confidence
     if not sure - right > OVER_CONFIDENT:
         return ""
     return f" It does not notice: it is {percent(sure)} confident and right in {percent(right)}."
 
 
-def _sentence(item: Degradation, metric: str) -> str:
+def _sentence(item: DegradationEffect, metric: str) -> str:
     difference, name = item.differences[metric], NAMES[metric]
-    said = f"{item.condition.words[0].upper()}{item.condition.words[1:]}: {name} {item.scores[metric].value:.3f}"
+    said = f"{item.degradation.words[0].upper()}{item.degradation.words[1:]}: {name} {item.scores[metric].value:.3f}"
     said += f", a change of {difference.in_words('+')}."
     if verdict_of(difference) == NONE:
         said += f" A loss of up to {-difference.low:.3f} would fit these figures."
@@ -73,7 +73,7 @@ def _sentence(item: Degradation, metric: str) -> str:
 def limits(robustness: Robustness) -> list[str]:
     """What all the verdicts rest on, in sentences."""
     said = []
-    compared = len(robustness.degradations)
+    compared = len(robustness.effects)
     if compared > 1:
         said.append(
             f"There are {compared} comparisons, each with a 95 % interval: about one in twenty would exclude zero by"
@@ -86,7 +86,7 @@ def limits(robustness: Robustness) -> list[str]:
             if robustness.speakers >= FEWEST_CLUSTERS
             else f"{robustness.speakers} speakers are too few for intervals."
         )
-    if any(item.condition.family == PIECE for item in robustness.degradations):
+    if any(item.degradation.family == PIECE for item in robustness.effects):
         said.append("Cuts count from where the recording begins, with the silence before speech.")
     said.append(
         "The conditions are simulated on these clips. Real noise, rooms and devices differ, and people speak up in"

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from emotune.conditions.origins import origins_used
 from emotune.evaluation.evaluate import evaluate
 from emotune.evaluation.result import Evaluation
 from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dependence
 from emotune.report.evaluation_page import write_report
-from emotune.schema.conditions import origins_used
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 from emotune.schema.run_folder import RunFolder

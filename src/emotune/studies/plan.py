@@ -11,15 +11,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from emotune.config.recipe import (
-    LARGEST_SEED,
-    Recipe,
-    Section,
-    bundled_or_file,
-    load_recipe,
-    parse_override,
-    read_section,
-)
+from emotune.conditions import CONDITIONS
+from emotune.config.reading import bundled_or_file, load_recipe, parse_override, read_section
+from emotune.config.recipe import LARGEST_SEED, Recipe
 from emotune.errors import ConfigError
 from emotune.evaluation.comparing.compare import comparable
 from emotune.evaluation.vote_scores import VOTE_SIMILARITY
@@ -28,6 +22,7 @@ from emotune.protocols.folds import POOLED
 from emotune.protocols.protocol import load_protocol
 from emotune.recipes import study_folder, study_names
 from emotune.registry import unknown_name_message
+from emotune.section import Section
 
 _OWN_KEYS = ("seeds", "tests", "metrics", "steps", "fuse", "kind")
 """What an override changes in the study itself; every other key is of the recipes."""
@@ -381,7 +376,7 @@ def _metric_faults(recipes: Mapping[str, Recipe], study: Study) -> list[str]:
 def _given_to_all(plan: Plan, chosen: Mapping[str, str]) -> list[str]:
     """Overrides that would give a condition to steps that are there to do without it."""
     faults = []
-    for condition in ("gender", "text"):
+    for condition in CONDITIONS:
         own = [item for item in plan.overrides if item.startswith(f"model.conditions.{condition}.")]
         if not own:
             continue

@@ -12,17 +12,22 @@ import torch
 from torch import Tensor, nn
 
 from emotune.audio.preprocessing import Preprocessing
-from emotune.config.recipe import Model, Recipe, Section, Votes
+from emotune.config.entries import by_name
+from emotune.config.recipe import Model, Recipe, Votes
 from emotune.corpora import CORPORA, map_classes, read_corpus
 from emotune.data.audio_cache import AudioCache
-from emotune.data.augmentations import AUGMENTATIONS, Augmentation, Mix, Step
+from emotune.data.augmentations import AUGMENTATIONS
+from emotune.data.augmentations.pipeline import Augmentation, Mix
+from emotune.data.augmentations.step import Step
 from emotune.data.dataset import EmotionDataset
 from emotune.doctor import refuse_overlaps
 from emotune.errors import ConfigError, CorpusError
 from emotune.evaluation.evaluate import CLASS_MEASURES
 from emotune.evaluation.vote_scores import VOTE_SIMILARITY
 from emotune.inference.conditioner import Conditioner
-from emotune.losses import LOSSES, BatchLoss, CombinedLoss, Loss
+from emotune.losses import LOSSES
+from emotune.losses.base import BatchLoss, Loss
+from emotune.losses.combined import CombinedLoss
 from emotune.losses.cross_entropy import balanced_class_weights, effective_number_class_weights
 from emotune.models.aggregations import VARAN
 from emotune.models.backbones import BACKBONES
@@ -30,10 +35,11 @@ from emotune.models.backbones.base import Backbone
 from emotune.models.backbones.checkpoint import load_pretrained
 from emotune.models.emotion_model import EmotionModel
 from emotune.runtime.progress import Progress, silent
-from emotune.schema.conditions import GENDER, GENDER_CLASSES, gender_as_class
+from emotune.schema.gender import GENDER, GENDER_CLASSES, gender_as_class
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest, Utterance
 from emotune.schema.splits import select_splits, within_budget
+from emotune.section import Section
 from emotune.training.clip_lengths import with_lengths_settled
 from emotune.training.conditions import build_conditioner, condition_table, enriched
 from emotune.votes.consensus import relabelled, vote_shares
@@ -185,15 +191,15 @@ def build_model(
     model = EmotionModel(
         backbone,
         space,
-        layer_mix=section.layer_mix,
+        layer_mix=by_name(section.layer_mix),
         layer_mix_initial=section.layer_mix_initial,
         varan=section.varan.model_dump() if section.layer_mix == VARAN else None,
-        pooling=section.pooling,
+        pooling=by_name(section.pooling),
         hidden_size=section.hidden_size,
         dropout=section.dropout,
         adapter=_adapter_options(section),
         conditions=conditioner and conditioner.about,
-        join=section.join,
+        join=by_name(section.join),
         gender_target=recipe.loss.gender.weight > 0,
     )
     model.check_adapter()
@@ -287,7 +293,7 @@ def build_augmentation(recipe: Recipe) -> Augmentation:
     section = recipe.augmentation
     steps: list[tuple[Step, float | None]] = []
     for name, augmentation in AUGMENTATIONS.items():
-        value = getattr(section, {"crop": "crop_s", "gain": "gain_db"}.get(name, name))
+        value = getattr(section, {"crop": "crop_s", "gain": "gain_db"}.get(name, name), None)
         probability = None if name == "crop" else section.probability
         if isinstance(value, Section):
             options = value.model_dump()

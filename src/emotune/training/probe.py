@@ -12,7 +12,8 @@ import numpy as np
 from emotune import audio
 from emotune.audio import acoustics
 from emotune.audio.preprocessing import Preprocessing
-from emotune.config.recipe import Conditions, Recipe
+from emotune.config.conditions import Conditions
+from emotune.config.recipe import Recipe
 from emotune.errors import ConfigError, CorpusError
 from emotune.evaluation import Evaluation
 from emotune.models.backbones.base import Backbone

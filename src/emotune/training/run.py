@@ -18,7 +18,8 @@ from pydantic import ValidationError
 
 import emotune
 from emotune.audio.preprocessing import Preprocessing
-from emotune.config.recipe import Recipe, dump_recipe
+from emotune.config.reading import dump_recipe
+from emotune.config.recipe import Recipe
 from emotune.errors import ConfigError, CorpusError
 from emotune.evaluation import Evaluation, scores
 from emotune.evaluation.speaker_dependence import speaker_dependence

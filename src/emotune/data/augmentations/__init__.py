@@ -1,29 +1,35 @@
 """Augmentation of clips in training. The table's order is the order in which steps are applied."""
 
-from emotune.data.augmentations.channel import Compression, Telephone
-from emotune.data.augmentations.crop import Crop
-from emotune.data.augmentations.gain import Gain
-from emotune.data.augmentations.masks import BandMasks, TimeMasks
-from emotune.data.augmentations.noise import Noise
-from emotune.data.augmentations.pipeline import Augmentation, Mix, generator_of
-from emotune.data.augmentations.reverberation import Reverberation
-from emotune.data.augmentations.speed import Speed
-from emotune.data.augmentations.step import Step
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from emotune.registry import Registry
+
+if TYPE_CHECKING:
+    from emotune.data.augmentations.step import Step
 
 AUGMENTATIONS: Registry[type[Step]] = Registry(
     "augmentation",
     {
-        "speed": Speed,
-        "crop": Crop,
-        "reverberation": Reverberation,
-        "noise": Noise,
-        "telephone": Telephone,
-        "compression": Compression,
-        "gain": Gain,
-        "band_masks": BandMasks,
-        "time_masks": TimeMasks,
+        "speed": "emotune.data.augmentations.speed:Speed",
+        "crop": "emotune.data.augmentations.crop:Crop",
+        "reverberation": (
+            "emotune.data.augmentations.reverberation:Reverberation",
+            "emotune.data.augmentations.options:ReverberationOptions",
+        ),
+        "noise": ("emotune.data.augmentations.noise:Noise", "emotune.data.augmentations.options:NoiseOptions"),
+        "telephone": (
+            "emotune.data.augmentations.channel:Telephone",
+            "emotune.data.augmentations.options:TelephoneOptions",
+        ),
+        "compression": (
+            "emotune.data.augmentations.channel:Compression",
+            "emotune.data.augmentations.options:CompressionOptions",
+        ),
+        "gain": "emotune.data.augmentations.gain:Gain",
+        "band_masks": "emotune.data.augmentations.masks:BandMasks",
+        "time_masks": "emotune.data.augmentations.masks:TimeMasks",
     },
 )
-
-__all__ = ["AUGMENTATIONS", "Augmentation", "Mix", "Step", "generator_of"]
+"""A step of another package comes after these."""

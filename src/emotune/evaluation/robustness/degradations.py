@@ -1,6 +1,6 @@
-"""What may lie between a speaker and the model: each condition changes a clip as a user's recording would be changed.
+"""What may lie between a speaker and the model: each degradation changes a clip as a user's recording would be changed.
 
-A condition acts on the decoded clip, mono at 16 kHz, before anything that the model does to it. Its randomness comes
+A degradation acts on the decoded clip, mono at 16 kHz, before anything that the model does to it. Its randomness comes
 from its family and the utterance's id alone, so that the three levels of a noise are the same noise.
 """
 
@@ -25,8 +25,8 @@ NOISE, BABBLE, CHANNEL, LEVEL, ROOM, PIECE = "noise", "babble", "channel", "leve
 
 
 @dataclass(frozen=True)
-class Condition:
-    """A condition's family, what it is in words, and what it does to a clip: (samples, generator) -> samples.
+class Degradation:
+    """A degradation's family, what it is in words, and what it does to a clip: (samples, generator) -> samples.
 
     ``snr_db`` is that of the babble, for which the clip alone is not enough; ``change`` is not used then.
     """
@@ -37,7 +37,7 @@ class Condition:
     snr_db: float | None = None
 
     def __call__(self, utterance: Utterance, voices: Voices) -> FloatArray:
-        """An utterance under the condition, shape (samples,).
+        """An utterance under the degradation, shape (samples,).
 
         Raises:
             AudioError: when it, or every voice for its babble, cannot be decoded.
@@ -105,24 +105,24 @@ def middle(seconds: float) -> Change:
     return change
 
 
-CONDITIONS: Registry[Condition] = Registry(
-    "condition of robustness",
+DEGRADATIONS: Registry[Degradation] = Registry(
+    "degradation",
     {
-        "white_20db": Condition(NOISE, "white noise, 20 dB under the speech", white_noise(20)),
-        "white_10db": Condition(NOISE, "white noise, 10 dB under the speech", white_noise(10)),
-        "white_0db": Condition(NOISE, "white noise as loud as the speech", white_noise(0)),
-        "babble_20db": Condition(BABBLE, "other people talking, 20 dB under the speech", snr_db=20),
-        "babble_10db": Condition(BABBLE, "other people talking, 10 dB under the speech", snr_db=10),
-        "babble_0db": Condition(BABBLE, "other people talking as loud as the speech", snr_db=0),
-        "telephone": Condition(CHANNEL, "telephone, 300 to 3400 Hz, A-law", telephone),
-        "mp3": Condition(CHANNEL, "MP3 at 16 kbit/s", codec("mp3", 0.95)),
-        "opus": Condition(CHANNEL, "Opus at 6 kbit/s", codec("opus", 0.99)),
-        "quiet": Condition(LEVEL, "20 dB softer, 16 bits", quieter(20)),
-        "overdriven": Condition(LEVEL, "peaks cut, 12 dB over full scale", overdriven(12)),
-        "room_300ms": Condition(ROOM, "room of 0.3 s, reflections 5 dB under the voice", room(0.3, 5)),
-        "room_800ms": Condition(ROOM, "room of 0.8 s, reflections as loud as the voice", room(0.8, 0)),
-        "first_1s": Condition(PIECE, "the first second alone", first(1)),
-        "first_2s": Condition(PIECE, "the first two seconds alone", first(2)),
-        "middle_1s": Condition(PIECE, "the middle second alone", middle(1)),
+        "white_20db": Degradation(NOISE, "white noise, 20 dB under the speech", white_noise(20)),
+        "white_10db": Degradation(NOISE, "white noise, 10 dB under the speech", white_noise(10)),
+        "white_0db": Degradation(NOISE, "white noise as loud as the speech", white_noise(0)),
+        "babble_20db": Degradation(BABBLE, "other people talking, 20 dB under the speech", snr_db=20),
+        "babble_10db": Degradation(BABBLE, "other people talking, 10 dB under the speech", snr_db=10),
+        "babble_0db": Degradation(BABBLE, "other people talking as loud as the speech", snr_db=0),
+        "telephone": Degradation(CHANNEL, "telephone, 300 to 3400 Hz, A-law", telephone),
+        "mp3": Degradation(CHANNEL, "MP3 at 16 kbit/s", codec("mp3", 0.95)),
+        "opus": Degradation(CHANNEL, "Opus at 6 kbit/s", codec("opus", 0.99)),
+        "quiet": Degradation(LEVEL, "20 dB softer, 16 bits", quieter(20)),
+        "overdriven": Degradation(LEVEL, "peaks cut, 12 dB over full scale", overdriven(12)),
+        "room_300ms": Degradation(ROOM, "room of 0.3 s, reflections 5 dB under the voice", room(0.3, 5)),
+        "room_800ms": Degradation(ROOM, "room of 0.8 s, reflections as loud as the voice", room(0.8, 0)),
+        "first_1s": Degradation(PIECE, "the first second alone", first(1)),
+        "first_2s": Degradation(PIECE, "the first two seconds alone", first(2)),
+        "middle_1s": Degradation(PIECE, "the middle second alone", middle(1)),
     },
 )

@@ -1,4 +1,4 @@
-"""One condition against the same clips as they are: paired differences, changed answers, honest confidence."""
+"""One degradation against the same clips as they are: paired differences, changed answers, honest confidence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.evaluation.pairs import Pairs, pair
-from emotune.evaluation.robustness.degradations import Condition
+from emotune.evaluation.robustness.degradations import Degradation
 from emotune.evaluation.statistics.bootstrap import ClusterBootstrap, Estimate, recoded
 from emotune.metrics.classes import accuracy_of, confusion_matrices, recalls_of, supports_of, uar_of
 from emotune.metrics.dimensions import ccc_of, grouped_moments
@@ -19,26 +19,26 @@ from emotune.schema.predictions import Predictions
 
 
 @dataclass(frozen=True)
-class Degradation:
-    """What a condition does to a model, over the clips that have a usable prediction both with and without it.
+class DegradationEffect:
+    """Effect of a degradation on a model, over the clips that have a usable prediction both with and without it.
 
     Args:
-        name: of the condition.
-        condition: what it is.
+        name: of the degradation.
+        degradation: what it is.
         clips: how many clips are compared.
-        failed: how many predictions failed under the condition.
+        failed: how many predictions failed under the degradation.
         speakers: how many known speakers the compared clips have.
         chance: the UAR of guessing; NaN without classes.
-        scores: ``uar``, ``accuracy`` and ``ccc``, as far as they are defined, under the condition.
+        scores: ``uar``, ``accuracy`` and ``ccc``, as far as they are defined, under the degradation.
         differences: the same, less those of the same clips as they are: below 0 is a loss.
-        recalls: class -> recall under the condition; NaN for a class that the truth lacks.
+        recalls: class -> recall under the degradation; NaN for a class that the truth lacks.
         changed: share of clips whose most probable class is another one; NaN without classes.
         confidence: mean probability of the most probable class; NaN without classes.
         clean_confidence: that of the same clips as they are.
     """
 
     name: str
-    condition: Condition
+    degradation: Degradation
     clips: int
     failed: int
     speakers: int
@@ -51,17 +51,17 @@ class Degradation:
     clean_confidence: float
 
 
-def degradation_of(
+def effect_of(
     name: str,
-    condition: Condition,
+    degradation: Degradation,
     manifest: Manifest,
     clean: Predictions,
     degraded: Predictions,
     *,
     resamples: int = 1000,
     seed: int = 0,
-) -> Degradation:
-    """Hold the predictions under a condition against those of the clips as they are.
+) -> DegradationEffect:
+    """Hold the predictions under a degradation against those of the clips as they are.
 
     Intervals come from the same draws of speakers for both, so that what makes a speaker easy or hard cancels.
 
@@ -88,9 +88,9 @@ def degradation_of(
         differences["ccc"] = sums.estimate(
             lambda s: ccc_of(s[..., 1, :, :]).mean(axis=-1) - ccc_of(s[..., 0, :, :]).mean(axis=-1)
         )
-    return Degradation(
+    return DegradationEffect(
         name,
-        condition,
+        degradation,
         len(before),
         len(degraded.failed),
         len({speaker for speaker in before.speakers if speaker is not None}),
@@ -117,7 +117,7 @@ def _common(before: Pairs, after: Pairs) -> tuple[Pairs, Pairs]:
 
 
 def _confusions(before: Pairs, after: Pairs) -> NDArray:
-    """Confusion matrices, shape (clusters, 2, classes, classes): as they are, and under the condition."""
+    """Confusion matrices, shape (clusters, 2, classes, classes): as they are, and under the degradation."""
     kept = before.has_class
     codes, count = recoded(before.clusters)
     matrices = [
@@ -141,7 +141,7 @@ def _answers(before: Pairs, after: Pairs) -> NDArray:
 
 
 def _moments(before: Pairs, after: Pairs) -> FloatArray:
-    """Moments, shape (clusters, 2, dimensions, 8): as they are, and under the condition."""
+    """Moments, shape (clusters, 2, dimensions, 8): as they are, and under the degradation."""
     codes, count = recoded(before.clusters)
     sides = []
     for side in (before, after):

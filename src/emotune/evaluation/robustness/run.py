@@ -1,4 +1,4 @@
-"""How a model stands up to what real recordings suffer: every condition against the same clips as they are."""
+"""How a model stands up to what real recordings suffer: every degradation against the same clips as they are."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotune.audio import SAMPLING_RATE_HZ
+from emotune.conditions.known import known_of
 from emotune.errors import AudioError, CorpusError, ModelError
 from emotune.evaluation.pairs import pair
 from emotune.evaluation.robustness.babble import Voices
-from emotune.evaluation.robustness.degradations import CONDITIONS, Condition
-from emotune.evaluation.robustness.effects import Degradation, degradation_of
+from emotune.evaluation.robustness.degradations import DEGRADATIONS, Degradation
+from emotune.evaluation.robustness.effects import DegradationEffect, effect_of
 from emotune.evaluation.statistics.bootstrap import Estimate
 from emotune.inference.items import Item
 from emotune.inference.predictor import Predictor
 from emotune.io.tables import metadata_path
 from emotune.runtime.progress import Progress, silent
-from emotune.schema.conditions import known_of
 from emotune.schema.manifest import Manifest, Utterance
 from emotune.schema.predictions import Predictions
 
 FOLDER = "robustness"
-"""Where the predictions of every condition lie, under the results that they belong to."""
+"""Where the predictions of every degradation lie, under the results that they belong to."""
 
 NOTE = "condition"
-"""The column that says in words what each row of a condition's predictions was predicted under."""
+"""The column that says in words what each row of a degradation's predictions was predicted under."""
 
 
 @dataclass(frozen=True)
 class Robustness:
-    """What became of the scores under every condition.
+    """What became of the scores under every degradation.
 
     Args:
         metric: which score the loss is judged by: ``uar``, or ``ccc`` for a model without classes.
@@ -39,8 +39,8 @@ class Robustness:
         clean_recalls: class -> recall of the clips as they are.
         chance: the UAR of guessing; NaN without classes.
         classes: the model's classes; empty when classes are not scored.
-        degradations: one a condition, in the table's order.
-        skipped: conditions that could not be made -> why.
+        effects: one a degradation, in the table's order.
+        skipped: degradations that could not be made -> why.
         speakers: how many known speakers the scored clips have.
         resamples: of the bootstrap.
         seed: of the bootstrap.
@@ -51,7 +51,7 @@ class Robustness:
     clean_recalls: Mapping[str, float]
     chance: float
     classes: tuple[str, ...]
-    degradations: tuple[Degradation, ...]
+    effects: tuple[DegradationEffect, ...]
     skipped: Mapping[str, str]
     speakers: int
     resamples: int
@@ -59,16 +59,16 @@ class Robustness:
 
     @property
     def failed(self) -> int:
-        """How many predictions failed, over all conditions."""
-        return sum(item.failed for item in self.degradations)
+        """How many predictions failed, over all degradations."""
+        return sum(item.failed for item in self.effects)
 
 
 class DegradedItems(Sequence[Item]):
-    """The utterances of a manifest under a condition, each decoded and changed when it is asked for."""
+    """The utterances of a manifest under a degradation, each decoded and changed when it is asked for."""
 
-    def __init__(self, voices: Voices, condition: Condition) -> None:
+    def __init__(self, voices: Voices, degradation: Degradation) -> None:
         self.voices = voices
-        self.condition = condition
+        self.degradation = degradation
         self.utterances = voices.manifest.utterances
 
     def __len__(self) -> int:
@@ -78,23 +78,23 @@ class DegradedItems(Sequence[Item]):
         return self._item(self.utterances[position])
 
     def _item(self, utterance: Utterance) -> Item:
-        extra = {NOTE: self.condition.words}
+        extra = {NOTE: self.degradation.words}
         try:
-            samples = self.condition(utterance, self.voices)
+            samples = self.degradation(utterance, self.voices)
         except AudioError as error:
             return Item(utterance.utterance_id, b"", extra=extra, error=str(error))
         return Item(utterance.utterance_id, (samples, SAMPLING_RATE_HZ), extra=extra, known=known_of(utterance))
 
 
 def predict_under(
-    predictor: Predictor, voices: Voices, name: str, condition: Condition, *, progress: Progress = silent
+    predictor: Predictor, voices: Voices, name: str, degradation: Degradation, *, progress: Progress = silent
 ) -> Predictions:
-    """Predict every utterance of the manifest under a condition, in its order; a clip that fails is an error row."""
+    """Predict every utterance of the manifest under a degradation, in its order; a clip that fails is an error row."""
 
     def named(items: Iterable, *, total: int, title: str) -> Iterator:
         return progress(items, total=total, title=name)
 
-    found = predictor.predict_items(DegradedItems(voices, condition), progress=named)
+    found = predictor.predict_items(DegradedItems(voices, degradation), progress=named)
     return dataclasses.replace(found, manifest_fingerprint=voices.manifest.fingerprint())
 
 
@@ -104,26 +104,26 @@ def run_robustness(
     clean: Predictions,
     folder: Path,
     *,
-    conditions: Mapping[str, Condition] = CONDITIONS,
+    degradations: Mapping[str, Degradation] = DEGRADATIONS,
     resamples: int = 1000,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Robustness:
-    """Predict a manifest under every condition and hold the scores against those of the clips as they are.
+    """Predict a manifest under every degradation and hold the scores against those of the clips as they are.
 
-    Each condition's predictions are written as soon as they are there, ``<folder>/<condition>.csv``; a table that is
-    there already, of the same model, manifest and condition, is taken as it is, so that a run that was interrupted goes
-    on where it was.
+    The predictions under each are written as soon as they are there, ``<folder>/<degradation>.csv``; a table that is
+    there already, of the same model, manifest and degradation, is taken as it is, so that a run that was interrupted
+    goes on where it was.
 
     Args:
         predictor: the model.
         manifest: the truth, and the voices for the babble.
         clean: what the model says of the clips as they are.
         folder: where the tables of predictions go.
-        conditions: name -> condition.
+        degradations: name -> degradation.
         resamples: of the bootstrap over speakers.
         seed: of the bootstrap.
-        progress: told of every condition by its name.
+        progress: told of every degradation by its name.
 
     Raises:
         CorpusError: when the manifest holds nothing that could be scored.
@@ -132,48 +132,48 @@ def run_robustness(
     pair(manifest, clean)  # says what is wrong before the work, not after it
     voices = Voices(manifest)
     skipped: dict[str, str] = {}
-    found: list[Degradation] = []
-    for name, condition in conditions.items():
-        if condition.snr_db is not None:
+    found: list[DegradationEffect] = []
+    for name, degradation in degradations.items():
+        if degradation.snr_db is not None:
             try:
                 voices.check_babble()
             except CorpusError as error:
                 skipped[name] = str(error)
                 continue
         path = folder / f"{name}.csv"
-        degraded = _known(path, predictor, manifest, condition)
+        degraded = _known(path, predictor, manifest, degradation)
         if degraded is None:
-            degraded = predict_under(predictor, voices, name, condition, progress=progress)
+            degraded = predict_under(predictor, voices, name, degradation, progress=progress)
             degraded.write(path)
         try:
-            found.append(degradation_of(name, condition, manifest, clean, degraded, resamples=resamples, seed=seed))
+            found.append(effect_of(name, degradation, manifest, clean, degraded, resamples=resamples, seed=seed))
         except ModelError as error:
             skipped[name] = str(error)
     return _summed_up(manifest, clean, found, skipped, resamples=resamples, seed=seed)
 
 
-def _known(path: Path, predictor: Predictor, manifest: Manifest, condition: Condition) -> Predictions | None:
-    """The predictions that an earlier run left, if they are of this model, this manifest and this condition."""
+def _known(path: Path, predictor: Predictor, manifest: Manifest, degradation: Degradation) -> Predictions | None:
+    """The predictions that an earlier run left, if they are of this model, this manifest and this degradation."""
     if not (path.exists() and metadata_path(path).exists()):
         return None
     known = Predictions.read(path)
     same_model = known.model_fingerprint == predictor.engine.fingerprint
     same_manifest = known.manifest_fingerprint == manifest.fingerprint()
-    same_condition = all(row.extra.get(NOTE) == condition.words for row in known)
-    return known if same_model and same_manifest and same_condition else None
+    same_degradation = all(row.extra.get(NOTE) == degradation.words for row in known)
+    return known if same_model and same_manifest and same_degradation else None
 
 
 def _summed_up(
     manifest: Manifest,
     clean: Predictions,
-    found: Sequence[Degradation],
+    found: Sequence[DegradationEffect],
     skipped: Mapping[str, str],
     *,
     resamples: int,
     seed: int,
 ) -> Robustness:
-    itself = degradation_of(
-        "clean", Condition("clean", "as they are"), manifest, clean, clean, resamples=resamples, seed=seed
+    itself = effect_of(
+        "clean", Degradation("clean", "as they are"), manifest, clean, clean, resamples=resamples, seed=seed
     )
     return Robustness(
         "uar" if itself.recalls else "ccc",

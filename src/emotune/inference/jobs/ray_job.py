@@ -31,7 +31,6 @@ from emotune.runtime.memory_allocator import FEW_KERNELS, keep_freed_memory
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.labels import LabelSpace
 
-_NAMES = ("gender_model", "asr", "text_encoder")  # arguments of ``emotune.load`` that can be folders
 _MOST_ATTEMPTS = 4  # at a part: Ray itself would start a worker that dies over and over again
 
 
@@ -110,7 +109,8 @@ def predict_on_ray(
         ModelError: when Ray or a worker gives up; what is done stays done.
     """
     found = find_model_folder(model).name  # absolute, or of one commit: actors have working folders of their own
-    names = {key: from_everywhere(name) for key in _NAMES if (name := (loading or {}).get(key)) is not None}
+    loading = dict(loading or {})
+    helpers = {key: name and from_everywhere(name) for key, name in (loading.get("helpers") or {}).items()}
     try:
         _join()
         parts.begin()
@@ -124,7 +124,7 @@ def predict_on_ray(
             actors = min(workers or int(ray.cluster_resources().get("CPU", 1)), len(numbers))
             done = ray.data.from_items(numbers, override_num_blocks=len(numbers)).map(
                 PartWorker,  # pyright: ignore[reportArgumentType]
-                fn_constructor_args=(found, fingerprint, parts, {**(loading or {}), **names}),
+                fn_constructor_args=(found, fingerprint, parts, {**loading, "helpers": helpers}),
                 compute=ray.data.ActorPoolStrategy(size=actors),
                 num_cpus=1,
                 runtime_env={"env_vars": FEW_KERNELS | {"OMP_NUM_THREADS": "1"}},

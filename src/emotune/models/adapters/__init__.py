@@ -1,15 +1,24 @@
 """Parameter-efficient fine-tuning: a few new or chosen parameters train, the encoder's own stay."""
 
-from collections.abc import Callable
+from __future__ import annotations
 
-from emotune.models.adapters.bitfit import choose_biases
-from emotune.models.adapters.bottleneck import add_bottleneck
-from emotune.models.adapters.insertion import Inserted, check_that_all_act
-from emotune.models.adapters.lora import add_lora, merge_lora
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from emotune.registry import Registry
 
-ADAPTERS: Registry[Callable[..., Inserted]] = Registry(
-    "adapter", {"bitfit": choose_biases, "bottleneck": add_bottleneck, "lora": add_lora}
-)
+if TYPE_CHECKING:
+    from emotune.models.adapters.insertion import Inserted
 
-__all__ = ["ADAPTERS", "Inserted", "check_that_all_act", "merge_lora"]
+ADAPTERS: Registry[Callable[..., Inserted]] = Registry(
+    "adapter",
+    {
+        "lora": ("emotune.models.adapters.lora:add_lora", "emotune.models.adapters.options:LoRAOptions"),
+        "bottleneck": (
+            "emotune.models.adapters.bottleneck:add_bottleneck",
+            "emotune.models.adapters.options:BottleneckOptions",
+        ),
+        "bitfit": "emotune.models.adapters.bitfit:choose_biases",
+    },
+    extra="train",
+)

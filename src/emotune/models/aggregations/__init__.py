@@ -3,15 +3,34 @@
 ``varan`` stands beside the mixes: it pools every layer, gives each its own head and weighs them for each clip.
 """
 
-from emotune.models.aggregations.attentive_merging import AttentiveMerging
-from emotune.models.aggregations.layer_mix import Last, LayerMix, WeightedSum
-from emotune.models.aggregations.pooling import POOLINGS, Pooling
-from emotune.models.aggregations.varan import LayerPosterior
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from emotune.registry import Registry
 
+if TYPE_CHECKING:
+    from emotune.models.aggregations.layer_mix import LayerMix
+    from emotune.models.aggregations.pooling import Pooling
+
 LAYER_MIXES: Registry[type[LayerMix]] = Registry(
-    "layer mix", {"attentive_merging": AttentiveMerging, "last": Last, "weighted_sum": WeightedSum}
+    "layer mix",
+    {
+        "attentive_merging": "emotune.models.aggregations.attentive_merging:AttentiveMerging",
+        "last": "emotune.models.aggregations.layer_mix:Last",
+        "weighted_sum": "emotune.models.aggregations.layer_mix:WeightedSum",
+    },
+    extra="train",
+)
+POOLINGS: Registry[type[Pooling]] = Registry(
+    "pooling",
+    {
+        "attention": "emotune.models.aggregations.pooling:Attention",
+        "attentive_stats": "emotune.models.aggregations.pooling:AttentiveStats",
+        "mean": "emotune.models.aggregations.pooling:Mean",
+        "mean_std": "emotune.models.aggregations.pooling:MeanStd",
+        "std": "emotune.models.aggregations.pooling:Std",
+    },
+    extra="train",
 )
 VARAN = "varan"
-
-__all__ = ["LAYER_MIXES", "POOLINGS", "VARAN", "LayerMix", "LayerPosterior", "Pooling"]

@@ -7,8 +7,6 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from emotune.registry import Registry
-
 _SMALLEST_VARIANCE = 1e-5  # keeps the gradient of the square root finite; Odyssey 2024 baseline's value
 
 
@@ -102,15 +100,3 @@ class AttentiveStats(Attention):
 
     def forward(self, sequence: Tensor, mask: Tensor) -> Tensor:
         return weighted_mean_std(sequence, self.weights(sequence, mask))
-
-
-POOLINGS: Registry[type[Pooling]] = Registry(
-    "pooling",
-    {
-        "attention": Attention,
-        "attentive_stats": AttentiveStats,
-        "mean": Mean,
-        "mean_std": MeanStd,
-        "std": Std,
-    },
-)

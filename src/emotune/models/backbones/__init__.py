@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from emotune.models.backbones.base import Backbone
-from emotune.models.backbones.hubert import HuBERT
-from emotune.models.backbones.wav2vec2 import Wav2Vec2
-from emotune.models.backbones.wavlm import WavLM
-from emotune.models.backbones.whisper import Whisper
+from typing import TYPE_CHECKING
+
 from emotune.registry import Registry
 
+if TYPE_CHECKING:
+    from emotune.models.backbones.base import Backbone
+
 BACKBONES: Registry[type[Backbone]] = Registry(
-    "backbone", {"hubert": HuBERT, "wav2vec2": Wav2Vec2, "wavlm": WavLM, "whisper": Whisper}
+    "backbone",
+    {
+        "hubert": ("emotune.models.backbones.hubert:HuBERT", "emotune.models.backbones.published:HUBERT"),
+        "wav2vec2": ("emotune.models.backbones.wav2vec2:Wav2Vec2", "emotune.models.backbones.published:WAV2VEC2"),
+        "wavlm": ("emotune.models.backbones.wavlm:WavLM", "emotune.models.backbones.published:WAVLM"),
+        "whisper": ("emotune.models.backbones.whisper:Whisper", "emotune.models.backbones.published:WHISPER"),
+    },
+    extra="train",
 )
+"""The options of an encoder are the keys of its published config.json, each with its default."""

@@ -46,28 +46,6 @@ class Wav2Vec2Family(Backbone):
     layers_key = "num_hidden_layers"
     obeys_do_normalize = True
     sublayer_ends: ClassVar[Mapping[str, str]] = {"attention": "out_proj", "feed_forward": "output_dense"}
-    common_defaults: ClassVar[Mapping[str, Any]] = {
-        "hidden_size": 768,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 12,
-        "intermediate_size": 3072,
-        "hidden_act": "gelu",
-        "feat_extract_activation": "gelu",
-        "feat_extract_norm": "group",
-        "do_stable_layer_norm": False,
-        "conv_dim": [512, 512, 512, 512, 512, 512, 512],
-        "conv_kernel": [10, 3, 3, 3, 3, 2, 2],
-        "conv_stride": [5, 2, 2, 2, 2, 2, 2],
-        "conv_bias": False,
-        "num_conv_pos_embeddings": 128,
-        "num_conv_pos_embedding_groups": 16,
-        "layer_norm_eps": 1e-5,
-        "hidden_dropout": 0.1,
-        "activation_dropout": 0.1,
-        "attention_dropout": 0.1,
-        "feat_proj_dropout": 0.0,
-        "layerdrop": 0.0,
-    }
     heads_on_top: ClassVar[tuple[str, ...]] = ()  # parts of published models that stand on the encoder, by prefix
 
     def __init__(self, settings: Mapping[str, Any], *, layers: int | None = None) -> None:

@@ -10,15 +10,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from emotune.models.backbones.family import Wav2Vec2Family
+from emotune.models.backbones.published import HUBERT
 
 
 class HuBERT(Wav2Vec2Family):
     """HuBERT, without output layers."""
 
     model_type = "hubert"
-    published_defaults: ClassVar[Mapping[str, Any]] = {
-        **Wav2Vec2Family.common_defaults,
-        "feat_proj_layer_norm": True,
-        "conv_pos_batch_norm": False,
-    }
+    published_defaults: ClassVar[Mapping[str, Any]] = HUBERT
     heads_on_top = ("lm_head.",)

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from emotune.models.backbones.family import Wav2Vec2Family
+from emotune.models.backbones.published import WAV2VEC2
 
 
 class Wav2Vec2(Wav2Vec2Family):
     """wav2vec 2.0, without quantiser and output layers."""
 
     model_type = "wav2vec2"
-    published_defaults: ClassVar[Mapping[str, Any]] = {**Wav2Vec2Family.common_defaults, "add_adapter": False}
+    published_defaults: ClassVar[Mapping[str, Any]] = WAV2VEC2
     heads_on_top = ("quantizer.", "project_q.", "project_hid.", "lm_head.")

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from emotune.models.backbones.family import Wav2Vec2Family
 from emotune.models.backbones.product import is_plain
+from emotune.models.backbones.published import WAVLM
 from emotune.models.backbones.transformer import Attention
 
 
@@ -68,12 +69,7 @@ class WavLM(Wav2Vec2Family):
     """WavLM. The caller normalises each clip for Large, not for Base and Base+."""
 
     model_type = "wavlm"
-    published_defaults: ClassVar[Mapping[str, Any]] = {
-        **Wav2Vec2Family.common_defaults,
-        "num_buckets": 320,
-        "max_bucket_distance": 800,
-        "add_adapter": False,
-    }
+    published_defaults: ClassVar[Mapping[str, Any]] = WAVLM
 
     def _attention(self, settings: Mapping[str, Any], layer: int) -> Attention:
         return GatedAttention(settings, owns_bias=layer == 0)

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from emotune.models.backbones.base import Backbone, HiddenStates, mask_of, run_layer, split_heads, without_prefix
 from emotune.models.backbones.log_mel import HOP, log_mel, mel_frame_count
 from emotune.models.backbones.product import dense
+from emotune.models.backbones.published import WHISPER
 
 NOT_THE_ENCODER = re.compile(r"(model\.)?decoder\.|proj_out\.|lm_head\.")
 
@@ -84,19 +85,7 @@ class Whisper(Backbone):
     model_type = "whisper"
     layers_key = "encoder_layers"
     sublayer_ends: ClassVar[Mapping[str, str]] = {"attention": "out_proj", "feed_forward": "fc2"}
-    published_defaults: ClassVar[Mapping[str, Any]] = {
-        "d_model": 384,
-        "encoder_layers": 4,
-        "encoder_attention_heads": 6,
-        "encoder_ffn_dim": 1536,
-        "activation_function": "gelu",
-        "num_mel_bins": 80,
-        "max_source_positions": 1500,
-        "dropout": 0.0,
-        "attention_dropout": 0.0,
-        "activation_dropout": 0.0,
-        "encoder_layerdrop": 0.0,
-    }
+    published_defaults: ClassVar[Mapping[str, Any]] = WHISPER
 
     def __init__(self, settings: Mapping[str, Any], *, layers: int | None = None) -> None:
         super().__init__(settings, layers=layers)

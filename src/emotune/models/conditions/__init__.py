@@ -1,7 +1,19 @@
-"""Extra inputs of a model: each a value and whether it is known, to features that join those of the sound."""
+"""Conditions as a model takes them: vectors to features, which join those of the sound."""
 
-from emotune.models.conditions.condition import Condition
-from emotune.models.conditions.joined import Joined
-from emotune.models.conditions.tables import CONDITIONS, JOINS
+from __future__ import annotations
 
-__all__ = ["CONDITIONS", "JOINS", "Condition", "Joined"]
+from typing import TYPE_CHECKING
+
+from emotune.registry import Registry
+
+if TYPE_CHECKING:
+    from emotune.models.conditions.join import Join
+
+JOINS: Registry[type[Join]] = Registry(
+    "join",
+    {
+        "concat": "emotune.models.conditions.join:Concatenation",
+        "film": "emotune.models.conditions.join:FeatureWise",
+    },
+    extra="train",
+)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from emotune.batch import Batch, Output
 from emotune.config.recipe import Train
 from emotune.errors import ModelError
-from emotune.losses import CombinedLoss
+from emotune.losses.combined import CombinedLoss
 from emotune.runtime.out_of_memory import is_out_of_memory, release_unused
 from emotune.training.loop import processes
 from emotune.training.loop.parallel import Replicated

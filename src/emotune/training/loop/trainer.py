@@ -30,7 +30,7 @@ from emotune.data.dataset import EmotionDataset, class_index
 from emotune.data.duration_batches import DurationBatches
 from emotune.data.loading import Loading
 from emotune.errors import ModelError
-from emotune.losses import CombinedLoss
+from emotune.losses.combined import CombinedLoss
 from emotune.models.emotion_model import EmotionModel
 from emotune.runtime import interruption
 from emotune.training.loop import processes

@@ -1,4 +1,4 @@
-"""What a condition is: something known of a clip beside its sound, defined when it is not known."""
+"""Features of a condition's vectors, with a learnt one for what is unknown."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 
 
-class Condition(nn.Module):
-    """A condition's value -> features; where it is unknown, a vector that is learnt.
+class ConditionFeatures(nn.Module):
+    """Maps a condition's vector to features; where it is unknown, they are a vector that is learnt.
 
     In training each clip's value is taken for unknown with a probability of ``dropout``, so that the model learns to do
     without it.
 
     Args:
-        width: of the value.
+        width: of the vector.
         size: of the features.
         dropout: in [0, 1].
     """
@@ -38,10 +38,10 @@ class Condition(nn.Module):
         return torch.where(known, features, self.unknown.to(features.dtype))
 
 
-class Gender(Condition):
-    """An embedding for each of ``GENDER_CLASSES``; the value is one for a gender and zero for the other."""
+class Embedding(ConditionFeatures):
+    """An embedding for each of some classes; the vector is one for a class and zero for the others."""
 
-    def __init__(self, width: int = 2, *, size: int = 32, dropout: float = 0.2) -> None:
+    def __init__(self, width: int, *, size: int = 32, dropout: float = 0.2) -> None:
         super().__init__(width, size=size, dropout=dropout)
         self.embedding = nn.Linear(width, size, bias=False)
 
@@ -49,8 +49,8 @@ class Gender(Condition):
         return self.embedding(value)
 
 
-class Text(Condition):
-    """The embedding of a transcript by a frozen text encoder, normalised and projected."""
+class Projection(ConditionFeatures):
+    """The vector of a frozen encoder, normalised and projected."""
 
     def __init__(self, width: int, *, size: int = 256, dropout: float = 0.2) -> None:
         super().__init__(width, size=size, dropout=dropout)

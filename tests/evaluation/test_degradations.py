@@ -1,4 +1,4 @@
-"""What each condition does to a clip, measured; whose voices babble is made of; and that it is the same every time."""
+"""Degradations, measured on clips; whose voices babble is made of; and that they are the same every time."""
 
 import dataclasses
 
@@ -8,11 +8,11 @@ import scipy.signal
 
 from emotune.errors import CorpusError
 from emotune.evaluation.robustness.babble import TALKERS, Voices
-from emotune.evaluation.robustness.degradations import BABBLE, CHANNEL, CONDITIONS, LEVEL, NOISE, PIECE, ROOM
+from emotune.evaluation.robustness.degradations import BABBLE, CHANNEL, DEGRADATIONS, LEVEL, NOISE, PIECE, ROOM
 from emotune.schema.manifest import Manifest
 
 WHITE = (0.1 * np.random.default_rng(1).standard_normal(48000)).astype(np.float32)
-NAMES = list(CONDITIONS)
+NAMES = list(DEGRADATIONS)
 
 
 def power(samples: np.ndarray) -> float:
@@ -20,11 +20,11 @@ def power(samples: np.ndarray) -> float:
 
 
 def of_family(family: str) -> list[str]:
-    return [name for name, condition in CONDITIONS.items() if condition.family == family]
+    return [name for name, degradation in DEGRADATIONS.items() if degradation.family == family]
 
 
 def changed(name: str, clip: np.ndarray) -> np.ndarray:
-    return CONDITIONS[name].change(clip, np.random.default_rng(0))
+    return DEGRADATIONS[name].change(clip, np.random.default_rng(0))
 
 
 @pytest.fixture(scope="module")
@@ -33,23 +33,23 @@ def voices(tones) -> Voices:
 
 
 def test_every_family_is_there():
-    assert {condition.family for condition in CONDITIONS.values()} == {NOISE, BABBLE, CHANNEL, LEVEL, ROOM, PIECE}
+    assert {degradation.family for degradation in DEGRADATIONS.values()} == {NOISE, BABBLE, CHANNEL, LEVEL, ROOM, PIECE}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_condition_is_the_same_every_time_and_leaves_the_clip_alone(tones, name):
+def test_a_degradation_is_the_same_every_time_and_leaves_the_clip_alone(tones, name):
     utterance = tones.utterances[5]
     first, second = Voices(tones), Voices(tones)
     clip = first.samples_of(utterance).copy()
     for other in tones.utterances[:4]:  # what was asked for before decides nothing
-        CONDITIONS[name](other, second)
-    heard = CONDITIONS[name](utterance, first)
-    np.testing.assert_array_equal(heard, CONDITIONS[name](utterance, second))
+        DEGRADATIONS[name](other, second)
+    heard = DEGRADATIONS[name](utterance, first)
+    np.testing.assert_array_equal(heard, DEGRADATIONS[name](utterance, second))
     np.testing.assert_array_equal(clip, first.samples_of(utterance))
     assert heard.dtype == np.float32
     assert np.isfinite(heard).all()
     assert heard.ndim == 1
-    if CONDITIONS[name].family != PIECE:
+    if DEGRADATIONS[name].family != PIECE:
         assert len(heard) == len(clip)
 
 
@@ -57,7 +57,7 @@ def test_a_condition_is_the_same_every_time_and_leaves_the_clip_alone(tones, nam
 def test_a_noise_reaches_the_ratio_that_its_name_says(voices, name):
     utterance = voices.manifest.utterances[7]
     clip = voices.samples_of(utterance).astype(np.float64)
-    added = CONDITIONS[name](utterance, voices) - clip
+    added = DEGRADATIONS[name](utterance, voices) - clip
     wanted = int(name.split("_")[1].removesuffix("db"))
     assert 10 * np.log10(power(clip) / power(added)) == pytest.approx(wanted, abs=0.01)
 
@@ -66,7 +66,7 @@ def test_a_noise_reaches_the_ratio_that_its_name_says(voices, name):
 def test_the_levels_of_a_noise_are_one_noise_and_another_clip_has_another(voices, family):
     def noise(name: str, number: int) -> np.ndarray:
         utterance = voices.manifest.utterances[number]
-        added = CONDITIONS[name](utterance, voices) - voices.samples_of(utterance)
+        added = DEGRADATIONS[name](utterance, voices) - voices.samples_of(utterance)
         return added / np.sqrt(power(added))
 
     low, _, high = of_family(family)
@@ -125,7 +125,7 @@ def test_few_clips_are_held_at_a_time(tones, monkeypatch):
     monkeypatch.setattr("emotune.evaluation.robustness.babble._KEPT_SECONDS", 2.0)
     voices = Voices(tones)
     for utterance in tones:
-        CONDITIONS["babble_0db"](utterance, voices)
+        DEGRADATIONS["babble_0db"](utterance, voices)
         assert sum(map(len, voices._decoded.values())) <= 2.0 * 16000
 
 

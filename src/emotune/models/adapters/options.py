@@ -1,0 +1,31 @@
+"""The options of each adapter in a recipe."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from emotune.section import Section
+
+
+class LoRAOptions(Section):
+    """Low-rank changes beside the linear layers named in ``targets``."""
+
+    rank: int = Field(default=8, ge=1)
+    """of each change"""
+    alpha: float = Field(default=16.0, gt=0)
+    """scale: a change counts alpha / rank"""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """before each change"""
+    targets: list[str] = Field(default=["q_proj", "v_proj"], min_length=1)
+    """last parts of the names of linear layers"""
+
+
+class BottleneckOptions(Section):
+    """Small networks behind the named sublayers."""
+
+    size: int = Field(default=64, ge=1)
+    """width of each network"""
+    after: list[Literal["attention", "feed_forward"]] = Field(default=["feed_forward"], min_length=1)
+    """the sublayers that get one"""
