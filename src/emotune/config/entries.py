@@ -57,7 +57,7 @@ class Chosen:
         if isinstance(value, Choice) or (value is None and self.example is not None):
             return value
         if isinstance(value, str) and self.example is None:
-            if value not in self.names:
+            if value not in self.beside and value not in self.registry:
                 raise ValueError(unknown_name_message(self.registry.kind, value, self.names))
             return value
         if not isinstance(value, Mapping):
@@ -65,7 +65,7 @@ class Chosen:
         if "name" not in value:
             raise _fault(f"is missing. Known: {', '.join(sorted(self.names))}", value, "name")
         name = str(value["name"])
-        if name not in self.names:
+        if name not in self.beside and name not in self.registry:
             raise _fault(unknown_name_message(self.registry.kind, name, self.names), value, "name")
         return self.section(name).model_validate(value)
 
@@ -136,7 +136,8 @@ class OpenSection(Section):
     def _with_entries_of_others(cls, value: Any) -> Any:
         if not isinstance(value, Mapping) or all(name in cls.model_fields for name in value):
             return value
-        given = [name for name in value if name not in cls.model_fields and name in cls.others()]
+        others = cls.others()
+        given = [name for name in value if name not in cls.model_fields and name in others]
         try:
             section = cls.with_keys(given)
         except ConfigError as error:
