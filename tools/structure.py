@@ -295,7 +295,8 @@ def figures(root: Path) -> Iterator[tuple[str, object]]:
     yield "arrows by names in strings alone", len(by_name - arrows)
     yield "circles of rooms", len(circles(arrows))
     yield "circles of modules", len(circles(between_modules))
-    yield "arrows not downwards", len(not_downwards(arrows | by_name, layers))
+    wrong = sorted(not_downwards(arrows | by_name, layers))
+    yield "arrows not downwards", ", ".join([str(len(wrong)), *(f"{start} -> {end}" for start, end in wrong)])
     yield "rooms outside the layers", ", ".join(sorted(rooms - set().union(*layers))) or "none"
     yield "lines", sum(sizes.values())
     yield "files", len(sizes)

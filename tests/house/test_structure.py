@@ -48,7 +48,7 @@ def test_rooms_arrows_circles_and_arrows_upwards_are_counted(structure, tree):
     assert found["arrows by names in strings alone"] == 1
     assert found["circles of rooms"] == 1
     assert found["circles of modules"] == 1
-    assert found["arrows not downwards"] == 1
+    assert found["arrows not downwards"] == "1, low -> top"
     assert found["rooms outside the layers"] == "table"
     assert found["lines"] == 8
     assert found["lines by room"] == "low 3, emotune 2, top 2, table 1"
