@@ -86,8 +86,10 @@ def test_it_is_trained_predicted_withheld_and_told(recipe, tones, tmp_path):
 def test_faults_of_its_options_have_the_words_of_ours(recipe, tmp_path, emotune_command):
     option = "model.conditions.language"
     dry = ["train", "recipe.yaml", "--dry-run", "-o", "run"]
-    said = commands_with_package(tmp_path, [*dry, f"{option}.siez=3", f"{option}.dropout=1"], [*dry, f"{option}.ear=x"])
-    assert f"{option}.siez: Unknown key 'siez', did you mean 'size'?" in said
+    said = commands_with_package(
+        tmp_path, [*dry, f"{option}.sizes=3", f"{option}.dropout=1"], [*dry, f"{option}.ear=x"]
+    )
+    assert f"{option}.sizes: Unknown key 'sizes', did you mean 'size'?" in said
     assert f"{option}.dropout: input should be less than 1, got 1" in said
     assert f"{option}.ear: There is no ear 'x', only loudness." in said
     alone = emotune_command("train", recipe, "--dry-run", "-o", tmp_path / "run")

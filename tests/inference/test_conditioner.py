@@ -1,19 +1,15 @@
 """What a model is given beside the sound: known, predicted, unknown, and said so."""
 
-import dataclasses
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from emotune.conditions.gender import Gender, GenderPredictor
-from emotune.conditions.known import known_of
+from emotune.conditions.gender import GenderPredictor
 from emotune.conditions.text import TextPredictor
-from emotune.errors import ConfigError, CorpusError, EmotuneError
+from emotune.errors import ConfigError, EmotuneError
 from emotune.inference.conditioner import Conditioner, conditioner_of
-from emotune.schema.gender import gender_as_class
 from emotune.schema.labels import LabelSpace
-from emotune.schema.manifest import Utterance
 from emotune.schema.predictions import Prediction, Predictions
 
 SOUND = np.zeros(400, dtype=np.float32)
@@ -47,22 +43,6 @@ class Hears:
 
 def embed(texts):
     return np.array([[np.nan] * 3 if not text else [len(text), 0, 1] for text in texts], dtype=np.float32)
-
-
-@pytest.mark.parametrize(
-    ("known", "source", "expected"),
-    [
-        ({"gender": "male", "gender_predicted": "female"}, "given", ("male", "given")),
-        ({"gender": "male", "gender_predicted": "female"}, "predicted", ("female", "predicted")),
-        ({"gender": "unknown", "gender_predicted": "female"}, "given", ("female", "predicted")),
-        ({"gender": "male"}, "predicted", (None, "unknown")),
-        ({"gender": "male"}, "unknown", (None, "unknown")),
-        ({"gender": "male"}, "wrong", ("female", "wrong")),
-        ({}, "wrong", (None, "unknown")),
-    ],
-)
-def test_where_a_value_comes_from(known, source, expected):
-    assert Gender().value_of(known, source) == expected
 
 
 def test_what_is_missing_is_predicted_and_what_cannot_be_is_unknown():
@@ -116,25 +96,3 @@ def test_a_model_that_cannot_be_had_is_noted_and_one_that_the_user_names_must_be
 def test_a_condition_or_source_that_there_is_not_is_refused(sources, message):
     with pytest.raises(ConfigError, match=message):
         Conditioner(ABOUT, sources=sources)
-
-
-def test_gender_takes_the_place_of_emotion(tones):
-    female = tones.utterances[0].utterance_id
-    unknown = dataclasses.replace(tones.utterances[1], gender="unknown")
-    manifest = gender_as_class(tones.replace_utterances([tones.utterances[0], unknown, *tones.utterances[2:]]))
-    assert manifest.label_space.classes == ("female", "male")
-    assert len(manifest) == len(tones) - 1
-    assert {u.emotion for u in manifest if u.utterance_id == female} == {"female"}
-    with pytest.raises(CorpusError, match="no utterance of gender male"):
-        gender_as_class(tones.filter(lambda u: u.gender == "female"))
-
-
-def test_a_manifest_keeps_what_was_predicted(tones, tmp_path):
-    changed = [dataclasses.replace(u, gender_predicted="male", text_predicted="so it is") for u in tones]
-    tones.replace_utterances(changed).write(tmp_path / "m.csv")
-    from emotune.schema.manifest import Manifest
-
-    read = Manifest.read(tmp_path / "m.csv")
-    assert known_of(read.utterances[0])["gender_predicted"] == "male"
-    assert {u.text_predicted for u in read} == {"so it is"}
-    assert known_of(Utterance("a", "a.wav")) == {}

@@ -23,19 +23,19 @@ from emotune.io.tables import write_text
 from emotune.protocols.folds import POOLED, Kind, protocol_run
 from emotune.protocols.pool import training_pool
 from emotune.report.score_run import score_run
+from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 from emotune.schema.run_folder import RunFolder
-from emotune.schema.splits import select_splits
+from emotune.schema.splits import DEVELOPMENT, select_splits
 from emotune.studies.choices import Choice, best_of, kept_choices, write_choices
 from emotune.studies.plan import Plan, chosen_metric, dump_study, results_of, run_folder_of
-from emotune.training.build import DEVELOPMENT, source_manifest
 from emotune.training.fine_tune import train_run
 from emotune.training.loop.processes import launched_count
+from emotune.training.manifest import source_manifest
 from emotune.training.probe import probe_run
 from emotune.training.recipe_changes import changes_of_finished_work, changes_of_work
-from emotune.training.run import Listener, Quiet
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +133,7 @@ def run_study(
     """
     if launched_count() > 1:
         raise ConfigError("A study is run by one process, which starts its runs itself: see --runs-at-a-time.")
-    listener = listener or Quiet()
+    listener = listener or Listener()
     runs: dict[str, tuple[StudyRun, ...]] = {}
     waiting: dict[str, str] = {}
     with alone_in(folder, others="running a study in"), _executor(runs_at_a_time) as executor:
@@ -273,7 +273,7 @@ def _run_all(runs: Sequence[StudyRun], executor: Executor | None, listener: List
 def attempt(run: StudyRun, listener: Listener | None = None, progress: Progress = silent) -> str:
     """Carry a run out, or write down beside its folder why it failed; what to say of it."""
     try:
-        said = carry_out(run, listener or Quiet(), progress)
+        said = carry_out(run, listener or Listener(), progress)
     except Exception as error:  # whatever it is, the other runs go on
         understood = isinstance(error, EmotuneError | OSError)
         write_text(run.fault, f"{error}\n" if understood else traceback.format_exc())

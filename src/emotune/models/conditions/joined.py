@@ -28,7 +28,9 @@ class Joined(nn.Module):
         ConfigError: for an unknown name, or a condition without the width of its vectors.
     """
 
-    def __init__(self, features: int, conditions: Mapping[str, Mapping[str, Any]], join: str) -> None:
+    def __init__(
+        self, features: int, conditions: Mapping[str, Mapping[str, Any]], join: str | Mapping[str, Any]
+    ) -> None:
         super().__init__()
         made = {name: features_of(name, about) for name, about in conditions.items()}
         self.widths = {name: own.width for name, own in made.items()}
