@@ -34,8 +34,7 @@ def largest_difference(model: EmotionModel, clips: list[np.ndarray], *, graph: b
     for row, clip in enumerate(clips):
         with torch.no_grad():
             alone = model(pad([clip]))
-        differences.append((together.logits[row] - alone.logits[0]).abs().max())
-        differences.append((together.dimensions[row] - alone.dimensions[0]).abs().max())
+        differences += [(together.heads[name][row] - alone.heads[name][0]).abs().max() for name in together.heads]
     return float(torch.stack(differences).detach().max())
 
 

@@ -195,7 +195,7 @@ def ours_training() -> Work:
     def work(batches: Lengths) -> None:
         clips = sum(map(len, batches))
         for samples in batches:
-            logits = model(pad(clips_of(samples))).logits
+            logits = model(pad(clips_of(samples))).heads["classes"]
             targets = torch.zeros(len(samples), dtype=torch.long)
             (F.cross_entropy(logits, targets, reduction="sum") / clips).backward()
         optimiser.step()

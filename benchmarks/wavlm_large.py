@@ -35,8 +35,11 @@ from emotune.corpora import CORPORA, read_corpus
 from emotune.data.dataset import collate
 from emotune.models.backbones.family import LARGE_SHAPE
 from emotune.recipes import recipe_names
-from emotune.training.build import Experiment, build_experiment, build_manifest, count_parameters
-from emotune.training.loop.trainer import Trainer
+from emotune.runtime.listener import Listener
+from emotune.training.build import Experiment, build_experiment
+from emotune.training.fine_tune import trainer_of
+from emotune.training.manifest import build_manifest
+from emotune.training.parameters import count_parameters
 
 PUBLISHED = 315_453_120
 NOT_USED = 1024  # masked_spec_embed
@@ -65,11 +68,7 @@ class SaysNothing:
         self.identity = {"name": name, "revision": "none"}
 
 
-class Silent:
-    def step(self, done: int, total: int, figures: object) -> None: ...
-
-    def epochs(self, rows: object) -> None: ...
-
+class Teller(Listener):
     def say(self, message: str) -> None:
         print(message)
 
@@ -124,8 +123,8 @@ def row_of(name: str, experiment: Experiment) -> str:
     shortest = sorted(range(len(dataset.manifest)), key=lambda i: dataset.manifest.utterances[i].duration_s or 0)[:3]
     with torch.no_grad():
         output = model(collate([dataset[(0, index)] for index in shortest]))
-    shapes = {name: getattr(output, name) for name in ("features", "logits", "dimensions")}
-    shown = ", ".join(f"{key} {tuple(value.shape)}" for key, value in shapes.items() if value is not None)
+    shapes = {"features": output.features, **output.heads}
+    shown = ", ".join(f"{key} {tuple(value.shape)}" for key, value in shapes.items())
     counts = count_parameters(model)
     parts = ", ".join(f"{part} {count:,}" for part, count in counts["trainable_by_part"].items() if count)
     others = counts["parameters"] - encoder
@@ -136,14 +135,13 @@ def step(name: str, manifest: Path) -> None:
     """One optimiser step as the recipe says; prints a JSON line."""
     recipe = recipe_of(name, manifest, "train.epochs=1")
     experiment = build_experiment(recipe, build_manifest(recipe))
-    trainer = Trainer(
-        experiment.model,
-        experiment.loss,
-        experiment.dataset,
-        lambda model: {recipe.train.metric: 0.0},
+    trainer = trainer_of(
         recipe,
-        manifest.parent / "checkpoints",
-        Silent(),
+        experiment,
+        recipe.train,
+        lambda model: {recipe.train.metric: 0.0},
+        folder=manifest.parent / "checkpoints",
+        listener=Teller(),
     )
     trainer.checkpoints.save = trainer.checkpoints.keep_best = lambda *_, **__: None  # the step, not the disk
     trainer.checkpoints.best = lambda _: experiment.model.state_dict()

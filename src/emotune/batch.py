@@ -12,41 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-
-@dataclass(frozen=True)
-class Targets:
-    """Truth for a batch.
-
-    Args:
-        classes: shares of the classes, shape (batch, classes): one for the class of an utterance, or parts of several
-            where clips are mixed; rows of NaN where unknown; None without classes.
-        dimensions: values scaled to [0, 1], shape (batch, dimensions), NaN where unknown; None without dimensions.
-        votes: shares of the annotators' votes, shape (batch, classes), rows summing to one or NaN where there are none;
-            None without classes.
-        gender: one for a speaker's gender and zero for the other, shape (batch, 2), rows of NaN where unknown; None
-            where it is not learnt.
-    """
-
-    classes: Tensor | None = None
-    dimensions: Tensor | None = None
-    votes: Tensor | None = None
-    gender: Tensor | None = None
-
-    def __len__(self) -> int:
-        return next(len(part) for part in self._parts() if part is not None)
-
-    @property
-    def device(self) -> torch.device:
-        return next(part.device for part in self._parts() if part is not None)
-
-    def to(self, device: torch.device | str) -> Targets:
-        return Targets(*(None if part is None else part.to(device) for part in self._parts()))
-
-    def rows(self, which: slice) -> Targets:
-        return Targets(*(None if part is None else part[which] for part in self._parts()))
-
-    def _parts(self) -> tuple[Tensor | None, ...]:
-        return self.classes, self.dimensions, self.votes, self.gender
+Targets = Mapping[str, Tensor]
+"""Truth for a batch by name, each shape (batch, numbers), NaN where unknown; see ``emotune.models.heads``."""
 
 
 @dataclass(frozen=True)
@@ -56,27 +23,29 @@ class Batch:
     Args:
         waveforms: shape (batch, samples), zeros after the end of a clip.
         mask: shape (batch, samples), True = real.
-        targets: truth, where there is any.
+        targets: truth by name, each shape (batch, numbers), NaN where unknown; empty where there is none.
         conditions: what else is known of the clips, by name, each shape (batch, width), a row of NaN where unknown;
             one that is not there is unknown of all.
     """
 
     waveforms: Tensor
     mask: Tensor
-    targets: Targets | None = None
+    targets: Targets = field(default_factory=dict)
     conditions: Mapping[str, Tensor] = field(default_factory=dict)
 
     def to(self, device: torch.device | str) -> Batch:
-        conditions = {name: value.to(device) for name, value in self.conditions.items()}
-        targets = self.targets and self.targets.to(device)
+        targets, conditions = (
+            {name: value.to(device) for name, value in named.items()} for named in (self.targets, self.conditions)
+        )
         return Batch(self.waveforms.to(device), self.mask.to(device), targets, conditions)
 
     def rows(self, which: slice) -> Batch:
         """Some of the clips, without the padding that only the others need."""
         mask = self.mask[which]
         longest = int(mask.sum(dim=1).max())
-        conditions = {name: value[which] for name, value in self.conditions.items()}
-        targets = self.targets and self.targets.rows(which)
+        targets, conditions = (
+            {name: value[which] for name, value in named.items()} for named in (self.targets, self.conditions)
+        )
         return Batch(self.waveforms[which, :longest], mask[:, :longest], targets, conditions)
 
 
@@ -86,13 +55,11 @@ class LayerOutputs:
 
     Args:
         posterior: how much each layer counts for each clip, shape (batch, layers), summing to one.
-        logits: shape (batch, layers, classes); None without classes.
-        dimensions: shape (batch, layers, dimensions); None without dimensions.
+        heads: scores by name of the head, each shape (batch, layers, outputs); only of heads that learn layer by layer.
     """
 
     posterior: Tensor
-    logits: Tensor | None
-    dimensions: Tensor | None
+    heads: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -100,21 +67,18 @@ class Output:
     """What a model says of a batch.
 
     Args:
-        logits: class scores before the softmax, shape (batch, classes); None without classes.
-        dimensions: values on the unit scale, shape (batch, dimensions); None without dimensions.
+        heads: scores by name of the head, each shape (batch, outputs): of classes before the softmax, of dimensions
+            on the unit scale.
         features: pooled features before the heads, shape (batch, features), or (batch, layers, features) where every
             layer has its own head.
         layers: what those heads say; None where there is one head.
         penalty: a loss of the model's own for each clip, shape (batch,); None where it has none.
-        gender_logits: scores of the speaker's gender, shape (batch, 2), where that is learnt beside emotion.
     """
 
-    logits: Tensor | None
-    dimensions: Tensor | None
+    heads: Mapping[str, Tensor]
     features: Tensor
     layers: LayerOutputs | None = None
     penalty: Tensor | None = None
-    gender_logits: Tensor | None = None
 
 
 def one_hot_shares(indices: Tensor, classes: int) -> Tensor:
@@ -144,4 +108,4 @@ def pad(
     mask = torch.arange(padded.shape[1])[None, :] < lengths[:, None]
     names = conditions[0] if conditions else ()
     stacked = {name: torch.from_numpy(np.stack([own[name] for own in conditions]).astype(np.float32)) for name in names}
-    return Batch(padded, mask, targets, stacked)
+    return Batch(padded, mask, targets or {}, stacked)

@@ -18,8 +18,9 @@ def seconds_of_processor(command: list[str]) -> tuple[float, str]:
     return used.ru_utime + used.ru_stime, said
 
 
-def test_a_misspelt_key_is_answered_within_a_second_of_processor_time():
-    """The least of three, as other work on the machine makes the same instructions take longer."""
+def test_a_misspelt_key_is_answered_before_a_model_library_is_loaded():
+    """It takes .8 s of processor time on a machine with nothing else to do, up to half as much again on a busy one;
+    PyTorch would add 1.6 s."""
     runs = [seconds_of_processor([sys.executable, "-m", "emotune", *MISSPELT]) for _ in range(3)]
     assert all("train.epoch: Unknown key 'epoch', did you mean 'epochs'?" in said for _, said in runs)
-    assert min(seconds for seconds, _ in runs) < 1.0
+    assert min(seconds for seconds, _ in runs) < 1.5

@@ -10,6 +10,7 @@ from emotune.audio.preprocessing import Preprocessing
 from emotune.data.audio_cache import AudioCache
 from emotune.data.dataset import EmotionDataset
 from emotune.errors import AudioError, TableError
+from emotune.models.heads import truths_of
 
 
 def key(number: int) -> str:
@@ -74,10 +75,10 @@ def test_what_others_keep_in_the_folder_is_left_alone(tmp_path):
 
 
 def test_training_reads_the_same_with_and_without_a_cache(tones, tmp_path):
-    plain = EmotionDataset(tones, tones.label_space, Preprocessing())
+    plain = EmotionDataset(tones, truths_of(tones.label_space), Preprocessing())
     cache = AudioCache(tmp_path, most_gb=1)
     for _ in range(2):
-        cached = EmotionDataset(tones, tones.label_space, Preprocessing(), cache=cache)
+        cached = EmotionDataset(tones, truths_of(tones.label_space), Preprocessing(), cache=cache)
         for index in range(len(tones)):
             np.testing.assert_array_equal(cached[0, index].waveform, plain[0, index].waveform)
     assert len(list(tmp_path.glob("*/*.npy"))) == len(tones)

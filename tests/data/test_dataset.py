@@ -16,10 +16,12 @@ from emotune.data.augmentations.pipeline import Augmentation, Mix
 from emotune.data.augmentations.speed import Speed
 from emotune.data.dataset import EmotionDataset, collate
 from emotune.errors import AudioError
+from emotune.models.heads import truths_of
 from emotune.schema.labels import LabelSpace, Scale
 from emotune.schema.manifest import Manifest
 
 SPACE = LabelSpace(("neutral", "anger"), {"valence": Scale(-1, 1), "arousal": Scale(1, 7)})
+TRUTHS = truths_of(SPACE)
 
 
 @pytest.fixture
@@ -36,15 +38,15 @@ def labelled(tones) -> Manifest:
 
 def test_an_example_is_the_prepared_clip_with_its_truth_in_the_order_of_the_model(labelled):
     preprocessing = Preprocessing("clip", min_samples=800)
-    dataset = EmotionDataset(labelled, SPACE, preprocessing)
+    dataset = EmotionDataset(labelled, TRUTHS, preprocessing)
     examples = [dataset[0, index] for index in range(len(dataset))]
     for example, utterance in zip(examples, labelled, strict=True):
         np.testing.assert_array_equal(example.waveform, preprocessing(audio.decode(labelled.path_of(utterance)).mono()))
-    assert examples[0].classes == (0.0, 1.0) and examples[2].classes == (1.0, 0.0)
-    assert all(map(math.isnan, examples[1].classes))
-    np.testing.assert_allclose(examples[0].dimensions, (0.0, 0.5))
-    np.testing.assert_allclose(examples[1].dimensions, (math.nan, 1.0))
-    np.testing.assert_allclose(examples[2].dimensions, (math.nan, math.nan))
+    assert examples[0].truth["classes"] == (0.0, 1.0) and examples[2].truth["classes"] == (1.0, 0.0)
+    assert all(map(math.isnan, examples[1].truth["classes"]))
+    np.testing.assert_allclose(examples[0].truth["dimensions"], (0.0, 0.5))
+    np.testing.assert_allclose(examples[1].truth["dimensions"], (math.nan, 1.0))
+    np.testing.assert_allclose(examples[2].truth["dimensions"], (math.nan, math.nan))
 
 
 def test_a_predicted_gender_is_nothing_to_learn(labelled):
@@ -53,12 +55,16 @@ def test_a_predicted_gender_is_nothing_to_learn(labelled):
         dataclasses.replace(u, gender=own, gender_predicted=predicted)
         for u, (own, predicted) in zip(labelled, genders, strict=True)
     ]
-    dataset = EmotionDataset(labelled.replace_utterances(rows), SPACE, Preprocessing(min_samples=800))
-    np.testing.assert_array_equal([dataset[0, n].gender for n in range(3)], [(1, 0), (np.nan,) * 2, (np.nan,) * 2])
+    dataset = EmotionDataset(
+        labelled.replace_utterances(rows), truths_of(SPACE, ["gender"]), Preprocessing(min_samples=800)
+    )
+    np.testing.assert_array_equal(
+        [dataset[0, n].truth["gender"] for n in range(3)], [(1, 0), (np.nan,) * 2, (np.nan,) * 2]
+    )
 
 
 def test_a_batch_is_padded_with_zeros_and_masked(labelled):
-    dataset = EmotionDataset(labelled, SPACE, Preprocessing(min_samples=800))
+    dataset = EmotionDataset(labelled, TRUTHS, Preprocessing(min_samples=800))
     examples = [dataset[0, index] for index in range(3)]
     batch = collate(examples)
     lengths = [len(example.waveform) for example in examples]
@@ -67,18 +73,18 @@ def test_a_batch_is_padded_with_zeros_and_masked(labelled):
     assert not batch.waveforms[~batch.mask].any()
     for row, example in enumerate(examples):
         np.testing.assert_array_equal(batch.waveforms[row, : lengths[row]], example.waveform)
-    torch.testing.assert_close(batch.targets.classes, one_hot_shares(torch.tensor([1, -1, 0]), 2), equal_nan=True)
-    assert torch.isnan(batch.targets.dimensions).tolist() == [[False, False], [True, False], [True, True]]
+    torch.testing.assert_close(batch.targets["classes"], one_hot_shares(torch.tensor([1, -1, 0]), 2), equal_nan=True)
+    assert torch.isnan(batch.targets["dimensions"]).tolist() == [[False, False], [True, False], [True, True]]
 
 
 def test_the_epoch_changes_the_augmentation_and_nothing_else_does(labelled):
     augmentation = Augmentation([(Noise((10, 10)), None)])
-    dataset = EmotionDataset(labelled, SPACE, Preprocessing(), augmentation=augmentation)
+    dataset = EmotionDataset(labelled, TRUTHS, Preprocessing(), augmentation=augmentation)
     first = dataset[0, 0].waveform
     dataset[1, 2], dataset[0, 1]
     np.testing.assert_array_equal(dataset[0, 0].waveform, first)
     assert not np.array_equal(dataset[1, 0].waveform, first)
-    other = EmotionDataset(labelled, SPACE, Preprocessing(), augmentation=augmentation, seed=1)
+    other = EmotionDataset(labelled, TRUTHS, Preprocessing(), augmentation=augmentation, seed=1)
     assert not np.array_equal(other[0, 0].waveform, first)
 
 
@@ -87,14 +93,14 @@ def test_a_clip_is_mixed_with_one_of_which_the_same_is_known(tones):
     rows = [dataclasses.replace(u, emotion=None if n % 3 == 0 else u.emotion) for n, u in enumerate(tones)]
     manifest = tones.replace_utterances(rows)
     augmentation = Augmentation(mix=Mix(alpha=1.0, probability=1.0))
-    dataset = EmotionDataset(manifest, tones.label_space, Preprocessing(), augmentation=augmentation)
+    dataset = EmotionDataset(manifest, truths_of(tones.label_space), Preprocessing(), augmentation=augmentation)
     examples = [dataset[epoch, index] for epoch in range(3) for index in range(len(manifest))]
     for example, utterance in zip(examples, [*manifest] * 3, strict=True):
-        assert math.isnan(sum(example.classes)) == (utterance.emotion is None)
-    mixed = [example for example in examples if 0.01 < example.classes[0] < 0.99]
+        assert math.isnan(sum(example.truth["classes"])) == (utterance.emotion is None)
+    mixed = [example for example in examples if 0.01 < example.truth["classes"][0] < 0.99]
     assert len(mixed) > 5
     for example in mixed:
-        assert sum(example.classes) == pytest.approx(1.0)
+        assert sum(example.truth["classes"]) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("limit", ["min_samples", "max_duration_s"])
@@ -102,26 +108,26 @@ def test_augmentation_never_makes_a_clip_too_short_or_too_long_for_the_model(lab
     samples = len(audio.decode(labelled.path_of(labelled.utterances[0])).samples)
     exact = {"min_samples": samples} if limit == "min_samples" else {"max_duration_s": samples / 16000}
     preprocessing = Preprocessing(**exact)
-    dataset = EmotionDataset(labelled, SPACE, preprocessing, augmentation=Augmentation([(Speed(0.3), None)]))
+    dataset = EmotionDataset(labelled, TRUTHS, preprocessing, augmentation=Augmentation([(Speed(0.3), None)]))
     lengths = [len(dataset[epoch, 0].waveform) for epoch in range(20)]
     assert len(set(lengths)) > 3
     assert min(lengths) == samples if limit == "min_samples" else max(lengths) == samples
 
 
 def test_a_clip_that_cannot_be_trained_on_is_named(labelled):
-    dataset = EmotionDataset(labelled, SPACE, Preprocessing(max_duration_s=0.1))
+    dataset = EmotionDataset(labelled, TRUTHS, Preprocessing(max_duration_s=0.1))
     with pytest.raises(AudioError, match=r"u00: .*00\.wav: the clip is .* Leave it out of the manifest to train"):
         dataset[0, 0]
 
 
 def test_with_a_cache_a_recording_of_several_utterances_is_decoded_once(opened, three_segments, tmp_path):
-    space = LabelSpace(("neutral",))
-    plain = EmotionDataset(three_segments, space, Preprocessing())
+    truths = truths_of(LabelSpace(("neutral",)))
+    plain = EmotionDataset(three_segments, truths, Preprocessing())
     expected = [plain[0, index].waveform for index in range(4)]
     cache = AudioCache(tmp_path / "cache", most_gb=1)
     opened.clear()
     for _ in range(2):
-        dataset = EmotionDataset(three_segments, space, Preprocessing(), cache=cache)
+        dataset = EmotionDataset(three_segments, truths, Preprocessing(), cache=cache)
         for index in (3, 0, 1, 2):
             np.testing.assert_array_equal(dataset[0, index].waveform, expected[index])
     assert sorted(opened) == ["long.mp3", "short.wav"]
@@ -139,7 +145,7 @@ def test_a_cache_that_cannot_keep_a_recordings_utterances_does_not_have_all_deco
 
     monkeypatch.setattr(audio, "clips", counted)
     cache = AudioCache(tmp_path / "cache", most_gb=1e-9)
-    dataset = EmotionDataset(three_segments, LabelSpace(("neutral",)), Preprocessing(), cache=cache)
+    dataset = EmotionDataset(three_segments, truths_of(LabelSpace(("neutral",))), Preprocessing(), cache=cache)
     for epoch in range(3):
         for index in range(4):
             assert len(dataset[epoch, index].waveform)

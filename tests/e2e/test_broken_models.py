@@ -66,7 +66,7 @@ def weights_folder(folder: Path) -> None:
 
 
 def set_to_nan(tensors) -> None:
-    tensors["class_head.out.bias"][0] = float("nan")
+    tensors["heads.classes.out.bias"][0] = float("nan")
 
 
 def write_header(header: dict):
@@ -77,7 +77,7 @@ def write_header(header: dict):
 
 NAN, INFINITE = float("nan"), float("inf")
 PREPROCESSOR, CONFIG, WEIGHTS = "preprocessor_config.json", "config.json", "model.safetensors"
-HEAD = "class_head.out.weight"
+HEAD = "heads.classes.out.weight"
 FAULTS = {
     "config missing": (remove(CONFIG), ["a folder without config.json", "expected a model folder"]),
     "config not JSON": (write(CONFIG, b"{"), [CONFIG, "cannot be read as JSON", CURE]),
@@ -213,7 +213,7 @@ FAULTS = {
         write(WEIGHTS, (200_000).to_bytes(8, "little") + b"[" * 100_000 + b"]" * 100_000),
         [WEIGHTS, "not a readable safetensors file", "copy it again"],
     ),
-    "tensor with NaN": (edit_tensors(set_to_nan), ["class_head.out.bias holds NaN", CURE]),
+    "tensor with NaN": (edit_tensors(set_to_nan), ["heads.classes.out.bias holds NaN", CURE]),
 }
 
 

@@ -19,6 +19,7 @@ from emotune.evaluation.evaluate import evaluate
 from emotune.inference import load
 from emotune.inference.jobs.parts import PredictionParts
 from emotune.io.tables import read_rows
+from emotune.models.heads import truths_of
 from emotune.schema.manifest import Manifest
 from emotune.training.features import utterance_waveforms
 from emotune.training.linear import fit_linear, predict_linear
@@ -246,7 +247,7 @@ def test_a_channel_that_a_recording_lacks_is_skipped_and_named(calls):
 def test_training_features_and_prediction_hear_the_channel_of_the_manifest(calls, tiny_model):
     manifest = read_as(calls, "each").filter(lambda u: u.file == "call.wav")
     plain = Preprocessing()
-    trained = EmotionDataset(manifest, manifest.label_space, plain)
+    trained = EmotionDataset(manifest, truths_of(manifest.label_space), plain)
     for number, expected in enumerate((LEFT, RIGHT)):
         np.testing.assert_allclose(trained[0, number].waveform, expected, rtol=0, atol=1e-6)
     for (_, waveform), expected in zip(utterance_waveforms(manifest, plain), (LEFT, RIGHT), strict=True):

@@ -17,12 +17,12 @@ from builders.recipes import sections_over
 from emotune.config.recipe import Recipe
 from emotune.io.tables import read_rows
 from emotune.models.store import load_model
+from emotune.runtime.listener import Listener
 from emotune.schema.labels import LabelSpace, Scale
 from emotune.schema.predictions import Predictions
 from emotune.training import fine_tune
 from emotune.training.fine_tune import train_run
 from emotune.training.loop import processes
-from emotune.training.run import Quiet
 
 pytestmark = pytest.mark.load
 
@@ -62,13 +62,13 @@ def free_port() -> str:
         return str(found.getsockname()[1])
 
 
-class Impatient(Quiet):
+class Impatient(Listener):
     """Interrupts after so many steps."""
 
     def __init__(self, last_step: int) -> None:
         self.last_step = last_step
 
-    def step(self, done: int, total: int) -> None:
+    def step(self, done: int, total: int, figures) -> None:
         if done >= self.last_step:
             os._exit(9)  # as hard as a kill: nothing is written any more
 
@@ -82,7 +82,7 @@ def one_of(
     torch.set_num_threads(1)
     if plain:
         torch.optim.AdamW = torch.optim.SGD  # pyright: ignore
-    listener = Quiet() if last_step is None or number > 0 else Impatient(last_step)
+    listener = Listener() if last_step is None or number > 0 else Impatient(last_step)
     train_run(Recipe.model_validate(recipe), Path(folder), listener=listener)
     if recipe["train"].get("fsdp"):
         processes.leave()

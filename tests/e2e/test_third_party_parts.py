@@ -19,7 +19,7 @@ PARTS = {
         "conditions": {"gender": {"size": 4}},
     },
     "augmentation": {"flip": {"times": 0.5}},
-    "loss": {"cross_entropy": {"weight": 0}, "hinge": {"weight": 1, "margin": 0.5}},
+    "loss": {"cross_entropy": {"weight": 0}, "hinge": {"weight": 1, "margin": 0.5}, "length": {"weight": 0.1}},
 }
 
 
@@ -47,9 +47,11 @@ def test_a_model_of_parts_of_another_package_is_trained_kept_and_scored(recipe, 
     assert kept["model"]["pooling"] == PARTS["model"]["pooling"]
     assert kept["model"]["adapter"] == PARTS["model"]["adapter"]
     assert kept["loss"]["hinge"] == PARTS["loss"]["hinge"]
+    assert kept["loss"]["length"] == {"weight": 0.1}
     assert kept["augmentation"]["flip"] == {"probability": None, "times": 0.5}
     config = json.loads((tmp_path / "run" / "model" / "config.json").read_text())
     assert (config["pooling"], config["join"]) == (PARTS["model"]["pooling"], "added")
+    assert config["heads"] == ["classes", "length"]
     scored = emotune(tmp_path, "evaluate", "run", "--split", "development")
     assert scored.returncode == 0, scored.stderr
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from emotune.batch import Output, Targets, one_hot_shares
+from emotune.batch import one_hot_shares
 from emotune.losses.base import Loss
 from emotune.losses.ccc import CCCLoss
 from emotune.losses.cross_entropy import CrossEntropy, balanced_class_weights
@@ -26,17 +26,18 @@ def logits_and_classes(size: int = 24, seed: int = 0) -> tuple[Tensor, Tensor]:
 
 
 def total(loss: Loss, logits: Tensor, **truth: Tensor) -> Tensor:
-    return loss.values(Output(logits, None, logits), truth_of(**truth)).sum()
+    return loss.values(logits, truth_of(**truth)).sum()
 
 
 def mean(loss: Loss, logits: Tensor, **truth: Tensor) -> Tensor:
     return total(loss, logits, **truth) / loss.normaliser(truth_of(**truth))
 
 
-def truth_of(*, classes: Tensor | None = None, **others: Tensor) -> Targets:
-    """Targets from indices of four classes, -1 where unknown, or from shares of classes."""
-    shares = classes if classes is None or classes.ndim == 2 else one_hot_shares(classes, 4)
-    return Targets(shares, **others)
+def truth_of(*, classes: Tensor | None = None, votes: Tensor | None = None) -> Tensor:
+    """Truth from indices of four classes, -1 where unknown, from shares of classes, or from votes."""
+    if classes is None:
+        return votes
+    return classes if classes.ndim == 2 else one_hot_shares(classes, 4)
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])

@@ -51,7 +51,7 @@ def trainable(module: torch.nn.Module) -> int:
 def test_none_of_the_backbone_trains_and_mix_and_heads_always_do(model):
     model.choose_trainable(layers="none", front_end=False)
     assert trainable(model.backbone) == 0
-    expected = numbers(model.layer_mix, model.pooling, model.class_head, model.dimension_head)
+    expected = numbers(model.layer_mix, model.pooling, model.heads["classes"], model.heads["dimensions"])
     assert trainable(model) == expected == 4 + 33 * (3 + 1)
 
 
@@ -103,7 +103,7 @@ def test_what_is_frozen_has_no_dropout_in_training(model, layers, frozen):
             torch.testing.assert_close(below[real], expected[real], rtol=0, atol=1e-5)
     if frozen < 4:
         assert not torch.equal(noisy[-1], quiet[-1])
-    assert model.class_head.training
+    assert model.heads["classes"].training
 
 
 @torch.no_grad()
@@ -132,7 +132,7 @@ def test_a_linear_head_started_from_a_fitted_model_gives_the_probabilities_of_sc
     fitted = fit_linear(features, Manifest(rows, space, None), space, inverse_regularisation=0.1)
     model = EmotionModel(BACKBONES["wavlm"].from_config(tiny_wavlm), space, dropout=0.4).eval()
     copy_into(model, [fitted])
-    logits = model.class_head(model.standardize(torch.tensor(features, dtype=torch.float32)))
+    logits = model.heads["classes"](model.standardize(torch.tensor(features, dtype=torch.float32)))
     scaler = StandardScaler().fit(features)
     reference = LogisticRegression(C=0.1, class_weight="balanced", max_iter=2000)
     reference.fit(scaler.transform(features), truth)
@@ -153,5 +153,5 @@ def test_a_model_needs_something_to_predict(tiny_wavlm):
 def test_a_model_of_dimensions_alone_has_no_classes(tiny_wavlm):
     space = LabelSpace((), {"valence": Scale(-1, 1)})
     output = EmotionModel(BACKBONES["wavlm"].from_config(tiny_wavlm), space)(batch())
-    assert output.logits is None
-    assert output.dimensions.shape == (3, 1)
+    assert "classes" not in output.heads
+    assert output.heads["dimensions"].shape == (3, 1)

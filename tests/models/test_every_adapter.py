@@ -93,13 +93,13 @@ def test_a_clip_gives_the_same_alone_and_in_a_batch(adapter, backbone):
 @torch.no_grad()
 def test_what_is_kept_predicts_as_what_was_trained(adapter, backbone, tmp_path):
     model, batch = stirred(model_with(options(adapter, backbone), backbone)), clips()
-    trained = model(batch).logits
+    trained = model(batch).heads["classes"]
     model.merge_adapter()
-    torch.testing.assert_close(model(batch).logits, trained, rtol=0, atol=2e-5)
+    torch.testing.assert_close(model(batch).heads["classes"], trained, rtol=0, atol=2e-5)
     assert (model.options["adapter"] is None) is (adapter != "bottleneck")
     encoder = model.backbone
     save_model(tmp_path, model, Preprocessing(encoder.normalize, min_samples=encoder.min_samples))
-    torch.testing.assert_close(load_model(tmp_path).model(batch).logits, trained, rtol=0, atol=2e-5)
+    torch.testing.assert_close(load_model(tmp_path).model(batch).heads["classes"], trained, rtol=0, atol=2e-5)
     if adapter == "lora":
         plain = model_with(None, backbone)
         assert model.state_dict().keys() == plain.state_dict().keys()

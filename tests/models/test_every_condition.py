@@ -11,6 +11,7 @@ from emotune.models.backbones import BACKBONES
 from emotune.models.conditions import JOINS
 from emotune.models.conditions.joined import Joined, features_of
 from emotune.models.emotion_model import EmotionModel
+from emotune.models.heads import HEADS
 from emotune.schema.labels import LabelSpace
 
 WIDTHS = {"gender": 2, "text": 6}
@@ -89,20 +90,22 @@ def test_a_model_depends_on_its_conditions_and_rows_stay_apart(tiny_wavlm, join,
     torch.manual_seed(0)
     about = {"gender": {"size": 3, "dropout": 0.0}, "text": {"size": 4, "width": 6}}
     backbone = BACKBONES["wavlm"].from_config(tiny_wavlm)
-    model = EmotionModel(backbone, SPACE, layer_mix=mix, conditions=about, join=join, gender_target=True).eval()
+    model = EmotionModel(backbone, SPACE, layer_mix=mix, conditions=about, join=join, heads=HEADS).eval()
     if join == "film":
         torch.nn.init.normal_(model.joined.join.modulation.weight)
     waveforms, mask = torch.randn(4, 8000), torch.ones(4, 8000, dtype=torch.bool)
     given = {"gender": values("gender"), "text": values("text")}
     whole = model(Batch(waveforms, mask, conditions=given))
     nothing = model(Batch(waveforms, mask))
-    assert not torch.isclose(whole.logits, nothing.logits).any()
-    torch.testing.assert_close(whole.gender_logits, nothing.gender_logits)  # learnt from the sound alone
+    assert not torch.isclose(whole.heads["classes"], nothing.heads["classes"]).any()
+    torch.testing.assert_close(whole.heads["gender"], nothing.heads["gender"])  # learnt from the sound alone
     one = Batch(waveforms, mask, conditions=given).rows(slice(1, 2))
-    torch.testing.assert_close(model(one).logits, whole.logits[1:2], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(model(one).heads["classes"], whole.heads["classes"][1:2], atol=1e-5, rtol=1e-4)
     again = EmotionModel.from_config(model.settings)
     again.load_state_dict(model.state_dict())
-    torch.testing.assert_close(again.eval()(Batch(waveforms, mask, conditions=given)).logits, whole.logits)
+    torch.testing.assert_close(
+        again.eval()(Batch(waveforms, mask, conditions=given)).heads["classes"], whole.heads["classes"]
+    )
 
 
 def test_a_text_condition_needs_the_width_of_its_embedding():

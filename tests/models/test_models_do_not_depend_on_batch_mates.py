@@ -50,10 +50,11 @@ def assert_alone_as_together(model: EmotionModel, waveforms: list[np.ndarray]) -
     together: Output = model(pad(waveforms))
     for row, waveform in enumerate(waveforms):
         alone: Output = model(pad([waveform]))
-        for name in ("logits", "dimensions", "features"):
-            torch.testing.assert_close(
-                getattr(together, name)[row], getattr(alone, name)[0], rtol=TOLERANCE, atol=TOLERANCE
-            )
+        found = {**alone.heads, "features": alone.features}
+        expected = {**together.heads, "features": together.features}
+        assert found.keys() == expected.keys() == {"classes", "dimensions", "features"}
+        for name, values in expected.items():
+            torch.testing.assert_close(values[row], found[name][0], rtol=TOLERANCE, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)

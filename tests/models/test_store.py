@@ -52,8 +52,8 @@ def test_a_loaded_model_gives_the_same_output_bit_for_bit(tmp_path, tiny_wavlm, 
     stored = load_model(tmp_path)
     batch = Batch(torch.randn(2, 8000), torch.arange(8000)[None, :] < torch.tensor([8000, 5000])[:, None])
     expected, found = model(batch), stored.model(batch)
-    assert torch.equal(found.logits, expected.logits)
-    assert torch.equal(found.dimensions, expected.dimensions)
+    assert torch.equal(found.heads["classes"], expected.heads["classes"])
+    assert torch.equal(found.heads["dimensions"], expected.heads["dimensions"])
     assert torch.equal(found.features, expected.features)
     assert stored.preprocessing == PREPROCESSING
     assert stored.model.label_space == SPACE
@@ -146,7 +146,7 @@ def test_the_fingerprint_knows_weights_and_config_but_not_the_card(folder):
     before = load_model(folder).fingerprint
     (folder / "README.md").write_text("another card")
     assert load_model(folder).fingerprint == before
-    change(folder, lambda tensors: tensors["class_head.out.bias"].add_(1))
+    change(folder, lambda tensors: tensors["heads.classes.out.bias"].add_(1))
     assert load_model(folder).fingerprint != before
 
 
@@ -159,11 +159,11 @@ def change(folder, edit) -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda t: t.pop("class_head.out.bias"), r"missing class_head\.out\.bias"),
+        (lambda t: t.pop("heads.classes.out.bias"), r"missing heads\.classes\.out\.bias"),
         (lambda t: t.pop("standardize.mean"), r"missing standardize\.mean"),
         (lambda t: t.update(extra=torch.zeros(1)), "unexpected extra"),
-        (lambda t: t.update({"class_head.out.bias": torch.zeros(3)}), r"has shape \[3\], expected \[2\]"),
-        (lambda t: t["class_head.out.bias"].fill_(torch.nan), "NaN or infinite"),
+        (lambda t: t.update({"heads.classes.out.bias": torch.zeros(3)}), r"has shape \[3\], expected \[2\]"),
+        (lambda t: t["heads.classes.out.bias"].fill_(torch.nan), "NaN or infinite"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused_by_name(folder, edit, message):

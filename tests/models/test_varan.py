@@ -6,7 +6,7 @@ import scipy.stats
 import torch
 
 from builders.models import tiny_backbone
-from emotune.batch import Targets, one_hot_shares, pad
+from emotune.batch import one_hot_shares, pad
 from emotune.errors import ConfigError
 from emotune.losses.combined import CombinedLoss
 from emotune.losses.cross_entropy import CrossEntropy
@@ -24,6 +24,10 @@ def model_of(tiny_wavlm: dict, **options) -> EmotionModel:
         for parameter in backbone.encoder.layers.parameters():
             parameter.add_(0.5 * torch.randn_like(parameter))  # layers that differ, as trained ones do
     return EmotionModel(backbone, SPACE, layer_mix="varan", **options).eval()
+
+
+def total(losses) -> torch.Tensor:
+    return torch.stack(list(losses.values())).sum()
 
 
 def clips(count: int = 4):
@@ -47,10 +51,10 @@ def test_outputs_are_expectations_over_layers(tiny_wavlm):
     output = model_of(tiny_wavlm)(clips())
     layers = output.layers
     q = layers.posterior.numpy()
-    log_p = np.log(scipy.special.softmax(layers.logits.numpy(), axis=2))
-    np.testing.assert_allclose(output.logits, (q[:, :, None] * log_p).sum(axis=1), rtol=1e-4, atol=1e-5)
-    expected = (q[:, :, None] * layers.dimensions.numpy()).sum(axis=1)
-    np.testing.assert_allclose(output.dimensions, expected, rtol=1e-4, atol=1e-5)
+    log_p = np.log(scipy.special.softmax(layers.heads["classes"].numpy(), axis=2))
+    np.testing.assert_allclose(output.heads["classes"], (q[:, :, None] * log_p).sum(axis=1), rtol=1e-4, atol=1e-5)
+    expected = (q[:, :, None] * layers.heads["dimensions"].numpy()).sum(axis=1)
+    np.testing.assert_allclose(output.heads["dimensions"], expected, rtol=1e-4, atol=1e-5)
     assert output.features.shape == (4, 3, 32)
 
 
@@ -105,25 +109,31 @@ def test_with_one_layer_it_is_the_plain_head(tiny_wavlm):
         BACKBONES["wavlm"].from_config(tiny_wavlm | {"num_hidden_layers": 1}), SPACE, layer_mix="last"
     ).eval()
     plain.load_state_dict(
-        {name.replace("heads.0.", ""): tensor for name, tensor in varan.state_dict().items() if "layer_mix" not in name}
+        {
+            name.replace(".heads.0.", "."): tensor
+            for name, tensor in varan.state_dict().items()
+            if "layer_mix" not in name
+        }
         | {f"standardize.{name}": varan.state_dict()[f"standardize.{name}"][0] for name in ("mean", "std")}
     )
     found, expected = varan(clips()), plain(clips())
-    torch.testing.assert_close(found.logits.softmax(dim=1), expected.logits.softmax(dim=1))
-    torch.testing.assert_close(found.dimensions, expected.dimensions)
+    torch.testing.assert_close(found.heads["classes"].softmax(dim=1), expected.heads["classes"].softmax(dim=1))
+    torch.testing.assert_close(found.heads["dimensions"], expected.heads["dimensions"])
     assert not found.penalty.abs().max() > 1e-6
-    truth = Targets(one_hot_shares(torch.tensor([0, 1, 2, 0]), 3))
+    truth = {"classes": one_hot_shares(torch.tensor([0, 1, 2, 0]), 3)}
     loss = CombinedLoss({"cross_entropy": (1.0, CrossEntropy())})
     normalisers = loss.normalisers(truth)
-    values = [loss.mean_losses(output, truth, normalisers) for output in (found, expected)]
+    values = [total(loss.mean_losses(output, truth, normalisers)) for output in (found, expected)]
     torch.testing.assert_close(*values)
 
 
 def test_gradients_reach_every_part(tiny_wavlm):
     model = model_of(tiny_wavlm, hidden_size=8, varan={"beta": 0.1, "prior": "uniform"})
-    truth = Targets(one_hot_shares(torch.tensor([0, 1, 2, 0]), 3))
+    truth = {"classes": one_hot_shares(torch.tensor([0, 1, 2, 0]), 3)}
     loss = CombinedLoss({"cross_entropy": (1.0, CrossEntropy())})
-    loss.mean_losses(model(clips()), truth, loss.normalisers(truth)).backward()
+    total(loss.mean_losses(model(clips()), truth, loss.normalisers(truth))).backward()
     for name, parameter in model.named_parameters():
-        if name.startswith(("layer_mix", "class_head")) and name != "layer_mix.score.bias":  # the softmax takes it out
+        if (
+            name.startswith(("layer_mix", "heads.classes")) and name != "layer_mix.score.bias"
+        ):  # the softmax takes it out
             assert parameter.grad is not None and parameter.grad.any(), name

@@ -75,13 +75,14 @@ def test_a_recording_that_changed_since_the_manifest_was_made_is_refused(tmp_pat
 
 def test_an_interrupted_run_of_another_kind_or_on_other_data_is_not_continued(tmp_path):
     from emotune.config.reading import load_recipe
-    from emotune.training.run import Quiet, opened, provenance_of, write_start
+    from emotune.runtime.listener import Listener
+    from emotune.training.run import opened, provenance_of, write_start
 
     recipe = load_recipe("demo/tiny_wavlm", ["data.manifest=m.csv"])
     run = RunFolder(tmp_path / "run")
     with opened(run, recipe, "probe") as first:
         provenance = provenance_of(recipe, RUN, first, kind="probe")
-        write_start(run, recipe, RUN, provenance, Quiet())
+        write_start(run, recipe, RUN, provenance, Listener())
     with opened(run, recipe, "probe") as again:
         assert again.at == pytest.approx(first.at, abs=1)
     with (
@@ -90,7 +91,7 @@ def test_an_interrupted_run_of_another_kind_or_on_other_data_is_not_continued(tm
     ):
         pass
     with pytest.raises(ConfigError, match="on other data"):
-        write_start(run, recipe, RUN.split("test"), provenance, Quiet())
+        write_start(run, recipe, RUN.split("test"), provenance, Listener())
     write_text(run.provenance, to_json({**run.information(), "finished": "now"}))
     with pytest.raises(ConfigError, match="finished run"), opened(run, recipe, "probe"):
         pass

@@ -1,6 +1,7 @@
 """Memory: what is counted, what is kept less, what is split, and what fits into a budget."""
 
 import contextlib
+import math
 import subprocess
 import sys
 import textwrap
@@ -11,21 +12,44 @@ import torch
 import yaml
 
 from builders.recipes import sections_over
-from emotune.batch import Targets, one_hot_shares, pad
+from emotune.batch import one_hot_shares, pad
 from emotune.config.recipe import Recipe
 from emotune.data.duration_batches import DurationBatches
 from emotune.errors import ConfigError, ModelError
+from emotune.losses.combined import CombinedLoss
 from emotune.models.backbones import BACKBONES
 from emotune.models.emotion_model import EmotionModel
+from emotune.runtime.listener import Listener
 from emotune.schema.labels import LabelSpace, Scale
-from emotune.training.build import build_experiment, build_manifest
+from emotune.training.build import build_experiment
 from emotune.training.fine_tune import describe, train_run
+from emotune.training.label_task import LabelTask
 from emotune.training.loop import estimate
-from emotune.training.loop.estimate import PeakCounter, bytes_per_second, fixed_bytes, memory_estimate, within_memory
+from emotune.training.loop.estimate import Clips, PeakCounter, fixed_bytes
 from emotune.training.loop.step import StepGradients
-from emotune.training.run import Quiet
+from emotune.training.manifest import build_manifest
 
 SPACE = LabelSpace(("anger", "neutral"), {"arousal": Scale(1, 7)})
+TASK = LabelTask(CombinedLoss({}))
+
+
+def bytes_per_second(model: EmotionModel, clip_s: float) -> float:
+    return estimate.bytes_per_second(model, TASK, clip_s)
+
+
+def clips_of(recipe: Recipe, durations_s: list[float]) -> Clips:
+    augmentation = recipe.augmentation
+    slowest, most_s = math.exp(augmentation.speed or 0.0), augmentation.crop_s or math.inf
+    return Clips(durations_s, [min(duration_s * slowest, most_s) for duration_s in durations_s], seed=recipe.seed)
+
+
+def memory_estimate(recipe: Recipe, model: EmotionModel, durations_s: list[float]) -> dict[str, float]:
+    return estimate.memory_estimate(recipe.train, model, TASK, clips_of(recipe, durations_s))
+
+
+def within_memory(recipe: Recipe, model: EmotionModel, durations_s: list[float]) -> Recipe:
+    train = estimate.within_memory(recipe.train, model, TASK, clips_of(recipe, durations_s))
+    return recipe.model_copy(update={"train": train})
 
 
 def backbone_config(name: str, tiny_wavlm: dict) -> dict:
@@ -58,14 +82,14 @@ def test_the_counter_knows_what_is_alive_and_what_was():
 @pytest.mark.parametrize("name", ["wavlm", "hubert", "wav2vec2", "whisper"])
 def test_recomputed_layers_give_the_same_gradients_for_less_memory(name, tiny_wavlm):
     clips = [np.random.default_rng(n).standard_normal(n).astype(np.float32) for n in (24000, 16000, 31000)]
-    targets = Targets(one_hot_shares(torch.tensor([0, 1, 0]), 2), torch.rand(3, 1))
+    targets = {"classes": one_hot_shares(torch.tensor([0, 1, 0]), 2), "dimensions": torch.rand(3, 1)}
     grads, peaks = [], []
     for recompute in (False, True):
         model = model_of(name, tiny_wavlm, recompute=recompute)
         torch.manual_seed(3)
         with PeakCounter() as counter:
             output = model(pad(clips, targets))
-            (output.logits.square().sum() + output.dimensions.sum()).backward()
+            (output.heads["classes"].square().sum() + output.heads["dimensions"].sum()).backward()
         grads.append({key: p.grad for key, p in model.named_parameters() if p.grad is not None})
         peaks.append(counter.peak)
     assert grads[0].keys() == grads[1].keys()
@@ -80,7 +104,7 @@ def test_with_dropout_the_second_computation_draws_as_the_first_did(tiny_wavlm):
     for recompute in (False, True):
         model = model_of("wavlm", noisy, recompute=recompute)
         torch.manual_seed(5)
-        model(pad([np.ones(20000, dtype=np.float32)])).logits.sum().backward()
+        model(pad([np.ones(20000, dtype=np.float32)])).heads["classes"].sum().backward()
         grads.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
     torch.testing.assert_close(*grads, rtol=1e-4, atol=1e-6)
 
@@ -155,7 +179,7 @@ def gb_for(size: float) -> float:
     return (size + estimate._OVERHEAD_BYTES["cpu"]) / estimate._USABLE / 1e9
 
 
-class Recorder(Quiet):
+class Recorder(Listener):
     def __init__(self) -> None:
         self.said: list[str] = []
 
@@ -164,7 +188,7 @@ class Recorder(Quiet):
 
 
 class Impatient(Recorder):
-    def step(self, done: int, total: int) -> None:
+    def step(self, done: int, total: int, figures) -> None:
         if done == 3:
             raise KeyboardInterrupt
 

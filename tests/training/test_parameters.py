@@ -7,9 +7,10 @@ from builders.recipes import sections_over
 from emotune.config.recipe import Recipe, Unfreeze
 from emotune.inference import load
 from emotune.schema.predictions import Predictions
-from emotune.training.build import build_experiment, build_manifest
+from emotune.training.build import build_experiment
 from emotune.training.fine_tune import describe, train_run
-from emotune.training.loop.parameters import GradualUnfreezing, parameter_groups
+from emotune.training.manifest import build_manifest
+from emotune.training.parameters import GradualUnfreezing, parameter_groups
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def recipe(tones):
 def rates(recipe: Recipe) -> dict[str, float]:
     model = build_experiment(recipe, build_manifest(recipe)).model
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    groups = parameter_groups(model, recipe)
+    groups = parameter_groups(model, recipe.train)
     return {names[id(parameter)]: group["lr"] for group in groups for parameter in group["params"]}
 
 
@@ -38,7 +39,7 @@ def test_the_rate_falls_from_layer_to_layer_downwards(recipe):
     for layer, rate in ((0, 0.02), (1, 0.04), (2, 0.08)):
         assert found[f"backbone.encoder.layers.{layer}.attention.q_proj.weight"] == pytest.approx(rate)
     assert found["backbone.feature_projection.projection.weight"] == pytest.approx(0.01)
-    assert found["class_head.out.weight"] == 1e-2
+    assert found["heads.classes.out.weight"] == 1e-2
 
 
 def test_an_adapter_has_its_own_rate(recipe):
@@ -66,7 +67,7 @@ def test_layers_join_from_the_top(recipe, unfreeze, expected):
         assert trains == [False] * (3 - count) + [True] * count
         assert model.backbone.feature_projection.projection.weight.requires_grad is (count == 3)
         assert not any(p.requires_grad for module in model.backbone.front_end() for p in module.parameters())
-        assert model.class_head.out.weight.requires_grad
+        assert model.heads["classes"].out.weight.requires_grad
 
 
 def test_the_final_norm_trains_with_the_last_layer_and_at_its_rate(recipe, tiny_wavlm):

@@ -22,16 +22,18 @@ from emotune.inference import load
 from emotune.io.locks import alone_in
 from emotune.io.tables import read_json, read_rows
 from emotune.models.store import load_model
+from emotune.runtime.listener import Listener
 from emotune.schema.labels import LabelSpace, Scale
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 from emotune.training import fine_tune
-from emotune.training.build import build_experiment, build_manifest
+from emotune.training.build import build_experiment
 from emotune.training.features import pooled_features
 from emotune.training.fine_tune import describe, train_run
 from emotune.training.loop.step import StepGradients
-from emotune.training.loop.trainer import Trainer, parameter_groups
-from emotune.training.run import Quiet
+from emotune.training.loop.trainer import Trainer
+from emotune.training.manifest import build_manifest
+from emotune.training.parameters import parameter_groups
 
 
 @pytest.fixture
@@ -51,15 +53,15 @@ def recipe(tones):
     return build
 
 
-class Recorder(Quiet):
+class Recorder(Listener):
     """A listener that remembers the rows of the epochs, and what was said."""
 
     def __init__(self) -> None:
         self.rows: list[dict] = []
         self.said: list[str] = []
 
-    def epoch(self, row) -> None:
-        self.rows.append(dict(row))
+    def epoch(self, rows) -> None:
+        self.rows.append(dict(rows[-1]))
 
     def say(self, message: str) -> None:
         self.said.append(message)
@@ -141,11 +143,11 @@ def test_a_run_is_the_plain_pytorch_loop(recipe, tmp_path, unbalanced, monkeypat
     before = copy.deepcopy(model.state_dict())
     batch = collate([experiment.dataset[0, index] for index in range(13)])
     class_weights = torch.tensor([13 / (2 * 5), 13 / (2 * 8)])
-    assert batch.targets.classes.sum(dim=0).tolist() == [5, 8]
+    assert batch.targets["classes"].sum(dim=0).tolist() == [5, 8]
     for _ in range(2):
         model.zero_grad()
-        logits = model(Batch(batch.waveforms, batch.mask)).logits
-        F.cross_entropy(logits, batch.targets.classes.argmax(dim=1), weight=class_weights).backward()
+        logits = model(Batch(batch.waveforms, batch.mask)).heads["classes"]
+        F.cross_entropy(logits, batch.targets["classes"].argmax(dim=1), weight=class_weights).backward()
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 if parameter.grad is not None:
@@ -171,7 +173,7 @@ def test_encoder_mix_and_heads_have_their_learning_rates_and_vectors_no_decay(re
     model.choose_trainable(layers=1, front_end=False)
     found = {
         id(parameter): (group["lr"], group["weight_decay"])
-        for group in parameter_groups(model, chosen)
+        for group in parameter_groups(model, chosen.train)
         for parameter in group["params"]
     }
     for name, parameter in model.named_parameters():
@@ -179,9 +181,9 @@ def test_encoder_mix_and_heads_have_their_learning_rates_and_vectors_no_decay(re
             assert id(parameter) not in found
             continue
         room = name.partition(".")[0]
-        rate = {"backbone": 1e-5, "layer_mix": 2e-3, "pooling": 3e-4, "class_head": 3e-4}[room]
+        rate = {"backbone": 1e-5, "layer_mix": 2e-3, "pooling": 3e-4, "heads": 3e-4}[room]
         assert found[id(parameter)] == (rate, 0.05 if parameter.ndim > 1 else 0.0), name
-    assert sum(len(group["params"]) for group in parameter_groups(model, chosen)) == len(found)
+    assert sum(len(group["params"]) for group in parameter_groups(model, chosen.train)) == len(found)
 
 
 @pytest.mark.usefixtures("plain_descent")
@@ -204,13 +206,15 @@ def test_the_average_of_the_weights_is_what_is_scored_and_kept(recipe, tmp_path,
         average = [0.7 * old + 0.3 * new for old, new in zip(average, moved, strict=True)]
     model = build_experiment(chosen, build_manifest(chosen)).model
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    order = [names[id(p)] for group in parameter_groups(model, chosen) for p in group["params"]]
+    order = [names[id(p)] for group in parameter_groups(model, chosen.train) for p in group["params"]]
     saved = weights(tmp_path / "run")
     assert_same_weights(
         {name: saved[name] for name in order}, dict(zip(order, average, strict=True)), rtol=0, atol=1e-5
     )
     assert_same_weights(saved, kept[1], rtol=0, atol=0)
-    assert not torch.allclose(saved["class_head.out.weight"], after_steps[-1][order.index("class_head.out.weight")])
+    assert not torch.allclose(
+        saved["heads.classes.out.weight"], after_steps[-1][order.index("heads.classes.out.weight")]
+    )
 
 
 def rising_scores(values: list[float], kept: list | None = None):
@@ -231,7 +235,7 @@ def test_the_weights_of_the_best_epoch_are_kept(recipe, tmp_path, monkeypatch, t
     monkeypatch.setattr(fine_tune, "_development_scores", rising_scores(told, kept))
     train_run(recipe(epochs=3), tmp_path / "run")
     assert_same_weights(weights(tmp_path / "run"), kept[best - 1], rtol=0, atol=0)
-    assert not torch.equal(kept[0]["class_head.out.weight"], kept[2]["class_head.out.weight"])
+    assert not torch.equal(kept[0]["heads.classes.out.weight"], kept[2]["heads.classes.out.weight"])
     rows = read_rows(tmp_path / "run" / "metrics.jsonl")
     assert [row["epoch"] for row in rows if row.get("best")] == [best]
     assert [row["development_uar"] for row in rows] == told
@@ -310,13 +314,13 @@ class Impatient(Recorder):
         super().__init__()
         self.last_step, self.last_epoch = step, epoch
 
-    def step(self, done: int, total: int) -> None:
+    def step(self, done: int, total: int, figures) -> None:
         if done >= self.last_step:
             raise KeyboardInterrupt
 
-    def epoch(self, row) -> None:
-        super().epoch(row)
-        if row["epoch"] >= self.last_epoch:
+    def epoch(self, rows) -> None:
+        super().epoch(rows)
+        if rows[-1]["epoch"] >= self.last_epoch:
             raise KeyboardInterrupt
 
 

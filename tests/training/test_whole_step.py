@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from builders.models import tiny_backbone
-from emotune.batch import Batch, Targets, one_hot_shares, pad
+from emotune.batch import Batch, one_hot_shares, pad
 from emotune.losses.ccc import CCCLoss
 from emotune.models.emotion_model import EmotionModel
 from emotune.schema.labels import LabelSpace, Scale
@@ -23,7 +23,7 @@ def batches(sizes: list[int]) -> list[Batch]:
         dimensions = torch.tensor(generator.uniform(size=(size, 2)), dtype=torch.float32)
         dimensions[0, 1] = torch.nan
         classes = one_hot_shares(torch.tensor(generator.integers(0, 3, size)), 3)
-        found.append(pad(clips, Targets(classes, dimensions)))
+        found.append(pad(clips, {"classes": classes, "dimensions": dimensions}))
     return found
 
 
@@ -42,13 +42,13 @@ def gradients(model: nn.Module) -> dict[str, Tensor]:
 def test_ccc_over_micro_batches_is_that_of_all_predictions_with_dropout(noisy_model, sizes):
     """Against one graph over all micro-batches, with the same seeds."""
     loss, steps, twin = CCCLoss(), batches(sizes), copy.deepcopy(noisy_model)
-    truths = [batch.targets.dimensions for batch in steps]
+    truths = [batch.targets["dimensions"] for batch in steps]
 
     def predictions(model: EmotionModel) -> list[Tensor]:
         found = []
         for seed, batch in enumerate(steps):
             torch.manual_seed(seed)
-            found.append(model(batch).dimensions)
+            found.append(model(batch).heads["dimensions"])
         return found
 
     whole = loss(torch.cat(predictions(twin)), torch.cat(truths))
@@ -57,7 +57,7 @@ def test_ccc_over_micro_batches_is_that_of_all_predictions_with_dropout(noisy_mo
     values = []
     for seed, (batch, part) in enumerate(zip(steps, parts, strict=True)):
         torch.manual_seed(seed)
-        value = part.surrogate(noisy_model(batch).dimensions)
+        value = part.surrogate(noisy_model(batch).heads["dimensions"])
         value.backward()
         values.append(value.detach())
     torch.testing.assert_close(torch.stack(values).sum(), whole.detach(), rtol=1e-4, atol=1e-6)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from emotune.batch import Output, Targets
+from emotune.batch import Output
 from emotune.losses import LOSSES
 from emotune.losses.combined import CombinedLoss
 from emotune.metrics import METRICS
@@ -33,14 +33,16 @@ def probabilities(losses: dict[str, float]) -> np.ndarray:
     labels = [plurality(ballot, CLASSES) for ballot in ballots]
     hard = [[float(name == label) if label else float("nan") for name in CLASSES] for label in labels]
     soft = [vote_shares(ballot, CLASSES) for ballot in ballots]
-    targets = Targets(classes=torch.tensor(hard), votes=torch.tensor(soft, dtype=torch.float32))
+    targets = {"classes": torch.tensor(hard), "votes": torch.tensor(soft, dtype=torch.float32)}
     loss = CombinedLoss({name: (weight, LOSSES[name]()) for name, weight in losses.items()})
     torch.manual_seed(0)
     head = nn.Linear(4, 3)
     optimiser = torch.optim.Adam(head.parameters(), lr=0.05)
     for _ in range(300):
         optimiser.zero_grad()
-        loss.mean_losses(Output(head(features), None, features), targets, loss.normalisers(targets)).backward()
+        output = Output({"classes": head(features)}, features)
+        terms = loss.mean_losses(output, targets, loss.normalisers(targets))
+        torch.stack(list(terms.values())).sum().backward()
         optimiser.step()
     with torch.no_grad():
         return torch.softmax(head(annotated(1)[0]), dim=1).double().numpy()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +13,7 @@ from emotune.cli.console import err, out, show_progress, warn_all
 from emotune.evaluation.result import Evaluation
 from emotune.io.tables import to_json
 from emotune.runtime.extras import needs
+from emotune.runtime.listener import Listener, Row
 
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or a name from `emotune recipes`.")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Overrides such as train.epochs=3.")]
@@ -105,7 +106,7 @@ def print_description(description: Mapping[str, Any]) -> None:
     )
 
 
-class TrainingDisplay:
+class TrainingDisplay(Listener):
     """A bar over all steps and one line an epoch, on standard error."""
 
     def __init__(self) -> None:
@@ -125,7 +126,7 @@ class TrainingDisplay:
     def __exit__(self, *_: object) -> None:
         self.bar.stop()
 
-    def step(self, done: int, total: int) -> None:
+    def step(self, done: int, total: int, figures: Mapping[str, float]) -> None:
         if self.task is None:
             self.bar.start()
             self.task = self.bar.add_task("training", total=total)
@@ -133,7 +134,8 @@ class TrainingDisplay:
         if done == total:
             self.bar.stop()
 
-    def epoch(self, row: Mapping[str, float]) -> None:
+    def epoch(self, rows: Sequence[Row]) -> None:
+        row = rows[-1]
         figures = [
             f"{name.removeprefix('development_')} {row[name]:.3f}"
             for name in ("development_loss", "development_uar", "development_macro_f1", "development_ccc")

@@ -14,50 +14,24 @@ from torch.utils.data import Dataset
 
 from emotune.audio import FloatArray
 from emotune.audio.preprocessing import Preprocessing
-from emotune.batch import Batch, Targets, pad
+from emotune.batch import Batch, pad
 from emotune.data.audio_cache import AudioCache
 from emotune.data.augmentations.crop import filled_to
 from emotune.data.augmentations.pipeline import Augmentation, generator_of, mixed
 from emotune.errors import AudioError
-from emotune.schema.gender import gender_shares
-from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest, Utterance
-from emotune.votes.consensus import vote_shares
+from emotune.schema.truth import Numbers, Truth
 
 
 @dataclass(frozen=True)
 class Example:
-    """One prepared clip, shape (samples,), with its truth: shares of the classes, unit-scale dimensions, shares of the
-    votes, and the corpus's own gender; NaN where unknown. ``conditions`` are the model's inputs beside the sound, each
-    shape (width,).
+    """One prepared clip, shape (samples,), with its truth by name, NaN where unknown. ``conditions`` are the model's
+    inputs beside the sound, each shape (width,).
     """
 
     waveform: FloatArray
-    classes: tuple[float, ...]
-    dimensions: tuple[float, ...]
-    votes: tuple[float, ...]
-    gender: tuple[float, ...]
+    truth: Mapping[str, Numbers]
     conditions: Mapping[str, FloatArray] = field(default_factory=dict)
-
-
-def class_index(utterance: Utterance, space: LabelSpace) -> int:
-    """The index of an utterance's class, -1 where it has none."""
-    return -1 if utterance.emotion is None or not space.classes else space.classes.index(utterance.emotion)
-
-
-def class_shares(utterance: Utterance, space: LabelSpace) -> tuple[float, ...]:
-    """One for an utterance's class and zero for the others; NaN where it has none."""
-    if utterance.emotion is None:
-        return (math.nan,) * len(space.classes)
-    return tuple(float(name == utterance.emotion) for name in space.classes)
-
-
-def unit_dimensions(utterance: Utterance, space: LabelSpace) -> tuple[float, ...]:
-    """An utterance's dimensions scaled to [0, 1] in the order of the label space, NaN where unknown."""
-    return tuple(
-        scale.to_unit(utterance.dimensions[name]) if name in utterance.dimensions else math.nan
-        for name, scale in space.dimensions.items()
-    )
 
 
 class EmotionDataset(Dataset[Example]):
@@ -65,7 +39,7 @@ class EmotionDataset(Dataset[Example]):
 
     Args:
         manifest: the utterances.
-        label_space: classes and dimensions that are trained, in the model's order.
+        truths: what the model's heads learn from, by name.
         preprocessing: what the model needs.
         augmentation: what training adds; None = nothing.
         cache: where decoded clips are kept; None = each is decoded anew.
@@ -76,7 +50,7 @@ class EmotionDataset(Dataset[Example]):
     def __init__(
         self,
         manifest: Manifest,
-        label_space: LabelSpace,
+        truths: Mapping[str, Truth],
         preprocessing: Preprocessing,
         *,
         augmentation: Augmentation | None = None,
@@ -85,7 +59,7 @@ class EmotionDataset(Dataset[Example]):
         seed: int = 0,
     ) -> None:
         self.manifest = manifest
-        self.label_space = label_space
+        self.truths = truths
         self.preprocessing = preprocessing
         self.augmentation = augmentation or Augmentation()
         self.cache = cache
@@ -103,9 +77,7 @@ class EmotionDataset(Dataset[Example]):
     def __getitem__(self, key: tuple[int, int]) -> Example:
         epoch, index = key
         utterance = self.manifest.utterances[index]
-        example = Example(
-            self._samples_of(utterance), *self._truth_of(utterance), conditions=self._conditions_of(index)
-        )
+        example = Example(self._samples_of(utterance), self._truth_of(utterance), self._conditions_of(index))
         generator = generator_of(self.seed, epoch, utterance.utterance_id)
         kept = None if self.augmentation.mix is None else self.augmentation.mix.draw(generator)
         if kept is not None:
@@ -116,22 +88,18 @@ class EmotionDataset(Dataset[Example]):
 
     def _with_another(self, example: Example, share: float, generator: np.random.Generator) -> Example:
         """A clip mixed with a random one of which the same is known, perhaps itself, and its truth with that one's."""
-        alike = self._alike[_known(example.classes, example.dimensions, example.votes)]
+        alike = self._alike[self._known(example.truth)]
         index = alike[int(generator.integers(len(alike)))]
         utterance = self.manifest.utterances[index]
         other = filled_to(self._samples_of(utterance), len(example.waveform), generator)
+        truth, conditions = self._truth_of(utterance), self._conditions_of(index)
 
-        def between(truth: tuple[float, ...], others: tuple[float, ...]) -> tuple[float, ...]:
-            return tuple(share * value + (1 - share) * another for value, another in zip(truth, others, strict=True))
+        def between(own: Numbers, others: Numbers) -> Numbers:
+            return tuple(share * value + (1 - share) * another for value, another in zip(own, others, strict=True))
 
-        classes, dimensions, votes, gender = self._truth_of(utterance)
-        conditions = self._conditions_of(index)
         return Example(
             mixed(example.waveform, other, share),
-            between(example.classes, classes),
-            between(example.dimensions, dimensions),
-            between(example.votes, votes),
-            between(example.gender, gender),
+            {name: between(own, truth[name]) for name, own in example.truth.items()},
             {
                 name: (share * value + (1 - share) * conditions[name]).astype(np.float32)
                 for name, value in example.conditions.items()
@@ -141,20 +109,19 @@ class EmotionDataset(Dataset[Example]):
     def _conditions_of(self, index: int) -> dict[str, FloatArray]:
         return {name: values[index] for name, values in self.conditions.items()}
 
-    def _truth_of(
-        self, utterance: Utterance
-    ) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
-        """Classes, dimensions, votes and gender as in an ``Example``."""
-        space = self.label_space
-        votes = vote_shares(utterance.votes, space.classes)
-        gender = gender_shares(utterance.gender)
-        return class_shares(utterance, space), unit_dimensions(utterance, space), votes, gender
+    def _truth_of(self, utterance: Utterance) -> dict[str, Numbers]:
+        return {name: truth.of(utterance) for name, truth in self.truths.items()}
+
+    def _known(self, truth: Mapping[str, Numbers]) -> tuple[bool, ...]:
+        """Says of each number that must be known of both clips of a mixture whether it is."""
+        matched = [numbers for name, numbers in truth.items() if self.truths[name].is_matched]
+        return tuple(not math.isnan(number) for numbers in matched for number in numbers)
 
     def _by_what_is_known(self) -> dict[tuple[bool, ...], list[int]]:
-        """The utterances of which the same targets are known, by which these are."""
+        """The utterances of which the same truth is known, by which this is."""
         found: dict[tuple[bool, ...], list[int]] = {}
         for index, utterance in enumerate(self.manifest):
-            found.setdefault(_known(*self._truth_of(utterance)[:3]), []).append(index)
+            found.setdefault(self._known(self._truth_of(utterance)), []).append(index)
         return found
 
     def _samples_of(self, utterance: Utterance) -> FloatArray:
@@ -201,18 +168,10 @@ class EmotionDataset(Dataset[Example]):
         return first.samples
 
 
-def _known(*truth: tuple[float, ...]) -> tuple[bool, ...]:
-    """Which targets are known."""
-    return tuple(not math.isnan(value) for part in truth for value in part)
-
-
 def collate(examples: list[Example]) -> Batch:
     """Examples to one padded batch with targets."""
-    targets = Targets(
-        torch.tensor(np.array([example.classes for example in examples], dtype=np.float32)),
-        torch.tensor(np.array([example.dimensions for example in examples], dtype=np.float32)),
-        torch.tensor(np.array([example.votes for example in examples], dtype=np.float32)),
-        torch.tensor(np.array([example.gender for example in examples], dtype=np.float32)),
-    )
-    conditions = [example.conditions for example in examples]
-    return pad([example.waveform for example in examples], targets, conditions)
+    targets = {
+        name: torch.tensor(np.array([example.truth[name] for example in examples], dtype=np.float32))
+        for name in examples[0].truth
+    }
+    return pad([example.waveform for example in examples], targets, [example.conditions for example in examples])

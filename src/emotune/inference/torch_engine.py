@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from emotune.audio import FloatArray
@@ -86,8 +87,11 @@ class TorchEngine:
         self, waveforms: Sequence[FloatArray], conditions: Sequence[Mapping[str, FloatArray]]
     ) -> EngineOutput:
         output = self.model(pad(waveforms, conditions=conditions).to(next(self.model.parameters()).device))
-        empty = torch.zeros(len(waveforms), 0)
-        logits = empty if output.logits is None else torch.softmax(output.logits.double(), dim=1)
-        dimensions = empty if output.dimensions is None else output.dimensions.float()
-        probabilities = with_temperature(logits.cpu().numpy(), self.calibration.temperature)
-        return EngineOutput(probabilities, dimensions.cpu().numpy())
+        answers = {
+            head.stored_as: head.answers(output.heads[name]).cpu().numpy()
+            for name, head in self.model.learns.items()
+            if head.stored_as is not None
+        }
+        nothing = np.zeros((len(waveforms), 0))
+        probabilities = with_temperature(answers.get("probabilities", nothing), self.calibration.temperature)
+        return EngineOutput(probabilities, answers.get("dimensions", nothing))

@@ -1,9 +1,10 @@
 """What a loss is."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
-import dataclasses
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,28 +19,35 @@ class Loss(nn.Module, ABC):
     of different size would be a mean of unequal means.
     """
 
-    @abstractmethod
-    def values(self, output: Output, targets: Targets) -> Tensor:
-        """Each utterance's loss times its weight, shape (batch,); zero where it has no truth."""
+    head: ClassVar[str]
+    """the head that it teaches"""
+    truth: ClassVar[str]
+    """the head's truth that it compares with"""
 
     @abstractmethod
-    def normaliser(self, targets: Targets) -> Tensor:
-        """The sum of the weights, a scalar: known before any forward pass."""
+    def values(self, prediction: Tensor, truth: Tensor) -> Tensor:
+        """Each utterance's loss times its weight, shape (batch,); zero where it has no truth.
 
-    def values_over_layers(self, output: Output, targets: Targets) -> Tensor:
-        """As ``values``; where every layer has its own head, the mean over layers under each clip's own posterior."""
-        if output.layers is None:
-            return self.values(output, targets)
-        layers = output.layers
+        Args:
+            prediction: what the head says, shape (batch, outputs).
+            truth: of the same shape, NaN where unknown.
+        """
+
+    @abstractmethod
+    def normaliser(self, truth: Tensor) -> Tensor:
+        """The sum of the weights, a scalar: known before any forward pass. Truth has shape (batch, outputs)."""
+
+    def of_batch(self, output: Output, targets: Targets) -> Tensor:
+        """``values`` of its own head and truth, shape (batch,).
+
+        Where every layer has its own head, the mean over layers under each clip's own posterior.
+        """
+        layers, truth = output.layers, targets[self.truth]
+        if layers is None or self.head not in layers.heads:
+            return self.values(output.heads[self.head], truth)
         total = layers.posterior.new_zeros(len(layers.posterior))
         for layer in range(layers.posterior.shape[1]):
-            single = dataclasses.replace(
-                output,
-                logits=None if layers.logits is None else layers.logits[:, layer],
-                dimensions=None if layers.dimensions is None else layers.dimensions[:, layer],
-                layers=None,
-            )
-            total = total + layers.posterior[:, layer] * self.values(single, targets)
+            total = total + layers.posterior[:, layer] * self.values(layers.heads[self.head][:, layer], truth)
         return total
 
 
@@ -50,8 +58,13 @@ def known_shares(shares: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class BatchLoss(nn.Module, ABC):
-    """A loss that belongs to a whole batch and is no sum over utterances: of the dimensions, such as 1 - CCC."""
+    """A loss that belongs to a whole batch and is no sum over utterances, such as 1 - CCC."""
+
+    head: ClassVar[str]
+    """the head that it teaches"""
+    truth: ClassVar[str]
+    """the head's truth that it compares with"""
 
     @abstractmethod
     def forward(self, prediction: Tensor, truth: Tensor) -> Tensor:
-        """A scalar from predictions and truth, each shape (batch, dimensions), truth NaN where unknown."""
+        """A scalar from what the head says and truth, each shape (batch, outputs), truth NaN where unknown."""

@@ -1,5 +1,6 @@
 """1 - CCC per dimension, over the whole batch."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import torch
@@ -16,12 +17,14 @@ class CCCLoss(BatchLoss):
     Reference: Lin (1989), Biometrics 45(1), equation 1.
     """
 
+    head = truth = "dimensions"
+
     def __init__(self, *, epsilon: float = 1e-8) -> None:
         super().__init__()
         self.epsilon = epsilon
 
     def forward(self, prediction: Tensor, truth: Tensor) -> Tensor:
-        losses = []
+        losses: list[Tensor] = []
         for column in range(truth.shape[1]):
             known = ~torch.isnan(truth[:, column])
             if int(known.sum()) >= 2:

@@ -1,11 +1,11 @@
 """What the losses of classes share."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from emotune.batch import Targets
 from emotune.losses.base import Loss
 
 
@@ -18,17 +18,17 @@ class ClassLoss(Loss):
         class_weights: one weight a class, shape (classes,); None = all one.
     """
 
+    head = truth = "classes"
     class_weights: Tensor | None
 
     def __init__(self, *, class_weights: Tensor | None = None) -> None:
         super().__init__()
         self.register_buffer("class_weights", class_weights)
 
-    def weighted_shares(self, targets: Targets) -> Tensor:
+    def weighted_shares(self, truth: Tensor) -> Tensor:
         """Each class's share of each utterance times its weight, shape (batch, classes); zero where unknown."""
-        assert targets.classes is not None
-        shares = torch.nan_to_num(targets.classes, nan=0.0)
+        shares = torch.nan_to_num(truth, nan=0.0)
         return shares if self.class_weights is None else shares * self.class_weights
 
-    def normaliser(self, targets: Targets) -> Tensor:
-        return self.weighted_shares(targets).sum()
+    def normaliser(self, truth: Tensor) -> Tensor:
+        return self.weighted_shares(truth).sum()

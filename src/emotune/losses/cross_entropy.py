@@ -1,5 +1,6 @@
 """Cross-entropy over classes, with class weights and label smoothing."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import math
@@ -8,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from emotune.batch import Output, Targets
 from emotune.losses.class_loss import ClassLoss
 
 
@@ -28,10 +28,9 @@ class CrossEntropy(ClassLoss):
         super().__init__(class_weights=class_weights)
         self.smoothing = smoothing
 
-    def values(self, output: Output, targets: Targets) -> Tensor:
-        assert output.logits is not None
-        log_probabilities = F.log_softmax(output.logits.float(), dim=1)
-        shares = self.weighted_shares(targets)
+    def values(self, prediction: Tensor, truth: Tensor) -> Tensor:
+        log_probabilities = F.log_softmax(prediction.float(), dim=1)
+        shares = self.weighted_shares(truth)
         of_truth = (shares * log_probabilities).sum(dim=1)
         of_all = shares.sum(dim=1) * log_probabilities.mean(dim=1)
         return -(1 - self.smoothing) * of_truth - self.smoothing * of_all

@@ -1,11 +1,11 @@
 """Focal loss: cross-entropy that counts less what is already right."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from emotune.batch import Output, Targets
 from emotune.losses.class_loss import ClassLoss
 
 
@@ -24,8 +24,7 @@ class Focal(ClassLoss):
         super().__init__(class_weights=class_weights)
         self.gamma = gamma
 
-    def values(self, output: Output, targets: Targets) -> Tensor:
-        assert output.logits is not None
-        log_probabilities = F.log_softmax(output.logits.float(), dim=1)
+    def values(self, prediction: Tensor, truth: Tensor) -> Tensor:
+        log_probabilities = F.log_softmax(prediction.float(), dim=1)
         hardness = (-log_probabilities.expm1()).clamp(min=1e-12) ** self.gamma  # (1 - p)^gamma
-        return -(self.weighted_shares(targets) * hardness * log_probabilities).sum(dim=1)
+        return -(self.weighted_shares(truth) * hardness * log_probabilities).sum(dim=1)

@@ -1,11 +1,11 @@
 """The speaker's gender, learnt beside emotion."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from emotune.batch import Output, Targets
 from emotune.losses.base import Loss, known_shares
 
 
@@ -15,19 +15,11 @@ class GenderCrossEntropy(Loss):
     An auxiliary target: Interspeech 2025's SAIL found that it helps a little on MSP-Podcast.
     """
 
-    def values(self, output: Output, targets: Targets) -> Tensor:
-        assert output.gender_logits is not None
-        truth, known = _known(targets)
-        return -(truth * F.log_softmax(output.gender_logits.float(), dim=1)).sum(dim=1) * known
+    head = truth = "gender"
 
-    def normaliser(self, targets: Targets) -> Tensor:
-        return _known(targets)[1].float().sum()
+    def values(self, prediction: Tensor, truth: Tensor) -> Tensor:
+        shares, known = known_shares(truth)
+        return -(shares * F.log_softmax(prediction.float(), dim=1)).sum(dim=1) * known
 
-    def values_over_layers(self, output: Output, targets: Targets) -> Tensor:
-        return self.values(output, targets)
-
-
-def _known(targets: Targets) -> tuple[Tensor, Tensor]:
-    """One for a gender and zero for the other, shape (batch, 2), and where it is known, shape (batch,)."""
-    assert targets.gender is not None
-    return known_shares(targets.gender)
+    def normaliser(self, truth: Tensor) -> Tensor:
+        return known_shares(truth)[1].float().sum()

@@ -10,6 +10,7 @@ from typing import Any
 
 from emotune.conditions import CONDITIONS
 from emotune.conditions.gender import LIMITS
+from emotune.models.heads import HEADS
 from emotune.schema.gender import GENDER_CLASSES
 
 _MARKUP = re.compile(r"[\\`*~<>$]|\](?=[(\[:])|(?<!\w)_|_(?!\w)|&(?=#?\w+;)")
@@ -58,6 +59,7 @@ def model_card(
         f"- backbone: {config['backbone']['model_type']}",
         f"- layer mix: {config['layer_mix']}; pooling: {config['pooling']}",
         *_condition_lines(config),
+        *_learnt_beside(config),
         "",
         "## Data and licences",
         *(
@@ -97,7 +99,13 @@ def _condition_lines(config: Mapping[str, Any]) -> list[str]:
         made = ", ".join(each) or "no model of its own"
         source = plain(about.get("source", "given"))
         lines.append(f"- given beside the sound: {plain(name)} ({source}), with {made}; works without it")
-    return lines + (["- learnt beside emotion: the speaker's gender"] if config.get("gender_target") else [])
+    return lines
+
+
+def _learnt_beside(config: Mapping[str, Any]) -> list[str]:
+    """A line for each head whose answers nobody gets."""
+    heads = [HEADS[name] for name in config["heads"]]
+    return [f"- learnt beside emotion: {head.about}" for head in heads if head.stored_as is None]
 
 
 def _public_name(name: str) -> str:
@@ -110,6 +118,6 @@ def _limits(config: Mapping[str, Any]) -> list[str]:
     lines = [line for name in config.get("conditions") or {} for line in CONDITIONS[name]().limits]
     if set(config["classes"]) == set(GENDER_CLASSES):
         lines += [*LIMITS, "Made as an input for emotion models, not for use by itself."]
-    if config.get("gender_target"):
+    if "gender" in config["heads"]:
         lines += LIMITS
     return [f"- {line}" for line in dict.fromkeys(lines)]

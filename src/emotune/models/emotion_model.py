@@ -22,14 +22,16 @@ from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone, HiddenStates
 from emotune.models.backbones.remembered import RememberedStates
 from emotune.models.conditions.joined import Joined
-from emotune.models.heads import Head, LayerHeads, Standardize
+from emotune.models.heads import HEADS, LABELS
+from emotune.models.heads.head import Head
+from emotune.models.heads.network import HeadNetwork, LayerHeads, Standardize
 from emotune.schema.labels import LabelSpace
 
 _OPTIONS = (
     *("layer_mix", "varan", "pooling", "hidden_size", "dropout", "adapter"),
-    *("conditions", "join", "gender_target"),
+    *("conditions", "join", "heads"),
 )
-_LATER = ("varan", "adapter", "conditions", "join", "gender_target")  # models saved before there were any lack these
+_LATER = ("varan", "adapter", "conditions", "join")  # models saved before there were any lack these
 
 
 class EmotionModel(nn.Module):
@@ -49,7 +51,7 @@ class EmotionModel(nn.Module):
         conditions: name, an entry of ``CONDITIONS``, to its ``size``, ``dropout`` and, for text, the ``width`` of the
             embedding; what else is there says where the value comes from, and is kept.
         join: likewise of ``JOINS``: how conditions join the pooled sound.
-        gender_target: learn the speaker's gender too, from the pooled sound alone.
+        heads: entries of ``HEADS``; of those of labels, the ones that the label space has something for.
 
     Dimensions come out on the unit scale, where 0 and 1 are the ends of the annotation scale. ``remembered`` may stand
     in for a frozen encoder.
@@ -71,16 +73,19 @@ class EmotionModel(nn.Module):
         adapter: Mapping[str, Any] | None = None,
         conditions: Mapping[str, Mapping[str, Any]] | None = None,
         join: str | Mapping[str, Any] = "concat",
-        gender_target: bool = False,
+        heads: Sequence[str] = LABELS,
     ) -> None:
         super().__init__()
         if not label_space.classes and not label_space.dimensions:
             raise ConfigError("A model needs classes or dimensions to predict, and has neither.")
         self.label_space = label_space
+        contracts = {name: HEADS[name](label_space) for name in heads}
+        self.learns: dict[str, Head] = {name: head for name, head in contracts.items() if head.size}
+        """the contracts of its heads"""
         self.options: dict[str, Any] = dict(
             zip(
                 _OPTIONS,
-                (layer_mix, varan, pooling, hidden_size, dropout, adapter, conditions, join, gender_target),
+                (layer_mix, varan, pooling, hidden_size, dropout, adapter, conditions, join, list(self.learns)),
                 strict=True,
             )
         )
@@ -95,54 +100,50 @@ class EmotionModel(nn.Module):
         self.standardize = Standardize([layers, features] if layer_mix == VARAN else [features])
         self.joined = Joined(features, conditions, join) if conditions else None
         joined = features if self.joined is None else self.joined.output_size
-        self.class_head = self._head(joined, len(label_space.classes))
-        self.dimension_head = self._head(joined, len(label_space.dimensions))
-        self.gender_head = self._head(features, 2 if gender_target else 0)
+        self.heads = nn.ModuleDict(
+            {
+                name: self._network(joined if head.hears_conditions else features, head.size)
+                for name, head in self.learns.items()
+            }
+        )
         self._inserted = self._insert_adapter() if adapter else None
         self.adapter_parameters = self._names_of(self._inserted)
 
-    def _head(self, features: int, outputs: int) -> Head | LayerHeads | None:
+    def _network(self, features: int, outputs: int) -> HeadNetwork | LayerHeads:
         options = {name: self.options[name] for name in ("hidden_size", "dropout")}
-        if not outputs:
-            return None
         if self.options["layer_mix"] == VARAN:
             return LayerHeads(self.backbone.num_layers, features, outputs, **options)
-        return Head(features, outputs, **options)
+        return HeadNetwork(features, outputs, **options)
 
     def forward(self, batch: Batch) -> Output:
         states = (self.remembered or self.backbone)(batch.waveforms, batch.mask)
         if isinstance(self.layer_mix, LayerPosterior):
             return self._by_layer(states, self.layer_mix, batch)
         features = self.pooling(self.layer_mix(states), states.mask)
-        standard = self.standardize(features)
-        logits, dimensions, gender = self._heads_say(standard, batch)
-        return Output(logits, dimensions, features, gender_logits=gender)
+        return Output(self._heads_say(self.standardize(features), batch), features)
 
-    def _heads_say(self, standard: Tensor, batch: Batch) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """Class scores, dimensions and gender scores of standardised features; None without their head."""
+    def _heads_say(self, standard: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Scores of each head from standardised features."""
         joined = standard if self.joined is None else self.joined(standard, batch.conditions)
-        inputs = ((self.class_head, joined), (self.dimension_head, joined), (self.gender_head, standard))
-        logits, dimensions, gender = (None if head is None else head(features) for head, features in inputs)
-        return logits, dimensions, gender
+        return {
+            name: self.heads[name](joined if head.hears_conditions else standard) for name, head in self.learns.items()
+        }
 
     def _by_layer(self, states: HiddenStates, posterior_of: LayerPosterior, batch: Batch) -> Output:
-        """sum_l q(l | clip) log softmax(logits_l) as logits, and the expected dimensions (these are ours)."""
+        """sum_l q(l | clip) log softmax(logits_l) of the classes, and the expected dimensions (these are ours)."""
         features = torch.stack([self.pooling(state, states.mask) for state in states.states[1:]], dim=1)
         standard = self.standardize(features)
         posterior = posterior_of(self.standardize.over_layers(features))
-        layer_logits, layer_dimensions, layer_gender = self._heads_say(standard, batch)
+        of_layers = self._heads_say(standard, batch)
 
-        def expected(values: Tensor) -> Tensor:
-            return (posterior[:, :, None] * values).sum(dim=1)
+        def expected(name: str) -> Tensor:
+            return (posterior[:, :, None] * self.learns[name].of_layer(of_layers[name])).sum(dim=1)
 
-        return Output(
-            None if layer_logits is None else expected(torch.log_softmax(layer_logits, dim=-1)),
-            None if layer_dimensions is None else expected(layer_dimensions),
-            features,
-            LayerOutputs(posterior, layer_logits, layer_dimensions),
-            posterior_of.penalty(posterior),
-            None if layer_gender is None else expected(layer_gender),
-        )
+        learning = {name: scores for name, scores in of_layers.items() if self.learns[name].is_learnt_by_layer}
+        said = {name: expected(name) for name in learning}
+        penalty = posterior_of.penalty(posterior)  # here, for gradients are summed in the order of these terms
+        said |= {name: expected(name) for name in of_layers if name not in learning}
+        return Output(said, features, LayerOutputs(posterior, learning), penalty)
 
     def _insert_adapter(self) -> Inserted:
         options = dict(self.options["adapter"])

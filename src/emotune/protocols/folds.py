@@ -16,16 +16,18 @@ from emotune.inference import load
 from emotune.protocols.pool import training_pool
 from emotune.protocols.protocol import Fold, Protocol, class_changes, doubts, folds_of, load_protocol, under_protocol
 from emotune.report.score_run import score_run
+from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 from emotune.schema.run_folder import RunFolder
-from emotune.training.build import TRAIN, source_manifest
+from emotune.schema.splits import TRAIN
 from emotune.training.conditions import enriched
 from emotune.training.fine_tune import train_run
 from emotune.training.loop.processes import launched_count
+from emotune.training.manifest import source_manifest
 from emotune.training.probe import probe_run
-from emotune.training.run import Listener, Quiet, opened, provenance_of, write_end, write_start
+from emotune.training.run import opened, provenance_of, write_end, write_start
 
 Kind = Literal["train", "probe"]
 _RUNS: Mapping[Kind, Callable[..., Evaluation]] = {"train": train_run, "probe": probe_run}
@@ -65,7 +67,7 @@ def protocol_run(
         raise ConfigError(f"processes must be at least 1, got {processes}.")
     if launched_count() > 1:
         raise ConfigError("A protocol is run by one process, which starts its folds itself: see --folds-at-a-time.")
-    listener = listener or Quiet()
+    listener = listener or Listener()
     protocol = load_protocol(recipe.protocol)
     run, what = RunFolder(folder), f"{kind}, protocol {protocol.name}"
     with opened(run, recipe, what) as began:
@@ -125,7 +127,7 @@ def _run_all(
             listener.say(job.result())
 
 
-class _Warnings(Quiet):
+class _Warnings(Listener):
     """Keeps the warnings of a fold that runs beside others, for its one answer at the end."""
 
     def __init__(self) -> None:

@@ -14,9 +14,8 @@ from emotune.corpora import map_classes
 from emotune.errors import CorpusError
 from emotune.protocols import protocol_folder, protocol_names
 from emotune.schema.manifest import Manifest
-from emotune.schema.splits import by_group
+from emotune.schema.splits import DEVELOPMENT, TEST, TRAIN, by_group
 from emotune.section import Section
-from emotune.training.build import DEVELOPMENT, TEST, TRAIN
 
 
 class Groups(Section):

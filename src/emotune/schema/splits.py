@@ -14,6 +14,9 @@ from emotune.registry import unknown_name_message
 from emotune.schema.manifest import COLUMNS, Manifest, Utterance
 from emotune.schema.speakers import refuse_spelled_apart
 
+TRAIN, DEVELOPMENT, TEST = "train", "development", "test"
+"""The splits that training knows by name."""
+
 GROUP_COLUMNS = ("speaker", "session")
 _RESTARTS = 300
 _NEARLY = 1.5

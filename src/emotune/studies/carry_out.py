@@ -13,16 +13,16 @@ from emotune.inference import load
 from emotune.io.tables import write_text
 from emotune.protocols.folds import protocol_run
 from emotune.report.score_run import score_run
+from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 from emotune.schema.run_folder import RunFolder
 from emotune.schema.splits import select_splits
 from emotune.studies.study_run import StudyRun, is_scored, tested_manifest
-from emotune.training.build import source_manifest
 from emotune.training.fine_tune import train_run
+from emotune.training.manifest import source_manifest
 from emotune.training.probe import probe_run
-from emotune.training.run import Listener, Quiet
 
 Runner: TypeAlias = Callable[[StudyRun, Listener, Progress], object]
 """Leaves in a run's folder what training and scoring leave; its answer is what to say of it."""
@@ -31,7 +31,7 @@ Runner: TypeAlias = Callable[[StudyRun, Listener, Progress], object]
 def attempt(run: StudyRun, run_one: Runner, listener: Listener | None = None, progress: Progress = silent) -> str:
     """Carry a run out, or write down beside its folder why it failed; what to say of it."""
     try:
-        said = run_one(run, listener or Quiet(), progress)
+        said = run_one(run, listener or Listener(), progress)
     except Exception as error:  # whatever it is, the other runs go on
         understood = isinstance(error, EmotuneError | OSError)
         write_text(run.fault, f"{error}\n" if understood else traceback.format_exc())

@@ -18,6 +18,7 @@ from emotune.errors import ConfigError, CorpusError, ModelError
 from emotune.io.locks import alone_in
 from emotune.io.tables import write_text
 from emotune.protocols.pool import training_pool
+from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.run_folder import RunFolder
 from emotune.studies.carry_out import Runner, attempt, carry_out, source_of
@@ -27,7 +28,6 @@ from emotune.studies.study import dump_study
 from emotune.studies.study_run import StudyRun
 from emotune.training.loop.processes import launched_count
 from emotune.training.recipe_changes import changes_of_finished_work, changes_of_work
-from emotune.training.run import Listener, Quiet
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def run_study(
     """
     if launched_count() > 1:
         raise ConfigError("A study is run by one process, which starts its runs itself: see --runs-at-a-time.")
-    listener = listener or Quiet()
+    listener = listener or Listener()
     runs: dict[str, tuple[StudyRun, ...]] = {}
     waiting: dict[str, str] = {}
     with alone_in(folder, others="running a study in"), _executor(runs_at_a_time) as executor:

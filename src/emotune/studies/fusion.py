@@ -18,13 +18,13 @@ from emotune.report.fusion_page import write_fusion
 from emotune.schema.labels import LabelSpace
 from emotune.schema.predictions import Predictions, predictions_of
 from emotune.schema.run_folder import RunFolder
+from emotune.schema.splits import TEST
 from emotune.studies.choices import best_of
 from emotune.studies.gather import ComparableRuns
 from emotune.studies.plan import Plan, chosen_metric
 from emotune.studies.results import StepResult
 from emotune.studies.study import Fuse
 from emotune.studies.study_run import StudyRun
-from emotune.training.build import TEST
 
 BEST_SINGLE = "best single"
 """Under folds: in each fold the step that is best on its own development. No step can have a name with a space."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
 from emotune.studies.carry_out import Runner, carry_out
 from emotune.studies.compare import study_results
@@ -15,7 +16,6 @@ from emotune.studies.load import load_study
 from emotune.studies.page import write_study
 from emotune.studies.plan import Plan
 from emotune.studies.results import StudyResult
-from emotune.training.run import Listener
 
 
 def run(

@@ -13,7 +13,7 @@ from emotune.protocols.folds import POOLED, Kind
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 from emotune.schema.run_folder import RunFolder
-from emotune.training.build import DEVELOPMENT
+from emotune.schema.splits import DEVELOPMENT
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,11 +9,11 @@ import numpy as np
 import scipy  # its parts are loaded when they are used
 from numpy.typing import NDArray
 
-from emotune.data.dataset import class_index
 from emotune.metrics import negative_log_likelihood
 from emotune.schema.calibration import Calibration, thresholds_of, with_temperature
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions, align
+from emotune.schema.truth import class_index
 
 FEWEST = 20
 """With fewer labelled development utterances a temperature would be a guess."""

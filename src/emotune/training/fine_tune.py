@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from emotune.audio import FloatArray
-from emotune.config.recipe import AugmentationSteps, Recipe
-from emotune.data.dataset import class_index
+from emotune.config.recipe import AugmentationSteps, Recipe, Train
+from emotune.data.loading import Loading
 from emotune.errors import ConfigError, CorpusError, ModelError
 from emotune.evaluation import Evaluation, scores
 from emotune.inference.predictor import Predictor
@@ -22,31 +22,25 @@ from emotune.inference.torch_engine import TorchEngine
 from emotune.metrics import negative_log_likelihood
 from emotune.models.backbones.remembered import RememberedStates
 from emotune.models.emotion_model import EmotionModel
+from emotune.runtime.listener import Listener, Listeners
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest, Utterance
 from emotune.schema.predictions import Predictions
 from emotune.schema.run_folder import RunFolder
+from emotune.schema.splits import DEVELOPMENT, TRAIN
+from emotune.schema.truth import class_index
 from emotune.training import linear
-from emotune.training.build import (
-    DEVELOPMENT,
-    TRAIN,
-    VOTE_LOSSES,
-    Experiment,
-    best_device,
-    build_experiment,
-    build_manifest,
-    count_parameters,
-    without_votes,
-)
+from emotune.training.batching import clips_of, fitting
+from emotune.training.build import Experiment, best_device, build_experiment
 from emotune.training.features import pooled_features
 from emotune.training.loop import processes
 from emotune.training.loop.checkpoints import Checkpoints, state_of
-from emotune.training.loop.estimate import memory_estimate, within_memory
-from emotune.training.loop.trainer import Trainer, batches_of, class_indices, heard_seconds
+from emotune.training.loop.estimate import memory_estimate
+from emotune.training.loop.trainer import Trainer, batches_of
+from emotune.training.manifest import build_manifest, without_votes
+from emotune.training.parameters import GradualUnfreezing, count_parameters, parameter_groups
 from emotune.training.run import (
     Beginning,
-    Listener,
-    Quiet,
     finish_run,
     metric_of,
     opened,
@@ -74,7 +68,7 @@ def train_run(
     run = RunFolder(folder)
     with processes.joined(), opened(run, recipe, "fine-tuned") as began:
         processes.wait_for_all()  # nobody writes into the folder before everybody has looked
-        return _train_run(recipe, run, began, listener or Quiet(), progress if processes.is_first() else silent)
+        return _train_run(recipe, run, began, listener or Listener(), progress if processes.is_first() else silent)
 
 
 def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Listener, progress: Progress) -> Evaluation:
@@ -84,14 +78,14 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
     experiment = build_experiment(recipe, build_manifest(recipe, progress=progress))
     model, manifest = experiment.model.to(best_device()), experiment.manifest
     checkpoint = processes.from_first(_last_checkpoint(Checkpoints(run.checkpoints), listener))
-    batching = processes.from_first(_fitting(recipe, experiment, checkpoint) if processes.is_first() else recipe)
+    section = processes.from_first(fitting(recipe, experiment, checkpoint) if processes.is_first() else recipe.train)
     if _hears_the_same(recipe, experiment):
         model.remembered = RememberedStates(model.backbone, most_gb=recipe.train.states_gb)
     counts = {
         **count_parameters(model),
         "processes": processes.count(),
-        "batch_seconds": batching.train.batch_seconds,
-        "accumulate": batching.train.accumulate,
+        "batch_seconds": section.batch_seconds,
+        "accumulate": section.accumulate,
     }
     provenance = provenance_of(recipe, manifest, began, kind="fine-tuned", **counts)
     if checkpoint is not None and _PROBED in earlier:
@@ -108,8 +102,9 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
     elif recipe.train.standardize_features and checkpoint is None:
         _standardize(experiment, progress)
     score = partial(_development_scores, experiment, recipe.train.batch_seconds)
-    log = RunLog(run, listener) if processes.is_first() else OtherProcess(listener)
-    trainer = Trainer(model, experiment.loss, experiment.dataset, score, batching, run.checkpoints, log)
+    log = RunLog(run)
+    heard_by = Listeners(log, listener) if processes.is_first() else OtherProcess(listener)
+    trainer = trainer_of(recipe, experiment, section, score, folder=run.checkpoints, listener=heard_by)
     try:
         with _understood():
             best = trainer.train(checkpoint)
@@ -132,6 +127,39 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
     evaluation = processes.from_first(evaluation)
     assert evaluation is not None
     return evaluation
+
+
+def trainer_of(
+    recipe: Recipe,
+    experiment: Experiment,
+    section: Train,
+    score: Callable[[EmotionModel], dict[str, float]],
+    *,
+    folder: Path,
+    listener: Listener,
+) -> Trainer[EmotionModel]:
+    """What fine-tunes the model of an experiment.
+
+    Args:
+        recipe: with the seed.
+        experiment: what it makes of its manifest.
+        section: its train section, with batches that fit into memory.
+        score, folder, listener: as for ``Trainer``.
+    """
+    clips, unfreeze = clips_of(recipe, experiment), section.unfreeze
+    return Trainer(
+        experiment.model,
+        experiment.task,
+        batches_of(clips.durations_s, section, seed=recipe.seed, groups=clips.groups),
+        Loading(experiment.dataset, workers=section.workers),
+        score,
+        section,
+        groups=partial(parameter_groups, train=section),
+        unfreezing=None if unfreeze is None else lambda model: GradualUnfreezing(model, unfreeze).begin_epoch,
+        seed=recipe.seed,
+        folder=folder,
+        listener=listener,
+    )
 
 
 def _hears_the_same(recipe: Recipe, experiment: Experiment) -> bool:
@@ -157,36 +185,14 @@ def _finished(model: EmotionModel) -> EmotionModel:
     return model
 
 
-def _fitting(recipe: Recipe, experiment: Experiment, checkpoint: Path | None = None) -> Recipe:
-    """The recipe with batches that fit into its ``train.memory_gb``, where it has one, or those of its checkpoint.
-
-    Raises:
-        ConfigError: when not even one clip fits.
-    """
-    if recipe.train.memory_gb is None:
-        return recipe
-    if checkpoint is not None:
-        state = state_of(checkpoint)
-        batches = {"batch_seconds": state.batch_seconds, "accumulate": state.accumulate}
-        return recipe.model_copy(update={"train": recipe.train.model_copy(update=batches)})
-    heard = heard_seconds(experiment.dataset, recipe)
-    return within_memory(
-        recipe,
-        experiment.model,
-        heard,
-        class_indices(experiment.dataset),
-        max_duration_s=experiment.preprocessing.max_duration_s,
-    )
-
-
 def _say_what_trains(recipe: Recipe, experiment: Experiment, counts: Mapping[str, Any], listener: Listener) -> None:
     parts = ", ".join(f"{part} {count:,}" for part, count in counts["trainable_by_part"].items() if count)
     listener.say(f"{counts['trainable']:,} of {counts['parameters']:,} parameters train: {parts}")
     train = recipe.train
     cut = "" if counts["accumulate"] == train.accumulate else f", cut to fit into train.memory_gb={train.memory_gb:g}"
     listener.say(f"batches of {counts['batch_seconds']:.1f} s, {counts['accumulate']} a step in each process{cut}")
-    if any(name in experiment.loss.weights for name in VOTE_LOSSES):
-        voteless = without_votes(experiment.train, experiment.space)
+    if "votes" in experiment.task.loss.truths:
+        voteless = without_votes(experiment.train, experiment.space.classes)
         listener.say(
             f"votes: {voteless} of {len(experiment.train)} training utterances have none and teach no vote loss"
         )
@@ -204,12 +210,11 @@ def describe(recipe: Recipe, *, progress: Progress = silent) -> dict[str, Any]:
 def _describe(recipe: Recipe, progress: Progress) -> dict[str, Any]:
     experiment = build_experiment(recipe, build_manifest(recipe, progress=progress))
     experiment.model.to(best_device())
-    recipe = _fitting(recipe, experiment)
-    heard, classes = heard_seconds(experiment.dataset, recipe), class_indices(experiment.dataset)
-    batches = batches_of(heard, recipe, classes)
+    section, clips = fitting(recipe, experiment), clips_of(recipe, experiment)
+    batches = batches_of(clips.durations_s, section, seed=recipe.seed, groups=clips.groups)
     sizes = [len(batch) for batch in batches]
     return {
-        "model": {**experiment.model.settings, "losses": list(experiment.loss.weights)},
+        "model": {**experiment.model.settings, "losses": list(experiment.task.loss.weights)},
         **count_parameters(experiment.model),
         "utterances": {
             TRAIN: len(experiment.train),
@@ -219,14 +224,8 @@ def _describe(recipe: Recipe, progress: Progress) -> dict[str, Any]:
         "left_out": dict(experiment.manifest.information.get("left_out", {})),
         "lengths": dict(experiment.manifest.information.get("lengths", {})),
         "batches": {"an_epoch": len(sizes), "smallest": min(sizes), "largest": max(sizes)},
-        "optimiser_steps": len(sizes) // batches.together * recipe.train.epochs,
-        "memory_gb": memory_estimate(
-            recipe,
-            experiment.model,
-            heard,
-            classes,
-            max_duration_s=experiment.preprocessing.max_duration_s,
-        ),
+        "optimiser_steps": len(sizes) // batches.together * section.epochs,
+        "memory_gb": memory_estimate(section, experiment.model, experiment.task, clips),
     }
 
 

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emotune.data.dataset import class_index, unit_dimensions
 from emotune.errors import CorpusError
 from emotune.models.emotion_model import EmotionModel
-from emotune.models.heads import Head, LayerHeads
+from emotune.models.heads.network import HeadNetwork, LayerHeads
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Prediction, Predictions
+from emotune.schema.truth import class_index, unit_dimensions
 
 FloatArray = NDArray[np.floating]
 Score = Callable[[Manifest, Predictions], float]
@@ -125,10 +125,13 @@ def copy_into(model: EmotionModel, fitted: Sequence[LinearModel]) -> None:
 
     shape = model.standardize.mean.shape
     model.standardize.set(torch.stack(tensors("mean")).reshape(shape), torch.stack(tensors("std")).reshape(shape))
-    for kind, head in (("class", model.class_head), ("dimension", model.dimension_head)):
-        heads = list(head.heads) if isinstance(head, LayerHeads) else [head] if head is not None else []
+    for kind, name in (("class", "classes"), ("dimension", "dimensions")):
+        if name not in model.heads:
+            continue
+        head = model.heads[name]
+        heads = list(head.heads) if isinstance(head, LayerHeads) else [head]
         for single, weight, bias in zip(heads, tensors(f"{kind}_weight"), tensors(f"{kind}_bias"), strict=False):
-            assert isinstance(single, Head)
+            assert isinstance(single, HeadNetwork)
             single.start_from(weight, bias)
 
 

@@ -19,29 +19,26 @@ from emotune.evaluation import Evaluation
 from emotune.models.backbones.base import Backbone
 from emotune.models.emotion_model import EmotionModel
 from emotune.report.score_run import score_run
+from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions, align
 from emotune.schema.run_folder import RunFolder
+from emotune.schema.splits import DEVELOPMENT, TEST, TRAIN
 from emotune.training import linear
 from emotune.training.build import (
-    DEVELOPMENT,
-    TEST,
-    TRAIN,
     best_device,
     build_backbone,
     build_label_space,
-    build_manifest,
     build_preprocessing,
-    count_parameters,
     settle_lengths,
 )
 from emotune.training.features import layer_features, utterance_waveforms
+from emotune.training.manifest import build_manifest
+from emotune.training.parameters import count_parameters
 from emotune.training.run import (
     Beginning,
-    Listener,
-    Quiet,
     few_choosers,
     finish_run,
     metric_of,
@@ -86,7 +83,7 @@ def probe_run(
     Raises:
         ConfigError, CorpusError: as ``train_run`` does.
     """
-    listener = listener or Quiet()
+    listener = listener or Listener()
     run = RunFolder(folder)
     with opened(run, recipe, "probe") as began:
         return _probe_run(recipe, run, began, listener, progress)
@@ -182,7 +179,7 @@ def baseline_run(
     Raises:
         ConfigError, CorpusError: as ``train_run`` does.
     """
-    listener = listener or Quiet()
+    listener = listener or Listener()
     run = RunFolder(folder)
     with opened(run, recipe, "pitch and energy baseline") as began:
         return _baseline_run(recipe, run, began, listener, progress)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
-from typing import Any, Protocol
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -32,11 +32,13 @@ from emotune.models.card import model_card
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.store import fingerprint_of, load_model, save_config, save_model
 from emotune.report.score_run import score_run
+from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 from emotune.schema.run_folder import RunFolder
-from emotune.training.build import DEVELOPMENT, TRAIN, best_device
+from emotune.schema.splits import DEVELOPMENT, TRAIN
+from emotune.training.build import best_device
 from emotune.training.calibrate import calibrated, with_calibration
 from emotune.training.loop import processes
 from emotune.training.prior import training_prior
@@ -47,26 +49,6 @@ _PACKAGES = ("torch", "numpy", "scikit-learn", "scipy", "soundfile", "soxr")
 
 FEW_CHOOSERS = 3
 """Of so few development speakers, or fewer, a choice may tell more than of speech."""
-
-
-class Listener(Protocol):
-    """Hears how a fine-tuning run goes."""
-
-    def step(self, done: int, total: int) -> None: ...
-
-    def epoch(self, row: Mapping[str, float]) -> None: ...
-
-    def say(self, message: str) -> None: ...
-
-
-class Quiet:
-    """A ``Listener`` that ignores everything."""
-
-    def step(self, done: int, total: int) -> None: ...
-
-    def epoch(self, row: Mapping[str, float]) -> None: ...
-
-    def say(self, message: str) -> None: ...
 
 
 @dataclass(frozen=True)

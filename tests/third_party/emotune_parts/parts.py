@@ -4,11 +4,14 @@ import torch
 from torch import nn
 
 from emotune.data.augmentations.step import Step
+from emotune.losses.base import Loss, known_shares
 from emotune.losses.class_loss import ClassLoss
 from emotune.models.adapters.insertion import Inserted
 from emotune.models.aggregations.layer_mix import LayerMix
 from emotune.models.aggregations.pooling import Pooling
 from emotune.models.conditions.join import Join
+from emotune.models.heads.head import Head
+from emotune.schema.truth import Truth
 
 
 class Hinge(ClassLoss):
@@ -16,11 +19,34 @@ class Hinge(ClassLoss):
         super().__init__()
         self.margin = margin
 
-    def values(self, output, targets):
-        shares = self.weighted_shares(targets)
-        of_truth = (shares * output.logits).sum(dim=1)
-        of_others = output.logits.masked_fill(shares > 0, float("-inf")).amax(dim=1)
+    def values(self, prediction, truth):
+        shares = self.weighted_shares(truth)
+        of_truth = (shares * prediction).sum(dim=1)
+        of_others = prediction.masked_fill(shares > 0, float("-inf")).amax(dim=1)
         return (self.margin - of_truth + of_others).clamp(min=0) * shares.sum(dim=1)
+
+
+class Length(Head):
+    about = "the length of the clip"
+
+    @property
+    def size(self):
+        return 1
+
+    @property
+    def truths(self):
+        return {"seconds": Truth(lambda utterance: (utterance.duration_s or float("nan"),))}
+
+
+class LengthError(Loss):
+    head, truth = "length", "seconds"
+
+    def values(self, prediction, truth):
+        seconds, known = known_shares(truth)
+        return (prediction.float() - seconds).square().sum(dim=1) * known
+
+    def normaliser(self, truth):
+        return known_shares(truth)[1].float().sum()
 
 
 class Largest(Pooling):

@@ -6,19 +6,20 @@ import math
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from emotune.batch import Batch
-from emotune.config.recipe import Recipe
+from emotune.config.recipe import Train
 from emotune.errors import ConfigError
-from emotune.models.emotion_model import EmotionModel
 from emotune.runtime.out_of_memory import is_out_of_memory
 from emotune.training.loop import processes
+from emotune.training.loop.task import Task
 from emotune.training.loop.trainer import batches_of
 
 _CLIP_S = 2.0
@@ -30,6 +31,23 @@ _CURE = (
 )
 _USABLE = 0.85  # of the memory that is given, for freed memory comes back in pieces
 _OVERHEAD_BYTES = {"cpu": 1.0e9, "cuda": 0.5e9}  # the process and its libraries; measured on CPUs, assumed on GPUs
+
+
+@dataclass(frozen=True)
+class Clips:
+    """What is to be cut into batches.
+
+    Args:
+        durations_s: seconds of each clip as batches count it, cropped.
+        longest_s: seconds of each at its longest, as slow as augmentation makes it.
+        groups: the group of each, such as its class, -1 for none; needed for ``train.sampling: balanced``.
+        seed: of the order of batches.
+    """
+
+    durations_s: Sequence[float]
+    longest_s: Sequence[float]
+    groups: Sequence[int] | None = None
+    seed: int = 0
 
 
 class PeakCounter(TorchDispatchMode):
@@ -64,7 +82,7 @@ class PeakCounter(TorchDispatchMode):
         self.alive -= size
 
 
-def bytes_per_second(model: EmotionModel, clip_s: float) -> float:
+def bytes_per_second(model: nn.Module, task: Task[Any], clip_s: float) -> float:
     """What each padded audio-second of a batch of clips of this length adds to the peak of a forward and backward.
 
     It is counted over such passes with one clip and with two, whose memory must be there.
@@ -79,9 +97,9 @@ def bytes_per_second(model: EmotionModel, clip_s: float) -> float:
         waveforms = torch.randn(clips, int(clip_s * 16000), device=device) * 0.1
         with _all_layers(model), PeakCounter([waveforms, *_tensors_of(model)]) as counter:
             output = model(Batch(waveforms, torch.ones_like(waveforms, dtype=torch.bool)))
-            given = [part.float().sum() for part in (output.logits, output.dimensions) if part is not None]
-            torch.stack(given).sum().backward()
-        del output, given
+            everything = task.everything(output)
+            everything.backward()
+        del output, everything
         peaks.append(counter.peak)
     model.zero_grad()
     model.train(was_training)
@@ -89,7 +107,7 @@ def bytes_per_second(model: EmotionModel, clip_s: float) -> float:
 
 
 @contextmanager
-def _all_layers(model: EmotionModel) -> Iterator[None]:
+def _all_layers(model: nn.Module) -> Iterator[None]:
     """No layer is dropped: a step that drops none takes the most."""
     modules: list[Any] = [module for module in model.modules() if hasattr(module, "layerdrop")]
     dropping = [(module, module.layerdrop) for module in modules]
@@ -102,7 +120,7 @@ def _all_layers(model: EmotionModel) -> Iterator[None]:
             module.layerdrop = share
 
 
-def _tensors_of(model: EmotionModel) -> Iterator[Tensor]:
+def _tensors_of(model: nn.Module) -> Iterator[Tensor]:
     """Parameters, their gradients and buffers: they do not grow with a batch."""
     yield from model.buffers()
     for parameter in model.parameters():
@@ -111,82 +129,57 @@ def _tensors_of(model: EmotionModel) -> Iterator[Tensor]:
             yield parameter.grad
 
 
-def fixed_bytes(model: EmotionModel) -> tuple[int, int]:
+def fixed_bytes(model: nn.Module) -> tuple[int, int]:
     """Bytes of the weights, and of gradients and Adam's two moments."""
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     return sum(p.numel() * p.element_size() for p in model.parameters()), trainable * 12
 
 
-def memory_estimate(
-    recipe: Recipe,
-    model: EmotionModel,
-    durations_s: Sequence[float],
-    classes: Sequence[int] | None = None,
-    *,
-    max_duration_s: float = math.inf,
-) -> dict[str, float]:
+def memory_estimate(train: Train, model: nn.Module, task: Task[Any], clips: Clips) -> dict[str, float]:
     """A training process's memory in GB at the peak of its largest step: what ``within_memory`` counts, by its parts.
 
     What a batch adds is counted, not guessed, over passes of short clips, and carried on to the longest: attention
     grows with the square of a clip. Processes that prepare clips come on top, each with some 0.5 GB of its own.
 
     Args:
-        recipe, model, durations_s, classes, max_duration_s: as for ``within_memory``.
+        train, model, task, clips: as for ``within_memory``.
     """
-    weights, moments = _fixed_bytes_of(recipe, model)
-    heard_s = _heard_s(recipe, durations_s, max_duration_s)
-    longest_s = max(heard_s)
+    weights, moments = _fixed_bytes_of(train, model)
+    longest_s = max(clips.longest_s)
     short_s, twice_s = min(_CLIP_S, longest_s), min(2 * _CLIP_S, longest_s)
-    per_second = bytes_per_second(model, short_s)
+    per_second = bytes_per_second(model, task, short_s)
     if twice_s > short_s:
-        growth = (bytes_per_second(model, twice_s) - per_second) / (twice_s - short_s)
+        growth = (bytes_per_second(model, task, twice_s) - per_second) / (twice_s - short_s)
         per_second += max(growth, 0.0) * (longest_s - short_s)
     gb = {
         "process": _OVERHEAD_BYTES[next(model.parameters()).device.type] / 1e9,
         "weights": weights / 1e9,
         "gradients_and_adam": moments / 1e9,
-        "activations": per_second * _largest_batch_s(recipe, durations_s, classes, heard_s) / 1e9,
+        "activations": per_second * _largest_batch_s(train, clips) / 1e9,
     }
     gb["total"] = sum(gb.values())
     return {name: round(value, 3) for name, value in gb.items()}
 
 
-def _heard_s(recipe: Recipe, durations_s: Sequence[float], max_duration_s: float) -> list[float]:
-    """Seconds of each clip at its longest: as slow as augmentation makes it, cropped."""
-    augmentation = recipe.augmentation
-    slowest, most_s = math.exp(augmentation.speed or 0.0), min(augmentation.crop_s or math.inf, max_duration_s)
-    return [min(duration_s * slowest, most_s) for duration_s in durations_s]
-
-
-def within_memory(
-    recipe: Recipe,
-    model: EmotionModel,
-    durations_s: Sequence[float],
-    classes: Sequence[int] | None = None,
-    *,
-    max_duration_s: float = math.inf,
-) -> Recipe:
-    """The recipe with batches so small that a step stays within ``train.memory_gb``, and accordingly more of them.
+def within_memory(train: Train, model: nn.Module, task: Task[Any], clips: Clips) -> Train:
+    """The section with batches so small that a step stays within ``train.memory_gb``, and accordingly more of them.
 
     An optimiser step keeps its audio-seconds, so that training is the same but for the place of the cuts.
 
     Args:
-        recipe: with ``train.memory_gb``.
+        train: the train section, with ``memory_gb``.
         model: what is trained, on its device.
-        durations_s: seconds of each clip as batches count it, cropped.
-        classes: the class of each clip, -1 for none; needed for ``train.sampling: balanced``.
-        max_duration_s: the longest clip that the model takes.
+        task: what it learns.
+        clips: the training split.
 
     Raises:
         ConfigError: when not even one clip would fit, or batches cannot be cut as small as they would have to be.
     """
-    train = recipe.train
     assert train.memory_gb is not None
-    heard_s = _heard_s(recipe, durations_s, max_duration_s)
-    longest_s = max(heard_s)
-    taken = _taken_bytes(recipe, model)
+    longest_s = max(clips.longest_s)
+    taken = _taken_bytes(train, model)
     try:
-        per_second = bytes_per_second(model, longest_s)
+        per_second = bytes_per_second(model, task, longest_s)
         room = (train.memory_gb * 1e9 * _USABLE - taken) / per_second
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
@@ -205,36 +198,33 @@ def within_memory(
         )
     seconds = train.batch_seconds * train.accumulate
     fewest = max(train.accumulate, math.ceil(seconds / room))
-    most = len(durations_s) // processes.count()
+    most = len(clips.durations_s) // processes.count()
     for accumulate in range(fewest, min(most, 2 * fewest + _TRIES) + 1):
         smaller = train.model_copy(update={"batch_seconds": seconds / accumulate, "accumulate": accumulate})
-        found = recipe.model_copy(update={"train": smaller})
-        if _largest_batch_s(found, durations_s, classes, heard_s) <= room:
-            return found
+        if _largest_batch_s(smaller, clips) <= room:
+            return smaller
     raise ConfigError(
         f"train.memory_gb is {train.memory_gb:g}, and batches cannot be cut as small as that asks for: give it"
         f" {gb(2 * longest_s)}, room for two of the longest clips. {_CURE}"
     )
 
 
-def _taken_bytes(recipe: Recipe, model: EmotionModel) -> float:
+def _taken_bytes(train: Train, model: nn.Module) -> float:
     """Bytes that are taken before any batch."""
-    return sum(_fixed_bytes_of(recipe, model)) + _OVERHEAD_BYTES[next(model.parameters()).device.type]
+    return sum(_fixed_bytes_of(train, model)) + _OVERHEAD_BYTES[next(model.parameters()).device.type]
 
 
-def _fixed_bytes_of(recipe: Recipe, model: EmotionModel) -> tuple[int, int]:
-    """As ``fixed_bytes``, with the copies that a recipe asks for, and what each process has of them."""
+def _fixed_bytes_of(train: Train, model: nn.Module) -> tuple[int, int]:
+    """As ``fixed_bytes``, with the copies that the train section asks for, and what each process has of them."""
     weights, moments = fixed_bytes(model)
-    copies = 2 if recipe.train.fsdp or recipe.train.average is not None else 1
-    return weights * copies, moments // processes.count() if recipe.train.fsdp else moments
+    copies = 2 if train.fsdp or train.average is not None else 1
+    return weights * copies, moments // processes.count() if train.fsdp else moments
 
 
-def _largest_batch_s(
-    recipe: Recipe, durations_s: Sequence[float], classes: Sequence[int] | None, heard_s: Sequence[float]
-) -> float:
+def _largest_batch_s(train: Train, clips: Clips) -> float:
     """Padded seconds of the largest batch of the first epochs."""
-    batches, largest = batches_of(durations_s, recipe, classes), 0.0
+    batches, largest = batches_of(clips.durations_s, train, seed=clips.seed, groups=clips.groups), 0.0
     for epoch in range(_EPOCHS):
         batches.set_epoch(epoch)
-        largest = max(largest, *(len(batch) * max(heard_s[index] for _, index in batch) for batch in batches))
+        largest = max(largest, *(len(batch) * max(clips.longest_s[index] for _, index in batch) for batch in batches))
     return largest

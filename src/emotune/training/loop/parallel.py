@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,18 +19,19 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 
 from emotune.batch import LayerOutputs, Output
-from emotune.models.emotion_model import EmotionModel
 from emotune.training.loop import processes
 
+Model = TypeVar("Model", bound=nn.Module)
 
-class Replicated:
+
+class Replicated(Generic[Model]):
     """Every process, or the only one, holds the whole model; gradients are added up once a step.
 
     Args:
         model: the same in every process from here on.
     """
 
-    def __init__(self, model: EmotionModel) -> None:
+    def __init__(self, model: Model) -> None:
         self.model = model
         processes.copy_from_first(model)
 
@@ -55,7 +56,7 @@ class Replicated:
     def load_optimiser(self, optimiser: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
         optimiser.load_state_dict(dict(state))
 
-    def whole_model(self) -> EmotionModel:
+    def whole_model(self) -> Model:
         """The model as it is now, to be used by this process alone."""
         return self.model
 
@@ -63,14 +64,14 @@ class Replicated:
         """The whole model is not needed for a while."""
 
 
-class Sharded(Replicated):
+class Sharded(Replicated[Model]):
     """Each process holds a piece of every weight, gradient and optimiser state (FSDP).
 
     The whole model is one unit: its weights are gathered for a forward and backward pass, so that what is saved is the
     memory of gradients, optimiser and, between steps, weights.
     """
 
-    def __init__(self, model: EmotionModel) -> None:
+    def __init__(self, model: Model) -> None:
         super().__init__(model)
         self._whole = copy.deepcopy(model).cpu()
         self._device = next(model.parameters()).device
@@ -104,7 +105,7 @@ class Sharded(Replicated):
             whole = StateDictOptions(full_state_dict=True)
             set_optimizer_state_dict(self.model, optimiser, dict(state), options=whole)
 
-    def whole_model(self) -> EmotionModel:
+    def whole_model(self) -> Model:
         self._whole.load_state_dict(get_model_state_dict(self.model, options=StateDictOptions(full_state_dict=True)))
         return self._whole.to(self._device)
 

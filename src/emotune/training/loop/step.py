@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -12,13 +13,13 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from emotune.batch import Batch, Output
+from emotune.batch import Batch
 from emotune.config.recipe import Train
 from emotune.errors import ModelError
-from emotune.losses.combined import CombinedLoss
 from emotune.runtime.out_of_memory import is_out_of_memory, release_unused
 from emotune.training.loop import processes
 from emotune.training.loop.parallel import Replicated
+from emotune.training.loop.task import Task
 from emotune.training.loop.whole_step import Share, shares_of_step, summed
 
 Value = TypeVar("Value")
@@ -59,8 +60,8 @@ class StepGradients:
     """Forward and backward over all pieces of a step.
 
     Args:
-        parallel: the model, on its device, whole or in pieces.
-        loss: its losses.
+        parallel: the module, on its device, whole or in pieces.
+        task: what it learns.
         train: the train section.
         say: hears of batches that are split.
     """
@@ -68,11 +69,11 @@ class StepGradients:
     most_samples: int | None = None
     """The largest padded batch that this process's memory takes; None = as yet all did fit."""
 
-    def __init__(self, parallel: Replicated, loss: CombinedLoss, train: Train, say: Callable[[str], None]) -> None:
+    def __init__(self, parallel: Replicated[Any], task: Task[Any], train: Train, say: Callable[[str], None]) -> None:
         self.parallel = parallel
         self.model = parallel.model
         self.device = next(self.model.parameters()).device
-        self.loss = loss.to(self.device)
+        self.task = task.to(self.device)
         self.train = train
         self.say = say
         self._running: Piece | None = None
@@ -86,8 +87,7 @@ class StepGradients:
         Raises:
             ModelError: when a single clip does not fit into memory.
         """
-        targets = [piece.batch.targets.to(self.device) for piece in pieces if piece.batch.targets is not None]
-        normalisers = summed([self.loss.normalisers(truth) for truth in targets])
+        normalisers = summed([self.task.normalisers(self._with_targets_here(piece.batch)) for piece in pieces])
         loss = processes.summed(self._with_room(self._small_enough(pieces), normalisers, trained))
         self.parallel.add_up(trained)
         return loss.item()
@@ -132,19 +132,29 @@ class StepGradients:
             raise StepOutOfMemoryError(here=here)
         return value  # pyright: ignore[reportReturnType]
 
-    def _shares(self, pieces: Sequence[Piece]) -> list[Share | None]:
-        """What each piece has to know of the others: nothing, where the losses are sums over utterances."""
-        if not self.loss.wholes or (len(pieces) == 1 and processes.count() == 1):
-            return [None] * len(pieces)
+    def _with_targets_here(self, batch: Batch) -> Batch:
+        targets = {name: truth.to(self.device) for name, truth in batch.targets.items()}
+        return dataclasses.replace(batch, targets=targets)
 
-        def predictions() -> list[Tensor]:
+    def _shares(self, pieces: Sequence[Piece]) -> list[dict[str, Share]]:
+        """What each piece has to know of the others, by name of the loss; nothing where losses are sums over clips."""
+        wholes = self.task.whole_losses
+        if not wholes or (len(pieces) == 1 and processes.count() == 1):
+            return [{} for _ in pieces]
+
+        def predictions() -> list[dict[str, Tensor]]:
             with torch.no_grad():
-                found = [self._forward(piece)[0].dimensions for piece in self._in_turn(pieces)]
-            return [dimensions.float() for dimensions in found if dimensions is not None]
+                said = (self._forward(piece)[0] for piece in self._in_turn(pieces))
+                return [{name: whole.prediction(output).float() for name, whole in wholes.items()} for output in said]
 
-        truths = [piece.batch.targets.dimensions for piece in pieces if piece.batch.targets is not None]
-        known = [truth.to(self.device) for truth in truths if truth is not None]
-        return list(shares_of_step(self._everywhere(predictions), known, self.loss.whole_losses))
+        predicted = self._everywhere(predictions)
+        shares: list[dict[str, Share]] = [{} for _ in pieces]
+        for name, whole in wholes.items():
+            truths = [whole.truth(piece.batch).to(self.device) for piece in pieces]
+            of_step = shares_of_step([each[name] for each in predicted], truths, whole.loss)
+            for own, share in zip(shares, of_step, strict=True):
+                own[name] = share
+        return shares
 
     def _in_turn(self, pieces: Sequence[Piece]) -> Iterator[Piece]:
         for piece in pieces:
@@ -152,26 +162,26 @@ class StepGradients:
             yield piece
 
     def _backward(
-        self, pieces: Sequence[Piece], shares: Sequence[Share | None], normalisers: Mapping[str, Tensor]
+        self, pieces: Sequence[Piece], shares: Sequence[Mapping[str, Share]], normalisers: Mapping[str, Tensor]
     ) -> Tensor:
         total = torch.zeros((), device=self.device)
         for piece, share in zip(self._in_turn(pieces), shares, strict=True):
             self.parallel.begin_piece(is_last=piece is pieces[-1])
             output, batch = self._forward(piece)
-            assert batch.targets is not None
-            loss = self.loss.mean_losses(output, batch.targets, normalisers)
-            if self.loss.wholes:
-                assert batch.targets.dimensions is not None and output.dimensions is not None
-                if share is None:
-                    loss = loss + self.loss.whole_losses(output.dimensions, batch.targets.dimensions)
+            means = list(self.task.mean_losses(output, batch, normalisers).values())
+            loss = torch.stack(means).sum() if means else torch.zeros((), device=self.device)
+            for name, whole in self.task.whole_losses.items():
+                prediction = whole.prediction(output)
+                if name in share:
+                    loss = loss + share[name].surrogate(prediction)
                 else:
-                    loss = loss + share.surrogate(output.dimensions)
+                    loss = loss + whole.loss(prediction, whole.truth(batch))
             loss.backward()
             total = total + loss.detach()
         return total
 
-    def _forward(self, piece: Piece) -> tuple[Output, Batch]:
-        """The model's output for a piece, and the piece on the device; the same dropout each time."""
+    def _forward(self, piece: Piece) -> tuple[Any, Batch]:
+        """The module's output for a piece, and the piece on the device; the same dropout each time."""
         torch.manual_seed(int.from_bytes(hashlib.sha256(piece.key.encode()).digest()[:7], "little"))
         batch = piece.batch.to(self.device)
         with self._precision():

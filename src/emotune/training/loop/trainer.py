@@ -1,4 +1,4 @@
-"""The training loop: our batches, our loss normalisation, our development score.
+"""The training loop, whatever module it trains for whatever task.
 
 It is plain PyTorch in one process or in many. Everything random comes from the seed, the step and the place of a batch
 in it, never from what ran before, so a run that was interrupted goes on as if it had not been.
@@ -12,12 +12,12 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import nn
@@ -25,35 +25,23 @@ from torch.distributed.tensor import DTensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from emotune.batch import Batch
-from emotune.config.recipe import Recipe
-from emotune.data.dataset import EmotionDataset, class_index
+from emotune.config.recipe import Train
 from emotune.data.duration_batches import DurationBatches
 from emotune.data.loading import Loading
 from emotune.errors import ModelError
-from emotune.losses.combined import CombinedLoss
-from emotune.models.emotion_model import EmotionModel
 from emotune.runtime import interruption
+from emotune.runtime.listener import Listener
 from emotune.training.loop import processes
 from emotune.training.loop.checkpoints import Checkpoint, Checkpoints, State
 from emotune.training.loop.parallel import Replicated, Sharded
-from emotune.training.loop.parameters import GradualUnfreezing, parameter_groups
 from emotune.training.loop.schedule import rate_factor
 from emotune.training.loop.step import Piece, StepGradients
+from emotune.training.loop.task import Task
 
-Score = Callable[[EmotionModel], dict[str, float]]
+Model = TypeVar("Model", bound=nn.Module)
 Row = dict[str, Any]
-
-
-class Log(Protocol):
-    """Hears how training goes."""
-
-    def step(self, done: int, total: int, figures: Mapping[str, float]) -> None: ...
-
-    def history(self, rows: Sequence[Row]) -> None: ...
-
-    def epochs(self, rows: Sequence[Row]) -> None: ...
-
-    def say(self, message: str) -> None: ...
+Groups = list[dict[str, Any]]
+"""Parameters with their learning rates, as optimisers take them."""
 
 
 @dataclass
@@ -73,48 +61,57 @@ class Progress:
     seconds: float = 0.0
 
 
-class Trainer:
-    """Trains an ``EmotionModel``; scores the whole development split after every epoch and keeps the best weights.
+class Trainer(Generic[Model]):
+    """Trains a module for a task; scores it after every epoch and keeps the best weights.
 
     With ``train.average`` it is the moving average of the weights that is scored, kept and given back at the end.
 
     Args:
         model: what is trained, on its device.
-        loss: its losses.
-        dataset: the training split.
-        score: model -> development figures by name, through the same Predictor that users call.
-        recipe: the train section and the seed.
+        task: what it learns.
+        batches: which clips each batch of an epoch has, see ``batches_of``.
+        loading: gives these batches.
+        score: model -> development figures by name.
+        train: the train section.
+        groups: model -> parameters with their learning rates. It is asked once the model lies in memory as it will.
+        unfreezing: model -> what is told of each epoch, counted from 0, before it begins; None = nothing is.
+        seed: of what is random in the model.
         folder: where checkpoints go.
-        log: hears of every step and epoch.
+        listener: hears of every step and epoch.
     """
 
     def __init__(
         self,
-        model: EmotionModel,
-        loss: CombinedLoss,
-        dataset: EmotionDataset,
-        score: Score,
-        recipe: Recipe,
+        model: Model,
+        task: Task[Any],
+        batches: DurationBatches,
+        loading: Loading,
+        score: Callable[[Model], dict[str, float]],
+        train: Train,
+        *,
+        groups: Callable[[Model], Groups],
+        unfreezing: Callable[[Model], Callable[[int], None]] | None = None,
+        seed: int,
         folder: Path,
-        log: Log,
+        listener: Listener,
     ) -> None:
-        self.parallel = Sharded(model) if recipe.train.fsdp else Replicated(model)
+        self.parallel = Sharded(model) if train.fsdp else Replicated(model)
         self.model = model
-        self.gradients = StepGradients(self.parallel, loss, recipe.train, log.say)
-        self.loading = Loading(dataset, workers=recipe.train.workers)
+        self.gradients = StepGradients(self.parallel, task, train, listener.say)
+        self.loading = loading
         self.score = score
-        self.seed = recipe.seed
-        self.train_section = recipe.train
-        self.log = log
+        self.seed = seed
+        self.train_section = train
+        self.listener = listener
         self.checkpoints = Checkpoints(folder)
-        self.batches = batches_of(heard_seconds(dataset, recipe), recipe, class_indices(dataset))
+        self.batches = batches
         self.steps_an_epoch = len(self.batches) // self.batches.together
-        self.steps = self.steps_an_epoch * recipe.train.epochs
-        self.unfreezing = None if recipe.train.unfreeze is None else GradualUnfreezing(model, recipe.train.unfreeze)
+        self.steps = self.steps_an_epoch * train.epochs
+        self.begin_epoch = None if unfreezing is None else unfreezing(model)
         self.trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self.optimiser = torch.optim.AdamW(parameter_groups(model, recipe))
+        self.optimiser = torch.optim.AdamW(groups(model))
         self.rates = [group["lr"] for group in self.optimiser.param_groups]
-        decay = recipe.train.average
+        decay = train.average
         averaging = None if decay is None else get_ema_multi_avg_fn(decay)
         self.average = None if averaging is None else AveragedModel(model, multi_avg_fn=averaging, use_buffers=False)
         self.progress = Progress()
@@ -122,7 +119,7 @@ class Trainer:
         self._most_samples: list[int | None] = [None] * processes.count()
         self._saved_at = time.monotonic()
 
-    def train(self, checkpoint: Path | None = None) -> EmotionModel:
+    def train(self, checkpoint: Path | None = None) -> Model:
         """Train from the beginning or from a checkpoint; an interrupt leaves a checkpoint behind.
 
         Returns:
@@ -134,7 +131,7 @@ class Trainer:
         """
         if checkpoint is not None:
             self._restore(self.checkpoints.load(checkpoint))
-            self.log.history(self._rows())
+            self.listener.continues(self._rows())
         with self.loading:
             try:
                 self._run_epochs()
@@ -173,13 +170,13 @@ class Trainer:
 
     def _run_epoch(self, epoch: int) -> None:
         progress, began = self.progress, time.perf_counter() - self.progress.seconds
-        if self.unfreezing is not None:
-            self.unfreezing.begin_epoch(epoch)
+        if self.begin_epoch is not None:
+            self.begin_epoch(epoch)
         for step, batches in self._batches_by_step(epoch):
             loss, norm = self._step(step, batches)
             progress.seconds = time.perf_counter() - began
             rate = max(group["lr"] for group in self.optimiser.param_groups)
-            self.log.step(progress.step, self.steps, {"loss": loss, "grad_norm": norm, "learning_rate": rate})
+            self.listener.step(progress.step, self.steps, {"loss": loss, "grad_norm": norm, "learning_rate": rate})
             if progress.step % self.steps_an_epoch and self._is_time_to_save():
                 self._save()
         self._score_epoch(epoch)
@@ -197,7 +194,7 @@ class Trainer:
             if best is not None and best["step"] == progress.step and processes.is_first():
                 self.checkpoints.keep_best(progress.step, scored.state_dict())
         self.parallel.put_away()
-        self.log.epochs(self._rows())
+        self.listener.epoch(self._rows())
 
     # --- one optimiser step
 
@@ -259,7 +256,7 @@ class Trainer:
         if self.progress.step and self._state().name != self.checkpoints.written:
             self._most_samples[0] = self.gradients.most_samples
             self._write()
-        self.log.say(f"newest checkpoint: {self.checkpoints.written or 'none yet'}")
+        self.listener.say(f"newest checkpoint: {self.checkpoints.written or 'none yet'}")
 
     def _save(self) -> None:
         self._most_samples = processes.from_all(self.gradients.most_samples)  # each process has learnt its own
@@ -293,45 +290,35 @@ class Trainer:
         self.progress = Progress(state.step, list(state.rows), list(state.losses), state.seconds)
         self._most_samples = list(state.most_samples)
         self.gradients.most_samples = state.most_samples[processes.number()]
-        if self.unfreezing is not None:  # the optimiser's state is that of the parameters that were trained then
-            self.unfreezing.begin_epoch((self.progress.step - 1) // self.steps_an_epoch)
+        if self.begin_epoch is not None:  # the optimiser's state is that of the parameters that were trained then
+            self.begin_epoch((self.progress.step - 1) // self.steps_an_epoch)
         self.parallel.load_weights(checkpoint.tensors["model"])
         self.parallel.load_optimiser(self.optimiser, checkpoint.optimiser)
         if self.average is not None:
             self.average.load_state_dict(checkpoint.tensors["average"])
 
-    def _scored_model(self) -> EmotionModel:
+    def _scored_model(self) -> Model:
         if self.average is None:
             return self.parallel.whole_model()
-        assert isinstance(self.average.module, EmotionModel)
-        return self.average.module
+        return self.average.module  # pyright: ignore[reportReturnType] (a copy of the model)
 
 
-def batches_of(durations_s: Sequence[float], recipe: Recipe, classes: Sequence[int] | None) -> DurationBatches:
+def batches_of(
+    durations_s: Sequence[float], train: Train, *, seed: int, groups: Sequence[int] | None = None
+) -> DurationBatches:
     """Training batches of similar duration, about ``train.batch_seconds`` each, as many as make whole steps.
 
     Args:
         durations_s: of each utterance as training hears it.
-        recipe: the train section and the seed.
-        classes: the class of each utterance, -1 for none, which ``train.sampling: balanced`` draws equally often.
+        train: the train section.
+        seed: of the order.
+        groups: the group of each utterance, such as its class, -1 for none, which ``train.sampling: balanced`` draws
+            equally often.
     """
     return DurationBatches(
         durations_s,
-        batch_seconds=recipe.train.batch_seconds,
-        together=recipe.train.accumulate * processes.count(),
-        seed=recipe.seed,
-        groups=classes if recipe.train.sampling == "balanced" else None,
+        batch_seconds=train.batch_seconds,
+        together=train.accumulate * processes.count(),
+        seed=seed,
+        groups=groups if train.sampling == "balanced" else None,
     )
-
-
-def class_indices(dataset: EmotionDataset) -> list[int]:
-    """The class of each utterance, -1 where it has none."""
-    return [class_index(utterance, dataset.label_space) for utterance in dataset.manifest]
-
-
-def heard_seconds(dataset: EmotionDataset, recipe: Recipe) -> list[float]:
-    """Seconds of each utterance as training hears it: padded, cut, cropped."""
-    preprocessing = dataset.preprocessing
-    least_s = preprocessing.min_samples / preprocessing.sampling_rate_hz
-    most_s = min(recipe.augmentation.crop_s or math.inf, preprocessing.max_duration_s)
-    return [min(max(utterance.duration_s or 0.0, least_s), most_s) for utterance in dataset.manifest]

@@ -1,4 +1,4 @@
-"""Which parameters train, at which rate, and from which epoch on."""
+"""Parameters of an emotion model: how many train, at which rate, and from which epoch on."""
 
 from __future__ import annotations
 
@@ -6,17 +6,44 @@ from typing import Any
 
 from torch import nn
 
-from emotune.config.recipe import Recipe, Unfreeze
+from emotune.config.recipe import Train, Unfreeze
 from emotune.models.emotion_model import EmotionModel
 
+_PARTS = ("front end", "encoder", "adapter", "aggregation", "conditions", "heads")
 
-def parameter_groups(model: EmotionModel, recipe: Recipe) -> list[dict[str, Any]]:
+
+def count_parameters(model: EmotionModel) -> dict[str, Any]:
+    """Parameters in all, those that train, and these by part."""
+    front_end = {id(p) for module in model.backbone.front_end() for p in module.parameters()}
+
+    def part_of(name: str, parameter: nn.Parameter) -> str:
+        if name in model.adapter_parameters:
+            return "adapter"
+        if id(parameter) in front_end:
+            return "front end"
+        if name.startswith("backbone."):
+            return "encoder"
+        if name.startswith("joined."):
+            return "conditions"
+        return "aggregation" if name.startswith(("layer_mix.", "pooling.")) else "heads"
+
+    parts: dict[str, int] = dict.fromkeys(_PARTS, 0)
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            parts[part_of(name, parameter)] += parameter.numel()
+    return {
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "trainable": sum(parts.values()),
+        "trainable_by_part": parts,
+    }
+
+
+def parameter_groups(model: EmotionModel, train: Train) -> list[dict[str, Any]]:
     """Encoder, adapter, layer mix and heads with their learning rates; no weight decay on vectors (biases, norms, mix).
 
     With ``train.layer_decay`` d, layer l of L trains at encoder_lr d^(L - l), and what lies before the first layer at
     encoder_lr d^L, as in Clark et al. (2020), ELECTRA, arXiv 2003.10555, appendix A.
     """
-    train = recipe.train
     layers = model.backbone.layer_parameters()
     layer_of = {id(parameter): number for number, layer in enumerate(layers, start=1) for parameter in layer}
 

@@ -1,4 +1,4 @@
-"""The head: standardised pooled features -> dropout -> (hidden layer) -> outputs."""
+"""The network of a head: standardised pooled features -> dropout -> (hidden layer) -> outputs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Standardize(nn.Module):
         return (features - mean) / variance.sqrt()
 
 
-class Head(nn.Module):
+class HeadNetwork(nn.Module):
     """Pooled features (batch, features) -> (batch, outputs).
 
     Args:
@@ -78,14 +78,14 @@ class Head(nn.Module):
 
 
 class LayerHeads(nn.Module):
-    """A head for each layer: (batch, layers, features) -> (batch, layers, outputs). Arguments as those of ``Head``."""
+    """A head for each layer: (batch, layers, features) -> (batch, layers, outputs). Arguments as of ``HeadNetwork``."""
 
     def __init__(
         self, layers: int, features: int, outputs: int, *, hidden_size: int | None = None, dropout: float = 0.0
     ) -> None:
         super().__init__()
         self.heads = nn.ModuleList(
-            Head(features, outputs, hidden_size=hidden_size, dropout=dropout) for _ in range(layers)
+            HeadNetwork(features, outputs, hidden_size=hidden_size, dropout=dropout) for _ in range(layers)
         )
 
     def forward(self, features: Tensor) -> Tensor:

@@ -1,0 +1,48 @@
+"""Listener: one protocol by which long work tells how it goes, without printing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Row = Mapping[str, Any]
+"""An epoch's figures by name."""
+
+
+class Listener:
+    """Hears how training, prediction or a study goes. By itself it ignores everything; override what is of interest."""
+
+    def say(self, message: str) -> None:
+        """A line for people."""
+
+    def step(self, done: int, total: int, figures: Mapping[str, float]) -> None:
+        """An optimiser step: how many are done, of how many, and its loss, gradient norm and learning rate."""
+
+    def continues(self, rows: Sequence[Row]) -> None:
+        """Training goes on after an interruption; the rows are those of all epochs before it."""
+
+    def epoch(self, rows: Sequence[Row]) -> None:
+        """An epoch was scored; the rows are those of all epochs so far, it is the last."""
+
+
+class Listeners(Listener):
+    """Several listeners that hear the same, in their order."""
+
+    def __init__(self, *listeners: Listener) -> None:
+        self.listeners = listeners
+
+    def say(self, message: str) -> None:
+        for listener in self.listeners:
+            listener.say(message)
+
+    def step(self, done: int, total: int, figures: Mapping[str, float]) -> None:
+        for listener in self.listeners:
+            listener.step(done, total, figures)
+
+    def continues(self, rows: Sequence[Row]) -> None:
+        for listener in self.listeners:
+            listener.continues(rows)
+
+    def epoch(self, rows: Sequence[Row]) -> None:
+        for listener in self.listeners:
+            listener.epoch(rows)
