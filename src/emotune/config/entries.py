@@ -124,8 +124,9 @@ class OpenSection(Section):
 
     @classmethod
     def others(cls) -> list[str]:
-        """The entries of other packages."""
-        return [name for name in cls.entries if name not in cls.entries.own]
+        """The entries without a field here: those of other packages, and ours that have options of their own."""
+        named = [name for name in cls.entries if name not in cls.model_fields]
+        return [name for name in named if name not in cls.entries.own or cls.entries.options(name) is not None]
 
     @classmethod
     def _about(cls, name: str) -> str:
