@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from trees.recordings import write_recordings
+
+from builders.recordings import write_recordings
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(
