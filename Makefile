@@ -11,7 +11,7 @@ COVERAGE ?= no
 COVERAGE_FLOOR ?= 71
 MEASURED = $(if $(filter yes,$(COVERAGE)),--cov=emotune --cov-branch --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR))
 
-.PHONY: help demo study-demo test test-load broken-inputs bench check dist lock lock-check licences clean
+.PHONY: help demo study-demo test test-load broken-inputs bench check keys dist lock lock-check licences clean
 
 help:
 	@echo "make demo         train a tiny model on the synthetic corpus, test it on unseen voices, draw the report"
@@ -22,6 +22,7 @@ help:
 	@echo "make broken-inputs what each broken input led to, as a table in runs/broken-inputs.md"
 	@echo "make bench        speed and memory against transformers, about half an hour on an idle machine with 24 GB"
 	@echo "make check        ruff, pyright, import-linter, codespell, locked versions, licences; the structure in figures"
+	@echo "make keys         the table of a recipe's keys in docs/recipes.md anew, after a new part or option"
 	@echo "make dist         source distribution and wheel, in dist; make test-load installs and uses them"
 	@echo "make lock         requirements-locked.txt anew, from constraints.txt"
 	@echo "make lock-check   do requirements-locked.txt and constraints.txt agree?"
@@ -65,6 +66,9 @@ check: $(INSTALLED)
 	$(BIN)/python tools/lock.py
 	$(BIN)/python tools/licences.py
 	-$(BIN)/python tools/structure.py
+
+keys: $(INSTALLED)
+	$(BIN)/python tools/recipe_keys.py
 
 dist: $(INSTALLED)
 	$(BIN)/python -m build

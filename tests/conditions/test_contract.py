@@ -37,9 +37,10 @@ def test_a_usable_value_is_given_predicted_or_unknown_and_has_a_vector_of_its_wi
     condition, value = CONDITIONS[name](), USABLE[name]
     given, predicted = {condition.given: value}, {condition.predicted: value}
     assert condition.value_of({**predicted, **given}, "given") == (value, "given")
-    assert condition.value_of(predicted, "given") == condition.value_of(predicted, "predicted") == (value, "predicted")
+    found = (None, "unknown") if condition.predicted is None else (value, "predicted")
+    assert condition.value_of(predicted, "given") == condition.value_of(predicted, "predicted") == found
     assert condition.value_of(given, "unknown") == condition.value_of({}, "given") == (None, "unknown")
-    assert condition.lacks({}, "given") and not condition.lacks({}, "unknown")
+    assert condition.lacks({}, "given") == (condition.predicted is not None) and not condition.lacks({}, "unknown")
     assert not condition.lacks({condition.predicted: ""}, "given")
     if condition.encoder is None:
         assert np.isfinite(condition.vector(value)).sum() == condition.width

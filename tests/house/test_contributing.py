@@ -19,9 +19,9 @@ BLOCK = re.compile(
 PARTS = {
     "harbour": ("tests/corpora/test_every_corpus.py",),
     "unispeech-sat": ("tests/models/test_backbones.py", "tests/models/test_models_do_not_depend_on_batch_mates.py"),
-    "maximum": ("tests/models/test_every_aggregation.py",),
+    "maximum": ("tests/models/test_every_aggregation.py", "tests/models/test_poolings_agree.py"),
     "hinge": ("tests/losses/test_every_loss.py",),
-    "room": ("tests/models/test_every_condition.py",),
+    "room": ("tests/models/test_every_condition.py", "tests/conditions/test_contract.py"),
     "mean_absolute_error": ("tests/metrics/test_every_metric.py",),
 }
 
@@ -46,7 +46,7 @@ def place(root: Path, file: str, where: str | None, text: str) -> None:
 def tree(tmp_path_factory) -> Path:
     """A copy of emotune and its tests, with all blocks of CONTRIBUTING.md in their places."""
     root = tmp_path_factory.mktemp("tree")
-    for folder in ("src", "tests"):
+    for folder in ("src", "tests", "docs", "tools"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", root)
     blocks = list(BLOCK.finditer((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")))
@@ -77,6 +77,9 @@ def test_the_contract_tests_take_up_every_example(tree):
         assert re.search(rf"\[{name}\b[^\n]*PASSED", said), name
     assert "SKIPPED" not in said
     assert "2 passed" in run(tree, "pytest", "-p", "no:cacheprovider", *documents)
+    run(tree, "tools.recipe_keys")
+    run(tree, "pytest", "-p", "no:cacheprovider", "tests/config/test_recipe_keys.py", "-k", "documentation")
+    assert "| `loss.hinge.margin` |" in (tree / "docs" / "recipes.md").read_text(encoding="utf-8")
 
 
 def test_a_recipe_uses_all_examples_together(tree, tiny_wavlm, tmp_path):

@@ -14,7 +14,7 @@ from emotune.protocols.pool import training_pool
 
 _STARTS_AND_SAYS = """
 import os, time
-from emotune.studies.pool import training_pool
+from emotune.protocols.pool import training_pool
 if __name__ == "__main__":
     with training_pool(1) as pool:
         print(pool.submit(os.getpid).result(), flush=True)

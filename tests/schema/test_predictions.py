@@ -108,7 +108,7 @@ def test_two_predictions_of_one_utterance_are_an_error(tmp_path):
 
 def test_a_table_of_something_else_is_refused(tmp_path):
     (tmp_path / "p.csv").write_text("utterance_id\na\n")
-    with pytest.raises(TableError, match=r"p\.csv\.meta\.json does not exist"):
+    with pytest.raises(TableError, match=r"p\.csv\.meta\.json does not exist: .* write \{\"schema\""):
         Predictions.read(tmp_path / "p.csv")
     (tmp_path / "p.csv.meta.json").write_text('{"schema": "emotune-manifest/1"}')
     with pytest.raises(TableError, match="this version reads 'emotune-predictions/1'"):

@@ -15,6 +15,7 @@ from emotune.io.tables import check_output, to_json, write_text
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions, predictions_of, table_at
 from emotune.schema.run_folder import RunFolder
+from emotune.schema.splits import DEVELOPMENT
 
 _NOTHING = 5e-4
 """An offset that is printed as zero."""
@@ -46,7 +47,10 @@ def adjust(
     seed: Annotated[int, typer.Option(min=0, help="Of the two parts of development and of the search.")] = 0,
     spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
-    """p_c times exp(b_c), summing to one again: for another prior, or for a better figure on development."""
+    """Shift the classes of predictions to another prior, or by thresholds that are best on development.
+
+    The probability p_c becomes p_c times exp(b_c), summing to one again.
+    """
     if (prior is not None) == thresholds:
         raise ConfigError("Give exactly one of --prior and --thresholds.")
     run = RunFolder(path) if RunFolder(path).provenance.exists() else None
@@ -122,5 +126,5 @@ def _development(run: RunFolder | None, table: Path | None, manifest_path: Path 
     if run is None and (table is None or manifest_path is None):
         raise ConfigError("--thresholds of a table need --development TABLE and --manifest M, or give the run folder.")
     truth = manifest_path or (run.manifest if run is not None else Path())
-    answers = table or (run.predictions("development") if run is not None else Path())
-    return Manifest.read(truth).split("development"), Predictions.read(answers)
+    answers = table or (run.predictions(DEVELOPMENT) if run is not None else Path())
+    return Manifest.read(truth).split(DEVELOPMENT), Predictions.read(answers)

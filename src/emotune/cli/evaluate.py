@@ -44,7 +44,7 @@ def evaluate(
     ] = None,
     condition: Condition = [],
 ) -> None:
-    """Predictions table, report.json and report.html for a split that training did not see."""
+    """Score a split that training did not see: table of predictions, report.json and report.html."""
     run = RunFolder(run_path)
     run.information()
     if runs_with_models(run_path):

@@ -25,7 +25,10 @@ def submit(
     split: Annotated[str | None, typer.Option(help="Of the manifest with --expected; default all of it.")] = None,
     task: Annotated[str | None, typer.Option(help="categories or attributes; default what the table holds.")] = None,
 ) -> None:
-    """FileName,EmoClass or FileName,EmoAct,EmoVal,EmoDom; nothing is written unless every recording has its row."""
+    """Write a challenge's file: FileName,EmoClass or FileName,EmoAct,EmoVal,EmoDom.
+
+    Nothing is written unless every recording has its row.
+    """
     check_output(output, inputs=[table_at(table), expected])
     predictions = Predictions.read(table_at(table))
     names = expected_names(expected, split)

@@ -143,7 +143,7 @@ class OpenSection(Section):
             section = cls.with_keys(given)
         except ConfigError as error:
             raise ValueError(str(error)) from error
-        return dict(section.model_validate(value))
+        return {name: part for name, part in section.model_validate(value) if part is not None or name not in given}
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: Any) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from emotune.data.augmentations.options import (
 from emotune.losses import LOSSES
 from emotune.losses.options import (
     CCCOptions,
+    ClassWeightOptions,
     CrossEntropyOptions,
     FocalOptions,
     GenderOptions,
@@ -464,7 +465,7 @@ class Recipe(Section):
         """What does not go with balanced sampling."""
         if not self.data.classes:
             return ["train.sampling: balanced draws classes equally often, and data.classes is false; use natural"]
-        weighted = {"cross_entropy": self.loss.cross_entropy, "focal": self.loss.focal}
+        weighted = {name: loss for name, loss in self.loss if isinstance(loss, ClassWeightOptions)}
         return [
             f"train.sampling: balanced and loss.{name}.class_weights: {loss.class_weights} would make up for rare"
             f" classes twice; give loss.{name}.class_weights=none, or use train.sampling: natural"

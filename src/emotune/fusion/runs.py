@@ -20,8 +20,8 @@ from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions, predictions_of
 from emotune.schema.run_folder import RunFolder
+from emotune.schema.splits import DEVELOPMENT
 
-DEVELOPMENT = "development"
 POOLED = "all"
 """The name of what the folds of a protocol test together."""
 

@@ -134,6 +134,11 @@ class Predictions:
         """
         path = Path(path)
         rows = read_rows(path)
+        if not metadata_path(path).exists():
+            raise TableError(
+                f"{metadata_path(path)} does not exist: emotune writes it beside each table of predictions: copy it."
+                f' For a table of another system write {{"schema": "{SCHEMA}", "classes": [...], "dimensions": {{}}}}.'
+            )
         metadata = read_json(metadata_path(path), "The metadata file of a prediction table,")
         if metadata.get("schema") != SCHEMA:
             raise TableError(

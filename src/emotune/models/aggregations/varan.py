@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from emotune.errors import ConfigError
 
 MOST_HEADS = 16
-PRIORS = ("chi2", "geometric", "uniform")
 
 
 class LayerPosterior(nn.Module):
