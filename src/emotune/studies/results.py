@@ -10,7 +10,7 @@ import numpy as np
 from emotune.evaluation.comparing.by_group import GroupGain
 from emotune.evaluation.comparing.comparison import Comparison, Difference
 from emotune.evaluation.statistics.bootstrap import LEVEL
-from emotune.studies.choices import Choice
+from emotune.studies.choices import StepChoice
 
 SCHEMA = "emotune-study/1"
 
@@ -46,7 +46,7 @@ class StepResult:
 
     name: str
     recipe: str
-    choice: Choice | None
+    choice: StepChoice | None
     against: str | None
     changes: tuple[str, ...]
     runs: tuple[RunResult, ...]

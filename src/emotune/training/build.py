@@ -11,7 +11,7 @@ from torch import Tensor
 
 from emotune.audio.preprocessing import Preprocessing
 from emotune.config.entries import by_name
-from emotune.config.recipe import Model, Recipe
+from emotune.config.recipe import ModelSection, Recipe
 from emotune.data.audio_cache import AudioCache
 from emotune.data.augmentations import AUGMENTATIONS
 from emotune.data.augmentations.pipeline import Augmentation, Mix
@@ -117,7 +117,7 @@ def build_model(
     return model
 
 
-def _adapter_options(section: Model) -> dict[str, Any] | None:
+def _adapter_options(section: ModelSection) -> dict[str, Any] | None:
     """What ``EmotionModel`` takes: with how many top layers get the adapter."""
     if section.adapter is None:
         return None

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from emotune.audio import FloatArray
-from emotune.config.recipe import AugmentationSteps, Recipe, Train
+from emotune.config.recipe import AugmentationSection, Recipe, TrainSection
 from emotune.data.loading import Loading
 from emotune.errors import ConfigError, CorpusError, ModelError
 from emotune.evaluation import Evaluation, scores
@@ -132,7 +132,7 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
 def trainer_of(
     recipe: Recipe,
     experiment: Experiment,
-    section: Train,
+    section: TrainSection,
     score: Callable[[EmotionModel], dict[str, float]],
     *,
     folder: Path,
@@ -165,7 +165,7 @@ def trainer_of(
 def _hears_the_same(recipe: Recipe, experiment: Experiment) -> bool:
     """Whether a frozen encoder gets the very same clips in every epoch, so that its states are worth keeping."""
     frozen = not any(parameter.requires_grad for parameter in experiment.model.backbone.parameters())
-    augmented = recipe.augmentation.model_copy(update={"probability": 1.0}) != AugmentationSteps()
+    augmented = recipe.augmentation.model_copy(update={"probability": 1.0}) != AugmentationSection()
     return frozen and not augmented and recipe.train.states_gb > 0 and not recipe.train.fsdp
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
-from emotune.config.recipe import Recipe, Votes
+from emotune.config.recipe import Recipe, VotesSection
 from emotune.corpora import CORPORA, map_classes, read_corpus
 from emotune.doctor import refuse_overlaps
 from emotune.errors import ConfigError, CorpusError
@@ -65,7 +65,7 @@ def with_target_as_class(manifest: Manifest, recipe: Recipe) -> Manifest:
 def with_labels_of_votes(manifest: Manifest, recipe: Recipe) -> Manifest:
     """Makes labels of the annotators' votes by ``data.votes``."""
     votes = recipe.data.votes
-    return manifest if votes == Votes() else relabelled(manifest, **votes.model_dump())[0]
+    return manifest if votes == VotesSection() else relabelled(manifest, **votes.model_dump())[0]
 
 
 def labelled(manifest: Manifest, recipe: Recipe) -> Manifest:

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from emotune.config.recipe import Train, Unfreeze
+from emotune.config.recipe import TrainSection, UnfreezeSection
 from emotune.models.emotion_model import EmotionModel
 
 _PARTS = ("front end", "encoder", "adapter", "aggregation", "conditions", "heads")
@@ -38,7 +38,7 @@ def count_parameters(model: EmotionModel) -> dict[str, Any]:
     }
 
 
-def parameter_groups(model: EmotionModel, train: Train) -> list[dict[str, Any]]:
+def parameter_groups(model: EmotionModel, train: TrainSection) -> list[dict[str, Any]]:
     """Encoder, adapter, layer mix and heads with their learning rates; no weight decay on vectors (biases, norms, mix).
 
     With ``train.layer_decay`` d, layer l of L trains at encoder_lr d^(L - l), and what lies before the first layer at
@@ -72,7 +72,7 @@ class GradualUnfreezing:
         Howard and Ruder (2018), ULMFiT, arXiv 1801.06146, section 3.3: one layer more each epoch, from the top.
     """
 
-    def __init__(self, model: EmotionModel, unfreeze: Unfreeze) -> None:
+    def __init__(self, model: EmotionModel, unfreeze: UnfreezeSection) -> None:
         self.unfreeze = unfreeze
         self.backbone = model.backbone
         self.trained = [parameter for parameter in model.backbone.parameters() if parameter.requires_grad]

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from emotune.models.backbones.base import Backbone, HiddenStates, mask_of, without_prefix
 from emotune.models.backbones.convolutions import FeatureExtractor
 from emotune.models.backbones.layouts import Layout, Packed, Padded
-from emotune.models.backbones.transformer import Attention, Encoder, FeatureProjection
+from emotune.models.backbones.transformer import FeatureProjection, SelfAttention, TransformerEncoder
 
 OLD_WEIGHT_NORM = {
     "pos_conv_embed.conv.weight_g": "pos_conv_embed.conv.parametrizations.weight.original0",
@@ -64,7 +64,9 @@ class Wav2Vec2Family(Backbone):
             eps=settings["layer_norm_eps"],
             dropout=settings["feat_proj_dropout"],
         )
-        self.encoder = Encoder([self._attention(settings, index) for index in range(self.num_layers)], settings)
+        self.encoder = TransformerEncoder(
+            [self._attention(settings, index) for index in range(self.num_layers)], settings
+        )
         for module in self.encoder.layers.modules():
             if isinstance(module, nn.Linear | nn.Embedding):
                 nn.init.normal_(module.weight, std=0.02)
@@ -76,9 +78,9 @@ class Wav2Vec2Family(Backbone):
         self.min_samples = self.feature_extractor.min_samples()
         self.max_samples = None
 
-    def _attention(self, settings: Mapping[str, Any], layer: int) -> Attention:
+    def _attention(self, settings: Mapping[str, Any], layer: int) -> SelfAttention:
         """The attention of a layer, counted from 0."""
-        return Attention(settings)
+        return SelfAttention(settings)
 
     def _position_bias(self, frames: int, device: torch.device) -> Tensor | None:
         """A bias that depends on positions alone, shape (heads, frames, frames), the same in all layers, or None."""

@@ -54,7 +54,7 @@ class PositionalConvolution(nn.Module):
         return layout.along_time(convolve, hidden)
 
 
-class Attention(nn.Module):
+class SelfAttention(nn.Module):
     """Self-attention with a bias in every projection."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
@@ -127,7 +127,7 @@ class FeedForward(nn.Module):
 class EncoderLayer(nn.Module):
     """A transformer layer, its norms after each part or before."""
 
-    def __init__(self, attention: Attention, settings: Mapping[str, Any]) -> None:
+    def __init__(self, attention: SelfAttention, settings: Mapping[str, Any]) -> None:
         super().__init__()
         self.attention = attention
         self.dropout = nn.Dropout(settings["hidden_dropout"])
@@ -145,10 +145,10 @@ class EncoderLayer(nn.Module):
         return self.final_layer_norm(hidden + self.feed_forward(hidden))
 
 
-class Encoder(nn.Module):
+class TransformerEncoder(nn.Module):
     """Positions and transformer layers. With norms first the norm of this level is the final one, kept on request."""
 
-    def __init__(self, attentions: Sequence[Attention], settings: Mapping[str, Any]) -> None:
+    def __init__(self, attentions: Sequence[SelfAttention], settings: Mapping[str, Any]) -> None:
         super().__init__()
         self.pos_conv_embed = PositionalConvolution(
             settings["hidden_size"], settings["num_conv_pos_embeddings"], settings["num_conv_pos_embedding_groups"]

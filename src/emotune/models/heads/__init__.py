@@ -17,7 +17,7 @@ HEADS: Registry[type[Head]] = Registry(
     {
         "classes": "emotune.models.heads.classes:Classes",
         "dimensions": "emotune.models.heads.dimensions:Dimensions",
-        "gender": "emotune.models.heads.gender:Gender",
+        "gender": "emotune.models.heads.gender:GenderHead",
     },
     extra="train",
 )

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from emotune.batch import Batch
-from emotune.config.recipe import Train
+from emotune.config.recipe import TrainSection
 from emotune.errors import ModelError
 from emotune.runtime.out_of_memory import is_out_of_memory, release_unused
 from emotune.training.loop import processes
@@ -69,7 +69,9 @@ class StepGradients:
     most_samples: int | None = None
     """The largest padded batch that this process's memory takes; None = as yet all did fit."""
 
-    def __init__(self, parallel: Replicated[Any], task: Task[Any], train: Train, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, parallel: Replicated[Any], task: Task[Any], train: TrainSection, say: Callable[[str], None]
+    ) -> None:
         self.parallel = parallel
         self.model = parallel.model
         self.device = next(self.model.parameters()).device
