@@ -35,7 +35,7 @@ class Pooling(nn.Module, ABC):
         self.output_size = features
 
     def weights(self, sequence: Tensor, mask: Tensor) -> Tensor:
-        """How much each frame counts, (batch, frames), zero on padding, summing to one: here all real frames alike."""
+        """Weights of the frames, (batch, frames), zero on padding, summing to one: here all real frames alike."""
         share = mask.to(sequence.dtype)
         return share / share.sum(dim=1, keepdim=True)
 

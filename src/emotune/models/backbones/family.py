@@ -155,9 +155,10 @@ class Wav2Vec2Family(Backbone):
         return self.encoder.layer_norm if self.encoder.norm_last else None
 
     def adapt_state_dict(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Strip the prefix, take both spellings of the weight norm; drop `masked_spec_embed`, what stands on top, the
-        layers that are not kept and, with stable layer norm, `encoder.layer_norm`: there it is the final norm, which is
-        kept only with `final_norm`.
+        """Strips the prefix, takes both spellings of the weight norm and drops the weights that are not kept.
+
+        These are `masked_spec_embed`, the heads on top, the layers above the last one that is kept and, with stable
+        layer norm, `encoder.layer_norm`: there it is the final norm, which is kept only with `final_norm`.
         """
         kept = {key: tensor for key, tensor in state.items() if not key.startswith(self.heads_on_top)}
         adapted = {}
@@ -172,7 +173,7 @@ class Wav2Vec2Family(Backbone):
 
 
 def _without_graph(module: nn.Module, waveforms: Tensor) -> bool:
-    """Whether a module can run clip by clip: on a CPU, with nothing to differentiate, not under a compiler."""
+    """Tells if a module can run clip by clip: on a CPU, with nothing to differentiate, not under a compiler."""
     if waveforms.device.type != "cpu" or torch.compiler.is_compiling():
         return False
     trains = waveforms.requires_grad or any(parameter.requires_grad for parameter in module.parameters())

@@ -43,7 +43,7 @@ class PositionalConvolution(nn.Module):
         self.padding, self.groups = kernel // 2, groups
 
     def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
-        """What each frame learns of its place, (..., features) in the layout."""
+        """Position embedding of each frame, (..., features) in the layout."""
         weight, bias = self.conv.weight, self.conv.bias  # the norm is worked out once for all clips
         assert isinstance(weight, Tensor) and isinstance(bias, Tensor)
 
@@ -85,14 +85,15 @@ class SelfAttention(nn.Module):
         return [dense(module, hidden) for module in modules]
 
     def _gate(self, hidden: Tensor) -> Tensor | None:
-        """What each query multiplies the position bias by, (..., heads), from the input of the attention; None = there
-        is no position bias.
+        """Factors of the position bias, one a query, shape (..., heads), from the input of the attention.
+
+        None = there is no position bias.
         """
         return None
 
 
 def _put_side_by_side(modules: Sequence[nn.Linear]) -> None:
-    """Move the weights into one memory. Loading, training and merging write in place and leave them there."""
+    """Moves the weights into one memory. Loading, training and merging write in place and leave them there."""
     together = torch.cat([module.weight.data for module in modules])
     for module, part in zip(modules, together.chunk(len(modules)), strict=True):
         module.weight.data = part
