@@ -116,7 +116,7 @@ class _LoadingWorker:
 
 
 def _prepare(dataset: EmotionDataset, connection: Connection, others: Sequence[Connection]) -> None:
-    """Answer each list of keys with their examples, until the pipe is closed."""
+    """Answers each list of keys with their examples, until the pipe is closed."""
     interruption.ignore()
     for other in others:
         other.close()
