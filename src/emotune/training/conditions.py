@@ -98,7 +98,7 @@ def _merged(manifest: Manifest, filled: Manifest) -> Manifest:
 def build_conditioner(
     conditions: ConditionsSection, manifest: Manifest, *, entries: Entries = CONDITIONS
 ) -> Conditioner | None:
-    """What gives the values of a recipe's conditions, from a manifest that is enriched; None without any.
+    """Builds the source of values of a recipe's conditions, from a manifest that is enriched; None without any.
 
     Its ``about`` is what the model's config keeps: sizes, sources, and the helpers, those that the recipe names before
     those that the manifest does.

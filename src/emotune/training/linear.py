@@ -113,7 +113,7 @@ def predict_linear(model: LinearModel, features: FloatArray, manifest: Manifest,
 
 
 def copy_into(model: EmotionModel, fitted: Sequence[LinearModel]) -> None:
-    """Let the linear heads of an emotion model give what linear models give on the same pooled features.
+    """Copies linear models into the linear heads of an emotion model, which give the same on the same pooled features.
 
     Args:
         model: with one head, or one for each layer.
@@ -163,7 +163,7 @@ def choose(
     grid: Sequence[float],
     score: Score,
 ) -> LayerChoice:
-    """Fit every layer and regularisation on ``train`` and keep the pair that scores best on ``development``.
+    """Fits every layer and regularisation on ``train`` and keeps the pair that scores best on ``development``.
 
     Args:
         features: shape (utterances, layers, features).

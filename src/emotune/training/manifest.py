@@ -19,7 +19,7 @@ from emotune.votes.consensus import relabelled, vote_shares
 
 
 def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
-    """Read the data section and take the ``STEPS``; its information counts what each step left out.
+    """Reads the data section and takes the ``STEPS``; its information counts what each step left out.
 
     Raises:
         CorpusError: when splits share speakers or recordings and the recipe does not allow it.
@@ -141,7 +141,7 @@ STEPS: Sequence[tuple[Callable[[Manifest, Recipe], Manifest], str | None]] = (
 
 
 def without_votes(manifest: Manifest, classes: Sequence[str]) -> int:
-    """How many utterances have no vote for any of the classes."""
+    """Counts the utterances that have no vote for any of the classes."""
     return sum(not _has_votes(utterance, classes) for utterance in manifest)
 
 

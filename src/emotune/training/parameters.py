@@ -78,7 +78,7 @@ class GradualUnfreezing:
         self.trained = [parameter for parameter in model.backbone.parameters() if parameter.requires_grad]
 
     def begin_epoch(self, epoch: int) -> None:
-        """Freeze what does not train in an epoch, counted from 0, and unfreeze the rest."""
+        """Freezes what does not train in an epoch, counted from 0, and unfreezes the rest."""
         layers = self.backbone.layer_parameters()
         frozen = layers[: len(layers) - self.layers_open(epoch, len(layers))]
         shut = {id(parameter) for layer in frozen for parameter in layer}
@@ -89,7 +89,7 @@ class GradualUnfreezing:
             parameter.requires_grad_(id(parameter) not in shut)
 
     def layers_open(self, epoch: int, layers: int) -> int:
-        """How many of the top layers train in an epoch, counted from 0."""
+        """Count of the top layers that train in an epoch, counted from 0."""
         if epoch < self.unfreeze.start_epoch:
             return 0
         if self.unfreeze.layers_per_epoch is None:

@@ -51,7 +51,7 @@ from emotune.training.run import (
 
 @dataclass(frozen=True)
 class _Probing:
-    """What both ways of probing work with; features have shape (utterances, layers, features), layer 1 first."""
+    """Data and options of both ways of probing; features have shape (utterances, layers, features), layer 1 first."""
 
     run: RunFolder
     recipe: Recipe

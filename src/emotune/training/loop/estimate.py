@@ -1,4 +1,4 @@
-"""How much memory a training step takes, counted over a small one, and the batches that fit into a given memory."""
+"""Estimate of a training step's memory, counted over a small one, and the batches that fit into a given memory."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _OVERHEAD_BYTES = {"cpu": 1.0e9, "cuda": 0.5e9}  # the process and its libraries
 
 @dataclass(frozen=True)
 class Clips:
-    """What is to be cut into batches.
+    """Clips to be cut into batches.
 
     Args:
         durations_s: seconds of each clip as batches count it, cropped.
@@ -83,7 +83,7 @@ class PeakCounter(TorchDispatchMode):
 
 
 def bytes_per_second(model: nn.Module, task: Task[Any], clip_s: float) -> float:
-    """What each padded audio-second of a batch of clips of this length adds to the peak of a forward and backward.
+    """Bytes that a padded audio-second adds to the peak of a forward and backward, for clips of this length.
 
     It is counted over such passes with one clip and with two, whose memory must be there.
     """

@@ -34,13 +34,16 @@ class Piece:
 
     @property
     def samples(self) -> int:
+        """Samples of the padded clips together."""
         return self.batch.waveforms.numel()
 
     @property
     def clips(self) -> int:
+        """Number of clips."""
         return len(self.batch.waveforms)
 
     def halves(self) -> tuple[Piece, Piece]:
+        """The first and the second half of the clips, each with a key of its own."""
         middle = self.clips // 2
         return (
             Piece(f"{self.key}a", self.batch.rows(slice(None, middle))),
@@ -81,7 +84,7 @@ class StepGradients:
         self._running: Piece | None = None
 
     def add(self, pieces: Sequence[Piece], trained: Sequence[nn.Parameter]) -> float:
-        """Add the step's gradients, those of all processes, to the parameters'.
+        """Adds the step's gradients, those of all processes, to the parameters'.
 
         Returns:
             The step's loss over all processes.
@@ -117,7 +120,7 @@ class StepGradients:
                 pieces = self._split(pieces)
 
     def _everywhere(self, work: Callable[[], Value]) -> Value:
-        """What the work gives, once it has come to its end in every process.
+        """Result of the work, once it has come to its end in every process.
 
         Raises:
             StepOutOfMemoryError: in every process, when it did not fit into the memory of one.
@@ -139,7 +142,7 @@ class StepGradients:
         return dataclasses.replace(batch, targets=targets)
 
     def _shares(self, pieces: Sequence[Piece]) -> list[dict[str, Share]]:
-        """What each piece has to know of the others, by name of the loss; nothing where losses are sums over clips."""
+        """Shares of each piece in losses of the whole step, by name of the loss; empty where losses are sums."""
         wholes = self.task.whole_losses
         if not wholes or (len(pieces) == 1 and processes.count() == 1):
             return [{} for _ in pieces]

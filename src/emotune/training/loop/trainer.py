@@ -46,7 +46,7 @@ Groups = list[dict[str, Any]]
 
 @dataclass
 class TrainingProgress:
-    """How far a run is.
+    """Progress of a run.
 
     Args:
         step: optimiser steps done.
@@ -120,7 +120,7 @@ class Trainer(Generic[Model]):
         self._saved_at = time.monotonic()
 
     def train(self, checkpoint: Path | None = None) -> Model:
-        """Train from the beginning or from a checkpoint; an interrupt leaves a checkpoint behind.
+        """Trains from the beginning or from a checkpoint; an interrupt leaves a checkpoint behind.
 
         Returns:
             The model, or the moving average, of the best epoch; in processes other than the first, of the last one.
@@ -250,7 +250,7 @@ class Trainer(Generic[Model]):
             self._is_whole = True
 
     def _save_what_is_done(self) -> None:
-        """Write a checkpoint after an interrupt, without a word from other processes: they may be gone."""
+        """Writes a checkpoint after an interrupt, without a word from other processes: they may be gone."""
         if not processes.is_first() or self.train_section.fsdp or not self._is_whole:
             return
         if self.progress.step and self._state().name != self.checkpoints.written:
@@ -264,7 +264,7 @@ class Trainer(Generic[Model]):
         self._saved_at = time.monotonic()
 
     def _write(self) -> Path | None:
-        """Write what is done as a checkpoint; None in other processes than the first."""
+        """Writes what is done as a checkpoint; None in other processes than the first."""
         with interruption.put_off():
             tensors, optimiser = {"model": self.parallel.weights()}, self.parallel.optimiser_state(self.optimiser)
             if self.average is not None:
