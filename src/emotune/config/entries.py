@@ -46,6 +46,7 @@ class Chosen:
 
     @property
     def names(self) -> list[str]:
+        """All names that the key may hold."""
         return [*self.registry, *self.beside]
 
     def section(self, name: str) -> type[EntrySection]:

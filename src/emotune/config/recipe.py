@@ -50,7 +50,7 @@ LARGEST_SEED = 2**32 - 1  # of NumPy's generators
 
 
 class VotesSection(Section):
-    """What annotators' votes say of the labels, see ``votes.consensus.relabelled``; the defaults change nothing."""
+    """Labels from the annotators' votes, see ``votes.consensus.relabelled``; the defaults change nothing."""
 
     label: Literal["given", "plurality", "majority"] = "given"
     """given = the manifest's; plurality = most votes; majority = more than half"""
@@ -65,7 +65,7 @@ class VotesSection(Section):
 
 
 class DataSection(Section):
-    """What is learnt from. Either ``manifest``, or ``corpus`` and ``root`` to read it on the way.
+    """The data to learn from. Either ``manifest``, or ``corpus`` and ``root`` to read it on the way.
 
     ``splits`` names the values that make up each split, such as {train: {speaker: ["01"]}}; without it the manifest's
     own split column counts. ``labels`` chooses whose labels of a ``corpus`` with several sources. ``map`` renames or
@@ -139,8 +139,10 @@ class DataSection(Section):
 
 
 class BackboneSection(Section):
-    """The encoder: ``checkpoint`` is a local folder, ``hf:owner/name[@revision]`` on the Hugging Face Hub, or the plain
-    name of an encoder that its makers published there; ``config`` builds it with random weights instead.
+    """The encoder: published weights from ``checkpoint``, or random ones from ``config``.
+
+    ``checkpoint`` is a local folder, ``hf:owner/name[@revision]`` on the Hugging Face Hub, or the plain name of an
+    encoder that its makers published there.
 
     ``layers`` keeps the first k; with ``final_norm`` all are kept and the last state passes the norm behind them;
     ``train`` is all, none, or the number of top layers; the front end trains only on request.
@@ -201,7 +203,7 @@ class VaranOptions(Section):
 
 
 class ModelSection(Section):
-    """What is built on the backbone. With an ``adapter``, ``backbone.train`` says how many top layers get it."""
+    """The parts on top of the backbone. With an ``adapter``, ``backbone.train`` says how many top layers get it."""
 
     backbone: BackboneSection
     """the encoder"""
@@ -238,7 +240,7 @@ class ModelSection(Section):
 
 
 class AugmentationSection(OpenSection):
-    """What training does to a clip, in this order; null leaves a step out. A step of another package is a key too.
+    """Random changes of a clip in training, in this order; null leaves a step out. Other packages add steps of theirs.
 
     ``probability`` is that of every step but mixing and the crop; a step's own one takes its place.
     """
@@ -294,8 +296,10 @@ class LossSection(OpenSection):
 
 
 class UnfreezeSection(Section):
-    """Gradual unfreezing: before ``start_epoch`` (counted from 0) the encoder is frozen; from then on
-    ``layers_per_epoch`` more layers train each epoch, from the top; null = all at once.
+    """Gradual unfreezing of the encoder, from the top.
+
+    Before ``start_epoch`` (counted from 0) the encoder is frozen; from then on ``layers_per_epoch`` more layers train
+    each epoch; null = all at once.
     """
 
     start_epoch: int = Field(default=0, ge=0)
@@ -461,7 +465,7 @@ class Recipe(Section):
         return self
 
     def _balanced_twice(self) -> list[str]:
-        """What does not go with balanced sampling."""
+        """Options that do not go with balanced sampling."""
         if not self.data.classes:
             return ["train.sampling: balanced draws classes equally often, and data.classes is false; use natural"]
         weighted = {"cross_entropy": self.loss.cross_entropy, "focal": self.loss.focal}
