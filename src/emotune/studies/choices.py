@@ -1,4 +1,4 @@
-"""Which step each step with ``from`` starts from: chosen once, written down, and kept while runs go by it."""
+"""Choices of the step that a step with ``from`` starts from: made once, written down, and kept while runs go by it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def kept_choices(plan: Plan, folder: Path) -> dict[str, StepChoice]:
 
 
 def write_choices(folder: Path, choices: Mapping[str, StepChoice]) -> None:
-    """Write all choices into a study's folder."""
+    """Writes all choices into a study's folder."""
     write_text(folder / FILE, to_json({name: vars(choice) for name, choice in choices.items()}) + "\n")
 
 

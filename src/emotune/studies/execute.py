@@ -54,7 +54,7 @@ def run_study(
     progress: Progress = silent,
     run_one: Runner = carry_out,
 ) -> StudyRuns:
-    """Run every step with every seed under ``folder``; the same call goes on after an interruption or a failure.
+    """Runs every step with every seed under ``folder``; the same call goes on after an interruption or a failure.
 
     A step begins when all runs of the steps it may start from, or uses, are finished. Where it starts from is chosen
     once: the choice stands when seeds are added later.

@@ -1,4 +1,4 @@
-"""What a study found, as its page, tables and JSON say it."""
+"""Results of a study, as its page, tables and JSON say it."""
 
 from __future__ import annotations
 
@@ -67,6 +67,7 @@ class StepResult:
         return _mean([run.seconds for run in self.runs if run.finished])
 
     def to_json(self) -> dict[str, object]:
+        """Values for JSON, by key."""
         own = {name: value for name, value in vars(self).items() if name != "choice"}
         return {
             **own,
@@ -93,6 +94,7 @@ class TestResult:
         return next((d for d in self.comparison.differences if (d.system, d.metric) == (step, metric)), None)
 
     def to_json(self) -> dict[str, object]:
+        """Values for JSON, by key."""
         return {
             "comparison": self.comparison.to_json(),
             "of_runs": {step: {str(seed): score for seed, score in of.items()} for step, of in self.of_runs.items()},
@@ -147,6 +149,7 @@ class StudyResult:
         return found
 
     def to_json(self) -> dict[str, object]:
+        """Values for JSON, by key."""
         return {
             "schema": SCHEMA,
             **vars(self),
