@@ -31,11 +31,15 @@ _ERRORS_SHOWN = 20
 
 
 class EngineName(StrEnum):
+    """Place where the parts of a job are predicted."""
+
     local = "local"
     ray = "ray"
 
 
 class Format(StrEnum):
+    """Format of the tables of a job."""
+
     parquet = "parquet"
     csv = "csv"
     jsonl = "jsonl"
@@ -159,7 +163,7 @@ def _say(passed_over: Mapping[str, int]) -> None:
 def _items(
     inputs: list[Path], columns: Mapping[str, str], split: str | None, channel: Channels, passed_over: Counter[str]
 ) -> Iterator[Item]:
-    """What is to be predicted; an error when that is nothing."""
+    """Recordings to predict; an error when there are none."""
     empty, splits = True, set[str]()
     for item in items_of(inputs, columns=columns, channel=channel, passed_over=passed_over):
         splits.add(item.split or "(none)")
