@@ -74,7 +74,7 @@ def _development_score(run: RunFolder, metric: str) -> float:
 
 
 def tested_manifest(run: RunFolder, name: str) -> Manifest:
-    """Truth that results of that name are scored against: a split, or, of several folds that were pooled, everything."""
+    """Truth that results of that name are scored against: a split, or, after several pooled folds, everything."""
     manifest = Manifest.read(run.manifest)
     part = manifest.filter(lambda utterance: utterance.split == name)
     return manifest if name == POOLED and not len(part) else part
