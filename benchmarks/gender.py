@@ -10,14 +10,14 @@ was predicted (column gender_predicted), none, and the other one.
 import argparse
 from pathlib import Path
 
-from emotune.conditions.gender import Gender
+from emotune.conditions.gender import GenderCondition
 from emotune.evaluation.comparing.compare import compare
 from emotune.evaluation.comparing.line_up import System
 from emotune.inference import load
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 
-SOURCES = tuple(Gender().sources)
+SOURCES = tuple(GenderCondition().sources)
 
 
 def main() -> None:

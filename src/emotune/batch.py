@@ -1,4 +1,4 @@
-"""What goes into a model and what comes out: every padded tensor travels with its mask."""
+"""Inputs and outputs of a model: every padded tensor travels with its mask."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class Batch:
     conditions: Mapping[str, Tensor] = field(default_factory=dict)
 
     def to(self, device: torch.device | str) -> Batch:
+        """The same batch on a device."""
         targets, conditions = (
             {name: value.to(device) for name, value in named.items()} for named in (self.targets, self.conditions)
         )
@@ -51,7 +52,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class LayerOutputs:
-    """What the heads of single layers say, where every layer has its own.
+    """Outputs of the heads of single layers, where every layer has its own.
 
     Args:
         posterior: how much each layer counts for each clip, shape (batch, layers), summing to one.
@@ -64,7 +65,7 @@ class LayerOutputs:
 
 @dataclass(frozen=True)
 class Output:
-    """What a model says of a batch.
+    """Output of a model for a batch.
 
     Args:
         heads: scores by name of the head, each shape (batch, outputs): of classes before the softmax, of dimensions

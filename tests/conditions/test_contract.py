@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from emotune.conditions import CONDITIONS
-from emotune.conditions.gender import Gender
+from emotune.conditions.gender import GenderCondition
 from emotune.conditions.known import condition_columns, known_of
 from emotune.models.conditions.features import ConditionFeatures
 from emotune.schema.manifest import Manifest, Utterance
@@ -69,7 +69,7 @@ def test_a_helper_that_no_recipe_names_is_none(name, tones):
     ],
 )
 def test_where_a_value_comes_from(known, source, expected):
-    assert Gender().value_of(known, source) == expected
+    assert GenderCondition().value_of(known, source) == expected
 
 
 def test_a_manifest_keeps_what_was_predicted(tones, tmp_path):

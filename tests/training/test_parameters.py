@@ -4,7 +4,7 @@ import pytest
 
 from builders.models import WAVLM
 from builders.recipes import sections_over
-from emotune.config.recipe import Recipe, Unfreeze
+from emotune.config.recipe import Recipe, UnfreezeSection
 from emotune.inference import load
 from emotune.schema.predictions import Predictions
 from emotune.training.build import build_experiment
@@ -60,7 +60,7 @@ def test_an_adapter_has_its_own_rate(recipe):
 def test_layers_join_from_the_top(recipe, unfreeze, expected):
     chosen = recipe(unfreeze=unfreeze)
     model = build_experiment(chosen, build_manifest(chosen)).model
-    unfreezing = GradualUnfreezing(model, Unfreeze(**unfreeze))
+    unfreezing = GradualUnfreezing(model, UnfreezeSection(**unfreeze))
     for epoch, count in enumerate(expected):
         unfreezing.begin_epoch(epoch)
         trains = [any(p.requires_grad for p in layer.parameters()) for layer in model.backbone.layer_modules()]
@@ -78,7 +78,7 @@ def test_the_final_norm_trains_with_the_last_layer_and_at_its_rate(recipe, tiny_
     model = build_experiment(chosen, build_manifest(chosen)).model
     norm = model.backbone.final_norm
     assert norm is not None
-    GradualUnfreezing(model, Unfreeze(start_epoch=1, layers_per_epoch=1)).begin_epoch(0)
+    GradualUnfreezing(model, UnfreezeSection(start_epoch=1, layers_per_epoch=1)).begin_epoch(0)
     assert not any(parameter.requires_grad for parameter in norm.parameters())
     for layers, trains in ((0, False), (1, True), ("none", False)):
         model.choose_trainable(layers=layers, front_end=False)
@@ -88,7 +88,7 @@ def test_the_final_norm_trains_with_the_last_layer_and_at_its_rate(recipe, tiny_
 def test_a_resumed_run_unfreezes_by_its_epoch(recipe):
     chosen = recipe(unfreeze={"layers_per_epoch": 1})
     model = build_experiment(chosen, build_manifest(chosen)).model
-    GradualUnfreezing(model, Unfreeze(layers_per_epoch=1)).begin_epoch(1)
+    GradualUnfreezing(model, UnfreezeSection(layers_per_epoch=1)).begin_epoch(1)
     trains = [any(p.requires_grad for p in layer.parameters()) for layer in model.backbone.layer_modules()]
     assert trains == [False, True, True]
 

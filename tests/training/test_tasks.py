@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from emotune.audio.preprocessing import Preprocessing
 from emotune.batch import Batch
-from emotune.config.recipe import Train
+from emotune.config.recipe import TrainSection
 from emotune.data.dataset import EmotionDataset
 from emotune.data.loading import Loading
 from emotune.errors import ConfigError
@@ -88,9 +88,9 @@ class Interrupted(Listener):
         self.rows = list(rows)
 
 
-def section(**options) -> Train:
+def section(**options) -> TrainSection:
     chosen = {"epochs": 3, "batch_seconds": 3.0, "metric": "r", "warmup_share": 0.0, "checkpoint_minutes": 0}
-    return Train.model_validate(chosen | options)
+    return TrainSection.model_validate(chosen | options)
 
 
 def negative_error(model: FrameEncoder, batch: Batch) -> dict[str, float]:
@@ -104,7 +104,7 @@ def durations(manifest: Manifest) -> list[float]:
     return [utterance.duration_s or 0.0 for utterance in manifest]
 
 
-def train(manifest: Manifest, train: Train, folder: Path, listener: Listener) -> FrameEncoder:
+def train(manifest: Manifest, train: TrainSection, folder: Path, listener: Listener) -> FrameEncoder:
     """Train from where the folder's checkpoints are."""
     dataset = EmotionDataset(manifest, {}, Preprocessing(min_samples=FRAME))
     loading = Loading(dataset, workers=0)
@@ -233,7 +233,7 @@ def test_the_loop_names_neither_the_emotion_model_nor_the_whole_recipe():
     }
     own = {name for name in named if name.startswith("emotune.")}
     assert "emotune.training.loop.task.Task" in own
-    assert {name.rpartition(".")[2] for name in own if name.startswith("emotune.config")} == {"Train"}
+    assert {name.rpartition(".")[2] for name in own if name.startswith("emotune.config")} == {"TrainSection"}
     allowed = ("emotune.training.loop", "emotune.config", "emotune.batch", "emotune.errors", "emotune.runtime")
     others = {name for name in own if not name.startswith(allowed)}
     assert others <= {

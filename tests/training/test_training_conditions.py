@@ -12,10 +12,10 @@ import torch
 
 from emotune.audio.preprocessing import Preprocessing
 from emotune.conditions.condition import Condition
-from emotune.conditions.gender import Gender, GenderPredictor
+from emotune.conditions.gender import GenderCondition, GenderPredictor
 from emotune.conditions.known import known_of
 from emotune.conditions.text import Text
-from emotune.config.conditions import Conditions
+from emotune.config.conditions import ConditionsSection
 from emotune.enrichment import transcribe
 from emotune.enrichment.speech_recogniser import Transcript
 from emotune.errors import EmotuneError
@@ -91,15 +91,15 @@ def entries(recogniser=Recogniser, encoder=Encoder) -> dict[str, Callable[[], Co
     def find(name, revision):
         return SimpleNamespace(identity=ASR)
 
-    return {"gender": Gender, "text": partial(Text, recogniser=recogniser, find=find, encoder=encoder)}
+    return {"gender": GenderCondition, "text": partial(Text, recogniser=recogniser, find=find, encoder=encoder)}
 
 
-def given_gender(predictor, source="given") -> Conditions:
-    return Conditions.model_validate({"gender": {"source": source, "predictor": str(predictor)}})
+def given_gender(predictor, source="given") -> ConditionsSection:
+    return ConditionsSection.model_validate({"gender": {"source": source, "predictor": str(predictor)}})
 
 
-def text(source="given", asr: str | None = "org/asr") -> Conditions:
-    return Conditions.model_validate({"text": {"source": source, "encoder": "org/encoder", "asr": asr}})
+def text(source="given", asr: str | None = "org/asr") -> ConditionsSection:
+    return ConditionsSection.model_validate({"text": {"source": source, "encoder": "org/encoder", "asr": asr}})
 
 
 def changed(manifest, positions, information=None, **values):

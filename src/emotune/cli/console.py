@@ -1,4 +1,4 @@
-"""What the commands print with: results on standard output, progress and warnings on standard error."""
+"""Printing of the commands: results on standard output, progress and warnings on standard error."""
 
 from __future__ import annotations
 
@@ -87,9 +87,11 @@ def pairs(values: Sequence[str], option: str, shape: str = "NAME=VALUE") -> dict
 
 
 def warn_all(warnings: Iterable[str]) -> None:
+    """Prints warnings, one a line."""
     for warning in warnings:
         err.print(f"warning: {warning}", style="yellow", markup=False)
 
 
 def counts_text(counts: Mapping[str, int]) -> str:
+    """Names with their counts, on one line."""
     return ", ".join(f"{name} {count}" for name, count in counts.items())

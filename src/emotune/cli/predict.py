@@ -30,12 +30,16 @@ EXIT_SOME_FAILED = 1
 _ERRORS_SHOWN = 20
 
 
-class Engine(StrEnum):
+class EngineName(StrEnum):
+    """Place where the parts of a job are predicted."""
+
     local = "local"
     ray = "ray"
 
 
 class Format(StrEnum):
+    """Format of the tables of a job."""
+
     parquet = "parquet"
     csv = "csv"
     jsonl = "jsonl"
@@ -79,7 +83,9 @@ def predict(
     retry_errors: Annotated[
         bool, typer.Option("--retry-errors", help="Make parts again that hold a row with an error.")
     ] = False,
-    engine: Annotated[Engine, typer.Option(help="Of the parts: here, or on a Ray cluster (extra ray).")] = Engine.local,
+    engine: Annotated[
+        EngineName, typer.Option(help="Of the parts: here, or on a Ray cluster (extra ray).")
+    ] = EngineName.local,
     coverage: Annotated[
         float | None, typer.Option(help="Answer about this share, such as 0.8; the others are 'uncertain'.")
     ] = None,
@@ -109,7 +115,7 @@ def predict(
             raise ConfigError("--part-rows needs a folder for the parts: name it with -o.")
         if output.suffix in SUFFIXES and not output.is_dir():
             raise ConfigError(f"--part-rows writes a folder: name it without {output.suffix}, see --part-format.")
-        job = _ray_job if engine is Engine.ray else _local_job
+        job = _ray_job if engine is EngineName.ray else _local_job
         fingerprint, run = job(model, device, workers, options)
         opened = parts_in(
             output,
@@ -128,7 +134,7 @@ def predict(
         return
     if part_format is not None or retry_errors:
         raise ConfigError("--part-format and --retry-errors go with --part-rows.")
-    if engine is not Engine.local:
+    if engine is not EngineName.local:
         raise ConfigError(
             "--engine ray writes a folder of parts: say how large they are with --part-rows, such as 2000."
         )
@@ -157,7 +163,7 @@ def _say(passed_over: Mapping[str, int]) -> None:
 def _items(
     inputs: list[Path], columns: Mapping[str, str], split: str | None, channel: Channels, passed_over: Counter[str]
 ) -> Iterator[Item]:
-    """What is to be predicted; an error when that is nothing."""
+    """Recordings to predict; an error when there are none."""
     empty, splits = True, set[str]()
     for item in items_of(inputs, columns=columns, channel=channel, passed_over=passed_over):
         splits.add(item.split or "(none)")

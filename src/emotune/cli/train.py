@@ -80,6 +80,7 @@ def run_protocol(recipe: Any, folder: Path, kind: Literal["train", "probe"], fol
 
 
 def default_folder(recipe: Any) -> Path:
+    """Folder of a recipe's run where none is named."""
     return Path("runs") / f"{recipe.name.replace('/', '-')}-seed{recipe.seed}"
 
 
@@ -95,6 +96,7 @@ def print_evaluation(evaluation: Evaluation, split: str, folder: Path) -> None:
 
 
 def print_description(description: Mapping[str, Any]) -> None:
+    """Prints a dry run's description, with a line on parameters and memory."""
     out.print(to_json(description), markup=False)
     share = description["trainable"] / max(description["parameters"], 1)
     memory = description["memory_gb"]["total"]

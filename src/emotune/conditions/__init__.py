@@ -15,5 +15,5 @@ if TYPE_CHECKING:
 
 CONDITIONS: Registry[type[Condition]] = Registry(
     "condition",
-    {"gender": "emotune.conditions.gender:Gender", "text": "emotune.conditions.text:Text"},
+    {"gender": "emotune.conditions.gender:GenderCondition", "text": "emotune.conditions.text:Text"},
 )

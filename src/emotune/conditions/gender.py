@@ -100,7 +100,7 @@ def gender_accuracy(manifest: Manifest) -> tuple[int, int]:
     return sum(u.gender == u.gender_predicted for u in both), len(both)
 
 
-class Gender(Condition):
+class GenderCondition(Condition):
     """An embedding for each of ``GENDER_CLASSES``; the value is one for a gender and zero for the other.
 
     >>> Gender().value_of({"gender_predicted": "female"}, "given")

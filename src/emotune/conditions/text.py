@@ -19,7 +19,7 @@ from emotune.conditions.condition import (
     ValuePredictor,
 )
 from emotune.enrichment.speech_recogniser import Transcriber, find_recogniser
-from emotune.enrichment.text_encoder import Encoder, TextEncoder, embeddings
+from emotune.enrichment.text_encoder import SentenceEncoder, TextEncoder, embeddings
 from emotune.enrichment.transcribe import Recogniser, one_language, transcribed
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest
@@ -56,7 +56,7 @@ class TextPredictor(ValuePredictor):
 class TextVectors(ValueEncoder):
     """A text encoder, which is asked each text once."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: SentenceEncoder) -> None:
         self.encoder = encoder
         self.width, self.identity = encoder.dimension, encoder.identity
 
@@ -109,7 +109,7 @@ class Text(Condition):
         *,
         recogniser: Callable[..., Recogniser] = Transcriber,
         find: FindsRecogniser = find_recogniser,
-        encoder: Callable[..., Encoder] = TextEncoder,
+        encoder: Callable[..., SentenceEncoder] = TextEncoder,
     ) -> None:
         self._recogniser = recogniser
         self._find = find

@@ -26,7 +26,9 @@ def _key(name: str) -> Any:
     return condition.options | None, Field(default=None, description=condition.words)
 
 
-class Conditions(create_model("ConditionKeys", __base__=Section, **{name: _key(name) for name in CONDITIONS})):
-    """What the model is given beside the sound. ``source`` is ``given`` (by the corpus, else predicted), ``predicted``,
-    or ``unknown`` (a control); ``dropout`` is how often training takes a value for unknown.
+class ConditionsSection(create_model("ConditionKeys", __base__=Section, **{name: _key(name) for name in CONDITIONS})):
+    """Side information that the model gets beside the sound.
+
+    ``source`` is ``given`` (by the corpus, else predicted), ``predicted``, or ``unknown`` (a control); ``dropout`` is
+    how often training takes a value for unknown.
     """

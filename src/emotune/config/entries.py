@@ -18,14 +18,14 @@ from emotune.registry import Registry, unknown_name_message
 from emotune.section import Section
 
 
-class Choice(Section):
+class EntrySection(Section):
     """An entry of a registry by its name; the section of a recipe has the entry's own options beside it."""
 
     name: str
     """which entry"""
 
 
-def by_name(choice: str | Choice) -> str | dict[str, Any]:
+def by_name(choice: str | EntrySection) -> str | dict[str, Any]:
     """A choice as ``Registry.make`` takes it."""
     return choice if isinstance(choice, str) else choice.model_dump()
 
@@ -46,15 +46,16 @@ class Chosen:
 
     @property
     def names(self) -> list[str]:
+        """All names that the key may hold."""
         return [*self.registry, *self.beside]
 
-    def section(self, name: str) -> type[Choice]:
+    def section(self, name: str) -> type[EntrySection]:
         """The section of an entry: its name and its options."""
         options = self.registry.options(name) if name in self.registry else None
-        return create_model("Choice", __base__=Choice if options is None else (options, Choice))
+        return create_model("Entry", __base__=EntrySection if options is None else (options, EntrySection))
 
-    def _read(self, value: Any) -> str | Choice | None:
-        if isinstance(value, Choice) or (value is None and self.example is not None):
+    def _read(self, value: Any) -> str | EntrySection | None:
+        if isinstance(value, EntrySection) or (value is None and self.example is not None):
             return value
         if isinstance(value, str) and self.example is None:
             if value not in self.beside and value not in self.registry:

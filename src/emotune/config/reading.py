@@ -21,7 +21,7 @@ TOO_DEEP = "its lists or sections lie in each other hundreds of levels deep; a r
 
 
 def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe by path or by the name of one that comes with emotune, with ``key.path=value`` overrides.
+    """Reads a recipe by path or by the name of one that comes with emotune, with ``key.path=value`` overrides.
 
     Of a key given twice the last value counts. A file with ``base``, the name or file of another recipe, has of that
     one all that it does not give itself, but for name and description. Overrides that put another encoder in the place
@@ -59,7 +59,7 @@ def _encoder_in(data: Mapping[str, Any]) -> str | None:
 
 
 def _with_base(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
-    """What a recipe's file says, over what its base says."""
+    """Lays the keys of a recipe's file over those of its base."""
     here = path.resolve()
     if here in above:
         way = " -> ".join(str(file) for file in (*above[above.index(here) :], here))
@@ -89,7 +89,7 @@ def merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_section(section: type[SectionType], path: Path, overrides: Sequence[str] = ()) -> SectionType:
-    """Read a YAML file as a section, with ``key.path=value`` overrides.
+    """Reads a YAML file as a section, with ``key.path=value`` overrides.
 
     Raises:
         ConfigError: with every fault found.

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from emotune.config.conditions import Conditions
-from emotune.config.entries import Choice, Chosen, OpenSection
+from emotune.config.conditions import ConditionsSection
+from emotune.config.entries import Chosen, EntrySection, OpenSection
 from emotune.corpora import CORPORA
 from emotune.data.augmentations import AUGMENTATIONS
 from emotune.data.augmentations.options import (
@@ -27,7 +27,7 @@ from emotune.losses.options import (
     ClassWeightOptions,
     CrossEntropyOptions,
     FocalOptions,
-    GenderOptions,
+    GenderLossOptions,
     KLOptions,
     LossOptions,
     SoftCrossEntropyOptions,
@@ -50,8 +50,8 @@ def _checked_home(path: Path) -> Path:
 LARGEST_SEED = 2**32 - 1  # of NumPy's generators
 
 
-class Votes(Section):
-    """What annotators' votes say of the labels, see ``votes.consensus.relabelled``; the defaults change nothing."""
+class VotesSection(Section):
+    """Labels from the annotators' votes, see ``votes.consensus.relabelled``; the defaults change nothing."""
 
     label: Literal["given", "plurality", "majority"] = "given"
     """given = the manifest's; plurality = most votes; majority = more than half"""
@@ -65,8 +65,8 @@ class Votes(Section):
     """fewer votes than this do not count"""
 
 
-class Data(Section):
-    """What is learnt from. Either ``manifest``, or ``corpus`` and ``root`` to read it on the way.
+class DataSection(Section):
+    """The data to learn from. Either ``manifest``, or ``corpus`` and ``root`` to read it on the way.
 
     ``splits`` names the values that make up each split, such as {train: {speaker: ["01"]}}; without it the manifest's
     own split column counts. ``labels`` chooses whose labels of a ``corpus`` with several sources. ``map`` renames or
@@ -94,7 +94,7 @@ class Data(Section):
     """rename or merge classes; reported"""
     drop: list[str] = Field(default=[])
     """leave classes out; reported"""
-    votes: Votes = Votes()
+    votes: VotesSection = VotesSection()
     """labels from annotators' votes (votes.<class>)"""
     splits: dict[str, dict[str, list[str]]] = Field(default={})
     """{train: {speaker: ["01", "02"]}, ...}; {} = the manifest's split column"""
@@ -118,7 +118,7 @@ class Data(Section):
     """[speaker_overlap]: train although splits share speakers, [recording_overlap]: recordings"""
 
     @model_validator(mode="after")
-    def _one_source(self) -> Data:
+    def _one_source(self) -> DataSection:
         if (self.manifest is None) == (self.corpus is None):
             raise ValueError("give either manifest, or corpus and root")
         if self.corpus is not None and self.root is None:
@@ -127,7 +127,7 @@ class Data(Section):
             raise ValueError(
                 "a table is read first: emotune corpus read table FILE -o manifest.csv, then data.manifest"
             )
-        if self.target == "gender" and (not self.classes or self.dimensions or self.votes != Votes()):
+        if self.target == "gender" and (not self.classes or self.dimensions or self.votes != VotesSection()):
             raise ValueError(
                 "target: gender learns neither dimensions nor votes: leave dimensions, votes and classes out"
             )
@@ -139,9 +139,11 @@ class Data(Section):
         return self
 
 
-class Backbone(Section):
-    """The encoder: ``checkpoint`` is a local folder, ``hf:owner/name[@revision]`` on the Hugging Face Hub, or the plain
-    name of an encoder that its makers published there; ``config`` builds it with random weights instead.
+class BackboneSection(Section):
+    """The encoder: published weights from ``checkpoint``, or random ones from ``config``.
+
+    ``checkpoint`` is a local folder, ``hf:owner/name[@revision]`` on the Hugging Face Hub, or the plain name of an
+    encoder that its makers published there.
 
     ``layers`` keeps the first k; with ``final_norm`` all are kept and the last state passes the norm behind them;
     ``train`` is all, none, or the number of top layers; the front end trains only on request.
@@ -165,7 +167,7 @@ class Backbone(Section):
     """the convolutions below the transformer"""
 
     @model_validator(mode="after")
-    def _one_source(self) -> Backbone:
+    def _one_source(self) -> BackboneSection:
         if (self.checkpoint is None) == (self.config is None):
             raise ValueError("give either checkpoint (Hub name or folder) or config (random weights)")
         known = ["model_type", *(BACKBONES.options(self.name) or {})]
@@ -184,7 +186,7 @@ class Backbone(Section):
         return encoder_name(self.name, self.checkpoint)
 
 
-class VaranPrior(Section):
+class VaranOptions(Section):
     """Options of ``layer_mix: varan``: weight and shape of the prior over layers."""
 
     beta: float = Field(default=0.05, ge=0)
@@ -195,51 +197,51 @@ class VaranPrior(Section):
     """degrees of freedom of chi2, or the geometric prior's probability"""
 
     @model_validator(mode="after")
-    def _share(self) -> VaranPrior:
+    def _share(self) -> VaranOptions:
         if self.prior == "geometric" and self.parameter >= 1:
             raise ValueError(f"parameter is {self.parameter:g}, expected a probability below 1 for prior: geometric")
         return self
 
 
-class Model(Section):
-    """What is built on the backbone. With an ``adapter``, ``backbone.train`` says how many top layers get it."""
+class ModelSection(Section):
+    """The parts on top of the backbone. With an ``adapter``, ``backbone.train`` says how many top layers get it."""
 
-    backbone: Backbone
+    backbone: BackboneSection
     """the encoder"""
-    adapter: Annotated[Choice | None, Chosen(ADAPTERS, example="{name: lora, rank: 8}")] = None
+    adapter: Annotated[EntrySection | None, Chosen(ADAPTERS, example="{name: lora, rank: 8}")] = None
     """{name: lora, rank: 8, ...}, {name: bottleneck, ...} or {name: bitfit}"""
-    layer_mix: Annotated[str | Choice, Chosen(LAYER_MIXES, beside=(VARAN,))] = "weighted_sum"
+    layer_mix: Annotated[str | EntrySection, Chosen(LAYER_MIXES, beside=(VARAN,))] = "weighted_sum"
     """how the layers' states become one"""
     layer_mix_initial: list[Annotated[float, Field(gt=0)]] | None = None
     """where a weighted sum starts: one share for the input of layer 1, then one a layer"""
-    varan: VaranPrior = VaranPrior()
+    varan: VaranOptions = VaranOptions()
     """options of layer_mix: varan"""
-    pooling: Annotated[str | Choice, Chosen(POOLINGS)] = "mean_std"
+    pooling: Annotated[str | EntrySection, Chosen(POOLINGS)] = "mean_std"
     """how frames become one vector"""
     hidden_size: int | None = Field(default=None, ge=1)
     """a hidden layer in the heads; null = linear heads"""
     dropout: float = Field(default=0.3, ge=0, lt=1)
     """share of the pooled features that training sets to zero"""
-    conditions: Conditions = Conditions()
+    conditions: ConditionsSection = ConditionsSection()
     """what the model is given beside the sound; null = nothing"""
-    join: Annotated[str | Choice, Chosen(JOINS)] = "concat"
+    join: Annotated[str | EntrySection, Chosen(JOINS)] = "concat"
     """how conditions join the pooled sound"""
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Model:
+    def _fits_together(self) -> ModelSection:
         if self.adapter is not None and (self.backbone.train in ("none", 0) or self.backbone.train_front_end):
             raise ValueError(
                 "an adapter needs backbone.train: all, or the number of top layers that get it, and no train_front_end"
             )
         if self.layer_mix_initial is not None and self.layer_mix != "weighted_sum":
             raise ValueError("layer_mix_initial goes with layer_mix: weighted_sum; leave it out (null)")
-        if self.varan != VaranPrior() and self.layer_mix != VARAN:
+        if self.varan != VaranOptions() and self.layer_mix != VARAN:
             raise ValueError("varan holds options of layer_mix: varan; leave it out, or choose that mix")
         return self
 
 
-class AugmentationSteps(OpenSection):
-    """What training does to a clip, in this order; null leaves a step out. A step of another package is a key too.
+class AugmentationSection(OpenSection):
+    """Random changes of a clip in training, in this order; null leaves a step out. Other packages add steps of theirs.
 
     ``probability`` is that of every step but mixing and the crop; a step's own one takes its place.
     """
@@ -271,7 +273,7 @@ class AugmentationSteps(OpenSection):
     """[2, 0.2]: two spans of up to 0.2 s set to zero"""
 
 
-class Losses(OpenSection):
+class LossSection(OpenSection):
     """The losses that are summed by weight: those of classes where classes are learnt, CCC where dimensions are.
 
     A loss of another package is a key too.
@@ -288,15 +290,17 @@ class Losses(OpenSection):
     """against the annotators' votes (votes.<class> of the manifest)"""
     kl: KLOptions = KLOptions()
     """KL(votes || prediction)"""
-    gender: GenderOptions = GenderOptions()
+    gender: GenderLossOptions = GenderLossOptions()
     """cross-entropy of the speaker's gender, learnt beside emotion"""
     ccc: CCCOptions = CCCOptions()
     """mean of 1 - CCC over the dimensions, of the whole batch"""
 
 
-class Unfreeze(Section):
-    """Gradual unfreezing: before ``start_epoch`` (counted from 0) the encoder is frozen; from then on
-    ``layers_per_epoch`` more layers train each epoch, from the top; null = all at once.
+class UnfreezeSection(Section):
+    """Gradual unfreezing of the encoder, from the top.
+
+    Before ``start_epoch`` (counted from 0) the encoder is frozen; from then on ``layers_per_epoch`` more layers train
+    each epoch; null = all at once.
     """
 
     start_epoch: int = Field(default=0, ge=0)
@@ -305,7 +309,7 @@ class Unfreeze(Section):
     """how many layers more train each epoch, from the top; null = all at once"""
 
 
-class Train(Section):
+class TrainSection(Section):
     """Fine-tuning. Learning rates rise over ``warmup_share`` of the steps and fall to zero as ``schedule`` says.
 
     ``average`` is the decay a step of a moving average of the weights, which then is what is scored and kept.
@@ -329,7 +333,7 @@ class Train(Section):
     """highest learning rate of the encoder"""
     layer_decay: float = Field(default=1.0, gt=0, le=1)
     """d: layer l of L trains at encoder_lr * d^(L - l)"""
-    unfreeze: Unfreeze | None = None
+    unfreeze: UnfreezeSection | None = None
     """{start_epoch: 0, layers_per_epoch: null}: gradual unfreezing"""
     adapter_lr: float = Field(default=1e-3, gt=0)
     """highest learning rate of the adapter"""
@@ -374,7 +378,7 @@ class Train(Section):
     """of the forward pass"""
 
 
-class Probe(Section):
+class ProbeSection(Section):
     """Logistic (ridge, for dimensions) regression on frozen pooled features of one layer, chosen on development.
 
     ``leave_out: speaker`` holds each speaker out in turn and chooses layer and ``inverse_regularisation`` by the same
@@ -407,17 +411,17 @@ class Recipe(Section):
     """weights of new layers, order of batches, augmentation"""
     protocol: str | None = None
     """a name from `emotune protocols`, or a file: classes, splits, folds"""
-    data: Data
+    data: DataSection
     """what is learnt from"""
-    model: Model
+    model: ModelSection
     """the encoder and what is built on it"""
-    augmentation: AugmentationSteps = AugmentationSteps()
+    augmentation: AugmentationSection = AugmentationSection()
     """what training does to a clip"""
-    loss: Losses = Losses()
+    loss: LossSection = LossSection()
     """what training minimises"""
-    train: Train = Train()
+    train: TrainSection = TrainSection()
     """how fine-tuning goes"""
-    probe: Probe = Probe()
+    probe: ProbeSection = ProbeSection()
     """linear models on frozen features"""
 
     @model_validator(mode="after")
@@ -462,7 +466,7 @@ class Recipe(Section):
         return self
 
     def _balanced_twice(self) -> list[str]:
-        """What does not go with balanced sampling."""
+        """Options that do not go with balanced sampling."""
         if not self.data.classes:
             return ["train.sampling: balanced draws classes equally often, and data.classes is false; use natural"]
         weighted = {name: loss for name, loss in self.loss if isinstance(loss, ClassWeightOptions)}

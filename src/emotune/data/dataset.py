@@ -25,8 +25,9 @@ from emotune.schema.truth import Numbers, Truth
 
 @dataclass(frozen=True)
 class Example:
-    """One prepared clip, shape (samples,), with its truth by name, NaN where unknown. ``conditions`` are the model's
-    inputs beside the sound, each shape (width,).
+    """One prepared clip, shape (samples,), with its truth by name, NaN where unknown.
+
+    ``conditions`` are the model's inputs beside the sound, each shape (width,).
     """
 
     waveform: FloatArray

@@ -81,7 +81,7 @@ class DurationBatches(Sampler[list[tuple[int, int]]]):
             ]
 
     def _edges(self, order: np.ndarray) -> np.ndarray:
-        """Where the batches begin and end in the sorted order; each holds at least one utterance."""
+        """Edges of the batches in the sorted order; each holds at least one utterance."""
         total = np.concatenate([[0.0], np.cumsum(self.durations_s[order])])
         edges = np.searchsorted(total, np.linspace(0, total[-1], self.count + 1), side="left")
         edges[0], edges[-1] = 0, len(order)
@@ -118,7 +118,7 @@ class _Groups:
 
 
 def _times_before(drawn: np.ndarray) -> np.ndarray:
-    """How often each entry came earlier, shape (utterances,).
+    """Counts the earlier occurrences of each entry, shape (utterances,).
 
     >>> _times_before(np.array([3, 5, 3, 3]))
     array([0, 0, 1, 2])

@@ -36,7 +36,7 @@ class Loading:
     def __init__(self, dataset: EmotionDataset, *, workers: int) -> None:
         self.dataset = dataset
         self.count = workers
-        self._workers: list[_Worker] = []
+        self._workers: list[_LoadingWorker] = []
 
     def batches(self, keys: Sequence[Keys]) -> Iterator[Batch]:
         """One batch for each list of keys.
@@ -60,7 +60,7 @@ class Loading:
     def _start(self) -> None:
         with interruption.put_off(), interruption.held_back():
             for _ in range(self.count):
-                self._workers.append(_Worker(self.dataset, [worker.connection for worker in self._workers]))
+                self._workers.append(_LoadingWorker(self.dataset, [worker.connection for worker in self._workers]))
 
     def __enter__(self) -> Loading:
         return self
@@ -76,7 +76,7 @@ class Loading:
         self._workers.clear()
 
 
-class _Worker:
+class _LoadingWorker:
     """A process and our end of its pipe."""
 
     def __init__(self, dataset: EmotionDataset, others: Sequence[Connection]) -> None:
@@ -116,7 +116,7 @@ class _Worker:
 
 
 def _prepare(dataset: EmotionDataset, connection: Connection, others: Sequence[Connection]) -> None:
-    """Answer each list of keys with their examples, until the pipe is closed."""
+    """Answers each list of keys with their examples, until the pipe is closed."""
     interruption.ignore()
     for other in others:
         other.close()

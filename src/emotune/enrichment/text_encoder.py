@@ -81,7 +81,7 @@ class TextEncoder:
         return np.asarray(found, dtype=np.float32)
 
 
-class Encoder(Protocol):
+class SentenceEncoder(Protocol):
     """Encoder of texts; ``TextEncoder`` is one."""
 
     dimension: int
@@ -97,7 +97,7 @@ class Encoder(Protocol):
 
 
 def embeddings(
-    encoder: Encoder, texts: Sequence[str | None], *, cache: Path | None = None, progress: Progress = silent
+    encoder: SentenceEncoder, texts: Sequence[str | None], *, cache: Path | None = None, progress: Progress = silent
 ) -> FloatArray:
     """Embeddings of texts, shape (texts, dimension), each text encoded once and kept on disk.
 
@@ -136,7 +136,7 @@ def _reason(error: Exception) -> str:
 
 
 def _new(
-    encoder: Encoder, texts: Sequence[str], key_of: dict[str, str], answers: AnswerCache
+    encoder: SentenceEncoder, texts: Sequence[str], key_of: dict[str, str], answers: AnswerCache
 ) -> Iterator[tuple[str, FloatArray]]:
     for start in range(0, len(texts), _KEPT_AT_A_TIME):
         part = texts[start : start + _KEPT_AT_A_TIME]

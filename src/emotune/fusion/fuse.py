@@ -50,7 +50,7 @@ METHODS: Mapping[str, Callable[..., Combiner]] = {
 
 
 @dataclass(frozen=True)
-class Part:
+class DevelopmentPart:
     """One part of development.
 
     Args:
@@ -98,8 +98,8 @@ class Fusion:
     metric: str
     seed: int
     combiner: Combiner
-    fitted_on: Part
-    reported_on: Part
+    fitted_on: DevelopmentPart
+    reported_on: DevelopmentPart
     best_single: str
     left_out: Mapping[str, float]
     notes: tuple[str, ...]
@@ -288,10 +288,10 @@ class _Lined:
         self.objective = Objective(truth_of(manifest, space), metric, outputs)
         self.speakers = [utterance.speaker for utterance in manifest]
 
-    def scored(self, combiner: Combiner) -> Part:
+    def scored(self, combiner: Combiner) -> DevelopmentPart:
         singles = {name: self.objective.score(own) for name, own in zip(self.names, self.values, strict=True)}
         fused = self.objective.score(combiner.combine(self.values))
-        return Part(self.values.shape[1], len({*self.speakers} - {None}), singles, fused)
+        return DevelopmentPart(self.values.shape[1], len({*self.speakers} - {None}), singles, fused)
 
 
 def _without(number: int, fit_part: _Lined, report_part: _Lined, *, method: str, seed: int) -> float:

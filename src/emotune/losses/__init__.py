@@ -19,7 +19,7 @@ LOSSES: Registry[type[Loss | BatchLoss]] = Registry(
             "emotune.losses.options:SoftCrossEntropyOptions",
         ),
         "kl": ("emotune.losses.votes:KL", "emotune.losses.options:KLOptions"),
-        "gender": ("emotune.losses.gender:GenderCrossEntropy", "emotune.losses.options:GenderOptions"),
+        "gender": ("emotune.losses.gender:GenderCrossEntropy", "emotune.losses.options:GenderLossOptions"),
         "ccc": ("emotune.losses.ccc:CCCLoss", "emotune.losses.options:CCCOptions"),
     },
     extra="train",

@@ -1,4 +1,4 @@
-"""What a loss is."""
+"""Contract of a loss."""
 
 # pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the losses of classes share."""
+"""Base of the losses of classes."""
 
 # pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations

@@ -42,7 +42,7 @@ class CombinedLoss(nn.Module):
         return {loss.truth for loss in [*self.means.values(), *self.wholes.values()]}
 
     def normalisers(self, targets: Targets) -> dict[str, Tensor]:
-        """What each mean over a batch is divided by, from the targets alone; summed over the batches of a step."""
+        """Divisors of each mean over a batch, from the targets alone; summed over the batches of a step."""
         found = {name: loss.normaliser(targets[loss.truth]) for name, loss in self.means.items()}
         any_truth = next(iter(targets.values()))
         return {**found, PENALTY: torch.tensor(float(len(any_truth)), device=any_truth.device)}

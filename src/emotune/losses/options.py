@@ -52,7 +52,7 @@ class KLOptions(LossOptions):
     """KL(votes || prediction)."""
 
 
-class GenderOptions(LossOptions):
+class GenderLossOptions(LossOptions):
     """Cross-entropy of the speaker's gender, learnt beside emotion."""
 
 

@@ -1,0 +1,1 @@
+"""Models: an encoder, the aggregation of its states, conditions and heads."""

@@ -1,5 +1,6 @@
-"""The emotion model: backbone -> layer mix -> pooling -> standardise -> join conditions -> heads; or, with VARAN,
-pooling and heads for each layer, weighed for each clip.
+"""The emotion model: backbone -> layer mix -> pooling -> standardise -> join conditions -> heads.
+
+With VARAN there are pooling and heads for each layer, weighed for each clip.
 """
 
 from __future__ import annotations
@@ -177,7 +178,9 @@ class EmotionModel(nn.Module):
             self.adapter_parameters = frozenset()
 
     def choose_trainable(self, *, layers: int | str, front_end: bool) -> None:
-        """Choose what of the backbone trains; mix, pooling and heads always do. With an adapter it is that alone.
+        """Chooses the parameters of the backbone that train; mix, pooling and heads always do.
+
+        With an adapter it is that alone.
 
         Args:
             layers: ``all`` = the whole encoder behind the front end, ``none``, or the number of top layers.
@@ -222,7 +225,7 @@ class EmotionModel(nn.Module):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> EmotionModel:
-        """Build the model with random weights.
+        """Builds the model with random weights.
 
         Raises:
             ConfigError: for unknown names or values.

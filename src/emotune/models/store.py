@@ -47,7 +47,7 @@ def save_model(
     training_prior: Mapping[str, float] | None = None,
     card: str = "",
 ) -> None:
-    """Write config, preprocessing, weights and card; the weights last, each file atomically.
+    """Writes config, preprocessing, weights and card; the weights last, each file atomically.
 
     ``config.json`` follows the Hub's conventions (``id2label``, ``label2id``, ``problem_type``) beside our own keys.
     """
@@ -67,7 +67,7 @@ def save_config(
     calibration: Calibration | None = None,
     training_prior: Mapping[str, float] | None = None,
 ) -> None:
-    """Write ``config.json`` alone, such as for a calibration that was fitted after the weights were saved.
+    """Writes ``config.json`` alone, such as for a calibration that was fitted after the weights were saved.
 
     ``training_prior`` are the shares of the classes that training taught, which `emotune adjust` starts from.
     """
@@ -87,7 +87,7 @@ def save_config(
 
 
 def load_model(name: str | Path) -> StoredModel:
-    """Load a model folder, a run folder with a ``model`` inside, or ``hf:owner/name[@revision]`` of the Hub.
+    """Loads a model folder, a run folder with a ``model`` inside, or ``hf:owner/name[@revision]`` of the Hub.
 
     The config is compared with the header of the weights before there is memory for a model of its sizes.
 

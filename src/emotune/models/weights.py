@@ -52,7 +52,7 @@ class WeightsFile:
 
     @classmethod
     def open(cls, path: Path) -> WeightsFile:
-        """Read the header.
+        """Reads the header.
 
         Raises:
             ModelError: for anything but a whole safetensors file.

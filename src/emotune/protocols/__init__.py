@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def protocol_folder() -> Path:
-    """Where the protocols lie."""
+    """The folder of the protocols."""
     return Path(str(resources.files(__name__)))
 
 

@@ -44,7 +44,7 @@ def protocol_run(
     listener: Listener | None = None,
     progress: Progress = silent,
 ) -> dict[str, Evaluation]:
-    """Run every fold of ``recipe.protocol`` under ``folder``, and score all that was tested as one.
+    """Runs every fold of ``recipe.protocol`` under ``folder``, and scores all that was tested as one.
 
     The same command continues after an interruption: finished folds are kept, an unfinished one goes on from its last
     checkpoint.
@@ -89,7 +89,7 @@ def protocol_run(
 
 
 def first_fold(recipe: Recipe, *, progress: Progress = silent) -> Recipe:
-    """What the first fold of a recipe's protocol trains, for looking at it."""
+    """The first fold of a recipe's protocol, as it would be trained."""
     assert recipe.protocol is not None
     protocol, source = load_protocol(recipe.protocol), source_manifest(recipe, progress=progress)
     fold = folds_of(protocol, under_protocol(source, protocol))[0]
@@ -146,7 +146,7 @@ def _run_one(
     listener: Listener | None = None,
     progress: Progress = silent,
 ) -> str:
-    """Train one fold, predict and score its tests; what to say of it."""
+    """Trains one fold, predicts and scores its tests; returns a sentence on it."""
     run, collected = RunFolder(folder), _Warnings()
     if not run.finished:
         _RUNS[kind](recipe, folder, listener=listener or collected, progress=progress)
@@ -187,7 +187,7 @@ def _tested(run: RunFolder, fold: Fold, name: str) -> _Tested:
 
 
 def _pooled(run: RunFolder, protocol: Protocol, folds: list[Fold], warnings: list[str]) -> dict[str, Evaluation]:
-    """What was tested as a whole: each test of a single fold by itself, those of several folds as one."""
+    """Tests as they are scored: each test of a single fold by itself, those of several folds as one."""
     about = {"protocol": protocol.name, "protocol in words": protocol.description.strip()}
     if len(folds) > 1:
         parts = [_tested(run, fold, name) for fold in folds for name in fold.tests]
@@ -227,7 +227,7 @@ def _score_together(run: RunFolder, parts: list[_Tested], about: Mapping[str, st
 
 
 def _dependence(parts: list[_Tested]) -> SpeakerDependence:
-    """How many of all tested speakers the fold that tested them was trained on."""
+    """Counts the tested speakers that were also in the training split of their fold."""
     each = [speaker_dependence(part.manifest.split(TRAIN), part.truth) for part in parts]
     return SpeakerDependence(
         sum(item.shared for item in each), sum(item.scored for item in each), all(item.all_known for item in each)

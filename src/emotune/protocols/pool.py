@@ -25,6 +25,7 @@ class TrainingPool(ProcessPoolExecutor):
     """A pool whose processes begin nothing more once they have been interrupted."""
 
     def submit(self, fn: Callable[Given, Value], /, *args: Given.args, **kwargs: Given.kwargs) -> Future[Value]:
+        """Submits a call; it ends in a cancellation where the process has been interrupted."""
         return super().submit(_carried_out, fn, *args, **kwargs)
 
 
@@ -38,7 +39,7 @@ def _carried_out(fn: Callable[Given, Value], *args: Given.args, **kwargs: Given.
 
 
 def _begin(threads: int) -> None:
-    """Take a share of the cores, and end with the process that started this one, even if that one is killed."""
+    """Takes a share of the cores, and ends with the process that started this one, even if that one is killed."""
     torch.set_num_threads(threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     interruption.listen_at_last()
@@ -81,7 +82,7 @@ def training_pool(processes: int, *, cores: int | None = None) -> Iterator[Train
 
 
 def _end(children: Sequence[BaseProcess]) -> None:
-    """Interrupt processes, as if each had got the signal itself, and wait until they have ended."""
+    """Interrupts processes, as if each had got the signal itself, and wait until they have ended."""
     left = list(children)
     for child in left:
         child.terminate()

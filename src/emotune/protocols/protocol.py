@@ -41,7 +41,7 @@ class Official(Section):
 
 
 class Protocol(Section):
-    """How a corpus is evaluated. Exactly one of ``leave_out``, ``groups`` and ``official`` says what is tested.
+    """Evaluation protocol of a corpus. Exactly one of ``leave_out``, ``groups`` and ``official`` says what is tested.
 
     With ``leave_out`` every value of that column is tested once, in the order of the values; ``split`` is for folds
     that a manifest has already. In each fold the following ``development_groups`` groups choose epoch, layer and the
@@ -101,7 +101,7 @@ def under_protocol(manifest: Manifest, protocol: Protocol) -> Manifest:
 
 
 def class_changes(protocol: Protocol, manifest: Manifest) -> tuple[dict[str, str], list[str]]:
-    """Which of the manifest's classes a protocol maps to which, and which it drops."""
+    """Changes of the manifest's classes under a protocol: the mapped ones and the dropped ones."""
     occurring = manifest.label_space.classes
     mapping = {name: target for name, target in protocol.map.items() if name in occurring}
     left = {mapping.get(name, name) for name in occurring}
@@ -168,7 +168,7 @@ def _groups(protocol: Protocol, manifest: Manifest) -> tuple[str, list[list[str]
 
 
 def doubts(protocol: Protocol, manifest: Manifest) -> list[str]:
-    """What keeps figures from being comparable with others under the protocol, one sentence each."""
+    """Reasons against comparing figures with others under the protocol, one sentence each."""
     found = []
     corpus = manifest.information.get("corpus", "unnamed")
     if protocol.corpus is not None and corpus != protocol.corpus:

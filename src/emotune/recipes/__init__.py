@@ -10,7 +10,7 @@ _STUDIES = "studies"
 
 
 def recipe_folder() -> Path:
-    """Where the recipes lie."""
+    """The folder of the recipes."""
     return Path(str(resources.files(__name__)))
 
 
@@ -20,7 +20,7 @@ def recipe_names() -> list[str]:
 
 
 def study_folder() -> Path:
-    """Where the studies lie."""
+    """The folder of the studies."""
     return recipe_folder() / _STUDIES
 
 
@@ -30,7 +30,7 @@ def study_names() -> list[str]:
 
 
 def first_sentence(folder: Path, name: str) -> str:
-    """What the recipe or study ``name`` of a folder says of itself first."""
+    """First sentence of the description of a folder's recipe or study ``name``."""
     description = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")).get("description", "")
     return re.split(r"(?<=\.)\s", description.strip(), maxsplit=1)[0]
 

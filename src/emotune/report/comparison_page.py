@@ -14,7 +14,7 @@ from emotune.report.template import Markup, render
 
 
 def write_comparison(folder: Path, comparison: Comparison) -> None:
-    """Write ``compare.json`` and ``compare.html`` into a folder, each atomically.
+    """Writes ``compare.json`` and ``compare.html`` into a folder, each atomically.
 
     Raises:
         TableError: when the folder cannot be written to.

@@ -29,7 +29,7 @@ def write_report(
     history: History = (),
     notices: Sequence[str] = (),
 ) -> None:
-    """Write ``report.json`` and ``report.html`` into a folder, each atomically.
+    """Writes ``report.json`` and ``report.html`` into a folder, each atomically.
 
     Args:
         folder: made when it does not exist.

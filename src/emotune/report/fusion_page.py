@@ -17,7 +17,7 @@ from emotune.report.template import Markup, render
 
 
 def write_fusion(folder: Path, fused: FusedSplit) -> None:
-    """Write the fused table, its truth where there is one, ``fusion.json`` and ``fusion.html``.
+    """Writes the fused table, its truth where there is one, ``fusion.json`` and ``fusion.html``.
 
     Raises:
         TableError: when the folder cannot be written to.

@@ -19,7 +19,7 @@ JSON, PAGE = "robustness.json", "robustness.html"
 
 
 def write_robustness(folder: Path, robustness: Robustness, *, title: str, notices: Sequence[str] = ()) -> None:
-    """Write ``robustness.json`` and ``robustness.html`` into a folder, each atomically.
+    """Writes ``robustness.json`` and ``robustness.html`` into a folder, each atomically.
 
     Raises:
         TableError: when the folder cannot be written to.

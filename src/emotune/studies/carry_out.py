@@ -29,7 +29,7 @@ Runner: TypeAlias = Callable[[StudyRun, Listener, Progress], object]
 
 
 def attempt(run: StudyRun, run_one: Runner, listener: Listener | None = None, progress: Progress = silent) -> str:
-    """Carry a run out, or write down beside its folder why it failed; what to say of it."""
+    """Carries a run out, or writes the reason of a failure beside its folder; returns a sentence on it."""
     try:
         said = run_one(run, listener or Listener(), progress)
     except Exception as error:  # whatever it is, the other runs go on

@@ -1,4 +1,4 @@
-"""Which step each step with ``from`` starts from: chosen once, written down, and kept while runs go by it."""
+"""Choices of the step that a step with ``from`` starts from: made once, written down, and kept while runs go by it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILE = "choices.json"
 
 
 @dataclass(frozen=True)
-class Choice:
+class StepChoice:
     """A choice that was made on development.
 
     Args:
@@ -39,7 +39,7 @@ def best_of(candidates: Mapping[str, float]) -> str:
     return max(candidates, key=lambda name: -math.inf if math.isnan(candidates[name]) else candidates[name])
 
 
-def kept_choices(plan: Plan, folder: Path) -> dict[str, Choice]:
+def kept_choices(plan: Plan, folder: Path) -> dict[str, StepChoice]:
     """Choices of an earlier call that a run of the step has begun with, and that the study still allows.
 
     They hold although more seeds may now say otherwise: what was trained starts from them.
@@ -51,7 +51,7 @@ def kept_choices(plan: Plan, folder: Path) -> dict[str, Choice]:
     if not path.exists():
         return {}
     found = {name: _read(value, path) for name, value in read_json(path, "The choices of a study").items()}
-    kept: dict[str, Choice] = {}
+    kept: dict[str, StepChoice] = {}
     for step in plan.study.steps:
         choice = found.get(step.name)
         if choice is None or choice.step not in step.starts_from:
@@ -62,14 +62,14 @@ def kept_choices(plan: Plan, folder: Path) -> dict[str, Choice]:
     return kept
 
 
-def write_choices(folder: Path, choices: Mapping[str, Choice]) -> None:
-    """Write all choices into a study's folder."""
+def write_choices(folder: Path, choices: Mapping[str, StepChoice]) -> None:
+    """Writes all choices into a study's folder."""
     write_text(folder / FILE, to_json({name: vars(choice) for name, choice in choices.items()}) + "\n")
 
 
-def _read(value: Any, path: Path) -> Choice:
+def _read(value: Any, path: Path) -> StepChoice:
     try:
         scores = {str(name): float(score) for name, score in value["candidates"].items()}
-        return Choice(str(value["step"]), scores, tuple(int(seed) for seed in value["seeds"]))
+        return StepChoice(str(value["step"]), scores, tuple(int(seed) for seed in value["seeds"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TableError(f"{path} is no list of choices: remove it, and the steps are chosen anew.") from error

@@ -42,7 +42,7 @@ def study_results(
     resamples: int = 10_000,
     seed: int = 0,
 ) -> StudyResult:
-    """Score and compare what a study's runs predicted.
+    """Scores and compares the predictions of a study's runs.
 
     Args:
         plan: the study.
@@ -123,7 +123,7 @@ def _test(
 
 
 def _truth(name: str, runs: Mapping[str, Sequence[StudyRun]], metrics: Sequence[str]) -> Manifest:
-    """What all runs are scored against, which must be the same where the metrics look."""
+    """Truth that all runs are scored against, which must be the same where the metrics look."""
     return same_labelled(
         [
             (f"step {run.step} ({run.folder})", tested_manifest(RunFolder(run.folder), name))
@@ -144,7 +144,7 @@ def _common(plan: Plan) -> list[str]:
 
 
 def _notices(comparable: ComparableRuns) -> list[str]:
-    """What the reports of the runs warn of, each sentence once."""
+    """Warnings in the reports of the runs, each sentence once."""
     found: list[str] = []
     for runs in comparable.runs.values():
         for run in runs:

@@ -22,7 +22,7 @@ from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.run_folder import RunFolder
 from emotune.studies.carry_out import Runner, attempt, carry_out, source_of
-from emotune.studies.choices import Choice, best_of, kept_choices, write_choices
+from emotune.studies.choices import StepChoice, best_of, kept_choices, write_choices
 from emotune.studies.plan import Plan, chosen_metric, results_of, run_folder_of
 from emotune.studies.study import dump_study
 from emotune.studies.study_run import StudyRun
@@ -41,7 +41,7 @@ class StudyRuns:
     """
 
     runs: Mapping[str, tuple[StudyRun, ...]]
-    choices: Mapping[str, Choice]
+    choices: Mapping[str, StepChoice]
     waiting: Mapping[str, str]
 
 
@@ -54,7 +54,7 @@ def run_study(
     progress: Progress = silent,
     run_one: Runner = carry_out,
 ) -> StudyRuns:
-    """Run every step with every seed under ``folder``; the same call goes on after an interruption or a failure.
+    """Runs every step with every seed under ``folder``; the same call goes on after an interruption or a failure.
 
     A step begins when all runs of the steps it may start from, or uses, are finished. Where it starts from is chosen
     once: the choice stands when seeds are added later.
@@ -101,12 +101,12 @@ def run_study(
     return StudyRuns(runs, choices, waiting)
 
 
-def _choose(plan: Plan, name: str, runs: Mapping[str, Sequence[StudyRun]], metric: str) -> Choice:
+def _choose(plan: Plan, name: str, runs: Mapping[str, Sequence[StudyRun]], metric: str) -> StepChoice:
     candidates = _development(plan.step(name).starts_from, runs, metric)
-    return Choice(best_of(candidates), candidates, tuple(plan.study.seeds))
+    return StepChoice(best_of(candidates), candidates, tuple(plan.study.seeds))
 
 
-def _in_words(choice: Choice, metric: str) -> str:
+def _in_words(choice: StepChoice, metric: str) -> str:
     reached = ", ".join(f"{one} {score:.3f}" for one, score in choice.candidates.items())
     return f"{choice.step} (development {metric} over seed {', '.join(map(str, choice.seeds))}: {reached})"
 
@@ -126,7 +126,7 @@ def _unfinished(plan: Plan, name: str, runs: Mapping[str, Sequence[StudyRun]]) -
     return ", ".join(one for one in plan.needs(name) if one not in runs or not all(run.finished for run in runs[one]))
 
 
-def _runs_of(plan: Plan, name: str, folder: Path, choices: Mapping[str, Choice]) -> tuple[StudyRun, ...]:
+def _runs_of(plan: Plan, name: str, folder: Path, choices: Mapping[str, StepChoice]) -> tuple[StudyRun, ...]:
     runs = []
     chosen = {step: choice.step for step, choice in choices.items()}
     for seed in plan.study.seeds:
@@ -136,7 +136,7 @@ def _runs_of(plan: Plan, name: str, folder: Path, choices: Mapping[str, Choice])
     return tuple(runs)
 
 
-def _check_earlier(plan: Plan, folder: Path, choices: Mapping[str, Choice]) -> None:
+def _check_earlier(plan: Plan, folder: Path, choices: Mapping[str, StepChoice]) -> None:
     """Before anything runs: what lies in the folder is of this study, and the splits of its first step exist."""
     for step in plan.study.steps:
         if not step.starts_from or step.name in choices:

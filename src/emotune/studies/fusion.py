@@ -32,7 +32,7 @@ BEST_SINGLE = "best single"
 
 @dataclass(frozen=True)
 class FusedSystem:
-    """What was fused, and what it is compared with.
+    """A study's fusion, with the systems that it is compared with.
 
     Args:
         steps: how both are made, the fused system last; empty where nothing could be fused.
@@ -47,7 +47,7 @@ class FusedSystem:
     notes: tuple[str, ...] = ()
 
     def systems(self, test: str) -> list[System]:
-        """What joins the steps in the comparison on a test, the fused system last; none where it is not fused."""
+        """Systems beside the steps in the comparison on a test, the fused system last; none where it is not fused."""
         if test not in self.fused:
             return []
         best = [System(BEST_SINGLE, self.best_single)] if self.best_single else []
@@ -58,7 +58,7 @@ NOTHING_FUSED = FusedSystem()
 
 
 def fuse_steps(plan: Plan, comparable: ComparableRuns, *, seed: int = 0) -> FusedSystem:
-    """Fuse a study's steps seed by seed; those without results are left out, and named.
+    """Fuses a study's steps seed by seed; those without results are left out, and named.
 
     Args:
         plan: the study; ``ccc.arousal`` and the like as its first metric stand for ``ccc``.
@@ -94,7 +94,7 @@ def fuse_steps(plan: Plan, comparable: ComparableRuns, *, seed: int = 0) -> Fuse
 
 
 def write_fused(folder: Path, system: FusedSystem) -> None:
-    """Write into ``fused/seed_<n>/<test>`` what ``emotune fuse`` writes."""
+    """Writes the files of ``emotune fuse`` into ``fused/seed_<n>/<test>``."""
     for test, of_seeds in system.fused.items():
         for number, one in of_seeds.items():
             write_fusion(folder / "fused" / f"seed_{number}" / test, one)
@@ -172,7 +172,7 @@ def _part(run: Predictions, of_classes: bool) -> LabelSpace:
 
 
 def _in_words(fuse: Fuse, names: Sequence[str], fitted: Sequence[FusionOfRuns]) -> str:
-    """How the steps were fused, with their weights on average over seeds and folds."""
+    """Describes the fusion of the steps, with their weights on average over seeds and folds."""
     each = [fold.weights for one in fitted for fold in one.fitted.values()]
     known = [weights for weights in each if weights is not None]
     if not known:

@@ -1,4 +1,4 @@
-"""What lies in a study's folder: its steps, and which of their runs are compared, on which tests."""
+"""Contents of a study's folder: its steps, their runs that are compared, and the tests."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class ComparableRuns:
 
     @property
     def has_folds(self) -> bool:
-        """Whether each run has several folds, whose tests are pooled."""
+        """Tells if each run has several folds, whose tests are pooled."""
         return any(run.has_folds for runs in self.runs.values() for run in runs)
 
 
 def gather(plan: Plan, begun: StudyRuns) -> ComparableRuns:
-    """What ``run_study`` left, as far as it got."""
+    """Gathers the runs that ``run_study`` left, as far as it got."""
     steps = tuple(_step(plan, step.name, begun, chosen_metric(plan)) for step in plan.study.steps)
     finished = {
         name: {run.seed: run for run in runs if run.finished}
@@ -64,7 +64,7 @@ def gather(plan: Plan, begun: StudyRuns) -> ComparableRuns:
 
 
 def predecessor(plan: Plan, name: str, chosen: Mapping[str, str]) -> str | None:
-    """What a step is compared with; None for the first, and for one that is not scored."""
+    """The step that a step is compared with; None for the first, and for one that is not scored."""
     step, names = plan.step(name), plan.study.scored_steps
     if not step.scored:
         return None

@@ -19,7 +19,7 @@ from emotune.studies.words import about, below_chance, choices, choosing, counte
 
 
 def write_study(folder: Path, result: StudyResult) -> None:
-    """Write ``study.html``, ``study.md``, ``study.csv`` and ``study.json`` into a folder, each atomically.
+    """Writes ``study.html``, ``study.md``, ``study.csv`` and ``study.json`` into a folder, each atomically.
 
     Raises:
         TableError: when the folder cannot be written to.

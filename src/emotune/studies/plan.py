@@ -33,6 +33,7 @@ class Plan:
     overrides: tuple[str, ...] = ()
 
     def step(self, name: str) -> StudyStep:
+        """The step of a name."""
         return next(step for step in self.study.steps if step.name == name)
 
     def needs(self, name: str) -> list[str]:
@@ -81,7 +82,7 @@ def as_override(key: str, value: object) -> str:
 
 
 def run_folder_of(folder: Path, step: str, seed: int) -> Path:
-    """Where a step's run with a seed lies in the folder of a study."""
+    """The folder of a step's run with a seed, in the folder of a study."""
     return folder / "runs" / step / f"seed_{seed}"
 
 
@@ -103,7 +104,7 @@ def results_of(recipe: Recipe, study: Study) -> tuple[str, ...]:
 
 
 def chosen_metric(plan: Plan) -> str:
-    """What the best step is chosen by: the study's first metric, or what the first scored step's training goes by."""
+    """Metric that chooses the best step: the study's first metric, or what the first scored step's training goes by."""
     if plan.study.metrics:
         return plan.study.metrics[0]
     first = plan.step(plan.study.scored_steps[0])
@@ -111,6 +112,6 @@ def chosen_metric(plan: Plan) -> str:
 
 
 def shown_metrics(plan: Plan) -> tuple[str, ...]:
-    """What steps are compared by, the most important first; votes say how sure a system is, not which is better."""
+    """Metrics that steps are compared by, the most important first; votes tell how sure a system is, no more."""
     own = chosen_metric(plan)
     return tuple(plan.study.metrics) or (("uar",) if own == VOTE_SIMILARITY else (own,))

@@ -1,4 +1,4 @@
-"""What a study found, as its page, tables and JSON say it."""
+"""Results of a study, as its page, tables and JSON say it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from emotune.evaluation.comparing.by_group import GroupGain
 from emotune.evaluation.comparing.comparison import Comparison, Difference
 from emotune.evaluation.statistics.bootstrap import LEVEL
-from emotune.studies.choices import Choice
+from emotune.studies.choices import StepChoice
 
 SCHEMA = "emotune-study/1"
 
@@ -46,7 +46,7 @@ class StepResult:
 
     name: str
     recipe: str
-    choice: Choice | None
+    choice: StepChoice | None
     against: str | None
     changes: tuple[str, ...]
     runs: tuple[RunResult, ...]
@@ -67,6 +67,7 @@ class StepResult:
         return _mean([run.seconds for run in self.runs if run.finished])
 
     def to_json(self) -> dict[str, object]:
+        """Values for JSON, by key."""
         own = {name: value for name, value in vars(self).items() if name != "choice"}
         return {
             **own,
@@ -93,6 +94,7 @@ class TestResult:
         return next((d for d in self.comparison.differences if (d.system, d.metric) == (step, metric)), None)
 
     def to_json(self) -> dict[str, object]:
+        """Values for JSON, by key."""
         return {
             "comparison": self.comparison.to_json(),
             "of_runs": {step: {str(seed): score for seed, score in of.items()} for step, of in self.of_runs.items()},
@@ -147,6 +149,7 @@ class StudyResult:
         return found
 
     def to_json(self) -> dict[str, object]:
+        """Values for JSON, by key."""
         return {
             "schema": SCHEMA,
             **vars(self),

@@ -29,16 +29,17 @@ class StudyRun:
 
     @property
     def title(self) -> str:
+        """The run's name for people."""
         return f"{self.step}, seed {self.seed}"
 
     @property
     def fault(self) -> Path:
-        """Why the run failed the last time; no such file where it did not."""
+        """The file that says why the run failed the last time; it is missing where the run did not fail."""
         return self.folder.with_name(f"{self.folder.name}.error.txt")
 
     @property
     def error(self) -> str | None:
-        """Why it failed, None where it did not; of a fault that nobody foresaw the last line of the traceback."""
+        """The reason of a failure, None without one; of a fault that nobody foresaw the last line of the traceback."""
         if not self.fault.exists():
             return None
         said = self.fault.read_text(encoding="utf-8").strip()
@@ -46,13 +47,13 @@ class StudyRun:
 
     @property
     def finished(self) -> bool:
-        """Whether it is trained, and everything that is to be scored has been."""
+        """Tells if it is trained, and everything that is to be scored has been."""
         run = RunFolder(self.folder)
         return run.finished and all(is_scored(run, name) for name in self.results)
 
     @property
     def has_folds(self) -> bool:
-        """Whether several folds each trained a model, whose tests are pooled."""
+        """Tells if several folds each trained a model, whose tests are pooled."""
         return self.recipe.protocol is not None and self.results == (POOLED,)
 
     def development_score(self, metric: str) -> float:
@@ -73,7 +74,7 @@ def _development_score(run: RunFolder, metric: str) -> float:
 
 
 def tested_manifest(run: RunFolder, name: str) -> Manifest:
-    """What results of that name are scored against: a split, or, where several folds were pooled, all there is."""
+    """Truth that results of that name are scored against: a split, or, after several pooled folds, everything."""
     manifest = Manifest.read(run.manifest)
     part = manifest.filter(lambda utterance: utterance.split == name)
     return manifest if name == POOLED and not len(part) else part

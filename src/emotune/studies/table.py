@@ -58,7 +58,7 @@ def _row(result: StudyResult, test: TestResult, metric: str, step: StepResult) -
 
 
 def changes_text(step: StepResult) -> str:
-    """What a step changes, in words."""
+    """Changes of a step, in words."""
     if step.changes:
         shown = "; ".join(step.changes[:6]) + (f"; and {len(step.changes) - 6} more" if len(step.changes) > 6 else "")
         return shown

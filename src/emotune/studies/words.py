@@ -6,7 +6,7 @@ from emotune.evaluation.comparing.verdicts import summary
 from emotune.protocols.folds import POOLED
 from emotune.report.metric_names import metric_name
 from emotune.report.numbers import number
-from emotune.studies.choices import Choice
+from emotune.studies.choices import StepChoice
 from emotune.studies.results import StudyResult, TestResult
 
 
@@ -55,7 +55,7 @@ def choices(result: StudyResult) -> list[str]:
     return [_choice(result, step.name, step.choice) for step in result.steps if step.choice]
 
 
-def _choice(result: StudyResult, name: str, choice: Choice) -> str:
+def _choice(result: StudyResult, name: str, choice: StepChoice) -> str:
     """The step that was chosen and its scores, then and over all seeds that have finished since."""
     said = f"{name} starts from {choice.step}: mean development {metric_name(result.chosen_by)} "
     said += ", ".join(f"{one} {number(score)}" for one, score in choice.candidates.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from emotune.config.recipe import Recipe, Train
+from emotune.config.recipe import Recipe, TrainSection
 from emotune.schema.truth import class_index
 from emotune.training.build import Experiment
 from emotune.training.loop.checkpoints import state_of
@@ -27,7 +27,7 @@ def clips_of(recipe: Recipe, experiment: Experiment) -> Clips:
     )
 
 
-def fitting(recipe: Recipe, experiment: Experiment, checkpoint: Path | None = None) -> Train:
+def fitting(recipe: Recipe, experiment: Experiment, checkpoint: Path | None = None) -> TrainSection:
     """The train section with batches that fit into its ``memory_gb``, where it has one, or those of its checkpoint.
 
     Raises:

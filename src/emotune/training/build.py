@@ -11,7 +11,7 @@ from torch import Tensor
 
 from emotune.audio.preprocessing import Preprocessing
 from emotune.config.entries import by_name
-from emotune.config.recipe import Model, Recipe
+from emotune.config.recipe import ModelSection, Recipe
 from emotune.data.audio_cache import AudioCache
 from emotune.data.augmentations import AUGMENTATIONS
 from emotune.data.augmentations.pipeline import Augmentation, Mix
@@ -46,7 +46,7 @@ def best_device() -> torch.device:
 
 
 def build_label_space(recipe: Recipe, manifest: Manifest) -> LabelSpace:
-    """What the model predicts: the manifest's classes, if wanted, and the chosen dimensions with their scales."""
+    """Label space of the model: the manifest's classes, if wanted, and the chosen dimensions with their scales."""
     dimensions = {name: manifest.label_space.dimensions[name] for name in recipe.data.dimensions}
     return LabelSpace(manifest.label_space.classes if recipe.data.classes else (), dimensions)
 
@@ -69,7 +69,7 @@ def build_backbone(recipe: Recipe) -> Backbone:
 
 
 def build_preprocessing(recipe: Recipe, backbone: Backbone) -> Preprocessing:
-    """What happens to a clip before the model: as the encoder needs it and the recipe asks."""
+    """Preprocessing of a clip before the model: as the encoder needs it and the recipe asks."""
     longest = float("inf") if backbone.max_samples is None else backbone.max_samples / 16000
     return Preprocessing(
         normalize=backbone.normalize,
@@ -117,8 +117,8 @@ def build_model(
     return model
 
 
-def _adapter_options(section: Model) -> dict[str, Any] | None:
-    """What ``EmotionModel`` takes: with how many top layers get the adapter."""
+def _adapter_options(section: ModelSection) -> dict[str, Any] | None:
+    """Options of the adapter for ``EmotionModel``, with the number of top layers that get it."""
     if section.adapter is None:
         return None
     top = section.backbone.train
@@ -210,7 +210,7 @@ def build_augmentation(recipe: Recipe) -> Augmentation:
 
 
 def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
-    """Build everything that fine-tuning on a manifest needs.
+    """Builds everything that fine-tuning on a manifest needs.
 
     Raises:
         CorpusError: for a manifest without splits ``train`` and ``development``, or with a class that training lacks.

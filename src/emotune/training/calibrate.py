@@ -70,7 +70,7 @@ def calibrated(manifest: Manifest, predictions: Predictions) -> Calibration:
 
 
 def with_calibration(predictions: Predictions, calibration: Calibration, fingerprint: str) -> Predictions:
-    """What the calibrated model says, from what it said before."""
+    """Answers of the calibrated model, from those before calibration."""
     rows = []
     for row in predictions:
         values = with_temperature(np.array([list(row.probabilities.values())]), calibration.temperature)

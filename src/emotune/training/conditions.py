@@ -13,7 +13,7 @@ from emotune.audio import FloatArray
 from emotune.conditions import CONDITIONS
 from emotune.conditions.condition import UNKNOWN, Condition, Identity
 from emotune.conditions.known import known_of
-from emotune.config.conditions import Conditions
+from emotune.config.conditions import ConditionsSection
 from emotune.errors import CorpusError, EmotuneError, ModelError
 from emotune.inference.conditioner import Conditioner, Encode, Entries
 from emotune.inference.predictor import load
@@ -22,7 +22,7 @@ from emotune.schema.manifest import Manifest
 
 
 def enriched(
-    manifest: Manifest, conditions: Conditions, *, entries: Entries = CONDITIONS, progress: Progress = silent
+    manifest: Manifest, conditions: ConditionsSection, *, entries: Entries = CONDITIONS, progress: Progress = silent
 ) -> Manifest:
     """The manifest with what the recipe's helpers predict of utterances that lack a value.
 
@@ -96,9 +96,9 @@ def _merged(manifest: Manifest, filled: Manifest) -> Manifest:
 
 
 def build_conditioner(
-    conditions: Conditions, manifest: Manifest, *, entries: Entries = CONDITIONS
+    conditions: ConditionsSection, manifest: Manifest, *, entries: Entries = CONDITIONS
 ) -> Conditioner | None:
-    """What gives the values of a recipe's conditions, from a manifest that is enriched; None without any.
+    """Builds the source of values of a recipe's conditions, from a manifest that is enriched; None without any.
 
     Its ``about`` is what the model's config keeps: sizes, sources, and the helpers, those that the recipe names before
     those that the manifest does.

@@ -96,7 +96,7 @@ def layer_features(
 def pooled_features(
     model: EmotionModel, preprocessing: Preprocessing, manifest: Manifest, *, progress: Progress = silent
 ) -> FloatArray:
-    """What an emotion model's heads see before standardisation, shape (utterances, features), in evaluation mode."""
+    """Inputs of an emotion model's heads before standardisation, shape (utterances, features), in evaluation mode."""
     model.eval()
     device = next(model.parameters()).device
     rows = _encoded(lambda batch: model(batch).features, manifest, preprocessing, device)
@@ -107,7 +107,7 @@ def pooled_features(
 def _encoded(
     encode: Callable[[Batch], torch.Tensor], manifest: Manifest, preprocessing: Preprocessing, device: torch.device
 ) -> Iterator[tuple[Utterance, FloatArray]]:
-    """Run ``encode`` over the utterances in padded batches of at most ``_BATCH_SECONDS``.
+    """Runs ``encode`` over the utterances in padded batches of at most ``_BATCH_SECONDS``.
 
     The shortest come first, then the segments, recording by recording, so that each is decoded once.
     """

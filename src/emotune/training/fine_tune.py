@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from emotune.audio import FloatArray
-from emotune.config.recipe import AugmentationSteps, Recipe, Train
+from emotune.config.recipe import AugmentationSection, Recipe, TrainSection
 from emotune.data.loading import Loading
 from emotune.errors import ConfigError, CorpusError, ModelError
 from emotune.evaluation import Evaluation, scores
@@ -132,13 +132,13 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
 def trainer_of(
     recipe: Recipe,
     experiment: Experiment,
-    section: Train,
+    section: TrainSection,
     score: Callable[[EmotionModel], dict[str, float]],
     *,
     folder: Path,
     listener: Listener,
 ) -> Trainer[EmotionModel]:
-    """What fine-tunes the model of an experiment.
+    """Builds the trainer of an experiment.
 
     Args:
         recipe: with the seed.
@@ -163,9 +163,9 @@ def trainer_of(
 
 
 def _hears_the_same(recipe: Recipe, experiment: Experiment) -> bool:
-    """Whether a frozen encoder gets the very same clips in every epoch, so that its states are worth keeping."""
+    """Tells if a frozen encoder gets the very same clips in every epoch, so that its states are worth keeping."""
     frozen = not any(parameter.requires_grad for parameter in experiment.model.backbone.parameters())
-    augmented = recipe.augmentation.model_copy(update={"probability": 1.0}) != AugmentationSteps()
+    augmented = recipe.augmentation.model_copy(update={"probability": 1.0}) != AugmentationSection()
     return frozen and not augmented and recipe.train.states_gb > 0 and not recipe.train.fsdp
 
 
@@ -199,7 +199,7 @@ def _say_what_trains(recipe: Recipe, experiment: Experiment, counts: Mapping[str
 
 
 def describe(recipe: Recipe, *, progress: Progress = silent) -> dict[str, Any]:
-    """What a training run would be, without training: model, trainable parameters, batches, memory estimate.
+    """Describes a training run without training: model, trainable parameters, batches, memory estimate.
 
     Started by a launcher, its processes are counted.
     """
@@ -277,7 +277,7 @@ def _development_scores(experiment: Experiment, batch_seconds: float, model: Emo
 
 
 def _standardize(experiment: Experiment, progress: Progress) -> None:
-    """Give the model mean and standard deviation of the untrained model's pooled features over the training split."""
+    """Gives the model mean and standard deviation of the untrained model's pooled features over the training split."""
     features = torch.from_numpy(_pooled(experiment, experiment.train, progress))
     experiment.model.standardize.set(features.mean(dim=0), features.std(dim=0, correction=0))
 
@@ -293,7 +293,7 @@ def _pooled(experiment: Experiment, manifest: Manifest, progress: Progress) -> F
 
 
 def _start_from_probe(experiment: Experiment, recipe: Recipe, progress: Progress) -> float:
-    """Fit linear models to the untrained model's pooled features, one for each head, and copy them into the heads.
+    """Fits linear models to the untrained model's pooled features, one for each head, and copies them into the heads.
 
     Regularisation is chosen on development; where every layer has its head, the best layer chooses it for all.
 

@@ -113,7 +113,7 @@ def predict_linear(model: LinearModel, features: FloatArray, manifest: Manifest,
 
 
 def copy_into(model: EmotionModel, fitted: Sequence[LinearModel]) -> None:
-    """Let the linear heads of an emotion model give what linear models give on the same pooled features.
+    """Copies linear models into the linear heads of an emotion model, which give the same on the same pooled features.
 
     Args:
         model: with one head, or one for each layer.
@@ -136,7 +136,7 @@ def copy_into(model: EmotionModel, fitted: Sequence[LinearModel]) -> None:
 
 
 @dataclass(frozen=True)
-class Choice:
+class LayerChoice:
     """A layer and a regularisation, with the development score that chose them and all scores by (layer, C).
 
     Of equal scores the lowest layer counts, which is the smallest encoder, and then the strongest regularisation.
@@ -162,8 +162,8 @@ def choose(
     *,
     grid: Sequence[float],
     score: Score,
-) -> Choice:
-    """Fit every layer and regularisation on ``train`` and keep the pair that scores best on ``development``.
+) -> LayerChoice:
+    """Fits every layer and regularisation on ``train`` and keeps the pair that scores best on ``development``.
 
     Args:
         features: shape (utterances, layers, features).
@@ -180,7 +180,7 @@ def choose_by_folds(
     *,
     grid: Sequence[float],
     score: Score,
-) -> Choice:
+) -> LayerChoice:
     """As ``choose``, over several (train, development) folds whose predictions are pooled and scored once."""
     scores: dict[tuple[int, float], float] = {}
     for layer in range(features.shape[1]):
@@ -197,7 +197,7 @@ def choose_by_folds(
     highest = max(np.nan_to_num(score, nan=-np.inf) for score in scores.values())
     equals = [pair for pair, score in scores.items() if np.nan_to_num(score, nan=-np.inf) >= highest - _EQUAL]
     best = min(equals)
-    return Choice(best[0], best[1], scores[best], scores)
+    return LayerChoice(best[0], best[1], scores[best], scores)
 
 
 def leave_groups_out(
@@ -209,7 +209,7 @@ def leave_groups_out(
     grid: Sequence[float],
     score: Score,
     progress: Progress = silent,
-) -> tuple[Predictions, dict[str, Choice]]:
+) -> tuple[Predictions, dict[str, LayerChoice]]:
     """Nested cross-validation: each group is predicted by a model that never saw it, layer and C included.
 
     For every group that is held out, layer and C are chosen by leaving out each of the *other* groups in turn, and the
@@ -224,7 +224,7 @@ def leave_groups_out(
     """
     labels = np.array(groups)
     rows: dict[str, Prediction] = {}
-    choices: dict[str, Choice] = {}
+    choices: dict[str, LayerChoice] = {}
     names = sorted(set(groups))
     if len(names) < 3:
         raise CorpusError(f"Leaving one group out needs at least 3 groups, got {len(names)}.")

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
-from emotune.config.recipe import Recipe, Votes
+from emotune.config.recipe import Recipe, VotesSection
 from emotune.corpora import CORPORA, map_classes, read_corpus
 from emotune.doctor import refuse_overlaps
 from emotune.errors import ConfigError, CorpusError
@@ -19,7 +19,7 @@ from emotune.votes.consensus import relabelled, vote_shares
 
 
 def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
-    """Read the data section and take the ``STEPS``; its information counts what each step left out.
+    """Reads the data section and takes the ``STEPS``; its information counts what each step left out.
 
     Raises:
         CorpusError: when splits share speakers or recordings and the recipe does not allow it.
@@ -65,7 +65,7 @@ def with_target_as_class(manifest: Manifest, recipe: Recipe) -> Manifest:
 def with_labels_of_votes(manifest: Manifest, recipe: Recipe) -> Manifest:
     """Makes labels of the annotators' votes by ``data.votes``."""
     votes = recipe.data.votes
-    return manifest if votes == Votes() else relabelled(manifest, **votes.model_dump())[0]
+    return manifest if votes == VotesSection() else relabelled(manifest, **votes.model_dump())[0]
 
 
 def labelled(manifest: Manifest, recipe: Recipe) -> Manifest:
@@ -141,7 +141,7 @@ STEPS: Sequence[tuple[Callable[[Manifest, Recipe], Manifest], str | None]] = (
 
 
 def without_votes(manifest: Manifest, classes: Sequence[str]) -> int:
-    """How many utterances have no vote for any of the classes."""
+    """Counts the utterances that have no vote for any of the classes."""
     return sum(not _has_votes(utterance, classes) for utterance in manifest)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from emotune.config.recipe import Train, Unfreeze
+from emotune.config.recipe import TrainSection, UnfreezeSection
 from emotune.models.emotion_model import EmotionModel
 
 _PARTS = ("front end", "encoder", "adapter", "aggregation", "conditions", "heads")
@@ -38,7 +38,7 @@ def count_parameters(model: EmotionModel) -> dict[str, Any]:
     }
 
 
-def parameter_groups(model: EmotionModel, train: Train) -> list[dict[str, Any]]:
+def parameter_groups(model: EmotionModel, train: TrainSection) -> list[dict[str, Any]]:
     """Encoder, adapter, layer mix and heads with their learning rates; no weight decay on vectors (biases, norms, mix).
 
     With ``train.layer_decay`` d, layer l of L trains at encoder_lr d^(L - l), and what lies before the first layer at
@@ -72,13 +72,13 @@ class GradualUnfreezing:
         Howard and Ruder (2018), ULMFiT, arXiv 1801.06146, section 3.3: one layer more each epoch, from the top.
     """
 
-    def __init__(self, model: EmotionModel, unfreeze: Unfreeze) -> None:
+    def __init__(self, model: EmotionModel, unfreeze: UnfreezeSection) -> None:
         self.unfreeze = unfreeze
         self.backbone = model.backbone
         self.trained = [parameter for parameter in model.backbone.parameters() if parameter.requires_grad]
 
     def begin_epoch(self, epoch: int) -> None:
-        """Freeze what does not train in an epoch, counted from 0, and unfreeze the rest."""
+        """Freezes what does not train in an epoch, counted from 0, and unfreezes the rest."""
         layers = self.backbone.layer_parameters()
         frozen = layers[: len(layers) - self.layers_open(epoch, len(layers))]
         shut = {id(parameter) for layer in frozen for parameter in layer}
@@ -89,7 +89,7 @@ class GradualUnfreezing:
             parameter.requires_grad_(id(parameter) not in shut)
 
     def layers_open(self, epoch: int, layers: int) -> int:
-        """How many of the top layers train in an epoch, counted from 0."""
+        """Count of the top layers that train in an epoch, counted from 0."""
         if epoch < self.unfreeze.start_epoch:
             return 0
         if self.unfreeze.layers_per_epoch is None:

@@ -1,4 +1,4 @@
-"""Which shares of the classes a recipe's losses teach a model, after class weights and sampling."""
+"""Prior over classes that a recipe's losses teach a model, after class weights and sampling."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def training_prior(recipe: Recipe, space: LabelSpace, train: Manifest) -> dict[s
 
 
 def _weights(recipe: Recipe, train: Manifest) -> FloatArray:
-    """How often an epoch has each utterance on average, shape (utterances,)."""
+    """Mean number of times that each utterance occurs in an epoch, shape (utterances,)."""
     if recipe.train.sampling == "natural":
         return np.ones(len(train))
     counts: Mapping[str | None, int] = Counter(utterance.emotion for utterance in train)

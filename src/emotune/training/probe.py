@@ -12,7 +12,7 @@ import numpy as np
 from emotune import audio
 from emotune.audio import acoustics
 from emotune.audio.preprocessing import Preprocessing
-from emotune.config.conditions import Conditions
+from emotune.config.conditions import ConditionsSection
 from emotune.config.recipe import Recipe
 from emotune.errors import ConfigError, CorpusError
 from emotune.evaluation import Evaluation
@@ -51,7 +51,7 @@ from emotune.training.run import (
 
 @dataclass(frozen=True)
 class _Probing:
-    """What both ways of probing work with; features have shape (utterances, layers, features), layer 1 first."""
+    """Data and options of both ways of probing; features have shape (utterances, layers, features), layer 1 first."""
 
     run: RunFolder
     recipe: Recipe
@@ -90,7 +90,7 @@ def probe_run(
 
 
 def _probe_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Listener, progress: Progress) -> Evaluation:
-    if recipe.model.conditions != Conditions():
+    if recipe.model.conditions != ConditionsSection():
         raise ConfigError("A probe learns from the sound alone: leave model.conditions out, or use `emotune train`.")
     manifest = build_manifest(recipe, progress=progress)
     if recipe.probe.leave_out is None:  # what cannot be probed is refused before the long work
@@ -165,7 +165,7 @@ def _probe_leaving_out(probing: _Probing, listener: Listener, progress: Progress
     return evaluation
 
 
-def _chosen(choice: linear.Choice) -> str:
+def _chosen(choice: linear.LayerChoice) -> str:
     return f"layer {choice.layer + 1}, C {choice.inverse_regularisation:g}"
 
 

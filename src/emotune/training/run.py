@@ -1,4 +1,4 @@
-"""What every kind of run shares: its folder, its provenance, and how it ends with a scored model."""
+"""Parts that every kind of run shares: its folder, its provenance, and how it ends with a scored model."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Beginning:
 
 @contextmanager
 def opened(run: RunFolder, recipe: Recipe, kind: str) -> Iterator[Beginning]:
-    """Keep other runs out of a folder; yields how this one began.
+    """Keeps other runs out of a folder; yields how this one began.
 
     Raises:
         ConfigError: when another run is at work in it, or it holds another one.
@@ -121,6 +121,7 @@ def _changed_versions(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def provenance_of(recipe: Recipe, manifest: Manifest, began: Beginning, **more: Any) -> dict[str, Any]:
+    """Origin of a run: recipe, encoder, data, versions and state of the code, with ``more`` beside them."""
     return {
         "recipe": recipe.name,
         "description": recipe.description,
@@ -153,7 +154,7 @@ def _git_state() -> dict[str, Any]:
 def write_start(
     run: RunFolder, recipe: Recipe, manifest: Manifest, provenance: Mapping[str, Any], listener: Listener
 ) -> None:
-    """Write what is known before the work begins, and say what happened to the corpus on the way in.
+    """Writes what is known before the work begins, and says what happened to the corpus on the way in.
 
     Raises:
         ConfigError: when an interrupted run saw other data.
@@ -186,11 +187,12 @@ def write_start(
 
 
 def write_provenance(run: RunFolder, provenance: Mapping[str, Any]) -> None:
-    """Write what is known of a run that has not ended."""
+    """Writes the provenance of a run that has not ended."""
     write_text(run.provenance, to_json({**provenance, "finished": None}) + "\n")
 
 
 def write_end(run: RunFolder, provenance: Mapping[str, Any]) -> None:
+    """Writes the provenance of a run that has ended now."""
     finished = datetime.now(UTC)
     seconds = (finished - datetime.fromisoformat(provenance["began"])).total_seconds()
     ended = {"finished": finished.isoformat(timespec="seconds"), "seconds": round(seconds, 1)}
@@ -237,7 +239,7 @@ def finish_run(
     *,
     conditioner: Conditioner | None = None,
 ) -> Evaluation:
-    """Save the model, score it on development as anyone would who loads it, and write the card and the end."""
+    """Saves the model, score it on development as anyone would who loads it, and writes the card and the end."""
     prior = _prior_of(recipe, model, manifest, str(provenance["kind"]))
     save_model(run.model, model, preprocessing, training_prior=prior)
     stored = load_model(run.model)

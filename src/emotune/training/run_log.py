@@ -1,4 +1,4 @@
-"""What a fine-tuning run writes while it goes on: metrics.jsonl and TensorBoard."""
+"""Log of a fine-tuning run: metrics.jsonl and TensorBoard."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class RunLog(Listener):
                 self.writer.add_scalar(name.replace("_", "/", 1), value, rows[-1]["step"])
 
     def close(self) -> None:
+        """Closes TensorBoard's file."""
         if self.writer is not None:
             self.writer.close()
 

@@ -1,4 +1,4 @@
-"""What lies between speaker and recording: the telephone's band, and codecs that lose something."""
+"""Transmission channels between speaker and recording: the telephone's band, and codecs that lose something."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LAME_DELAY = 1105  # samples that an MP3 encoder of low rates puts before the f
 
 @dataclass(frozen=True)
 class Codec:
-    """How libsndfile writes it; ``compression`` is the range of libsndfile's compression level, 1 the smallest file."""
+    """Format of a codec in libsndfile; ``compression`` is the range of its compression level, 1 the smallest file."""
 
     container: str
     subtype: str
@@ -64,7 +64,7 @@ class Compression(Step):
 
 
 def coded(samples: FloatArray, codec: Codec, level: float | None = None) -> FloatArray:
-    """What a codec leaves of a clip, shape (samples,) kept and not delayed; ``level`` as libsndfile's compression."""
+    """Clip after a codec, shape (samples,) kept and not delayed; ``level`` as libsndfile's compression."""
     rate = codec.sampling_rate_hz
     given = _resampled(samples, SAMPLING_RATE_HZ, rate)
     stream = io.BytesIO()

@@ -53,7 +53,7 @@ def coloured_noise(length: int, exponent: float, generator: np.random.Generator)
 
 
 def add_at_snr(samples: FloatArray, noise: np.ndarray, snr_db: float) -> FloatArray:
-    """Add noise of the same shape (samples,) at exactly ``snr_db`` under the clip's mean power."""
+    """Adds noise of the same shape (samples,) at exactly ``snr_db`` under the clip's mean power."""
     power, noise_power = np.mean(samples.astype(np.float64) ** 2), np.mean(noise.astype(np.float64) ** 2)
     scale = np.sqrt(power / max(noise_power, 1e-12) / 10 ** (snr_db / 10))
     return (samples + scale * noise).astype(np.float32)

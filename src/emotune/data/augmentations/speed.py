@@ -22,5 +22,5 @@ class Speed(Step):
 
 
 def change_speed(samples: FloatArray, factor: float) -> FloatArray:
-    """Play ``factor`` times faster by resampling, shape (samples,) -> (about samples / factor,)."""
+    """Plays ``factor`` times faster by resampling, shape (samples,) -> (about samples / factor,)."""
     return cast(FloatArray, soxr.resample(samples, SAMPLING_RATE_HZ * factor, SAMPLING_RATE_HZ, quality="MQ"))

@@ -1,4 +1,4 @@
-"""What an augmentation is."""
+"""Contract of an augmentation."""
 
 from __future__ import annotations
 

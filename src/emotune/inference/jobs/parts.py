@@ -31,7 +31,7 @@ INDEX = "index.json"
 
 
 @dataclass(frozen=True)
-class Part:
+class TablePart:
     """One entry of the index.
 
     Args:
@@ -90,7 +90,7 @@ class PredictionParts:
             "spreadsheet_safe": spreadsheet_safe,
             **(options or {}),
         }
-        self.parts: dict[int, Part] = {}
+        self.parts: dict[int, TablePart] = {}
         self._label_space: LabelSpace | None = None
         if (folder / INDEX).exists():
             self._continue(read_json(folder / INDEX, "The index of the parts,"))
@@ -106,12 +106,12 @@ class PredictionParts:
                 )
         self._label_space = LabelSpace.from_json(index)
         try:
-            found = {int(number): Part(**entry) for number, entry in index["parts"].items()}
+            found = {int(number): TablePart(**entry) for number, entry in index["parts"].items()}
             self.parts = {number: part for number, part in found.items() if self._is_done(part)}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TableError(f"{self.folder / INDEX} is not whole ({error}); name another folder.") from error
 
-    def _is_done(self, part: Part) -> bool:
+    def _is_done(self, part: TablePart) -> bool:
         return (self.folder / part.file).exists() and not (self.retry_errors and part.failed)
 
     def check(self, items: Iterable[Item]) -> int:
@@ -161,18 +161,18 @@ class PredictionParts:
                 return
             yield number, piece
 
-    def write(self, number: int, items: Sequence[Item], predictions: Predictions) -> Part:
+    def write(self, number: int, items: Sequence[Item], predictions: Predictions) -> TablePart:
         """Writes a part's table; it counts once it is entered."""
         file = f"part-{number:05d}{self.suffix}"
         predictions.write(self.folder / file, spreadsheet_safe=self.spreadsheet_safe)
         failed, warned = len(predictions.failed), len(predictions.warnings)
-        return Part(file, len(predictions), failed, inputs_sha256(items), warned)
+        return TablePart(file, len(predictions), failed, inputs_sha256(items), warned)
 
     def begin(self) -> None:
         """Writes the index, so that an interrupted job is known for what it is before its first part is done."""
         self._write_index(complete=False)
 
-    def enter(self, number: int, part: Part, label_space: LabelSpace) -> None:
+    def enter(self, number: int, part: TablePart, label_space: LabelSpace) -> None:
         """Enters a part that is written into the index."""
         self.parts[number] = part
         self._label_space = label_space

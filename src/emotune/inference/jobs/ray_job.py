@@ -25,7 +25,7 @@ from ray.exceptions import RayError
 
 from emotune.errors import ModelError
 from emotune.inference.items import Item
-from emotune.inference.jobs.parts import Part, PredictionParts
+from emotune.inference.jobs.parts import PredictionParts, TablePart
 from emotune.inference.predictor import load
 from emotune.io.hub import from_everywhere
 from emotune.models.folder import find_model_folder
@@ -159,7 +159,7 @@ def _join() -> None:
 def _entered(done: ray.data.Dataset, parts: PredictionParts) -> Iterator[None]:
     """Enters each part as it comes; yields once for each of its rows."""
     for row in done.iter_rows():
-        part = Part(**json.loads(row["part"]))
+        part = TablePart(**json.loads(row["part"]))
         parts.enter(int(row["number"]), part, LabelSpace.from_json(json.loads(row["label_space"])))
         yield from [None] * part.rows
 

@@ -43,7 +43,7 @@ class BottleneckLinear(nn.Linear):
 def add_bottleneck(
     backbone: Backbone, layers: Sequence[nn.Module], *, size: int = 64, after: Sequence[str] = ("feed_forward",)
 ) -> Inserted:
-    """Put bottleneck adapters into the given transformer layers.
+    """Puts bottleneck adapters into the given transformer layers.
 
     Args:
         size: of the bottleneck.

@@ -17,7 +17,7 @@ _NOISE_S = 0.2
 
 @dataclass(frozen=True)
 class Inserted:
-    """What an adapter brought.
+    """Parameters and layers that an adapter brought.
 
     Args:
         trained: the parameters that it trains.
@@ -54,13 +54,13 @@ def linears_named(
 
 
 def replace(parent: nn.Module, old: nn.Module, new: nn.Module) -> None:
-    """Put a module where another one is, in the same mode."""
+    """Puts a module where another one is, in the same mode."""
     name = next(name for name, child in parent.named_children() if child is old)
     setattr(parent, name, new.train(old.training))
 
 
 def check_that_all_act(backbone: Backbone, inserted: Inserted) -> None:
-    """Run a short clip of noise and see that every adapter has a gradient.
+    """Runs a short clip of noise and sees that every adapter has a gradient.
 
     An encoder that reads a linear layer's weight instead of calling it ignores an adapter silently.
 

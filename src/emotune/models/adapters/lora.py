@@ -58,7 +58,7 @@ def add_lora(
     dropout: float = 0.0,
     targets: Sequence[str] = ("q_proj", "v_proj"),
 ) -> Inserted:
-    """Put LoRA on the linear layers of the given names, such as q_proj, in the given transformer layers.
+    """Puts LoRA on the linear layers of the given names, such as q_proj, in the given transformer layers.
 
     Raises:
         ConfigError: for a name that no linear layer has, or a rank below one.
@@ -75,7 +75,7 @@ def add_lora(
 
 
 def merge_lora(backbone: Backbone) -> None:
-    """Turn every LoRA layer into a plain one that gives the same."""
+    """Turns every LoRA layer into a plain one that gives the same."""
     for parent in list(backbone.modules()):
         for child in list(parent.children()):
             if isinstance(child, LoRALinear):

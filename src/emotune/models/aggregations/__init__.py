@@ -25,7 +25,7 @@ LAYER_MIXES: Registry[type[LayerMix]] = Registry(
 POOLINGS: Registry[type[Pooling]] = Registry(
     "pooling",
     {
-        "attention": "emotune.models.aggregations.pooling:Attention",
+        "attention": "emotune.models.aggregations.pooling:AttentivePooling",
         "attentive_stats": "emotune.models.aggregations.pooling:AttentiveStats",
         "mean": "emotune.models.aggregations.pooling:Mean",
         "mean_std": "emotune.models.aggregations.pooling:MeanStd",

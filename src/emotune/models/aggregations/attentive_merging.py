@@ -37,7 +37,7 @@ class AttentiveMerging(LayerMix):
         self.project = nn.Sequential(nn.Linear(layers * features, narrow), nn.SiLU(), nn.Linear(narrow, features))
 
     def gates(self, states: HiddenStates) -> Tensor:
-        """How far each layer is let through for each clip, shape (batch, layers), each in (0, 1)."""
+        """Gates of each layer for each clip, shape (batch, layers), each in (0, 1)."""
         share = states.mask.to(states.states[0].dtype)
         share = share / share.sum(dim=1, keepdim=True)
         means = torch.stack([weighted_mean(state, share) for state in states.states[1:]], dim=1)

@@ -13,8 +13,15 @@ from emotune.models.backbones.base import HiddenStates
 
 
 class LayerMix(nn.Module, ABC):
-    """Args of every mix: ``num_states`` = layers kept + 1 (state 0 is the input of the first layer), ``features`` of
-    each state, and ``initial``, which only a weighted sum takes.
+    """Layer mix: the hidden states of all layers to one sequence.
+
+    Args:
+        num_states: layers kept + 1; state 0 is the input of the first layer.
+        features: of each state.
+        initial: first weights of the states; only a weighted sum takes them.
+
+    Raises:
+        ConfigError: if another mix is given ``initial``.
     """
 
     takes_initial = False

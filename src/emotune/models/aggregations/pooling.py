@@ -35,7 +35,7 @@ class Pooling(nn.Module, ABC):
         self.output_size = features
 
     def weights(self, sequence: Tensor, mask: Tensor) -> Tensor:
-        """How much each frame counts, (batch, frames), zero on padding, summing to one: here all real frames alike."""
+        """Weights of the frames, (batch, frames), zero on padding, summing to one: here all real frames alike."""
         share = mask.to(sequence.dtype)
         return share / share.sum(dim=1, keepdim=True)
 
@@ -69,7 +69,7 @@ class MeanStd(Pooling):
         return weighted_mean_std(sequence, self.weights(sequence, mask))
 
 
-class Attention(Pooling):
+class AttentivePooling(Pooling):
     """Self-attentive mean: w = softmax_t(a^T tanh(S h_t + b)).
 
     Reference: Okabe et al. (2018), Attentive statistics pooling, arXiv 1803.10963, equations 1-3.
@@ -88,7 +88,7 @@ class Attention(Pooling):
         return weighted_mean(sequence, self.weights(sequence, mask))
 
 
-class AttentiveStats(Attention):
+class AttentiveStats(AttentivePooling):
     """Attentive statistics pooling: mean and standard deviation under the attention weights.
 
     Reference: Okabe et al. (2018), arXiv 1803.10963, equations 5 and 6; used by the Odyssey 2024 challenge baseline.

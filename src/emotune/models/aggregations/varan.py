@@ -51,7 +51,7 @@ class LayerPosterior(nn.Module):
         return torch.softmax(self.score(attended).squeeze(-1), dim=1)
 
     def penalty(self, posterior: Tensor) -> Tensor:
-        """beta KL(prior || posterior) of each clip, shape (batch,)."""
+        """Penalty beta KL(prior || posterior) of each clip, shape (batch,)."""
         divergence = self.log_prior.exp() * (self.log_prior - posterior.clamp(min=1e-12).log())
         return self.beta * divergence.sum(dim=1)
 

@@ -1,4 +1,4 @@
-"""What every backbone promises: waveforms and mask in, the raw states of all layers and a frame mask out."""
+"""Contract of every backbone: waveforms and mask in, the raw states of all layers and a frame mask out."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Backbone(nn.Module, ABC):
     recompute_layers: bool = False
 
     def __init__(self, settings: Mapping[str, Any], *, layers: int | None = None) -> None:
-        """Use `from_config`: settings must hold every key of `published_defaults`, checked by `read_config`."""
+        """Called by `from_config`: settings must hold every key of `published_defaults`, checked by `read_config`."""
         super().__init__()
         available = settings[self.layers_key]
         self.num_layers = available if layers is None else layers
@@ -92,7 +92,7 @@ class Backbone(nn.Module, ABC):
 
     @classmethod
     def read_config(cls, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Pick the known keys of a published config.json, fill in defaults and check every value.
+        """Picks the known keys of a published config.json, fills in defaults and checks every value.
 
         Raises:
             ConfigError: naming every fault; keys that are not known are ignored.
@@ -119,7 +119,7 @@ class Backbone(nn.Module, ABC):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], *, layers: int | None = None) -> Self:
-        """Build with random weights from the keys of a published config.json; `layers` keeps only the first ones.
+        """Builds with random weights from the keys of a published config.json; `layers` keeps only the first ones.
 
         Raises:
             ConfigError: if a value is wrong or unsupported, or more layers are asked than there are.
@@ -138,7 +138,7 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, waveforms: Tensor, mask: Tensor) -> HiddenStates:
-        """Encode a padded batch.
+        """Encodes a padded batch.
 
         Args:
             waveforms: 16 kHz, shape (batch, samples), float32, normalised as `normalize` says.
@@ -173,15 +173,15 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def adapt_state_dict(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Rename published weights to this model's names and drop what it is known not to keep, and only that."""
+        """Renames published weights to this model's names and drops those it is known not to keep, and only that."""
 
     def add_weights_to(self, digest: hashlib._Hash) -> None:
-        """Feed every weight, with its name, to a hash that tells encoders apart."""
+        """Feeds every weight, with its name, to a hash that tells encoders apart."""
         for name, tensor in sorted(self.state_dict().items()):
             digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
 
     def _is_cut(self, name: str, layers_prefix: str) -> bool:
-        """Whether a weight belongs to one of the config's layers above the last one that is kept."""
+        """Tells if a weight belongs to one of the config's layers above the last one that is kept."""
         index = name.removeprefix(layers_prefix).split(".")[0]
         return name.startswith(layers_prefix) and index.isdecimal() and int(index) in self._cut_layers
 
@@ -223,14 +223,14 @@ def split_heads(projected: Tensor, heads: int) -> Tensor:
 
 
 def without_prefix(state: Mapping[str, Tensor], anchor: str) -> dict[str, Tensor]:
-    """Strip the prefix under which the key `anchor` is found; keys outside the prefix stay as they are."""
+    """Strips the prefix under which the key `anchor` is found; keys outside the prefix stay as they are."""
     prefixes = {key.removesuffix(anchor) for key in state if key == anchor or key.endswith("." + anchor)}
     prefix = prefixes.pop() if len(prefixes) == 1 else ""
     return {key.removeprefix(prefix): tensor for key, tensor in state.items()}
 
 
 def _what_is_wrong(value: object, default: object) -> str | None:
-    """What was expected where value is not of the default's kind; None where it is."""
+    """Names the expected kind where a value is not of the default's kind; None where it is."""
 
     def is_count(number: object) -> bool:
         return isinstance(number, int) and not isinstance(number, bool) and number >= 1

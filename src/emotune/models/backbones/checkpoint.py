@@ -38,7 +38,7 @@ def load_pretrained(
     revision: str | None = None,
     download: Download = download_snapshot,
 ) -> Backbone:
-    """Build a backbone with published weights, in float32 whatever they are stored in.
+    """Builds a backbone with published weights, in float32 whatever they are stored in.
 
     Args:
         backbone: name in `BACKBONES`.
@@ -88,7 +88,7 @@ def load_pretrained(
 
 
 def load_weights(backbone: Backbone, state: Mapping[str, Tensor], *, source: str) -> None:
-    """Copy a published state dict into a backbone, all of it or nothing.
+    """Copies a published state dict into a backbone, all of it or nothing.
 
     Args:
         backbone: what to fill.

@@ -37,7 +37,7 @@ class ClipChannelNorm(nn.Module):
         self.eps = eps
 
     def forward(self, features: Tensor, lengths: Tensor | None) -> Tensor:
-        """Normalise features, shape (batch, channels, frames); lengths, shape (batch,), None = nothing is padded."""
+        """Normalises features, shape (batch, channels, frames); lengths, shape (batch,), None = nothing is padded."""
         if lengths is None:
             return F.group_norm(features, features.shape[1], self.weight, self.bias, self.eps)
         exact = features if features.dtype == torch.float64 else features.float()
@@ -163,7 +163,7 @@ def _windows(clip: Tensor, kernel: int, stride: int) -> Tensor:
 
 
 def _add_up(windows: Tensor, stride: int, total: Tensor) -> None:
-    """Add windows to the frames that they see, (windows, kernel, channels) to (frames, channels)."""
+    """Adds windows to the frames that they see, (windows, kernel, channels) to (frames, channels)."""
     _, kernel, channels = windows.shape
     for start in range(0, kernel, stride):
         piece = windows[:, start : start + stride]
@@ -196,7 +196,7 @@ class FeatureExtractor(nn.Module):
         )
 
     def forward(self, waveforms: Tensor, lengths: Tensor | None) -> Tensor:
-        """Encode a padded batch, shape (batch, samples), into shape (batch, frames, channels)."""
+        """Encodes a padded batch, shape (batch, samples), into shape (batch, frames, channels)."""
         features = waveforms[:, :, None]
         for layer, kernel, stride in zip(self.conv_layers, self.kernels, self.strides, strict=True):
             lengths = None if lengths is None else _convolved(lengths, kernel, stride)
@@ -205,7 +205,7 @@ class FeatureExtractor(nn.Module):
 
     @torch.no_grad()
     def of_each_clip(self, waveforms: Sequence[Tensor]) -> list[Tensor]:
-        """Encode clips, each (samples,), into (frames, channels) each, tile by tile and without a graph.
+        """Encodes clips, each (samples,), into (frames, channels) each, tile by tile and without a graph.
 
         Hooks on parts of the front end are not called.
         """

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from emotune.models.backbones.base import Backbone, HiddenStates, mask_of, without_prefix
 from emotune.models.backbones.convolutions import FeatureExtractor
 from emotune.models.backbones.layouts import Layout, Packed, Padded
-from emotune.models.backbones.transformer import Attention, Encoder, FeatureProjection
+from emotune.models.backbones.transformer import FeatureProjection, SelfAttention, TransformerEncoder
 
 OLD_WEIGHT_NORM = {
     "pos_conv_embed.conv.weight_g": "pos_conv_embed.conv.parametrizations.weight.original0",
@@ -64,7 +64,9 @@ class Wav2Vec2Family(Backbone):
             eps=settings["layer_norm_eps"],
             dropout=settings["feat_proj_dropout"],
         )
-        self.encoder = Encoder([self._attention(settings, index) for index in range(self.num_layers)], settings)
+        self.encoder = TransformerEncoder(
+            [self._attention(settings, index) for index in range(self.num_layers)], settings
+        )
         for module in self.encoder.layers.modules():
             if isinstance(module, nn.Linear | nn.Embedding):
                 nn.init.normal_(module.weight, std=0.02)
@@ -76,9 +78,9 @@ class Wav2Vec2Family(Backbone):
         self.min_samples = self.feature_extractor.min_samples()
         self.max_samples = None
 
-    def _attention(self, settings: Mapping[str, Any], layer: int) -> Attention:
+    def _attention(self, settings: Mapping[str, Any], layer: int) -> SelfAttention:
         """The attention of a layer, counted from 0."""
-        return Attention(settings)
+        return SelfAttention(settings)
 
     def _position_bias(self, frames: int, device: torch.device) -> Tensor | None:
         """A bias that depends on positions alone, shape (heads, frames, frames), the same in all layers, or None."""
@@ -153,9 +155,10 @@ class Wav2Vec2Family(Backbone):
         return self.encoder.layer_norm if self.encoder.norm_last else None
 
     def adapt_state_dict(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Strip the prefix, take both spellings of the weight norm; drop `masked_spec_embed`, what stands on top, the
-        layers that are not kept and, with stable layer norm, `encoder.layer_norm`: there it is the final norm, which is
-        kept only with `final_norm`.
+        """Strips the prefix, takes both spellings of the weight norm and drops the weights that are not kept.
+
+        These are `masked_spec_embed`, the heads on top, the layers above the last one that is kept and, with stable
+        layer norm, `encoder.layer_norm`: there it is the final norm, which is kept only with `final_norm`.
         """
         kept = {key: tensor for key, tensor in state.items() if not key.startswith(self.heads_on_top)}
         adapted = {}
@@ -170,7 +173,7 @@ class Wav2Vec2Family(Backbone):
 
 
 def _without_graph(module: nn.Module, waveforms: Tensor) -> bool:
-    """Whether a module can run clip by clip: on a CPU, with nothing to differentiate, not under a compiler."""
+    """Tells if a module can run clip by clip: on a CPU, with nothing to differentiate, not under a compiler."""
     if waveforms.device.type != "cpu" or torch.compiler.is_compiling():
         return False
     trains = waveforms.requires_grad or any(parameter.requires_grad for parameter in module.parameters())

@@ -1,4 +1,4 @@
-"""How the frames of a batch lie in memory: padded with a mask, or packed one clip after the other.
+"""Layouts of a batch's frames in memory: padded with a mask, or packed one clip after the other.
 
 Linear layers and norms do not care; attention and the positional convolution work through one of these.
 """
@@ -22,7 +22,7 @@ class Layout(Protocol):
     """An arrangement of frames: tensors have shape (..., features), where ... stands for clips and frames."""
 
     def along_time(self, function: Callable[[Tensor], Tensor], hidden: Tensor) -> Tensor:
-        """Apply to every clip what mixes neighbouring frames; padding reads as zero.
+        """Applies to every clip what mixes neighbouring frames; padding reads as zero.
 
         Args:
             function: (batch, frames, features) -> the same shape.
@@ -44,7 +44,7 @@ class Layout(Protocol):
         ...
 
     def states(self, layers: Sequence[Tensor]) -> HiddenStates:
-        """What the layers gave, each (..., features), as padded states with their mask."""
+        """Outputs of the layers, each (..., features), as padded states with their mask."""
         ...
 
 

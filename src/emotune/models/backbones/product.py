@@ -16,20 +16,20 @@ from torch.nn import functional as F
 
 
 def dense(linear: nn.Module, hidden: Tensor) -> Tensor:
-    """What a linear layer gives, (..., inputs) -> (..., outputs); anything but a plain one is called as it is."""
+    """Output of a linear layer, (..., inputs) -> (..., outputs); anything but a plain one is called as it is."""
     if is_plain(linear):
         return product(hidden, linear.weight, linear.bias)
     return linear(hidden)
 
 
 def is_plain(linear: nn.Module) -> TypeGuard[nn.Linear]:
-    """Whether a module is nothing but a linear layer: no adapter, quantisation, hook or parametrisation."""
+    """Tells if a module is nothing but a linear layer: no adapter, quantisation, hook or parametrisation."""
     hooks = (linear._forward_hooks, linear._forward_pre_hooks, linear._backward_hooks, linear._backward_pre_hooks)
     return type(linear) is nn.Linear and not any(hooks)
 
 
 def product(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """hidden weight^T + bias, as ``torch.nn.functional.linear``.
+    """Computes hidden weight^T + bias, as ``torch.nn.functional.linear``.
 
     Args:
         hidden: shape (..., inputs).
@@ -86,7 +86,7 @@ def _suits_onednn(hidden: Tensor, weight: Tensor) -> bool:
 
 @functools.cache
 def has_avx512_onednn() -> bool:
-    """Whether oneDNN's product is there and uses AVX-512."""
+    """Tells if oneDNN's product is there and uses AVX-512."""
     return (
         torch.backends.mkldnn.is_available()
         and torch.backends.cpu.get_cpu_capability().startswith("AVX512")

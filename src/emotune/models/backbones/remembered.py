@@ -15,7 +15,7 @@ from emotune.models.weights import is_finite
 
 @dataclass
 class _Store:
-    """What is kept, of one encoder at a time; all models of a process with the same frozen encoder share it."""
+    """States that are kept, of one encoder at a time; all models of a process with the same frozen encoder share it."""
 
     encoder: str = ""
     states: dict[tuple[str, bytes], tuple[Tensor, ...]] = field(default_factory=dict)

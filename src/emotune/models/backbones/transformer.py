@@ -43,7 +43,7 @@ class PositionalConvolution(nn.Module):
         self.padding, self.groups = kernel // 2, groups
 
     def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
-        """What each frame learns of its place, (..., features) in the layout."""
+        """Position embedding of each frame, (..., features) in the layout."""
         weight, bias = self.conv.weight, self.conv.bias  # the norm is worked out once for all clips
         assert isinstance(weight, Tensor) and isinstance(bias, Tensor)
 
@@ -54,7 +54,7 @@ class PositionalConvolution(nn.Module):
         return layout.along_time(convolve, hidden)
 
 
-class Attention(nn.Module):
+class SelfAttention(nn.Module):
     """Self-attention with a bias in every projection."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
@@ -85,14 +85,15 @@ class Attention(nn.Module):
         return [dense(module, hidden) for module in modules]
 
     def _gate(self, hidden: Tensor) -> Tensor | None:
-        """What each query multiplies the position bias by, (..., heads), from the input of the attention; None = there
-        is no position bias.
+        """Factors of the position bias, one a query, shape (..., heads), from the input of the attention.
+
+        None = there is no position bias.
         """
         return None
 
 
 def _put_side_by_side(modules: Sequence[nn.Linear]) -> None:
-    """Move the weights into one memory. Loading, training and merging write in place and leave them there."""
+    """Moves the weights into one memory. Loading, training and merging write in place and leave them there."""
     together = torch.cat([module.weight.data for module in modules])
     for module, part in zip(modules, together.chunk(len(modules)), strict=True):
         module.weight.data = part
@@ -127,7 +128,7 @@ class FeedForward(nn.Module):
 class EncoderLayer(nn.Module):
     """A transformer layer, its norms after each part or before."""
 
-    def __init__(self, attention: Attention, settings: Mapping[str, Any]) -> None:
+    def __init__(self, attention: SelfAttention, settings: Mapping[str, Any]) -> None:
         super().__init__()
         self.attention = attention
         self.dropout = nn.Dropout(settings["hidden_dropout"])
@@ -145,10 +146,10 @@ class EncoderLayer(nn.Module):
         return self.final_layer_norm(hidden + self.feed_forward(hidden))
 
 
-class Encoder(nn.Module):
+class TransformerEncoder(nn.Module):
     """Positions and transformer layers. With norms first the norm of this level is the final one, kept on request."""
 
-    def __init__(self, attentions: Sequence[Attention], settings: Mapping[str, Any]) -> None:
+    def __init__(self, attentions: Sequence[SelfAttention], settings: Mapping[str, Any]) -> None:
         super().__init__()
         self.pos_conv_embed = PositionalConvolution(
             settings["hidden_size"], settings["num_conv_pos_embeddings"], settings["num_conv_pos_embedding_groups"]

@@ -21,10 +21,10 @@ from torch.nn import functional as F
 from emotune.models.backbones.family import Wav2Vec2Family
 from emotune.models.backbones.product import is_plain
 from emotune.models.backbones.published import WAVLM
-from emotune.models.backbones.transformer import Attention
+from emotune.models.backbones.transformer import SelfAttention
 
 
-class GatedAttention(Attention):
+class GatedAttention(SelfAttention):
     """Self-attention with a relative position bias that each query gates for itself.
 
     The bias table is layer 0's, which alone has `rel_attn_embed`; every layer has its own gate, whose linear layer has
@@ -71,7 +71,7 @@ class WavLM(Wav2Vec2Family):
     model_type = "wavlm"
     published_defaults: ClassVar[Mapping[str, Any]] = WAVLM
 
-    def _attention(self, settings: Mapping[str, Any], layer: int) -> Attention:
+    def _attention(self, settings: Mapping[str, Any], layer: int) -> SelfAttention:
         return GatedAttention(settings, owns_bias=layer == 0)
 
     @classmethod

@@ -152,7 +152,7 @@ class Whisper(Backbone):
         return self.layer_norm
 
     def adapt_state_dict(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Strip the prefix; drop the decoder and its output layer, and of layers and final norm what is not kept."""
+        """Strips the prefix; drops the decoder and its output layer, and of layers and final norm what is not kept."""
         kept = {key: tensor for key, tensor in state.items() if not NOT_THE_ENCODER.match(key)}
         return {
             name: tensor

@@ -1,4 +1,4 @@
-"""How the features of conditions join those of the sound."""
+"""Joins of the features of conditions with those of the sound."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ HEADS: Registry[type[Head]] = Registry(
     {
         "classes": "emotune.models.heads.classes:Classes",
         "dimensions": "emotune.models.heads.dimensions:Dimensions",
-        "gender": "emotune.models.heads.gender:Gender",
+        "gender": "emotune.models.heads.gender:GenderHead",
     },
     extra="train",
 )
@@ -26,6 +26,6 @@ LABELS = ("classes", "dimensions")
 
 
 def truths_of(space: LabelSpace, names: Iterable[str] = LABELS) -> dict[str, Truth]:
-    """What heads learn from, by name of the truth; heads that the label space has nothing for are left out."""
+    """Truths that heads learn from, by name of the truth; heads that the label space has nothing for are left out."""
     heads = [head for name in names if (head := HEADS[name](space)).size]
     return {name: truth for head in heads for name, truth in head.truths.items()}

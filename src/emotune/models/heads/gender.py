@@ -10,7 +10,7 @@ from emotune.schema.manifest import Utterance
 from emotune.schema.truth import Numbers, Truth
 
 
-class Gender(Head):
+class GenderHead(Head):
     """Scores of the genders of ``GENDER_CLASSES``, from the sound alone; truth is the corpus's own word."""
 
     about = "the speaker's gender"

@@ -13,7 +13,7 @@ from emotune.schema.truth import Truth
 
 
 class Head(ABC):
-    """What a model learns to say of a clip: a few numbers, from pooled features.
+    """Task of a model, as it answers for a clip: a few numbers, from pooled features.
 
     The losses that teach a head name it, and the truth that they compare it with. A new head is a class of this kind,
     a line in ``HEADS`` and at least one loss.
@@ -39,17 +39,17 @@ class Head(ABC):
     @property
     @abstractmethod
     def size(self) -> int:
-        """How many numbers it gives of a clip; 0 = a model of this label space has no such head."""
+        """Count of its numbers for a clip; 0 = a model of this label space has no such head."""
 
     @property
     @abstractmethod
     def truths(self) -> Mapping[str, Truth]:
-        """What its losses may learn from, by names of its own; each of ``size`` numbers an utterance."""
+        """Truths that its losses may learn from, by names of its own; each of ``size`` numbers an utterance."""
 
     def of_layer(self, scores: Tensor) -> Tensor:
         """A layer's scores, shape (batch, layers, size), in the form whose expectation over layers is the output."""
         return scores
 
     def answers(self, scores: Tensor) -> Tensor:
-        """What is stored of its scores, both of shape (batch, size)."""
+        """Answers to store for its scores, both of shape (batch, size)."""
         return scores.float()

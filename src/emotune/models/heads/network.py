@@ -28,8 +28,9 @@ class Standardize(nn.Module):
         return (features - self.mean) / self.std
 
     def over_layers(self, features: Tensor) -> Tensor:
-        """Where statistics are of layers, shape (layers, features): one mean and scale for all of them together, so
-        that (batch, layers, features) keeps what sets the layers apart.
+        """Standardises features of layers, shape (batch, layers, features), by one mean and scale for all layers.
+
+        So they keep what sets the layers apart. The statistics have shape (layers, features).
         """
         mean = self.mean.mean(dim=0)
         variance = (self.std.square() + (self.mean - mean).square()).mean(dim=0)
@@ -67,7 +68,7 @@ class HeadNetwork(nn.Module):
 
     @torch.no_grad()
     def start_from(self, weight: Tensor, bias: Tensor) -> None:
-        """Copy a linear model, weight (outputs, features) and bias (outputs,), into a head without hidden layer.
+        """Copies a linear model, weight (outputs, features) and bias (outputs,), into a head without hidden layer.
 
         What the head sees beyond those features, such as conditions, counts for nothing at first.
         """

@@ -85,7 +85,7 @@ class State(BaseModel):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What training needs to go on.
+    """State that training needs to go on.
 
     Args:
         tensors: named groups of weights, such as those of the model and of their moving average.
@@ -110,7 +110,7 @@ class Checkpoints:
         self._best_sums: dict[str, str] = {}
 
     def save(self, checkpoint: Checkpoint) -> Path:
-        """Write a checkpoint, then remove all but the one before it, and the best weights that neither of them needs.
+        """Writes a checkpoint, then removes all but the one before it, and the best weights that neither of them needs.
 
         Raises:
             ModelError: when it cannot be written; the one before it is still there.
@@ -153,7 +153,7 @@ class Checkpoints:
         return final
 
     def keep_best(self, step: int, weights: Mapping[str, Tensor]) -> None:
-        """Write the weights of the best epoch so far; the earlier ones stay as long as a checkpoint needs them."""
+        """Writes the weights of the best epoch so far; the earlier ones stay as long as a checkpoint needs them."""
         final = self.folder / _BEST.format(step=step)
         part = final.with_name(f".{final.name}.part")
         try:
@@ -198,7 +198,7 @@ class Checkpoints:
         return None, said
 
     def load(self, path: Path) -> Checkpoint:
-        """Read a checkpoint; its pickled part may hold plain tensors and numbers only.
+        """Reads a checkpoint; its pickled part may hold plain tensors and numbers only.
 
         Raises:
             ModelError: when a file cannot be read.

@@ -1,4 +1,4 @@
-"""How much memory a training step takes, counted over a small one, and the batches that fit into a given memory."""
+"""Estimate of a training step's memory, counted over a small one, and the batches that fit into a given memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from emotune.batch import Batch
-from emotune.config.recipe import Train
+from emotune.config.recipe import TrainSection
 from emotune.errors import ConfigError
 from emotune.runtime.out_of_memory import is_out_of_memory
 from emotune.training.loop import processes
@@ -35,7 +35,7 @@ _OVERHEAD_BYTES = {"cpu": 1.0e9, "cuda": 0.5e9}  # the process and its libraries
 
 @dataclass(frozen=True)
 class Clips:
-    """What is to be cut into batches.
+    """Clips to be cut into batches.
 
     Args:
         durations_s: seconds of each clip as batches count it, cropped.
@@ -83,7 +83,7 @@ class PeakCounter(TorchDispatchMode):
 
 
 def bytes_per_second(model: nn.Module, task: Task[Any], clip_s: float) -> float:
-    """What each padded audio-second of a batch of clips of this length adds to the peak of a forward and backward.
+    """Bytes that a padded audio-second adds to the peak of a forward and backward, for clips of this length.
 
     It is counted over such passes with one clip and with two, whose memory must be there.
     """
@@ -135,7 +135,7 @@ def fixed_bytes(model: nn.Module) -> tuple[int, int]:
     return sum(p.numel() * p.element_size() for p in model.parameters()), trainable * 12
 
 
-def memory_estimate(train: Train, model: nn.Module, task: Task[Any], clips: Clips) -> dict[str, float]:
+def memory_estimate(train: TrainSection, model: nn.Module, task: Task[Any], clips: Clips) -> dict[str, float]:
     """A training process's memory in GB at the peak of its largest step: what ``within_memory`` counts, by its parts.
 
     What a batch adds is counted, not guessed, over passes of short clips, and carried on to the longest: attention
@@ -161,7 +161,7 @@ def memory_estimate(train: Train, model: nn.Module, task: Task[Any], clips: Clip
     return {name: round(value, 3) for name, value in gb.items()}
 
 
-def within_memory(train: Train, model: nn.Module, task: Task[Any], clips: Clips) -> Train:
+def within_memory(train: TrainSection, model: nn.Module, task: Task[Any], clips: Clips) -> TrainSection:
     """The section with batches so small that a step stays within ``train.memory_gb``, and accordingly more of them.
 
     An optimiser step keeps its audio-seconds, so that training is the same but for the place of the cuts.
@@ -209,19 +209,19 @@ def within_memory(train: Train, model: nn.Module, task: Task[Any], clips: Clips)
     )
 
 
-def _taken_bytes(train: Train, model: nn.Module) -> float:
+def _taken_bytes(train: TrainSection, model: nn.Module) -> float:
     """Bytes that are taken before any batch."""
     return sum(_fixed_bytes_of(train, model)) + _OVERHEAD_BYTES[next(model.parameters()).device.type]
 
 
-def _fixed_bytes_of(train: Train, model: nn.Module) -> tuple[int, int]:
+def _fixed_bytes_of(train: TrainSection, model: nn.Module) -> tuple[int, int]:
     """As ``fixed_bytes``, with the copies that the train section asks for, and what each process has of them."""
     weights, moments = fixed_bytes(model)
     copies = 2 if train.fsdp or train.average is not None else 1
     return weights * copies, moments // processes.count() if train.fsdp else moments
 
 
-def _largest_batch_s(train: Train, clips: Clips) -> float:
+def _largest_batch_s(train: TrainSection, clips: Clips) -> float:
     """Padded seconds of the largest batch of the first epochs."""
     batches, largest = batches_of(clips.durations_s, train, seed=clips.seed, groups=clips.groups), 0.0
     for epoch in range(_EPOCHS):

@@ -1,4 +1,4 @@
-"""How a model lies in the memory of several processes: whole in each of them, or in pieces."""
+"""Placement of a model in the memory of several processes: whole in each of them, or in pieces."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ class Replicated(Generic[Model]):
         return self.model.state_dict()
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Loads the whole model's weights, in every process."""
         self.model.load_state_dict(weights)
 
     def optimiser_state(self, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
@@ -54,6 +55,7 @@ class Replicated(Generic[Model]):
         return optimiser.state_dict()
 
     def load_optimiser(self, optimiser: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+        """Loads the whole optimiser's state, in every process."""
         optimiser.load_state_dict(dict(state))
 
     def whole_model(self) -> Model:

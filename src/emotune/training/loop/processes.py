@@ -59,7 +59,7 @@ def leave() -> NoReturn:
 
 
 def count() -> int:
-    """How many processes train together."""
+    """Count of the processes that train together."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
@@ -74,12 +74,12 @@ def launched_number() -> int:
 
 
 def launched_count() -> int:
-    """How many processes a launcher started, whether they have joined or not."""
+    """Count of the processes that a launcher started, whether they have joined or not."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def is_first() -> bool:
-    """Whether this is the process that writes files and talks."""
+    """Tells if this is the process that writes files and talks."""
     return number() == 0
 
 
@@ -98,7 +98,7 @@ def from_all(value: Item) -> list[Item]:
 
 
 def shared_out(items: Sequence[Item], work: Callable[[list[Item]], Sequence[Value]]) -> list[Value]:
-    """What the work gives for each item, in their order: each process does its part and gets the results of all."""
+    """Results of the work for each item, in their order: each process does its part and gets the results of all."""
     results: list[Any] = [None] * len(items)
     for first, part in enumerate(from_all(work(own_part(items)))):
         results[first :: count()] = part
@@ -115,7 +115,7 @@ def from_first(value: Item) -> Item:
 
 
 def any_of(flag: bool) -> bool:
-    """Whether the flag is set in at least one process."""
+    """Tells if the flag is set in at least one process."""
     if count() == 1:
         return flag
     flags = torch.tensor([int(flag)])
@@ -138,14 +138,14 @@ def summed(value: Tensor) -> Tensor:
 
 
 def copy_from_first(module: nn.Module) -> None:
-    """Give every process the first one's parameters and buffers."""
+    """Gives every process the first one's parameters and buffers."""
     if count() > 1:
         for tensor in [*module.parameters(), *module.buffers()]:
             dist.broadcast(tensor.detach(), src=0)
 
 
 def sum_gradients(parameters: Sequence[nn.Parameter]) -> None:
-    """Add up every parameter's gradient over all processes; one that none of them has stays None."""
+    """Adds up every parameter's gradient over all processes; one that none of them has stays None."""
     if count() == 1:
         return
     device = parameters[0].device

@@ -1,4 +1,4 @@
-"""How learning rates rise and fall: a pure function of the step, so that nothing needs to be stored to go on."""
+"""Schedules of the learning rate: a pure function of the step, so that nothing needs to be stored to go on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Schedule = Literal["cosine", "linear", "constant_with_warmup"]
 
 
 def rate_factor(schedule: Schedule, step: int, *, total: int, warmup: int) -> float:
-    """What a learning rate is multiplied by at a step, counted from 0.
+    """Factor of a learning rate at a step, counted from 0.
 
     It rises from 0 over ``warmup`` steps; then it stays, or falls to 0 at ``total`` in a line or half a cosine.
 

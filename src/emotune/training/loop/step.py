@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from emotune.batch import Batch
-from emotune.config.recipe import Train
+from emotune.config.recipe import TrainSection
 from emotune.errors import ModelError
 from emotune.runtime.out_of_memory import is_out_of_memory, release_unused
 from emotune.training.loop import processes
@@ -34,13 +34,16 @@ class Piece:
 
     @property
     def samples(self) -> int:
+        """Samples of the padded clips together."""
         return self.batch.waveforms.numel()
 
     @property
     def clips(self) -> int:
+        """Number of clips."""
         return len(self.batch.waveforms)
 
     def halves(self) -> tuple[Piece, Piece]:
+        """The first and the second half of the clips, each with a key of its own."""
         middle = self.clips // 2
         return (
             Piece(f"{self.key}a", self.batch.rows(slice(None, middle))),
@@ -69,7 +72,9 @@ class StepGradients:
     most_samples: int | None = None
     """The largest padded batch that this process's memory takes; None = as yet all did fit."""
 
-    def __init__(self, parallel: Replicated[Any], task: Task[Any], train: Train, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, parallel: Replicated[Any], task: Task[Any], train: TrainSection, say: Callable[[str], None]
+    ) -> None:
         self.parallel = parallel
         self.model = parallel.model
         self.device = next(self.model.parameters()).device
@@ -79,7 +84,7 @@ class StepGradients:
         self._running: Piece | None = None
 
     def add(self, pieces: Sequence[Piece], trained: Sequence[nn.Parameter]) -> float:
-        """Add the step's gradients, those of all processes, to the parameters'.
+        """Adds the step's gradients, those of all processes, to the parameters'.
 
         Returns:
             The step's loss over all processes.
@@ -115,7 +120,7 @@ class StepGradients:
                 pieces = self._split(pieces)
 
     def _everywhere(self, work: Callable[[], Value]) -> Value:
-        """What the work gives, once it has come to its end in every process.
+        """Result of the work, once it has come to its end in every process.
 
         Raises:
             StepOutOfMemoryError: in every process, when it did not fit into the memory of one.
@@ -137,7 +142,7 @@ class StepGradients:
         return dataclasses.replace(batch, targets=targets)
 
     def _shares(self, pieces: Sequence[Piece]) -> list[dict[str, Share]]:
-        """What each piece has to know of the others, by name of the loss; nothing where losses are sums over clips."""
+        """Shares of each piece in losses of the whole step, by name of the loss; empty where losses are sums."""
         wholes = self.task.whole_losses
         if not wholes or (len(pieces) == 1 and processes.count() == 1):
             return [{} for _ in pieces]

@@ -39,7 +39,7 @@ class Task(nn.Module, ABC, Generic[Said]):
 
     @abstractmethod
     def normalisers(self, batch: Batch) -> Mapping[str, Tensor]:
-        """What each mean of a batch is divided by, a scalar each, from its masks and targets alone.
+        """Divisors of each mean of a batch, a scalar each, from its masks and targets alone.
 
         Targets are on the module's device, sound and masks may not be.
         """

@@ -25,7 +25,7 @@ from torch.distributed.tensor import DTensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from emotune.batch import Batch
-from emotune.config.recipe import Train
+from emotune.config.recipe import TrainSection
 from emotune.data.duration_batches import DurationBatches
 from emotune.data.loading import Loading
 from emotune.errors import ModelError
@@ -45,8 +45,8 @@ Groups = list[dict[str, Any]]
 
 
 @dataclass
-class Progress:
-    """How far a run is.
+class TrainingProgress:
+    """Progress of a run.
 
     Args:
         step: optimiser steps done.
@@ -87,7 +87,7 @@ class Trainer(Generic[Model]):
         batches: DurationBatches,
         loading: Loading,
         score: Callable[[Model], dict[str, float]],
-        train: Train,
+        train: TrainSection,
         *,
         groups: Callable[[Model], Groups],
         unfreezing: Callable[[Model], Callable[[int], None]] | None = None,
@@ -114,13 +114,13 @@ class Trainer(Generic[Model]):
         decay = train.average
         averaging = None if decay is None else get_ema_multi_avg_fn(decay)
         self.average = None if averaging is None else AveragedModel(model, multi_avg_fn=averaging, use_buffers=False)
-        self.progress = Progress()
+        self.progress = TrainingProgress()
         self._is_whole = True
         self._most_samples: list[int | None] = [None] * processes.count()
         self._saved_at = time.monotonic()
 
     def train(self, checkpoint: Path | None = None) -> Model:
-        """Train from the beginning or from a checkpoint; an interrupt leaves a checkpoint behind.
+        """Trains from the beginning or from a checkpoint; an interrupt leaves a checkpoint behind.
 
         Returns:
             The model, or the moving average, of the best epoch; in processes other than the first, of the last one.
@@ -250,7 +250,7 @@ class Trainer(Generic[Model]):
             self._is_whole = True
 
     def _save_what_is_done(self) -> None:
-        """Write a checkpoint after an interrupt, without a word from other processes: they may be gone."""
+        """Writes a checkpoint after an interrupt, without a word from other processes: they may be gone."""
         if not processes.is_first() or self.train_section.fsdp or not self._is_whole:
             return
         if self.progress.step and self._state().name != self.checkpoints.written:
@@ -264,7 +264,7 @@ class Trainer(Generic[Model]):
         self._saved_at = time.monotonic()
 
     def _write(self) -> Path | None:
-        """Write what is done as a checkpoint; None in other processes than the first."""
+        """Writes what is done as a checkpoint; None in other processes than the first."""
         with interruption.put_off():
             tensors, optimiser = {"model": self.parallel.weights()}, self.parallel.optimiser_state(self.optimiser)
             if self.average is not None:
@@ -287,7 +287,7 @@ class Trainer(Generic[Model]):
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         state = checkpoint.state
-        self.progress = Progress(state.step, list(state.rows), list(state.losses), state.seconds)
+        self.progress = TrainingProgress(state.step, list(state.rows), list(state.losses), state.seconds)
         self._most_samples = list(state.most_samples)
         self.gradients.most_samples = state.most_samples[processes.number()]
         if self.begin_epoch is not None:  # the optimiser's state is that of the parameters that were trained then
@@ -304,7 +304,7 @@ class Trainer(Generic[Model]):
 
 
 def batches_of(
-    durations_s: Sequence[float], train: Train, *, seed: int, groups: Sequence[int] | None = None
+    durations_s: Sequence[float], train: TrainSection, *, seed: int, groups: Sequence[int] | None = None
 ) -> DurationBatches:
     """Training batches of similar duration, about ``train.batch_seconds`` each, as many as make whole steps.
 

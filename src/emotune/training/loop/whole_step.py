@@ -39,7 +39,7 @@ class Share:
 def shares_of_step(
     predictions: Sequence[Tensor], truths: Sequence[Tensor], loss: Callable[[Tensor, Tensor], Tensor]
 ) -> list[Share]:
-    """Share out the gradient of the common loss of all micro-batches, those of the other processes too.
+    """Shares out the gradient of the common loss of all micro-batches, those of the other processes too.
 
     Args:
         predictions: of each micro-batch, shape (batch, dimensions), without a graph.
