@@ -162,7 +162,7 @@ def test_the_command_fills_the_manifest_and_says_how_many_words_were_wrong(
         asked.update(options, model=model)
         return Lengths(language=options["language"])
 
-    monkeypatch.setattr("emotune.cli.transcribe.Transcriber", recogniser)
+    monkeypatch.setattr("emotune.enrichment.transcribe_manifest.Transcriber", recogniser)
     ended = emotune_command(
         "transcribe", tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--model", "x", "--cache", cache
     )

@@ -9,11 +9,11 @@ from pathlib import Path, PurePosixPath
 
 from emotune.errors import ConfigError, TableError
 from emotune.io.folders import files_below
-from emotune.io.tables import atomic_path, metadata_path, read_rows
+from emotune.io.tables import atomic_path, check_output, metadata_path, read_rows
 from emotune.registry import unknown_name_message
 from emotune.schema.labels import Scale
 from emotune.schema.manifest import Manifest
-from emotune.schema.predictions import Prediction, Predictions
+from emotune.schema.predictions import Prediction, Predictions, table_at
 
 TASKS = ("categories", "attributes")
 LETTERS = {
@@ -121,6 +121,32 @@ def task_of(predictions: Predictions, task: str | None) -> str:
     if space.classes and set(ATTRIBUTES) <= space.dimensions.keys():
         raise ConfigError(f"The table has classes and attributes: say which with --task {' or --task '.join(TASKS)}.")
     return "categories" if space.classes else "attributes"
+
+
+def submit_table(
+    table: Path, expected: Path, output: Path, *, split: str | None = None, task: str | None = None
+) -> tuple[int, str, tuple[str, ...]]:
+    """Writes a submission of a prediction table.
+
+    Args:
+        table: a prediction table, or a folder that holds one.
+        expected: as ``expected_names`` has it.
+        output: the CSV to write.
+        split: of the manifest with ``expected``; all of it when None.
+        task: categories or attributes; what the table holds when None.
+
+    Returns:
+        How many recordings, the task, and what should be known, as ``write_submission`` has it.
+
+    Raises:
+        ConfigError: for another task.
+        TableError: as ``write_submission`` does.
+    """
+    check_output(output, inputs=[table_at(table), expected])
+    predictions = Predictions.read(table_at(table))
+    names = expected_names(expected, split)
+    chosen = task_of(predictions, task)
+    return len(names), chosen, write_submission(output, predictions, names, task=chosen)
 
 
 def write_submission(path: Path, predictions: Predictions, expected: Sequence[str], *, task: str) -> tuple[str, ...]:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from emotune.cli.console import SpreadsheetSafe, out, pairs, warn_all
 from emotune.errors import ConfigError
-from emotune.fusion.offsets import fit_thresholds, prior_offsets, shifted
-from emotune.io.tables import check_output, to_json, write_text
-from emotune.schema.manifest import Manifest
-from emotune.schema.predictions import Predictions, predictions_of, table_at
-from emotune.schema.run_folder import RunFolder
-from emotune.schema.splits import DEVELOPMENT
 
-_NOTHING = 5e-4
-"""An offset that is printed as zero."""
+if TYPE_CHECKING:
+    from emotune.fusion.offsets import Thresholds
+
 _UNIFORM = "uniform"
 
 
@@ -53,78 +47,48 @@ def adjust(
     """
     if (prior is not None) == thresholds:
         raise ConfigError("Give exactly one of --prior and --thresholds.")
-    run = RunFolder(path) if RunFolder(path).provenance.exists() else None
-    source = table_at(path) if run is None else run.predictions(split)
-    read = [path for path in (source, development, manifest_path) if path is not None]
-    check_output(output, inputs=read, spreadsheet_safe=spreadsheet_safe)
-    predictions = Predictions.read(table_at(path)) if run is None else predictions_of(run, split)
-    if not predictions.label_space.classes:
-        raise ConfigError(f"{path} has no classes; dimensions have no prior to adjust.")
+    from emotune.fusion.adjust import adjust_by_thresholds, adjust_to_prior
+
     if prior is not None:
-        taught = _taught(run, trained_prior, predictions)
-        wanted = _shares(prior, "--prior", predictions)
-        offsets = prior_offsets(taught, wanted)
-        about: dict[str, object] = {"trained_prior": taught, "prior": wanted, "offsets": offsets}
-        if all(abs(value) < _NOTHING for value in offsets.values()):
-            warn_all(["the model was taught this prior already, by class weights or sampling: nothing changes"])
-    else:
-        fitted = fit_thresholds(*_development(run, development, manifest_path), metric=metric, seed=seed)
-        offsets, about = fitted.offsets, fitted.to_json()
-        for what, (before, after), count in zip(
-            ("fitted on", "reported on"), (fitted.fitted_on, fitted.reported_on), fitted.utterances, strict=True
-        ):
-            hint = " (optimistic: the offsets were chosen by it)" if what == "fitted on" else ""
-            out.print(
-                f"{what} {count} development utterances: {metric} {before:.3f} -> {after:.3f}{hint}", markup=False
-            )
-        warn_all(fitted.notes)
-    adjusted = shifted(predictions, offsets)
-    adjusted.write(output, spreadsheet_safe=spreadsheet_safe)
-    write_text(output.with_name(f"{output.name}.offsets.json"), to_json(about) + "\n")
-    out.print("offsets: " + ", ".join(f"{name} {value:+.3f}" for name, value in offsets.items()), markup=False)
-    changed = sum(
-        before.most_probable != after.most_probable for before, after in zip(predictions, adjusted, strict=True)
-    )
-    out.print(f"{output}: {changed} of {len(adjusted)} answers changed", markup=False)
-
-
-def _taught(run: RunFolder | None, given: str | None, predictions: Predictions) -> dict[str, float]:
-    if given is not None:
-        return _shares(given, "--trained-prior", predictions)
-    found = run.training_prior() if run is not None else None
-    if found is None:
-        where = f"{run.path} does not say" if run is not None else "A table does not say"
-        raise ConfigError(
-            f"{where} which prior its model was taught: give it as --trained-prior NAME=SHARE,..., such as the counts"
-            " of the training utterances by class times their class weights, or uniform for balanced ones."
+        found = adjust_to_prior(
+            path,
+            output,
+            _shares(prior, "--prior"),
+            trained_prior=None if trained_prior is None else _shares(trained_prior, "--trained-prior"),
+            split=split,
+            spreadsheet_safe=spreadsheet_safe,
         )
-    return found
+    else:
+        found = adjust_by_thresholds(
+            path,
+            output,
+            metric=metric,
+            development=development,
+            manifest_path=manifest_path,
+            seed=seed,
+            split=split,
+            spreadsheet_safe=spreadsheet_safe,
+        )
+    if found.thresholds is not None:
+        _print_thresholds(found.thresholds)
+    warn_all(found.notes)
+    out.print("offsets: " + ", ".join(f"{name} {value:+.3f}" for name, value in found.offsets.items()), markup=False)
+    out.print(f"{output}: {found.changed} of {len(found.predictions)} answers changed", markup=False)
 
 
-def _shares(text: str, option: str, predictions: Predictions) -> dict[str, float]:
-    """Shares that sum to one, from any positive numbers in that proportion."""
-    classes = predictions.label_space.classes
+def _print_thresholds(fitted: Thresholds) -> None:
+    parts = (fitted.fitted_on, fitted.reported_on)
+    for what, (before, after), count in zip(("fitted on", "reported on"), parts, fitted.utterances, strict=True):
+        hint = " (optimistic: the offsets were chosen by it)" if what == "fitted on" else ""
+        out.print(
+            f"{what} {count} development utterances: {fitted.metric} {before:.3f} -> {after:.3f}{hint}", markup=False
+        )
+
+
+def _shares(text: str, option: str) -> dict[str, float] | str:
     if text.strip() == _UNIFORM:
-        return {name: 1 / len(classes) for name in classes}
+        return _UNIFORM
     try:
-        shares = {name: float(value) for name, value in pairs(text.split(","), option, "NAME=SHARE").items()}
+        return {name: float(value) for name, value in pairs(text.split(","), option, "NAME=SHARE").items()}
     except ValueError as error:
         raise ConfigError(f"{option} {text}: expected {_UNIFORM}, or NAME=SHARE,NAME=SHARE,... ({error}).") from error
-    total = sum(shares.values())
-    if set(shares) != set(classes):
-        raise ConfigError(
-            f"{option} names {', '.join(shares)}; expected each of the table's classes once: {', '.join(classes)}."
-            " A share of 0 excludes a class."
-        )
-    if not (math.isfinite(total) and total > 0 and min(shares.values()) >= 0):
-        raise ConfigError(f"{option} {text}: shares must be numbers of at least 0, not all of them 0.")
-    return {name: shares[name] / total for name in classes}
-
-
-def _development(run: RunFolder | None, table: Path | None, manifest_path: Path | None) -> tuple[Manifest, Predictions]:
-    """Truth and answers of development: the run's own, or those that are named."""
-    if run is None and (table is None or manifest_path is None):
-        raise ConfigError("--thresholds of a table need --development TABLE and --manifest M, or give the run folder.")
-    truth = manifest_path or (run.manifest if run is not None else Path())
-    answers = table or (run.predictions(DEVELOPMENT) if run is not None else Path())
-    return Manifest.read(truth).split(DEVELOPMENT), Predictions.read(answers)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from emotune.cli.console import out, show_progress
-from emotune.doctor import Diagnosis, check_manifest
 from emotune.io.tables import check_file, to_json, write_text
+
+if TYPE_CHECKING:
+    from emotune.doctor import Diagnosis
 
 _WIDTH = 120  # where there is no terminal that has one
 
@@ -22,6 +24,8 @@ def check(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="A JSON file with all findings.")] = None,
 ) -> None:
     """Look for leaks between splits and broken data, by the sound itself; ends with 1 when there are errors."""
+    from emotune.doctor import check_manifest
+
     if output is not None:
         check_file(output, inputs=[manifest_path])
     diagnosis = check_manifest(manifest_path, progress=show_progress)

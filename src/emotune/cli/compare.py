@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from emotune.cli.console import out, table, warn_all
 from emotune.errors import ConfigError
-from emotune.evaluation.comparing.compare import compare as compare_systems
-from emotune.evaluation.comparing.comparison import Comparison
-from emotune.evaluation.comparing.sources import read_systems
-from emotune.evaluation.comparing.verdicts import p_text
-from emotune.io.tables import check_output
 from emotune.runtime.extras import needs
+
+if TYPE_CHECKING:
+    from emotune.evaluation.comparing.comparison import Comparison
 
 
 def compare(
@@ -43,22 +41,21 @@ def compare(
     seed: Annotated[int, typer.Option(help="Of bootstrap and test.")] = 0,
 ) -> None:
     """Paired comparison over speakers: scores, differences with intervals, p, and what could have been found."""
-    if output is not None:
-        check_output(output / "compare.csv")
     with needs("report"):
-        from emotune.report.comparison_page import write_comparison
-    manifest, read, notes = read_systems(
+        from emotune.report.compare_runs import compare_runs
+    comparison = compare_runs(
         [named(value) for value in systems],
-        manifest_path=manifest_path,
+        output,
         split=split,
+        manifest_path=manifest_path,
+        metrics=metrics,
+        all_pairs=all_pairs,
         on_shared_classes=on_shared_classes,
-    )
-    comparison = compare_systems(
-        manifest, read, metrics=metrics, all_pairs=all_pairs, resamples=resamples, seed=seed, notes=notes
+        resamples=resamples,
+        seed=seed,
     )
     print_comparison(comparison)
     if output is not None:
-        write_comparison(output, comparison)
         out.print(f"report: {output / 'compare.html'}", markup=False)
 
 
@@ -74,6 +71,8 @@ def named(value: str) -> tuple[str, Path]:
 
 def print_comparison(comparison: Comparison) -> None:
     """Scores, differences and verdicts as tables; what limits them on standard error."""
+    from emotune.evaluation.comparing.verdicts import p_text
+
     metrics = list(comparison.scores)
     for sentence in comparison.below_chance:
         out.print(sentence, markup=False)

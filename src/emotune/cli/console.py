@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from emotune.errors import ConfigError, on_a_screen
+from emotune.runtime.listener import Listener
 
 Item = TypeVar("Item")
 
@@ -42,6 +43,13 @@ class Notes(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         err.print(record.getMessage(), markup=False)
+
+
+class Words(Listener):
+    """Prints what long work says, on standard error."""
+
+    def say(self, message: str) -> None:
+        err.print(message, style="yellow" if message.startswith("warning: ") else None, markup=False)
 
 
 def show_notes() -> None:

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,18 +14,20 @@ from emotune.audio.channels import channels_named
 from emotune.cli.check import check
 from emotune.cli.console import SpreadsheetSafe, counts_text, err, out, pairs, show_progress, table, warn_all
 from emotune.cli.label import label
-from emotune.corpora import CORPORA, map_classes, read_corpus
+from emotune.corpora import CORPORA, read_corpus
 from emotune.corpora.base import split_name
 from emotune.corpora.skip_reasons import reason_counts
 from emotune.corpora.table_columns import columns_text
-from emotune.doctor import overlap_sentences
 from emotune.errors import ConfigError
 from emotune.io.tables import check_output, to_json
 from emotune.schema.labels import Scale
 from emotune.schema.manifest import Manifest
 from emotune.schema.speakers import as_written, with_merged_spellings
-from emotune.schema.splits import assign_folds, assign_splits, classes_missing, few_speakers
-from emotune.votes.agreement import Agreement, agreement_of
+
+if TYPE_CHECKING:
+    from emotune.votes.agreement import Agreement
+
+_CORPORA = ", ".join(sorted(CORPORA))
 
 app = typer.Typer(
     help="Read a corpus into a manifest, look at it, split it.", no_args_is_help=True, rich_markup_mode=None
@@ -42,7 +44,7 @@ Output = Annotated[Path, typer.Option("-o", "--output", help="The manifest to wr
 
 @app.command()
 def read(
-    name: Annotated[str, typer.Argument(help=f"Which corpus: {', '.join(sorted(CORPORA))}.")],
+    name: Annotated[str, typer.Argument(help=f"Which corpus: {_CORPORA}.")],
     root: Annotated[Path, typer.Argument(help="Its folder; for `table`, the table file; for `emobox`, either.")],
     output: Output,
     audio_root: Annotated[
@@ -154,6 +156,9 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Counts by class, speaker, gender, split and duration, and the agreement of votes where there are some."""
+    from emotune.doctor import overlap_sentences
+    from emotune.votes.agreement import agreement_of
+
     manifest = Manifest.read(manifest_path)
     counts = _counts(manifest)
     agreement = agreement_of(manifest)
@@ -199,6 +204,9 @@ def split(
     spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Speaker-independent splits or folds, balanced by class and gender."""
+    from emotune.doctor import overlap_sentences
+    from emotune.schema.splits import assign_folds, assign_splits, classes_missing, few_speakers
+
     check_output(output, inputs=[manifest_path], spreadsheet_safe=spreadsheet_safe)
     manifest = Manifest.read(manifest_path)
     if merge_speakers:
@@ -223,15 +231,6 @@ def split(
         )
     warn_all([*overlap_sentences(result), *classes_missing(result), *([] if folds else few_speakers(result))])
     out.print(f"wrote {output}", markup=False)
-
-
-def mapped(manifest: Manifest, map: list[str], drop: list[str]) -> Manifest:
-    """The manifest with its classes mapped as ``--map`` and ``--drop`` say, and the changes printed."""
-    if not map and not drop:
-        return manifest
-    manifest, report = map_classes(manifest, pairs(map, "--map", "CLASS=CLASS"), drop)
-    _print_mapped(report)
-    return manifest
 
 
 def _print_mapped(report: Mapping[str, int]) -> None:

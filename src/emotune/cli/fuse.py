@@ -11,7 +11,6 @@ import typer
 
 from emotune.cli.compare import named
 from emotune.cli.console import out, table, warn_all
-from emotune.fusion import fuse as fuse_runs
 from emotune.io.tables import check_output
 from emotune.runtime.extras import needs
 
@@ -41,6 +40,7 @@ def fuse(
     with needs("train"):
         import sklearn.linear_model  # noqa: F401 (said before the long work)
 
+        from emotune.fusion.runs import fuse as fuse_runs
         from emotune.report.fusion_page import part_names, write_fusion
     fused = fuse_runs(
         [named(value) for value in systems],

@@ -8,10 +8,6 @@ from typing import Annotated
 import typer
 
 from emotune.cli.console import SpreadsheetSafe, err, out, show_progress
-from emotune.conditions.gender import GenderPredictor, gender_accuracy
-from emotune.inference import load
-from emotune.io.tables import check_output
-from emotune.schema.manifest import Manifest
 
 
 def gender(
@@ -23,15 +19,21 @@ def gender(
     spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Fill the column gender_predicted, for models that take gender as a condition."""
-    check_output(output, inputs=[manifest_path], spreadsheet_safe=spreadsheet_safe)
-    manifest = Manifest.read(manifest_path)
-    predictor = GenderPredictor(load(model, device=device, batch_seconds=batch_seconds))
-    manifest, errors = predictor.fill_and_tell(manifest, progress=show_progress)
-    manifest.write(output, spreadsheet_safe=spreadsheet_safe)
-    right, of = gender_accuracy(manifest)
+    from emotune.inference.fill_gender import fill_gender
+
+    found = fill_gender(
+        manifest_path,
+        output,
+        model,
+        device=device,
+        batch_seconds=batch_seconds,
+        spreadsheet_safe=spreadsheet_safe,
+        progress=show_progress,
+    )
+    rows, right, of = len(found.manifest), found.right, found.compared
     agrees = f", {right} of {of} as the corpus says ({right / of:.3f})" if of else ""
-    out.print(f"{output}: {len(manifest) - len(errors)} of {len(manifest)} utterances predicted{agrees}", markup=False)
-    for error in errors[:20]:
+    out.print(f"{output}: {rows - len(found.errors)} of {rows} utterances predicted{agrees}", markup=False)
+    for error in found.errors[:20]:
         err.print(f"error: {error}", markup=False)
-    if errors:
+    if found.errors:
         raise typer.Exit(1)

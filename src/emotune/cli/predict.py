@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emotune.audio.channels import Channels, channels_named
-from emotune.cli.console import Condition, SpreadsheetSafe, err, out, pairs, show_progress, warn_all
-from emotune.conditions.origins import unknown_though_asked
-from emotune.corpora.base import split_name
-from emotune.corpora.table_columns import columns_text
+from emotune.cli.console import Condition, SpreadsheetSafe, Words, err, out, pairs, show_progress, warn_all
 from emotune.errors import ConfigError
-from emotune.inference import load
-from emotune.inference.inputs import columns_taken, items_of, passed_over_text
-from emotune.inference.items import Item
-from emotune.inference.jobs.parts import PredictionParts, parts_in, predict_in_parts
-from emotune.io.tables import SUFFIXES, check_output
-from emotune.runtime.extras import needs
-from emotune.schema.predictions import Predictions
+
+if TYPE_CHECKING:
+    from emotune.inference.predict_files import PredictedFiles
+    from emotune.schema.predictions import Predictions
 
 EXIT_SOME_FAILED = 1
-_ERRORS_SHOWN = 20
 
 
 class EngineName(StrEnum):
@@ -99,38 +87,35 @@ def predict(
 
     A clip in which nothing can be heard is a row with a warning.
     """
-    channels = channels_named(channel)
-    asked = pairs(condition, "--condition", "CONDITION=SOURCE")
-    helpers = {"gender_model": gender_model, "asr": asr, "text_encoder": text_encoder}
-    answering = {"coverage": coverage, "conditions": asked or None}
-    options = {"batch_seconds": batch_seconds, **answering, "helpers": helpers}
-    passed_over = Counter[str]()
-    columns = pairs(column, "--column", "FIELD=COLUMN")
-    named = partial(_items, inputs, columns, split, channels, passed_over)
-    for path, taken, notes in columns_taken(inputs, columns):
-        err.print(f"{path}: columns taken: {columns_text(taken)}", markup=False)
-        warn_all(f"{path}: {note}" for note in notes)
+    from emotune.audio.channels import channels_named
+    from emotune.inference.predict_files import Inputs, predict_files, predict_files_in_parts
+
+    options = {
+        "batch_seconds": batch_seconds,
+        "device": device,
+        "workers": workers,
+        "coverage": coverage,
+        "conditions": pairs(condition, "--condition", "CONDITION=SOURCE") or None,
+        "helpers": {"gender_model": gender_model, "asr": asr, "text_encoder": text_encoder},
+        "spreadsheet_safe": spreadsheet_safe,
+        "listener": Words(),
+        "progress": show_progress,
+    }
+    named = Inputs(inputs, pairs(column, "--column", "FIELD=COLUMN"), split, channels_named(channel))
     if part_rows is not None:
         if output is None:
             raise ConfigError("--part-rows needs a folder for the parts: name it with -o.")
-        if output.suffix in SUFFIXES and not output.is_dir():
-            raise ConfigError(f"--part-rows writes a folder: name it without {output.suffix}, see --part-format.")
-        job = _ray_job if engine is EngineName.ray else _local_job
-        fingerprint, run = job(model, device, workers, options)
-        opened = parts_in(
+        found = predict_files_in_parts(
+            model,
+            named,
             output,
             part_rows=part_rows,
-            suffix=f".{part_format or Format.parquet}",
-            model_fingerprint=fingerprint,
-            options={**answering, **helpers},
+            part_format=(part_format or Format.parquet).value,
             retry_errors=retry_errors,
-            spreadsheet_safe=spreadsheet_safe,
+            engine=engine.value,
+            **options,
         )
-        parts = _made(named, opened, run)
-        _say(passed_over)
-        warn_all(unknown_though_asked(asked, (row.conditions_used for table in parts.tables() for row in table)))
-        _warn_of_unheard(parts.warnings(_ERRORS_SHOWN), parts.warned, parts.rows)
-        _end(f"{output}: {parts.rows} rows in {len(parts.parts)} parts", parts.failed, parts.errors(_ERRORS_SHOWN))
+        _end(found, f"{output}: {found.rows} rows in {found.parts} parts")
         return
     if part_format is not None or retry_errors:
         raise ConfigError("--part-format and --retry-errors go with --part-rows.")
@@ -138,101 +123,29 @@ def predict(
         raise ConfigError(
             "--engine ray writes a folder of parts: say how large they are with --part-rows, such as 2000."
         )
-    if output is not None:
-        check_output(output, inputs=inputs, spreadsheet_safe=spreadsheet_safe)
-    items = list(named())
-    _say(passed_over)
-    predictor = load(model, device=device, workers=workers, **options)
-    warn_all(predictor.conditioner.notes)
-    predictions = predictor.predict_items(items, progress=show_progress)
-    if output is None:
-        _print(predictions)
-    else:
-        predictions.write(output, spreadsheet_safe=spreadsheet_safe)
-    warn_all(unknown_though_asked(asked, (row.conditions_used for row in predictions)))
-    _warn_of_unheard(predictions.warnings, len(predictions.warnings), len(predictions))
-    errors = [row.error or "" for row in predictions.failed]
-    _end("" if output is None else f"{output}: {len(predictions)} rows", len(errors), errors[:_ERRORS_SHOWN])
+    found = predict_files(model, named, output, **options)
+    if output is None and found.predictions is not None:
+        _print(found.predictions)
+    _end(found, "" if output is None else f"{output}: {found.rows} rows")
 
 
-def _say(passed_over: Mapping[str, int]) -> None:
-    if passed_over:
-        err.print(passed_over_text(passed_over), markup=False)
-
-
-def _items(
-    inputs: list[Path], columns: Mapping[str, str], split: str | None, channel: Channels, passed_over: Counter[str]
-) -> Iterator[Item]:
-    """Recordings to predict; an error when there are none."""
-    empty, splits = True, set[str]()
-    for item in items_of(inputs, columns=columns, channel=channel, passed_over=passed_over):
-        splits.add(item.split or "(none)")
-        if split is None or item.split in (split, split_name(split)):
-            empty = False
-            yield item
-    if empty:
-        of = "" if split is None else f" of split {split}; there is: {', '.join(sorted(splits)) or 'nothing'}"
-        others = f" ({passed_over_text(passed_over)})" if passed_over else ""
-        raise ConfigError(f"Nothing to predict in {', '.join(map(str, inputs))}{of}{others}.")
-
-
-def _made(
-    items: Callable[[], Iterator[Item]], opened: AbstractContextManager[PredictionParts], run: Callable[..., None]
-) -> PredictionParts:
-    """The parts, with those that were missing."""
-    with opened as parts:
-        total = parts.check(items())
-        if parts.rows:
-            err.print(f"continuing: {parts.rows} of {total} rows are there", markup=False)
-        try:
-            run(items(), parts, total=total, progress=show_progress)
-        except KeyboardInterrupt:
-            err.print(f"{parts.rows} rows are kept, the same command continues", markup=False)
-            raise
-    return parts
-
-
-def _local_job(
-    model: str, device: str | None, workers: int | None, options: Mapping[str, Any]
-) -> tuple[str | None, Callable[..., None]]:
-    """The model's fingerprint, and what predicts the parts of a job."""
-    predictor = load(model, device=device, workers=workers, **options)
-    warn_all(predictor.conditioner.notes)
-    return predictor.engine.fingerprint, partial(predict_in_parts, predictor)
-
-
-def _ray_job(
-    model: str, device: str | None, workers: int | None, options: Mapping[str, Any]
-) -> tuple[str, Callable[..., None]]:
-    """As ``_local_job``, through Ray."""
-    if device is not None:
-        raise ConfigError("--engine ray runs on CPUs so far; leave out --device.")
-    with needs("ray"):
-        from emotune.inference.jobs.ray_job import predict_on_ray
-        from emotune.models.store import load_model
-    stored = load_model(model)  # what is broken is known at once
-    if options["coverage"] is not None:
-        stored.calibration.threshold(options["coverage"])
-    about = {"fingerprint": stored.fingerprint, "workers": workers, "loading": options}
-    return stored.fingerprint, partial(predict_on_ray, model, **about)
-
-
-def _warn_of_unheard(warnings: Mapping[str, str], count: int, rows: int) -> None:
-    """Say which rows answer to clips in which nothing can be heard."""
-    shown = list(warnings.items())[:_ERRORS_SHOWN]
-    warn_all(f"{name}: {words}" for name, words in shown)
-    if count:
-        more = f", the first {len(shown)} of them above" if count > len(shown) else ""
-        warn_all([f"in {count} of {rows} clips nothing can be heard{more}: what is predicted of them means nothing"])
-
-
-def _end(summary: str, failed: int, errors: list[str]) -> None:
+def _end(found: PredictedFiles, summary: str) -> None:
     """Say what was written and what went wrong, and leave with the exit code for it."""
+    warn_all(f"{name}: {words}" for name, words in found.warnings.items())
+    if found.warned:
+        shown = len(found.warnings)
+        more = f", the first {shown} of them above" if found.warned > shown else ""
+        warn_all(
+            [
+                f"in {found.warned} of {found.rows} clips nothing can be heard{more}:"
+                " what is predicted of them means nothing"
+            ]
+        )
     if summary:
-        out.print(f"{summary}, {failed} with an error", markup=False)
-    for error in errors:
+        out.print(f"{summary}, {found.failed} with an error", markup=False)
+    for error in found.errors:
         err.print(f"error: {error}", markup=False)
-    if failed:
+    if found.failed:
         raise typer.Exit(EXIT_SOME_FAILED)
 
 

@@ -7,10 +7,7 @@ from typing import Annotated
 
 import typer
 
-from emotune.challenges.submission import expected_names, task_of, write_submission
 from emotune.cli.console import out, warn_all
-from emotune.io.tables import check_output
-from emotune.schema.predictions import Predictions, table_at
 
 
 def submit(
@@ -29,9 +26,8 @@ def submit(
 
     Nothing is written unless every recording has its row.
     """
-    check_output(output, inputs=[table_at(table), expected])
-    predictions = Predictions.read(table_at(table))
-    names = expected_names(expected, split)
-    chosen = task_of(predictions, task)
-    warn_all(write_submission(output, predictions, names, task=chosen))
-    out.print(f"{output}: {len(names)} recordings, {chosen}", markup=False)
+    from emotune.challenges.submission import submit_table
+
+    recordings, chosen, notes = submit_table(table, expected, output, split=split, task=task)
+    warn_all(notes)
+    out.print(f"{output}: {recordings} recordings, {chosen}", markup=False)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from emotune.cli.console import err, out, show_progress, warn_all
-from emotune.evaluation.result import Evaluation
 from emotune.io.tables import to_json
 from emotune.runtime.extras import needs
 from emotune.runtime.listener import Listener, Row
+
+if TYPE_CHECKING:
+    from emotune.evaluation.result import Evaluation
 
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or a name from `emotune recipes`.")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Overrides such as train.epochs=3.")]

@@ -8,11 +8,7 @@ from typing import Annotated
 import typer
 
 from emotune.cli.console import SpreadsheetSafe, err, out, show_progress
-from emotune.enrichment.speech_recogniser import Transcriber
-from emotune.enrichment.transcribe import CACHE, one_language, transcribed
-from emotune.io.tables import check_output
-from emotune.metrics.words import word_errors
-from emotune.schema.manifest import Manifest
+from emotune.enrichment.transcribe import CACHE
 
 _SHOWN = 10
 
@@ -36,17 +32,21 @@ def transcribe(
     spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Transcribe a manifest's recordings into its column text_predicted; what was transcribed before is not again."""
-    check_output(output, inputs=[manifest_path], spreadsheet_safe=spreadsheet_safe)
-    manifest = Manifest.read(manifest_path)
-    transcriber = Transcriber(
+    from emotune.enrichment.transcribe_manifest import transcribe_manifest
+    from emotune.metrics.words import word_errors
+
+    manifest, errors = transcribe_manifest(
+        manifest_path,
+        output,
         model,
         revision=revision,
-        device=device,
-        language=language or one_language(manifest),
+        language=language,
+        cache=cache,
         batch_size=batch_size,
+        device=device,
+        spreadsheet_safe=spreadsheet_safe,
+        progress=show_progress,
     )
-    manifest, errors = transcribed(manifest, transcriber, cache=cache, progress=show_progress)
-    manifest.write(output, spreadsheet_safe=spreadsheet_safe)
     silent = sum(utterance.text_predicted == "" for utterance in manifest)
     out.print(
         f"{output}: {len(manifest)} utterances, {len(manifest) - silent - len(errors)} with words,"

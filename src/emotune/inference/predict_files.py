@@ -1,0 +1,266 @@
+"""Prediction of files, folders and tables: to one table, or to a folder of parts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from emotune.audio.channels import Channels
+from emotune.conditions.origins import unknown_though_asked
+from emotune.corpora.base import split_name
+from emotune.corpora.table_columns import columns_text
+from emotune.errors import ConfigError
+from emotune.inference.inputs import columns_taken, items_of, passed_over_text
+from emotune.inference.items import Item
+from emotune.inference.jobs.parts import PredictionParts, parts_in, predict_in_parts
+from emotune.inference.predictor import Predictor, load
+from emotune.io.tables import SUFFIXES, check_output
+from emotune.runtime.extras import needs
+from emotune.runtime.listener import Listener
+from emotune.runtime.progress import Progress, silent
+from emotune.schema.predictions import Predictions
+
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Files to be predicted.
+
+    Args:
+        paths: recordings, folders, tables, manifests, lists.
+        columns: for tables, field -> column.
+        split: of a manifest or table; all of it when None.
+        channel: see ``items_of``.
+    """
+
+    paths: Sequence[Path]
+    columns: Mapping[str, str] = field(default_factory=dict[str, str])
+    split: str | None = None
+    channel: Channels = "mix"
+
+    def items(self, passed_over: Counter[str]) -> Iterator[Item]:
+        """Yields what is to be predicted, and counts files that are no recordings as ``items_of`` does.
+
+        Raises:
+            ConfigError: when there is nothing to predict.
+            EmotuneError: as ``items_of`` does.
+        """
+        empty, splits = True, set[str]()
+        for item in items_of(self.paths, columns=self.columns, channel=self.channel, passed_over=passed_over):
+            splits.add(item.split or "(none)")
+            if self.split is None or item.split in (self.split, split_name(self.split)):
+                empty = False
+                yield item
+        if empty:
+            there = ", ".join(sorted(splits)) or "nothing"
+            of = "" if self.split is None else f" of split {self.split}; there is: {there}"
+            others = f" ({passed_over_text(passed_over)})" if passed_over else ""
+            raise ConfigError(f"Nothing to predict in {', '.join(map(str, self.paths))}{of}{others}.")
+
+    def say_columns(self, listener: Listener) -> None:
+        """Says which columns of tables are taken.
+
+        Raises:
+            EmotuneError: as ``columns_taken`` does.
+        """
+        for path, taken, notes in columns_taken(self.paths, self.columns):
+            listener.say(f"{path}: columns taken: {columns_text(taken)}")
+            for note in notes:
+                listener.say(f"warning: {path}: {note}")
+
+
+@dataclass(frozen=True)
+class PredictedFiles:
+    """Outcome of a prediction, in memory or in parts.
+
+    Args:
+        rows: predicted.
+        failed: rows with an error.
+        errors: the first of these.
+        warned: rows with a warning, since nothing can be heard in their clips.
+        warnings: the first of these, by utterance_id.
+        predictions: the table; None where it lies in parts.
+        parts: tables in the folder; 0 for a table in one.
+    """
+
+    rows: int
+    failed: int
+    errors: Sequence[str]
+    warned: int
+    warnings: Mapping[str, str]
+    predictions: Predictions | None = None
+    parts: int = 0
+
+
+def predict_files(
+    model: str,
+    inputs: Inputs,
+    output: Path | None = None,
+    *,
+    spreadsheet_safe: bool = False,
+    listener: Listener | None = None,
+    progress: Progress = silent,
+    **loading: Any,
+) -> PredictedFiles:
+    """Predicts files and writes the table of predictions; a bad recording is a row with its error.
+
+    Args:
+        model: as ``emotune.load`` has it.
+        inputs: to be predicted.
+        output: the table to write; none when None.
+        spreadsheet_safe: see ``emotune.io.tables.write_rows``.
+        listener: told of the columns taken, of files passed over, and of what the model has to do without.
+        progress: shows how far the work is.
+        loading: options of ``emotune.load``.
+
+    Raises:
+        EmotuneError: for inputs, a model or an output that cannot be used.
+    """
+    listener = listener or Listener()
+    inputs.say_columns(listener)
+    if output is not None:
+        check_output(output, inputs=inputs.paths, spreadsheet_safe=spreadsheet_safe)
+    passed_over = Counter[str]()
+    items = list(inputs.items(passed_over))
+    _say_passed_over(passed_over, listener)
+    predictor = _loaded(model, listener, loading)
+    predictions = predictor.predict_items(items, progress=progress)
+    if output is not None:
+        predictions.write(output, spreadsheet_safe=spreadsheet_safe)
+    _say_unknown(loading, [predictions], listener)
+    return PredictedFiles(
+        len(predictions),
+        len(predictions.failed),
+        [row.error or "" for row in predictions.failed[:_SHOWN]],
+        len(predictions.warnings),
+        dict(islice(predictions.warnings.items(), _SHOWN)),
+        predictions,
+    )
+
+
+def predict_files_in_parts(
+    model: str,
+    inputs: Inputs,
+    folder: Path,
+    *,
+    part_rows: int,
+    part_format: Literal["parquet", "csv", "jsonl"] = "parquet",
+    retry_errors: bool = False,
+    engine: Literal["local", "ray"] = "local",
+    spreadsheet_safe: bool = False,
+    listener: Listener | None = None,
+    progress: Progress = silent,
+    **loading: Any,
+) -> PredictedFiles:
+    """Predicts files to a folder of tables, for inputs by the hundred thousand; an interrupted job is continued.
+
+    Args:
+        model: as ``emotune.load`` has it.
+        inputs: to be predicted.
+        folder: of the parts, new or that of the same job before.
+        part_rows: rows a part.
+        part_format: of the parts.
+        retry_errors: make parts again that hold a row with an error.
+        engine: here, or on a Ray cluster.
+        spreadsheet_safe: see ``emotune.io.tables.write_rows``.
+        listener: told of the columns taken, of files passed over, and of what is there already.
+        progress: shows how far the work is.
+        loading: options of ``emotune.load``.
+
+    Raises:
+        EmotuneError: for inputs, a model or a folder that cannot be used.
+    """
+    listener = listener or Listener()
+    inputs.say_columns(listener)
+    if folder.suffix in SUFFIXES and not folder.is_dir():
+        raise ConfigError(f"--part-rows writes a folder: name it without {folder.suffix}, see --part-format.")
+    fingerprint, run = (_ray_job if engine == "ray" else _local_job)(model, listener, loading)
+    opened = parts_in(
+        folder,
+        part_rows=part_rows,
+        suffix=f".{part_format}",
+        model_fingerprint=fingerprint,
+        options={
+            "coverage": loading.get("coverage"),
+            "conditions": loading.get("conditions"),
+            **(loading.get("helpers") or {}),
+        },
+        retry_errors=retry_errors,
+        spreadsheet_safe=spreadsheet_safe,
+    )
+    passed_over = Counter[str]()
+    parts = _made(partial(inputs.items, passed_over), opened, run, listener, progress)
+    _say_passed_over(passed_over, listener)
+    _say_unknown(loading, parts.tables(), listener)
+    warnings = parts.warnings(_SHOWN)
+    errors = parts.errors(_SHOWN)
+    return PredictedFiles(parts.rows, parts.failed, errors, parts.warned, warnings, parts=len(parts.parts))
+
+
+def _loaded(model: str, listener: Listener, loading: Mapping[str, Any]) -> Predictor:
+    predictor = load(model, **loading)
+    for note in predictor.conditioner.notes:
+        listener.say(f"warning: {note}")
+    return predictor
+
+
+def _say_passed_over(passed_over: Mapping[str, int], listener: Listener) -> None:
+    if passed_over:
+        listener.say(passed_over_text(passed_over))
+
+
+def _say_unknown(
+    loading: Mapping[str, Any], tables: Sequence[Predictions] | Iterator[Predictions], listener: Listener
+) -> None:
+    used = (row.conditions_used for table in tables for row in table)
+    for sentence in unknown_though_asked(loading.get("conditions") or {}, used):
+        listener.say(f"warning: {sentence}")
+
+
+def _made(
+    items: Callable[[], Iterator[Item]],
+    opened: AbstractContextManager[PredictionParts],
+    run: Callable[..., None],
+    listener: Listener,
+    progress: Progress,
+) -> PredictionParts:
+    """The parts, with those that were missing."""
+    with opened as parts:
+        total = parts.check(items())
+        if parts.rows:
+            listener.say(f"continuing: {parts.rows} of {total} rows are there")
+        try:
+            run(items(), parts, total=total, progress=progress)
+        except KeyboardInterrupt:
+            listener.say(f"{parts.rows} rows are kept, the same command continues")
+            raise
+    return parts
+
+
+def _local_job(model: str, listener: Listener, loading: Mapping[str, Any]) -> tuple[str | None, Callable[..., None]]:
+    """The model's fingerprint, and the prediction of a job's parts."""
+    predictor = _loaded(model, listener, loading)
+    return predictor.engine.fingerprint, partial(predict_in_parts, predictor)
+
+
+def _ray_job(model: str, _: Listener, loading: Mapping[str, Any]) -> tuple[str | None, Callable[..., None]]:
+    """As ``_local_job``, through Ray."""
+    options = dict(loading)
+    workers = options.pop("workers", None)
+    if options.pop("device", None) is not None:
+        raise ConfigError("--engine ray runs on CPUs so far; leave out --device.")
+    with needs("ray"):
+        from emotune.inference.jobs.ray_job import predict_on_ray  # noqa: PLC0415
+        from emotune.models.store import load_model  # noqa: PLC0415
+    stored = load_model(model)  # what is broken is known at once
+    if options.get("coverage") is not None:
+        stored.calibration.threshold(options["coverage"])
+    about = {"fingerprint": stored.fingerprint, "workers": workers, "loading": options}
+    return stored.fingerprint, partial(predict_on_ray, model, **about)

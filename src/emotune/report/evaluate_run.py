@@ -1,0 +1,182 @@
+"""Evaluation of a run on a split or on another manifest, from its folder to the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emotune.conditions.origins import asked_notes
+from emotune.corpora import map_classes
+from emotune.errors import ConfigError, ModelError
+from emotune.evaluation.comparing.shared_classes import on_shared_classes, shared_classes
+from emotune.evaluation.result import Evaluation
+from emotune.inference.predictor import Predictor, load
+from emotune.io.tables import check_output
+from emotune.report.score_run import score_run, seen_before
+from emotune.runtime.progress import Progress, silent
+from emotune.schema.gender import GENDER_CLASSES, gender_as_class
+from emotune.schema.manifest import Manifest
+from emotune.schema.predictions import Predictions
+from emotune.schema.run_folder import RunFolder, runs_with_models, why_no_model
+
+if TYPE_CHECKING:
+    from emotune.evaluation.robustness.run import Robustness
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Set that a run is scored on.
+
+    Args:
+        split: of the run's own manifest, default test; with ``manifest_path`` of that one, default all of it.
+        manifest_path: another manifest.
+        mapping: class -> class, renames classes of ``manifest_path``.
+        drop: classes of ``manifest_path`` to leave out.
+    """
+
+    split: str | None = None
+    manifest_path: Path | None = None
+    mapping: Mapping[str, str] = field(default_factory=dict[str, str])
+    drop: Sequence[str] = ()
+
+    def read(self, run: RunFolder) -> tuple[str, Manifest, dict[str, int]]:
+        """The name of the results, the manifest, and what was changed of its classes.
+
+        Raises:
+            EmotuneError: for a manifest, a split or classes that are not there.
+        """
+        if self.manifest_path is None:
+            if self.mapping or self.drop:
+                raise ConfigError("--map and --drop go with --manifest; a run's own classes are mapped by its recipe.")
+            name = self.split or "test"
+            return name, Manifest.read(run.manifest).split(name), {}
+        manifest = Manifest.read(self.manifest_path)
+        manifest = manifest if self.split is None else manifest.split(self.split)
+        changes: dict[str, int] = {}
+        if self.mapping or self.drop:
+            manifest, changes = map_classes(manifest, self.mapping, self.drop)
+        stem = self.manifest_path.stem
+        return f"manifest-{stem if self.split is None else f'{stem}-{self.split}'}", manifest, changes
+
+
+@dataclass(frozen=True)
+class EvaluatedRun:
+    """Outcome of an evaluation.
+
+    Args:
+        name: of the split, as it is printed.
+        folder: of the predictions and the page.
+        evaluation: the figures.
+        manifest: the truth.
+        predictions: as they were scored.
+        class_changes: what was renamed and dropped of the manifest -> utterances.
+        robustness: the scores under degradations, where these were asked for.
+    """
+
+    name: str
+    folder: Path
+    evaluation: Evaluation
+    manifest: Manifest
+    predictions: Predictions
+    class_changes: Mapping[str, int]
+    robustness: Robustness | None = None
+
+    @property
+    def failed(self) -> int:
+        """Number of failed predictions, with those under degradations."""
+        return len(self.predictions.failed) + (self.robustness.failed if self.robustness is not None else 0)
+
+
+def evaluate_run(
+    run_path: Path,
+    scored: Scored | None = None,
+    output: Path | None = None,
+    *,
+    shared: bool = False,
+    robustness: bool = False,
+    resamples: int = 1000,
+    device: str | None = None,
+    coverage: float | None = None,
+    conditions: Mapping[str, str] | None = None,
+    progress: Progress = silent,
+) -> EvaluatedRun:
+    """Predicts a set by a run's model, scores it, and writes predictions, ``report.json`` and ``report.html``.
+
+    Args:
+        run_path: a run folder.
+        scored: what it is scored on; its test split when None.
+        output: where to write; ``<run>/<name>`` when None.
+        shared: score on the classes that model and manifest share.
+        robustness: also under every degradation.
+        resamples: of the bootstrap over speakers.
+        device: as ``emotune.load`` has it.
+        coverage: as ``emotune.load`` has it.
+        conditions: as ``emotune.load`` has it.
+        progress: shows how far the work is.
+
+    Raises:
+        EmotuneError: for a run, a manifest or an output that cannot be used, or that do not go together.
+    """
+    run, scored, sources = RunFolder(run_path), scored or Scored(), conditions or {}
+    run.information()
+    if runs_with_models(run_path):
+        raise ModelError(why_no_model(run_path))
+    if robustness and shared:
+        raise ConfigError("--robustness scores all classes of the model: leave out either it or --shared-classes.")
+    name, manifest, changes = scored.read(run)
+    name += "".join(f"-{condition}-{source}" for condition, source in sources.items())
+    folder = output or run.results(name)
+    check_output(folder / "predictions.csv")
+    predictor = load(run_path, device=device, coverage=coverage, conditions=sources, scored=manifest)
+    if scored.manifest_path is not None and set(predictor.label_space.classes) == set(GENDER_CLASSES):
+        manifest = gender_as_class(manifest)
+    if shared:  # what cannot be scored is refused before the long work
+        shared_classes([predictor.label_space, manifest.label_space])
+    predictions = predictor.predict_manifest(manifest, progress=progress)
+    notes = asked_notes(sources, (row.conditions_used for row in predictions))
+    extra: dict[str, Any] = {"conditions_asked_for": sources} if sources else {}
+    unrestricted = predictions if shared else None
+    if shared:
+        manifest, predictions, note = on_shared_classes(manifest, predictions)
+        notes, extra = [note, *notes], {**extra, "shared classes": note}
+    evaluation = score_run(
+        run,
+        manifest,
+        predictions,
+        name=name,
+        unrestricted=unrestricted,
+        folder=output,
+        resamples=resamples,
+        notes=notes,
+        extra=extra,
+    )
+    found = None
+    if robustness:
+        found = _score_robustness(run, predictor, manifest, predictions, folder, name, resamples, notes, progress)
+    return EvaluatedRun(name, folder, evaluation, manifest, predictions, changes, found)
+
+
+def _score_robustness(
+    run: RunFolder,
+    predictor: Predictor,
+    manifest: Manifest,
+    clean: Predictions,
+    folder: Path,
+    name: str,
+    resamples: int,
+    notes: Sequence[str],
+    progress: Progress,
+) -> Robustness:
+    """Scores under every degradation, and their page."""
+    # SciPy comes with them
+    from emotune.evaluation.robustness.run import FOLDER, run_robustness  # noqa: PLC0415
+    from emotune.report.robustness_page import write_robustness  # noqa: PLC0415
+
+    found = run_robustness(predictor, manifest, clean, folder / FOLDER, resamples=resamples, progress=progress)
+    title = f"{run.information().get('recipe', run.path.name)}: {name}, robustness"
+    seen = seen_before(Manifest.read(run.manifest), manifest)
+    notice = run.information().get("notice")
+    write_robustness(folder, found, title=title, notices=[*([notice] if notice else []), *seen, *notes])
+    return found
