@@ -55,6 +55,7 @@ def recipe(tones, tiny_wavlm, tmp_path) -> Path:
     return tmp_path / "recipe.yaml"
 
 
+@pytest.mark.load
 def test_it_is_trained_predicted_withheld_and_told(recipe, tones, tmp_path):
     clips = zip(tones.utterances[:3], ("DE", "", "fr"), strict=True)
     rows = [f"{tones.path_of(utterance)},{word}\n" for utterance, word in clips]

@@ -40,6 +40,7 @@ def recipe(tones, tiny_wavlm, tmp_path) -> Path:
     return tmp_path / "recipe.yaml"
 
 
+@pytest.mark.load
 def test_a_model_of_parts_of_another_package_is_trained_kept_and_scored(recipe, tmp_path):
     trained = emotune(tmp_path, "train", "recipe.yaml", "-o", "run")
     assert trained.returncode == 0, trained.stderr

@@ -68,6 +68,7 @@ def run(tree: Path, *arguments: object, folder: Path | None = None) -> str:
     return ended.stdout
 
 
+@pytest.mark.load
 def test_the_contract_tests_take_up_every_example(tree):
     files = [file for files in PARTS.values() for file in files]
     options = ("-v", "-p", "no:cacheprovider", "-p", "no:randomly", "-k", " or ".join([*PARTS, "of_the_table"]))
@@ -82,6 +83,7 @@ def test_the_contract_tests_take_up_every_example(tree):
     assert "| `loss.hinge.margin` |" in (tree / "docs" / "recipes.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.load
 def test_a_recipe_uses_all_examples_together(tree, tiny_wavlm, tmp_path):
     names = [f"{speaker}_{emotion}_1.wav" for speaker in ("ada", "bob", "cleo", "dan") for emotion in ("angry", "sad")]
     places = [f"{('quay', 'hall', 'quay')[number % 3]}/{name}" for number, name in enumerate(names)]

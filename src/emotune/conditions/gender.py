@@ -103,9 +103,9 @@ def gender_accuracy(manifest: Manifest) -> tuple[int, int]:
 class GenderCondition(Condition):
     """An embedding for each of ``GENDER_CLASSES``; the value is one for a gender and zero for the other.
 
-    >>> Gender().value_of({"gender_predicted": "female"}, "given")
+    >>> GenderCondition().value_of({"gender_predicted": "female"}, "given")
     ('female', 'predicted')
-    >>> Gender().value_of({"gender": "other"}, "given")
+    >>> GenderCondition().value_of({"gender": "other"}, "given")
     (None, 'unknown')
     """
 
