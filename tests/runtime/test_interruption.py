@@ -13,7 +13,7 @@ pytestmark = pytest.mark.load
 _WITH_MAIN = """
 import os, signal, sys, time
 import emotune.cli as cli
-from emotune import interruption
+from emotune.runtime import interruption
 {work}
 cli.app = work
 print("ready", flush=True)
@@ -28,8 +28,8 @@ def ended(work: str, number: signal.Signals, *, seconds: float = 20.0) -> tuple[
     heard = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n{program}"
     process = subprocess.Popen([sys.executable, "-c", heard], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    while process.stdout.readline() != "at work\n":
-        pass
+    while (line := process.stdout.readline()) != "at work\n":
+        assert line, process.communicate()[1]  # it ended before
     process.send_signal(number)
     out, err = process.communicate(timeout=seconds)
     return process.returncode, out, err
