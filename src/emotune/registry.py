@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
+from pkgutil import resolve_name
 from typing import Any, Generic, TypeVar, cast
 
 from emotune.errors import ConfigError
@@ -117,8 +117,7 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
 
     def _imported(self, name: str, place: str) -> Any:
         try:
-            module, _, attribute = place.partition(":")
-            return getattr(importlib.import_module(module), attribute)
+            return resolve_name(place)
         except ModuleNotFoundError as error:
             if self._extra is None or (error.name or "").startswith("emotune"):
                 raise

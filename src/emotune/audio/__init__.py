@@ -1,21 +1,18 @@
 """Sound: recordings decoded as stored or as a model hears them, their acoustics, and their copies."""
 
+from emotune.audio.decoding import FloatArray
+from emotune.audio.decoding.clips import FULL_SCALE, Clip
+from emotune.audio.decoding.segments import Channel, Segment, too_long
 from emotune.audio.recordings import (
-    FULL_SCALE,
     SAMPLING_RATE_HZ,
     SUFFIXES,
-    Channel,
-    Clip,
-    FloatArray,
     Recording,
-    Segment,
     Source,
     channel_count,
     clip,
     clips,
     decode,
     sampling_rate_hz,
-    too_long,
     trim_silence,
 )
 

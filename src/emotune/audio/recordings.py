@@ -17,30 +17,12 @@ import soxr
 from numpy.typing import NDArray
 
 from emotune.audio.decoding import FloatArray, Sound, opened_array, opened_file
-from emotune.audio.decoding.clips import FULL_SCALE, Clip, check_samples, clips_of, content_head
+from emotune.audio.decoding.clips import Clip, check_samples, clips_of, content_head
 from emotune.audio.decoding.files import SUFFIXES as _FILE_SUFFIXES
 from emotune.audio.decoding.in_memory import name_of, plain
 from emotune.audio.decoding.media import SUFFIXES as _MEDIA_SUFFIXES
-from emotune.audio.decoding.segments import Channel, Cut, Segment, too_long
+from emotune.audio.decoding.segments import Channel, Cut, Segment
 from emotune.errors import AudioError
-
-__all__ = [
-    "FULL_SCALE",
-    "SAMPLING_RATE_HZ",
-    "SUFFIXES",
-    "Channel",
-    "Clip",
-    "FloatArray",
-    "Recording",
-    "Segment",
-    "Source",
-    "channel_count",
-    "clip",
-    "clips",
-    "decode",
-    "too_long",
-    "trim_silence",
-]
 
 SAMPLING_RATE_HZ = 16000
 SUFFIXES = (*_FILE_SUFFIXES, *_MEDIA_SUFFIXES)

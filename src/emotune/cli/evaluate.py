@@ -66,7 +66,7 @@ def evaluate(
 
 
 def _print_answered(predictions: Predictions, manifest: Manifest) -> None:
-    """What share was answered at the coverage that was asked for, and how much of it rightly."""
+    """Prints the share that was answered at the coverage that was asked for, and the share of it that is right."""
     truth = {utterance.utterance_id: utterance.emotion for utterance in manifest}
     sure = [row for row in predictions if row.error is None and not row.uncertain]
     scored = [row.emotion == truth[row.utterance_id] for row in sure if truth.get(row.utterance_id) is not None]

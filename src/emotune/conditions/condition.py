@@ -121,7 +121,7 @@ class Condition(ABC):
 
     @property
     def sources(self) -> dict[str, str]:
-        """Where a value may come from -> what that means."""
+        """Sources that a value may come from, each with its meaning."""
         if not self.opposite:
             return dict(_SOURCES)
         return {**_SOURCES, WRONG: f"the other {self.name} than the given one, to see what a mistake does"}
@@ -137,7 +137,7 @@ class Condition(ABC):
         return tuple(helper for helper in (self.encoder, self.predictor) if helper is not None)
 
     def read(self, cell: str) -> str:
-        """What a user's table gives, in the words of manifests; empty where it says nothing."""
+        """A cell of a user's table in the words of manifests; empty where it says nothing."""
         return cell
 
     def usable(self, value: str | None) -> str | None:
@@ -195,7 +195,7 @@ class Condition(ABC):
         return None, UNKNOWN
 
     def lacks(self, known: Known, source: str) -> bool:
-        """Whether the value would have to be predicted: it is unknown, and no helper has been asked for it."""
+        """Tells whether the value would have to be predicted: it is unknown, and no helper has been asked for it."""
         if self.predicted is None or source not in (GIVEN, PREDICTED) or known.get(self.predicted) == "":
             return False
         return self.value_of(known, source)[0] is None

@@ -95,7 +95,7 @@ class GenderPredictor(ValuePredictor):
 
 
 def gender_accuracy(manifest: Manifest) -> tuple[int, int]:
-    """How many utterances of known gender were predicted right, and how many were predicted at all."""
+    """Numbers of utterances of known gender that were predicted right, and that were predicted at all."""
     both = [u for u in manifest if u.gender in GENDER_CLASSES and u.gender_predicted is not None]
     return sum(u.gender == u.gender_predicted for u in both), len(both)
 

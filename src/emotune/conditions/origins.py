@@ -12,7 +12,7 @@ from emotune.registry import unknown_name_message
 
 
 def used_text(used: Mapping[str, str]) -> str | None:
-    """How a table says what a model was given; None for a model without conditions.
+    """Text of a table's column ``conditions_used``; None for a model without conditions.
 
     >>> used_text({"gender": "given", "text": "unknown"})
     'gender=given text=unknown'

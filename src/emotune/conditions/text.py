@@ -77,7 +77,7 @@ class FindsRecogniser(Protocol):
 
 
 class FoundRecogniser(Protocol):
-    """What there is of a speech recogniser before it is loaded."""
+    """A speech recogniser before it is loaded."""
 
     @property
     def identity(self) -> dict[str, str]: ...

@@ -13,6 +13,7 @@ from emotune.io.tables import check_output, to_json, write_text
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions, predictions_of, table_at
 from emotune.schema.run_folder import RunFolder
+from emotune.schema.splits import DEVELOPMENT
 
 UNIFORM = "uniform"
 _NOTHING = 5e-4
@@ -176,5 +177,5 @@ def _development(run: RunFolder | None, table: Path | None, manifest_path: Path 
     if run is None and (table is None or manifest_path is None):
         raise ConfigError("--thresholds of a table need --development TABLE and --manifest M, or give the run folder.")
     truth = manifest_path or (run.manifest if run is not None else Path())
-    answers = table or (run.predictions("development") if run is not None else Path())
-    return Manifest.read(truth).split("development"), Predictions.read(answers)
+    answers = table or (run.predictions(DEVELOPMENT) if run is not None else Path())
+    return Manifest.read(truth).split(DEVELOPMENT), Predictions.read(answers)

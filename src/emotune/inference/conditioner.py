@@ -36,7 +36,7 @@ Loaded = TypeVar("Loaded")
 
 @dataclass(frozen=True)
 class Given:
-    """What a model is given of a clip.
+    """Side information that a model is given on a clip.
 
     Args:
         values: vector of each condition, shape (width,); NaN where unknown.
@@ -80,7 +80,7 @@ class Conditioner:
         self.notes = tuple(notes)
 
     def needs_sound(self, known: Known) -> bool:
-        """Whether something of a clip would have to be predicted from its samples."""
+        """Tells whether something of a clip would have to be predicted from its samples."""
         return any(self._needs_prediction(name, known) for name in self.predictors)
 
     def _needs_prediction(self, name: str, known: Known) -> bool:
@@ -144,7 +144,7 @@ class Conditioner:
 
 
 def _sources(about: About, asked: Mapping[str, str] | None) -> dict[str, str]:
-    """Where each condition's value comes from: as asked, else as in training."""
+    """Sources of the conditions' values: as asked, else as in training."""
     check_sources(asked or {}, list(about))
     return {name: own.get("source", GIVEN) for name, own in about.items()} | dict(asked or {})
 

@@ -16,6 +16,7 @@ from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 from emotune.schema.run_folder import RunFolder
 from emotune.schema.speakers import voice_of
+from emotune.schema.splits import DEVELOPMENT, TRAIN
 
 
 def score_run(
@@ -97,7 +98,7 @@ def seen_before(run_manifest: Manifest, manifest: Manifest) -> list[str]:
     Speakers of the training split are not named here: ``speaker_dependence`` counts them.
     """
     sentences: list[str] = []
-    for split, verb in (("train", "was trained on"), ("development", "chose layer, epoch or settings by")):
+    for split, verb in ((TRAIN, "was trained on"), (DEVELOPMENT, "chose layer, epoch or settings by")):
         known = [utterance for utterance in run_manifest if utterance.split == split]
         contents = {utterance.content_sha256 for utterance in known} - {None}
         voices = {voice_of(utterance) for utterance in known} - {None}

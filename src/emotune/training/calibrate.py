@@ -13,6 +13,7 @@ from emotune.metrics import negative_log_likelihood
 from emotune.schema.calibration import Calibration, thresholds_of, with_temperature
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions, align
+from emotune.schema.splits import DEVELOPMENT
 from emotune.schema.truth import class_index
 
 FEWEST = 20
@@ -42,7 +43,7 @@ def fit_temperature(truth: NDArray[np.int64], probabilities: NDArray[np.float64]
 
 
 def calibrated(manifest: Manifest, predictions: Predictions) -> Calibration:
-    """What the labelled utterances of a split, with the model's own probabilities, say of its confidence."""
+    """Fits a calibration to the labelled utterances of a split, by the model's own probabilities."""
     space = predictions.label_space
     rows = [
         (class_index(utterance, space), prediction, utterance.speaker)
@@ -60,7 +61,7 @@ def calibrated(manifest: Manifest, predictions: Predictions) -> Calibration:
         temperature,
         thresholds_of(softened.max(axis=1)),
         {
-            "split": "development",
+            "split": DEVELOPMENT,
             "utterances": len(rows),
             "speakers": len({speaker for _, _, speaker in rows if speaker is not None}),
             "log_loss_before": negative_log_likelihood(truth, probabilities),
