@@ -9,7 +9,7 @@ import sys
 from typing import BinaryIO
 
 from emotune.errors import EmotuneError, ModelError
-from emotune.inference.engine import Description
+from emotune.inference.engine import ANSWERS_TO, Description
 from emotune.runtime.memory_allocator import keep_freed_memory
 
 
@@ -36,11 +36,11 @@ def main() -> None:
     send(Description.of(engine), answers)
     while True:
         try:
-            waveforms, conditions = pickle.load(requests)
+            method, inputs, conditions = pickle.load(requests)
         except (EOFError, pickle.UnpicklingError):  # the parent has closed our input, or was killed while it wrote
             return
         try:
-            answer = engine.run(waveforms, conditions)
+            answer = (engine.answers_to if method == ANSWERS_TO else engine.run)(inputs, conditions)
         except Exception as error:
             answer = _clean(error)
         try:
