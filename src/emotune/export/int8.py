@@ -60,7 +60,7 @@ class _Quantizer:
         _store_in_sixteen_bits(self.graph, [value for value in kept if _is_table(value)])
 
     def _product(self, node: NodeProto, weight: NDArray[np.float32]) -> None:
-        """x W = (row scales) (column scales) (integers of x) (integers of W)."""
+        """Product x W = (row scales) (column scales) (integers of x) (integers of W)."""
         steps = _steps_of(weight, axis=0)
         integers = np.rint(weight / steps).astype(np.int8)
         rows, scales = self._quantized_rows(node.input[0])

@@ -91,6 +91,7 @@ def _graph_of(
             f"The graph would take {proto.ByteSize() / 2**30:.1f} GB, and a file of ONNX holds 2. Keep fewer layers"
             " (model.backbone.layers), or distil the model into a smaller one."
         )
+    _forget_the_source(proto)
     _rename_outputs(proto, outputs)
     onnx.checker.check_model(proto)
     return proto
@@ -107,6 +108,15 @@ def _check_names(names: Sequence[str]) -> None:
         )
 
 
+def _forget_the_source(proto: ModelProto) -> None:
+    """Leaves out what the exporter notes of every operation's Python lines, and the shapes of values inside."""
+    graph = proto.graph
+    for part in [proto, graph, *graph.node, *graph.input, *graph.output, *graph.initializer]:
+        del part.metadata_props[:]
+        part.doc_string = ""
+    del graph.value_info[:]
+
+
 def _rename_outputs(proto: ModelProto, outputs: Sequence[str]) -> None:
     """Gives outputs their names; values inside that have such a name already get another."""
     taken = {proto.graph.output[place].name: name for place, name in enumerate(outputs)}
@@ -116,7 +126,7 @@ def _rename_outputs(proto: ModelProto, outputs: Sequence[str]) -> None:
     for node in graph.node:
         node.input[:] = [renamed.get(name, name) for name in node.input]
         node.output[:] = [renamed.get(name, name) for name in node.output]
-    for value in [*graph.output, *graph.value_info, *graph.initializer]:
+    for value in [*graph.output, *graph.initializer]:
         value.name = renamed.get(value.name, value.name)
     given = {value.name for value in graph.input}
     assert not given & set(clashes), "inputs and outputs have different names"

@@ -11,7 +11,6 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from emotune.audio import FloatArray
-from emotune.audio.preprocessing import batches_under
 from emotune.errors import ConfigError, ModelError
 from emotune.inference.engine import EngineError, EngineOutput
 from emotune.models.exported import CURE, EMBEDDING, LENGTHS, PROBABILITIES, WAVEFORMS, ExportedModel, read_exported
@@ -67,19 +66,27 @@ class OnnxEngine:
         Raises:
             EngineError: when memory does not suffice for the batch.
         """
-        outputs: list[EngineOutput] = []
         order = sorted(range(len(waveforms)), key=lambda place: len(waveforms[place]))
-        for places in _alike(order, [len(waveform) for waveform in waveforms]):
-            clips = [waveforms[place] for place in places]
-            given = self._given([conditions[place] for place in places] if conditions else (), len(clips))
-            outputs.append(self._output(self._whole, _padded(clips) | given))
+        outputs = [
+            self.run_padded([waveforms[n] for n in places], [conditions[n] for n in places] if conditions else ())
+            for places in _alike(order, [len(waveform) for waveform in waveforms])
+        ]
         back = np.argsort(order)
         return EngineOutput(
-            *(
-                np.concatenate([getattr(output, part) for output in outputs])[back]
-                for part in ("probabilities", "dimensions", "embeddings")
-            )
+            np.concatenate([output.probabilities for output in outputs])[back],
+            np.concatenate([output.dimensions for output in outputs])[back],
+            np.concatenate([output.embeddings for output in outputs])[back],
         )
+
+    def run_padded(
+        self, waveforms: Sequence[FloatArray], conditions: Sequence[Mapping[str, FloatArray]] = ()
+    ) -> EngineOutput:
+        """As ``run``, in one batch whose clips are padded to the longest.
+
+        Raises:
+            EngineError: when memory does not suffice for the batch.
+        """
+        return self._output(self._whole, _padded(waveforms) | self._given(conditions, len(waveforms)))
 
     def answers_to(
         self, embeddings: NDArray[np.floating], conditions: Sequence[Mapping[str, FloatArray]] = ()
