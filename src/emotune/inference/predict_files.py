@@ -14,7 +14,7 @@ from typing import Any, Literal
 from emotune.audio.channels import Channels
 from emotune.conditions.origins import unknown_though_asked
 from emotune.corpora.base import split_name
-from emotune.corpora.table_columns import columns_text
+from emotune.corpora.tables.columns import columns_text
 from emotune.errors import ConfigError
 from emotune.inference.engines import engine_of
 from emotune.inference.inputs import columns_taken, items_of, passed_over_text
