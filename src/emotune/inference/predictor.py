@@ -23,7 +23,6 @@ from emotune.errors import AudioError, ConfigError
 from emotune.inference.conditioner import Conditioner, Given, conditioner_of
 from emotune.inference.engine import Engine, EngineError, EngineOutput
 from emotune.inference.items import Item, holds_several, items_given
-from emotune.inference.jobs.workers import WorkerEngine
 from emotune.models.folder import find_model_folder
 from emotune.runtime.extras import needs
 from emotune.runtime.progress import Progress, silent
@@ -361,6 +360,8 @@ def load(
     if workers is not None:
         if device not in (None, "cpu"):
             raise ConfigError(f"workers run on the CPU; leave out either workers or device '{device}'.")
+        from emotune.inference.jobs.workers import WorkerEngine  # noqa: PLC0415 (one process needs none)
+
         engine: Engine = WorkerEngine(found.folder, workers=workers)
     else:
         with needs("train", f"Loading {model}"):

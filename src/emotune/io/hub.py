@@ -12,8 +12,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-import yaml
-
 from emotune.errors import ConfigError, ModelError
 
 PREFIX = "hf:"
@@ -166,6 +164,8 @@ def _nearest(path: Path) -> Path | None:
 
 def _licence_of(card: Path) -> str | None:
     """``license`` of a card's front matter, ``license_name`` where that says only 'other'."""
+    import yaml  # noqa: PLC0415 (a folder needs none of it)
+
     try:
         text = card.read_text(encoding="utf-8", errors="replace")
         front = text.split("\n---", 1)[0].removeprefix("---") if text.startswith("---") else ""
