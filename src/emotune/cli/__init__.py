@@ -15,6 +15,7 @@ from emotune.cli import (
     evaluate,
     fuse,
     gender,
+    models,
     predict,
     probe,
     recipes,
@@ -53,6 +54,7 @@ app.command("fuse")(fuse.fuse)
 app.command("adjust")(adjust.adjust)
 app.command("submit")(submit.submit)
 app.command("predict")(predict.predict)
+app.command("models")(models.models)
 app.command("gender")(gender.gender)
 app.command("transcribe")(transcribe.transcribe)
 

@@ -77,13 +77,17 @@ def show_progress(items: Iterable[Item], *, total: int, title: str) -> Iterator[
         yield from bar.track(items, total=total, description=title)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a small table; all columns but the first are right-aligned."""
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] | None = None
+) -> None:
+    """Print a small table; the columns ``right``, by default all but the first, are right-aligned."""
     from rich.table import Table
 
     shown = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
-    for position, name in enumerate(columns):
-        shown.add_column(name, justify="right" if position else "left", no_wrap=True)
+    for name in columns:
+        shown.add_column(
+            name, justify="right" if name in (columns[1:] if right is None else right) else "left", no_wrap=True
+        )
     for row in rows:
         shown.add_row(*(str(cell) for cell in row))
     whole = out.measure(shown, options=out.options.update_width(10_000)).maximum

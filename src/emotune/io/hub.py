@@ -113,7 +113,7 @@ def fetch(
             f"The Hugging Face Hub could not be reached or has no {what} {repository}{at} ({type(error).__name__})."
             " Name another one, or a folder."
         ) from error
-    found = Snapshot(folder.absolute(), repository, folder.name, _licence_of(folder / CARD))
+    found = Snapshot(folder.absolute(), repository, folder.name, licence_of(folder / CARD))
     _LOG.info(
         "from the Hugging Face Hub: %s %s, commit %s, licence %s",
         what,
@@ -162,7 +162,7 @@ def _nearest(path: Path) -> Path | None:
     return here if here != path else None
 
 
-def _licence_of(card: Path) -> str | None:
+def licence_of(card: Path) -> str | None:
     """``license`` of a card's front matter, ``license_name`` where that says only 'other'."""
     import yaml  # noqa: PLC0415 (a folder needs none of it)
 
