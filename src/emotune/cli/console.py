@@ -82,14 +82,14 @@ def table(
 ) -> None:
     """Print a small table; the columns ``right``, by default all but the first, are right-aligned."""
     from rich.table import Table
+    from rich.text import Text
 
     shown = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    figures = columns[1:] if right is None else right
     for name in columns:
-        shown.add_column(
-            name, justify="right" if name in (columns[1:] if right is None else right) else "left", no_wrap=True
-        )
+        shown.add_column(name, justify="right" if name in figures else "left", no_wrap=True)
     for row in rows:
-        shown.add_row(*(str(cell) for cell in row))
+        shown.add_row(*(Text(str(cell)) for cell in row))
     whole = out.measure(shown, options=out.options.update_width(10_000)).maximum
     wide = Console(highlight=False, width=max(out.width, whole))  # figures are never cut to the terminal's width
     wide.print(shown, crop=False)
