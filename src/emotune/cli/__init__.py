@@ -13,6 +13,7 @@ from emotune.cli import (
     compare,
     corpus,
     evaluate,
+    export,
     fuse,
     gender,
     models,
@@ -55,6 +56,7 @@ app.command("adjust")(adjust.adjust)
 app.command("submit")(submit.submit)
 app.command("predict")(predict.predict)
 app.command("models")(models.models)
+app.command("export")(export.export)
 app.command("gender")(gender.gender)
 app.command("transcribe")(transcribe.transcribe)
 
