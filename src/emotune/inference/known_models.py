@@ -28,6 +28,7 @@ class KnownModel:
 
     Args:
         name: as ``load`` takes it.
+        folder: where it lies; None where it is not installed.
         licence: as its card states it; None where it does not.
         megabytes: of its folder; 0 where it is not installed.
         classes: that it tells apart.
@@ -36,6 +37,7 @@ class KnownModel:
     """
 
     name: str
+    folder: str | None = None
     licence: str | None = None
     megabytes: float = 0.0
     classes: tuple[str, ...] = ()
@@ -87,6 +89,7 @@ def _described(folder: Path, name: str) -> KnownModel | None:
     megabytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
     return KnownModel(
         name,
+        str(folder.absolute()),
         _licence(folder / CARD),
         round(megabytes, 1),
         _names(config.get("classes")),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
+from emotune.errors import ModelError
 from emotune.registry import Registry
 
 MODELS: Registry[Path] = Registry("model", {})
@@ -30,8 +31,14 @@ def installed_model(name: str | Path) -> Path | None:
 
     Raises:
         ConfigError: for a package that cannot be loaded.
+        ModelError: for one without the model that it offers.
     """
-    return Path(MODELS[str(name)]) if is_plain(name) and name in MODELS else None
+    if not is_plain(name) or name not in MODELS:
+        return None
+    folder = Path(MODELS[str(name)])
+    if not folder.is_dir():
+        raise ModelError(f"The package of the model '{name}' lacks its folder {folder}. Install the package again.")
+    return folder
 
 
 def cure_of_absence(name: str | Path) -> str:
