@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from tests.builders.models import save_tiny_model
 
+from builders.models import save_tiny_model
 from emotune.inference.jobs.workers import WorkerEngine
 from emotune.inference.torch_engine import TorchEngine
 from emotune.schema.calibration import Calibration

@@ -6,9 +6,9 @@ import sys
 
 import numpy as np
 import pytest
-from tests.builders.exported import save_exported
 
 import emotune
+from builders.exported import save_exported
 from emotune.audio.preprocessing import Preprocessing
 from emotune.errors import ConfigError, ModelError
 from emotune.inference import load

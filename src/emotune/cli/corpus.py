@@ -135,7 +135,7 @@ def read(
 
 def _print_columns(information: Mapping[str, Any]) -> None:
     """Prints the columns taken and not used of a user's table, and its missing values."""
-    from emotune.corpora.table_columns import columns_text
+    from emotune.corpora.tables.columns import columns_text
 
     if taken := information.get("columns"):
         err.print(f"columns taken: {columns_text(taken)}", markup=False)

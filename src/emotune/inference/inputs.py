@@ -9,7 +9,7 @@ from pathlib import Path
 
 from emotune import audio
 from emotune.audio.channels import Channels
-from emotune.corpora.paths import recording_at
+from emotune.corpora.tables.paths import recording_at
 from emotune.errors import ConfigError, TableError
 from emotune.inference.items import Item, of_channels, with_unique_ids
 from emotune.io.folders import files_below
@@ -32,7 +32,7 @@ def items_of(
 
     Args:
         paths: recordings, folders, tables, manifests, lists.
-        columns: for tables, field -> column, as for ``emotune.corpora.table.read``.
+        columns: for tables, field -> column, as for ``emotune.corpora.readers.table.read``.
         passed_over: counts by suffix what lies in folders and is no recording by its name; begins anew each time.
 
     Raises:

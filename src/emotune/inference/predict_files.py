@@ -80,7 +80,7 @@ class Inputs:
             EmotuneError: as ``columns_taken`` does.
         """
         for path, taken, notes in columns_taken(self.paths, self.columns):
-            from emotune.corpora.table_columns import columns_text  # noqa: PLC0415 (as above)
+            from emotune.corpora.tables.columns import columns_text  # noqa: PLC0415 (as above)
 
             listener.say(f"{path}: columns taken: {columns_text(taken)}")
             for note in notes:

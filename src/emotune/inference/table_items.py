@@ -7,12 +7,12 @@ from pathlib import Path
 
 from emotune.conditions.known import condition_columns, known_of
 from emotune.corpora.base import split_name
-from emotune.corpora.clip_ids import segment_name
-from emotune.corpora.embedded import columns_chosen, embedded, without_content
-from emotune.corpora.missing import known
-from emotune.corpora.paths import recording_at
-from emotune.corpora.segment_columns import FIELDS, segment_times
-from emotune.corpora.table_columns import columns_of_clips
+from emotune.corpora.tables.clip_ids import segment_name
+from emotune.corpora.tables.columns import columns_of_clips
+from emotune.corpora.tables.embedded import columns_chosen, embedded, without_content
+from emotune.corpora.tables.missing import known
+from emotune.corpora.tables.paths import recording_at
+from emotune.corpora.tables.segment_columns import FIELDS, segment_times
 from emotune.errors import TableError
 from emotune.inference.items import Item, id_fingerprint
 from emotune.io.cells import channel_or_none, text_or_none
