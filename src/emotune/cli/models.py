@@ -25,7 +25,7 @@ def models(
     rows = [
         [
             model.name,
-            "-" if model.install else f"{model.megabytes:g} MB",
+            "-" if model.install else f"{model.megabytes:.1f} MB",
             "-" if model.install else model.licence or "not stated",
             model.install or ", ".join([*model.classes, *model.dimensions]),
         ]
