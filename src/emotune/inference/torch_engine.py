@@ -21,9 +21,10 @@ from emotune.schema.calibration import Calibration, with_temperature
 
 
 class TorchEngine:
-    """An ``Engine`` over an ``EmotionModel`` in memory, in evaluation mode and without gradients."""
+    """An ``Engine`` over an ``EmotionModel`` in memory, in evaluation mode and without gradients.
 
-    concurrency = 1
+    ``concurrency`` above 1 needs a model that is in evaluation mode already.
+    """
 
     def __init__(
         self,
@@ -32,7 +33,9 @@ class TorchEngine:
         *,
         calibration: Calibration | None = None,
         fingerprint: str | None = None,
+        concurrency: int = 1,
     ) -> None:
+        self.concurrency = concurrency
         self.model = model
         self.label_space = model.label_space
         self.preprocessing = preprocessing
