@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from emotune.cli.console import err, out, show_progress, warn_all
 from emotune.io.tables import to_json
@@ -114,6 +113,15 @@ class TrainingDisplay(Listener):
     """A bar over all steps and one line an epoch, on standard error."""
 
     def __init__(self) -> None:
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
         columns = (
             TextColumn("training"),
             BarColumn(),
