@@ -87,7 +87,7 @@ def default_folder(recipe: Any) -> Path:
 
 def print_evaluation(evaluation: Evaluation, split: str, folder: Path) -> None:
     """The headline figures with their intervals, and where the report lies."""
-    for name, estimate in evaluation.overall.items():
+    for name, estimate in {**evaluation.overall, **evaluation.of_corpora}.items():
         out.print(f"{split} {name} {estimate.in_words()}", markup=False)
     if evaluation.votes is not None:
         for name in ("jensen_shannon", "soft_macro_f1"):

@@ -1,4 +1,6 @@
 """Runs an exported model with onnxruntime; needs no torch."""
+# onnxruntime leaves its inputs and outputs untyped.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from __future__ import annotations
 
@@ -196,13 +198,12 @@ def _check(
     if list(given) != list(outputs):
         raise ModelError(f"{path} gives {', '.join(given)}; the config says {', '.join(outputs)}. {CURE}")
     for value in (*session.get_inputs(), *session.get_outputs()):
-        expected = (
-            (_COUNTS, 1) if value.name == LENGTHS else (_FLOATS, 1 if value.name in model.label_space.dimensions else 2)
-        )
-        if (value.type, len(value.shape)) != expected:
+        kind = _COUNTS if value.name == LENGTHS else _FLOATS
+        axes = 1 if value.name == LENGTHS or value.name in model.label_space.dimensions else 2
+        of_layers = value.name == EMBEDDING and len(value.shape) == axes + 1  # where every layer has its own head
+        if value.type != kind or (len(value.shape) != axes and not of_layers):
             raise ModelError(
-                f"{path}: {value.name} is a {value.type} of {len(value.shape)} axes; expected a {expected[0]} of"
-                f" {expected[1]}. {CURE}"
+                f"{path}: {value.name} is a {value.type} of {len(value.shape)} axes; expected a {kind} of {axes}. {CURE}"
             )
     classes = len(model.label_space.classes)
     if classes and given[PROBABILITIES][-1] != classes:
@@ -211,11 +212,13 @@ def _check(
         )
 
 
-def _check_embedding(whole: onnxruntime.InferenceSession, heads: onnxruntime.InferenceSession, model: ExportedModel):
+def _check_embedding(
+    whole: onnxruntime.InferenceSession, heads: onnxruntime.InferenceSession, model: ExportedModel
+) -> None:
     """The heads take what the whole graph gives, as those of another model would not."""
-    given = next(value.shape[1] for value in whole.get_outputs() if value.name == EMBEDDING)
-    taken = next(value.shape[1] for value in heads.get_inputs() if value.name == EMBEDDING)
+    given = next(value.shape[1:] for value in whole.get_outputs() if value.name == EMBEDDING)
+    taken = next(value.shape[1:] for value in heads.get_inputs() if value.name == EMBEDDING)
     if given != taken:
         raise ModelError(
-            f"{model.folder / HEADS_GRAPH} takes embeddings of {taken} features; {GRAPH} gives {given}. {CURE}"
+            f"{model.folder / HEADS_GRAPH} takes embeddings of {taken[-1]} features; {GRAPH} gives {given[-1]}. {CURE}"
         )
