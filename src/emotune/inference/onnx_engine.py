@@ -204,8 +204,8 @@ def _check(
         of_layers = value.name == EMBEDDING and len(value.shape) == axes + 1  # where every layer has its own head
         if value.type != kind or (len(value.shape) != axes and not of_layers):
             raise ModelError(
-                f"{path}: {value.name} is a {value.type} of {len(value.shape)} axes; expected a {kind} of"
-                f" {axes}. {CURE}"
+                f"{path}: {value.name} is a {value.type} of {len(value.shape)} axes;"
+                f" expected a {kind} of {axes}. {CURE}"
             )
     classes = len(model.label_space.classes)
     if classes and given[PROBABILITIES][-1] != classes:
