@@ -170,7 +170,8 @@ class BackboneSection(Section):
     def _one_source(self) -> BackboneSection:
         if (self.checkpoint is None) == (self.config is None):
             raise ValueError("give either checkpoint (Hub name or folder) or config (random weights)")
-        known = ["model_type", *(BACKBONES.options(self.name) or {})]
+        keys = BACKBONES.options(self.name)
+        known = ["model_type", *(self.config or {} if keys is None else keys)]  # of others' that name no keys: any
         unknown = [unknown_name_message("config key", key, known) for key in self.config or {} if key not in known]
         if unknown:
             raise ValueError(" ".join(unknown))
