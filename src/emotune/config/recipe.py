@@ -448,7 +448,7 @@ class Recipe(Section):
             faults.append(
                 "data.target: gender learns gender already: leave out loss.gender and model.conditions.gender"
             )
-        vote_losses = self.loss.soft_cross_entropy.weight or self.loss.kl.weight
+        vote_losses = any(options.weight and options.class_truth == "votes" for _, options in self.loss)
         if self.data.votes.no_agreement == "votes" and not (self.data.classes and vote_losses):
             faults.append(
                 "data.votes.no_agreement: votes keeps utterances without a label for a loss of votes, and there is"

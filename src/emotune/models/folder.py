@@ -42,4 +42,4 @@ def find_model_folder(name: str | Path, *, download: Download = download_snapsho
             return ModelFolder(folder.absolute(), str(folder.absolute()))
     if path.exists():
         raise ModelError(why_no_model(path))
-    raise no_folder(name, "model")
+    raise no_folder(name, "model", cure="Give a model's folder or a run's, such as runs/NAME of `emotune train`.")
