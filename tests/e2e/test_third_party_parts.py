@@ -114,8 +114,8 @@ def test_an_encoder_of_another_package_is_trained_and_tested_under_its_degradati
             "model.backbone.config.size=many", "size is 'many', expected a whole number from 1", marks=pytest.mark.load
         ),
         (
-            "model.backbone.config.siz=4",
-            "Unknown config key 'siz', did you mean 'size'? Known: model_type, rungs, size.",
+            "model.backbone.config.rung=4",
+            "Unknown config key 'rung', did you mean 'rungs'? Known: model_type, rungs, size.",
         ),
         pytest.param("model.backbone.config.size=7", "size is 7, expected an even number", marks=pytest.mark.load),
         pytest.param(

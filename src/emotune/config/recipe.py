@@ -75,7 +75,7 @@ class DataSection(Section):
     ``target: gender`` learns the speaker's gender in place of emotion: a gender predictor for other models.
     Clips of any split beyond ``max_duration_s``, or below what the encoder needs, are an error before training, or
     left out by ``drop``, or ``cut`` and given silence (``pad``), and so the model does it later too.
-    ``cache`` is a folder for decoded training clips, which may grow to ``cache_gb``.
+    ``cache`` is a folder for decoded clips of training and development, which may grow to ``cache_gb``.
     """
 
     manifest: UserPath | None = None
@@ -111,7 +111,7 @@ class DataSection(Section):
     too_short: Literal["error", "drop", "pad"] = "error"
     """of a clip that the encoder has no frame for: likewise, or filled up with silence"""
     cache: Annotated[Path, AfterValidator(_checked_home)] | None = None
-    """a folder for decoded training clips; shared by runs and processes"""
+    """a folder for decoded clips of training and development; shared by runs and processes"""
     cache_gb: float = Field(default=50.0, gt=0)
     """how much it may hold; what was used longest ago goes first"""
     allow: list[Literal["speaker_overlap", "recording_overlap"]] = Field(default=[])
