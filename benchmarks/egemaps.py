@@ -98,7 +98,7 @@ def main() -> None:
             manifest,
             split == TRAIN,
             split == DEVELOPMENT,
-            {name: (split == TEST) & of for name, of in of_corpus.items()},
+            {name: (split == TEST) & of for name, of in of_corpus.items()} | {"all": split == TEST},
         ),
         "corpus_left_out": {
             name: chosen_and_scored(
