@@ -13,6 +13,7 @@ from rich.table import Table
 
 from emotune.errors import ConfigError, on_a_screen
 from emotune.runtime.listener import Listener
+from emotune.schema.labels import Scale
 
 Item = TypeVar("Item")
 
@@ -92,6 +93,26 @@ def pairs(values: Sequence[str], option: str, shape: str = "NAME=VALUE") -> dict
             raise ConfigError(f"{option} {value}: '{name.strip()}' is given twice.")
         parsed[name.strip()] = right.strip()
     return parsed
+
+
+def number_in(text: str, where: str) -> float:
+    """The number that an option holds; ``where`` names it in the error."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ConfigError(f"{where}: '{text}' is not a number.") from error
+
+
+def scales_named(values: Sequence[str]) -> dict[str, Scale]:
+    """``["arousal=1:7"]`` as scales by dimension."""
+    scales = {}
+    for name, bounds in pairs(values, "--scale", "DIMENSION=LOW:HIGH").items():
+        where = f"--scale {name}={bounds}"
+        low, colon, high = bounds.partition(":")
+        if not colon:
+            raise ConfigError(f"{where}: expected {name}=LOW:HIGH, such as {name}=1:7.")
+        scales[name] = Scale(number_in(low, where), number_in(high, where))
+    return scales
 
 
 def warn_all(warnings: Iterable[str]) -> None:

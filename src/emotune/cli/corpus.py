@@ -1,4 +1,4 @@
-"""emotune corpus: read a corpus into a manifest, look at it, split it."""
+"""emotune corpus: read a corpus into a manifest, look at it, join it with others, split it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,25 @@ import typer
 
 from emotune.audio.channels import channels_named
 from emotune.cli.check import check
-from emotune.cli.console import SpreadsheetSafe, counts_text, err, out, pairs, show_progress, table, warn_all
+from emotune.cli.console import (
+    SpreadsheetSafe,
+    counts_text,
+    err,
+    number_in,
+    out,
+    pairs,
+    scales_named,
+    show_progress,
+    table,
+    warn_all,
+)
+from emotune.cli.join import join
 from emotune.cli.label import label
 from emotune.corpora import CORPORA, read_corpus
 from emotune.corpora.base import split_name
 from emotune.corpora.skip_reasons import reason_counts
 from emotune.corpora.table_columns import columns_text
-from emotune.errors import ConfigError
 from emotune.io.tables import check_output, to_json
-from emotune.schema.labels import Scale
 from emotune.schema.manifest import Manifest
 from emotune.schema.speakers import as_written, with_merged_spellings
 
@@ -30,10 +40,13 @@ if TYPE_CHECKING:
 _CORPORA = ", ".join(sorted(CORPORA))
 
 app = typer.Typer(
-    help="Read a corpus into a manifest, look at it, split it.", no_args_is_help=True, rich_markup_mode=None
+    help="Read a corpus into a manifest, look at it, join it with others, split it.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 app.command()(check)
+app.command()(join)
 app.command()(label)
 
 MergeSpeakers = Annotated[
@@ -101,7 +114,7 @@ def read(
         root,
         audio_root=audio_root,
         columns=pairs(column, "--column", "FIELD=COLUMN"),
-        dimensions={dim: _scale(dim, bounds) for dim, bounds in pairs(scale, "--scale", "DIMENSION=LOW:HIGH").items()},
+        dimensions=scales_named(scale),
         extract_to=extract_to,
         trust_pickle=trust_pickle,
         licence=licence,
@@ -216,7 +229,7 @@ def split(
         result = assign_folds(manifest, folds, group=group, seed=seed)
     else:
         shares = {
-            split_name(name) or name: _number(value, f"--share {name}={value}")
+            split_name(name) or name: number_in(value, f"--share {name}={value}")
             for name, value in pairs(share, "--share").items()
         }
         result = assign_splits(manifest, shares, group=group, seed=seed)
@@ -280,17 +293,3 @@ def _summary(manifest: Manifest, path: Path) -> str:
         + (f" ({', '.join(classes)})" if classes else "")
         + "".join(f", {name} on [{scale.low:g}, {scale.high:g}]" for name, scale in scales.items())
     )
-
-
-def _number(text: str, where: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise ConfigError(f"{where}: '{text}' is not a number.") from error
-
-
-def _scale(name: str, bounds: str) -> Scale:
-    low, colon, high = bounds.partition(":")
-    if not colon:
-        raise ConfigError(f"--scale {name}={bounds}: expected {name}=LOW:HIGH, such as {name}=1:7.")
-    return Scale(_number(low, f"--scale {name}={bounds}"), _number(high, f"--scale {name}={bounds}"))
