@@ -384,7 +384,8 @@ class ProbeSection(Section):
     """Logistic (ridge, for dimensions) regression on frozen pooled features of one layer, chosen on development.
 
     ``leave_out: speaker`` holds each speaker out in turn and chooses layer and ``inverse_regularisation`` by the same
-    rule among the other speakers only.
+    rule among the other speakers only. An utterance and its ``copies``, changed as ``augmentation`` says, together
+    count as often as ``train.sampling`` draws the utterance.
     """
 
     pooling: Literal["mean", "mean_std"] = "mean_std"
@@ -393,6 +394,8 @@ class ProbeSection(Section):
     """C; chosen on development together with the layer"""
     leave_out: Literal["speaker", "session"] | None = None
     """speaker or session: nested leave-one-out instead of development"""
+    copies: int = Field(default=0, ge=0)
+    """augmented copies of each training utterance to learn from beside itself"""
     cache: Annotated[Path, AfterValidator(_checked_home)] = Path("~/.cache/emotune/features")
     """a folder for features"""
 
@@ -431,6 +434,8 @@ class Recipe(Section):
         faults = []
         if self.protocol is not None and self.probe.leave_out is not None:
             faults.append("protocol says what is held out: leave out either protocol or probe.leave_out")
+        if self.probe.copies and (self.probe.leave_out is not None or self.augmentation.mix is not None):
+            faults.append("probe.copies goes neither with probe.leave_out nor with augmentation.mix: leave out either")
         unfreeze = self.train.unfreeze
         if unfreeze is not None and self.model.backbone.train in ("none", 0):
             faults.append(
