@@ -1,9 +1,10 @@
-"""The card of `mini` and its tables, written from the reports of its runs: every figure here was computed by `emotune evaluate`.
+"""The cards of `mini` and of its variant on EmoDB alone, with the figures that `emotune evaluate` wrote.
 
     python examples/mini/card.py RUNS
 
-RUNS holds the runs mini, emodb and without_<corpus>, each evaluated on its test split, and egemaps.json of
-benchmarks/egemaps.py. Writes the cards into RUNS/mini/model and RUNS/emodb/model, and RUNS/figures.md.
+RUNS holds the runs mini, emodb and without_<corpus>, each evaluated on its test split, mini and emodb with --robustness
+too, and emodb also on ravdess and nemo. With RUNS/egemaps.json, of benchmarks/egemaps.py, the baseline stands beside.
+Writes RUNS/mini/model/README.md and RUNS/emodb/model/README.md.
 """
 
 import argparse
@@ -12,6 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 from typing import Any
+
+from emotune.evaluation import evaluate
+from emotune.schema.manifest import Manifest
+from emotune.schema.predictions import Predictions, align
+from emotune.schema.splits import TEST
 
 HERE = Path(__file__).resolve().parent
 CORPORA = {"ravdess": ("RAVDESS", "en"), "emodb": ("EmoDB, four classes", "de"), "nemo": ("nEMO, a part", "pl")}
@@ -65,11 +71,28 @@ def left_out(runs: Path, egemaps: Mapping[str, Any] | None) -> str:
         other = None if egemaps is None else egemaps["corpus_left_out"][corpus]["uar"]["all speakers"]
         means.append((found["value"], None if other is None else other["value"]))
         baseline = "" if other is None else words(other)
-        rows.append(f"| {name} | {report['speakers']} speakers, {report['scored']} clips | {words(found)} | {baseline} |")
+        rows.append(
+            f"| {name} | {report['speakers']} speakers, {report['scored']} clips | {words(found)} | {baseline} |"
+        )
     mean, other = sum(value for value, _ in means) / len(means), [value for _, value in means if value is not None]
     baseline = f"{sum(other) / len(other):.3f}" if other else ""
     rows.append(f"| mean of the three | | {mean:.3f} | {baseline} |")
     return table("| corpus left out | | UAR | eGeMAPS |", rows)
+
+
+def left_out_test(runs: Path) -> str:
+    """The same models on the speakers of the corpus left out that chose nothing: the test speakers of mini."""
+    rows, values = [], []
+    test = Manifest.read(runs / "mini" / "manifest.csv").split(TEST)
+    for corpus, (name, _) in CORPORA.items():
+        part = test.filter(lambda utterance, corpus=corpus: utterance.corpus == corpus)
+        said = Predictions.read(runs / f"without_{corpus}" / "test" / "predictions.csv")
+        kept = tuple(align(said, [utterance.utterance_id for utterance in part]))
+        found = evaluate(part, Predictions(kept, said.label_space)).overall["uar"]
+        values.append(found.value)
+        rows.append(f"| {name} | {found.in_words()} |")
+    rows.append(f"| mean of the three | {sum(values) / len(values):.3f} |")
+    return table("| corpus left out, test speakers | UAR |", rows)
 
 
 def robustness(run: Path) -> str:
@@ -108,6 +131,7 @@ def write(runs: Path) -> None:
     parts = {
         "within": within(report, egemaps),
         "left_out": left_out(runs, egemaps),
+        "left_out_test": left_out_test(runs),
         "robustness": robustness(runs / "mini"),
         "recalls": recalls(report),
         "calibration": calibration(report),
@@ -117,7 +141,8 @@ def write(runs: Path) -> None:
     alone = read(runs / "emodb" / "test" / "report.json")
     elsewhere = {name: read(runs / "emodb" / name / "report.json") for name in ("ravdess", "nemo")}
     parts = {
-        "uar": f"{words(alone['overall']['uar'])} ({alone['speakers']} speakers, {alone['scored']} clips)",
+        "uar": words(alone["overall"]["uar"]),
+        "clips": f"{alone['speakers']} speakers, {alone['scored']} clips",
         "ravdess": words(elsewhere["ravdess"]["overall"]["uar"]),
         "nemo": words(elsewhere["nemo"]["overall"]["uar"]),
         "robustness": robustness(runs / "emodb"),

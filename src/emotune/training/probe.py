@@ -142,17 +142,17 @@ def _copies(recipe: Recipe) -> list[AugmentedCopy]:
 def _with_copies(probing: _Probing) -> tuple[Manifest, np.ndarray, np.ndarray]:
     """Manifest and features with the copies behind the utterances, and how often each row counts in training.
 
-    An utterance and its copies together count as often as ``train.sampling`` draws it.
+    Half of what ``train.sampling`` draws of an utterance is the clip itself, the other half its copies.
     """
-    manifest, of_train = probing.manifest, probing.manifest.split(TRAIN)
-    rows = manifest.replace_utterances([*manifest, *of_train.utterances * len(probing.copies)])
-    drawn = mean_times(of_train, probing.recipe.train.sampling) / (1 + len(probing.copies))
+    manifest, copies = probing.manifest, probing.copies
+    train = manifest.split(TRAIN)
+    drawn = mean_times(train, probing.recipe.train.sampling)
     times = np.ones(len(manifest))
-    times[_mask(manifest, TRAIN)] = drawn
+    times[_mask(manifest, TRAIN)] = drawn / 2 if copies else drawn
     return (
-        rows,
-        np.concatenate([probing.features, *probing.copies]),
-        np.concatenate([times, *[drawn] * len(probing.copies)]),
+        manifest.replace_utterances([*manifest, *train.utterances * len(copies)]),
+        np.concatenate([probing.features, *copies]),
+        np.concatenate([times, *[drawn / (2 * len(copies)) for _ in copies]]),
     )
 
 
