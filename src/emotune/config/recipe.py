@@ -384,8 +384,8 @@ class ProbeSection(Section):
     """Logistic (ridge, for dimensions) regression on frozen pooled features of one layer, chosen on development.
 
     ``leave_out: speaker`` holds each speaker out in turn and chooses layer and ``inverse_regularisation`` by the same
-    rule among the other speakers only. With ``copies``, half of what ``train.sampling`` draws of an utterance is the clip
-    itself, and half are its copies, changed as ``augmentation`` says.
+    rule among the other speakers only. With ``copies``, half of what ``train.sampling`` draws of an utterance is the
+    clip itself, and half are its copies, changed as ``augmentation`` says.
     """
 
     pooling: Literal["mean", "mean_std"] = "mean_std"
