@@ -13,8 +13,10 @@ from emotune.cli import (
     compare,
     corpus,
     evaluate,
+    export,
     fuse,
     gender,
+    models,
     predict,
     probe,
     recipes,
@@ -53,6 +55,8 @@ app.command("fuse")(fuse.fuse)
 app.command("adjust")(adjust.adjust)
 app.command("submit")(submit.submit)
 app.command("predict")(predict.predict)
+app.command("models")(models.models)
+app.command("export")(export.export)
 app.command("gender")(gender.gender)
 app.command("transcribe")(transcribe.transcribe)
 

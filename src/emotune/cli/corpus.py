@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emotune.audio.channels import channels_named
 from emotune.cli.check import check
 from emotune.cli.console import (
     SpreadsheetSafe,
@@ -26,18 +25,12 @@ from emotune.cli.console import (
 )
 from emotune.cli.join import join
 from emotune.cli.label import label
-from emotune.corpora import CORPORA, read_corpus
-from emotune.corpora.base import split_name
-from emotune.corpora.skip_reasons import reason_counts
-from emotune.corpora.table_columns import columns_text
+from emotune.corpora import CORPORA
 from emotune.io.tables import check_output, to_json
-from emotune.schema.manifest import Manifest
-from emotune.schema.speakers import as_written, with_merged_spellings
 
 if TYPE_CHECKING:
+    from emotune.schema.manifest import Manifest
     from emotune.votes.agreement import Agreement
-
-_CORPORA = ", ".join(sorted(CORPORA))
 
 app = typer.Typer(
     help="Read a corpus into a manifest, look at it, join it with others, split it.",
@@ -57,7 +50,7 @@ Output = Annotated[Path, typer.Option("-o", "--output", help="The manifest to wr
 
 @app.command()
 def read(
-    name: Annotated[str, typer.Argument(help=f"Which corpus: {_CORPORA}.")],
+    name: Annotated[str, typer.Argument(help=f"Which corpus: {', '.join(CORPORA.own)}, or another package's.")],
     root: Annotated[Path, typer.Argument(help="Its folder; for `table`, the table file; for `emobox`, either.")],
     output: Output,
     audio_root: Annotated[
@@ -108,6 +101,10 @@ def read(
     spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Read a corpus into a manifest; what is skipped is counted with its reason."""
+    from emotune.audio.channels import channels_named
+    from emotune.corpora.read import read_corpus
+    from emotune.corpora.skip_reasons import reason_counts
+
     check_output(output, inputs=[root], spreadsheet_safe=spreadsheet_safe)
     manifest = read_corpus(
         CORPORA[name],
@@ -151,6 +148,8 @@ def read(
 
 def _print_columns(information: Mapping[str, Any]) -> None:
     """Prints the columns taken and not used of a user's table, and its missing values."""
+    from emotune.corpora.tables.columns import columns_text
+
     if taken := information.get("columns"):
         err.print(f"columns taken: {columns_text(taken)}", markup=False)
     if unused := information.get("columns_not_used"):
@@ -170,6 +169,7 @@ def show(
 ) -> None:
     """Counts by class, speaker, gender, split and duration, and the agreement of votes where there are some."""
     from emotune.doctor import overlap_sentences
+    from emotune.schema.manifest import Manifest
     from emotune.votes.agreement import agreement_of
 
     manifest = Manifest.read(manifest_path)
@@ -217,7 +217,10 @@ def split(
     spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Speaker-independent splits or folds, balanced by class and gender."""
+    from emotune.corpora.base import split_name
     from emotune.doctor import overlap_sentences
+    from emotune.schema.manifest import Manifest
+    from emotune.schema.speakers import with_merged_spellings
     from emotune.schema.splits import assign_folds, assign_splits, classes_missing, few_speakers
 
     check_output(output, inputs=[manifest_path], spreadsheet_safe=spreadsheet_safe)
@@ -252,6 +255,8 @@ def _print_mapped(report: Mapping[str, int]) -> None:
 
 
 def _print_merged(merged: Mapping[str, str]) -> None:
+    from emotune.schema.speakers import as_written
+
     if merged:
         changes = ", ".join(f"'{as_written(name)}' -> '{as_written(kept)}'" for name, kept in merged.items())
         err.print(f"names merged: {changes}", markup=False)

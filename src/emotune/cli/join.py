@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from emotune.cli.console import SpreadsheetSafe, err, out, pairs, scales_named, table, warn_all
-from emotune.corpora.join import join_manifests, name_and_path
 from emotune.io.tables import check_output
-from emotune.schema.manifest import Manifest
+
+if TYPE_CHECKING:
+    from emotune.schema.manifest import Manifest
 
 
 def join(
@@ -32,6 +33,8 @@ def join(
     spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Join manifests of several corpora: nobody is merged, classes and scales are made the same, all changes shown."""
+    from emotune.corpora.join import join_manifests, name_and_path
+
     check_output(output, inputs=[name_and_path(source)[1] for source in sources], spreadsheet_safe=spreadsheet_safe)
     names = [name.strip() for name in classes.split(",") if name.strip()]
     manifest = join_manifests(

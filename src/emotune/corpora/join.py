@@ -322,9 +322,9 @@ def _of_each(parts: Mapping[str, Manifest], key: str, between: str) -> dict[str,
     }
 
 
-def _agreed(informations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _agreed(known: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Entries that every corpus has alike, such as the model that predicted a gender."""
-    first, *others = informations
+    first, *others = known
     return {
         name: value
         for name, value in first.items()

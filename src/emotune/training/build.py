@@ -18,6 +18,7 @@ from emotune.data.augmentations import AUGMENTATIONS
 from emotune.data.augmentations.pipeline import Augmentation, Mix
 from emotune.data.augmentations.step import Step
 from emotune.data.dataset import EmotionDataset
+from emotune.data.decoded_clips import DecodedClips
 from emotune.errors import ConfigError, CorpusError
 from emotune.evaluation.vote_scores import VOTE_SIMILARITY
 from emotune.inference.conditioner import Conditioner
@@ -191,7 +192,10 @@ def class_weights(rule: str, train: Manifest, space: LabelSpace, *, beta: float,
 
 @dataclass(frozen=True)
 class Experiment:
-    """All that fine-tuning works with, as the recipe says."""
+    """All that fine-tuning works with, as the recipe says.
+
+    ``heard`` are the development clips, where a cache keeps them.
+    """
 
     manifest: Manifest
     train: Manifest
@@ -202,6 +206,7 @@ class Experiment:
     task: LabelTask
     dataset: EmotionDataset
     conditioner: Conditioner | None
+    heard: DecodedClips | None = None
 
 
 def build_augmentation(recipe: Recipe) -> Augmentation:
@@ -249,16 +254,23 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
     _refuse_short_crop(recipe, preprocessing)
     conditioner = build_conditioner(recipe.model.conditions, manifest)
     model = build_model(recipe, space, backbone, conditioner=conditioner)
+    cache = recipe.data.cache and AudioCache(recipe.data.cache.expanduser(), most_gb=recipe.data.cache_gb)
     dataset = EmotionDataset(
         train,
         truths_of(space, model.learns),
         preprocessing,
         augmentation=build_augmentation(recipe),
-        cache=recipe.data.cache and AudioCache(recipe.data.cache.expanduser(), most_gb=recipe.data.cache_gb),
+        cache=cache,
         conditions=conditioner and condition_table(conditioner, train),
         seed=recipe.seed,
     )
-    return Experiment(manifest, train, development, space, preprocessing, model, task, dataset, conditioner)
+    heard = cache and DecodedClips(
+        development,
+        cache,
+        sampling_rate_hz=preprocessing.sampling_rate_hz,
+        max_duration_s=preprocessing.longest_decoded_s,
+    )
+    return Experiment(manifest, train, development, space, preprocessing, model, task, dataset, conditioner, heard)
 
 
 def _refuse_short_crop(recipe: Recipe, preprocessing: Preprocessing) -> None:
