@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from emotune.audio import decode
+from emotune.audio import clip
 from emotune.audio.preprocessing import Preprocessing
 from emotune.inference.adaptation.rule import TRUST, Shift, Trust, offsets_of, shift_of
 from emotune.schema.prior import estimated_prior, with_offsets
@@ -110,7 +110,7 @@ def compute_features(shared: Path, file: Path) -> None:
             emotion = SPELLINGS.get(row["emotion"], row["emotion"])
             if emotion not in CLASSES:
                 continue
-            samples = torch.from_numpy(prepare(decode(shared / "data" / corpus / row["file"]).samples))[None]
+            samples = torch.from_numpy(prepare(clip(shared / "data" / corpus / row["file"]).samples))[None]
             with torch.inference_mode():
                 states = encoder(samples, torch.ones_like(samples, dtype=torch.bool)).states
             found["features"].append(states[LAYER][0].mean(dim=0).numpy())
@@ -196,10 +196,11 @@ def collection(left: Left, shown: str, clips: int, generator: np.random.Generato
         while clips >= many and counts.min() == 0:
             counts[counts.argmin()] += 1
             counts[counts.argmax()] -= 1
+        chosen: list[Array] = []
         for emotion, count in zip([main_one, *others], counts, strict=True):
             there = np.flatnonzero((left.speaker == speaker) & (left.emotion == emotion))
-            chosen = generator.choice(there, count, replace=count > len(there))
-            found.append(chosen) if emotion == main_one else found.append(np.concatenate([found.pop(), chosen]))
+            chosen.append(generator.choice(there, count, replace=count > len(there)))
+        found.append(np.concatenate(chosen))
     return found
 
 
