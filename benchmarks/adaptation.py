@@ -96,9 +96,9 @@ def clips_of(shared: Path, file: Path) -> Clips:
 
 
 def compute_features(shared: Path, file: Path) -> None:
-    import torch  # noqa: PLC0415 (only where the features are not kept)
+    import torch
 
-    from emotune.models.backbones.checkpoint import load_pretrained  # noqa: PLC0415
+    from emotune.models.backbones.checkpoint import load_pretrained
 
     encoder = load_pretrained("whisper", str(shared / "models" / "whisper-base-encoder")).eval()
     prepare = Preprocessing(trim_silence_db=40.0)
@@ -158,7 +158,10 @@ def print_heads(clips: Clips) -> None:
             moved[own] = (features[own] - features[own].mean(axis=0)) / scale
         return moved
 
-    print("\nUAR of all clips, standardised by speaker\n\n| corpus left out | plain | same head: mean | and scale ", end="")
+    print(
+        "\nUAR of all clips, standardised by speaker\n\n| corpus left out | plain | same head: mean | and scale ",
+        end="",
+    )
     print("| second head: mean | and scale | log-probabilities: mean |\n|---|---|---|---|---|---|---|")
     for corpus in CORPORA:
         own = clips.corpus == corpus
@@ -276,7 +279,10 @@ def print_choices(left: dict[str, Left]) -> None:
         return float(np.mean([over(found[corpus], "alone", "4 even") for corpus in corpora]))
 
     print(f"\nChosen among {len(CANDIDATES)} on two corpora, gain on the third\n")
-    print("| corpus left out | even | told apart | better | all shown, beside others | alone | in one mood | alone ", end="")
+    print(
+        "| corpus left out | even | told apart | better | all shown, beside others | alone | in one mood | alone ",
+        end="",
+    )
     print("| worst cell |\n|---|---|---|---|---|---|---|---|---|")
     for corpora in [*(tuple(name for name in CORPORA if name != corpus) for corpus in CORPORA), CORPORA]:
         best = max(range(len(tried)), key=lambda number: value(tried[number], corpora))
@@ -322,7 +328,9 @@ def print_gains(found: dict[str, dict[Any, Any]]) -> None:
 
 def print_priors(left: dict[str, Left]) -> None:
     """Does an estimated prior help? Mean change of UAR and accuracy of adapted answers, by what speakers show."""
-    print("\nEstimated prior of the collection, on adapted answers: change of UAR and of accuracy, 24 clips a speaker\n")
+    print(
+        "\nEstimated prior of the collection, on adapted answers: change of UAR and of accuracy, 24 clips a speaker\n"
+    )
     print("| speakers show | " + " | ".join(CORPORA) + " |\n|---" + "|---" * len(CORPORA) + "|")
     cells: dict[str, list[str]] = {shown: [] for shown in SHOWN}
     for corpus in CORPORA:

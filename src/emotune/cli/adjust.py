@@ -23,7 +23,10 @@ def adjust(
     output: Annotated[Path, typer.Option("-o", "--output", help="Table to write: .csv, .jsonl or .parquet.")],
     split: Annotated[str, typer.Option(help="Of a run folder.")] = "test",
     prior: Annotated[
-        str | None, typer.Option(help="Shares of the classes to answer for: uniform, estimated (from the answers), or NAME=SHARE,...")
+        str | None,
+        typer.Option(
+            help="Shares of the classes to answer for: uniform, estimated (from the answers), or NAME=SHARE,..."
+        ),
     ] = None,
     trained_prior: Annotated[
         str | None, typer.Option(help="Shares that the model was taught; default what its model folder says.")

@@ -103,9 +103,7 @@ def check_output_folder(folder: Path) -> None:
     check_file(folder / "adaptation.json")
 
 
-def _estimated(
-    rows: Predictions, classes: tuple[str, ...], taught: Mapping[str, float] | None
-) -> dict[str, float]:
+def _estimated(rows: Predictions, classes: tuple[str, ...], taught: Mapping[str, float] | None) -> dict[str, float]:
     """Shares of the classes in the recordings; a model that does not say what it was taught counts as balanced."""
     shares = [max((taught or {}).get(name, 0.0), 0.0) for name in classes]
     trained = shares if min(shares) > 0 else [1.0] * len(classes)

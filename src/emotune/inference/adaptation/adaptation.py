@@ -50,7 +50,9 @@ class Adaptation:
             return f"{own}; the others keep the plain answer"
         if self.corpus.strength == 0:
             return f"{own}; no shift of all {self.corpus.clips} clips together is trusted"
-        return f"{own}; where those are not trusted, {self.corpus.strength:.2f} of that of all {self.corpus.clips} clips"
+        return (
+            f"{own}; where those are not trusted, {self.corpus.strength:.2f} of that of all {self.corpus.clips} clips"
+        )
 
     def answer(self, row: Prediction, item: Item, *, answered_from: float = 0.0) -> Prediction:
         """The row moved by the shifts of its item's group; the row's own numbers, to the bit, where nothing moves it.

@@ -76,7 +76,9 @@ def read_adapted(folder: Path) -> AdaptedModel:
         prior = {str(label): float(share) for label, share in about["prior"].items()}
         return AdaptedModel(name, fingerprint, Adaptation.from_json(about), prior)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"{path} must hold parent, prior, by, classes, corpus and groups ({error}). {_CURE}") from error
+        raise ModelError(
+            f"{path} must hold parent, prior, by, classes, corpus and groups ({error}). {_CURE}"
+        ) from error
     except ModelError as error:
         raise ModelError(f"{path}: {error} {_CURE}") from error
 

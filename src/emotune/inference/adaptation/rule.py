@@ -1,8 +1,8 @@
 """Rule of adaptation: how far a speaker's answers are moved, from what the model says of the speaker's clips alone.
 
-A model hears a speaker's ways as emotion: a loud voice as anger. Where a speaker shows several emotions, the mean of the
-answers is the speaker's way, and is taken away; where the speaker is in one mood, it is the mood, and must stay. With a
-linear head, a shift of the log-probabilities is a shift of the features, so that the rule needs no features.
+A model hears a speaker's ways as emotion: a loud voice as anger. Where a speaker shows several emotions, the mean of
+the answers is the speaker's way, and is taken away; where the speaker is in one mood, it is the mood, and must stay.
+With a linear head, a shift of the log-probabilities is a shift of the features, so that the rule needs no features.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from emotune.schema.prior import SMALLEST, with_offsets
 
 FEW_CLIPS = 3.0
 """clips whose mean is worth as much as that of the corpus"""
+
 
 @dataclass(frozen=True)
 class Trust:
@@ -86,7 +87,7 @@ def shift_of(probabilities: ArrayLike, *, trust: Trust = TRUST) -> Shift:
 
 
 def offsets_of(own: Shift | None, corpus: Shift | None) -> NDArray[np.float64] | None:
-    """Offsets of the log-probabilities, shape (classes,): the own shift, and the corpus's as far as that is not trusted.
+    """Offsets of the log-probabilities, shape (classes,): the own shift, and the corpus's where that is not trusted.
 
     Args:
         own: of the speaker or recording; None if unknown.
