@@ -98,8 +98,8 @@ class Adaptation:
         return {
             "by": self.by,
             "classes": list(self.classes),
-            "corpus": None if self.corpus is None else dataclasses.asdict(self.corpus),
-            "groups": {name: dataclasses.asdict(shift) for name, shift in self.groups.items()},
+            "corpus": None if self.corpus is None else _plain(self.corpus),
+            "groups": {name: _plain(shift) for name, shift in self.groups.items()},
         }
 
     @classmethod
@@ -118,6 +118,10 @@ class Adaptation:
         if by not in WAYS:
             raise ModelError(f"'{by}' is no way to adapt; known: {', '.join(WAYS)}.")
         return cls(by, classes, groups, corpus)
+
+
+def _plain(shift: Shift) -> dict[str, Any]:
+    return {"clips": shift.clips, "mean": list(shift.mean), "strength": shift.strength}
 
 
 def _shift(about: Mapping[str, Any], classes: int) -> Shift:

@@ -59,7 +59,7 @@ def groups_of(items: Sequence[Item], by: str) -> list[str]:
             other = corpora.setdefault(item.speaker, item.corpus)
             if other != item.corpus:
                 raise ConfigError(
-                    f"speaker '{item.speaker}' stands in two corpora, {other} and {item.corpus}: nothing"
-                    " says that it is one person. Give them names of their own, as `emotune corpus join` does, or adapt by recording."
+                    f"speaker '{item.speaker}' stands in two corpora, {other} and {item.corpus}, and may be"
+                    " two people. Give each a name of its own, as `emotune corpus join` does, or adapt by recording."
                 )
     return [group for group in groups if group is not None]
