@@ -26,7 +26,7 @@ from sklearn.linear_model import LogisticRegression
 
 from emotune.audio import clip
 from emotune.audio.preprocessing import Preprocessing
-from emotune.inference.adaptation.rule import TRUST, Shift, Trust, offsets_of, shift_of
+from emotune.inference.adaptation.rule import TRUST, Shift, Trust, corpus_shift_of, offsets_of, shift_of
 from emotune.schema.prior import estimated_prior, with_offsets
 
 Array = NDArray[Any]
@@ -36,6 +36,7 @@ SPELLINGS = {"angry": "anger", "happy": "happiness", "sad": "sadness"}
 LAYER, INVERSE_PENALTY = 3, 0.01
 COUNTS = (3, 6, 12, 24, 60)
 SHOWN = ("4 even", "4 uneven", "3 even", "3 uneven", "2 even", "2 uneven", "1 to 4", "1", "1, all the same")
+WAYS = ("beside others", "alone")
 DRAWS_TO_CHOOSE, DRAWS_TO_REPORT, REPLICATES = 3, 10, 1000
 CANDIDATES = [
     Trust(even, (math.log(low), math.log(high)), (math.log(least), math.log(most)))
@@ -220,11 +221,11 @@ def moved(answers: Array, own: Shift, corpus: Shift | None) -> Array:
 
 def right_answers(left: Left, groups: list[Array], trust: Trust) -> Array:
     """Counts of shape (speakers, ways, classes): clips; right ones plain, adapted alone, and adapted beside others."""
-    corpus = shift_of(left.answers[np.concatenate(groups)], trust=trust)
+    shifts = [shift_of(left.answers[places], trust=trust) for places in groups]
+    corpus = corpus_shift_of(left.answers[np.concatenate(groups)], shifts, trust=trust)
     counts = np.zeros((len(groups), 4, len(CLASSES)))
-    for row, places in enumerate(groups):
+    for row, (places, own) in enumerate(zip(groups, shifts, strict=True)):
         answers, truth = left.answers[places], left.emotion[places]
-        own = shift_of(answers, trust=trust)
         ways = [answers, moved(answers, own, None), moved(answers, own, corpus)]
         counts[row, 0] = np.bincount(truth, minlength=len(CLASSES))
         for way, said in enumerate(ways, start=1):
@@ -253,7 +254,7 @@ def gains(left: Left, trust: Trust, *, draws: int, seed: int, replicates: int = 
             times = generator.multinomial(len(own), [1 / len(own)] * len(own), replicates)
             again += recalls(np.einsum("rs,swc->rwc", times, own)) / len(counts)
         result[cell] = {"plain": uar[0]}
-        for way, name in ((1, "alone"), (2, "beside others")):
+        for way, name in enumerate(reversed(WAYS), start=1):
             ends = np.percentile(again[:, way] - again[:, 0], [2.5, 97.5]) if replicates else (np.nan, np.nan)
             result[cell][name] = [uar[way] - uar[0], *map(float, ends)]
     return result
@@ -272,11 +273,11 @@ def print_choices(left: dict[str, Left]) -> None:
 
     def value(found: dict[str, Any], corpora: tuple[str, ...]) -> float:
         """Mean gain where all is shown; minus infinity where harm is more than allowed."""
-        for corpus, way in itertools.product(corpora, ("alone", "beside others")):
+        for corpus, way in itertools.product(corpora, WAYS):
             in_one_mood = np.mean(over(found[corpus], way, "1", "1, all the same"))
             if in_one_mood < -MOST_HARM_IN_ONE_MOOD or min(over(found[corpus], way, *SHOWN)) < -MOST_HARM:
                 return -math.inf
-        return float(np.mean([over(found[corpus], "alone", "4 even") for corpus in corpora]))
+        return float(np.mean([over(found[corpus], way, "4 even") for corpus in corpora for way in WAYS]))
 
     print(f"\nChosen among {len(CANDIDATES)} on two corpora, gain on the third\n")
     print(
@@ -286,6 +287,9 @@ def print_choices(left: dict[str, Left]) -> None:
     print("| worst cell |\n|---|---|---|---|---|---|---|---|---|")
     for corpora in [*(tuple(name for name in CORPORA if name != corpus) for corpus in CORPORA), CORPORA]:
         best = max(range(len(tried)), key=lambda number: value(tried[number], corpora))
+        if value(tried[best], corpora) == -math.inf:
+            print(f"none harms as little as is allowed on {' and '.join(corpora)}")
+            continue
         tested = [name for name in CORPORA if name not in corpora] or ["(none)"]
         trust = CANDIDATES[best]
         ends = [trust.even, *(tuple(math.exp(end) for end in pair) for pair in (trust.told_apart, trust.better))]
@@ -295,7 +299,7 @@ def print_choices(left: dict[str, Left]) -> None:
             words += [
                 f"{np.mean(over(figures, way, *shown)):+.3f}"
                 for shown in (("4 even",), ("1", "1, all the same"))
-                for way in ("beside others", "alone")
+                for way in WAYS
             ]
             words.append(f"{min(over(figures, 'alone', *SHOWN) + over(figures, 'beside others', *SHOWN)):+.3f}")
         print(f"| {tested[0]} | {' | '.join(words)} |")
@@ -303,7 +307,7 @@ def print_choices(left: dict[str, Left]) -> None:
 
 def print_gains(found: dict[str, dict[Any, Any]]) -> None:
     """Gain of the rule as it is, by what speakers show."""
-    for way in ("beside others", "alone"):
+    for way in WAYS:
         print(f"\nGain {way}, mean over 3 to 60 clips a speaker [lowest, highest cell]\n")
         print("| speakers show | " + " | ".join(CORPORA) + " |\n|---" * 1 + "|---" * len(CORPORA) + "|")
         for shown in SHOWN:
@@ -340,8 +344,11 @@ def print_priors(left: dict[str, Left]) -> None:
             if clips != 24:
                 continue
             places = np.concatenate(groups)
-            whole = shift_of(own.answers[places])
-            before = np.concatenate([moved(own.answers[g], shift_of(own.answers[g]), whole) for g in groups])
+            shifts = [shift_of(own.answers[group]) for group in groups]
+            whole = corpus_shift_of(own.answers[places], shifts)
+            before = np.concatenate(
+                [moved(own.answers[group], shift, whole) for group, shift in zip(groups, shifts, strict=True)]
+            )
             uniform = np.full(len(CLASSES), 1 / len(CLASSES))
             with np.errstate(divide="ignore"):
                 after = with_offsets(before, np.log(estimated_prior(before, uniform)) - np.log(uniform))
@@ -359,7 +366,7 @@ def print_priors(left: dict[str, Left]) -> None:
 def draw_picture(found: dict[str, dict[Any, Any]], path: Path) -> None:
     figure, axes = plt.subplots(2, len(CORPORA), figsize=(11, 8), sharex=True, sharey=True, layout="constrained")
     image = None
-    for row, way in enumerate(("beside others", "alone")):
+    for row, way in enumerate(WAYS):
         for column, corpus in enumerate(CORPORA):
             axis = axes[row, column]
             values = np.array([[found[corpus][shown, clips][way][0] for clips in COUNTS] for shown in SHOWN])

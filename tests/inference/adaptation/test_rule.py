@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
 from scipy.stats import entropy
 
-from emotune.inference.adaptation.rule import FEW_CLIPS, TRUST, Shift, offsets_of, shift_of
+from emotune.inference.adaptation.rule import FEW_CLIPS, TRUST, WHOLE_CORPUS, Shift, corpus_shift_of, offsets_of, shift_of
 from emotune.schema.prior import with_offsets
 
 CLASSES = 4
@@ -77,6 +77,29 @@ def test_the_order_of_clips_changes_no_bit(clips, classes, seed):
     shift = shift_of(answers)
     assert shift == shift_of(answers[generator.permutation(clips)])
     assert 0 <= shift.strength <= clips / (clips + FEW_CLIPS)
+
+
+def test_a_corpus_whose_speakers_are_all_in_one_mood_is_not_trusted():
+    """Each voice is heard in its own way, so that all clips together look like several emotions."""
+    ways = np.random.default_rng(0).normal(0, 3, (12, CLASSES))
+    answers = [answers_to(np.full(10, 2), way=way, seed=n) for n, way in enumerate(ways)]
+    own = [shift_of(values) for values in answers]
+    assert shift_of(np.concatenate(answers)).strength > 0.3
+    assert corpus_shift_of(np.concatenate(answers), own).strength < 0.05
+
+
+def test_a_corpus_is_trusted_as_far_as_its_speakers():
+    answers = answers_to(np.tile(np.arange(CLASSES), 10), way=np.array([1.0, 0.0, 0.0, -0.5]))
+    whole = shift_of(answers)
+    assert whole.strength > 0.3
+
+    def own(trust: float, clips: int) -> Shift:
+        return Shift(clips, (0.0,) * CLASSES, trust * clips / (clips + FEW_CLIPS))
+
+    for trusts, expected in (((1.0, 1.0), 1.0), ((0.0, 0.0), 0.0), ((0.3, 0.0), 0.3 * 30 / 40 / WHOLE_CORPUS)):
+        found = corpus_shift_of(answers, [own(trusts[0], 30), own(trusts[1], 10)])
+        assert found.mean == whole.mean
+        assert found.strength == pytest.approx(whole.strength * expected)
 
 
 def test_what_is_not_trusted_of_a_speaker_comes_from_the_corpus():

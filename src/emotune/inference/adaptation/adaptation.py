@@ -12,7 +12,7 @@ import numpy as np
 
 from emotune.errors import ConfigError, ModelError
 from emotune.inference.adaptation.groups import WAYS, group_of, groups_of
-from emotune.inference.adaptation.rule import Shift, offsets_of, shift_of
+from emotune.inference.adaptation.rule import Shift, corpus_shift_of, offsets_of, shift_of
 from emotune.inference.items import Item
 from emotune.schema.labels import LabelSpace
 from emotune.schema.predictions import Prediction, Predictions
@@ -150,7 +150,9 @@ def adaptation_to(rows: Predictions, items: Sequence[Item], *, by: str = "auto")
         if row.probabilities:
             found.setdefault(group, []).append([row.probabilities[name] for name in classes])
     groups = {name: shift_of(answers) for name, answers in sorted(found.items())}
-    corpus = shift_of(np.concatenate([*map(np.array, found.values())])) if len(found) > 1 else None
+    corpus = None
+    if len(groups) > 1:
+        corpus = corpus_shift_of(np.concatenate([found[name] for name in groups]), list(groups.values()))
     return Adaptation(by, classes, groups, corpus)
 
 

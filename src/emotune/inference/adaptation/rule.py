@@ -7,7 +7,9 @@ With a linear head, a shift of the log-probabilities is a shift of the features,
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +19,9 @@ from numpy.typing import ArrayLike, NDArray
 from emotune.schema.prior import SMALLEST, with_offsets
 
 FEW_CLIPS = 3.0
-"""clips whose mean is worth as much as that of the corpus"""
+"""clips whose mean is worth as much as none"""
+WHOLE_CORPUS = 0.5
+"""mean trust in speakers from which their corpus is trusted as one of them would be"""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Trust:
     """
 
     even: tuple[float, float] = (0.5, 1.0)
-    told_apart: tuple[float, float] = (math.log(1.2), math.log(1.4))
+    told_apart: tuple[float, float] = (math.log(1.3), math.log(1.6))
     better: tuple[float, float] = (0.0, math.log(1.02))
 
     def __call__(self, answers: NDArray[np.float64], mean: NDArray[np.float64]) -> float:
@@ -82,8 +86,24 @@ def shift_of(probabilities: ArrayLike, *, trust: Trust = TRUST) -> Shift:
     clips, classes = answers.shape
     strength = 0.0
     if clips > 1 and classes > 1:
-        strength = clips / (clips + FEW_CLIPS) * trust(answers, mean)
+        strength = _weight(clips) * trust(answers, mean)
     return Shift(clips, tuple(mean.tolist()), strength)
+
+
+def corpus_shift_of(probabilities: ArrayLike, own: Sequence[Shift], *, trust: Trust = TRUST) -> Shift:
+    """Shift for all clips of a collection, trusted as far as its speakers seem to show several emotions.
+
+    Speakers in one and the same mood look together like one who shows several, by what the model makes of each voice.
+
+    Args:
+        probabilities: answers to all clips, shape (clips, classes).
+        own: shifts of the speakers or recordings that they are of.
+        trust: in what is found.
+    """
+    whole = shift_of(probabilities, trust=trust)
+    trusts = [shift.strength / _weight(shift.clips) for shift in own]
+    share = float(np.average(trusts, weights=[shift.clips for shift in own]))
+    return dataclasses.replace(whole, strength=whole.strength * min(share / WHOLE_CORPUS, 1.0))
 
 
 def offsets_of(own: Shift | None, corpus: Shift | None) -> NDArray[np.float64] | None:
@@ -102,6 +122,11 @@ def offsets_of(own: Shift | None, corpus: Shift | None) -> NDArray[np.float64] |
         return None
     moved = sum(part * np.array(shift.mean) for part, shift in ((share, own), (rest, corpus)) if shift is not None)
     return -np.asarray(moved)
+
+
+def _weight(clips: int) -> float:
+    """Weight of the mean of so many clips."""
+    return clips / (clips + FEW_CLIPS)
 
 
 def _ramp(value: float, ends: tuple[float, float]) -> float:
