@@ -21,6 +21,7 @@ from emotune.cli import (
     recipes,
     study,
     submit,
+    timeline,
     train,
     transcribe,
     version,
@@ -55,6 +56,7 @@ app.command("adjust")(adjust.adjust)
 app.command("submit")(submit.submit)
 app.command("predict")(predict.predict)
 app.command("export")(export.export)
+app.command("timeline")(timeline.timeline)
 app.command("gender")(gender.gender)
 app.command("transcribe")(transcribe.transcribe)
 

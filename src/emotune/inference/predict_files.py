@@ -47,15 +47,20 @@ class Inputs:
     split: str | None = None
     channel: Channels = "mix"
 
-    def items(self, passed_over: Counter[str]) -> Iterator[Item]:
+    def items(self, passed_over: Counter[str], *, channels_apart: bool = True) -> Iterator[Item]:
         """Yields what is to be predicted, and counts files that are no recordings as ``items_of`` does.
+
+        Args:
+            passed_over: counts of these.
+            channels_apart: with the channel ``each``, an item for every one; else an item for the recording.
 
         Raises:
             ConfigError: when there is nothing to predict.
             EmotuneError: as ``items_of`` does.
         """
         empty, splits = True, set[str]()
-        for item in items_of(self.paths, columns=self.columns, channel=self.channel, passed_over=passed_over):
+        channel = self.channel if channels_apart else "mix"
+        for item in items_of(self.paths, columns=self.columns, channel=channel, passed_over=passed_over):
             splits.add(item.split or "(none)")
             if self.split is None or item.split in (self.split, split_name(self.split)):
                 empty = False
@@ -131,8 +136,8 @@ def predict_files(
         check_output(output, inputs=inputs.paths, spreadsheet_safe=spreadsheet_safe)
     passed_over = Counter[str]()
     items = list(inputs.items(passed_over))
-    _say_passed_over(passed_over, listener)
-    predictor = _loaded(model, listener, loading)
+    say_passed_over(passed_over, listener)
+    predictor = loaded(model, listener, loading)
     predictions = predictor.predict_items(items, progress=progress)
     if output is not None:
         predictions.write(output, spreadsheet_safe=spreadsheet_safe)
@@ -199,21 +204,23 @@ def predict_files_in_parts(
     )
     passed_over = Counter[str]()
     parts = _made(partial(inputs.items, passed_over), opened, run, listener, progress)
-    _say_passed_over(passed_over, listener)
+    say_passed_over(passed_over, listener)
     _say_unknown(loading, parts.tables(), listener)
     warnings = parts.warnings(_SHOWN)
     errors = parts.errors(_SHOWN)
     return PredictedFiles(parts.rows, parts.failed, errors, parts.warned, warnings, parts=len(parts.parts))
 
 
-def _loaded(model: str, listener: Listener, loading: Mapping[str, Any]) -> Predictor:
+def loaded(model: str, listener: Listener, loading: Mapping[str, Any]) -> Predictor:
+    """Loads a model, and says what it has to do without."""
     predictor = load(model, **loading)
     for note in predictor.conditioner.notes:
         listener.say(f"warning: {note}")
     return predictor
 
 
-def _say_passed_over(passed_over: Mapping[str, int], listener: Listener) -> None:
+def say_passed_over(passed_over: Mapping[str, int], listener: Listener) -> None:
+    """Says what lies in folders and is no recording."""
     if passed_over:
         listener.say(passed_over_text(passed_over))
 
@@ -248,7 +255,7 @@ def _made(
 
 def _local_job(model: str, listener: Listener, loading: Mapping[str, Any]) -> tuple[str | None, Callable[..., None]]:
     """The model's fingerprint, and the prediction of a job's parts."""
-    predictor = _loaded(model, listener, loading)
+    predictor = loaded(model, listener, loading)
     return predictor.engine.fingerprint, partial(predict_in_parts, predictor)
 
 
