@@ -4,9 +4,9 @@
     python benchmarks/timeline.py choose MODEL MANIFEST --split development       windows and cost of a change, compared
     python benchmarks/timeline.py hours MODEL MANIFEST --hours 3                  memory, speed, equality of blocks
 
-Clips are cut to their speech (40 dB under the loudest frame), and follow each other in random order: two in three after a
-pause of .6 to 3 s, one in three after .1 to .4 s, which voice activity passes over. Room tone is 45 to 60 dB under full
-scale. The truth of boundaries is that cut, not the voice activity that is used.
+Clips are cut to their speech (40 dB under the loudest frame), and follow each other in random order: two in three after
+a pause of .6 to 3 s, one in three after .1 to .4 s, which voice activity passes over. Room tone is 45 to 60 dB under
+full scale. The truth of boundaries is that cut, not the voice activity that is used.
 """
 
 from __future__ import annotations
@@ -135,11 +135,8 @@ def accuracy(options: argparse.Namespace, *rules: TimelineRule) -> None:
     utterances = labelled(manifest, predictor.label_space.classes, options.split)
     path = options.folder / "clips.wav"
     placed = write_recording(path, arrangement(manifest, utterances, options.minutes * 60, options.seed))
-    whole = predictor.predict_manifest(
-        Manifest(
-            tuple({p.utterance.utterance_id: p.utterance for p in placed}.values()), manifest.label_space, manifest.root
-        )
-    )
+    used = tuple({p.utterance.utterance_id: p.utterance for p in placed}.values())
+    whole = predictor.predict_manifest(Manifest(used, manifest.label_space, manifest.root))
     by_id = {row.utterance_id: row.most_probable or "" for row in whole}
     alone = mean_recall([p.emotion for p in placed], [by_id[p.utterance.utterance_id] for p in placed])
     print(f"{len(placed)} clips, {options.minutes} minutes; each clip predicted alone: UAR {alone:.3f}")

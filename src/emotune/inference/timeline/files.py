@@ -61,16 +61,14 @@ def timeline_files(
     check_formats(list(outputs), len(items), list(inputs.paths))
     if summary is not None:
         check_output(summary, inputs=inputs.paths)
-    diarisation = None if speakers is None else read_rttm(speakers)
+    diarisation = {} if speakers is None else read_rttm(speakers)
     predictor = loaded(model, listener, loading)
     rule = rule or TimelineRule()
     check_windows(rule.windows, predictor.engine.preprocessing)
     rows: list[Timeline] = []
     for item in items:
         try:
-            turns = (
-                None if diarisation is None or speakers is None else turns_of(diarisation, item.utterance_id, speakers)
-            )
+            turns = None if speakers is None else turns_of(diarisation, item.utterance_id, speakers)
             row = _timeline(predictor, item, inputs, turns, rule, progress)
         except (AudioError, TableError) as error:
             row = Timeline(item.utterance_id, predictor.label_space, error=str(error))

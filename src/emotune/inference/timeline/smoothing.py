@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from emotune.inference.timeline.windows import Window
 
 CHANGE_COST = 1.0
-"""Log probability times seconds that another emotion must gain before the answer changes to it and back."""
+"""Log probability times seconds that a change to another emotion must gain."""
 
 _SMALLEST = 1e-12
 Values = NDArray[np.float64]
@@ -83,11 +84,12 @@ class Smoother:
         path = steadiest(steps[:, : self._classes], seconds, self._change_cost)
         bounds = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), len(path)]
         while True:
-            means = [np.average(steps[a:b], axis=0, weights=seconds[a:b]) for a, b in zip(bounds, bounds[1:])]
+            parts = list(itertools.pairwise(bounds))
+            means = [np.average(steps[a:b], axis=0, weights=seconds[a:b]) for a, b in parts]
             answers = [int(np.argmax(mean[: self._classes])) for mean in means]
             kept = [0, *(at + 1 for at in range(len(answers) - 1) if answers[at] != answers[at + 1]), len(answers)]
             if len(kept) == len(bounds):
-                return [Piece(int(edges[a]), int(edges[b]), mean) for a, b, mean in zip(bounds, bounds[1:], means)]
+                return [Piece(int(edges[a]), int(edges[b]), mean) for (a, b), mean in zip(parts, means, strict=True)]
             bounds = [bounds[at] for at in kept]  # the mean of a piece may have the class of its neighbour
 
 

@@ -65,8 +65,9 @@ def place_of(path: Path, timeline: Timeline) -> Path:
 
 
 def write_timelines(path: Path, timelines: Timelines) -> None:
-    """Writes timelines to one file, or each to its own where the path holds ``{name}``; recordings that failed are rows
-    of tables and JSON, and nothing elsewhere.
+    """Writes timelines to one file, or each to its own where the path holds ``{name}``.
+
+    Recordings that failed are rows of tables and JSON, and nothing elsewhere.
 
     Raises:
         TableError: when a file cannot be written.

@@ -1,7 +1,7 @@
 """Label track of Audacity: start, end and label of a segment, separated by tabs.
 
-Tabs, new lines and per cent signs in labels stand as in web addresses: ``%09``, ``%0A``, ``%25``. Where there are several
-voices, ``whose: `` stands before the label.
+Tabs, new lines and per cent signs in labels stand as in web addresses: ``%09``, ``%0A``, ``%25``. Where there are
+several voices, ``whose: `` stands before the label.
 """
 
 from __future__ import annotations

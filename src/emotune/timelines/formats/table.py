@@ -88,7 +88,8 @@ def _json(timeline: Timeline) -> dict[str, Any]:
         "duration_s": timeline.duration_s,
         "summary": [
             {
-                **{name: value for name, value in (("channel", one.track.channel), ("speaker", one.track.speaker))},
+                "channel": one.track.channel,
+                "speaker": one.track.speaker,
                 "speech_s": one.speech_s,
                 "silence_s": one.silence_s,
                 "shares": dict(one.shares),
