@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emotune.cli.console import Words, err, out, pairs, show_progress, table
+from emotune.cli.console import Vad, Words, err, out, pairs, show_progress, table
 from emotune.runtime.extras import needs
 
 if TYPE_CHECKING:
     from emotune.timelines import Timeline, Timelines
 
 EXIT_SOME_FAILED = 1
-
-
-class Vad(StrEnum):
-    """Way to find speech."""
-
-    silero = "silero"
-    energy = "energy"
-    none = "none"
 
 
 def timeline(
@@ -40,8 +31,8 @@ def timeline(
             " given again. {name} in it: a file for each recording. Without any, segments are printed.",
         ),
     ] = [],
-    window: Annotated[float, typer.Option(help="Seconds that the model hears at a time.")] = 3.0,
-    hop: Annotated[float, typer.Option(help="Seconds from one window to the next.")] = 1.0,
+    window: Annotated[float | None, typer.Option(help="Seconds that the model hears at a time; default 3.")] = None,
+    hop: Annotated[float | None, typer.Option(help="Seconds from one window to the next; default 1.")] = None,
     vad: Annotated[
         Vad | None, typer.Option(help="How speech is found; default silero where onnxruntime is installed.")
     ] = None,
@@ -77,7 +68,7 @@ def timeline(
     from emotune.inference.predict_files import Inputs
     from emotune.inference.timeline.files import timeline_files
     from emotune.inference.timeline.recording import TimelineRule
-    from emotune.inference.timeline.windows import WindowRule
+    from emotune.inference.timeline.windows import window_rule
 
     if plot is not None or page is not None:
         with needs("report", "--plot and --page"):
@@ -89,7 +80,7 @@ def timeline(
         output,
         summary=summary,
         speakers=speakers,
-        rule=TimelineRule(WindowRule(window, hop), None if vad is None else vad.value),
+        rule=TimelineRule(window_rule(window, hop), None if vad is None else vad.value),
         coverage=coverage,
         device=device,
         workers=workers,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from emotune.audio.channels import Channels
+from emotune.audio.voice_activity import Method
 from emotune.conditions.origins import unknown_though_asked
 from emotune.corpora.base import split_name
 from emotune.corpora.tables.columns import columns_text
@@ -21,12 +22,15 @@ from emotune.inference.inputs import columns_taken, items_of, passed_over_text
 from emotune.inference.items import Item
 from emotune.inference.jobs.parts import PredictionParts, parts_in, predict_in_parts
 from emotune.inference.predictor import Predictor, load
+from emotune.inference.timeline.recording import POOL, check_windows, least_samples
+from emotune.inference.timeline.window_items import window_items
+from emotune.inference.timeline.windows import WindowRule
 from emotune.io.tables import SUFFIXES, check_output
 from emotune.models.folder import find_model_folder
 from emotune.runtime.extras import needs
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
-from emotune.schema.predictions import Predictions
+from emotune.schema.predictions import Prediction, Predictions
 
 _SHOWN = 20
 
@@ -111,6 +115,8 @@ def predict_files(
     inputs: Inputs,
     output: Path | None = None,
     *,
+    windows: WindowRule | None = None,
+    vad: Method = "none",
     spreadsheet_safe: bool = False,
     listener: Listener | None = None,
     progress: Progress = silent,
@@ -122,6 +128,8 @@ def predict_files(
         model: as ``emotune.load`` has it.
         inputs: to be predicted.
         output: the table to write; none when None.
+        windows: a row for each window of a recording of any length; None = a row for the recording.
+        vad: with windows, over what it finds; ``none`` = over all of the recording.
         spreadsheet_safe: see ``emotune.io.tables.write_rows``.
         listener: told of the columns taken, of files passed over, and of what the model has to do without.
         progress: shows how far the work is.
@@ -138,7 +146,10 @@ def predict_files(
     items = list(inputs.items(passed_over))
     say_passed_over(passed_over, listener)
     predictor = loaded(model, listener, loading)
-    predictions = predictor.predict_items(items, progress=progress)
+    if windows is None:
+        predictions = predictor.predict_items(items, progress=progress)
+    else:
+        predictions = _predicted_windows(predictor, items, windows, vad, listener, progress)
     if output is not None:
         predictions.write(output, spreadsheet_safe=spreadsheet_safe)
     _say_unknown(loading, [predictions], listener)
@@ -209,6 +220,34 @@ def predict_files_in_parts(
     warnings = parts.warnings(_SHOWN)
     errors = parts.errors(_SHOWN)
     return PredictedFiles(parts.rows, parts.failed, errors, parts.warned, warnings, parts=len(parts.parts))
+
+
+def _predicted_windows(
+    predictor: Predictor, items: Sequence[Item], rule: WindowRule, vad: Method, listener: Listener, progress: Progress
+) -> Predictions:
+    preprocessing = predictor.engine.preprocessing
+    check_windows(rule, preprocessing)
+    owners: list[str] = []
+    without_speech: list[str] = []
+    windows = window_items(items, rule, vad, least=least_samples(preprocessing), owners=owners, silent=without_speech)
+    rows: dict[int, Prediction] = {}
+
+    def recordings() -> Iterator[None]:
+        begun: set[str] = set()
+        for position, row in predictor.stream(windows, pool_items=POOL):
+            rows[position] = row
+            if owners[position] not in begun:
+                begun.add(owners[position])
+                yield
+
+    for _ in progress(recordings(), total=len(items), title="predicting"):
+        pass
+    if without_speech:
+        more = ", ..." if len(without_speech) > _SHOWN else ""
+        named = ", ".join(without_speech[:_SHOWN])
+        listener.say(f"warning: nobody speaks in {len(without_speech)} of {len(items)}: {named}{more}: no rows of them")
+    found = tuple(rows[position] for position in range(len(rows)))
+    return Predictions(found, predictor.label_space, predictor.engine.fingerprint)
 
 
 def loaded(model: str, listener: Listener, loading: Mapping[str, Any]) -> Predictor:

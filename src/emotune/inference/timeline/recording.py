@@ -30,7 +30,7 @@ POOL = 96
 """Windows in memory at a time, twice; of any number the answers are the same, larger ones are not faster."""
 
 _LOUDNESS_S = 0.02
-_OF_ANOTHER_LENGTH = ("text", "text_predicted")
+OF_ANOTHER_LENGTH = ("text", "text_predicted")
 """What is known of a whole recording and is not true of a window."""
 
 
@@ -62,6 +62,11 @@ def check_windows(windows: WindowRule, preprocessing: Preprocessing) -> None:
             f"The window is {windows.window_s:g} s long; the model takes {least_s:g} to"
             f" {preprocessing.max_duration_s:g} s. Choose another --window."
         )
+
+
+def least_samples(preprocessing: Preprocessing) -> int:
+    """Samples at 16 kHz that a model needs."""
+    return math.ceil(preprocessing.min_samples * RATE_HZ / preprocessing.sampling_rate_hz)
 
 
 def timeline_of(
@@ -132,7 +137,7 @@ class RecordingTimeline:
         return Timeline(
             self.item.utterance_id,
             self.predictor.label_space,
-            _seconds(self._offset + self._heard),
+            in_seconds(self._offset + self._heard),
             segments,
             tuple(tracks),
             loudness={channel: np.concatenate(peaks) for channel, peaks in self._loudness.items()},
@@ -159,9 +164,7 @@ class RecordingTimeline:
 
     def _cutters(self, channels: Sequence[audio.Channel]) -> dict[Track, WindowCutter]:
         """A cutter for each voice, in the order of the timeline."""
-        preprocessing = self.predictor.engine.preprocessing
-        least = math.ceil(preprocessing.min_samples * RATE_HZ / preprocessing.sampling_rate_hz)
-        windows = self.rule.windows
+        windows, least = self.rule.windows, least_samples(self.predictor.engine.preprocessing)
         named = [None if channel == "mix" else channel for channel in channels]
         if self.speakers is None:
             detectors = {Track(channel): speech_detector(self.rule.vad) for channel in named}
@@ -195,7 +198,7 @@ class RecordingTimeline:
             yield from ((track, window) for window in cutter.finish())
 
     def _items(self, windows: Iterator[tuple[Track, Window]]) -> Iterator[Item]:
-        known = {name: value for name, value in self.item.known.items() if name not in _OF_ANOTHER_LENGTH}
+        known = {name: value for name, value in self.item.known.items() if name not in OF_ANOTHER_LENGTH}
         for position, (track, window) in enumerate(windows):
             self._waiting[position] = (track, dataclasses.replace(window, samples=window.samples[:0].copy()))
             yield Item(f"{self.item.utterance_id}, window {position + 1}", (window.samples, RATE_HZ), known=known)
@@ -228,8 +231,8 @@ class RecordingTimeline:
         probabilities = dict(zip(space.classes, cast(list[float], piece.values[:count].tolist()), strict=True))
         dimensions = dict(zip(space.dimensions, cast(list[float], piece.values[count:].tolist()), strict=True))
         return TimelineSegment(
-            _seconds(self._offset + piece.start),
-            _seconds(self._offset + piece.end),
+            in_seconds(self._offset + piece.start),
+            in_seconds(self._offset + piece.end),
             probabilities,
             dimensions,
             track,
@@ -237,7 +240,7 @@ class RecordingTimeline:
         )
 
 
-def _seconds(samples: int) -> float:
+def in_seconds(samples: int) -> float:
     """Whole milliseconds: of neighbours the same number, so that no format makes them overlap."""
     return round(samples * 1000 / RATE_HZ) / 1000
 

@@ -38,6 +38,19 @@ class WindowRule:
         return round(self.hop_s * RATE_HZ)
 
 
+def window_rule(window_s: float | None, hop_s: float | None) -> WindowRule:
+    """Rule of the lengths that are given; a window that is shorter than the usual hop is its own hop.
+
+    Raises:
+        ConfigError: for lengths that cannot be.
+
+    >>> window_rule(None, None), window_rule(0.5, None)
+    (WindowRule(window_s=3.0, hop_s=1.0), WindowRule(window_s=0.5, hop_s=0.5))
+    """
+    window_s = WindowRule.window_s if window_s is None else window_s
+    return WindowRule(window_s, min(WindowRule.hop_s, window_s) if hop_s is None else hop_s)
+
+
 @dataclass(frozen=True)
 class Window:
     """Piece of a stretch of speech that a model hears.

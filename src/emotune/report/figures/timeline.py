@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,12 +20,12 @@ from emotune.timelines import NO_SPEECH, Timeline, TimelineSegment, Track
 
 WIDTH = 10.0
 _ROW = 1.05
-_BINS = 1400
+_BARS, _BAR_POINTS = 330, 1.35
 _NAMED = {
     "anger": "#d0453f",
     "happiness": "#d79a00",
     "sadness": "#3f6fc4",
-    "neutral": "#7d8891",
+    "neutral": "#8b7d72",
     "fear": "#7a4fb5",
     "disgust": "#4f8a3c",
     "surprise": "#d0609f",
@@ -65,15 +64,17 @@ def timeline_figure(timeline: Timeline, palette: Palette = LIGHT) -> Figure:
     """A row for each voice: waveform, a band of answers below it, and the legend over all.
 
     The height of a band's filling is the confidence. Uncertain speech is hatched, and where nobody speaks the waveform
-    is thin and pale.
+    is pale.
     """
     tracks = timeline.tracks or (Track(),)
     figure = Figure(figsize=(WIDTH, 0.95 + _ROW * len(tracks)), layout="constrained", facecolor=palette.paper)
     rows = figure.subplots(len(tracks), 1, sharex=True, squeeze=False)[:, 0]
     colours = colours_of(timeline.label_space.classes)
-    loudest = max((float(peaks.max()) for peaks in timeline.loudness.values() if len(peaks)), default=0.0) or 1.0
+    loudest = max(
+        (float(_bars(peaks, 1.0)[0].max()) for peaks in timeline.loudness.values() if len(peaks)), default=0.0
+    )
     for axes, track in zip(rows, tracks, strict=True):
-        _row(axes, timeline, track, colours, loudest, palette)
+        _row(axes, timeline, track, colours, loudest or 1.0, palette)
     _time_axis(rows[-1], timeline.duration_s, palette)
     _legend(figure, timeline, colours, palette)
     return figure
@@ -104,11 +105,11 @@ def _waveform(
     loudest: float,
     palette: Palette,
 ) -> None:
-    """Peaks as upright lines, in the colour of the answer at their time."""
+    """Loudness as upright bars, in the colour of the answer at their time."""
     peaks = timeline.loudness.get(track.channel)
     if peaks is None or not len(peaks):
         return
-    height, middle_s = _binned(peaks / loudest, timeline.loudness_step_s)
+    height, middle_s = _bars(peaks / loudest, timeline.loudness_step_s)
     tints = [to_rgba(palette.soft)] * len(height)
     speaks = np.zeros(len(height), dtype=bool)
     for one in segments:
@@ -116,18 +117,20 @@ def _waveform(
         speaks[inside] = True
         colour = palette.muted if one.most_probable is None else colours[one.most_probable]
         tints[inside] = [to_rgba(colour, 0.35 if one.uncertain else 1.0)] * (inside.stop - inside.start)
-    height = np.maximum(np.sqrt(height), 0.012)  # the root shows quiet speech beside loud
+    height = np.sqrt(height)  # the root shows quiet speech beside loud
+    if track.speaker is not None:
+        height[~speaks] = 0.0  # others may speak
+    height = np.maximum(height, 0.012)
     lines = [[(x, -y), (x, y)] for x, y in zip(middle_s, height, strict=True)]
-    width = 72 * (WIDTH - 0.6) / len(height) * 0.72
-    thin = np.where(speaks, min(width, 2.4), min(width, 2.4) * 0.75)
-    axes.add_collection(LineCollection(lines, colors=tints, linewidths=thin, capstyle="round"))
+    axes.add_collection(LineCollection(lines, colors=tints, linewidths=_BAR_POINTS, capstyle="round"))
 
 
-def _binned(peaks: NDArray[np.float32], step_s: float) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Largest of some peaks, so that no more lines are drawn than can be seen, and the middles of their times."""
-    together = max(1, math.ceil(len(peaks) / _BINS))
-    filled = np.pad(peaks, (0, -len(peaks) % together)).reshape(-1, together).max(axis=1)
-    return filled, (np.arange(len(filled)) + 0.5) * together * step_s
+def _bars(peaks: NDArray[np.float32], step_s: float) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Means of some peaks, so that no more bars are drawn than can be told apart, and the middles of their times."""
+    count = min(_BARS, len(peaks))
+    edges = np.linspace(0, len(peaks), count + 1).round().astype(int)
+    means = np.add.reduceat(peaks.astype(np.float64), edges[:-1]) / np.diff(edges)
+    return means, (edges[:-1] + edges[1:]) / 2 * step_s
 
 
 def _band(
