@@ -129,6 +129,6 @@ class WindowCutter:
         needed = self.speech.needed_from
         if self._stretch is not None and needed <= self._stretch:
             needed = max(self._stretch, self._next - self.rule.hop)
-        needed = max(self._kept_from, needed - self._least)
+        needed = max(self._kept_from, min(needed, self.speech.heard) - self._least)
         self._kept = self._kept[needed - self._kept_from :].copy()
         self._kept_from = needed
