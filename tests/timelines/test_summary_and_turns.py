@@ -12,7 +12,10 @@ from emotune.timelines.summary import summaries, write_summary
 SPACE = LabelSpace(("anger", "neutral"), {"arousal": Scale(1, 7)})
 
 
-def segment(start_s, end_s, anger, *, uncertain=False, arousal=2.0, track=Track()):
+VOICE = Track()
+
+
+def segment(start_s, end_s, anger, *, uncertain=False, arousal=2.0, track=VOICE):
     return TimelineSegment(
         start_s, end_s, {"anger": anger, "neutral": 1 - anger}, {"arousal": arousal}, track, uncertain
     )

@@ -61,7 +61,7 @@ def predict(
     batch_seconds: Annotated[float, typer.Option(min=1.0, help="Audio-seconds a batch; changes speed only.")] = 40.0,
     window: Annotated[
         float | None,
-        typer.Option(help="Seconds: a row for each window, of recordings of any length; default with --vad 3."),
+        typer.Option(help="Seconds: a row for each window, of recordings of any length; default with --vad 2."),
     ] = None,
     hop: Annotated[float | None, typer.Option(help="Seconds from one window to the next; default 1.")] = None,
     vad: Annotated[

@@ -31,7 +31,7 @@ def timeline(
             " given again. {name} in it: a file for each recording. Without any, segments are printed.",
         ),
     ] = [],
-    window: Annotated[float | None, typer.Option(help="Seconds that the model hears at a time; default 3.")] = None,
+    window: Annotated[float | None, typer.Option(help="Seconds that the model hears at a time; default 2.")] = None,
     hop: Annotated[float | None, typer.Option(help="Seconds from one window to the next; default 1.")] = None,
     vad: Annotated[
         Vad | None, typer.Option(help="How speech is found; default silero where onnxruntime is installed.")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from emotune.inference.timeline.windows import Window
 
-CHANGE_COST = 1.0
+CHANGE_COST = 0.5
 """Log probability times seconds that a change to another emotion must gain."""
 
 _SMALLEST = 1e-12

@@ -15,7 +15,7 @@ from emotune.errors import ConfigError
 class WindowRule:
     """Length of windows, and from the start of one to that of the next, in seconds."""
 
-    window_s: float = 3.0
+    window_s: float = 2.0
     hop_s: float = 1.0
 
     def __post_init__(self) -> None:
@@ -45,7 +45,7 @@ def window_rule(window_s: float | None, hop_s: float | None) -> WindowRule:
         ConfigError: for lengths that cannot be.
 
     >>> window_rule(None, None), window_rule(0.5, None)
-    (WindowRule(window_s=3.0, hop_s=1.0), WindowRule(window_s=0.5, hop_s=0.5))
+    (WindowRule(window_s=2.0, hop_s=1.0), WindowRule(window_s=0.5, hop_s=0.5))
     """
     window_s = WindowRule.window_s if window_s is None else window_s
     return WindowRule(window_s, min(WindowRule.hop_s, window_s) if hop_s is None else hop_s)
