@@ -9,28 +9,26 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from emotune.audio.channels import Channels
-from emotune.audio.voice_activity import Method
 from emotune.conditions.origins import unknown_though_asked
-from emotune.corpora.base import split_name
-from emotune.corpora.tables.columns import columns_text
 from emotune.errors import ConfigError
 from emotune.inference.engines import engine_of
 from emotune.inference.inputs import columns_taken, items_of, passed_over_text
 from emotune.inference.items import Item
-from emotune.inference.jobs.parts import PredictionParts, parts_in, predict_in_parts
 from emotune.inference.predictor import Predictor, load
-from emotune.inference.timeline.recording import POOL, check_windows, least_samples
-from emotune.inference.timeline.window_items import window_items
-from emotune.inference.timeline.windows import WindowRule
 from emotune.io.tables import SUFFIXES, check_output
 from emotune.models.folder import find_model_folder
 from emotune.runtime.extras import needs
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.predictions import Prediction, Predictions
+
+if TYPE_CHECKING:
+    from emotune.audio.voice_activity import Method
+    from emotune.inference.jobs.parts import PredictionParts
+    from emotune.inference.timeline.windows import WindowRule
 
 _SHOWN = 20
 
@@ -62,11 +60,11 @@ class Inputs:
             ConfigError: when there is nothing to predict.
             EmotuneError: as ``items_of`` does.
         """
-        empty, splits = True, set[str]()
+        empty, splits, wanted = True, set[str](), self._splits_wanted()
         channel = self.channel if channels_apart else "mix"
         for item in items_of(self.paths, columns=self.columns, channel=channel, passed_over=passed_over):
             splits.add(item.split or "(none)")
-            if self.split is None or item.split in (self.split, split_name(self.split)):
+            if wanted is None or item.split in wanted:
                 empty = False
                 yield item
         if empty:
@@ -75,6 +73,13 @@ class Inputs:
             others = f" ({passed_over_text(passed_over)})" if passed_over else ""
             raise ConfigError(f"Nothing to predict in {', '.join(map(str, self.paths))}{of}{others}.")
 
+    def _splits_wanted(self) -> tuple[str | None, ...] | None:
+        if self.split is None:
+            return None
+        from emotune.corpora.base import split_name  # noqa: PLC0415 (recordings need no corpus)
+
+        return self.split, split_name(self.split)
+
     def say_columns(self, listener: Listener) -> None:
         """Says which columns of tables are taken.
 
@@ -82,6 +87,8 @@ class Inputs:
             EmotuneError: as ``columns_taken`` does.
         """
         for path, taken, notes in columns_taken(self.paths, self.columns):
+            from emotune.corpora.tables.columns import columns_text  # noqa: PLC0415 (as above)
+
             listener.say(f"{path}: columns taken: {columns_text(taken)}")
             for note in notes:
                 listener.say(f"warning: {path}: {note}")
@@ -195,6 +202,8 @@ def predict_files_in_parts(
     Raises:
         EmotuneError: for inputs, a model or a folder that cannot be used.
     """
+    from emotune.inference.jobs.parts import parts_in  # noqa: PLC0415 (a table in one needs none)
+
     listener = listener or Listener()
     inputs.say_columns(listener)
     if folder.suffix in SUFFIXES and not folder.is_dir():
@@ -225,6 +234,13 @@ def predict_files_in_parts(
 def _predicted_windows(
     predictor: Predictor, items: Sequence[Item], rule: WindowRule, vad: Method, listener: Listener, progress: Progress
 ) -> Predictions:
+    from emotune.inference.timeline.recording import (  # noqa: PLC0415 (most commands cut no windows)
+        POOL,
+        check_windows,
+        least_samples,
+    )
+    from emotune.inference.timeline.window_items import window_items  # noqa: PLC0415 (as above)
+
     preprocessing = predictor.engine.preprocessing
     check_windows(rule, preprocessing)
     owners: list[str] = []
@@ -294,6 +310,8 @@ def _made(
 
 def _local_job(model: str, listener: Listener, loading: Mapping[str, Any]) -> tuple[str | None, Callable[..., None]]:
     """The model's fingerprint, and the prediction of a job's parts."""
+    from emotune.inference.jobs.parts import predict_in_parts  # noqa: PLC0415 (as above)
+
     predictor = loaded(model, listener, loading)
     return predictor.engine.fingerprint, partial(predict_in_parts, predictor)
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +24,16 @@ from emotune.inference.conditioner import Conditioner, Given, conditioner_of
 from emotune.inference.engine import Engine, EngineError, EngineOutput
 from emotune.inference.engines import engine_of
 from emotune.inference.items import Item, holds_several, items_given
-from emotune.inference.jobs.workers import WorkerEngine
-from emotune.inference.timeline.recording import TimelineRule, timeline_of
 from emotune.models.folder import find_model_folder
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest, Utterance, checked
 from emotune.schema.predictions import Prediction, Predictions
-from emotune.timelines.diarisation import SpeakerTurns
-from emotune.timelines.timeline import Timeline
+
+if TYPE_CHECKING:
+    from emotune.inference.timeline.recording import TimelineRule
+    from emotune.timelines import Timeline
+    from emotune.timelines.diarisation import SpeakerTurns
 
 _POOL, _POOL_SECONDS = 512, 800.0  # decoded and sorted by length at a time: bounds memory, keeps padding small
 
@@ -133,18 +134,9 @@ class Predictor:
         speakers: SpeakerTurns | None = None,
         rule: TimelineRule | None = None,
     ) -> Timeline:
-        """Emotions of a recording of any length, from moment to moment, decoded block by block.
+        """Emotions of one recording of any length, from moment to moment; see ``inference.timeline.recording``."""
+        from emotune.inference.timeline.recording import timeline_of  # noqa: PLC0415 (most programs make none)
 
-        Args:
-            source, sampling_rate_hz: one recording, as for ``predict``.
-            channel: ``mix``, a number, or ``each``: a voice of its own on every channel.
-            speakers: turns of speakers, in place of voice activity; see ``timelines.diarisation``.
-            rule: windows, voice activity and smoothing.
-
-        Raises:
-            AudioError: when the recording cannot be used.
-            ConfigError: when the model takes no windows of the rule's length.
-        """
         return timeline_of(self, source, sampling_rate_hz, channel=channel, speakers=speakers, rule=rule)
 
     def predict_manifest(self, manifest: Manifest, *, progress: Progress = silent) -> Predictions:
@@ -391,6 +383,8 @@ def load(
     if workers is not None:
         if device not in (None, "cpu"):
             raise ConfigError(f"workers run on the CPU; leave out either workers or device '{device}'.")
+        from emotune.inference.jobs.workers import WorkerEngine  # noqa: PLC0415 (one process needs none)
+
         engine: Engine = WorkerEngine(found.folder, workers=workers)
     else:
         engine = engine_of(found.folder, device=device, threads=threads)

@@ -78,7 +78,19 @@ def timeline_of(
     speakers: SpeakerTurns | None = None,
     rule: TimelineRule | None = None,
 ) -> Timeline:
-    """Timeline of one recording; see ``Predictor.timeline``."""
+    """Emotions of a recording of any length, from moment to moment, decoded block by block.
+
+    Args:
+        predictor: answers about the windows.
+        source, sampling_rate_hz: one recording, as for ``Predictor.predict``.
+        channel: ``mix``, a number, or ``each``: a voice of its own on every channel.
+        speakers: turns of speakers, in place of voice activity; see ``timelines.diarisation``.
+        rule: windows, voice activity and smoothing.
+
+    Raises:
+        AudioError: when the recording cannot be used.
+        ConfigError: when the model takes no windows of the rule's length.
+    """
     (item,) = items_given(source, sampling_rate_hz, "mix")
     if item.error is not None:
         raise AudioError(item.error)
@@ -91,7 +103,7 @@ class RecordingTimeline:
     Args:
         predictor: answers about the windows, and says when it is uncertain.
         item: the recording, or a part of it; times count from the recording's beginning.
-        channel, speakers, rule: see ``Predictor.timeline``.
+        channel, speakers, rule: see ``timeline_of``.
 
     Raises:
         ConfigError: when the model takes no windows of the rule's length.
