@@ -173,10 +173,12 @@ def test_a_file_for_each_recording_is_named_by_it_within_the_folder(tmp_path):
 
 def test_paths_that_cannot_hold_the_timelines_are_refused_before_work(tmp_path):
     with pytest.raises(ConfigError, match=r"must end in .json, .csv.* not '.doc'"):
-        check_formats([tmp_path / "a.doc"], 1, [])
+        check_formats([tmp_path / "a.doc"], ["a"], [])
     with pytest.raises(ConfigError, match=r"can hold one recording, and 2 are given: write \{name\}"):
-        check_formats([tmp_path / "a.eaf"], 2, [])
+        check_formats([tmp_path / "a.eaf"], ["a", "b"], [])
     with pytest.raises(TableError, match="it is a folder"):
         (tmp_path / "b.json").mkdir()
-        check_formats([tmp_path / "b.json"], 2, [])
-    check_formats([tmp_path / f"a{suffix}" for suffix in SUFFIXES], 1, [])
+        check_formats([tmp_path / "b.json"], ["a", "b"], [])
+    check_formats([tmp_path / f"a{suffix}" for suffix in SUFFIXES], ["a"], [])
+    with pytest.raises(ConfigError, match=r"/one/a.wav and /two/a.wav would both be"):
+        check_formats([tmp_path / "{name}.eaf"], ["/one/a.wav", "/two/a.wav"], [])

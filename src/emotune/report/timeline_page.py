@@ -54,11 +54,11 @@ def write_timeline_pictures(path: Path, timelines: Timelines, *, dark: bool = Fa
         TableError: when a file cannot be written.
     """
     whole = [one for one in timelines if one.error is None]
-    check_place(path, len(whole), one_each=True)
+    check_place(path, [one.recording for one in whole], one_each=True)
     for one in whole:
         palette = DARK if dark else LIGHT
         with (
-            atomic_path(place_of(path, one) if PLACE in str(path) else path) as temporary,
+            atomic_path(place_of(path, one.recording) if PLACE in str(path) else path) as temporary,
             matplotlib.rc_context({"svg.hashsalt": one.recording, "hatch.linewidth": 0.6}),
         ):
             stream = io.BytesIO()

@@ -58,7 +58,7 @@ def timeline_files(
     passed_over = Counter[str]()
     items = list(inputs.items(passed_over, channels_apart=False))
     say_passed_over(passed_over, listener)
-    check_formats(list(outputs), len(items), list(inputs.paths))
+    check_formats(outputs, [item.utterance_id for item in items], inputs.paths)
     if summary is not None:
         check_output(summary, inputs=inputs.paths)
     diarisation = {} if speakers is None else read_rttm(speakers)

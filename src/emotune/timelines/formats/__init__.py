@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from emotune.errors import ConfigError, TableError
 from emotune.io.tables import check_file, write_text
 from emotune.timelines.formats.audacity import audacity_text
 from emotune.timelines.formats.elan import elan_text
+from emotune.timelines.formats.labels import plain_name
 from emotune.timelines.formats.rttm import rttm_text
 from emotune.timelines.formats.table import json_text, write_table
 from emotune.timelines.formats.textgrid import textgrid_text
@@ -29,7 +30,7 @@ TABLES = (".csv", ".jsonl", ".parquet")
 SUFFIXES = (".json", *TABLES, ".rttm", ".TextGrid", ".txt", ".vtt", ".eaf")
 
 
-def check_formats(paths: list[Path], recordings: int, inputs: list[Path]) -> None:
+def check_formats(paths: Sequence[Path], recordings: Sequence[str], inputs: Sequence[Path]) -> None:
     """Refuses, before any work, paths where timelines could not be written.
 
     Raises:
@@ -45,23 +46,37 @@ def check_formats(paths: list[Path], recordings: int, inputs: list[Path]) -> Non
             check_file(path, inputs=inputs)
 
 
-def check_place(path: Path, recordings: int, *, one_each: bool) -> None:
-    """Refuses one file for many recordings where its kind holds one.
+def check_place(path: Path, recordings: Sequence[str], *, one_each: bool) -> None:
+    """Refuses one file for several recordings where its kind holds one, and files that would replace each other.
 
     Raises:
-        ConfigError: with the name that would do.
+        ConfigError: with the name that would do, or the recordings that share a file.
     """
-    if one_each and recordings > 1 and PLACE not in str(path):
+    taken: dict[Path, str] = {}
+    for recording in recordings if PLACE in str(path) else ():
+        other = taken.setdefault(place_of(path, recording), recording)
+        if other != recording:
+            raise ConfigError(
+                f"{path}: {other} and {recording} would both be {place_of(path, recording)}. Give their common folder"
+                " as the input, so that their names differ."
+            )
+    if one_each and len(recordings) > 1 and PLACE not in str(path):
         raise ConfigError(
-            f"{path} can hold one recording, and {recordings} are given: write {PLACE} where the name of each shall"
+            f"{path} can hold one recording, and {len(recordings)} are given: write {PLACE} where the name of each shall"
             f" stand, such as '{path.with_name(PLACE + path.suffix)}'."
         )
 
 
-def place_of(path: Path, timeline: Timeline) -> Path:
-    """The file of one recording: its name in place of ``{name}``, folders kept and suffix left out."""
-    parts = [part for part in Path(timeline.recording).with_suffix("").parts if part not in ("/", "..", ".")]
-    return Path(str(path).replace(PLACE, "/".join(parts)))
+def place_of(path: Path, recording: str) -> Path:
+    """The file of a recording: its name in place of ``{name}``, without suffix; with the folders below a common one.
+
+    >>> place_of(Path("out/{name}.vtt"), "deep/call.wav"), place_of(Path("out/{name}.vtt"), "../deep/call.wav")
+    (PosixPath('out/deep/call.vtt'), PosixPath('out/call.vtt'))
+    """
+    name = plain_name(recording)
+    inner = Path(name)
+    below = not inner.is_absolute() and ".." not in inner.parts
+    return Path(str(path).replace(PLACE, name if below else inner.name))
 
 
 def write_timelines(path: Path, timelines: Timelines) -> None:
@@ -75,7 +90,7 @@ def write_timelines(path: Path, timelines: Timelines) -> None:
     if PLACE in str(path):
         for timeline in timelines:
             if timeline.error is None or path.suffix.lower() not in OF_ONE:
-                _write(place_of(path, timeline), Timelines((timeline,), timelines.label_space))
+                _write(place_of(path, timeline.recording), Timelines((timeline,), timelines.label_space))
         return
     _write(path, timelines)
 

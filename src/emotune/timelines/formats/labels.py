@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from urllib.parse import unquote
 
+from emotune import audio
 from emotune.timelines.timeline import TimelineSegment
 
 
@@ -26,6 +28,16 @@ def encoded(text: str, letters: str) -> str:
 def decoded(text: str) -> str:
     """Takes back what ``encoded`` did."""
     return unquote(text)
+
+
+def plain_name(recording: str) -> str:
+    """A recording's id without the suffix of a recording; what else follows a point is part of the name.
+
+    >>> plain_name("deep/a.wav"), plain_name("a.wav#1-2.5"), plain_name("Dr. No")
+    ('deep/a', 'a.wav#1-2.5', 'Dr. No')
+    """
+    path = PurePath(recording)
+    return str(path.with_suffix("")) if path.suffix.lower() in audio.SUFFIXES else recording
 
 
 def milliseconds(seconds: float) -> int:

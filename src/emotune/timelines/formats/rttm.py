@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from emotune.timelines.formats.labels import encoded, label_of, milliseconds
+from emotune.timelines.formats.labels import encoded, label_of, milliseconds, plain_name
 from emotune.timelines.timeline import Timelines
 
 _SPACES = " \t\r\n\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000"
@@ -19,7 +19,7 @@ def rttm_text(timelines: Timelines) -> str:
     """Lines ``SPEAKER recording channel start duration <NA> <NA> name confidence <NA>``; channels count from 1."""
     lines: list[str] = []
     for timeline in timelines:
-        uri = encoded(PurePath(timeline.recording).stem, _SPACES)
+        uri = encoded(PurePath(plain_name(timeline.recording)).name, _SPACES)
         for one in sorted(timeline.segments, key=lambda one: (one.start_s, one.track.channel or 0)):
             start, end = milliseconds(one.start_s), milliseconds(one.end_s)
             name = encoded(label_of(one), _SPACES + "/")
