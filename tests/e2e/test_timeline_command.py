@@ -72,6 +72,7 @@ def test_speakers_come_from_a_diarisation(emotune_command, tiny_model, recording
         (["--window", "9"], "The window is 9 s long; the model takes"),
         (["-o", "x.doc"], "must end in .json"),
         (["-o", "x.eaf"], "can hold one recording, and 3 are given"),
+        (["--plot", "x.svg"], "can hold one recording, and 3 are given"),
         (["--plot", "x.gif"], "must end in .svg, .png, .pdf"),
         (["--hop", "0"], "The hop is 0 s, expected"),
         (["--speakers", "no.rttm"], "no.rttm cannot be read: No such file"),

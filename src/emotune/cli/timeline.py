@@ -79,6 +79,7 @@ def timeline(
         Inputs(inputs, pairs(column, "--column", "FIELD=COLUMN"), split, channels_named(channel)),
         output,
         summary=summary,
+        pictures=[] if plot is None else [plot],
         speakers=speakers,
         rule=TimelineRule(window_rule(window, hop), None if vad is None else vad.value),
         coverage=coverage,

@@ -17,7 +17,7 @@ from emotune.io.tables import check_output
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
 from emotune.timelines.diarisation import SpeakerTurns, read_rttm, turns_of
-from emotune.timelines.formats import PLACE, check_formats, write_timelines
+from emotune.timelines.formats import PLACE, check_formats, check_place, write_timelines
 from emotune.timelines.summary import write_summary
 from emotune.timelines.timeline import Timeline, Timelines
 
@@ -28,6 +28,7 @@ def timeline_files(
     outputs: Sequence[Path] = (),
     *,
     summary: Path | None = None,
+    pictures: Sequence[Path] = (),
     speakers: Path | None = None,
     rule: TimelineRule | None = None,
     listener: Listener | None = None,
@@ -42,6 +43,7 @@ def timeline_files(
         outputs: files to write. Where a name holds ``{name}`` each recording has its own, written as soon as it is
             done; else all are in one, written at the end.
         summary: table to write with a row for each voice of each recording.
+        pictures: to be drawn afterwards; refused like outputs where one would have to hold several recordings.
         speakers: RTTM file of a diarisation, whose turns take the place of voice activity.
         rule: windows, voice activity and smoothing.
         listener: told of columns, of files passed over, and of what the model has to do without.
@@ -59,6 +61,8 @@ def timeline_files(
     items = list(inputs.items(passed_over, channels_apart=False))
     say_passed_over(passed_over, listener)
     check_formats(outputs, [item.utterance_id for item in items], inputs.paths)
+    for path in pictures:
+        check_place(path, [item.utterance_id for item in items], one_each=True)
     if summary is not None:
         check_output(summary, inputs=inputs.paths)
     diarisation = {} if speakers is None else read_rttm(speakers)

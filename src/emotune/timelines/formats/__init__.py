@@ -62,8 +62,8 @@ def check_place(path: Path, recordings: Sequence[str], *, one_each: bool) -> Non
             )
     if one_each and len(recordings) > 1 and PLACE not in str(path):
         raise ConfigError(
-            f"{path} can hold one recording, and {len(recordings)} are given: write {PLACE} where the name of each shall"
-            f" stand, such as '{path.with_name(PLACE + path.suffix)}'."
+            f"{path} can hold one recording, and {len(recordings)} are given: write {PLACE} where the name of each"
+            f" shall stand, such as '{path.with_name(PLACE + path.suffix)}'."
         )
 
 
