@@ -92,7 +92,15 @@ def _row(
     _band(axes, segments, colours, timeline.duration_s, palette)
     if track.name:
         axes.set_ylabel(
-            track.name, rotation=0, ha="right", va="center", color=palette.ink, fontsize=9.5, labelpad=8, y=0.62
+            track.name,
+            rotation=0,
+            ha="right",
+            va="center",
+            color=palette.ink,
+            fontsize=9.5,
+            labelpad=8,
+            y=0.62,
+            parse_math=False,
         )
 
 
@@ -179,7 +187,7 @@ def _legend(figure: Figure, timeline: Timeline, colours: Mapping[str, str], pale
     if any(one.uncertain for one in timeline.segments):
         handles.append(Patch(facecolor="none", edgecolor=palette.muted, hatch="/////", linewidth=0.5, label=UNCERTAIN))
     handles.append(Patch(facecolor=palette.soft, label=NO_SPEECH))
-    figure.legend(
+    legend = figure.legend(
         handles=handles,
         loc="outside upper left",
         ncols=min(8, len(handles)),
@@ -191,3 +199,5 @@ def _legend(figure: Figure, timeline: Timeline, colours: Mapping[str, str], pale
         handletextpad=0.5,
         columnspacing=1.4,
     )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
