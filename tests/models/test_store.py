@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 import safetensors.torch
@@ -79,6 +81,12 @@ def test_loading_draws_nothing_and_gives_the_bits_of_the_file(tmp_path, tiny_wav
 
 def buffers(model: EmotionModel) -> dict[str, torch.Tensor]:
     return dict(model.named_buffers())  # those that are in no file, too
+
+
+def test_a_model_is_loaded_without_the_compiler_of_pytorch(folder):
+    code = "import sys, emotune; emotune.load(sys.argv[1], device='cpu'); print('torch._dynamo' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

@@ -64,6 +64,9 @@ def log_prior_over_layers(prior: str, layers: int, *, parameter: float = 35.0) -
     That the density is read at the layer's number is ours. With 35 degrees of freedom it rises over all 24 layers of
     WavLM Large; for models of few layers fewer degrees suit better.
 
+    Raises:
+        ConfigError: for an unknown prior, or a parameter out of its range.
+
     >>> log_prior_over_layers("geometric", 3, parameter=0.5).exp()
     tensor([0.5714, 0.2857, 0.1429], dtype=torch.float64)
     """
