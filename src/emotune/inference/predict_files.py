@@ -26,10 +26,12 @@ from emotune.models.folder import find_model_folder
 from emotune.runtime.extras import needs
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
-from emotune.schema.predictions import Predictions
+from emotune.schema.predictions import Prediction, Predictions
 
 if TYPE_CHECKING:
+    from emotune.audio.voice_activity import Method
     from emotune.inference.jobs.parts import PredictionParts
+    from emotune.inference.timeline.windows import WindowRule
 
 _SHOWN = 20
 
@@ -50,15 +52,20 @@ class Inputs:
     split: str | None = None
     channel: Channels = "mix"
 
-    def items(self, passed_over: Counter[str]) -> Iterator[Item]:
+    def items(self, passed_over: Counter[str], *, channels_apart: bool = True) -> Iterator[Item]:
         """Yields what is to be predicted, and counts files that are no recordings as ``items_of`` does.
+
+        Args:
+            passed_over: counts of these.
+            channels_apart: with the channel ``each``, an item for every one; else an item for the recording.
 
         Raises:
             ConfigError: when there is nothing to predict.
             EmotuneError: as ``items_of`` does.
         """
         empty, splits, wanted = True, set[str](), self._splits_wanted()
-        for item in items_of(self.paths, columns=self.columns, channel=self.channel, passed_over=passed_over):
+        channel = self.channel if channels_apart else "mix"
+        for item in items_of(self.paths, columns=self.columns, channel=channel, passed_over=passed_over):
             splits.add(item.split or "(none)")
             if wanted is None or item.split in wanted:
                 empty = False
@@ -119,6 +126,8 @@ def predict_files(
     output: Path | None = None,
     *,
     adapt: str | None = None,
+    windows: WindowRule | None = None,
+    vad: Method = "none",
     spreadsheet_safe: bool = False,
     listener: Listener | None = None,
     progress: Progress = silent,
@@ -132,6 +141,8 @@ def predict_files(
         output: the table to write; none when None.
         adapt: ``auto``, ``speaker`` or ``recording``: the answers are adapted to these files, without labels, see
             ``adaptation_to``; None = plain answers.
+        windows: a row for each window of a recording of any length; None = a row for the recording.
+        vad: with windows, over what it finds; ``none`` = over all of the recording.
         spreadsheet_safe: see ``emotune.io.tables.write_rows``.
         listener: told of the columns taken, of files passed over, and of what the model has to do without.
         progress: shows how far the work is.
@@ -148,15 +159,20 @@ def predict_files(
         check_output(output, inputs=inputs.paths, spreadsheet_safe=spreadsheet_safe)
     passed_over = Counter[str]()
     items = list(inputs.items(passed_over))
-    _say_passed_over(passed_over, listener)
+    say_passed_over(passed_over, listener)
     if adapt is not None:
+        if windows is not None:
+            raise ConfigError("Windows are not adapted yet: leave out --adapt, or --window, --hop and --vad.")
         groups_of(items, adapt)  # an unknown speaker is told before the work
-    predictor = _loaded(model, listener, loading)
-    if adapt is not None and predictor.adaptation is not None:
-        raise ConfigError(f"{model} is adapted already; leave out --adapt, or name the model that it was made of.")
+    predictor = loaded(model, listener, loading)
     if adapt is not None:
+        if predictor.adaptation is not None:
+            raise ConfigError(f"{model} is adapted already; leave out --adapt, or name the model that it was made of.")
         classes_of(predictor.label_space)
-    predictions = predictor.predict_items(items, progress=progress)
+    if windows is None:
+        predictions = predictor.predict_items(items, progress=progress)
+    else:
+        predictions = _predicted_windows(predictor, items, windows, vad, listener, progress)
     if adapt is not None:
         adaptation = adaptation_to(predictions, items, by=adapt)
         predictions = adaptation.answers(predictions, items, answered_from=predictor.answered_from)
@@ -228,21 +244,58 @@ def predict_files_in_parts(
     )
     passed_over = Counter[str]()
     parts = _made(partial(inputs.items, passed_over), opened, run, listener, progress)
-    _say_passed_over(passed_over, listener)
+    say_passed_over(passed_over, listener)
     _say_unknown(loading, parts.tables(), listener)
     warnings = parts.warnings(_SHOWN)
     errors = parts.errors(_SHOWN)
     return PredictedFiles(parts.rows, parts.failed, errors, parts.warned, warnings, parts=len(parts.parts))
 
 
-def _loaded(model: str, listener: Listener, loading: Mapping[str, Any]) -> Predictor:
+def _predicted_windows(
+    predictor: Predictor, items: Sequence[Item], rule: WindowRule, vad: Method, listener: Listener, progress: Progress
+) -> Predictions:
+    from emotune.inference.timeline.recording import (  # noqa: PLC0415 (most commands cut no windows)
+        POOL,
+        check_windows,
+        least_samples,
+    )
+    from emotune.inference.timeline.window_items import window_items  # noqa: PLC0415 (as above)
+
+    preprocessing = predictor.engine.preprocessing
+    check_windows(rule, preprocessing)
+    owners: list[str] = []
+    without_speech: list[str] = []
+    windows = window_items(items, rule, vad, least=least_samples(preprocessing), owners=owners, silent=without_speech)
+    rows: dict[int, Prediction] = {}
+
+    def recordings() -> Iterator[None]:
+        begun: set[str] = set()
+        for position, row in predictor.stream(windows, pool_items=POOL):
+            rows[position] = row
+            if owners[position] not in begun:
+                begun.add(owners[position])
+                yield
+
+    for _ in progress(recordings(), total=len(items), title="predicting"):
+        pass
+    if without_speech:
+        more = ", ..." if len(without_speech) > _SHOWN else ""
+        named = ", ".join(without_speech[:_SHOWN])
+        listener.say(f"warning: nobody speaks in {len(without_speech)} of {len(items)}: {named}{more}: no rows of them")
+    found = tuple(rows[position] for position in range(len(rows)))
+    return Predictions(found, predictor.label_space, predictor.engine.fingerprint)
+
+
+def loaded(model: str, listener: Listener, loading: Mapping[str, Any]) -> Predictor:
+    """Loads a model, and says what it has to do without."""
     predictor = load(model, **loading)
     for note in predictor.conditioner.notes:
         listener.say(f"warning: {note}")
     return predictor
 
 
-def _say_passed_over(passed_over: Mapping[str, int], listener: Listener) -> None:
+def say_passed_over(passed_over: Mapping[str, int], listener: Listener) -> None:
+    """Says what lies in folders and is no recording."""
     if passed_over:
         listener.say(passed_over_text(passed_over))
 
@@ -279,7 +332,7 @@ def _local_job(model: str, listener: Listener, loading: Mapping[str, Any]) -> tu
     """The model's fingerprint, and the prediction of a job's parts."""
     from emotune.inference.jobs.parts import predict_in_parts  # noqa: PLC0415 (as above)
 
-    predictor = _loaded(model, listener, loading)
+    predictor = loaded(model, listener, loading)
     return predictor.fingerprint, partial(predict_in_parts, predictor)
 
 
