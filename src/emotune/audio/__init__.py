@@ -12,6 +12,7 @@ from emotune.audio.recordings import (
     clip,
     clips,
     decode,
+    duration_s,
     sampling_rate_hz,
     trim_silence,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "clip",
     "clips",
     "decode",
+    "duration_s",
     "sampling_rate_hz",
     "too_long",
     "trim_silence",
