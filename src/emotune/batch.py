@@ -107,6 +107,10 @@ def pad(
     for row, waveform in enumerate(waveforms):
         padded[row, : len(waveform)] = torch.from_numpy(np.asarray(waveform, dtype=np.float32))
     mask = torch.arange(padded.shape[1])[None, :] < lengths[:, None]
+    return Batch(padded, mask, targets or {}, stacked(conditions))
+
+
+def stacked(conditions: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, Tensor]:
+    """Conditions of a batch by name, each shape (batch, width), from those of each clip, each shape (width,)."""
     names = conditions[0] if conditions else ()
-    stacked = {name: torch.from_numpy(np.stack([own[name] for own in conditions]).astype(np.float32)) for name in names}
-    return Batch(padded, mask, targets or {}, stacked)
+    return {name: torch.from_numpy(np.stack([own[name] for own in conditions]).astype(np.float32)) for name in names}

@@ -39,6 +39,17 @@ SEVEN_CONVOLUTIONS = {
 }
 WIDER_WHISPER = {"d_model": 32, "encoder_layers": 3, "encoder_attention_heads": 4, "encoder_ffn_dim": 64}
 
+_TWO_LAYERS = SEVEN_CONVOLUTIONS | {"num_hidden_layers": 2}
+TINY = {
+    "wavlm": _TWO_LAYERS,
+    "wavlm, layer norm": {**_TWO_LAYERS, "feat_extract_norm": "layer", "do_stable_layer_norm": True},
+    "wavlm, final norm": {**_TWO_LAYERS, "do_stable_layer_norm": True, "final_norm": True},
+    "hubert": _TWO_LAYERS,
+    "wav2vec2": {**_TWO_LAYERS, "feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True},
+    "whisper": WIDER_WHISPER | {"encoder_layers": 2},
+}
+"""Tiny configs of every backbone, in the flavours that take other ways through it."""
+
 
 def tiny_backbone(config: dict, name: str = "wavlm", *, seed: int = 0, **options: Any) -> Backbone:
     torch.manual_seed(seed)

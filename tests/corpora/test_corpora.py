@@ -10,7 +10,7 @@ from builders.manifests import manifest_of, reasons, utterances
 from builders.recordings import write_recording
 from emotune import audio
 from emotune.corpora import CORPORA, map_classes, read_corpus
-from emotune.corpora.rows import COLUMN_NAMES
+from emotune.corpora.tables.rows import COLUMN_NAMES
 from emotune.errors import CorpusError
 from emotune.schema.labels import Scale
 from emotune.schema.manifest import Manifest

@@ -7,7 +7,7 @@ from builders.manifests import reasons
 from builders.media import write_media
 from builders.recordings import write_recording, write_recordings
 from emotune.corpora import CORPORA, read_corpus
-from emotune.corpora.text_files import unmangled
+from emotune.corpora.tables.text_files import unmangled
 from emotune.errors import CorpusError
 
 MELD = CORPORA["meld"]

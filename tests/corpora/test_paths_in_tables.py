@@ -8,7 +8,7 @@ import pytest
 from builders.corpora.kaldi import write_lines
 from builders.recordings import write_recording, write_recordings
 from emotune.corpora import CORPORA, read_corpus
-from emotune.corpora.paths import recording_at
+from emotune.corpora.tables.paths import recording_at
 from emotune.errors import CorpusError, TableError
 from emotune.inference.inputs import items_of
 from emotune.io.folders import files_below

@@ -4,7 +4,7 @@ import pytest
 
 from builders.recordings import write_recording, write_recordings
 from emotune.corpora import CORPORA, read_corpus
-from emotune.corpora.rows import votes_of
+from emotune.corpora.tables.rows import votes_of
 from emotune.errors import CorpusError, TableError
 from emotune.schema.labels import Scale
 from emotune.schema.manifest import Manifest

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from emotune.config.reading import load_recipe
 from emotune.config.recipe import Recipe
-from emotune.corpora.rows import COLUMN_NAMES, DIMENSION_NAMES
+from emotune.corpora.tables.rows import COLUMN_NAMES, DIMENSION_NAMES
 from emotune.recipes import recipe_names
 
 ROOT = Path(__file__).parents[2]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from builders.models import SEVEN_CONVOLUTIONS, WIDER_WHISPER, tiny_backbone
+from builders.models import TINY, tiny_backbone
 from emotune import audio
 from emotune.audio.preprocessing import Preprocessing
 from emotune.batch import Output, pad
@@ -19,15 +19,6 @@ from emotune.models.emotion_model import EmotionModel
 from emotune.schema.labels import LabelSpace, Scale
 
 SPACE = LabelSpace(("anger", "happiness", "neutral"), {"arousal": Scale(1, 7), "valence": Scale(-1, 1)})
-WAVLM = SEVEN_CONVOLUTIONS | {"num_hidden_layers": 2}
-TINY = {
-    "wavlm": WAVLM,
-    "wavlm, layer norm": {**WAVLM, "feat_extract_norm": "layer", "do_stable_layer_norm": True},
-    "wavlm, final norm": {**WAVLM, "do_stable_layer_norm": True, "final_norm": True},
-    "hubert": WAVLM,
-    "wav2vec2": {**WAVLM, "feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True},
-    "whisper": WIDER_WHISPER | {"encoder_layers": 2},
-}
 TOLERANCE = 1e-4
 
 

@@ -13,6 +13,7 @@ from emotune.cli import (
     compare,
     corpus,
     evaluate,
+    export,
     fuse,
     gender,
     predict,
@@ -53,6 +54,7 @@ app.command("fuse")(fuse.fuse)
 app.command("adjust")(adjust.adjust)
 app.command("submit")(submit.submit)
 app.command("predict")(predict.predict)
+app.command("export")(export.export)
 app.command("gender")(gender.gender)
 app.command("transcribe")(transcribe.transcribe)
 

@@ -17,7 +17,7 @@ from emotune.cli.label import label
 from emotune.corpora import CORPORA, read_corpus
 from emotune.corpora.base import split_name
 from emotune.corpora.skip_reasons import reason_counts
-from emotune.corpora.table_columns import columns_text
+from emotune.corpora.tables.columns import columns_text
 from emotune.errors import ConfigError
 from emotune.io.tables import check_output, to_json
 from emotune.schema.labels import Scale

@@ -1,4 +1,4 @@
-"""Corpora: one file each, one line here. A reader yields utterances with labels, and what it skips with the reason."""
+"""Corpora: a reader each in `readers`, one line here. It yields utterances with labels, and what it skips and why."""
 
 from emotune.corpora.base import Corpus
 from emotune.corpora.class_mapping import map_classes
@@ -8,20 +8,20 @@ from emotune.registry import Registry
 CORPORA: Registry[Corpus] = Registry(
     "corpus",
     {
-        "audformat": "emotune.corpora.audformat:CORPUS",
-        "audiofolder": "emotune.corpora.audiofolder:CORPUS",
-        "crema_d": "emotune.corpora.crema_d:CORPUS",
-        "emobox": "emotune.corpora.emobox:CORPUS",
-        "emodb": "emotune.corpora.emodb:CORPUS",
-        "esd": "emotune.corpora.esd:CORPUS",
-        "iemocap": "emotune.corpora.iemocap:CORPUS",
-        "kaldi": "emotune.corpora.kaldi:CORPUS",
-        "meld": "emotune.corpora.meld:CORPUS",
-        "msp_podcast": "emotune.corpora.msp_podcast:CORPUS",
-        "ravdess": "emotune.corpora.ravdess:CORPUS",
-        "savee": "emotune.corpora.savee:CORPUS",
-        "table": "emotune.corpora.table:CORPUS",
-        "tess": "emotune.corpora.tess:CORPUS",
+        "audformat": "emotune.corpora.readers.audformat:CORPUS",
+        "audiofolder": "emotune.corpora.readers.audiofolder:CORPUS",
+        "crema_d": "emotune.corpora.readers.crema_d:CORPUS",
+        "emobox": "emotune.corpora.readers.emobox:CORPUS",
+        "emodb": "emotune.corpora.readers.emodb:CORPUS",
+        "esd": "emotune.corpora.readers.esd:CORPUS",
+        "iemocap": "emotune.corpora.readers.iemocap:CORPUS",
+        "kaldi": "emotune.corpora.readers.kaldi:CORPUS",
+        "meld": "emotune.corpora.readers.meld:CORPUS",
+        "msp_podcast": "emotune.corpora.readers.msp_podcast:CORPUS",
+        "ravdess": "emotune.corpora.readers.ravdess:CORPUS",
+        "savee": "emotune.corpora.readers.savee:CORPUS",
+        "table": "emotune.corpora.readers.table:CORPUS",
+        "tess": "emotune.corpora.readers.tess:CORPUS",
     },
 )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emotune import audio
-from emotune.corpora.missing import Missing
+from emotune.corpora.tables.missing import Missing
 from emotune.errors import CorpusError
 from emotune.io.folders import files_below
 from emotune.io.tables import Row, iter_rows
@@ -58,7 +58,7 @@ class Corpus:
         single_file: ``read`` takes a table or header file, not a folder; recordings lie beside it.
         takes: which of ``audio_root`` (the folder that paths in the labels start from), ``columns``, ``dimensions``,
             ``unlabelled``, ``extract_to`` and ``trust_pickle`` ``read`` has as arguments; ``ratings`` where its rows
-            and cells may be several people's words, of which ``emotune.corpora.ratings`` makes votes.
+            and cells may be several people's words, of which ``emotune.corpora.tables.ratings`` makes votes.
         scales: folder, with ``read``'s arguments -> the dimensions annotated in this copy, where each database has its
             own; None = ``dimensions``.
         information: (root, those of ``columns``, ``dimensions`` and ``unlabelled``) -> what the manifest tells of the

@@ -11,12 +11,12 @@ from emotune import audio
 from emotune.audio.channels import EACH, Channels, channel_id
 from emotune.corpora.base import Corpus
 from emotune.corpora.class_mapping import mapped
-from emotune.corpora.clip_ids import suffixes_apart
 from emotune.corpora.hearing import Recordings, hear
-from emotune.corpora.missing import Missing, counted
-from emotune.corpora.ratings import joined_ratings, labels_apart, refuse_ratings, refuse_several_labels
 from emotune.corpora.skip_reasons import reason_counts
-from emotune.corpora.table_columns import columns_text
+from emotune.corpora.tables.clip_ids import suffixes_apart
+from emotune.corpora.tables.columns import columns_text
+from emotune.corpora.tables.missing import Missing, counted
+from emotune.corpora.tables.ratings import joined_ratings, labels_apart, refuse_ratings, refuse_several_labels
 from emotune.errors import AudioError, CorpusError, TableError
 from emotune.registry import unknown_name_message
 from emotune.runtime.progress import Progress, silent
@@ -52,7 +52,7 @@ def read_corpus(
         corpus: an entry of ``CORPORA``.
         root: the corpus's folder, or the table file for ``table``.
         audio_root, columns, dimensions, unlabelled, extract_to: for corpora that take them, see
-            ``emotune.corpora.table.read``.
+            ``emotune.corpora.readers.table.read``.
         trust_pickle: for ``audformat``: let the library load pickled tables, which can run code.
         licence: what the model card says of the recordings, where the corpus does not know it.
         labels: which of ``corpus.label_sources`` to take; None = the first.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,13 +16,24 @@ from emotune.errors import ModelError
 from emotune.schema.calibration import Calibration
 from emotune.schema.labels import LabelSpace
 
+RUN, ANSWERS_TO = "run", "answers_to"
+"""Methods of an engine that a worker process is asked for."""
+
 
 @dataclass(frozen=True)
 class EngineOutput:
-    """Output for a batch: probabilities (batch, classes) and unit-scale dimensions (batch, dimensions)."""
+    """Output for a batch.
+
+    Args:
+        probabilities: shape (batch, classes), after the temperature.
+        dimensions: on the unit scale, shape (batch, dimensions).
+        embeddings: pooled features before they are standardised, shape (batch, features), or (batch, layers, features)
+            where every layer has its own head.
+    """
 
     probabilities: NDArray[np.floating]
     dimensions: NDArray[np.floating]
+    embeddings: NDArray[np.floating] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
 
 
 class EngineError(ModelError):
@@ -50,6 +61,12 @@ class Engine(Protocol):
 
     def run(self, waveforms: Sequence[FloatArray], conditions: Sequence[Mapping[str, FloatArray]] = ()) -> EngineOutput:
         """Runs the model on prepared clips, each of shape (samples,)."""
+        ...
+
+    def answers_to(
+        self, embeddings: NDArray[np.floating], conditions: Sequence[Mapping[str, FloatArray]] = ()
+    ) -> EngineOutput:
+        """Runs what comes behind the pooling on embeddings as ``run`` gives them."""
         ...
 
 

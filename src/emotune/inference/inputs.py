@@ -11,12 +11,12 @@ from emotune import audio
 from emotune.audio.channels import Channels
 from emotune.conditions.known import condition_columns, known_of
 from emotune.corpora.base import split_name
-from emotune.corpora.clip_ids import segment_name
-from emotune.corpora.embedded import columns_chosen, embedded, without_content
-from emotune.corpora.missing import known
-from emotune.corpora.paths import recording_at
-from emotune.corpora.segment_columns import FIELDS, segment_times
-from emotune.corpora.table_columns import columns_of_clips
+from emotune.corpora.tables.clip_ids import segment_name
+from emotune.corpora.tables.columns import columns_of_clips
+from emotune.corpora.tables.embedded import columns_chosen, embedded, without_content
+from emotune.corpora.tables.missing import known
+from emotune.corpora.tables.paths import recording_at
+from emotune.corpora.tables.segment_columns import FIELDS, segment_times
 from emotune.errors import ConfigError, TableError
 from emotune.inference.items import Item, id_fingerprint, of_channels, with_unique_ids
 from emotune.io.cells import channel_or_none, text_or_none
@@ -46,7 +46,7 @@ def items_of(
 
     Args:
         paths: recordings, folders, tables, manifests, lists.
-        columns: for tables, field -> column, as for ``emotune.corpora.table.read``.
+        columns: for tables, field -> column, as for ``emotune.corpora.readers.table.read``.
         passed_over: counts by suffix what lies in folders and is no recording by its name; begins anew each time.
 
     Raises:

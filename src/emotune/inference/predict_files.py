@@ -14,13 +14,15 @@ from typing import Any, Literal
 from emotune.audio.channels import Channels
 from emotune.conditions.origins import unknown_though_asked
 from emotune.corpora.base import split_name
-from emotune.corpora.table_columns import columns_text
+from emotune.corpora.tables.columns import columns_text
 from emotune.errors import ConfigError
+from emotune.inference.engines import engine_of
 from emotune.inference.inputs import columns_taken, items_of, passed_over_text
 from emotune.inference.items import Item
 from emotune.inference.jobs.parts import PredictionParts, parts_in, predict_in_parts
 from emotune.inference.predictor import Predictor, load
 from emotune.io.tables import SUFFIXES, check_output
+from emotune.models.folder import find_model_folder
 from emotune.runtime.extras import needs
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
@@ -258,9 +260,8 @@ def _ray_job(model: str, _: Listener, loading: Mapping[str, Any]) -> tuple[str |
         raise ConfigError("--engine ray runs on CPUs so far; leave out --device.")
     with needs("ray"):
         from emotune.inference.jobs.ray_job import predict_on_ray  # noqa: PLC0415
-        from emotune.models.store import load_model  # noqa: PLC0415
-    stored = load_model(model)  # what is broken is known at once
+    engine = engine_of(find_model_folder(model).folder, device="cpu")  # what is broken is known at once
     if options.get("coverage") is not None:
-        stored.calibration.threshold(options["coverage"])
-    about = {"fingerprint": stored.fingerprint, "workers": workers, "loading": options}
-    return stored.fingerprint, partial(predict_on_ray, model, **about)
+        engine.calibration.threshold(options["coverage"])
+    about = {"fingerprint": engine.fingerprint, "workers": workers, "loading": options}
+    return engine.fingerprint, partial(predict_on_ray, model, **about)

@@ -22,10 +22,10 @@ from emotune.conditions.known import known_of
 from emotune.errors import AudioError, ConfigError
 from emotune.inference.conditioner import Conditioner, Given, conditioner_of
 from emotune.inference.engine import Engine, EngineError, EngineOutput
+from emotune.inference.engines import engine_of
 from emotune.inference.items import Item, holds_several, items_given
 from emotune.inference.jobs.workers import WorkerEngine
 from emotune.models.folder import find_model_folder
-from emotune.runtime.extras import needs
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest, Utterance, checked
@@ -332,12 +332,13 @@ def load(
     device: str | None = None,
     batch_seconds: float = 40.0,
     workers: int | None = None,
+    threads: int | None = None,
     coverage: float | None = None,
     conditions: Mapping[str, str] | None = None,
     helpers: Mapping[str, str | None] | None = None,
     scored: Iterable[Utterance] | None = None,
 ) -> Predictor:
-    """Loads a model folder, or the model of a run folder, for prediction.
+    """Loads a model folder, exported or not, or the model of a run folder, for prediction.
 
     Args:
         model: a model folder, a run folder that holds one under ``model``, or ``hf:owner/name[@revision]`` on the
@@ -346,6 +347,7 @@ def load(
         batch_seconds: longest padded batch in audio-seconds.
         workers: processes of one thread each, on the CPU: the fastest way through many recordings there, with a copy of
             the model in each. None = this process with all its threads.
+        threads: of this process, where there are no workers; None = one a core.
         coverage: see ``Predictor``.
         conditions: condition -> where its value comes from (given, predicted, unknown, wrong); default as in training.
         helpers: ``gender_model``, ``asr`` or ``text_encoder`` -> what takes the place of the one that the model folder
@@ -363,9 +365,7 @@ def load(
             raise ConfigError(f"workers run on the CPU; leave out either workers or device '{device}'.")
         engine: Engine = WorkerEngine(found.folder, workers=workers)
     else:
-        with needs("train", f"Loading {model}"):
-            from emotune.inference.torch_engine import TorchEngine  # noqa: PLC0415
-        engine = TorchEngine.load(found.folder, device=device)
+        engine = engine_of(found.folder, device=device, threads=threads)
     conditioner = conditioner_of(
         engine.conditions,
         partial(load, device=device),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from emotune.audio import FloatArray
 from emotune.audio.preprocessing import Preprocessing
-from emotune.batch import pad
+from emotune.batch import Output, pad, stacked
 from emotune.errors import ConfigError
 from emotune.inference.engine import EngineError, EngineOutput
 from emotune.models.emotion_model import EmotionModel
@@ -63,35 +64,56 @@ class TorchEngine:
             fingerprint=stored.fingerprint,
         )
 
+    @property
+    def device(self) -> torch.device:
+        """Device that the model's weights are on."""
+        return next(self.model.parameters()).device
+
     def run(self, waveforms: Sequence[FloatArray], conditions: Sequence[Mapping[str, FloatArray]] = ()) -> EngineOutput:
-        """Prepared clips, each shape (samples,), to probabilities and unit-scale dimensions.
+        """Prepared clips, each shape (samples,), to probabilities, unit-scale dimensions and embeddings.
 
         Raises:
             EngineError: when memory does not suffice for the batch.
         """
+        return self._in_evaluation(
+            lambda: self._output(self.model(pad(waveforms, conditions=conditions).to(self.device)))
+        )
+
+    def answers_to(
+        self, embeddings: NDArray[np.floating], conditions: Sequence[Mapping[str, FloatArray]] = ()
+    ) -> EngineOutput:
+        """Embeddings as ``run`` gives them, to what ``run`` would have said of them.
+
+        Raises:
+            EngineError: when memory does not suffice for the batch.
+        """
+        features = torch.from_numpy(np.asarray(embeddings, dtype=np.float32))
+        given = {name: value.to(self.device) for name, value in stacked(conditions).items()}
+        return self._in_evaluation(lambda: self._output(self.model.of_features(features.to(self.device), given)))
+
+    def _in_evaluation(self, work: Callable[[], EngineOutput]) -> EngineOutput:
+        """Runs the model without dropout and without gradients."""
         was_training = self.model.training
         self.model.eval()
         try:
-            return self._output_of(waveforms, conditions)
+            with torch.inference_mode():
+                return work()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
         finally:
             self.model.train(was_training)
         # out of the handler: what the failed attempt held is free by now
-        release_unused(next(self.model.parameters()).device)
+        release_unused(self.device)
         raise EngineError("There is not enough memory to run the model on it.")
 
-    @torch.inference_mode()
-    def _output_of(
-        self, waveforms: Sequence[FloatArray], conditions: Sequence[Mapping[str, FloatArray]]
-    ) -> EngineOutput:
-        output = self.model(pad(waveforms, conditions=conditions).to(next(self.model.parameters()).device))
+    def _output(self, output: Output) -> EngineOutput:
         answers = {
             head.stored_as: head.answers(output.heads[name]).cpu().numpy()
             for name, head in self.model.learns.items()
             if head.stored_as is not None
         }
-        nothing = np.zeros((len(waveforms), 0))
+        nothing = np.zeros((len(output.features), 0))
         probabilities = with_temperature(answers.get("probabilities", nothing), self.calibration.temperature)
-        return EngineOutput(probabilities, answers.get("dimensions", nothing))
+        embeddings = output.features.float().cpu().numpy()
+        return EngineOutput(probabilities, answers.get("dimensions", nothing), embeddings)

@@ -20,7 +20,7 @@ from emotune.models.adapters.lora import merge_lora
 from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN
 from emotune.models.aggregations.varan import LayerPosterior
 from emotune.models.backbones import BACKBONES
-from emotune.models.backbones.base import Backbone, HiddenStates
+from emotune.models.backbones.base import Backbone
 from emotune.models.backbones.remembered import RememberedStates
 from emotune.models.conditions.joined import Joined
 from emotune.models.heads import HEADS, LABELS
@@ -117,25 +117,36 @@ class EmotionModel(nn.Module):
         return HeadNetwork(features, outputs, **options)
 
     def forward(self, batch: Batch) -> Output:
-        states = (self.remembered or self.backbone)(batch.waveforms, batch.mask)
-        if isinstance(self.layer_mix, LayerPosterior):
-            return self._by_layer(states, self.layer_mix, batch)
-        features = self.pooling(self.layer_mix(states), states.mask)
-        return Output(self._heads_say(self.standardize(features), batch), features)
+        return self.of_features(self.pooled(batch.waveforms, batch.mask), batch.conditions)
 
-    def _heads_say(self, standard: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def pooled(self, waveforms: Tensor, mask: Tensor) -> Tensor:
+        """Pooled features of padded clips, both of shape (batch, samples): (batch, features).
+
+        Where every layer has its own head they have shape (batch, layers, features).
+        """
+        states = (self.remembered or self.backbone)(waveforms, mask)
+        if isinstance(self.layer_mix, LayerPosterior):
+            return torch.stack([self.pooling(state, states.mask) for state in states.states[1:]], dim=1)
+        return self.pooling(self.layer_mix(states), states.mask)
+
+    def of_features(self, features: Tensor, conditions: Mapping[str, Tensor]) -> Output:
+        """Output for pooled features as ``pooled`` gives them, with conditions by name, each (batch, width)."""
+        if isinstance(self.layer_mix, LayerPosterior):
+            return self._by_layer(features, self.layer_mix, conditions)
+        return Output(self._heads_say(self.standardize(features), conditions), features)
+
+    def _heads_say(self, standard: Tensor, conditions: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Scores of each head from standardised features."""
-        joined = standard if self.joined is None else self.joined(standard, batch.conditions)
+        joined = standard if self.joined is None else self.joined(standard, conditions)
         return {
             name: self.heads[name](joined if head.hears_conditions else standard) for name, head in self.learns.items()
         }
 
-    def _by_layer(self, states: HiddenStates, posterior_of: LayerPosterior, batch: Batch) -> Output:
+    def _by_layer(self, features: Tensor, posterior_of: LayerPosterior, conditions: Mapping[str, Tensor]) -> Output:
         """sum_l q(l | clip) log softmax(logits_l) of the classes, and the expected dimensions (these are ours)."""
-        features = torch.stack([self.pooling(state, states.mask) for state in states.states[1:]], dim=1)
         standard = self.standardize(features)
         posterior = posterior_of(self.standardize.over_layers(features))
-        of_layers = self._heads_say(standard, batch)
+        of_layers = self._heads_say(standard, conditions)
 
         def expected(name: str) -> Tensor:
             return (posterior[:, :, None] * self.learns[name].of_layer(of_layers[name])).sum(dim=1)

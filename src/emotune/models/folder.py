@@ -10,6 +10,8 @@ from emotune.io.hub import CARD, Download, download_snapshot, fetch, is_hub_name
 from emotune.schema.run_folder import why_no_model
 
 CONFIG, PREPROCESSOR, WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"
+GRAPH, HEADS_GRAPH = "model.onnx", "heads.onnx"
+"""of an exported model, in place of the weights: the whole, and what comes behind the pooling"""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,12 @@ def find_model_folder(name: str | Path, *, download: Download = download_snapsho
         ModelError: when there is none of that name, or the folder holds no model.
     """
     if is_hub_name(name):
-        found = fetch(str(name), patterns=[CONFIG, PREPROCESSOR, WEIGHTS, CARD], what="model", download=download)
+        found = fetch(
+            str(name),
+            patterns=[CONFIG, PREPROCESSOR, WEIGHTS, GRAPH, HEADS_GRAPH, CARD],
+            what="model",
+            download=download,
+        )
         if not (found.folder / CONFIG).is_file():
             raise ModelError(f"{name} on the Hugging Face Hub holds no {CONFIG}, so it is no model. Name another one.")
         return ModelFolder(found.folder, found.name)

@@ -47,10 +47,7 @@ class PartWorker:
         loading: Mapping[str, Any],
     ) -> None:
         keep_freed_memory()
-        import torch  # noqa: PLC0415 (in the actor alone, after the allocator is set)
-
-        torch.set_num_threads(1)
-        self.predictor = load(model, device="cpu", **loading)
+        self.predictor = load(model, device="cpu", threads=1, **loading)  # may import torch: after the allocator is set
         if self.predictor.engine.fingerprint != fingerprint:
             raise ModelError(f"{model} on {platform.node()} is not the model of this job; give all machines the same.")
         self.parts = parts

@@ -6,10 +6,12 @@ import os
 import pickle
 import signal
 import sys
+from pathlib import Path
 from typing import BinaryIO
 
 from emotune.errors import EmotuneError, ModelError
-from emotune.inference.engine import Description
+from emotune.inference.engine import ANSWERS_TO, Description
+from emotune.inference.engines import engine_of
 from emotune.runtime.memory_allocator import keep_freed_memory
 
 
@@ -21,26 +23,18 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then closes our input
     keep_freed_memory()
     try:
-        import torch  # noqa: PLC0415 (after the allocator is set)
-
-        from emotune.inference.torch_engine import TorchEngine  # noqa: PLC0415
-
-        torch.set_num_threads(1)
-        engine = TorchEngine.load(sys.argv[1], device="cpu")
-    except ModuleNotFoundError as error:
-        send(ModelError(f"Loading {sys.argv[1]} needs '{error.name}': pip install 'emotune[train]'."), answers)
-        return
+        engine = engine_of(Path(sys.argv[1]), device="cpu", threads=1)  # imports torch, after the allocator is set
     except Exception as error:
         send(_clean(error), answers)
         return
     send(Description.of(engine), answers)
     while True:
         try:
-            waveforms, conditions = pickle.load(requests)
+            method, inputs, conditions = pickle.load(requests)
         except (EOFError, pickle.UnpicklingError):  # the parent has closed our input, or was killed while it wrote
             return
         try:
-            answer = engine.run(waveforms, conditions)
+            answer = (engine.answers_to if method == ANSWERS_TO else engine.run)(inputs, conditions)
         except Exception as error:
             answer = _clean(error)
         try:

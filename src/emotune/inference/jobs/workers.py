@@ -12,9 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from emotune.audio import FloatArray
 from emotune.errors import ConfigError, EmotuneError, ModelError
-from emotune.inference.engine import Description, EngineError, EngineOutput
+from emotune.inference.engine import ANSWERS_TO, RUN, Description, EngineError, EngineOutput
 from emotune.runtime.memory_allocator import FEW_KERNELS
 
 
@@ -60,11 +63,24 @@ class WorkerEngine:
         Raises:
             ModelError: when the workers are closed.
         """
+        return self._ask(RUN, list(waveforms), conditions)
+
+    def answers_to(
+        self, embeddings: NDArray[np.floating], conditions: Sequence[Mapping[str, FloatArray]] = ()
+    ) -> EngineOutput:
+        """Runs what comes behind the pooling, as ``TorchEngine.answers_to`` does.
+
+        Raises:
+            ModelError: when the workers are closed.
+        """
+        return self._ask(ANSWERS_TO, np.asarray(embeddings), conditions)
+
+    def _ask(self, method: str, inputs: Any, conditions: Sequence[Mapping[str, FloatArray]]) -> EngineOutput:
         if self._closed:
             raise ModelError(f"The workers of {self._folder} were closed; load the model again.")
         worker = self._idle.get()
         try:
-            answer = worker.answer_to(list(waveforms), list(conditions))
+            answer = worker.answer_to((method, inputs, list(conditions)))
         except BaseException:  # it ended, or an interrupt left its answer to be read by whoever asks next
             self._replace(worker)
             raise
@@ -134,14 +150,12 @@ class _Worker:
         self._description = answer
         return answer
 
-    def answer_to(
-        self, waveforms: list[FloatArray], conditions: list[Mapping[str, FloatArray]]
-    ) -> EngineOutput | EmotuneError:
+    def answer_to(self, request: tuple[str, Any, list[Mapping[str, FloatArray]]]) -> EngineOutput | EmotuneError:
         """Output for a batch, or the error."""
         self.description()
         assert self.process.stdin is not None
         try:
-            pickle.dump((waveforms, conditions), self.process.stdin, protocol=pickle.HIGHEST_PROTOCOL)
+            pickle.dump(request, self.process.stdin, protocol=pickle.HIGHEST_PROTOCOL)
             self.process.stdin.flush()
         except (OSError, ValueError):
             pass  # the process has ended: the answer says how

@@ -59,12 +59,33 @@ def log_mel(waveforms: Tensor, lengths: Tensor, *, bins: int) -> Tensor:
         half = WINDOW // 2
         padded = F.pad(waveforms.to(dtype), (0, half + 1))  # silence first: a mirror needs more than half a window
         padded = F.pad(padded[:, None, :], (half, 0), mode="reflect")[:, 0]
-        window = torch.hann_window(WINDOW, dtype=dtype, device=padded.device)
-        spectrum = torch.stft(padded, WINDOW, HOP, window=window, center=False, return_complex=True)
         frames = waveforms.shape[1] // HOP
-        power = torch.view_as_real(spectrum[:, :, :frames]).square().sum(dim=-1)
+        power = _power(padded)[:, :, :frames]
         filters = torch.as_tensor(mel_filters(bins), dtype=dtype, device=padded.device)
         logarithm = (filters @ power).clamp(min=1e-10).log10()
         padding = ~mask_of(mel_frame_count(lengths), frames)[:, None, :]
         loudest = logarithm.masked_fill(padding, -torch.inf).amax(dim=(1, 2), keepdim=True)
         return ((torch.maximum(logarithm, loudest - DYNAMIC_RANGE) + 4) / 4).masked_fill(padding, 0)
+
+
+def _power(waveforms: Tensor) -> Tensor:
+    """Power spectra under Hann windows, (batch, samples) -> (batch, WINDOW // 2 + 1, frames).
+
+    Exported it is a product with sines and cosines: onnxruntime 1.32 takes 38 % of all the time for its own transform
+    of windows whose length is no power of two.
+    """
+    if torch.compiler.is_exporting():
+        waves = torch.as_tensor(_windowed_waves(), dtype=waveforms.dtype, device=waveforms.device)
+        cosines, sines = F.conv1d(waveforms[:, None, :], waves[:, None, :], stride=HOP).chunk(2, dim=1)
+        return cosines.square() + sines.square()
+    window = torch.hann_window(WINDOW, dtype=waveforms.dtype, device=waveforms.device)
+    spectrum = torch.stft(waveforms, WINDOW, HOP, window=window, center=False, return_complex=True)
+    return torch.view_as_real(spectrum).square().sum(dim=-1)
+
+
+def _windowed_waves() -> NDArray[np.float64]:
+    """Cosines, then sines, of every bin under the Hann window, shape (2 * (WINDOW // 2 + 1), WINDOW)."""
+    time = np.arange(WINDOW)
+    turns = 2 * np.pi / WINDOW * (np.arange(WINDOW // 2 + 1)[:, None] * time % WINDOW)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi / WINDOW * time)
+    return np.concatenate([np.cos(turns), np.sin(turns)]) * window

@@ -40,7 +40,7 @@ class Joined(nn.Module):
 
     def forward(self, features: Tensor, values: Mapping[str, Tensor]) -> Tensor:
         """Features (batch, ..., features) with vectors (batch, width) by name; one that is not there is unknown."""
-        unknown = features.new_full((len(features), 1), torch.nan)
+        unknown = features.new_full((features.shape[0], 1), torch.nan)
         own = [
             condition(values.get(name, unknown.expand(-1, self.widths[name])))
             for name, condition in self.conditions.items()

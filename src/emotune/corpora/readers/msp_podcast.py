@@ -24,8 +24,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from emotune.corpora.base import Corpus, check_folder, recordings_by_stem, rows_with, split_name
-from emotune.corpora.missing import Missing, known
-from emotune.corpora.msp_podcast_ratings import check_there, ratings
+from emotune.corpora.readers.msp_podcast_ratings import check_there, ratings
+from emotune.corpora.tables.missing import Missing, known
 from emotune.errors import CorpusError, TableError, quoted
 from emotune.io.cells import number_or_none, text_or_none
 from emotune.io.tables import Row, read_json

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from emotune.corpora.base import Corpus, is_split_name, split_name
-from emotune.corpora.missing import Missing, known
-from emotune.corpora.paths import inside
+from emotune.corpora.tables.missing import Missing, known
+from emotune.corpora.tables.paths import inside
 from emotune.errors import CorpusError, TableError, on_a_screen
 from emotune.io.cells import text_or_none
 from emotune.io.tables import Row, own_columns, read_rows

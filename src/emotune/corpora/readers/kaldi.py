@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotune.corpora.base import Corpus, split_name
-from emotune.corpora.missing import Missing, known
-from emotune.corpora.paths import inside
-from emotune.corpora.text_files import read_text
+from emotune.corpora.tables.missing import Missing, known
+from emotune.corpora.tables.paths import inside
+from emotune.corpora.tables.text_files import read_text
 from emotune.errors import CorpusError, TableError
 from emotune.io.cells import number_or_none
 from emotune.schema.gender import gender_name

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from emotune.corpora.base import Corpus, audio_files, is_split_name, others_in, split_name
-from emotune.corpora.clip_ids import clip_id
-from emotune.corpora.missing import Missing
-from emotune.corpora.rows import utterance_of
-from emotune.corpora.table_columns import columns_in, facts_of_columns
+from emotune.corpora.tables.clip_ids import clip_id
+from emotune.corpora.tables.columns import columns_in, facts_of_columns
+from emotune.corpora.tables.missing import Missing
+from emotune.corpora.tables.rows import utterance_of
 from emotune.errors import CorpusError, EmotuneError, TableError, on_a_screen
 from emotune.io.folders import files_below
 from emotune.io.tables import SUFFIXES, header_of, read_rows

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from emotune.corpora.base import Corpus, check_folder, recordings_in, split_name
-from emotune.corpora.text_files import read_text, unmangled
+from emotune.corpora.tables.text_files import read_text, unmangled
 from emotune.errors import CorpusError
 from emotune.io.folders import files_below
 from emotune.schema.labels import class_noun

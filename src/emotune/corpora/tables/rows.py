@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from emotune.corpora.base import split_name
-from emotune.corpora.clip_ids import clip_id
-from emotune.corpora.missing import Missing, known
-from emotune.corpora.paths import inside
-from emotune.corpora.segment_columns import FIELDS, NONE, segment_columns, segment_times
+from emotune.corpora.tables.clip_ids import clip_id
+from emotune.corpora.tables.missing import Missing, known
+from emotune.corpora.tables.paths import inside
+from emotune.corpora.tables.segment_columns import FIELDS, NONE, segment_columns, segment_times
 from emotune.errors import CorpusError, TableError
 from emotune.io.cells import channel_or_none, number_or_none, text_or_none
 from emotune.io.tables import Row

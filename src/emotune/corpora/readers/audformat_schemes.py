@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from emotune.corpora.base import is_split_name, split_name
-from emotune.corpora.rows import DIMENSION_NAMES
+from emotune.corpora.tables.rows import DIMENSION_NAMES
 from emotune.errors import TableError, quoted
 from emotune.io.tables import read_rows
 from emotune.schema.gender import gender_name

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from emotune.corpora.base import Corpus
-from emotune.corpora.embedded import column_of_recordings, columns_chosen, with_file, without_content
-from emotune.corpora.missing import Missing
-from emotune.corpora.rows import utterance_of
-from emotune.corpora.table_columns import columns_in, facts_of_columns
+from emotune.corpora.tables.columns import columns_in, facts_of_columns
+from emotune.corpora.tables.embedded import column_of_recordings, columns_chosen, with_file, without_content
+from emotune.corpora.tables.missing import Missing
+from emotune.corpora.tables.rows import utterance_of
 from emotune.errors import EmotuneError, on_a_screen
 from emotune.io.tables import header_of, iter_rows
 from emotune.schema.labels import Scale

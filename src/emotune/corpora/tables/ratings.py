@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
-from emotune.corpora.clip_ids import clip_id
-from emotune.corpora.missing import Missing, known
+from emotune.corpora.tables.clip_ids import clip_id
+from emotune.corpora.tables.missing import Missing, known
 from emotune.errors import CorpusError
 from emotune.schema.labels import CLASSES, class_noun
 from emotune.schema.manifest import Skipped, Utterance

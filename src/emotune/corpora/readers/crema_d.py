@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from emotune.corpora.base import Corpus, check_folder, recordings_by_stem, rows_with
-from emotune.corpora.missing import known
+from emotune.corpora.tables.missing import known
 from emotune.errors import CorpusError, TableError
 from emotune.io.cells import number_or_none
 from emotune.io.tables import Row

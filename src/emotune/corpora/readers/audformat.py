@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from emotune.corpora.audformat_schemes import (
+from emotune.corpora.base import Corpus
+from emotune.corpora.readers.audformat_schemes import (
     FACTS,
     descriptions,
     dimension_schemes,
@@ -28,11 +29,10 @@ from emotune.corpora.audformat_schemes import (
     scale_of,
     split_of,
 )
-from emotune.corpora.audformat_trust import check_trust
-from emotune.corpora.base import Corpus
-from emotune.corpora.clip_ids import clip_id
-from emotune.corpora.missing import known
-from emotune.corpora.paths import inside
+from emotune.corpora.readers.audformat_trust import check_trust
+from emotune.corpora.tables.clip_ids import clip_id
+from emotune.corpora.tables.missing import known
+from emotune.corpora.tables.paths import inside
 from emotune.errors import CorpusError, TableError
 from emotune.io.cells import number_or_none, text_or_none
 from emotune.schema.gender import gender_name

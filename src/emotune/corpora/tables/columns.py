@@ -6,9 +6,9 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emotune.corpora.missing import known
-from emotune.corpora.rows import COLUMN_NAMES, check_scales, columns_of, is_vote
-from emotune.corpora.segment_columns import FIELDS, unit_of, untaken_ends
+from emotune.corpora.tables.missing import known
+from emotune.corpora.tables.rows import COLUMN_NAMES, check_scales, columns_of, is_vote
+from emotune.corpora.tables.segment_columns import FIELDS, unit_of, untaken_ends
 from emotune.errors import CorpusError
 from emotune.io.tables import Row
 from emotune.schema.labels import Scale

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from emotune.corpora.base import Corpus, audio_files, is_split_name, split_name
-from emotune.corpora.text_files import read_text
+from emotune.corpora.tables.text_files import read_text
 from emotune.io.folders import files_below
 from emotune.schema.labels import class_noun
 from emotune.schema.manifest import Skipped, Utterance

@@ -1,0 +1,1 @@
+"""Export of trained models to ONNX: the graph, eight-bit weights, and evidence that the answers are the same."""

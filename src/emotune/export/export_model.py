@@ -1,0 +1,174 @@
+"""Export of a model folder to a folder of the same kind that holds graphs in place of weights."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import ModelProto
+
+import emotune
+from emotune.errors import ConfigError, ModelError
+from emotune.export.graph import simplify
+from emotune.export.int8 import quantize
+from emotune.export.onnx import OPSET, heads_graph, whole_graph
+from emotune.export.parity import Parity, answers_of, compare, generated_clips, scores_of
+from emotune.inference.onnx_engine import OnnxEngine
+from emotune.inference.predictor import Predictor, load
+from emotune.inference.torch_engine import TorchEngine
+from emotune.io.hub import CARD
+from emotune.io.tables import atomic_path, to_json, write_text
+from emotune.models.emotion_model import EmotionModel
+from emotune.models.exported import PRECISIONS, SCHEMA
+from emotune.models.folder import CONFIG, GRAPH, HEADS_GRAPH, PREPROCESSOR, find_model_folder
+from emotune.models.store import load_model
+from emotune.runtime.listener import Listener
+from emotune.runtime.progress import Progress, silent
+from emotune.schema.manifest import Manifest
+
+LARGEST_DIFFERENCE = 1e-4
+"""Between a model and its export in float32, or a clip alone and in a batch; more is an error."""
+_LICENCE = re.compile(r"^(?:license: *|- licence: )(\S.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Export:
+    """Outcome of an export: the folder, its size, and how far its answers are from the source's."""
+
+    folder: Path
+    size_bytes: int
+    precision: str
+    parity: Parity
+
+
+def export_model(
+    model: str | Path,
+    output: Path,
+    *,
+    precision: str = "fp32",
+    check: Manifest | None = None,
+    listener: Listener | None = None,
+    progress: Progress = silent,
+) -> Export:
+    """Exports a model as ONNX, whole, and compares the answers of both on clips of fifty lengths.
+
+    Args:
+        model: a model folder, a run folder that holds one, or ``hf:owner/name[@revision]``.
+        output: the folder to make, which must not be there yet.
+        precision: ``fp32``, or ``int8``: eight-bit weights, and activations quantised by row.
+        check: utterances on which the metrics of both are compared too.
+        listener: told what is done.
+        progress: shows how far the check is.
+
+    Raises:
+        ConfigError: for a model with a part that ONNX has no operations for, a folder that is there, or an unknown
+            precision.
+        ModelError: when the source cannot be loaded, or the export answers differently.
+    """
+    if precision not in PRECISIONS:
+        raise ConfigError(f"Unknown precision '{precision}'. Known: {', '.join(PRECISIONS)}.")
+    if output.exists():
+        raise ConfigError(f"{output} is there already; name another folder with -o, or remove it.")
+    listener = listener or Listener()
+    found = find_model_folder(model)
+    stored = load_model(found.folder)
+    source = TorchEngine(stored.model, stored.preprocessing, calibration=stored.calibration)
+    clips = generated_clips(source)
+    expected = answers_of(source, clips)
+    listener.say(f"{found.name}: writing its graph")
+    simplify(stored.model)
+    temperature = stored.calibration.temperature
+    whole = whole_graph(stored.model, normalize=stored.preprocessing.normalize, temperature=temperature)
+    heads = heads_graph(stored.model, temperature=temperature)
+    if precision == "int8":
+        whole = quantize(whole)
+    config = _config(stored.config, stored.model, precision, source_fingerprint=stored.fingerprint)
+    config["export"]["normalization"] = stored.preprocessing.normalize
+    preprocessing = stored.preprocessing.to_json() | {"normalize": "none"}  # it is done inside
+    card = found.folder / CARD
+    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as temporary:
+        made = Path(temporary) / "model"
+        made.mkdir()
+        _write(made / PREPROCESSOR, preprocessing)
+        if text:
+            write_text(made / CARD, text)
+        _write(made / CONFIG, config)
+        for name, proto in ((GRAPH, whole), (HEADS_GRAPH, heads)):
+            _describe(proto, config, preprocessing, text)
+            with atomic_path(made / name) as path:
+                onnx.save_model(proto, path)
+        engine = OnnxEngine.load(made)
+        listener.say(f"comparing both on {len(clips.samples)} clips")
+        parity = compare(expected, engine, clips)
+        _refuse(parity, precision)
+        if check is not None:
+            scores = scores_of(load(found.folder), Predictor(engine), check, progress=progress)
+            parity = Parity(**{**asdict(parity), "scores": scores})
+        config["export"]["parity"] = asdict(parity)
+        _write(made / CONFIG, config)
+        made.rename(output)
+    size = sum(file.stat().st_size for file in output.iterdir())
+    return Export(output, size, precision, parity)
+
+
+def _config(
+    config: Mapping[str, Any], model: EmotionModel, precision: str, *, source_fingerprint: str
+) -> dict[str, Any]:
+    """Source's config with what the export adds: widths of conditions, and how it was made."""
+    widths = {} if model.joined is None else model.joined.widths
+    conditions = {name: {**about, "width": widths[name]} for name, about in (config.get("conditions") or {}).items()}
+    made_with = {name: version(name) for name in ("torch", "onnx", "onnxscript", "onnxruntime")}
+    about = {
+        "precision": precision,
+        "opset": OPSET,
+        "source": source_fingerprint,
+        "made_with": {"emotune": emotune.__version__, **made_with},
+    }
+    return {**config, "schema": SCHEMA, "conditions": conditions or None, "export": about}
+
+
+def _describe(proto: ModelProto, config: Mapping[str, Any], preprocessing: Mapping[str, Any], card: str) -> None:
+    """Metadata inside the file, for whoever has it alone."""
+    licence = _LICENCE.search(card)
+    entries = {
+        "emotune.classes": json.dumps(config["classes"]),
+        "emotune.dimensions": json.dumps(config["dimensions"]),
+        "emotune.config": json.dumps(config),
+        "emotune.preprocessing": json.dumps(preprocessing),
+        "emotune.calibration": json.dumps(config.get("calibration")),
+        "emotune.conditions": "vectors by name; a row of NaN says that the value is not known",
+        "emotune.licence": licence[1].strip() if licence else "unknown",
+        "emotune.card": card,
+        "emotune.source": config["export"]["source"],
+    }
+    proto.producer_name, proto.producer_version = "emotune", emotune.__version__
+    onnx.helper.set_model_props(proto, entries)
+
+
+def _refuse(parity: Parity, precision: str) -> None:
+    """A graph that says something else than its source is of no use."""
+    differences = {"a clip in a batch from the clip alone": parity.batch, "the heads from the whole": parity.heads}
+    if precision == "fp32":
+        differences |= {"probabilities": parity.probabilities, "dimensions": parity.dimensions}
+    for what, difference in differences.items():
+        if not difference <= LARGEST_DIFFERENCE:  # NaN too
+            raise ModelError(
+                f"The exported graph differs from its source: {what} by {difference:.2g}, at most"
+                f" {LARGEST_DIFFERENCE:g} is right. Nothing was written."
+            )
+    if not np.isfinite(parity.largest):
+        raise ModelError("The exported graph gives answers that are not finite. Nothing was written.")
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    write_text(path, to_json(dict(content)) + "\n")

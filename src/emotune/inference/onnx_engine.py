@@ -1,0 +1,193 @@
+"""Runs an exported model with onnxruntime; needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from emotune.audio import FloatArray
+from emotune.errors import ConfigError, ModelError
+from emotune.inference.engine import EngineError, EngineOutput
+from emotune.models.exported import CURE, EMBEDDING, LENGTHS, PROBABILITIES, WAVEFORMS, ExportedModel, read_exported
+from emotune.models.folder import GRAPH, HEADS_GRAPH
+
+_MOST_PADDING = 0.1  # of a batch: a graph computes on padding, so that clips of like length go together
+
+
+class OnnxEngine:
+    """An ``Engine`` over the graphs of an exported model.
+
+    Its threads sleep when they wait (spinning would double the processor time), and memory that a batch took is given
+    back after it, so that ever-changing lengths do not pile up.
+
+    Args:
+        model: as its folder describes it.
+        threads: of a run; None = one a core.
+
+    Raises:
+        ModelError: for graphs that cannot be run, or that do not fit the description.
+    """
+
+    concurrency = 1
+
+    def __init__(self, model: ExportedModel, *, threads: int | None = None) -> None:
+        self.label_space = model.label_space
+        self.preprocessing = model.preprocessing
+        self.calibration = model.calibration
+        self.fingerprint: str | None = model.fingerprint
+        self.conditions: Mapping[str, Mapping[str, Any]] = model.conditions
+        self._whole = _session(model.folder / GRAPH, threads)
+        self._heads = _session(model.folder / HEADS_GRAPH, threads)
+        _check(self._whole, model.inputs, [*model.answers, EMBEDDING], model, GRAPH)
+        _check(self._heads, [EMBEDDING, *model.conditions], model.answers, model, HEADS_GRAPH)
+        self._answers = model.answers
+
+    @classmethod
+    def load(cls, folder: str | Path, *, device: str | None = None, threads: int | None = None) -> OnnxEngine:
+        """Loads the folder of an exported model; see ``emotune.load``.
+
+        Raises:
+            ConfigError: for a device other than the CPU.
+        """
+        if device not in (None, "cpu"):
+            raise ConfigError(
+                f"An exported model runs on the CPU; device '{device}' is for models of PyTorch. Leave the device out."
+            )
+        return cls(read_exported(Path(folder)), threads=threads)
+
+    def run(self, waveforms: Sequence[FloatArray], conditions: Sequence[Mapping[str, FloatArray]] = ()) -> EngineOutput:
+        """Prepared clips, each shape (samples,), to probabilities, unit-scale dimensions and embeddings.
+
+        Raises:
+            EngineError: when memory does not suffice for the batch.
+        """
+        order = sorted(range(len(waveforms)), key=lambda place: len(waveforms[place]))
+        outputs = [
+            self.run_padded([waveforms[n] for n in places], [conditions[n] for n in places] if conditions else ())
+            for places in _alike(order, [len(waveform) for waveform in waveforms])
+        ]
+        back = np.argsort(order)
+        return EngineOutput(
+            np.concatenate([output.probabilities for output in outputs])[back],
+            np.concatenate([output.dimensions for output in outputs])[back],
+            np.concatenate([output.embeddings for output in outputs])[back],
+        )
+
+    def run_padded(
+        self, waveforms: Sequence[FloatArray], conditions: Sequence[Mapping[str, FloatArray]] = ()
+    ) -> EngineOutput:
+        """As ``run``, in one batch whose clips are padded to the longest.
+
+        Raises:
+            EngineError: when memory does not suffice for the batch.
+        """
+        return self._output(self._whole, _padded(waveforms) | self._given(conditions, len(waveforms)))
+
+    def answers_to(
+        self, embeddings: NDArray[np.floating], conditions: Sequence[Mapping[str, FloatArray]] = ()
+    ) -> EngineOutput:
+        """Embeddings as ``run`` gives them, to what ``run`` would have said of them.
+
+        Raises:
+            EngineError: when memory does not suffice for the batch.
+        """
+        given = self._given(conditions, len(embeddings))
+        return self._output(self._heads, {EMBEDDING: np.asarray(embeddings, dtype=np.float32)} | given)
+
+    def _given(self, conditions: Sequence[Mapping[str, FloatArray]], count: int) -> dict[str, NDArray[np.float32]]:
+        """Vectors of the conditions by name, each shape (batch, width), NaN where unknown."""
+        return {
+            name: np.stack([own[name] for own in conditions]).astype(np.float32)
+            if conditions
+            else np.full((count, about["width"]), np.nan, dtype=np.float32)
+            for name, about in self.conditions.items()
+        }
+
+    def _output(self, session: onnxruntime.InferenceSession, inputs: Mapping[str, NDArray[Any]]) -> EngineOutput:
+        given = {value.name for value in session.get_inputs()}  # a condition that the graph never looks at is no input
+        try:
+            values = session.run(None, {name: value for name, value in inputs.items() if name in given}, _given_back())
+        except Exception as error:  # of a library whose errors have no common base
+            words = " ".join(str(error).split())
+            raise EngineError(f"onnxruntime could not run the model on it ({words[:200]}).") from error
+        found = dict(zip((value.name for value in session.get_outputs()), values, strict=True))
+        count = len(next(iter(inputs.values())))
+        space = self.label_space
+        units = [
+            (np.asarray(found[name], dtype=np.float64) - scale.low) / (scale.high - scale.low)
+            for name, scale in space.dimensions.items()
+        ]
+        return EngineOutput(
+            np.asarray(found.get(PROBABILITIES, np.zeros((count, 0))), dtype=np.float64),
+            np.stack(units, axis=1) if units else np.zeros((count, 0)),
+            np.asarray(found.get(EMBEDDING, inputs.get(EMBEDDING))),
+        )
+
+
+def _alike(order: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
+    """Places in an order of length, in groups of which at most a tenth is padding."""
+    groups: list[list[int]] = []
+    real = 0
+    for place in order:
+        if groups and (len(groups[-1]) + 1) * lengths[place] * (1 - _MOST_PADDING) <= real + lengths[place]:
+            groups[-1].append(place)
+            real += lengths[place]
+        else:
+            groups.append([place])
+            real = lengths[place]
+    return groups
+
+
+def _padded(waveforms: Sequence[FloatArray]) -> dict[str, NDArray[Any]]:
+    lengths = np.array([len(waveform) for waveform in waveforms], dtype=np.int64)
+    padded = np.zeros((len(waveforms), int(lengths.max())), dtype=np.float32)
+    for row, waveform in enumerate(waveforms):
+        padded[row, : len(waveform)] = waveform
+    return {WAVEFORMS: padded, LENGTHS: lengths}
+
+
+def _session(path: Path, threads: int | None) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.log_severity_level = 4  # what is wrong is told by the error
+    options.enable_mem_pattern = False  # plans for lengths that do not come again
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # of a library whose errors have no common base
+        words = " ".join(str(error).split())
+        raise ModelError(f"{path} cannot be run by onnxruntime ({words[:200]}). {CURE}") from error
+
+
+def _given_back() -> onnxruntime.RunOptions:
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
+
+
+def _check(
+    session: onnxruntime.InferenceSession,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    model: ExportedModel,
+    name: str,
+) -> None:
+    """The graph takes and gives what the config says; an unused condition may be missing among its inputs."""
+    path = model.folder / name
+    found = [value.name for value in session.get_inputs()]
+    if [value for value in inputs if value in found or value not in model.conditions] != found:
+        raise ModelError(f"{path} takes {', '.join(found)}; the config says {', '.join(inputs)}. {CURE}")
+    given = {value.name: value.shape for value in session.get_outputs()}
+    if list(given) != list(outputs):
+        raise ModelError(f"{path} gives {', '.join(given)}; the config says {', '.join(outputs)}. {CURE}")
+    classes = len(model.label_space.classes)
+    if classes and given[PROBABILITIES][-1] != classes:
+        raise ModelError(
+            f"{path} gives {given[PROBABILITIES][-1]} probabilities; the config has {classes} classes. {CURE}"
+        )
