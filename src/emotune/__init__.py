@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from emotune.evaluation import evaluate
     from emotune.inference import Predictor, load
     from emotune.inference.pipeline import pipeline
+    from emotune.inference.stream import Stream
     from emotune.schema.labels import LabelSpace, Scale
     from emotune.schema.manifest import Manifest, Utterance
     from emotune.schema.predictions import Prediction, Predictions
@@ -29,6 +30,7 @@ _PUBLIC = {
     "Predictions": "emotune.schema.predictions",
     "Predictor": "emotune.inference",
     "Scale": "emotune.schema.labels",
+    "Stream": "emotune.inference.stream",
     "Utterance": "emotune.schema.manifest",
     "evaluate": "emotune.evaluation",
     "load": "emotune.inference",
@@ -43,6 +45,7 @@ __all__ = [
     "Predictions",
     "Predictor",
     "Scale",
+    "Stream",
     "Utterance",
     "evaluate",
     "load",

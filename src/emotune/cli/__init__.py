@@ -16,6 +16,7 @@ from emotune.cli import (
     export,
     fuse,
     gender,
+    listen,
     predict,
     probe,
     recipes,
@@ -55,6 +56,7 @@ app.command("adjust")(adjust.adjust)
 app.command("submit")(submit.submit)
 app.command("predict")(predict.predict)
 app.command("export")(export.export)
+app.command("listen")(listen.listen)
 app.command("gender")(gender.gender)
 app.command("transcribe")(transcribe.transcribe)
 
