@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
 from emotune.audio import SAMPLING_RATE_HZ, FloatArray
-from emotune.audio.decoding import opened_array
-from emotune.audio.decoding.clips import check_samples
+from emotune.audio.live import Mono
 from emotune.audio.voice_activity import FRAME, Method, Stretch, speech_detector
-from emotune.errors import AudioError, ConfigError
+from emotune.errors import ConfigError
 from emotune.inference.items import Item
 from emotune.inference.predictor import Predictor
 from emotune.schema.predictions import Prediction
@@ -117,9 +115,7 @@ class Stream:
         self._kept: FloatArray = np.zeros(0, dtype=np.float32)  # the newest samples
         self._stretches: list[Stretch] = []  # of speech, that reach into what is kept
         self._answered = 0  # end of the last window
-        self._resampler: soxr.ResampleStream | None = None
-        self._rate = SAMPLING_RATE_HZ
-        self._given_s = 0.0  # of sound, before resampling
+        self._mono = Mono()
         self._arrived = clock()
         self._smooth: Prediction | None = None
         self._smooth_end = 0
@@ -127,7 +123,7 @@ class Stream:
     @property
     def heard_s(self) -> float:
         """Seconds of sound so far."""
-        return self._given_s
+        return self._mono.given_s
 
     def feed(self, samples: NDArray[Any], sampling_rate_hz: int = SAMPLING_RATE_HZ) -> list[Estimate]:
         """Hears a block and answers every window that ends in it.
@@ -140,7 +136,8 @@ class Stream:
             AudioError: for what cannot be sound.
         """
         found: list[Estimate] = []
-        heard = self._resampled(samples, sampling_rate_hz, None)
+        self._arrived = self._clock()
+        heard = self._mono(samples, sampling_rate_hz)
         while len(heard):
             count = self._answered + self._hop - self._detector.heard
             self._take(heard[:count])
@@ -156,7 +153,8 @@ class Stream:
         Raises:
             AudioError: for what cannot be sound.
         """
-        self._take(self._resampled(samples, sampling_rate_hz, arrived))
+        self._arrived = self._clock() if arrived is None else arrived
+        self._take(self._mono(samples, sampling_rate_hz))
 
     def newest(self) -> Estimate | None:
         """Answers the newest window, unless it is answered already; says how many before it were skipped."""
@@ -164,37 +162,10 @@ class Stream:
 
     def finish(self) -> Estimate | None:
         """Ends the stream and answers its last window, unless less than a frame came since the one before it."""
-        if self._resampler is not None:
-            self._take(self._resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True))
-            self._resampler = None
+        self._take(self._mono.finish())
         self._stretches += self._detector.finish()
         end = self._detector.heard
         return None if end - self._answered < FRAME else self._answer(end)
-
-    def _resampled(self, samples: NDArray[Any], rate: int, arrived: float | None) -> FloatArray:
-        """A block as the mean of its channels at 16 kHz."""
-        self._arrived = self._clock() if arrived is None else arrived
-        if not len(samples):
-            return np.zeros(0, dtype=np.float32)
-        if samples.ndim > 2 or samples.dtype.kind not in "fiu":
-            raise AudioError(
-                f"A block of a stream has the shape (samples,) or (samples, channels), of floats or integers; got"
-                f" {samples.shape} of {samples.dtype}."
-            )
-        blocks = list(opened_array((samples, rate)).blocks_from(0))
-        check_samples(len(samples), max(float(np.abs(block).max()) for block in blocks), "the stream")
-        mixed = np.concatenate([block.mean(axis=1) for block in blocks])
-        self._given_s += len(samples) / rate
-        if rate == self._rate:
-            return mixed if self._resampler is None else self._resampler.resample_chunk(mixed)
-        ended = self._resampler
-        before = [] if ended is None else [ended.resample_chunk(np.zeros(0, dtype=np.float32), last=True)]
-        self._rate = rate
-        self._resampler = None
-        if rate != SAMPLING_RATE_HZ:
-            self._resampler = soxr.ResampleStream(rate, SAMPLING_RATE_HZ, 1, dtype="float32", quality="HQ")
-            mixed = self._resampler.resample_chunk(mixed)
-        return np.concatenate([*before, mixed])
 
     def _take(self, samples: FloatArray) -> None:
         """Keeps what windows to come will need."""
@@ -219,7 +190,7 @@ class Stream:
         self._answered = end
         is_speaking = self._detector.going_on is not None
         end_s = end / SAMPLING_RATE_HZ
-        lag_s = max(0.0, self._given_s + self._clock() - self._arrived - end_s)
+        lag_s = max(0.0, self._mono.given_s + self._clock() - self._arrived - end_s)
         return Estimate(start / SAMPLING_RATE_HZ, end_s, speech_s, is_speaking, prediction, lag_s, skipped)
 
     def _speech_between(self, start: int, end: int) -> list[Stretch]:

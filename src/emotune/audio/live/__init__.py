@@ -2,6 +2,7 @@
 
 from emotune.audio.live.inbox import Block, Inbox, Source
 from emotune.audio.live.microphone import Microphone
+from emotune.audio.live.mono import Mono
 from emotune.audio.live.played import Played, raw_blocks, recorded_blocks
 from emotune.audio.live.raw_sound import ENCODINGS, Encoding, RawSound
 
@@ -11,6 +12,7 @@ __all__ = [
     "Encoding",
     "Inbox",
     "Microphone",
+    "Mono",
     "Played",
     "RawSound",
     "Source",
