@@ -147,6 +147,7 @@ def line(estimate: Estimate) -> str:
 
 def bars(estimate: Estimate) -> RenderableType:
     """An estimate as a small table: a bar for each class, values of dimensions, and how far behind it is."""
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
@@ -167,8 +168,9 @@ def bars(estimate: Estimate) -> RenderableType:
             shown.add_row(name, bar, f"{value:.2f}")
         for name, value in answer.dimensions.items():
             shown.add_row(name, "", f"{value:.2f}")
-        if answer.error:
-            shown.add_row(Text("error", style="red"), answer.error, "")
+    notes: list[Text] = []
+    if answer is not None and answer.error:
+        notes.append(Text(answer.error, style="red"))
     if estimate.skipped:
-        shown.add_row("", Text(f"the model is behind: {estimate.skipped} windows skipped", style="yellow"), "")
-    return shown
+        notes.append(Text(f"the model is behind: {estimate.skipped} windows skipped", style="yellow"))
+    return Group(shown, *notes)
