@@ -17,6 +17,7 @@ from emotune.cli import (
     fuse,
     gender,
     listen,
+    models,
     predict,
     probe,
     recipes,
@@ -55,6 +56,7 @@ app.command("fuse")(fuse.fuse)
 app.command("adjust")(adjust.adjust)
 app.command("submit")(submit.submit)
 app.command("predict")(predict.predict)
+app.command("models")(models.models)
 app.command("export")(export.export)
 app.command("listen")(listen.listen)
 app.command("gender")(gender.gender)

@@ -1,4 +1,4 @@
-"""emotune corpus: read a corpus into a manifest, look at it, split it."""
+"""emotune corpus: read a corpus into a manifest, look at it, join it with others, split it."""
 
 from __future__ import annotations
 
@@ -10,30 +10,36 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emotune.audio.channels import channels_named
 from emotune.cli.check import check
-from emotune.cli.console import SpreadsheetSafe, counts_text, err, out, pairs, show_progress, table, warn_all
+from emotune.cli.console import (
+    SpreadsheetSafe,
+    counts_text,
+    err,
+    number_in,
+    out,
+    pairs,
+    scales_named,
+    show_progress,
+    table,
+    warn_all,
+)
+from emotune.cli.join import join
 from emotune.cli.label import label
-from emotune.corpora import CORPORA, read_corpus
-from emotune.corpora.base import split_name
-from emotune.corpora.skip_reasons import reason_counts
-from emotune.corpora.tables.columns import columns_text
-from emotune.errors import ConfigError
+from emotune.corpora import CORPORA
 from emotune.io.tables import check_output, to_json
-from emotune.schema.labels import Scale
-from emotune.schema.manifest import Manifest
-from emotune.schema.speakers import as_written, with_merged_spellings
 
 if TYPE_CHECKING:
+    from emotune.schema.manifest import Manifest
     from emotune.votes.agreement import Agreement
 
-_CORPORA = ", ".join(sorted(CORPORA))
-
 app = typer.Typer(
-    help="Read a corpus into a manifest, look at it, split it.", no_args_is_help=True, rich_markup_mode=None
+    help="Read a corpus into a manifest, look at it, join it with others, split it.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 app.command()(check)
+app.command()(join)
 app.command()(label)
 
 MergeSpeakers = Annotated[
@@ -44,7 +50,7 @@ Output = Annotated[Path, typer.Option("-o", "--output", help="The manifest to wr
 
 @app.command()
 def read(
-    name: Annotated[str, typer.Argument(help=f"Which corpus: {_CORPORA}.")],
+    name: Annotated[str, typer.Argument(help=f"Which corpus: {', '.join(CORPORA.own)}, or another package's.")],
     root: Annotated[Path, typer.Argument(help="Its folder; for `table`, the table file; for `emobox`, either.")],
     output: Output,
     audio_root: Annotated[
@@ -95,13 +101,17 @@ def read(
     spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Read a corpus into a manifest; what is skipped is counted with its reason."""
+    from emotune.audio.channels import channels_named
+    from emotune.corpora.read import read_corpus
+    from emotune.corpora.skip_reasons import reason_counts
+
     check_output(output, inputs=[root], spreadsheet_safe=spreadsheet_safe)
     manifest = read_corpus(
         CORPORA[name],
         root,
         audio_root=audio_root,
         columns=pairs(column, "--column", "FIELD=COLUMN"),
-        dimensions={dim: _scale(dim, bounds) for dim, bounds in pairs(scale, "--scale", "DIMENSION=LOW:HIGH").items()},
+        dimensions=scales_named(scale),
         extract_to=extract_to,
         trust_pickle=trust_pickle,
         licence=licence,
@@ -138,6 +148,8 @@ def read(
 
 def _print_columns(information: Mapping[str, Any]) -> None:
     """Prints the columns taken and not used of a user's table, and its missing values."""
+    from emotune.corpora.tables.columns import columns_text
+
     if taken := information.get("columns"):
         err.print(f"columns taken: {columns_text(taken)}", markup=False)
     if unused := information.get("columns_not_used"):
@@ -157,6 +169,7 @@ def show(
 ) -> None:
     """Counts by class, speaker, gender, split and duration, and the agreement of votes where there are some."""
     from emotune.doctor import overlap_sentences
+    from emotune.schema.manifest import Manifest
     from emotune.votes.agreement import agreement_of
 
     manifest = Manifest.read(manifest_path)
@@ -204,7 +217,10 @@ def split(
     spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Speaker-independent splits or folds, balanced by class and gender."""
+    from emotune.corpora.base import split_name
     from emotune.doctor import overlap_sentences
+    from emotune.schema.manifest import Manifest
+    from emotune.schema.speakers import with_merged_spellings
     from emotune.schema.splits import assign_folds, assign_splits, classes_missing, few_speakers
 
     check_output(output, inputs=[manifest_path], spreadsheet_safe=spreadsheet_safe)
@@ -216,7 +232,7 @@ def split(
         result = assign_folds(manifest, folds, group=group, seed=seed)
     else:
         shares = {
-            split_name(name) or name: _number(value, f"--share {name}={value}")
+            split_name(name) or name: number_in(value, f"--share {name}={value}")
             for name, value in pairs(share, "--share").items()
         }
         result = assign_splits(manifest, shares, group=group, seed=seed)
@@ -239,6 +255,8 @@ def _print_mapped(report: Mapping[str, int]) -> None:
 
 
 def _print_merged(merged: Mapping[str, str]) -> None:
+    from emotune.schema.speakers import as_written
+
     if merged:
         changes = ", ".join(f"'{as_written(name)}' -> '{as_written(kept)}'" for name, kept in merged.items())
         err.print(f"names merged: {changes}", markup=False)
@@ -280,17 +298,3 @@ def _summary(manifest: Manifest, path: Path) -> str:
         + (f" ({', '.join(classes)})" if classes else "")
         + "".join(f", {name} on [{scale.low:g}, {scale.high:g}]" for name, scale in scales.items())
     )
-
-
-def _number(text: str, where: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise ConfigError(f"{where}: '{text}' is not a number.") from error
-
-
-def _scale(name: str, bounds: str) -> Scale:
-    low, colon, high = bounds.partition(":")
-    if not colon:
-        raise ConfigError(f"--scale {name}={bounds}: expected {name}=LOW:HIGH, such as {name}=1:7.")
-    return Scale(_number(low, f"--scale {name}={bounds}"), _number(high, f"--scale {name}={bounds}"))

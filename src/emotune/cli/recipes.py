@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from emotune.cli.console import out
 from emotune.protocols import protocol_names
@@ -58,6 +57,8 @@ def protocols() -> None:
 
 def _shown(content: Mapping[str, Any], keys: Mapping[str, Any], above: str, indent: str) -> Iterator[str]:
     """The lines of a recipe as YAML, each key with a comment on what it may be."""
+    import yaml
+
     for name, value in content.items():
         path = f"{above}{name}"
         key = keys.get(path)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from emotune.cli.console import err, out, show_progress, warn_all
 from emotune.io.tables import to_json
@@ -88,7 +87,7 @@ def default_folder(recipe: Any) -> Path:
 
 def print_evaluation(evaluation: Evaluation, split: str, folder: Path) -> None:
     """The headline figures with their intervals, and where the report lies."""
-    for name, estimate in evaluation.overall.items():
+    for name, estimate in {**evaluation.overall, **evaluation.of_corpora}.items():
         out.print(f"{split} {name} {estimate.in_words()}", markup=False)
     if evaluation.votes is not None:
         for name in ("jensen_shannon", "soft_macro_f1"):
@@ -114,6 +113,15 @@ class TrainingDisplay(Listener):
     """A bar over all steps and one line an epoch, on standard error."""
 
     def __init__(self) -> None:
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
         columns = (
             TextColumn("training"),
             BarColumn(),

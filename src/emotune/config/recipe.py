@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from emotune.config.conditions import ConditionsSection
 from emotune.config.entries import Chosen, EntrySection, OpenSection
+from emotune.config.sampling import Sampling, SamplingSection
 from emotune.corpora import CORPORA
 from emotune.data.augmentations import AUGMENTATIONS
 from emotune.data.augmentations.options import (
@@ -318,13 +319,14 @@ class TrainSection(Section):
     ``calibrate`` fits a temperature, and thresholds for abstaining, to the finished model on development.
     The states of a frozen encoder that hears the same clips in every epoch are kept in up to ``states_gb`` of memory.
     ``gradient_checkpointing`` keeps less of a forward pass and computes it again. ``fsdp`` spreads weights, gradients
-    and optimiser over the processes. ``sampling: balanced`` draws the classes equally often.
+    and optimiser over the processes. ``sampling: balanced`` draws the classes equally often, {by: corpus, power: 0.5}
+    corpora by the root of their sizes.
     """
 
     epochs: int = Field(default=10, ge=1)
     """passes over the training utterances"""
-    sampling: Literal["natural", "balanced"] = "natural"
-    """natural = every utterance once an epoch; balanced = classes equally often"""
+    sampling: Sampling = SamplingSection()
+    """natural, balanced, or {by: corpus, power: 0.5}"""
     batch_seconds: float = Field(default=60.0, gt=0)
     """audio-seconds a batch, of clips of similar duration"""
     accumulate: int = Field(default=1, ge=1)
@@ -441,8 +443,8 @@ class Recipe(Section):
             )
         if self.train.start_from_probe and self.model.hidden_size is not None:
             faults.append("train.start_from_probe needs a linear head: leave model.hidden_size out")
-        if self.train.sampling == "balanced":
-            faults += self._balanced_twice()
+        if self.train.sampling.by in ("class", "corpus_and_class"):
+            faults += self._sampled_by_class()
         if self.data.target == GENDER and (self.loss.gender.weight or dict(self.model.conditions)[GENDER]):
             faults.append(
                 "data.target: gender learns gender already: leave out loss.gender and model.conditions.gender"
@@ -465,10 +467,14 @@ class Recipe(Section):
             raise ValueError("; ".join(faults))
         return self
 
-    def _balanced_twice(self) -> list[str]:
-        """Options that do not go with balanced sampling."""
+    def _sampled_by_class(self) -> list[str]:
+        """Options that do not go with sampling by class."""
         if not self.data.classes:
-            return ["train.sampling: balanced draws classes equally often, and data.classes is false; use natural"]
+            return [
+                f"train.sampling.by: {self.train.sampling.by} draws classes, and data.classes is false; use natural"
+            ]
+        if self.train.sampling != SamplingSection(by="class"):
+            return []
         weighted = {name: loss for name, loss in self.loss if isinstance(loss, ClassWeightOptions)}
         return [
             f"train.sampling: balanced and loss.{name}.class_weights: {loss.class_weights} would make up for rare"

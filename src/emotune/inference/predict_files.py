@@ -9,17 +9,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from emotune.audio.channels import Channels
 from emotune.conditions.origins import unknown_though_asked
-from emotune.corpora.base import split_name
-from emotune.corpora.tables.columns import columns_text
 from emotune.errors import ConfigError
 from emotune.inference.engines import engine_of
 from emotune.inference.inputs import columns_taken, items_of, passed_over_text
 from emotune.inference.items import Item
-from emotune.inference.jobs.parts import PredictionParts, parts_in, predict_in_parts
 from emotune.inference.predictor import Predictor, load
 from emotune.io.tables import SUFFIXES, check_output
 from emotune.models.folder import find_model_folder
@@ -27,6 +24,9 @@ from emotune.runtime.extras import needs
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.predictions import Predictions
+
+if TYPE_CHECKING:
+    from emotune.inference.jobs.parts import PredictionParts
 
 _SHOWN = 20
 
@@ -54,10 +54,10 @@ class Inputs:
             ConfigError: when there is nothing to predict.
             EmotuneError: as ``items_of`` does.
         """
-        empty, splits = True, set[str]()
+        empty, splits, wanted = True, set[str](), self._splits_wanted()
         for item in items_of(self.paths, columns=self.columns, channel=self.channel, passed_over=passed_over):
             splits.add(item.split or "(none)")
-            if self.split is None or item.split in (self.split, split_name(self.split)):
+            if wanted is None or item.split in wanted:
                 empty = False
                 yield item
         if empty:
@@ -66,6 +66,13 @@ class Inputs:
             others = f" ({passed_over_text(passed_over)})" if passed_over else ""
             raise ConfigError(f"Nothing to predict in {', '.join(map(str, self.paths))}{of}{others}.")
 
+    def _splits_wanted(self) -> tuple[str | None, ...] | None:
+        if self.split is None:
+            return None
+        from emotune.corpora.base import split_name  # noqa: PLC0415 (recordings need no corpus)
+
+        return self.split, split_name(self.split)
+
     def say_columns(self, listener: Listener) -> None:
         """Says which columns of tables are taken.
 
@@ -73,6 +80,8 @@ class Inputs:
             EmotuneError: as ``columns_taken`` does.
         """
         for path, taken, notes in columns_taken(self.paths, self.columns):
+            from emotune.corpora.tables.columns import columns_text  # noqa: PLC0415 (as above)
+
             listener.say(f"{path}: columns taken: {columns_text(taken)}")
             for note in notes:
                 listener.say(f"warning: {path}: {note}")
@@ -179,6 +188,8 @@ def predict_files_in_parts(
     Raises:
         EmotuneError: for inputs, a model or a folder that cannot be used.
     """
+    from emotune.inference.jobs.parts import parts_in  # noqa: PLC0415 (a table in one needs none)
+
     listener = listener or Listener()
     inputs.say_columns(listener)
     if folder.suffix in SUFFIXES and not folder.is_dir():
@@ -248,6 +259,8 @@ def _made(
 
 def _local_job(model: str, listener: Listener, loading: Mapping[str, Any]) -> tuple[str | None, Callable[..., None]]:
     """The model's fingerprint, and the prediction of a job's parts."""
+    from emotune.inference.jobs.parts import predict_in_parts  # noqa: PLC0415 (as above)
+
     predictor = _loaded(model, listener, loading)
     return predictor.engine.fingerprint, partial(predict_in_parts, predictor)
 

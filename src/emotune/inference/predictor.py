@@ -24,7 +24,6 @@ from emotune.inference.conditioner import Conditioner, Given, conditioner_of
 from emotune.inference.engine import Engine, EngineError, EngineOutput
 from emotune.inference.engines import engine_of
 from emotune.inference.items import Item, holds_several, items_given
-from emotune.inference.jobs.workers import WorkerEngine
 from emotune.models.folder import find_model_folder
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.labels import LabelSpace
@@ -363,6 +362,8 @@ def load(
     if workers is not None:
         if device not in (None, "cpu"):
             raise ConfigError(f"workers run on the CPU; leave out either workers or device '{device}'.")
+        from emotune.inference.jobs.workers import WorkerEngine  # noqa: PLC0415 (one process needs none)
+
         engine: Engine = WorkerEngine(found.folder, workers=workers)
     else:
         engine = engine_of(found.folder, device=device, threads=threads)
