@@ -168,16 +168,12 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Counts by class, speaker, gender, split and duration, and the agreement of votes where there are some."""
-    from emotune.doctor import overlap_sentences
-    from emotune.schema.manifest import Manifest
-    from emotune.votes.agreement import agreement_of
+    from emotune.corpora.overview import overview_of
 
-    manifest = Manifest.read(manifest_path)
-    counts = _counts(manifest)
-    agreement = agreement_of(manifest)
+    overview = overview_of(manifest_path)
+    manifest, counts = overview.manifest, overview.counts
     if as_json:
-        counts["agreement"] = None if agreement is None else agreement.to_json()
-        typer.echo(to_json(counts))
+        typer.echo(to_json(overview.to_json()))
         return
     out.print(_summary(manifest, manifest_path), markup=False)
     splits = sorted({utterance.split or "-" for utterance in manifest})
@@ -194,9 +190,9 @@ def show(
         values = [utterance.dimensions[name] for utterance in manifest if name in utterance.dimensions]
         mean = sum(values) / max(len(values), 1)
         out.print(f"{name}: {len(values)} values on [{bounds.low:g}, {bounds.high:g}], mean {mean:.3f}")
-    if agreement is not None:
-        _print_agreement(agreement)
-    warn_all(overlap_sentences(manifest))
+    if overview.agreement is not None:
+        _print_agreement(overview.agreement)
+    warn_all(overview.warnings)
 
 
 @app.command()
@@ -217,26 +213,20 @@ def split(
     spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Speaker-independent splits or folds, balanced by class and gender."""
-    from emotune.corpora.base import split_name
-    from emotune.doctor import overlap_sentences
-    from emotune.schema.manifest import Manifest
-    from emotune.schema.speakers import with_merged_spellings
-    from emotune.schema.splits import assign_folds, assign_splits, classes_missing, few_speakers
+    from emotune.corpora.splitting import split_manifest
 
-    check_output(output, inputs=[manifest_path], spreadsheet_safe=spreadsheet_safe)
-    manifest = Manifest.read(manifest_path)
-    if merge_speakers:
-        manifest, merged = with_merged_spellings(manifest)
-        _print_merged(merged)
-    if folds is not None:
-        result = assign_folds(manifest, folds, group=group, seed=seed)
-    else:
-        shares = {
-            split_name(name) or name: number_in(value, f"--share {name}={value}")
-            for name, value in pairs(share, "--share").items()
-        }
-        result = assign_splits(manifest, shares, group=group, seed=seed)
-    result.write(output, spreadsheet_safe=spreadsheet_safe)
+    done = split_manifest(
+        manifest_path,
+        output,
+        shares={name: number_in(value, f"--share {name}={value}") for name, value in pairs(share, "--share").items()},
+        folds=folds,
+        group=group,
+        seed=seed,
+        merge_speakers=merge_speakers,
+        spreadsheet_safe=spreadsheet_safe,
+    )
+    _print_merged(done.merged)
+    result = done.manifest
     for name, count in sorted(Counter(utterance.split or "-" for utterance in result).items()):
         speakers = {utterance.speaker for utterance in result if utterance.split == name}
         classes = Counter(utterance.emotion for utterance in result if utterance.split == name)
@@ -245,7 +235,7 @@ def split(
             + counts_text({c: classes[c] for c in result.label_space.classes}),
             markup=False,
         )
-    warn_all([*overlap_sentences(result), *classes_missing(result), *([] if folds else few_speakers(result))])
+    warn_all(done.warnings)
     out.print(f"wrote {output}", markup=False)
 
 
@@ -262,16 +252,6 @@ def _print_merged(merged: Mapping[str, str]) -> None:
         err.print(f"names merged: {changes}", markup=False)
 
 
-def _counts(manifest: Manifest) -> dict[str, Any]:
-    durations = sorted(u.duration_s for u in manifest if u.duration_s is not None) or [float("nan")]
-    counts: dict[str, Any] = {"utterances": len(manifest), "hours": round(sum(durations) / 3600, 4)}
-    for field in ("emotion", "speaker", "gender", "split"):
-        counts[field] = dict(sorted(Counter(getattr(u, field) or "-" for u in manifest).items()))
-    counts["duration_s"] = {"min": durations[0], "median": durations[len(durations) // 2], "max": durations[-1]}
-    counts["skipped"] = len(manifest.skipped)
-    return counts
-
-
 def _print_agreement(found: Agreement) -> None:
     fewest, middle, most = found.votes
     out.print(
@@ -285,7 +265,9 @@ def _print_agreement(found: Agreement) -> None:
 
 
 def _summary(manifest: Manifest, path: Path) -> str:
-    counts = _counts(manifest)
+    from emotune.corpora.overview import counts_of
+
+    counts = counts_of(manifest)
     length = f"{counts['hours']:.2f} h" if math.isfinite(counts["hours"]) else "length unknown"
     speakers = [name for name in counts["speaker"] if name != "-"]
     gender_of = {u.speaker: u.gender for u in manifest if u.speaker}

@@ -36,7 +36,7 @@ def train(
         from emotune.config.reading import load_recipe
     recipe = load_recipe(recipe_name, overrides or [])
     with needs("train"):  # once the recipe is without fault: a fault is told at once
-        from emotune.protocols.folds import first_fold
+        from emotune.protocols.run import first_fold
         from emotune.training.fine_tune import describe, train_run
         from emotune.training.loop.processes import launched_number, leave
     if recipe.protocol is not None and dry_run:
@@ -67,10 +67,10 @@ def train(
 def run_protocol(recipe: Any, folder: Path, kind: Literal["train", "probe"], folds_at_a_time: int) -> None:
     """Every fold of a recipe's protocol, and the pooled figures."""
     with needs("train"):
-        from emotune.protocols.folds import protocol_run
+        from emotune.protocols.run import run
     try:
         with TrainingDisplay() as display:
-            evaluations = protocol_run(
+            evaluations = run(
                 recipe, folder, kind=kind, processes=folds_at_a_time, listener=display, progress=show_progress
             )
     except KeyboardInterrupt:

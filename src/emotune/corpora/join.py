@@ -48,7 +48,7 @@ def join_manifests(
     """
     named: dict[str, Manifest] = {}
     read: dict[Path, str] = {}
-    for source in map(os.fspath, sources):
+    for source in (os.fspath(given) for given in sources):
         given, path = name_and_path(source)
         if (earlier := read.setdefault(path.resolve(), source)) != source or len(read) == len(named):
             raise ConfigError(f"{source} is the same file as {earlier}: a manifest cannot be joined with itself.")
@@ -322,9 +322,9 @@ def _of_each(parts: Mapping[str, Manifest], key: str, between: str) -> dict[str,
     }
 
 
-def _agreed(informations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _agreed(known: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Entries that every corpus has alike, such as the model that predicted a gender."""
-    first, *others = informations
+    first, *others = known
     return {
         name: value
         for name, value in first.items()

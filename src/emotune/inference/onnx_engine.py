@@ -1,6 +1,7 @@
 """Runs an exported model with onnxruntime; needs no torch."""
 # onnxruntime leaves its inputs and outputs untyped.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
 
 from __future__ import annotations
 
@@ -203,7 +204,8 @@ def _check(
         of_layers = value.name == EMBEDDING and len(value.shape) == axes + 1  # where every layer has its own head
         if value.type != kind or (len(value.shape) != axes and not of_layers):
             raise ModelError(
-                f"{path}: {value.name} is a {value.type} of {len(value.shape)} axes; expected a {kind} of {axes}. {CURE}"
+                f"{path}: {value.name} is a {value.type} of {len(value.shape)} axes;"
+                f" expected a {kind} of {axes}. {CURE}"
             )
     classes = len(model.label_space.classes)
     if classes and given[PROBABILITIES][-1] != classes:
