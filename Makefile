@@ -75,7 +75,7 @@ keys: $(DEV)
 	$(BIN)/python tools/recipe_keys.py
 
 notebook: $(INSTALLED)
-	$(BIN)/pip install --quiet nbclient ipykernel ./packages/emotune-mini
+	$(BIN)/pip install --quiet nbclient ipykernel
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/notebook.py examples/predictions.ipynb
 
 dist: $(DEV)

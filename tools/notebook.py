@@ -1,6 +1,6 @@
 """Runs all cells of a notebook from the project's root and keeps what they show; ends at the first error.
 
-    python tools/notebook.py examples/predictions.ipynb
+python tools/notebook.py examples/predictions.ipynb
 """
 
 import sys
