@@ -23,6 +23,7 @@ from emotune.cli import (
     recipes,
     study,
     submit,
+    timeline,
     train,
     transcribe,
     version,
@@ -59,6 +60,7 @@ app.command("predict")(predict.predict)
 app.command("models")(models.models)
 app.command("export")(export.export)
 app.command("listen")(listen.listen)
+app.command("timeline")(timeline.timeline)
 app.command("gender")(gender.gender)
 app.command("transcribe")(transcribe.transcribe)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from emotune.audio.voice_activity.detector import FRAME, Frames, SpeechDetector, SpeechRule, Stretch
+from emotune.audio.voice_activity.detector import FRAME, RATE_HZ, Frames, Speech, SpeechDetector, SpeechRule, Stretch
 from emotune.audio.voice_activity.energy import Energy, Everything
 from emotune.audio.voice_activity.silero import Silero, is_installed
+from emotune.audio.voice_activity.turns import Turns
 
 Method = Literal["silero", "energy", "none"]
 METHODS: tuple[Method, ...] = ("silero", "energy", "none")
@@ -15,14 +16,17 @@ METHODS: tuple[Method, ...] = ("silero", "energy", "none")
 __all__ = [
     "FRAME",
     "METHODS",
+    "RATE_HZ",
     "Energy",
     "Everything",
     "Frames",
     "Method",
     "Silero",
+    "Speech",
     "SpeechDetector",
     "SpeechRule",
     "Stretch",
+    "Turns",
 ]
 
 

@@ -57,6 +57,31 @@ class Stretch:
         return self.end - self.start
 
 
+class Speech(Protocol):
+    """Source of the stretches of one voice or channel, which hears a recording block by block."""
+
+    heard: int
+    """Samples so far."""
+
+    @property
+    def going_on(self) -> Stretch | None:
+        """Speech that has not ended yet, as far as it is known."""
+        ...
+
+    @property
+    def needed_from(self) -> int:
+        """Sample before which no stretch that is still to come begins."""
+        ...
+
+    def feed(self, samples: FloatArray) -> list[Stretch]:
+        """Hears a block, shape (samples,), and gives the stretches that have ended."""
+        ...
+
+    def finish(self) -> list[Stretch]:
+        """Hears the end of the recording and gives the stretches that end there."""
+        ...
+
+
 class SpeechDetector:
     """Finds the stretches of speech of one channel, fed with its samples in blocks of any size.
 
@@ -94,7 +119,12 @@ class SpeechDetector:
         """Speech that has not ended yet, as far as it is known, without padding at its end."""
         if self._start is None or self._last - self._start < self._samples(self.rule.shortest_s):
             return None
-        return Stretch(self._padded_start(), self._last)
+        return Stretch(self._padded_start(self._start), self._last)
+
+    @property
+    def needed_from(self) -> int:
+        """Sample before which no stretch that is still to come begins."""
+        return self._padded_start(self.decided if self._start is None else self._start)
 
     def feed(self, samples: FloatArray) -> list[Stretch]:
         """Hears a block, shape (samples,), and gives the stretches that have ended."""
@@ -129,16 +159,13 @@ class SpeechDetector:
         return ended
 
     def _end(self) -> list[Stretch]:
-        if self.going_on is None:
-            self._start = None
+        going_on, self._start = self.going_on, None
+        if going_on is None:
             return []
-        ended = Stretch(self._padded_start(), min(self._last + self._samples(self.rule.padding_s), self.heard))
-        self._start = None
-        return [ended]
+        return [Stretch(going_on.start, min(going_on.end + self._samples(self.rule.padding_s), self.heard))]
 
-    def _padded_start(self) -> int:
-        assert self._start is not None
-        return max(0, self._start - self._samples(self.rule.padding_s))
+    def _padded_start(self, start: int) -> int:
+        return max(0, start - self._samples(self.rule.padding_s))
 
     def _samples(self, seconds: float) -> int:
         return round(seconds * RATE_HZ)
