@@ -208,17 +208,6 @@ def duration_s(source: Source) -> float:
         return frames / sound.sampling_rate_hz
 
 
-def stored_blocks(source: Source) -> Iterator[tuple[FloatArray, int]]:
-    """Blocks of a recording as it is stored, each of shape (frames, channels), and its rate in Hz.
-
-    Raises:
-        AudioError: for what is no recording, or is damaged.
-    """
-    with _opened(source) as sound:
-        for block in sound.blocks_from(0):
-            yield block, sound.sampling_rate_hz
-
-
 @contextmanager
 def _opened(source: Source) -> Iterator[Sound]:
     given = plain(source)

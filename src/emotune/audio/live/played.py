@@ -12,8 +12,8 @@ from pathlib import Path
 from emotune.audio.decoding import FloatArray
 from emotune.audio.live.inbox import Inbox
 from emotune.audio.live.raw_sound import ENCODINGS, RawSound
+from emotune.audio.recordings import SAMPLING_RATE_HZ, blocks
 from emotune.audio.recordings import Source as Recording
-from emotune.audio.recordings import stored_blocks
 from emotune.errors import AudioError
 
 BLOCK_S = 0.1
@@ -61,15 +61,16 @@ class Played:
 
 
 def recorded_blocks(recording: Recording) -> Iterator[Sampled]:
-    """Blocks of a recording of any format.
+    """Blocks of a recording of any format: the mean of its channels at 16 kHz.
 
     Raises:
         AudioError: for what is no recording, or is damaged.
     """
-    for block, rate in stored_blocks(recording):
-        step = max(1, round(rate * BLOCK_S))
-        for at in range(0, len(block), step):
-            yield block[at : at + step], rate
+    step = round(SAMPLING_RATE_HZ * BLOCK_S)
+    with blocks(recording, ["mix"], sampling_rate_hz=SAMPLING_RATE_HZ) as opened:
+        for (block,) in opened.blocks:
+            for at in range(0, len(block), step):
+                yield block[at : at + step], SAMPLING_RATE_HZ
 
 
 def raw_blocks(place: Path | int, sound: RawSound) -> Iterator[Sampled]:
