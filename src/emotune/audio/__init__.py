@@ -13,6 +13,7 @@ from emotune.audio.recordings import (
     clip,
     clips,
     decode,
+    duration_s,
     sampling_rate_hz,
     trim_silence,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "clip",
     "clips",
     "decode",
+    "duration_s",
     "sampling_rate_hz",
     "too_long",
     "trim_silence",

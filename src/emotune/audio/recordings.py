@@ -197,6 +197,17 @@ def sampling_rate_hz(source: Source) -> int:
         return sound.sampling_rate_hz
 
 
+def duration_s(source: Source) -> float:
+    """The duration of a recording, from its header where that can be trusted, else from all its samples.
+
+    Raises:
+        AudioError: for what is no recording.
+    """
+    with _opened(source) as sound:
+        frames = sum(map(len, sound.blocks_from(0))) if sound.frames is None else sound.frames
+        return frames / sound.sampling_rate_hz
+
+
 @contextmanager
 def _opened(source: Source) -> Iterator[Sound]:
     given = plain(source)

@@ -17,6 +17,7 @@ from emotune.cli import (
     export,
     fuse,
     gender,
+    listen,
     models,
     predict,
     probe,
@@ -60,6 +61,7 @@ app.command("predict")(predict.predict)
 app.command("models")(models.models)
 app.command("adapt")(adapt.adapt)
 app.command("export")(export.export)
+app.command("listen")(listen.listen)
 app.command("timeline")(timeline.timeline)
 app.command("gender")(gender.gender)
 app.command("transcribe")(transcribe.transcribe)

@@ -35,15 +35,16 @@ def best_method() -> Method:
     return "silero" if is_installed() else "energy"
 
 
-def speech_detector(method: Method | None = None, rule: SpeechRule | None = None) -> SpeechDetector:
+def speech_detector(method: Method | None = None, rule: SpeechRule | None = None, **options: int) -> SpeechDetector:
     """Detector for the samples of one channel at 16 kHz.
 
     Args:
         method: None = the best that is installed.
         rule: where speech begins and ends.
+        options: of ``SpeechDetector``.
 
     Raises:
         ConfigError: for Silero's network without onnxruntime.
     """
     frames: dict[Method, type[Frames]] = {"silero": Silero, "energy": Energy, "none": Everything}
-    return SpeechDetector(frames[method or best_method()](), rule)
+    return SpeechDetector(frames[method or best_method()](), rule, **options)
