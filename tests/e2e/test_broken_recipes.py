@@ -128,6 +128,10 @@ OVERRIDES = {
     "unknown layer mix": ("model.layer_mix=wieghted_sum", "did you mean 'weighted_sum'?"),
     "unknown metric": ("train.metric=uarr", "train.metric: Unknown metric 'uarr', did you mean 'uar'?"),
     "metric of nothing learnt": ("train.metric=ccc", "train.metric: Unknown metric 'ccc'"),
+    "copies for every speaker": (
+        "probe={copies: 2, leave_out: speaker}",
+        "probe.copies goes neither with probe.leave_out nor with augmentation.mix: leave out either",
+    ),
     "unknown leave-out": ("probe.leave_out=speakers", "probe.leave_out: input should be 'speaker' or 'session'"),
     "noise upside down": (
         "augmentation.noise={snr_db: [9, 1]}",

@@ -9,6 +9,7 @@ import sys
 import typer
 
 from emotune.cli import (
+    adapt,
     adjust,
     compare,
     corpus,
@@ -56,6 +57,7 @@ app.command("adjust")(adjust.adjust)
 app.command("submit")(submit.submit)
 app.command("predict")(predict.predict)
 app.command("models")(models.models)
+app.command("adapt")(adapt.adapt)
 app.command("export")(export.export)
 app.command("gender")(gender.gender)
 app.command("transcribe")(transcribe.transcribe)

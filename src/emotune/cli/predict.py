@@ -25,6 +25,15 @@ class EngineName(StrEnum):
     ray = "ray"
 
 
+class Adapt(StrEnum):
+    """Clips that answers are adapted to together."""
+
+    none = "none"
+    auto = "auto"
+    speaker = "speaker"
+    recording = "recording"
+
+
 class Format(StrEnum):
     """Format of the tables of a job."""
 
@@ -77,6 +86,10 @@ def predict(
     coverage: Annotated[
         float | None, typer.Option(help="Answer about this share, such as 0.8; the others are 'uncertain'.")
     ] = None,
+    adapt: Annotated[
+        Adapt,
+        typer.Option(help="Adapt the answers to these recordings, without labels: by speaker, recording, or auto."),
+    ] = Adapt.none,
     condition: Condition = [],
     gender_model: Annotated[str | None, typer.Option(help="In place of the model's own gender predictor.")] = None,
     asr: Annotated[str | None, typer.Option(help="In place of the model's own speech recogniser.")] = None,
@@ -105,6 +118,11 @@ def predict(
     if part_rows is not None:
         if output is None:
             raise ConfigError("--part-rows needs a folder for the parts: name it with -o.")
+        if adapt is not Adapt.none:
+            raise ConfigError(
+                "--adapt needs all answers at once, and --part-rows keeps few: make a model with `emotune adapt`, and"
+                " predict with that."
+            )
         found = predict_files_in_parts(
             model,
             named,
@@ -123,7 +141,7 @@ def predict(
         raise ConfigError(
             "--engine ray writes a folder of parts: say how large they are with --part-rows, such as 2000."
         )
-    found = predict_files(model, named, output, **options)
+    found = predict_files(model, named, output, adapt=None if adapt is Adapt.none else adapt.value, **options)
     if output is None and found.predictions is not None:
         _print(found.predictions)
     _end(found, "" if output is None else f"{output}: {found.rows} rows")

@@ -385,7 +385,8 @@ class ProbeSection(Section):
     """Logistic (ridge, for dimensions) regression on frozen pooled features of one layer, chosen on development.
 
     ``leave_out: speaker`` holds each speaker out in turn and chooses layer and ``inverse_regularisation`` by the same
-    rule among the other speakers only.
+    rule among the other speakers only. With ``copies``, half of what ``train.sampling`` draws of an utterance is the
+    clip itself, and half are its copies, changed as ``augmentation`` says.
     """
 
     pooling: Literal["mean", "mean_std"] = "mean_std"
@@ -394,6 +395,8 @@ class ProbeSection(Section):
     """C; chosen on development together with the layer"""
     leave_out: Literal["speaker", "session"] | None = None
     """speaker or session: nested leave-one-out instead of development"""
+    copies: int = Field(default=0, ge=0)
+    """augmented copies of each training utterance to learn from beside itself"""
     cache: Annotated[Path, AfterValidator(_checked_home)] = Path("~/.cache/emotune/features")
     """a folder for features"""
 
@@ -432,6 +435,8 @@ class Recipe(Section):
         faults = []
         if self.protocol is not None and self.probe.leave_out is not None:
             faults.append("protocol says what is held out: leave out either protocol or probe.leave_out")
+        if self.probe.copies and (self.probe.leave_out is not None or self.augmentation.mix is not None):
+            faults.append("probe.copies goes neither with probe.leave_out nor with augmentation.mix: leave out either")
         unfreeze = self.train.unfreeze
         if unfreeze is not None and self.model.backbone.train in ("none", 0):
             faults.append(

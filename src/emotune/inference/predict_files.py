@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from emotune.audio.channels import Channels
 from emotune.conditions.origins import unknown_though_asked
 from emotune.errors import ConfigError
+from emotune.inference.adaptation.adaptation import adaptation_to, classes_of
+from emotune.inference.adaptation.folder import adapted_fingerprint, is_adapted, read_adapted
+from emotune.inference.adaptation.groups import check_way, groups_of
 from emotune.inference.engines import engine_of
 from emotune.inference.inputs import columns_taken, items_of, passed_over_text
 from emotune.inference.items import Item
@@ -115,6 +118,7 @@ def predict_files(
     inputs: Inputs,
     output: Path | None = None,
     *,
+    adapt: str | None = None,
     spreadsheet_safe: bool = False,
     listener: Listener | None = None,
     progress: Progress = silent,
@@ -126,6 +130,8 @@ def predict_files(
         model: as ``emotune.load`` has it.
         inputs: to be predicted.
         output: the table to write; none when None.
+        adapt: ``auto``, ``speaker`` or ``recording``: the answers are adapted to these files, without labels, see
+            ``adaptation_to``; None = plain answers.
         spreadsheet_safe: see ``emotune.io.tables.write_rows``.
         listener: told of the columns taken, of files passed over, and of what the model has to do without.
         progress: shows how far the work is.
@@ -135,14 +141,26 @@ def predict_files(
         EmotuneError: for inputs, a model or an output that cannot be used.
     """
     listener = listener or Listener()
+    if adapt is not None:
+        check_way(adapt)
     inputs.say_columns(listener)
     if output is not None:
         check_output(output, inputs=inputs.paths, spreadsheet_safe=spreadsheet_safe)
     passed_over = Counter[str]()
     items = list(inputs.items(passed_over))
     _say_passed_over(passed_over, listener)
+    if adapt is not None:
+        groups_of(items, adapt)  # an unknown speaker is told before the work
     predictor = _loaded(model, listener, loading)
+    if adapt is not None and predictor.adaptation is not None:
+        raise ConfigError(f"{model} is adapted already; leave out --adapt, or name the model that it was made of.")
+    if adapt is not None:
+        classes_of(predictor.label_space)
     predictions = predictor.predict_items(items, progress=progress)
+    if adapt is not None:
+        adaptation = adaptation_to(predictions, items, by=adapt)
+        predictions = adaptation.answers(predictions, items, answered_from=predictor.answered_from)
+        listener.say(adaptation.in_words())
     if output is not None:
         predictions.write(output, spreadsheet_safe=spreadsheet_safe)
     _say_unknown(loading, [predictions], listener)
@@ -262,7 +280,7 @@ def _local_job(model: str, listener: Listener, loading: Mapping[str, Any]) -> tu
     from emotune.inference.jobs.parts import predict_in_parts  # noqa: PLC0415 (as above)
 
     predictor = _loaded(model, listener, loading)
-    return predictor.engine.fingerprint, partial(predict_in_parts, predictor)
+    return predictor.fingerprint, partial(predict_in_parts, predictor)
 
 
 def _ray_job(model: str, _: Listener, loading: Mapping[str, Any]) -> tuple[str | None, Callable[..., None]]:
@@ -273,8 +291,11 @@ def _ray_job(model: str, _: Listener, loading: Mapping[str, Any]) -> tuple[str |
         raise ConfigError("--engine ray runs on CPUs so far; leave out --device.")
     with needs("ray"):
         from emotune.inference.jobs.ray_job import predict_on_ray  # noqa: PLC0415
-    engine = engine_of(find_model_folder(model).folder, device="cpu")  # what is broken is known at once
+    adapted = read_adapted(Path(model)) if is_adapted(model) else None
+    parent = model if adapted is None else adapted.parent
+    engine = engine_of(find_model_folder(parent).folder, device="cpu")  # what is broken is known at once
+    fingerprint = adapted_fingerprint(engine.fingerprint, None if adapted is None else adapted.adaptation)
     if options.get("coverage") is not None:
         engine.calibration.threshold(options["coverage"])
-    about = {"fingerprint": engine.fingerprint, "workers": workers, "loading": options}
-    return engine.fingerprint, partial(predict_on_ray, model, **about)
+    about = {"fingerprint": fingerprint, "workers": workers, "loading": options}
+    return fingerprint, partial(predict_on_ray, model, **about)

@@ -19,12 +19,14 @@ from emotune import audio
 from emotune.audio.channels import EACH, Channels
 from emotune.audio.preprocessing import batches_under
 from emotune.conditions.known import known_of
-from emotune.errors import AudioError, ConfigError
+from emotune.errors import AudioError, ConfigError, ModelError
+from emotune.inference.adaptation.adaptation import Adaptation
+from emotune.inference.adaptation.folder import FILE, adapted_fingerprint, is_adapted, read_adapted
 from emotune.inference.conditioner import Conditioner, Given, conditioner_of
 from emotune.inference.engine import Engine, EngineError, EngineOutput
 from emotune.inference.engines import engine_of
 from emotune.inference.items import Item, holds_several, items_given
-from emotune.models.folder import find_model_folder
+from emotune.models.folder import ModelFolder, find_model_folder
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest, Utterance, checked
@@ -46,6 +48,7 @@ class Predictor:
             the threshold is that of the development split. None = answer all.
         conditioner: finds what the model is given beside the sound; None = what the items know.
         name: by which the model is found again.
+        adaptation: shifts that move the answers; None = the plain answers.
 
     Raises:
         ModelError: for a coverage, when the model does not know its confidence.
@@ -59,6 +62,7 @@ class Predictor:
         coverage: float | None = None,
         conditioner: Conditioner | None = None,
         name: str = "",
+        adaptation: Adaptation | None = None,
     ) -> None:
         if not batch_seconds > 0:
             raise ConfigError(f"batch_seconds must be above 0, got {batch_seconds}.")
@@ -66,6 +70,7 @@ class Predictor:
         self.batch_seconds = batch_seconds
         self.conditioner = conditioner or Conditioner(engine.conditions)
         self.name = name
+        self.adaptation = adaptation
         self.answered_from = 0.0 if coverage is None else engine.calibration.threshold(coverage)
 
     @property
@@ -74,9 +79,14 @@ class Predictor:
         return self.engine.label_space
 
     @property
+    def fingerprint(self) -> str | None:
+        """Fingerprint of the model, and of what it is adapted by."""
+        return adapted_fingerprint(self.engine.fingerprint, self.adaptation)
+
+    @property
     def identity(self) -> dict[str, str]:
         """``name``, and as ``revision`` the first 12 digits of the model's fingerprint."""
-        return {"name": self.name, "revision": str(self.engine.fingerprint)[:12]}
+        return {"name": self.name, "revision": str(self.fingerprint)[:12]}
 
     @overload
     def predict(  # pyright: ignore[reportOverlappingOverload] (what is in a list is not one recording)
@@ -115,10 +125,10 @@ class Predictor:
         found = dict(self.stream(items_given(source, sampling_rate_hz, channel)))
         rows = tuple(found[position] for position in range(len(found)))
         if holds_several(source):
-            return Predictions(rows, self.label_space, self.engine.fingerprint)
+            return Predictions(rows, self.label_space, self.fingerprint)
         if rows[0].error is not None and (channel != EACH or len(rows) == 1):
             raise AudioError(rows[0].error)
-        return Predictions(rows, self.label_space, self.engine.fingerprint) if channel == EACH else rows[0]
+        return Predictions(rows, self.label_space, self.fingerprint) if channel == EACH else rows[0]
 
     def predict_manifest(self, manifest: Manifest, *, progress: Progress = silent) -> Predictions:
         """Predicts every utterance of a manifest, in its order."""
@@ -131,18 +141,20 @@ class Predictor:
                 content_sha256=u.content_sha256,
                 known=known_of(u),
                 channel=u.heard_channel,
+                speaker=u.speaker,
+                corpus=u.corpus,
             )
             for u in manifest
         ]
         predictions = self.predict_items(items, progress=progress)
-        return Predictions(predictions.rows, self.label_space, self.engine.fingerprint, manifest.fingerprint())
+        return Predictions(predictions.rows, self.label_space, self.fingerprint, manifest.fingerprint())
 
     def predict_items(self, items: Sequence[Item], *, progress: Progress = silent) -> Predictions:
         """Predicts items in order; a failure becomes an error row, and the rest goes on."""
         rows: list[Prediction | None] = [None] * len(items)
         for position, row in progress(self.stream(items), total=len(items), title="predicting"):
             rows[position] = row
-        return Predictions(tuple(row for row in rows if row is not None), self.label_space, self.engine.fingerprint)
+        return Predictions(tuple(row for row in rows if row is not None), self.label_space, self.fingerprint)
 
     def stream(self, items: Iterable[Item]) -> Iterator[tuple[int, Prediction]]:
         """Yields each item's position and prediction as they come, with only a pool of items in memory."""
@@ -282,7 +294,7 @@ class Predictor:
             for (name, scale), value in zip(space.dimensions.items(), answer[1], strict=True)
         }
         uncertain = max(probabilities.values(), default=1.0) < self.answered_from
-        return Prediction(
+        row = Prediction(
             item.utterance_id,
             probabilities,
             dimensions,
@@ -291,6 +303,9 @@ class Predictor:
             extra=item.extra,
             warning=clip.warning,
         )
+        if self.adaptation is None:
+            return row
+        return self.adaptation.answer(row, item, answered_from=self.answered_from)
 
 
 @contextmanager
@@ -340,8 +355,8 @@ def load(
     """Loads a model folder, exported or not, or the model of a run folder, for prediction.
 
     Args:
-        model: a model folder, a run folder that holds one under ``model``, or ``hf:owner/name[@revision]`` on the
-            Hugging Face Hub; no other name is looked for there.
+        model: a model folder, a run folder that holds one under ``model``, the folder of an adapted model, or
+            ``hf:owner/name[@revision]`` on the Hugging Face Hub; no other name is looked for there.
         device: where to run, such as ``cpu`` or ``cuda``; None = a GPU where there is one.
         batch_seconds: longest padded batch in audio-seconds.
         workers: processes of one thread each, on the CPU: the fastest way through many recordings there, with a copy of
@@ -358,7 +373,8 @@ def load(
         ModelError: when there is no model, or any of its weights is missing, new or misshapen; when a model cannot be
             had that makes a condition of what is scored.
     """
-    found = find_model_folder(model)
+    adapted = read_adapted(Path(model)) if is_adapted(model) else None
+    found = find_model_folder(model) if adapted is None else _parent(adapted.parent, Path(model))
     if workers is not None:
         if device not in (None, "cpu"):
             raise ConfigError(f"workers run on the CPU; leave out either workers or device '{device}'.")
@@ -367,6 +383,8 @@ def load(
         engine: Engine = WorkerEngine(found.folder, workers=workers)
     else:
         engine = engine_of(found.folder, device=device, threads=threads)
+    if adapted is not None:
+        adapted.check_parent(engine.fingerprint, engine.label_space.classes, Path(model))
     conditioner = conditioner_of(
         engine.conditions,
         partial(load, device=device),
@@ -374,4 +392,22 @@ def load(
         helpers=helpers,
         scored=None if scored is None else [known_of(utterance) for utterance in scored],
     )
-    return Predictor(engine, batch_seconds=batch_seconds, coverage=coverage, conditioner=conditioner, name=found.name)
+    return Predictor(
+        engine,
+        batch_seconds=batch_seconds,
+        coverage=coverage,
+        conditioner=conditioner,
+        name=found.name if adapted is None else str(Path(model).absolute()),
+        adaptation=None if adapted is None else adapted.adaptation,
+    )
+
+
+def _parent(name: str, folder: Path) -> ModelFolder:
+    """The model that an adapted one was made of."""
+    try:
+        return find_model_folder(name)
+    except ModelError as error:
+        raise ModelError(
+            f"{folder} is an adapted model whose parent cannot be had: {error} Put the parent back, or change"
+            f" parent.name in {folder / FILE} where it has moved."
+        ) from error

@@ -65,12 +65,14 @@ class Predictions:
     """Predictions of one model, with the label space they are in and where they come from.
 
     ``emotion`` in a written table is the most probable class or ``uncertain``; reading derives the class anew.
+    ``adaptation`` holds the statistics of the collection that moved the answers, see ``inference.adaptation``.
     """
 
     rows: tuple[Prediction, ...]
     label_space: LabelSpace
     model_fingerprint: str | None = None
     manifest_fingerprint: str | None = None
+    adaptation: Mapping[str, Any] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -119,6 +121,7 @@ class Predictions:
             **self.label_space.to_json(),
             "model_fingerprint": self.model_fingerprint,
             "manifest_fingerprint": self.manifest_fingerprint,
+            **({} if self.adaptation is None else {"adaptation": self.adaptation}),
         }
         numbers = [*(f"p.{name}" for name in self.label_space.classes), *self.label_space.dimensions]
         write_rows(
@@ -149,9 +152,8 @@ class Predictions:
         repeated = [key for key, count in Counter(p.utterance_id for p in predictions).items() if count > 1]
         if repeated:
             raise TableError(f"{path}: utterance_id must be unique, '{repeated[0]}' appears more than once.")
-        return cls(
-            tuple(predictions), label_space, metadata.get("model_fingerprint"), metadata.get("manifest_fingerprint")
-        )
+        named = (metadata.get(name) for name in ("model_fingerprint", "manifest_fingerprint", "adaptation"))
+        return cls(tuple(predictions), label_space, *named)
 
 
 def _predicted_columns(space: LabelSpace) -> list[str]:

@@ -45,6 +45,7 @@ from emotune.training.run import (
     write_start,
 )
 from emotune.training.run_log import OtherProcess, RunLog
+from emotune.training.sampling import mean_times
 
 _PROBED = "started_from_probe"
 
@@ -276,6 +277,7 @@ def _start_from_probe(experiment: Experiment, recipe: Recipe, progress: Progress
     features = _pooled(experiment, both, progress)
     features = features.reshape(len(both), -1, features.shape[-1])  # (utterances, heads, features)
     in_train = np.arange(len(both)) < len(train)
+    times = mean_times(train, recipe.train.sampling)
     choice = linear.choose(
         features,
         both,
@@ -284,10 +286,15 @@ def _start_from_probe(experiment: Experiment, recipe: Recipe, progress: Progress
         experiment.space,
         grid=recipe.probe.inverse_regularisation,
         score=partial(metric_of, metric=recipe.train.metric),
+        times=np.concatenate([times, np.ones(len(experiment.development))]),
     )
     fitted = [
         linear.fit_linear(
-            features[in_train, head], train, experiment.space, inverse_regularisation=choice.inverse_regularisation
+            features[in_train, head],
+            train,
+            experiment.space,
+            inverse_regularisation=choice.inverse_regularisation,
+            times=times,
         )
         for head in range(features.shape[1])
     ]
