@@ -132,6 +132,7 @@ def test_a_package_of_your_own_is_named_by_groups_that_there_are():
         "head": "emotune.models.heads:HEADS",
         "metric": "emotune.metrics:METRICS",
         "degradation": "emotune.evaluation.robustness.degradations:DEGRADATIONS",
+        "model": "emotune.models.installed:MODELS",
     }
     section = text[text.index("## A package of your own") :]
     assert set(re.findall(r"`(\w+)`", section[: section.index("options")])) == tables.keys()
