@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
 from scipy.stats import entropy
 
-from emotune.inference.adaptation.rule import FEW_CLIPS, TRUST, WHOLE_CORPUS, Shift, corpus_shift_of, offsets_of, shift_of
+from emotune.inference.adaptation.rule import (
+    FEW_CLIPS,
+    TRUST,
+    WHOLE_CORPUS,
+    Shift,
+    corpus_shift_of,
+    offsets_of,
+    shift_of,
+)
 from emotune.schema.prior import with_offsets
 
 CLASSES = 4
