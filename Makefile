@@ -1,9 +1,12 @@
-# Everything works in .venv with the versions locked in constraints.txt. `make demo` and `make test` need nothing but
-# Python 3.11 or newer. PIP_ARGS reaches pip, for example to choose PyTorch's CPU or CUDA build (see README).
+# Everything works in .venv with the versions locked in constraints.txt, and each target installs what it needs: the demo
+# the extra `train`, the tests `test`, the rest `dev`. `make demo` and `make test` need nothing but Python 3.11 or newer.
+# PIP_ARGS reaches pip, for example to choose PyTorch's CPU or CUDA build (see README).
 PYTHON ?= python3
 PIP_ARGS ?=
 BIN := .venv/bin
-INSTALLED := .venv/.installed
+TRAIN := .venv/.installed-train
+TEST := .venv/.installed-test
+DEV := .venv/.installed-dev
 
 # make test COVERAGE=yes: which branches the tests take, and an error below a floor. It costs about 60 % more processor
 # time with Python 3.11 (processes that tests start are not measured), so it is off by itself.
@@ -11,7 +14,7 @@ COVERAGE ?= no
 COVERAGE_FLOOR ?= 71
 MEASURED = $(if $(filter yes,$(COVERAGE)),--cov=emotune --cov-branch --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR))
 
-.PHONY: help demo study-demo test test-load broken-inputs bench check keys dist lock lock-check licences clean
+.PHONY: help demo study-demo test test-load broken-inputs bench check keys notebook dist lock lock-check licences clean
 
 help:
 	@echo "make demo         train a tiny model on the synthetic corpus, test it on unseen voices, draw the report"
@@ -23,41 +26,42 @@ help:
 	@echo "make bench        speed and memory against transformers, about half an hour on an idle machine with 24 GB"
 	@echo "make check        ruff, pyright, import-linter, codespell, locked versions, licences; the structure in figures"
 	@echo "make keys         the table of a recipe's keys in docs/recipes.md anew, after a new part or option"
-	@echo "make dist         source distribution and wheel, in dist; make test-load installs and uses them"
+	@echo "make notebook     run examples/predictions.ipynb again and keep what it shows"
+	@echo "make dist         source distribution and wheel of emotune and of its models, in dist; make test-load uses them"
 	@echo "make lock         requirements-locked.txt anew, from constraints.txt"
 	@echo "make lock-check   do requirements-locked.txt and constraints.txt agree?"
 	@echo "make licences     the licences of all dependencies; an error where the base tier's are unknown or forbid selling"
 
 # torch first and by itself: a later package could otherwise pull in another build of it
-$(INSTALLED): pyproject.toml constraints.txt
+.venv/.installed-%: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet $(PIP_ARGS) --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
-	touch $(INSTALLED)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[$*]"
+	touch $@
 
-demo: $(INSTALLED)
+demo: $(TRAIN)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo/run.sh
 
-study-demo: $(INSTALLED)
+study-demo: $(TRAIN)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/study/run.sh
 
-test: $(INSTALLED)
+test: $(TEST)
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not load" $(MEASURED)
 
-test-load: $(INSTALLED)
+test-load: $(DEV)
 	$(BIN)/python -m pytest -n auto --dist loadfile -m load
 
 # the option appends to the table
-broken-inputs: $(INSTALLED)
+broken-inputs: $(TEST)
 	mkdir -p runs
 	printf '%s\n' '# Broken inputs' '' '| room | what was wrong | what emotune said |' '|---|---|---|' > runs/broken-inputs.md
 	$(BIN)/python -m pytest tests/e2e/test_broken_*.py --broken-inputs=runs/broken-inputs.md
 
-bench: $(INSTALLED)
+bench: $(DEV)
 	$(BIN)/python benchmarks/speed.py runs/bench
 
-check: $(INSTALLED)
+check: $(DEV)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
@@ -67,23 +71,28 @@ check: $(INSTALLED)
 	$(BIN)/python tools/licences.py
 	-$(BIN)/python tools/structure.py
 
-keys: $(INSTALLED)
+keys: $(DEV)
 	$(BIN)/python tools/recipe_keys.py
 
-dist: $(INSTALLED)
+notebook: $(INSTALLED)
+	$(BIN)/pip install --quiet nbclient ipykernel
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/notebook.py examples/predictions.ipynb
+
+dist: $(DEV)
 	$(BIN)/python -m build
+	for package in packages/*; do $(BIN)/python -m build --outdir dist $$package || exit 1; done
 
 # all platforms' hashes, from what the index says of each version; nothing is downloaded
-lock: $(INSTALLED)
+lock: $(DEV)
 	$(BIN)/pip install --quiet uv
 	grep -v "^torch==" constraints.txt | $(BIN)/uv pip compile - --quiet --universal --no-deps --generate-hashes \
 		--no-header --no-annotate --output-file requirements-locked.txt
 	$(BIN)/python tools/lock.py
 
-lock-check: $(INSTALLED)
+lock-check: $(DEV)
 	$(BIN)/python tools/lock.py
 
-licences: $(INSTALLED)
+licences: $(DEV)
 	$(BIN)/python tools/licences.py
 
 clean:

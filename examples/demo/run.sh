@@ -15,12 +15,15 @@ emotune baseline demo/tiny_wavlm data.manifest="$out/manifest.csv" -o "$out/base
 baseline=$!
 emotune train demo/tiny_wavlm data.manifest="$out/manifest.csv" data.cache="$out/clips" train.workers=1 "$@" -o "$out/run"
 say "3/6  Test it on voices that it never heard"
+emotune predict "$out/run" examples/demo/corpus/audio/v14-s2-anger.ogg >"$out/predict.log" 2>&1 &
+predict=$!
 emotune evaluate "$out/run" --split test
 say "4/6  Beside it, meanwhile: pitch and energy statistics with logistic regression"
 wait "$baseline" || { cat "$out/baseline.log" >&2; exit 1; }
 cat "$out/baseline.log"
-say "5/6  Predict a clip"
-emotune predict "$out/run" examples/demo/corpus/audio/v14-s2-anger.ogg
+say "5/6  Predict a clip, meanwhile too"
+wait "$predict" || { cat "$out/predict.log" >&2; exit 1; }
+cat "$out/predict.log"
 say "6/6  Where to look"
 echo "report on unseen voices:  $out/run/test/report.html"
 echo "the same for the baseline: $out/baseline/test/report.html"

@@ -13,10 +13,12 @@ say "2/8  Read it into a manifest"
 emotune corpus read msp_podcast "$out/corpus" -o "$out/read.csv"
 emotune corpus check "$out/read.csv"
 say "3/8  Train a gender predictor, and ask it where gender is hidden"
-emotune train examples/study/gender.yaml data.manifest="$out/read.csv" -o "$out/gender"
+emotune train examples/study/gender.yaml data.manifest="$out/read.csv" data.cache="$out/clips" train.workers=1 \
+    -o "$out/gender"
 emotune gender "$out/read.csv" --model "$out/gender" -o "$out/manifest.csv"
 say "4/8  The study: each step trained, tested, and compared with the one before"
-emotune study examples/study/study.yaml data.manifest="$out/manifest.csv" "$@" -o "$out/study"
+emotune study examples/study/study.yaml data.manifest="$out/manifest.csv" data.cache="$out/clips" train.workers=1 "$@" \
+    -o "$out/study"
 say "5/8  Fuse the systems on development, and apply the fusion to Test3"
 runs="$out/study/runs"
 emotune fuse mean="$runs/mean/seed_0" std="$runs/std/seed_0" mean_std="$runs/mean_std/seed_0" \

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import EntryPoint, entry_points
 from pkgutil import resolve_name
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from emotune.errors import ConfigError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Entry = TypeVar("Entry")
 
@@ -112,6 +114,8 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         return name
 
     def _added(self, of: str = "") -> dict[str, EntryPoint]:
+        from importlib.metadata import entry_points  # noqa: PLC0415 (reads mail headers: slow to import)
+
         group = f"emotune.{self.kind.replace(' ', '_')}{of}"
         return {point.name: point for point in entry_points(group=group) if point.name not in self._own}
 

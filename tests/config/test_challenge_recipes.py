@@ -74,5 +74,5 @@ def test_the_successors_recipes_learn_from_every_workers_vote():
         assert (recipe.data.drop, votes.no_agreement, votes.other) == ([], "votes", "votes_only")
         assert recipe.loss.cross_entropy.weight == 0
         assert recipe.loss.kl.weight + recipe.loss.soft_cross_entropy.weight == 1
-    assert recipe_of("sernc2025/balanced").train.sampling == "balanced"
+    assert recipe_of("sernc2025/balanced").train.sampling.by == "class"
     assert recipe_of("odyssey2024/balanced_sampling").loss.cross_entropy.class_weights == "none"

@@ -3,7 +3,6 @@
 import pytest
 from pydantic import ValidationError
 
-from emotune import registry
 from emotune.config.recipe import Recipe
 from emotune.losses.options import ClassWeightOptions
 
@@ -19,7 +18,9 @@ class Point:
 
 @pytest.fixture(autouse=True)
 def _poly(monkeypatch):
-    monkeypatch.setattr(registry, "entry_points", lambda *, group: [Point()] * group.startswith("emotune.loss"))
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points", lambda *, group: [Point()] * group.startswith("emotune.loss")
+    )
 
 
 def test_null_leaves_a_loss_of_another_package_out():

@@ -152,7 +152,7 @@ def test_a_recording_that_vanishes_during_training_is_named(train, tones, tmp_pa
 def stopped(recipe, tmp_path_factory) -> Path:
     """A run that was interrupted while its second epoch was scored."""
     folder, calls = tmp_path_factory.mktemp("stopped") / "run", []
-    scores = fine_tune._development_scores
+    scores = fine_tune.development_scores
 
     def once(*arguments):
         calls.append(1)
@@ -161,7 +161,7 @@ def stopped(recipe, tmp_path_factory) -> Path:
         return scores(*arguments)
 
     with pytest.MonkeyPatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(fine_tune, "_development_scores", once)
+        patched.setattr(fine_tune, "development_scores", once)
         fine_tune.train_run(load_recipe(recipe), folder)
     return folder
 

@@ -128,6 +128,10 @@ OVERRIDES = {
     "unknown layer mix": ("model.layer_mix=wieghted_sum", "did you mean 'weighted_sum'?"),
     "unknown metric": ("train.metric=uarr", "train.metric: Unknown metric 'uarr', did you mean 'uar'?"),
     "metric of nothing learnt": ("train.metric=ccc", "train.metric: Unknown metric 'ccc'"),
+    "copies for every speaker": (
+        "probe={copies: 2, leave_out: speaker}",
+        "probe.copies goes neither with probe.leave_out nor with augmentation.mix: leave out either",
+    ),
     "unknown leave-out": ("probe.leave_out=speakers", "probe.leave_out: input should be 'speaker' or 'session'"),
     "noise upside down": (
         "augmentation.noise={snr_db: [9, 1]}",
@@ -187,6 +191,27 @@ SOURCES = {
         "model.adapter.rnak: Unknown key 'rnak', did you mean 'rank'?",
     ),
     "an adapter of rank zero": ([DATA, "model.adapter={name: lora, rank: 0}"], "model.adapter.rank: "),
+    "sampling by nothing with a power": (
+        [DATA, "train.sampling={power: 0.5}"],
+        "train.sampling: power needs by: class, corpus or corpus_and_class",
+    ),
+    "a misspelt sampling": (
+        [DATA, "train.sampling=balance"],
+        "train.sampling: Unknown sampling 'balance', did you mean 'balanced'?",
+    ),
+    "sampling by something else": (
+        [DATA, "train.sampling={by: speaker}"],
+        "train.sampling.by: input should be 'class'",
+    ),
+    "a power beyond one": ([DATA, "train.sampling={by: corpus, power: 2}"], "train.sampling.power: "),
+    "a misspelt key of sampling": (
+        [DATA, "train.sampling={by: corpus, powr: 1}"],
+        "train.sampling.powr: Unknown key 'powr', did you mean 'power'?",
+    ),
+    "sampling by class without classes": (
+        [DATA, "train.sampling.by=corpus_and_class", "data.classes=false", "data.dimensions=[x]", "train.metric=ccc"],
+        "train.sampling.by: corpus_and_class draws classes, and data.classes is false",
+    ),
     "probe start with a hidden layer": (
         [DATA, "train.start_from_probe=true", "model.hidden_size=8"],
         "train.start_from_probe needs a linear head: leave model.hidden_size out",

@@ -69,6 +69,26 @@ def test_every_utterance_is_tested_once_and_the_pool_is_scored_once(written, tmp
         assert f"holds one model a fold: {', '.join(folds)}. Name one of them, such as {tmp_path}" in refused.err
 
 
+def test_corpora_are_left_out_in_turn_and_the_report_has_each_and_their_mean(tmp_path, tones, emotune_command):
+    corpus_of = {"s0": "one", "s1": "one", "s2": "one", "s3": "two", "s4": "two", "s5": "two"}
+    rows = [dataclasses.replace(u, corpus=corpus_of[u.speaker or ""], split=None) for u in tones]
+    tones.replace_utterances(rows).write(tmp_path / "m.csv")
+    recipe = write_recipe(tmp_path / "recipe.yaml", tmp_path / "m.csv", protocol="leave_one_corpus_out")
+    ended = emotune_command("probe", recipe, "-o", tmp_path / "run", f"probe.cache={tmp_path / 'cache'}")
+    assert ended.code == 0, ended.err
+    assert len(Predictions.read(tmp_path / "run" / "all" / "predictions.csv")) == 24
+    report = json.loads((tmp_path / "run" / "all" / "report.json").read_text())
+    each = [group["scores"]["uar"]["value"] for group in report["groups"] if group["by"] == "corpus"]
+    assert report["corpora_mean"]["uar"]["value"] == pytest.approx(sum(each) / 2)
+    assert report["notices"] == []
+    for tested in ("one", "two"):
+        alone = json.loads((tmp_path / "run" / f"without_{tested}" / "test" / "report.json").read_text())
+        assert alone["scored"] == 12
+        assert f"all uar of {tested} {alone['overall']['uar']['value']:.3f}" in ended.out
+    assert f"all uar, mean of 2 corpora {sum(each) / 2:.3f}" in ended.out
+    assert "mean of the corpora" in (tmp_path / "run" / "all" / "report.html").read_text()
+
+
 @pytest.mark.parametrize("spelling", ["absolute", "with a slash", "from elsewhere", "through a link"])
 def test_folds_go_on_however_their_folder_is_spelled(written, tmp_path, monkeypatch, emotune_command, spelling):
     def killed(*_, **__):

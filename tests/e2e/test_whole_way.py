@@ -210,6 +210,18 @@ def test_a_probe_is_a_model_like_any_other(home, clips, tmp_path):
     assert f"chosen: {chosen}" in shown.err
 
 
+def test_a_probe_learns_from_augmented_copies_too(home, tmp_path):
+    asked = ["probe.copies=2", "augmentation={noise: {snr_db: [10, 30]}}"]
+    said = well("probe", home / "recipe.yaml", *asked, "-o", tmp_path / "probe")
+    assert "augmented copies of each training utterance: 2" in said.err
+    well("probe", home / "recipe.yaml", "-o", tmp_path / "plain")
+    heads = [
+        emotune.load(tmp_path / name).engine.model.heads["classes"].out.weight.detach().numpy()
+        for name in ("probe", "plain")
+    ]
+    assert heads[0].shape != heads[1].shape or not np.allclose(heads[0], heads[1])
+
+
 def test_a_probe_that_leaves_speakers_out_predicts_everybody(home, tmp_path):
     well("probe", home / "recipe.yaml", "probe.leave_out=speaker", "-o", tmp_path / "probe")
     assert len(Predictions.read(tmp_path / "probe" / "all" / "predictions.csv")) == 48

@@ -200,6 +200,57 @@ def test_speakers_of_the_same_name_in_two_corpora_are_two():
     assert [group.name for group in found.groups_by("speaker")] == ["c0/1", "c1/1"]
 
 
+def of_two_corpora():
+    """Eight speakers of a large corpus, mostly right, and four of a small one without anger, mostly wrong."""
+    generator = np.random.default_rng(3)
+    rows, answers = [], []
+    for corpus, speakers, right, classes in (("large", 8, 0.8, CLASSES), ("small", 4, 0.3, CLASSES[1:])):
+        for n in range(speakers * 12):
+            name, label = f"{corpus}{n}", classes[n % len(classes)]
+            answer = label if generator.random() < right else CLASSES[generator.integers(4)]
+            rows.append(utterance(name, label, corpus=corpus, speaker=f"{corpus}/{n % speakers}"))
+            answers.append(said(name, answer))
+    return manifest(*rows), predictions(*answers)
+
+
+def test_corpora_are_scored_alone_and_their_mean_counts_each_as_much(capsys):
+    truth_table, prediction_table = of_two_corpora()
+    found = evaluate(truth_table, prediction_table, resamples=300)
+    alone = {
+        corpus: evaluate(truth_table.filter(lambda u, c=corpus: u.corpus == c), prediction_table, resamples=300)
+        for corpus in ("large", "small")
+    }
+    for metric in ("uar", "macro_f1", "accuracy"):
+        each = [own.overall[metric].value for own in alone.values()]
+        assert [group.scores[metric].value for group in found.groups_by("corpus")] == pytest.approx(each)
+        mean = found.corpora_mean[metric]
+        assert mean.value == pytest.approx(np.mean(each))
+        assert mean.low < mean.value < mean.high
+    assert found.corpora_mean["uar"].value < found.overall["uar"].value - 0.05
+    widths = [score.high - score.low for score in (alone["small"].overall["uar"], found.corpora_mean["uar"])]
+    assert widths[1] < widths[0], "two corpora say more than the smaller one"
+    assert not alone["small"].corpora_mean
+    assert not alone["small"].of_corpora
+    print_evaluation(found, "test", Path("run"))
+    shown = capsys.readouterr()
+    assert f"test uar of small {alone['small'].overall['uar'].value:.3f} [" in shown.out
+    assert f"test uar, mean of 2 corpora {found.corpora_mean['uar'].value:.3f} [" in shown.out
+    assert "1 of 2 corpus groups lack some of the classes" in shown.err
+
+
+def test_the_mean_of_corpora_leaves_out_one_without_the_truth_and_has_an_interval_where_all_have_speakers():
+    truth_table, prediction_table = of_two_corpora()
+    unlabelled = truth_table.replace_utterances(
+        [*truth_table, utterance("x", None, corpus="third", dimensions={"arousal": 3.0})]
+    )
+    answered = predictions(*prediction_table, said("x", "anger"))
+    assert evaluate(unlabelled, answered, resamples=0).corpora_mean == pytest.approx(
+        evaluate(truth_table, prediction_table, resamples=0).corpora_mean
+    )
+    few = truth_table.filter(lambda u: u.corpus == "large" or u.speaker in ("small/0", "small/1"))
+    assert not evaluate(few, prediction_table, resamples=100).corpora_mean["uar"].has_interval
+
+
 def test_few_speakers_and_ignored_predictions_are_noted():
     truth_table, prediction_table, _, _ = small()
     more = Predictions((*prediction_table.rows, said("stranger", "anger")), prediction_table.label_space)

@@ -30,8 +30,15 @@ SPACES = {
     "dimensions": LabelSpace((), {"arousal": Scale(1, 7)}),
 }
 WIDTHS = {"gender": {}, "text": {"width": 6, "size": 4}}
+SMALLER = {"conv_dim": [16] * 3, "conv_kernel": [40, 8, 4], "conv_stride": [20, 8, 4], "num_hidden_layers": 1}
+"""the exporter's time goes by the number of operations"""
+FLAVOURS = {
+    name: config | ({"encoder_layers": 1} if name == "whisper" else SMALLER)
+    for name, config in TINY.items()
+    if "final norm" not in name
+}
 PARTS: dict[str, list] = {
-    "backbone": list(TINY),
+    "backbone": list(FLAVOURS),
     "layer_mix": [*LAYER_MIXES, VARAN],
     "pooling": list(POOLINGS),
     "adapter": [None, *ADAPTERS],
@@ -72,7 +79,7 @@ def every_pair() -> list[tuple]:
 
 
 def saved(folder: Path, parts: dict) -> Path:
-    backbone = tiny_backbone(TINY[parts["backbone"]], parts["backbone"].split(",")[0])
+    backbone = tiny_backbone(FLAVOURS[parts["backbone"]], parts["backbone"].split(",")[0])
     torch.manual_seed(1)
     model = EmotionModel(
         backbone,
@@ -102,7 +109,7 @@ def test_every_two_parts_export_together(tmp_path, row):
     parts = dict(zip(PARTS, row, strict=True))
     parity = export_model(saved(tmp_path / "model", parts), tmp_path / "out", precision=parts["precision"]).parity
     assert parity.clips == 50
-    assert parity.batch < LARGEST_DIFFERENCE
+    assert parity.batch < (LARGEST_DIFFERENCE if parts["precision"] == "fp32" else INT8_DIFFERENCE / 2)
     bound = LARGEST_DIFFERENCE if parts["precision"] == "fp32" else INT8_DIFFERENCE
     assert parity.probabilities < bound
     assert parity.dimensions < bound
@@ -113,7 +120,7 @@ def test_any_two_parts_meet():
     for a, b in itertools.combinations(range(len(PARTS)), 2):
         for one, other in itertools.product(list(PARTS.values())[a], list(PARTS.values())[b]):
             assert ((a, one), (b, other)) in met
-    assert len(every_pair()) < 45
+    assert len(every_pair()) < 40
 
 
 def test_conditions_that_are_known_here_are_all_there_are():

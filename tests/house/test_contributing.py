@@ -21,7 +21,7 @@ PARTS = {
     "unispeech-sat": ("tests/models/test_backbones.py", "tests/models/test_models_do_not_depend_on_batch_mates.py"),
     "maximum": ("tests/models/test_every_aggregation.py", "tests/models/test_poolings_agree.py"),
     "hinge": ("tests/losses/test_every_loss.py",),
-    "room": ("tests/models/test_every_condition.py", "tests/conditions/test_contract.py"),
+    "room": ("tests/conditions/test_every_condition.py",),
     "mean_absolute_error": ("tests/metrics/test_every_metric.py",),
 }
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from emotune.config.reading import recipe_content
+from emotune.models.installed import OWN
 
 ROOT = Path(__file__).parents[2]
-USERS_OWN = {"calls.csv", "new_recordings/", "other.csv", "call.wav"}
-"""What a reader of the README has beforehand."""
+USERS_OWN = {"calls.csv", "new_recordings/", "other.csv", "call.wav", *OWN}
+"""What a reader of the README has beforehand: recordings, tables and the models of emotune's own packages."""
 OF_CORPORA = ("split", "check", "show")
 TAKEN_AS_FIRST = {
     *("evaluate", "predict", "gender", "transcribe", "adjust", "submit"),

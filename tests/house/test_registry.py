@@ -8,7 +8,6 @@ from decimal import Decimal
 
 import pytest
 
-from emotune import registry
 from emotune.conditions import CONDITIONS
 from emotune.corpora import CORPORA
 from emotune.data.augmentations import AUGMENTATIONS
@@ -44,7 +43,7 @@ class Point:
 def points(monkeypatch):
     """Entry points by group, as if a third party had installed them."""
     groups: dict[str, list[Point]] = {}
-    monkeypatch.setattr(registry, "entry_points", lambda *, group: groups.get(group, []))
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda *, group: groups.get(group, []))
     return groups
 
 

@@ -45,7 +45,7 @@ def iemocap() -> Manifest:
 @pytest.mark.parametrize("name", protocol_names())
 def test_every_bundled_protocol_is_of_a_corpus_or_of_any_and_uses_known_classes(name):
     protocol = load_protocol(name)
-    assert (name == "folds") if protocol.corpus is None else (protocol.corpus in CORPORA)
+    assert (name in ("folds", "leave_one_corpus_out")) if protocol.corpus is None else (protocol.corpus in CORPORA)
     assert protocol.description
     assert set(protocol.classes) | set(protocol.map) | set(protocol.map.values()) <= set(CLASSES)
 
@@ -81,6 +81,75 @@ def test_two_groups_of_development_are_the_next_two_around_the_end():
     folds = folds_of(Protocol(corpus="emodb", leave_out="speaker", development_groups=2), manifest)
     assert folds[3].splits["development"] == {"speaker": ["e", "a"]}
     assert folds[3].splits["train"] == {"speaker": ["b", "c"]}
+
+
+@pytest.fixture(scope="module")
+def three_corpora() -> Manifest:
+    """Of ten, six and four speakers; every fifth one of each is for the test of its own."""
+    return manifest_of(
+        [
+            {
+                "emotion": ("anger", "neutral")[n % 2],
+                "corpus": corpus,
+                "speaker": f"{corpus}/{s}",
+                "gender": ("female", "male")[s % 2],
+                "split": "test" if s % 5 == 4 else "train",
+            }
+            for corpus, speakers in (("a", 10), ("b", 6), ("c", 4))
+            for s in range(speakers)
+            for n in range(6)
+        ]
+    )
+
+
+def test_each_corpus_is_tested_once_and_speakers_of_all_others_choose(three_corpora):
+    protocol = load_protocol("leave_one_corpus_out")
+    folds = folds_of(protocol, three_corpora)
+    assert [fold.name for fold in folds] == ["without_a", "without_b", "without_c"]
+    assert [fold.splits for fold in folds] == [fold.splits for fold in folds_of(protocol, three_corpora)]
+    for fold in folds:
+        split = select_splits(three_corpora, fold.splits)
+        assert len(split) == len(three_corpora)
+        tested = fold.name.removeprefix("without_")
+        assert {u.corpus for u in split.split("test")} == {tested}
+        assert sum(u.corpus == tested for u in split) == len(split.split("test"))
+        chosen, trained = split.split("development"), split.split("train")
+        assert {u.corpus for u in chosen} == {u.corpus for u in trained} == {"a", "b", "c"} - {tested}
+        assert not {u.speaker for u in chosen} & {u.speaker for u in trained}
+        others = len({u.speaker for u in three_corpora if u.corpus != tested})
+        assert len({u.speaker for u in chosen}) == pytest.approx(others / 5, abs=1)
+
+
+def test_within_keeps_the_tests_of_the_manifest_unseen(three_corpora):
+    for protocol in (
+        Protocol(leave_out="corpus", within=["train"], development_share=0.25),
+        Protocol(leave_out="speaker", within=["train"]),
+    ):
+        for fold in folds_of(protocol, three_corpora):
+            split = select_splits(three_corpora, fold.splits)
+            seen = {u.utterance_id for u in split}
+            assert seen == {u.utterance_id for u in three_corpora if u.split == "train"}
+    with pytest.raises(CorpusError, match="the manifest has no dev; it has: test, train"):
+        folds_of(Protocol(leave_out="corpus", within=["dev"]), three_corpora)
+
+
+def test_one_corpus_cannot_be_left_out(three_corpora):
+    alone = three_corpora.filter(lambda u: u.corpus == "a")
+    with pytest.raises(CorpusError, match=r"Without corpus 'a' there are not two speakers.*emotune corpus join"):
+        folds_of(load_protocol("leave_one_corpus_out"), alone)
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"leave_out": "corpus", "development_groups": 2}, "development_groups does not go with leave_out: corpus"),
+        ({"leave_out": "speaker", "development_share": 0.2}, "development_share goes with leave_out: corpus alone"),
+        ({"leave_out": "split", "within": ["train"]}, "within does not go with leave_out: split or official"),
+    ],
+)
+def test_keys_of_a_protocol_that_do_not_go_together_are_refused(keys, words):
+    with pytest.raises(ValueError, match=words):
+        Protocol(**keys)
 
 
 @pytest.mark.parametrize(("name", "column_of"), [("ravdess/6_folds", lambda n: f"{n:02d}"), ("crema_d/5_folds", str)])

@@ -11,10 +11,12 @@ import torch
 from emotune import audio
 from emotune.audio.preprocessing import Preprocessing
 from emotune.batch import pad
+from emotune.data.augmentations.gain import Gain
+from emotune.data.augmentations.pipeline import Augmentation, generator_of
 from emotune.errors import TableError
 from emotune.models.backbones import BACKBONES
 from emotune.schema.manifest import Manifest
-from emotune.training.features import layer_features
+from emotune.training.features import AugmentedCopy, layer_features
 
 PREPROCESSING = Preprocessing(min_samples=800)
 
@@ -31,8 +33,10 @@ class Counted:
     def _count(self, module, inputs, output) -> None:
         self.clips += len(inputs[0])
 
-    def features(self, manifest: Manifest, cache, *, pooling: str = "mean", preprocessing=PREPROCESSING) -> np.ndarray:
-        return layer_features(self.backbone, preprocessing, manifest, pooling=pooling, cache=cache)
+    def features(
+        self, manifest: Manifest, cache, *, pooling: str = "mean", preprocessing=PREPROCESSING, copy=None
+    ) -> np.ndarray:
+        return layer_features(self.backbone, preprocessing, manifest, pooling=pooling, cache=cache, copy=copy)
 
 
 @pytest.fixture
@@ -168,3 +172,29 @@ def test_features_of_segments_come_from_one_pass_in_the_order_of_the_manifest(
         np.testing.assert_allclose(
             found[number], encoder.features(alone, tmp_path / f"alone{number}")[0], rtol=1e-4, atol=1e-5
         )
+
+
+def louder(number: int, *, by_db: float = 6.0) -> AugmentedCopy:
+    return AugmentedCopy(Augmentation([(Gain(by_db), None)]), {"gain_db": by_db}, seed=3, number=number)
+
+
+@torch.no_grad()
+def test_features_of_a_copy_are_those_of_the_clip_as_it_was_changed(encoder, six, tmp_path):
+    found = encoder.features(six, tmp_path, copy=louder(2))
+    for row, utterance in zip(found, six, strict=True):
+        level_db = generator_of(3, 2, utterance.content_sha256).uniform(-6.0, 6.0)
+        batch = pad([audio.decode(six.path_of(utterance)).mono() * np.float32(10 ** (level_db / 20))])
+        for layer, state in zip(row, encoder.backbone(batch.waveforms, batch.mask).states, strict=True):
+            np.testing.assert_allclose(layer, state[0].numpy().mean(axis=0), rtol=1e-4, atol=1e-5)
+
+
+def test_the_cache_keeps_copies_apart_by_number_and_augmentation(encoder, six, tmp_path):
+    variants = [None, louder(1), louder(2), louder(1, by_db=3.0)]
+    found = [encoder.features(six, tmp_path, copy=copy) for copy in variants]
+    assert encoder.clips == 24
+    for first in range(4):
+        for second in range(first):
+            assert not np.allclose(found[first], found[second])
+    for features, copy in zip(found, variants, strict=True):
+        np.testing.assert_array_equal(encoder.features(six, tmp_path, copy=copy), features)
+    assert encoder.clips == 24

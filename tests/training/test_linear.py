@@ -46,6 +46,17 @@ def values(predictions) -> np.ndarray:
     return np.array([row.dimensions["arousal"] for row in predictions])
 
 
+def test_an_utterance_that_counts_twice_is_as_good_as_two():
+    features, manifest, space = example()
+    x, times = features[:, 1], 1.0 + (np.arange(len(manifest)) % 4 == 0)
+    chosen = np.repeat(np.arange(len(manifest)), times.astype(int))
+    found = fit_linear(x, manifest, space, inverse_regularisation=0.1, times=times)
+    rows = manifest.replace_utterances([manifest.utterances[n] for n in chosen])
+    expected = fit_linear(x[chosen], rows, space, inverse_regularisation=0.1)
+    for name in ("mean", "std", "class_weight", "class_bias", "dimension_weight", "dimension_bias"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("strength", [0.01, 1.0])
 def test_classes_are_those_of_logistic_regression_with_balanced_weights(classes, strength):

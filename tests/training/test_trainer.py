@@ -137,7 +137,7 @@ def test_a_run_is_the_plain_pytorch_loop(recipe, tmp_path, unbalanced, monkeypat
     chosen = recipe(
         data=unbalanced, epochs=2, batch_seconds=1000, schedule="constant_with_warmup", clip_norm=0, encoder_lr=0.02
     )
-    monkeypatch.setattr(fine_tune, "_development_scores", rising_scores([0.1, 0.2]))
+    monkeypatch.setattr(fine_tune, "development_scores", rising_scores([0.1, 0.2]))
     experiment = build_experiment(chosen, build_manifest(chosen))
     model = experiment.model.train()
     before = copy.deepcopy(model.state_dict())
@@ -198,7 +198,7 @@ def test_the_average_of_the_weights_is_what_is_scored_and_kept(recipe, tmp_path,
         return figures
 
     monkeypatch.setattr(Trainer, "_step", watched)
-    monkeypatch.setattr(fine_tune, "_development_scores", rising_scores([0.1, 0.2], kept))
+    monkeypatch.setattr(fine_tune, "development_scores", rising_scores([0.1, 0.2], kept))
     chosen = recipe(epochs=2, average=0.7)
     train_run(chosen, tmp_path / "run")
     average = after_steps[0]
@@ -221,7 +221,7 @@ def rising_scores(values: list[float], kept: list | None = None):
     """A stand-in for the development score that says what it is told, and keeps the weights that it was asked about."""
     told = iter(values)
 
-    def score(experiment, batch_seconds, model) -> dict[str, float]:
+    def score(experiment, batch_seconds, workers, model) -> dict[str, float]:
         if kept is not None:
             kept.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
         return {"uar": next(told), "loss": 1.0}
@@ -232,7 +232,7 @@ def rising_scores(values: list[float], kept: list | None = None):
 @pytest.mark.parametrize(("told", "best"), [([0.4, 0.9, 0.6], 2), ([0.5, 0.5, 0.4], 1), ([0.1, 0.2, 0.3], 3)])
 def test_the_weights_of_the_best_epoch_are_kept(recipe, tmp_path, monkeypatch, told, best):
     kept: list[dict] = []
-    monkeypatch.setattr(fine_tune, "_development_scores", rising_scores(told, kept))
+    monkeypatch.setattr(fine_tune, "development_scores", rising_scores(told, kept))
     train_run(recipe(epochs=3), tmp_path / "run")
     assert_same_weights(weights(tmp_path / "run"), kept[best - 1], rtol=0, atol=0)
     assert not torch.equal(kept[0]["heads.classes.out.weight"], kept[2]["heads.classes.out.weight"])
@@ -242,7 +242,7 @@ def test_the_weights_of_the_best_epoch_are_kept(recipe, tmp_path, monkeypatch, t
 
 
 def test_training_stops_when_patience_is_over(recipe, tmp_path, monkeypatch):
-    monkeypatch.setattr(fine_tune, "_development_scores", rising_scores([0.5, 0.4, 0.4, 0.9, 0.9]))
+    monkeypatch.setattr(fine_tune, "development_scores", rising_scores([0.5, 0.4, 0.4, 0.9, 0.9]))
     train_run(recipe(epochs=5, patience=2), tmp_path / "run")
     assert [row["epoch"] for row in read_rows(tmp_path / "run" / "metrics.jsonl")] == [1, 2, 3]
 
@@ -398,7 +398,7 @@ def test_a_gradient_that_is_not_finite_changes_no_weight(recipe, tmp_path, monke
 def test_a_run_that_had_lost_its_patience_stops_at_once_when_it_is_continued(recipe, tmp_path, monkeypatch):
     """Killed between the last checkpoint and the end, it does not train another epoch."""
     told = [0.5, 0.4, 0.3, 0.9]
-    monkeypatch.setattr(fine_tune, "_development_scores", rising_scores(told))
+    monkeypatch.setattr(fine_tune, "development_scores", rising_scores(told))
     finish = fine_tune.finish_run
 
     def killed(*_, **__):

@@ -17,11 +17,14 @@ from emotune.cli import (
     export,
     fuse,
     gender,
+    listen,
+    models,
     predict,
     probe,
     recipes,
     study,
     submit,
+    timeline,
     train,
     transcribe,
     version,
@@ -55,8 +58,11 @@ app.command("fuse")(fuse.fuse)
 app.command("adjust")(adjust.adjust)
 app.command("submit")(submit.submit)
 app.command("predict")(predict.predict)
+app.command("models")(models.models)
 app.command("adapt")(adapt.adapt)
 app.command("export")(export.export)
+app.command("listen")(listen.listen)
+app.command("timeline")(timeline.timeline)
 app.command("gender")(gender.gender)
 app.command("transcribe")(transcribe.transcribe)
 

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from emotune.cli.console import out, show_progress
 from emotune.io.tables import check_file, to_json, write_text
@@ -41,6 +39,9 @@ def check(
 
 
 def _show(diagnosis: Diagnosis) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
     shown = Table(show_edge=False, pad_edge=False, show_lines=True, width=None if out.is_terminal else _WIDTH)
     for name, share in (("severity", None), ("what", 3), ("such as", 4), ("cure", 3)):
         shown.add_column(name, ratio=share, no_wrap=share is None, overflow="fold")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, TypeVar
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
 from emotune.errors import ConfigError, on_a_screen
 from emotune.runtime.listener import Listener
+
+if TYPE_CHECKING:
+    from emotune.schema.labels import Scale
 
 Item = TypeVar("Item")
 
@@ -25,6 +27,14 @@ SpreadsheetSafe = Annotated[
     bool,
     typer.Option("--spreadsheet-safe", help="In a .csv, an apostrophe before text that would be run as a formula."),
 ]
+
+
+class Vad(StrEnum):
+    """Way to find speech; ``none`` takes all for it."""
+
+    silero = "silero"
+    energy = "energy"
+    none = "none"
 
 
 class _Screenful(Console):
@@ -62,20 +72,36 @@ def show_notes() -> None:
 
 def show_progress(items: Iterable[Item], *, total: int, title: str) -> Iterator[Item]:
     """A progress bar on standard error; nothing when that is not a terminal."""
+    if not err.is_terminal:
+        yield from items
+        return
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=err, disable=not err.is_terminal
-    ) as bar:
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=err) as bar:
         yield from bar.track(items, total=total, description=title)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a small table; all columns but the first are right-aligned."""
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] | None = None
+) -> None:
+    """Print a small table; the columns ``right``, by default all but the first, are right-aligned."""
+    from rich.table import Table
+    from rich.text import Text
+
     shown = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
-    for position, name in enumerate(columns):
-        shown.add_column(name, justify="right" if position else "left", no_wrap=True)
+    figures = columns[1:] if right is None else right
+    for name in columns:
+        shown.add_column(name, justify="right" if name in figures else "left", no_wrap=True)
     for row in rows:
-        shown.add_row(*(str(cell) for cell in row))
+        shown.add_row(*(Text(str(cell)) for cell in row))
     whole = out.measure(shown, options=out.options.update_width(10_000)).maximum
     wide = Console(highlight=False, width=max(out.width, whole))  # figures are never cut to the terminal's width
     wide.print(shown, crop=False)
@@ -92,6 +118,28 @@ def pairs(values: Sequence[str], option: str, shape: str = "NAME=VALUE") -> dict
             raise ConfigError(f"{option} {value}: '{name.strip()}' is given twice.")
         parsed[name.strip()] = right.strip()
     return parsed
+
+
+def number_in(text: str, where: str) -> float:
+    """The number that an option holds; ``where`` names it in the error."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ConfigError(f"{where}: '{text}' is not a number.") from error
+
+
+def scales_named(values: Sequence[str]) -> dict[str, Scale]:
+    """``["arousal=1:7"]`` as scales by dimension."""
+    from emotune.schema.labels import Scale
+
+    scales = {}
+    for name, bounds in pairs(values, "--scale", "DIMENSION=LOW:HIGH").items():
+        where = f"--scale {name}={bounds}"
+        low, colon, high = bounds.partition(":")
+        if not colon:
+            raise ConfigError(f"{where}: expected {name}=LOW:HIGH, such as {name}=1:7.")
+        scales[name] = Scale(number_in(low, where), number_in(high, where))
+    return scales
 
 
 def warn_all(warnings: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""emotune corpus: read a corpus into a manifest, look at it, split it."""
+"""emotune corpus: read a corpus into a manifest, look at it, join it with others, split it."""
 
 from __future__ import annotations
 
@@ -10,30 +10,36 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emotune.audio.channels import channels_named
 from emotune.cli.check import check
-from emotune.cli.console import SpreadsheetSafe, counts_text, err, out, pairs, show_progress, table, warn_all
+from emotune.cli.console import (
+    SpreadsheetSafe,
+    counts_text,
+    err,
+    number_in,
+    out,
+    pairs,
+    scales_named,
+    show_progress,
+    table,
+    warn_all,
+)
+from emotune.cli.join import join
 from emotune.cli.label import label
-from emotune.corpora import CORPORA, read_corpus
-from emotune.corpora.base import split_name
-from emotune.corpora.skip_reasons import reason_counts
-from emotune.corpora.tables.columns import columns_text
-from emotune.errors import ConfigError
+from emotune.corpora import CORPORA
 from emotune.io.tables import check_output, to_json
-from emotune.schema.labels import Scale
-from emotune.schema.manifest import Manifest
-from emotune.schema.speakers import as_written, with_merged_spellings
 
 if TYPE_CHECKING:
+    from emotune.schema.manifest import Manifest
     from emotune.votes.agreement import Agreement
 
-_CORPORA = ", ".join(sorted(CORPORA))
-
 app = typer.Typer(
-    help="Read a corpus into a manifest, look at it, split it.", no_args_is_help=True, rich_markup_mode=None
+    help="Read a corpus into a manifest, look at it, join it with others, split it.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 app.command()(check)
+app.command()(join)
 app.command()(label)
 
 MergeSpeakers = Annotated[
@@ -44,7 +50,7 @@ Output = Annotated[Path, typer.Option("-o", "--output", help="The manifest to wr
 
 @app.command()
 def read(
-    name: Annotated[str, typer.Argument(help=f"Which corpus: {_CORPORA}.")],
+    name: Annotated[str, typer.Argument(help=f"Which corpus: {', '.join(CORPORA.own)}, or another package's.")],
     root: Annotated[Path, typer.Argument(help="Its folder; for `table`, the table file; for `emobox`, either.")],
     output: Output,
     audio_root: Annotated[
@@ -95,13 +101,17 @@ def read(
     spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Read a corpus into a manifest; what is skipped is counted with its reason."""
+    from emotune.audio.channels import channels_named
+    from emotune.corpora.read import read_corpus
+    from emotune.corpora.skip_reasons import reason_counts
+
     check_output(output, inputs=[root], spreadsheet_safe=spreadsheet_safe)
     manifest = read_corpus(
         CORPORA[name],
         root,
         audio_root=audio_root,
         columns=pairs(column, "--column", "FIELD=COLUMN"),
-        dimensions={dim: _scale(dim, bounds) for dim, bounds in pairs(scale, "--scale", "DIMENSION=LOW:HIGH").items()},
+        dimensions=scales_named(scale),
         extract_to=extract_to,
         trust_pickle=trust_pickle,
         licence=licence,
@@ -138,6 +148,8 @@ def read(
 
 def _print_columns(information: Mapping[str, Any]) -> None:
     """Prints the columns taken and not used of a user's table, and its missing values."""
+    from emotune.corpora.tables.columns import columns_text
+
     if taken := information.get("columns"):
         err.print(f"columns taken: {columns_text(taken)}", markup=False)
     if unused := information.get("columns_not_used"):
@@ -156,15 +168,12 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Counts by class, speaker, gender, split and duration, and the agreement of votes where there are some."""
-    from emotune.doctor import overlap_sentences
-    from emotune.votes.agreement import agreement_of
+    from emotune.corpora.overview import overview_of
 
-    manifest = Manifest.read(manifest_path)
-    counts = _counts(manifest)
-    agreement = agreement_of(manifest)
+    overview = overview_of(manifest_path)
+    manifest, counts = overview.manifest, overview.counts
     if as_json:
-        counts["agreement"] = None if agreement is None else agreement.to_json()
-        typer.echo(to_json(counts))
+        typer.echo(to_json(overview.to_json()))
         return
     out.print(_summary(manifest, manifest_path), markup=False)
     splits = sorted({utterance.split or "-" for utterance in manifest})
@@ -181,9 +190,9 @@ def show(
         values = [utterance.dimensions[name] for utterance in manifest if name in utterance.dimensions]
         mean = sum(values) / max(len(values), 1)
         out.print(f"{name}: {len(values)} values on [{bounds.low:g}, {bounds.high:g}], mean {mean:.3f}")
-    if agreement is not None:
-        _print_agreement(agreement)
-    warn_all(overlap_sentences(manifest))
+    if overview.agreement is not None:
+        _print_agreement(overview.agreement)
+    warn_all(overview.warnings)
 
 
 @app.command()
@@ -204,23 +213,20 @@ def split(
     spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Speaker-independent splits or folds, balanced by class and gender."""
-    from emotune.doctor import overlap_sentences
-    from emotune.schema.splits import assign_folds, assign_splits, classes_missing, few_speakers
+    from emotune.corpora.splitting import split_manifest
 
-    check_output(output, inputs=[manifest_path], spreadsheet_safe=spreadsheet_safe)
-    manifest = Manifest.read(manifest_path)
-    if merge_speakers:
-        manifest, merged = with_merged_spellings(manifest)
-        _print_merged(merged)
-    if folds is not None:
-        result = assign_folds(manifest, folds, group=group, seed=seed)
-    else:
-        shares = {
-            split_name(name) or name: _number(value, f"--share {name}={value}")
-            for name, value in pairs(share, "--share").items()
-        }
-        result = assign_splits(manifest, shares, group=group, seed=seed)
-    result.write(output, spreadsheet_safe=spreadsheet_safe)
+    done = split_manifest(
+        manifest_path,
+        output,
+        shares={name: number_in(value, f"--share {name}={value}") for name, value in pairs(share, "--share").items()},
+        folds=folds,
+        group=group,
+        seed=seed,
+        merge_speakers=merge_speakers,
+        spreadsheet_safe=spreadsheet_safe,
+    )
+    _print_merged(done.merged)
+    result = done.manifest
     for name, count in sorted(Counter(utterance.split or "-" for utterance in result).items()):
         speakers = {utterance.speaker for utterance in result if utterance.split == name}
         classes = Counter(utterance.emotion for utterance in result if utterance.split == name)
@@ -229,7 +235,7 @@ def split(
             + counts_text({c: classes[c] for c in result.label_space.classes}),
             markup=False,
         )
-    warn_all([*overlap_sentences(result), *classes_missing(result), *([] if folds else few_speakers(result))])
+    warn_all(done.warnings)
     out.print(f"wrote {output}", markup=False)
 
 
@@ -239,19 +245,11 @@ def _print_mapped(report: Mapping[str, int]) -> None:
 
 
 def _print_merged(merged: Mapping[str, str]) -> None:
+    from emotune.schema.speakers import as_written
+
     if merged:
         changes = ", ".join(f"'{as_written(name)}' -> '{as_written(kept)}'" for name, kept in merged.items())
         err.print(f"names merged: {changes}", markup=False)
-
-
-def _counts(manifest: Manifest) -> dict[str, Any]:
-    durations = sorted(u.duration_s for u in manifest if u.duration_s is not None) or [float("nan")]
-    counts: dict[str, Any] = {"utterances": len(manifest), "hours": round(sum(durations) / 3600, 4)}
-    for field in ("emotion", "speaker", "gender", "split"):
-        counts[field] = dict(sorted(Counter(getattr(u, field) or "-" for u in manifest).items()))
-    counts["duration_s"] = {"min": durations[0], "median": durations[len(durations) // 2], "max": durations[-1]}
-    counts["skipped"] = len(manifest.skipped)
-    return counts
 
 
 def _print_agreement(found: Agreement) -> None:
@@ -267,7 +265,9 @@ def _print_agreement(found: Agreement) -> None:
 
 
 def _summary(manifest: Manifest, path: Path) -> str:
-    counts = _counts(manifest)
+    from emotune.corpora.overview import counts_of
+
+    counts = counts_of(manifest)
     length = f"{counts['hours']:.2f} h" if math.isfinite(counts["hours"]) else "length unknown"
     speakers = [name for name in counts["speaker"] if name != "-"]
     gender_of = {u.speaker: u.gender for u in manifest if u.speaker}
@@ -280,17 +280,3 @@ def _summary(manifest: Manifest, path: Path) -> str:
         + (f" ({', '.join(classes)})" if classes else "")
         + "".join(f", {name} on [{scale.low:g}, {scale.high:g}]" for name, scale in scales.items())
     )
-
-
-def _number(text: str, where: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise ConfigError(f"{where}: '{text}' is not a number.") from error
-
-
-def _scale(name: str, bounds: str) -> Scale:
-    low, colon, high = bounds.partition(":")
-    if not colon:
-        raise ConfigError(f"--scale {name}={bounds}: expected {name}=LOW:HIGH, such as {name}=1:7.")
-    return Scale(_number(low, f"--scale {name}={bounds}"), _number(high, f"--scale {name}={bounds}"))

@@ -11,7 +11,6 @@ import typer
 
 from emotune.cli.compare import named
 from emotune.cli.console import out, table, warn_all
-from emotune.io.tables import check_output
 from emotune.runtime.extras import needs
 
 
@@ -36,21 +35,20 @@ def fuse(
     seed: Annotated[int, typer.Option(min=0, help="Of the two parts of development and of the search.")] = 0,
 ) -> None:
     """Fit on one part of development, report on the other, fuse a split: predictions.csv, fusion.json and .html."""
-    check_output(output / "predictions.csv")
     with needs("train"):
         import sklearn.linear_model  # noqa: F401 (said before the long work)
 
-        from emotune.fusion.runs import fuse as fuse_runs
-        from emotune.report.fusion_page import part_names, write_fusion
+        from emotune.report.fuse_runs import fuse_runs
+        from emotune.report.fusion_page import part_names
     fused = fuse_runs(
         [named(value) for value in systems],
+        output,
         split=split,
         method=method,
         metric=metric,
         seed=seed,
         manifest_path=manifest_path,
     )
-    write_fusion(output, fused)
     for fold, fitted in fused.folds.items():
         _print_fitted(fold, fitted, part_names(fitted))
     scores = fused.scores()

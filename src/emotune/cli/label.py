@@ -9,8 +9,7 @@ import typer
 
 from emotune.cli.console import SpreadsheetSafe, counts_text, err, out
 from emotune.io.tables import check_output
-from emotune.schema.manifest import Manifest
-from emotune.votes.consensus import NO_AGREEMENTS, OTHERS, RULES, TIES, relabelled
+from emotune.votes import NO_AGREEMENTS, OTHERS, RULES, TIES
 
 
 def label(
@@ -26,6 +25,9 @@ def label(
     spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Label utterances by their annotators' votes; every change is counted."""
+    from emotune.schema.manifest import Manifest
+    from emotune.votes.consensus import relabelled
+
     check_output(output, inputs=[manifest_path], spreadsheet_safe=spreadsheet_safe)
     manifest, report = relabelled(
         Manifest.read(manifest_path), label=rule, ties=ties, other=other, no_agreement=no_agreement, minimum=minimum

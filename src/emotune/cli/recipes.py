@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import yaml
 
 from emotune.cli.console import out
 from emotune.protocols import protocol_names
@@ -30,9 +28,8 @@ def show(
 ) -> None:
     """Shows a recipe's keys, each with its type and range; keys that it does not set have their defaults."""
     with needs("train"):
-        from emotune.config.keys import recipe_keys
-        from emotune.config.reading import recipe_content
-    for line in _shown(recipe_content(name), recipe_keys(), "", ""):
+        from emotune.config.annotated import annotated_recipe
+    for line in annotated_recipe(name):
         out.print(line, markup=False)
     out.print("# all other keys have their defaults: emotune explain", markup=False)
 
@@ -54,20 +51,3 @@ def protocols() -> None:
     """List the evaluation protocols that come with emotune, for protocol=NAME."""
     for name in protocol_names():
         out.print(name, markup=False)
-
-
-def _shown(content: Mapping[str, Any], keys: Mapping[str, Any], above: str, indent: str) -> Iterator[str]:
-    """The lines of a recipe as YAML, each key with a comment on what it may be."""
-    for name, value in content.items():
-        path = f"{above}{name}"
-        key = keys.get(path)
-        if isinstance(value, Mapping) and any(f"{path}.{inner}" in keys for inner in value):
-            yield f"{indent}{name}:"
-            yield from _shown(value, keys, f"{path}.", f"{indent}  ")
-            continue
-        given = {name: value.strip() if isinstance(value, str) else value}
-        plain = yaml.safe_dump(given, default_flow_style=True, width=10_000, allow_unicode=True).strip()[1:-1]
-        if key is None or not key.allowed or path in ("name", "description"):
-            yield f"{indent}{plain}"
-        else:
-            yield f"{indent}{plain}  # {key.in_words}"

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from emotune.cli.console import err, out, show_progress, warn_all
 from emotune.io.tables import to_json
@@ -37,7 +36,7 @@ def train(
         from emotune.config.reading import load_recipe
     recipe = load_recipe(recipe_name, overrides or [])
     with needs("train"):  # once the recipe is without fault: a fault is told at once
-        from emotune.protocols.folds import first_fold
+        from emotune.protocols.run import first_fold
         from emotune.training.fine_tune import describe, train_run
         from emotune.training.loop.processes import launched_number, leave
     if recipe.protocol is not None and dry_run:
@@ -68,10 +67,10 @@ def train(
 def run_protocol(recipe: Any, folder: Path, kind: Literal["train", "probe"], folds_at_a_time: int) -> None:
     """Every fold of a recipe's protocol, and the pooled figures."""
     with needs("train"):
-        from emotune.protocols.folds import protocol_run
+        from emotune.protocols.run import run
     try:
         with TrainingDisplay() as display:
-            evaluations = protocol_run(
+            evaluations = run(
                 recipe, folder, kind=kind, processes=folds_at_a_time, listener=display, progress=show_progress
             )
     except KeyboardInterrupt:
@@ -88,7 +87,7 @@ def default_folder(recipe: Any) -> Path:
 
 def print_evaluation(evaluation: Evaluation, split: str, folder: Path) -> None:
     """The headline figures with their intervals, and where the report lies."""
-    for name, estimate in evaluation.overall.items():
+    for name, estimate in {**evaluation.overall, **evaluation.of_corpora}.items():
         out.print(f"{split} {name} {estimate.in_words()}", markup=False)
     if evaluation.votes is not None:
         for name in ("jensen_shannon", "soft_macro_f1"):
@@ -114,6 +113,15 @@ class TrainingDisplay(Listener):
     """A bar over all steps and one line an epoch, on standard error."""
 
     def __init__(self) -> None:
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
         columns = (
             TextColumn("training"),
             BarColumn(),

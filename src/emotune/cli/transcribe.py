@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from emotune.cli.console import SpreadsheetSafe, err, out, show_progress
-from emotune.enrichment.transcribe import CACHE
 
 _SHOWN = 10
 
@@ -26,12 +25,16 @@ def transcribe(
             help="Of all recordings, such as en; default: the manifest's if it names one, else found for each."
         ),
     ] = None,
-    cache: Annotated[Path, typer.Option(help="Folder of transcripts that are there already.")] = CACHE,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder of transcripts that are there already; default ~/.cache/emotune/transcripts."),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Windows of 30 s a batch.")] = 8,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; default: a GPU where there is one.")] = None,
     spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Transcribe a manifest's recordings into its column text_predicted; what was transcribed before is not again."""
+    from emotune.enrichment.transcribe import CACHE
     from emotune.enrichment.transcribe_manifest import transcribe_manifest
     from emotune.metrics.words import word_errors
 
@@ -41,7 +44,7 @@ def transcribe(
         model,
         revision=revision,
         language=language,
-        cache=cache,
+        cache=cache or CACHE,
         batch_size=batch_size,
         device=device,
         spreadsheet_safe=spreadsheet_safe,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
@@ -14,6 +13,8 @@ from emotune.cli.console import out
 
 def versions() -> str:
     """Versions on one line; PyTorch's is read from its installation, without importing it."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         torch = f"PyTorch {version('torch')}"
     except PackageNotFoundError:

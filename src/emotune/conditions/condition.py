@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from emotune.audio import FloatArray
+from emotune.conditions.sources import GIVEN, PREDICTED, SOURCES, UNKNOWN, WRONG, Helper, Identity, Known, LoadModel
 from emotune.runtime.progress import Progress
 from emotune.schema.manifest import Manifest
 from emotune.section import Section
-
-GIVEN, PREDICTED, UNKNOWN, WRONG = "given", "predicted", "unknown", "wrong"
-_SOURCES = {
-    GIVEN: "what the corpus or the user says; where that is missing, what is predicted",
-    PREDICTED: "what is predicted, whatever the corpus says",
-    UNKNOWN: "nothing, as where neither is there",
-}
-Known = Mapping[str, str]
-"""Column of a manifest -> value, without those that are unknown; an empty predicted value was looked for and is not
-there, such as the text of a clip without words."""
-Identity = Mapping[str, Any]
-"""A helper as a model's config keeps it, so that it is found again: ``name``, ``revision``, and what else it takes."""
-LoadModel = Callable[[str], Any]
-"""A name to a ``Predictor`` of emotune, for a condition that a model of emotune predicts."""
 
 
 class ConditionOptions(Section):
@@ -36,23 +22,6 @@ class ConditionOptions(Section):
     """given = by the corpus, else predicted; predicted; unknown = a control"""
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """how often training takes a value for unknown"""
-
-
-@dataclass(frozen=True)
-class Helper:
-    """A model that a condition needs, by the words that others have for it.
-
-    Args:
-        key: in the condition's section of a recipe and in a model's config.
-        argument: of the user who puts another in its place, among ``helpers`` of ``emotune.load``.
-        words: for messages, such as "speech recogniser".
-        information: what a manifest's information calls it where it filled the predicted column.
-    """
-
-    key: str
-    argument: str
-    words: str
-    information: str = ""
 
 
 class ValuePredictor(ABC):
@@ -123,8 +92,8 @@ class Condition(ABC):
     def sources(self) -> dict[str, str]:
         """Sources that a value may come from, each with its meaning."""
         if not self.opposite:
-            return dict(_SOURCES)
-        return {**_SOURCES, WRONG: f"the other {self.name} than the given one, to see what a mistake does"}
+            return dict(SOURCES)
+        return {**SOURCES, WRONG: f"the other {self.name} than the given one, to see what a mistake does"}
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -9,14 +9,8 @@ from typing import Any, ClassVar, Protocol
 from pydantic import Field
 
 from emotune.audio import SAMPLING_RATE_HZ, FloatArray
-from emotune.conditions.condition import (
-    Condition,
-    ConditionOptions,
-    Helper,
-    Identity,
-    LoadModel,
-    ValuePredictor,
-)
+from emotune.conditions.condition import Condition, ConditionOptions, ValuePredictor
+from emotune.conditions.sources import Helper, Identity, LoadModel
 from emotune.errors import EmotuneError
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.gender import GENDER, GENDER_CLASSES, gender_name, gender_shares

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from emotune.conditions import CONDITIONS
-from emotune.conditions.condition import UNKNOWN, WRONG
+from emotune.conditions.sources import UNKNOWN, WRONG
 from emotune.errors import ConfigError
 from emotune.registry import unknown_name_message
 

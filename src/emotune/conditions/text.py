@@ -9,15 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from emotune.audio import FloatArray
-from emotune.conditions.condition import (
-    Condition,
-    ConditionOptions,
-    Helper,
-    Identity,
-    LoadModel,
-    ValueEncoder,
-    ValuePredictor,
-)
+from emotune.conditions.condition import Condition, ConditionOptions, ValueEncoder, ValuePredictor
+from emotune.conditions.sources import Helper, Identity, LoadModel
 from emotune.enrichment.speech_recogniser import Transcriber, find_recogniser
 from emotune.enrichment.text_encoder import SentenceEncoder, TextEncoder, embeddings
 from emotune.enrichment.transcribe import Recogniser, one_language, transcribed

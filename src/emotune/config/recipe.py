@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from emotune.config.conditions import ConditionsSection
 from emotune.config.entries import Chosen, EntrySection, OpenSection
+from emotune.config.sampling import Sampling, SamplingSection
 from emotune.corpora import CORPORA
 from emotune.data.augmentations import AUGMENTATIONS
 from emotune.data.augmentations.options import (
@@ -75,7 +76,7 @@ class DataSection(Section):
     ``target: gender`` learns the speaker's gender in place of emotion: a gender predictor for other models.
     Clips of any split beyond ``max_duration_s``, or below what the encoder needs, are an error before training, or
     left out by ``drop``, or ``cut`` and given silence (``pad``), and so the model does it later too.
-    ``cache`` is a folder for decoded training clips, which may grow to ``cache_gb``.
+    ``cache`` is a folder for decoded clips of training and development, which may grow to ``cache_gb``.
     """
 
     manifest: UserPath | None = None
@@ -111,7 +112,7 @@ class DataSection(Section):
     too_short: Literal["error", "drop", "pad"] = "error"
     """of a clip that the encoder has no frame for: likewise, or filled up with silence"""
     cache: Annotated[Path, AfterValidator(_checked_home)] | None = None
-    """a folder for decoded training clips; shared by runs and processes"""
+    """a folder for decoded clips of training and development; shared by runs and processes"""
     cache_gb: float = Field(default=50.0, gt=0)
     """how much it may hold; what was used longest ago goes first"""
     allow: list[Literal["speaker_overlap", "recording_overlap"]] = Field(default=[])
@@ -170,7 +171,8 @@ class BackboneSection(Section):
     def _one_source(self) -> BackboneSection:
         if (self.checkpoint is None) == (self.config is None):
             raise ValueError("give either checkpoint (Hub name or folder) or config (random weights)")
-        known = ["model_type", *(BACKBONES.options(self.name) or {})]
+        keys = BACKBONES.options(self.name)
+        known = ["model_type", *(self.config or {} if keys is None else keys)]  # of others' that name no keys: any
         unknown = [unknown_name_message("config key", key, known) for key in self.config or {} if key not in known]
         if unknown:
             raise ValueError(" ".join(unknown))
@@ -318,13 +320,14 @@ class TrainSection(Section):
     ``calibrate`` fits a temperature, and thresholds for abstaining, to the finished model on development.
     The states of a frozen encoder that hears the same clips in every epoch are kept in up to ``states_gb`` of memory.
     ``gradient_checkpointing`` keeps less of a forward pass and computes it again. ``fsdp`` spreads weights, gradients
-    and optimiser over the processes. ``sampling: balanced`` draws the classes equally often.
+    and optimiser over the processes. ``sampling: balanced`` draws the classes equally often, {by: corpus, power: 0.5}
+    corpora by the root of their sizes.
     """
 
     epochs: int = Field(default=10, ge=1)
     """passes over the training utterances"""
-    sampling: Literal["natural", "balanced"] = "natural"
-    """natural = every utterance once an epoch; balanced = classes equally often"""
+    sampling: Sampling = SamplingSection()
+    """natural, balanced, or {by: corpus, power: 0.5}"""
     batch_seconds: float = Field(default=60.0, gt=0)
     """audio-seconds a batch, of clips of similar duration"""
     accumulate: int = Field(default=1, ge=1)
@@ -382,7 +385,8 @@ class ProbeSection(Section):
     """Logistic (ridge, for dimensions) regression on frozen pooled features of one layer, chosen on development.
 
     ``leave_out: speaker`` holds each speaker out in turn and chooses layer and ``inverse_regularisation`` by the same
-    rule among the other speakers only.
+    rule among the other speakers only. With ``copies``, half of what ``train.sampling`` draws of an utterance is the
+    clip itself, and half are its copies, changed as ``augmentation`` says.
     """
 
     pooling: Literal["mean", "mean_std"] = "mean_std"
@@ -391,6 +395,8 @@ class ProbeSection(Section):
     """C; chosen on development together with the layer"""
     leave_out: Literal["speaker", "session"] | None = None
     """speaker or session: nested leave-one-out instead of development"""
+    copies: int = Field(default=0, ge=0)
+    """augmented copies of each training utterance to learn from beside itself"""
     cache: Annotated[Path, AfterValidator(_checked_home)] = Path("~/.cache/emotune/features")
     """a folder for features"""
 
@@ -429,6 +435,8 @@ class Recipe(Section):
         faults = []
         if self.protocol is not None and self.probe.leave_out is not None:
             faults.append("protocol says what is held out: leave out either protocol or probe.leave_out")
+        if self.probe.copies and (self.probe.leave_out is not None or self.augmentation.mix is not None):
+            faults.append("probe.copies goes neither with probe.leave_out nor with augmentation.mix: leave out either")
         unfreeze = self.train.unfreeze
         if unfreeze is not None and self.model.backbone.train in ("none", 0):
             faults.append(
@@ -441,13 +449,13 @@ class Recipe(Section):
             )
         if self.train.start_from_probe and self.model.hidden_size is not None:
             faults.append("train.start_from_probe needs a linear head: leave model.hidden_size out")
-        if self.train.sampling == "balanced":
-            faults += self._balanced_twice()
+        if self.train.sampling.by in ("class", "corpus_and_class"):
+            faults += self._sampled_by_class()
         if self.data.target == GENDER and (self.loss.gender.weight or dict(self.model.conditions)[GENDER]):
             faults.append(
                 "data.target: gender learns gender already: leave out loss.gender and model.conditions.gender"
             )
-        vote_losses = self.loss.soft_cross_entropy.weight or self.loss.kl.weight
+        vote_losses = any(options.weight and options.class_truth == "votes" for _, options in self.loss)
         if self.data.votes.no_agreement == "votes" and not (self.data.classes and vote_losses):
             faults.append(
                 "data.votes.no_agreement: votes keeps utterances without a label for a loss of votes, and there is"
@@ -465,10 +473,14 @@ class Recipe(Section):
             raise ValueError("; ".join(faults))
         return self
 
-    def _balanced_twice(self) -> list[str]:
-        """Options that do not go with balanced sampling."""
+    def _sampled_by_class(self) -> list[str]:
+        """Options that do not go with sampling by class."""
         if not self.data.classes:
-            return ["train.sampling: balanced draws classes equally often, and data.classes is false; use natural"]
+            return [
+                f"train.sampling.by: {self.train.sampling.by} draws classes, and data.classes is false; use natural"
+            ]
+        if self.train.sampling != SamplingSection(by="class"):
+            return []
         weighted = {name: loss for name, loss in self.loss if isinstance(loss, ClassWeightOptions)}
         return [
             f"train.sampling: balanced and loss.{name}.class_weights: {loss.class_weights} would make up for rare"

@@ -1,9 +1,16 @@
 """Corpora: a reader each in `readers`, one line here. It yields utterances with labels, and what it skips and why."""
 
-from emotune.corpora.base import Corpus
-from emotune.corpora.class_mapping import map_classes
-from emotune.corpora.read import read_corpus
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from emotune.registry import Registry
+
+if TYPE_CHECKING:
+    from emotune.corpora.base import Corpus
+    from emotune.corpora.class_mapping import map_classes
+    from emotune.corpora.read import read_corpus
 
 CORPORA: Registry[Corpus] = Registry(
     "corpus",
@@ -26,3 +33,16 @@ CORPORA: Registry[Corpus] = Registry(
 )
 
 __all__ = ["CORPORA", "Corpus", "map_classes", "read_corpus"]
+
+_PUBLIC = {
+    "Corpus": "emotune.corpora.base",
+    "map_classes": "emotune.corpora.class_mapping",
+    "read_corpus": "emotune.corpora.read",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what reads corpora when it is first used, so that their names are known at once."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'emotune.corpora' has no attribute '{name}'")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from emotune.batch import Batch, pad
 from emotune.data.audio_cache import AudioCache
 from emotune.data.augmentations.crop import filled_to
 from emotune.data.augmentations.pipeline import Augmentation, generator_of, mixed
+from emotune.data.decoded_clips import DecodedClips
 from emotune.errors import AudioError
 from emotune.schema.manifest import Manifest, Utterance
 from emotune.schema.truth import Numbers, Truth
@@ -63,13 +63,14 @@ class EmotionDataset(Dataset[Example]):
         self.truths = truths
         self.preprocessing = preprocessing
         self.augmentation = augmentation or Augmentation()
-        self.cache = cache
+        self.clips = DecodedClips(
+            manifest,
+            cache,
+            sampling_rate_hz=preprocessing.sampling_rate_hz,
+            max_duration_s=preprocessing.longest_decoded_s,
+        )
         self.conditions = conditions or {}
         self.seed = seed
-        self._of_recording: dict[str, list[Utterance]] = {}
-        for utterance in manifest:
-            self._of_recording.setdefault(utterance.file, []).append(utterance)
-        self._passed: set[str] = set()  # recordings whose utterances have all been sent to the cache
         self._alike = {} if self.augmentation.mix is None else self._by_what_is_known()
 
     def __len__(self) -> int:
@@ -127,46 +128,10 @@ class EmotionDataset(Dataset[Example]):
 
     def _samples_of(self, utterance: Utterance) -> FloatArray:
         """An utterance decoded and trimmed, shape (samples,)."""
-        content = utterance.content_sha256
         try:
-            if self.cache is None or content is None:
-                samples = self._decoded([utterance])
-            else:
-                samples = self.cache.get(content, partial(self._decoded_with_others, utterance, self.cache))
-            return self.preprocessing.trim(samples)
+            return self.preprocessing.trim(self.clips.samples_of(utterance))
         except AudioError as error:
             raise AudioError(f"{utterance.utterance_id}: {error} Leave it out of the manifest to train.") from error
-
-    def _decoded_with_others(self, utterance: Utterance, cache: AudioCache) -> FloatArray:
-        """An utterance decoded; the others of its recording that the cache lacks go there in the same pass.
-
-        Only once: a cache too small to keep them would have all of them decoded for each.
-        """
-        if utterance.file in self._passed:
-            return self._decoded([utterance])
-        self._passed.add(utterance.file)
-        others = [
-            other
-            for other in self._of_recording[utterance.file]
-            if other is not utterance and other.content_sha256 is not None and not cache.holds(other.content_sha256)
-        ]
-        return self._decoded([utterance, *others], cache)
-
-    def _decoded(self, utterances: Sequence[Utterance], cache: AudioCache | None = None) -> FloatArray:
-        """The first of some utterances of one recording, shape (samples,); the others are kept in the cache.
-
-        Raises:
-            AudioError: where the first cannot be used; the others say so when their turn comes.
-        """
-        rate, longest_s = self.preprocessing.sampling_rate_hz, self.preprocessing.longest_decoded_s
-        clips = self.manifest.clips_of(utterances, sampling_rate_hz=rate, max_duration_s=longest_s)
-        first = next(clips)
-        if isinstance(first, AudioError):
-            raise first
-        for other, clip in zip(utterances[1:], clips, strict=True):
-            if cache is not None and other.content_sha256 is not None and not isinstance(clip, AudioError):
-                cache.keep(other.content_sha256, clip.samples)
-        return first.samples
 
 
 def collate(examples: list[Example]) -> Batch:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from torch.utils.data import Sampler
 
+from emotune.data.group_draws import GroupDraws
 from emotune.errors import ConfigError
 
 REPEATED = 1_000_000
@@ -15,15 +16,13 @@ _JITTER = 0.1  # durations are scaled by up to +-10 % before sorting, so that ba
 
 
 class DurationBatches(Sampler[list[tuple[int, int]]]):
-    """Every utterance once an epoch, or as many with the groups drawn equally often, as lists of (epoch, index).
+    """Every utterance once an epoch, or as many drawn by groups, as lists of (epoch, index).
 
     Utterances are sorted by slightly jittered duration and cut into batches of about ``batch_seconds``, as many in
     every epoch; the batches come in random order. All randomness comes from the seed and the epoch.
 
-    With groups, an epoch has as many utterances of each group as of any other. Those of a small group come several
-    times, all of them about equally often, and of a large group a random part comes. Utterances of no group keep their
-    share, each once. What comes again in an epoch has an epoch number of its own, ``REPEATED`` apart, so that it is
-    augmented otherwise.
+    With groups, an epoch is drawn as ``GroupDraws`` does it. What comes again in an epoch has an epoch number of its
+    own, ``REPEATED`` apart, so that it is augmented otherwise.
 
     Args:
         durations_s: seconds of each utterance as training hears it (cropped).
@@ -31,6 +30,7 @@ class DurationBatches(Sampler[list[tuple[int, int]]]):
         together: how many batches make an optimiser step; there are only whole steps.
         seed: another seed, another order.
         groups: the group of each utterance, such as its class, -1 for none; None = every utterance once.
+        power: of ``GroupDraws``.
 
     Raises:
         ConfigError: when there are fewer utterances than batches in a step.
@@ -44,11 +44,12 @@ class DurationBatches(Sampler[list[tuple[int, int]]]):
         together: int = 1,
         seed: int = 0,
         groups: Sequence[int] | None = None,
+        power: float = 0.0,
     ) -> None:
         self.durations_s = np.asarray(durations_s, dtype=float)
         self.together = together
-        self.groups = None if groups is None else _Groups(groups)
-        seconds = self.durations_s.sum() if self.groups is None else self.groups.mean_total(self.durations_s)
+        self.groups = None if groups is None else GroupDraws(groups, power=power)
+        seconds = self.durations_s.sum() if self.groups is None else self.durations_s @ self.groups.mean_times()
         most, wanted = len(self.durations_s) // together, seconds / batch_seconds / together
         if not most:
             raise ConfigError(
@@ -88,33 +89,6 @@ class DurationBatches(Sampler[list[tuple[int, int]]]):
         for left in range(1, self.count):
             edges[left] = min(max(edges[left], edges[left - 1] + 1), len(order) - (self.count - left))
         return edges
-
-
-class _Groups:
-    """Draws the groups equally often: as many utterances as there are."""
-
-    def __init__(self, groups: Sequence[int]) -> None:
-        codes = np.asarray(groups)
-        self.ungrouped = np.flatnonzero(codes < 0)
-        self.members = [np.flatnonzero(codes == code) for code in np.unique(codes[codes >= 0])]
-
-    def draw(self, generator: np.random.Generator) -> np.ndarray:
-        """Indices of an epoch's utterances; which groups get one more than others is drawn too."""
-        total, count = sum(map(len, self.members)), max(len(self.members), 1)
-        quotas = np.full(len(self.members), total // count)
-        quotas[generator.permutation(len(self.members))[: total % count]] += 1
-        drawn = [
-            np.concatenate([generator.permutation(members) for _ in range(-(-quota // len(members)))])[:quota]
-            for members, quota in zip(self.members, quotas.tolist(), strict=True)
-            if quota
-        ]
-        return np.concatenate([self.ungrouped, *drawn])
-
-    def mean_total(self, durations_s: np.ndarray) -> float:
-        """Seconds of an epoch's utterances on average."""
-        total = sum(map(len, self.members))
-        means = [durations_s[members].mean() for members in self.members]
-        return float(durations_s[self.ungrouped].sum() + (total * np.mean(means) if means else 0.0))
 
 
 def _times_before(drawn: np.ndarray) -> np.ndarray:

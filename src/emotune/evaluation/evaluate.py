@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from emotune.evaluation.abstention import abstention_of, temperature_notes
 from emotune.evaluation.fairness import fairness_of
-from emotune.evaluation.groups import groups_of
+from emotune.evaluation.groups import CORPUS, groups_of
 from emotune.evaluation.notes import notes_of, unheard_note
 from emotune.evaluation.pairs import Pairs, pair
 from emotune.evaluation.result import (
@@ -22,7 +22,7 @@ from emotune.evaluation.result import (
     Evaluation,
     Group,
 )
-from emotune.evaluation.statistics.bootstrap import ClusterBootstrap, Estimate, recoded
+from emotune.evaluation.statistics.bootstrap import ClusterBootstrap, Estimate, mean_estimate, recoded
 from emotune.evaluation.vote_scores import VOTE_SIMILARITY, score_votes, vote_similarity
 from emotune.metrics.classes import (
     accuracy_of,
@@ -79,7 +79,7 @@ def evaluate(
     calibration: Calibration | None = None,
     unrestricted: Predictions | None = None,
 ) -> Evaluation:
-    """Scores predictions with intervals, by class, gender, speaker and duration, and with notes on their limits.
+    """Scores predictions with intervals, by class, corpus, gender, speaker and duration, with notes on their limits.
 
     Intervals are 95 % expanded percentile intervals of a bootstrap over speakers. The calibration error has none: noise
     only adds to a mean of absolute gaps, so its resamples lie too high. Utterances whose prediction failed are left out
@@ -113,6 +113,7 @@ def evaluate(
         calibration=_calibration(pairs, resamples=resamples, seed=seed) if pairs.classes else None,
         dimensions=_dimensions(pairs, resamples=resamples, seed=seed),
         groups=_groups(pairs, resamples=resamples, seed=seed),
+        corpora_mean=_corpora_mean(pairs, resamples=resamples, seed=seed),
         not_scored=pairs.not_scored,
         notes=(),
         resamples=resamples,
@@ -241,3 +242,18 @@ def _groups(pairs: Pairs, *, resamples: int, seed: int) -> tuple[Group, ...]:
             )
         )
     return tuple(found)
+
+
+def _corpora_mean(pairs: Pairs, *, resamples: int, seed: int) -> dict[str, Estimate]:
+    """Means of the corpora's scores; a corpus without the truth that a score needs is in no mean of it."""
+    parts = [pairs.take(rows) for by, _, rows in groups_of(pairs) if by == CORPUS]
+    found: dict[str, Estimate] = {}
+    labelled = [part for part in parts if part.has_class.any()]
+    if pairs.classes and len(labelled) > 1:
+        of_classes = [_class_bootstrap(part, resamples=resamples, seed=seed + n) for n, part in enumerate(labelled)]
+        found |= {name: mean_estimate(of_classes, CLASS_MEASURES[name]) for name in GROUP_METRICS if name != "ccc"}
+    rated = [part for part in parts if all(np.isfinite(v).any() for v in part.dimension_truth.values())]
+    if pairs.dimensions and len(rated) > 1:
+        of_values = [_dimension_bootstrap(part, resamples=resamples, seed=seed + n) for n, part in enumerate(rated)]
+        found["ccc"] = mean_estimate(of_values, lambda sums: ccc_of(sums).mean(axis=-1))
+    return found

@@ -1,4 +1,4 @@
-"""Parts of the scored utterances that are scored by themselves: genders, ages, languages, durations, speakers."""
+"""Parts of the scored utterances that are scored alone: corpora, genders, ages, languages, durations, speakers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from emotune.evaluation.pairs import Pairs
 from emotune.metrics.division import IntArray
 from emotune.schema.manifest import GENDERS, Utterance
 
-GENDER, AGE, LANGUAGE, SPEAKER, DURATION = "gender", "age", "language", "speaker", "duration"
+CORPUS, GENDER, AGE, LANGUAGE = "corpus", "gender", "age", "language"
+SPEAKER, DURATION = "speaker", "duration"
 UNKNOWN = "unknown"
 DURATIONS = ((2.0, "under 2 s"), (4.0, "2 to 4 s"), (8.0, "4 to 8 s"), (float("inf"), "8 s and more"))
 """Upper limits in seconds, which the bin does not hold, and names."""
@@ -21,17 +22,15 @@ AGES = ((30.0, "under 30"), (45.0, "30 to 44"), (60.0, "45 to 59"), (float("inf"
 def groups_of(pairs: Pairs) -> Iterator[tuple[str, str, IntArray]]:
     """Groups as (property, name, rows).
 
-    A property that is unknown for every utterance makes no groups; ages make them only where they are known, languages
-    only where there are several.
+    A property that is unknown for every utterance makes no groups; ages make them only where they are known, corpora
+    and languages only where there are several.
     """
+    yield from _several(CORPUS, [utterance.corpus for utterance in pairs.utterances])
     genders = [utterance.gender or UNKNOWN for utterance in pairs.utterances]
     durations = [duration_bin(utterance) for utterance in pairs.utterances]
     yield from _grouped(GENDER, genders, GENDERS)
     yield from _grouped(AGE, [age_band(utterance) for utterance in pairs.utterances], [name for _, name in AGES])
-    languages = [utterance.language for utterance in pairs.utterances]
-    known = sorted({language for language in languages if language is not None})
-    if len(known) > 1:
-        yield from _grouped(LANGUAGE, languages, known)
+    yield from _several(LANGUAGE, [utterance.language for utterance in pairs.utterances])
     yield from _grouped(DURATION, durations, (*(name for _, name in DURATIONS), UNKNOWN))
     yield from _grouped(SPEAKER, list(pairs.speakers), sorted({s for s in pairs.speakers if s is not None}))
 
@@ -58,6 +57,12 @@ def age_band(utterance: Utterance) -> str | None:
     """
     age = utterance.age
     return None if age is None else next(name for limit, name in AGES if age < limit)
+
+
+def _several(by: str, names: Sequence[str | None]) -> Iterator[tuple[str, str, IntArray]]:
+    known = sorted({name for name in names if name is not None})
+    if len(known) > 1:
+        yield from _grouped(by, names, known)
 
 
 def _grouped(by: str, names: Sequence[str | None], order: Sequence[str]) -> Iterator[tuple[str, str, IntArray]]:

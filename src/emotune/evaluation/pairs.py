@@ -17,6 +17,7 @@ from emotune.metrics.division import FloatArray, IntArray
 from emotune.schema.labels import LabelSpace, Scale
 from emotune.schema.manifest import Manifest, Utterance
 from emotune.schema.predictions import Prediction, Predictions, align
+from emotune.schema.speakers import with_corpus, without_corpus
 from emotune.votes.consensus import vote_shares
 
 NO_TRUTH = "no truth in the manifest"
@@ -197,7 +198,9 @@ def speakers_of(utterances: Sequence[Utterance]) -> tuple[str | None, ...]:
     """Speakers of the utterances, prefixed with the corpus if there are several corpora; None if unknown."""
     several = len({utterance.corpus for utterance in utterances}) > 1
     return tuple(
-        f"{u.corpus or 'unnamed corpus'}/{u.speaker}" if several and u.speaker is not None else u.speaker
+        with_corpus(u.corpus or "unnamed corpus", without_corpus(u.corpus, u.speaker))
+        if several and u.speaker is not None
+        else u.speaker
         for u in utterances
     )
 

@@ -9,8 +9,10 @@ import numpy as np
 
 from emotune.evaluation.abstention import Abstention
 from emotune.evaluation.fairness import Fairness
+from emotune.evaluation.groups import CORPUS
 from emotune.evaluation.pairs import NotScored
 from emotune.evaluation.statistics.bootstrap import LEVEL, Estimate
+from emotune.evaluation.statistics.chance import CHANCE_METRICS
 from emotune.evaluation.vote_scores import VoteScores
 from emotune.metrics.division import FloatArray, IntArray
 from emotune.schema.labels import Scale
@@ -96,7 +98,7 @@ class Evaluation:
         per_class: one entry a class of the model.
         calibration: None when classes are not scored.
         dimensions: one entry a scored dimension.
-        groups: by gender, age, language, speaker and duration.
+        groups: by corpus, gender, age, language, speaker and duration.
         not_scored: what was left out, why, and how much.
         notes: what a reader of the figures should know.
         resamples: of the bootstrap.
@@ -104,6 +106,7 @@ class Evaluation:
         votes: against the annotators' votes; None where there are none.
         abstention: risk against coverage; None when classes are not scored.
         fairness: groups and speakers held against each other; None when classes are not scored.
+        corpora_mean: metric -> mean of the corpora's scores, each corpus counting as much; empty where there is one.
     """
 
     utterances: int
@@ -124,12 +127,21 @@ class Evaluation:
     votes: VoteScores | None = None
     abstention: Abstention | None = None
     fairness: Fairness | None = None
+    corpora_mean: Mapping[str, Estimate] = field(default_factory=dict[str, Estimate])
 
     @property
     def chance(self) -> float:
         """The UAR of guessing: one over the number of classes that the truth has; NaN without classes."""
         present = int(np.count_nonzero(self.confusion.sum(axis=1)))
         return 1 / present if present else float("nan")
+
+    @property
+    def of_corpora(self) -> dict[str, Estimate]:
+        """UAR and CCC of each corpus, and their means, by a name in words; empty where there is one corpus."""
+        corpora = self.groups_by(CORPUS)
+        shown = [name for name in CHANCE_METRICS if name in self.corpora_mean]
+        each = {f"{name} of {group.name}": group.scores[name] for name in shown for group in corpora}
+        return each | {f"{name}, mean of {len(corpora)} corpora": self.corpora_mean[name] for name in shown}
 
     def groups_by(self, by: str) -> tuple[Group, ...]:
         """Groups by one property."""
@@ -147,6 +159,7 @@ class Evaluation:
             "interval": {"level": LEVEL, "resamples": self.resamples, "seed": self.seed},
             "overall": _estimates(self.overall),
             "chance_uar": self.chance,
+            "corpora_mean": _estimates(self.corpora_mean),
             "classes": list(self.classes),
             "confusion": self.confusion.tolist(),
             "per_class": [

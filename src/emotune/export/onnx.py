@@ -32,15 +32,16 @@ def whole_graph(model: EmotionModel, *, normalize: str, temperature: float) -> M
     Raises:
         ConfigError: for a model that cannot be exported, with the reason.
     """
-    samples = 2 * model.backbone.min_samples + 16000
+    shortest = model.backbone.min_samples
+    samples = 2 * shortest + 16000
     mask = torch.arange(samples)[None, :] < torch.tensor([samples, samples - 3000, samples - 7000])[:, None]
     waveforms = (0.1 * torch.randn(_EXAMPLES, samples, generator=torch.Generator().manual_seed(0))) * mask
-    batch = Dim("batch")
+    batch = Dim("batch", min=2)  # what holds from here on is not proved again for one clip, or for a single frame
     return _graph_of(
         WholeModel(model, normalize=normalize, temperature=temperature),
         model,
         {WAVEFORMS: waveforms, LENGTHS: mask.sum(dim=1)},
-        [{0: batch, 1: Dim("samples")}, {0: batch}],
+        [{0: batch, 1: Dim("samples", min=4 * shortest)}, {0: batch}],
         [*answers_of(model.label_space), EMBEDDING],
     )
 

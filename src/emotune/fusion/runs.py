@@ -222,7 +222,7 @@ def fuse(
 ) -> FusedSplit:
     """Fits a fusion to the runs' development predictions and applies it to a split.
 
-    ``emotune.report.fusion_page.write_fusion`` writes its table and page.
+    ``emotune.report.fuse_runs`` writes its table and page, too.
 
     Args:
         named: as ``fit_runs`` has it.

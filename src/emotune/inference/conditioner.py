@@ -5,31 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from emotune.audio import FloatArray
 from emotune.conditions import CONDITIONS
-from emotune.conditions.condition import (
-    GIVEN,
-    PREDICTED,
-    UNKNOWN,
-    Condition,
-    Helper,
-    Identity,
-    Known,
-    LoadModel,
-    ValuePredictor,
-)
 from emotune.conditions.origins import check_sources, used_text
+from emotune.conditions.sources import GIVEN, PREDICTED, UNKNOWN, Helper, Identity, Known, LoadModel
 from emotune.errors import EmotuneError, ModelError
+
+if TYPE_CHECKING:
+    from emotune.conditions.condition import Condition, ValuePredictor
 
 About = Mapping[str, Mapping[str, Any]]
 """The ``conditions`` of a model's config."""
 Encode = Callable[[Sequence[str | None]], FloatArray]
 """Values to vectors, shape (values, width), a row of NaN for None."""
-Entries = Mapping[str, Callable[[], Condition]]
+Entries: TypeAlias = "Mapping[str, Callable[[], Condition]]"
 """What names of conditions stand for; ``CONDITIONS`` is one."""
 Loaded = TypeVar("Loaded")
 

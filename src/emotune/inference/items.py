@@ -12,7 +12,7 @@ from typing import Any
 from emotune import audio
 from emotune.audio.channels import EACH, Channels, channel_id
 from emotune.audio.decoding.in_memory import is_array, name_of, plain
-from emotune.conditions.condition import Known
+from emotune.conditions.sources import Known
 from emotune.errors import AudioError
 
 

@@ -1,7 +1,11 @@
 """Runs an exported model with onnxruntime; needs no torch."""
+# onnxruntime leaves its inputs and outputs untyped.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,9 @@ from emotune.inference.engine import EngineError, EngineOutput
 from emotune.models.exported import CURE, EMBEDDING, LENGTHS, PROBABILITIES, WAVEFORMS, ExportedModel, read_exported
 from emotune.models.folder import GRAPH, HEADS_GRAPH
 
+_FLOATS, _COUNTS = "tensor(float)", "tensor(int64)"
+_SOURCE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : (\S+\.(cc|h):\d+ .*?\) (?=[A-Z!]))?")
+"""Beginning of a message of onnxruntime: its code, and the line of its own source with the function's signature."""
 _MOST_PADDING = 0.1  # of a batch: a graph computes on padding, so that clips of like length go together
 
 
@@ -45,7 +52,7 @@ class OnnxEngine:
         self._heads = _session(model.folder / HEADS_GRAPH, threads)
         _check(self._whole, model.inputs, [*model.answers, EMBEDDING], model, GRAPH)
         _check(self._heads, [EMBEDDING, *model.conditions], model.answers, model, HEADS_GRAPH)
-        self._answers = model.answers
+        _check_embedding(self._whole, self._heads, model)
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str | None = None, threads: int | None = None) -> OnnxEngine:
@@ -113,8 +120,7 @@ class OnnxEngine:
         try:
             values = session.run(None, {name: value for name, value in inputs.items() if name in given}, _given_back())
         except Exception as error:  # of a library whose errors have no common base
-            words = " ".join(str(error).split())
-            raise EngineError(f"onnxruntime could not run the model on it ({words[:200]}).") from error
+            raise EngineError(f"onnxruntime could not run the model on it ({_reason(error)}).") from error
         found = dict(zip((value.name for value in session.get_outputs()), values, strict=True))
         count = len(next(iter(inputs.values())))
         space = self.label_space
@@ -158,11 +164,17 @@ def _session(path: Path, threads: int | None) -> onnxruntime.InferenceSession:
     options.enable_mem_pattern = False  # plans for lengths that do not come again
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    # a graph holds its weights itself: those that it would take from other files are looked for where none can be
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path))
     try:
         return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # of a library whose errors have no common base
-        words = " ".join(str(error).split())
-        raise ModelError(f"{path} cannot be run by onnxruntime ({words[:200]}). {CURE}") from error
+        raise ModelError(f"{path} cannot be run by onnxruntime ({_reason(error)}). {CURE}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What onnxruntime says, without what only its makers understand."""
+    return _SOURCE.sub("", " ".join(str(error).split()), count=1)[:200].rstrip(" .")
 
 
 def _given_back() -> onnxruntime.RunOptions:
@@ -186,8 +198,29 @@ def _check(
     given = {value.name: value.shape for value in session.get_outputs()}
     if list(given) != list(outputs):
         raise ModelError(f"{path} gives {', '.join(given)}; the config says {', '.join(outputs)}. {CURE}")
+    for value in (*session.get_inputs(), *session.get_outputs()):
+        kind = _COUNTS if value.name == LENGTHS else _FLOATS
+        axes = 1 if value.name == LENGTHS or value.name in model.label_space.dimensions else 2
+        of_layers = value.name == EMBEDDING and len(value.shape) == axes + 1  # where every layer has its own head
+        if value.type != kind or (len(value.shape) != axes and not of_layers):
+            raise ModelError(
+                f"{path}: {value.name} is a {value.type} of {len(value.shape)} axes;"
+                f" expected a {kind} of {axes}. {CURE}"
+            )
     classes = len(model.label_space.classes)
     if classes and given[PROBABILITIES][-1] != classes:
         raise ModelError(
             f"{path} gives {given[PROBABILITIES][-1]} probabilities; the config has {classes} classes. {CURE}"
+        )
+
+
+def _check_embedding(
+    whole: onnxruntime.InferenceSession, heads: onnxruntime.InferenceSession, model: ExportedModel
+) -> None:
+    """The heads take what the whole graph gives, as those of another model would not."""
+    given = next(value.shape[1:] for value in whole.get_outputs() if value.name == EMBEDDING)
+    taken = next(value.shape[1:] for value in heads.get_inputs() if value.name == EMBEDDING)
+    if given != taken:
+        raise ModelError(
+            f"{model.folder / HEADS_GRAPH} takes embeddings of {taken[-1]} features; {GRAPH} gives {given[-1]}. {CURE}"
         )

@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from emotune.audio.channels import Channels
 from emotune.conditions.origins import unknown_though_asked
-from emotune.corpora.base import split_name
-from emotune.corpora.tables.columns import columns_text
 from emotune.errors import ConfigError
 from emotune.inference.adaptation.adaptation import adaptation_to, classes_of
 from emotune.inference.adaptation.folder import adapted_fingerprint, is_adapted, read_adapted
@@ -22,14 +20,18 @@ from emotune.inference.adaptation.groups import check_way, groups_of
 from emotune.inference.engines import engine_of
 from emotune.inference.inputs import columns_taken, items_of, passed_over_text
 from emotune.inference.items import Item
-from emotune.inference.jobs.parts import PredictionParts, parts_in, predict_in_parts
 from emotune.inference.predictor import Predictor, load
 from emotune.io.tables import SUFFIXES, check_output
 from emotune.models.folder import find_model_folder
 from emotune.runtime.extras import needs
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
-from emotune.schema.predictions import Predictions
+from emotune.schema.predictions import Prediction, Predictions
+
+if TYPE_CHECKING:
+    from emotune.audio.voice_activity import Method
+    from emotune.inference.jobs.parts import PredictionParts
+    from emotune.inference.timeline.windows import WindowRule
 
 _SHOWN = 20
 
@@ -50,17 +52,22 @@ class Inputs:
     split: str | None = None
     channel: Channels = "mix"
 
-    def items(self, passed_over: Counter[str]) -> Iterator[Item]:
+    def items(self, passed_over: Counter[str], *, channels_apart: bool = True) -> Iterator[Item]:
         """Yields what is to be predicted, and counts files that are no recordings as ``items_of`` does.
+
+        Args:
+            passed_over: counts of these.
+            channels_apart: with the channel ``each``, an item for every one; else an item for the recording.
 
         Raises:
             ConfigError: when there is nothing to predict.
             EmotuneError: as ``items_of`` does.
         """
-        empty, splits = True, set[str]()
-        for item in items_of(self.paths, columns=self.columns, channel=self.channel, passed_over=passed_over):
+        empty, splits, wanted = True, set[str](), self._splits_wanted()
+        channel = self.channel if channels_apart else "mix"
+        for item in items_of(self.paths, columns=self.columns, channel=channel, passed_over=passed_over):
             splits.add(item.split or "(none)")
-            if self.split is None or item.split in (self.split, split_name(self.split)):
+            if wanted is None or item.split in wanted:
                 empty = False
                 yield item
         if empty:
@@ -69,6 +76,13 @@ class Inputs:
             others = f" ({passed_over_text(passed_over)})" if passed_over else ""
             raise ConfigError(f"Nothing to predict in {', '.join(map(str, self.paths))}{of}{others}.")
 
+    def _splits_wanted(self) -> tuple[str | None, ...] | None:
+        if self.split is None:
+            return None
+        from emotune.corpora.base import split_name  # noqa: PLC0415 (recordings need no corpus)
+
+        return self.split, split_name(self.split)
+
     def say_columns(self, listener: Listener) -> None:
         """Says which columns of tables are taken.
 
@@ -76,6 +90,8 @@ class Inputs:
             EmotuneError: as ``columns_taken`` does.
         """
         for path, taken, notes in columns_taken(self.paths, self.columns):
+            from emotune.corpora.tables.columns import columns_text  # noqa: PLC0415 (as above)
+
             listener.say(f"{path}: columns taken: {columns_text(taken)}")
             for note in notes:
                 listener.say(f"warning: {path}: {note}")
@@ -110,6 +126,8 @@ def predict_files(
     output: Path | None = None,
     *,
     adapt: str | None = None,
+    windows: WindowRule | None = None,
+    vad: Method = "none",
     spreadsheet_safe: bool = False,
     listener: Listener | None = None,
     progress: Progress = silent,
@@ -123,6 +141,8 @@ def predict_files(
         output: the table to write; none when None.
         adapt: ``auto``, ``speaker`` or ``recording``: the answers are adapted to these files, without labels, see
             ``adaptation_to``; None = plain answers.
+        windows: a row for each window of a recording of any length; None = a row for the recording.
+        vad: with windows, over what it finds; ``none`` = over all of the recording.
         spreadsheet_safe: see ``emotune.io.tables.write_rows``.
         listener: told of the columns taken, of files passed over, and of what the model has to do without.
         progress: shows how far the work is.
@@ -139,15 +159,20 @@ def predict_files(
         check_output(output, inputs=inputs.paths, spreadsheet_safe=spreadsheet_safe)
     passed_over = Counter[str]()
     items = list(inputs.items(passed_over))
-    _say_passed_over(passed_over, listener)
+    say_passed_over(passed_over, listener)
     if adapt is not None:
+        if windows is not None:
+            raise ConfigError("Windows are not adapted yet: leave out --adapt, or --window, --hop and --vad.")
         groups_of(items, adapt)  # an unknown speaker is told before the work
-    predictor = _loaded(model, listener, loading)
-    if adapt is not None and predictor.adaptation is not None:
-        raise ConfigError(f"{model} is adapted already; leave out --adapt, or name the model that it was made of.")
+    predictor = loaded(model, listener, loading)
     if adapt is not None:
+        if predictor.adaptation is not None:
+            raise ConfigError(f"{model} is adapted already; leave out --adapt, or name the model that it was made of.")
         classes_of(predictor.label_space)
-    predictions = predictor.predict_items(items, progress=progress)
+    if windows is None:
+        predictions = predictor.predict_items(items, progress=progress)
+    else:
+        predictions = _predicted_windows(predictor, items, windows, vad, listener, progress)
     if adapt is not None:
         adaptation = adaptation_to(predictions, items, by=adapt)
         predictions = adaptation.answers(predictions, items, answered_from=predictor.answered_from)
@@ -197,6 +222,8 @@ def predict_files_in_parts(
     Raises:
         EmotuneError: for inputs, a model or a folder that cannot be used.
     """
+    from emotune.inference.jobs.parts import parts_in  # noqa: PLC0415 (a table in one needs none)
+
     listener = listener or Listener()
     inputs.say_columns(listener)
     if folder.suffix in SUFFIXES and not folder.is_dir():
@@ -217,21 +244,58 @@ def predict_files_in_parts(
     )
     passed_over = Counter[str]()
     parts = _made(partial(inputs.items, passed_over), opened, run, listener, progress)
-    _say_passed_over(passed_over, listener)
+    say_passed_over(passed_over, listener)
     _say_unknown(loading, parts.tables(), listener)
     warnings = parts.warnings(_SHOWN)
     errors = parts.errors(_SHOWN)
     return PredictedFiles(parts.rows, parts.failed, errors, parts.warned, warnings, parts=len(parts.parts))
 
 
-def _loaded(model: str, listener: Listener, loading: Mapping[str, Any]) -> Predictor:
+def _predicted_windows(
+    predictor: Predictor, items: Sequence[Item], rule: WindowRule, vad: Method, listener: Listener, progress: Progress
+) -> Predictions:
+    from emotune.inference.timeline.recording import (  # noqa: PLC0415 (most commands cut no windows)
+        POOL,
+        check_windows,
+        least_samples,
+    )
+    from emotune.inference.timeline.window_items import window_items  # noqa: PLC0415 (as above)
+
+    preprocessing = predictor.engine.preprocessing
+    check_windows(rule, preprocessing)
+    owners: list[str] = []
+    without_speech: list[str] = []
+    windows = window_items(items, rule, vad, least=least_samples(preprocessing), owners=owners, silent=without_speech)
+    rows: dict[int, Prediction] = {}
+
+    def recordings() -> Iterator[None]:
+        begun: set[str] = set()
+        for position, row in predictor.stream(windows, pool_items=POOL):
+            rows[position] = row
+            if owners[position] not in begun:
+                begun.add(owners[position])
+                yield
+
+    for _ in progress(recordings(), total=len(items), title="predicting"):
+        pass
+    if without_speech:
+        more = ", ..." if len(without_speech) > _SHOWN else ""
+        named = ", ".join(without_speech[:_SHOWN])
+        listener.say(f"warning: nobody speaks in {len(without_speech)} of {len(items)}: {named}{more}: no rows of them")
+    found = tuple(rows[position] for position in range(len(rows)))
+    return Predictions(found, predictor.label_space, predictor.engine.fingerprint)
+
+
+def loaded(model: str, listener: Listener, loading: Mapping[str, Any]) -> Predictor:
+    """Loads a model, and says what it has to do without."""
     predictor = load(model, **loading)
     for note in predictor.conditioner.notes:
         listener.say(f"warning: {note}")
     return predictor
 
 
-def _say_passed_over(passed_over: Mapping[str, int], listener: Listener) -> None:
+def say_passed_over(passed_over: Mapping[str, int], listener: Listener) -> None:
+    """Says what lies in folders and is no recording."""
     if passed_over:
         listener.say(passed_over_text(passed_over))
 
@@ -266,7 +330,9 @@ def _made(
 
 def _local_job(model: str, listener: Listener, loading: Mapping[str, Any]) -> tuple[str | None, Callable[..., None]]:
     """The model's fingerprint, and the prediction of a job's parts."""
-    predictor = _loaded(model, listener, loading)
+    from emotune.inference.jobs.parts import predict_in_parts  # noqa: PLC0415 (as above)
+
+    predictor = loaded(model, listener, loading)
     return predictor.fingerprint, partial(predict_in_parts, predictor)
 
 

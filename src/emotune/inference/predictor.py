@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +26,16 @@ from emotune.inference.conditioner import Conditioner, Given, conditioner_of
 from emotune.inference.engine import Engine, EngineError, EngineOutput
 from emotune.inference.engines import engine_of
 from emotune.inference.items import Item, holds_several, items_given
-from emotune.inference.jobs.workers import WorkerEngine
 from emotune.models.folder import ModelFolder, find_model_folder
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest, Utterance, checked
 from emotune.schema.predictions import Prediction, Predictions
+
+if TYPE_CHECKING:
+    from emotune.inference.timeline.recording import TimelineRule
+    from emotune.timelines import Timeline
+    from emotune.timelines.diarisation import SpeakerTurns
 
 _POOL, _POOL_SECONDS = 512, 800.0  # decoded and sorted by length at a time: bounds memory, keeps padding small
 
@@ -131,6 +135,20 @@ class Predictor:
             raise AudioError(rows[0].error)
         return Predictions(rows, self.label_space, self.fingerprint) if channel == EACH else rows[0]
 
+    def timeline(
+        self,
+        source: Any,
+        sampling_rate_hz: int | None = None,
+        *,
+        channel: Channels = "mix",
+        speakers: SpeakerTurns | None = None,
+        rule: TimelineRule | None = None,
+    ) -> Timeline:
+        """Emotions of one recording of any length, from moment to moment; see ``inference.timeline.recording``."""
+        from emotune.inference.timeline.recording import timeline_of  # noqa: PLC0415 (most programs make none)
+
+        return timeline_of(self, source, sampling_rate_hz, channel=channel, speakers=speakers, rule=rule)
+
     def predict_manifest(self, manifest: Manifest, *, progress: Progress = silent) -> Predictions:
         """Predicts every utterance of a manifest, in its order."""
         items = [
@@ -157,13 +175,13 @@ class Predictor:
             rows[position] = row
         return Predictions(tuple(row for row in rows if row is not None), self.label_space, self.fingerprint)
 
-    def stream(self, items: Iterable[Item]) -> Iterator[tuple[int, Prediction]]:
+    def stream(self, items: Iterable[Item], *, pool_items: int = _POOL) -> Iterator[tuple[int, Prediction]]:
         """Yields each item's position and prediction as they come, with only a pool of items in memory."""
-        decoded = self._decoded(enumerate(items))
+        decoded = self._decoded(enumerate(items), pool_items)
         with _threads(1) as ahead:  # decodes while the engine works
-            coming = ahead.submit(self._next_pool, decoded)
+            coming = ahead.submit(self._next_pool, decoded, pool_items)
             while (pool := coming.result()).size:
-                coming = ahead.submit(self._next_pool, decoded)
+                coming = ahead.submit(self._next_pool, decoded, pool_items)
                 yield from pool.failed
                 ready, failed = self._conditioned(pool.ready)
                 yield from failed
@@ -174,9 +192,11 @@ class Predictor:
                     for clip, answer in zip(batch, answers, strict=True):
                         yield clip.position, self._prediction(clip, answer)
 
-    def _decoded(self, numbered: Iterator[tuple[int, Item]]) -> Iterator[tuple[int, Item, audio.Clip | AudioError]]:
+    def _decoded(
+        self, numbered: Iterator[tuple[int, Item]], together: int
+    ) -> Iterator[tuple[int, Item, audio.Clip | AudioError]]:
         """The sound of items as it comes; of those that are near each other, a recording's segments in one pass."""
-        while following := list(itertools.islice(numbered, _POOL)):
+        while following := list(itertools.islice(numbered, together)):
             groups: dict[object, list[tuple[int, Item]]] = {}
             for position, item in following:
                 is_path = item.error is None and isinstance(item.source, str | Path)
@@ -202,10 +222,10 @@ class Predictor:
             position, item = group[number]
             yield position, item, checked(heard, item.content_sha256, item.utterance_id)
 
-    def _next_pool(self, decoded: Iterator[tuple[int, Item, audio.Clip | AudioError]]) -> _Pool:
+    def _next_pool(self, decoded: Iterator[tuple[int, Item, audio.Clip | AudioError]], most: int) -> _Pool:
         """The next items, prepared and sorted by length, and the rows of those that cannot be used."""
         pool, seconds = _Pool([], []), 0.0
-        while pool.size < _POOL and seconds < _POOL_SECONDS and (following := next(decoded, None)) is not None:
+        while pool.size < most and seconds < _POOL_SECONDS and (following := next(decoded, None)) is not None:
             position, item, heard = following
             try:
                 clip = self._prepare(position, item, heard)
@@ -379,6 +399,8 @@ def load(
     if workers is not None:
         if device not in (None, "cpu"):
             raise ConfigError(f"workers run on the CPU; leave out either workers or device '{device}'.")
+        from emotune.inference.jobs.workers import WorkerEngine  # noqa: PLC0415 (one process needs none)
+
         engine: Engine = WorkerEngine(found.folder, workers=workers)
     else:
         engine = engine_of(found.folder, device=device, threads=threads)

@@ -22,9 +22,10 @@ from emotune.schema.calibration import Calibration, with_temperature
 
 
 class TorchEngine:
-    """An ``Engine`` over an ``EmotionModel`` in memory, in evaluation mode and without gradients."""
+    """An ``Engine`` over an ``EmotionModel`` in memory, in evaluation mode and without gradients.
 
-    concurrency = 1
+    ``concurrency`` above 1 needs a model that is in evaluation mode already.
+    """
 
     def __init__(
         self,
@@ -33,7 +34,9 @@ class TorchEngine:
         *,
         calibration: Calibration | None = None,
         fingerprint: str | None = None,
+        concurrency: int = 1,
     ) -> None:
+        self.concurrency = concurrency
         self.model = model
         self.label_space = model.label_space
         self.preprocessing = preprocessing
@@ -87,7 +90,7 @@ class TorchEngine:
         Raises:
             EngineError: when memory does not suffice for the batch.
         """
-        features = torch.from_numpy(np.asarray(embeddings, dtype=np.float32))
+        features = torch.tensor(np.asarray(embeddings, dtype=np.float32))
         given = {name: value.to(self.device) for name, value in stacked(conditions).items()}
         return self._in_evaluation(lambda: self._output(self.model.of_features(features.to(self.device), given)))
 

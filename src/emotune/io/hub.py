@@ -12,8 +12,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-import yaml
-
 from emotune.errors import ConfigError, ModelError
 
 PREFIX = "hf:"
@@ -115,7 +113,7 @@ def fetch(
             f"The Hugging Face Hub could not be reached or has no {what} {repository}{at} ({type(error).__name__})."
             " Name another one, or a folder."
         ) from error
-    found = Snapshot(folder.absolute(), repository, folder.name, _licence_of(folder / CARD))
+    found = Snapshot(folder.absolute(), repository, folder.name, licence_of(folder / CARD))
     _LOG.info(
         "from the Hugging Face Hub: %s %s, commit %s, licence %s",
         what,
@@ -164,8 +162,10 @@ def _nearest(path: Path) -> Path | None:
     return here if here != path else None
 
 
-def _licence_of(card: Path) -> str | None:
+def licence_of(card: Path) -> str | None:
     """``license`` of a card's front matter, ``license_name`` where that says only 'other'."""
+    import yaml  # noqa: PLC0415 (a folder needs none of it)
+
     try:
         text = card.read_text(encoding="utf-8", errors="replace")
         front = text.split("\n---", 1)[0].removeprefix("---") if text.startswith("---") else ""

@@ -10,7 +10,7 @@ from typing import Any
 
 from emotune.audio import SAMPLING_RATE_HZ
 from emotune.audio.preprocessing import Preprocessing
-from emotune.errors import EmotuneError, ModelError, TableError
+from emotune.errors import EmotuneError, ModelError, TableError, quoted
 from emotune.io.tables import read_json
 from emotune.models.folder import CONFIG, GRAPH, HEADS_GRAPH, PREPROCESSOR
 from emotune.schema.calibration import Calibration
@@ -95,7 +95,9 @@ def read_exported(folder: Path) -> ExportedModel:
 
 
 def _conditions(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    conditions = dict(config.get("conditions") or {})
+    conditions = config.get("conditions") or {}
+    if not isinstance(conditions, dict) or not all(isinstance(about, dict) for about in conditions.values()):
+        raise ModelError(f"{CONFIG} must hold conditions by name, each with its width, got {quoted(conditions)}.")
     for name, about in conditions.items():
         width = about.get("width")
         if not isinstance(width, int) or isinstance(width, bool) or width < 1:

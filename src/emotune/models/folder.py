@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 from emotune.errors import ModelError
 from emotune.io.hub import CARD, Download, download_snapshot, fetch, is_hub_name, no_folder
+from emotune.models.installed import cure_of_absence, installed_model
 from emotune.schema.run_folder import why_no_model
 
 CONFIG, PREPROCESSOR, WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"
 GRAPH, HEADS_GRAPH = "model.onnx", "heads.onnx"
 """of an exported model, in place of the weights: the whole, and what comes behind the pooling"""
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class ModelFolder:
 
     Args:
         folder: with config, preprocessing and weights.
-        name: by which it is found again: the folder, or ``hf:owner/name@commit``.
+        name: by which it is found again: the folder, an installed model's name, or ``hf:owner/name@commit``.
     """
 
     folder: Path
@@ -28,7 +31,9 @@ class ModelFolder:
 
 
 def find_model_folder(name: str | Path, *, download: Download = download_snapshot) -> ModelFolder:
-    """The folder itself, ``model`` inside a run folder, or a snapshot of the Hub for ``hf:owner/name[@revision]``.
+    """The folder itself, ``model`` inside a run folder, a snapshot of the Hub for ``hf:owner/name[@revision]``.
+
+    A word such as ``mini`` is the installed model of that name, in every working folder: a folder is then ``./mini``.
 
     Raises:
         ModelError: when there is none of that name, or the folder holds no model.
@@ -44,9 +49,15 @@ def find_model_folder(name: str | Path, *, download: Download = download_snapsho
             raise ModelError(f"{name} on the Hugging Face Hub holds no {CONFIG}, so it is no model. Name another one.")
         return ModelFolder(found.folder, found.name)
     path = Path(name)
-    for folder in (path, path / "model"):
-        if (folder / CONFIG).exists():
-            return ModelFolder(folder.absolute(), str(folder.absolute()))
+    here = next((folder.absolute() for folder in (path, path / "model") if (folder / CONFIG).exists()), None)
+    installed = installed_model(name)
+    if installed is not None:
+        if here is not None:
+            _LOG.info("%s is the installed model; the one in the folder here is ./%s", name, name)
+        return ModelFolder(installed, str(name))
+    if here is not None:
+        return ModelFolder(here, str(here))
     if path.exists():
-        raise ModelError(why_no_model(path))
-    raise no_folder(name, "model")
+        raise ModelError(" ".join(filter(None, [why_no_model(path), cure_of_absence(name)])))
+    cure = cure_of_absence(name) or "Give a model's folder or a run's, such as runs/NAME of `emotune train`."
+    raise no_folder(name, "model", cure=cure)

@@ -104,8 +104,11 @@ class WeightsFile:
 
 
 def without_memory(build: Callable[[], Module]) -> Module:
-    """A module with the shapes of what is built and without values: any size costs nothing."""
-    with torch.device("meta"):
+    """A module with the shapes of what is built and without values: any size costs nothing.
+
+    Nothing is drawn either, and norms are not taken: PyTorch would load its compiler for it, which takes a second.
+    """
+    with torch.device("meta"), _NothingDrawn(), _NoNorms():
         return build()
 
 
@@ -123,6 +126,18 @@ class _NothingDrawn(TorchFunctionMode):
         if getattr(func, "__name__", "") in _DRAWS:
             return args[0] if args else (kwargs or {})["tensor"]
         return func(*args, **(kwargs or {}))
+
+
+class _NoNorms(TorchFunctionMode):
+    """Norms of weights without values, which have a shape and nothing else."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if getattr(func, "__name__", "") != "norm_except_dim":
+            return func(*args, **(kwargs or {}))
+        weight, _, kept = args
+        return weight.new_empty([size if place == kept else 1 for place, size in enumerate(weight.shape)])
 
 
 def is_finite(tensor: Tensor) -> bool:

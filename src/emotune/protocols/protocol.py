@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,7 +14,7 @@ from emotune.corpora import map_classes
 from emotune.errors import CorpusError
 from emotune.protocols import protocol_folder, protocol_names
 from emotune.schema.manifest import Manifest
-from emotune.schema.splits import DEVELOPMENT, TEST, TRAIN, by_group
+from emotune.schema.splits import DEVELOPMENT, TEST, TRAIN, assign_splits, by_group
 from emotune.section import Section
 
 
@@ -45,7 +45,9 @@ class Protocol(Section):
 
     With ``leave_out`` every value of that column is tested once, in the order of the values; ``split`` is for folds
     that a manifest has already. In each fold the following ``development_groups`` groups choose epoch, layer and the
-    like, and all others train. ``classes`` are kept, others left out; ``utterances`` is how many the complete corpus
+    like, and all others train; where a ``corpus`` is left out, ``development_share`` of the speakers of the others
+    choose. ``within`` takes the utterances of these splits of the manifest alone: choices that no test has seen.
+    ``classes`` are kept, others left out; ``utterances`` is how many the complete corpus
     then has. ``allow`` is what such splits are known to share. Without ``corpus`` it is for any.
     """
 
@@ -55,10 +57,12 @@ class Protocol(Section):
     map: dict[str, str] = Field(default={})
     classes: list[str] = Field(default=[])
     utterances: int | None = None
-    leave_out: Literal["speaker", "session", "split"] | None = None
+    leave_out: Literal["speaker", "session", "split", "corpus"] | None = None
     groups: Groups | None = None
     official: Official | None = None
     development_groups: int = Field(default=1, ge=1)
+    development_share: float = Field(default=0.2, gt=0, lt=1)
+    within: list[str] = Field(default=[])
     allow: list[Literal["speaker_overlap", "recording_overlap"]] = Field(default=[])
 
     @model_validator(mode="after")
@@ -66,6 +70,12 @@ class Protocol(Section):
         ways = {"leave_out": self.leave_out, "groups": self.groups, "official": self.official}
         if sum(way is not None for way in ways.values()) != 1:
             raise ValueError(f"give exactly one of {', '.join(ways)}")
+        if self.leave_out == "corpus" and "development_groups" in self.model_fields_set:
+            raise ValueError("development_groups does not go with leave_out: corpus; give development_share")
+        if self.leave_out != "corpus" and "development_share" in self.model_fields_set:
+            raise ValueError("development_share goes with leave_out: corpus alone; give development_groups")
+        if self.within and (self.leave_out == "split" or self.official is not None):
+            raise ValueError("within does not go with leave_out: split or official, which use the splits themselves")
         return self
 
 
@@ -101,7 +111,11 @@ def under_protocol(manifest: Manifest, protocol: Protocol) -> Manifest:
 
 
 def class_changes(protocol: Protocol, manifest: Manifest) -> tuple[dict[str, str], list[str]]:
-    """Changes of the manifest's classes under a protocol: the mapped ones and the dropped ones."""
+    """Changes of the manifest's classes under a protocol: the mapped ones and the dropped ones.
+
+    Raises:
+        CorpusError: when the protocol would keep none of them.
+    """
     occurring = manifest.label_space.classes
     mapping = {name: target for name, target in protocol.map.items() if name in occurring}
     left = {mapping.get(name, name) for name in occurring}
@@ -121,7 +135,13 @@ def folds_of(protocol: Protocol, manifest: Manifest) -> list[Fold]:
     """
     if protocol.official is not None:
         return [_official(protocol.official, manifest)]
+    within = {"split": protocol.within} if protocol.within else {}
+    if within:
+        _require(protocol.within, manifest)
+        manifest = manifest.filter(lambda utterance: utterance.split in protocol.within)
     column, groups = _groups(protocol, manifest)
+    if column == "corpus":
+        return [_without(corpus, manifest, protocol.development_share, within) for (corpus,) in groups]
     ahead = protocol.development_groups
     if len(groups) < ahead + 2:
         raise CorpusError(
@@ -133,21 +153,48 @@ def folds_of(protocol: Protocol, manifest: Manifest) -> list[Fold]:
         development = [value for group in chosen for value in group]
         train = [value for group in groups for value in group if value not in {*tested, *development}]
         splits = {TRAIN: {column: train}, DEVELOPMENT: {column: development}, TEST: {column: tested}}
-        folds.append(Fold(f"fold_{number + 1}", splits))
+        folds.append(Fold(f"fold_{number + 1}", {name: {**rule, **within} for name, rule in splits.items()}))
     return folds
 
 
+def _without(corpus: str, manifest: Manifest, share: float, within: Mapping[str, list[str]]) -> Fold:
+    """The fold that tests a corpus; of each other corpus's speakers a share chooses, a single one trains."""
+    speakers: dict[str, list[str]] = {TRAIN: [], DEVELOPMENT: []}
+    for name in by_group(manifest, "corpus"):
+        part = manifest.filter(lambda utterance, name=name: utterance.corpus == name)
+        own = by_group(part, "speaker")
+        if name == corpus:
+            continue
+        if len(own) > 1:
+            parted = assign_splits(part, {TRAIN: 1 - share, DEVELOPMENT: share})
+            chosen = by_group(parted.split(DEVELOPMENT), "speaker")
+            speakers[DEVELOPMENT] += chosen
+            own = own.keys() - chosen.keys()
+        speakers[TRAIN] += sorted(own)
+    if not speakers[DEVELOPMENT]:
+        raise CorpusError(
+            f"Without corpus '{corpus}' there are not two speakers of one corpus to train and to choose."
+            " `emotune corpus join` makes one manifest of several corpora."
+        )
+    splits = {**{name: {"speaker": own} for name, own in speakers.items()}, TEST: {"corpus": [corpus]}}
+    return Fold(f"without_{corpus}", {name: {**rule, **within} for name, rule in splits.items()})
+
+
 def _official(official: Official, manifest: Manifest) -> Fold:
+    _require([official.train, official.development, *official.test], manifest)
+    splits = {TRAIN: official.train, DEVELOPMENT: official.development} | {name: name for name in official.test}
+    return Fold("official", {name: {"split": [own]} for name, own in splits.items()}, tuple(official.test))
+
+
+def _require(splits: Sequence[str], manifest: Manifest) -> None:
+    """Refuses a manifest that lacks splits which a protocol goes by."""
     there = sorted({utterance.split for utterance in manifest if utterance.split is not None})
-    wanted = [official.train, official.development, *official.test]
-    missing = [name for name in wanted if name not in there]
+    missing = [name for name in splits if name not in there]
     if missing:
         raise CorpusError(
             f"The protocol goes by the corpus's own splits, and the manifest has no {', '.join(missing)}; it has:"
             f" {', '.join(there) or 'none'}. Read the corpus again with `emotune corpus read`."
         )
-    splits = {TRAIN: official.train, DEVELOPMENT: official.development} | {name: name for name in official.test}
-    return Fold("official", {name: {"split": [own]} for name, own in splits.items()}, tuple(official.test))
 
 
 def _groups(protocol: Protocol, manifest: Manifest) -> tuple[str, list[list[str]]]:

@@ -4,8 +4,6 @@ import re
 from importlib import resources
 from pathlib import Path
 
-import yaml
-
 _STUDIES = "studies"
 
 
@@ -31,6 +29,8 @@ def study_names() -> list[str]:
 
 def first_sentence(folder: Path, name: str) -> str:
     """First sentence of the description of a folder's recipe or study ``name``."""
+    import yaml  # noqa: PLC0415 (names are known without it)
+
     description = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")).get("description", "")
     return re.split(r"(?<=\.)\s", description.strip(), maxsplit=1)[0]
 

@@ -8,7 +8,7 @@ from typing import cast
 
 from emotune.evaluation.abstention import PROMISED
 from emotune.evaluation.fairness import ClassGap, GroupComparison
-from emotune.evaluation.groups import AGE, DURATION, GENDER, LANGUAGE, SPEAKER
+from emotune.evaluation.groups import AGE, CORPUS, DURATION, GENDER, LANGUAGE, SPEAKER
 from emotune.evaluation.result import Evaluation, Group
 from emotune.io.tables import to_json, write_text
 from emotune.report.evaluation_figures import evaluation_figures
@@ -104,7 +104,7 @@ def _confusion(evaluation: Evaluation) -> list[tuple[str, int, list[int]]]:
 def _groups(evaluation: Evaluation) -> dict[str, object]:
     """Single speakers, and the other groups by their kind."""
     others: dict[str, Sequence[Group]] = {
-        kind: found for kind in (GENDER, AGE, LANGUAGE, DURATION) if (found := evaluation.groups_by(kind))
+        kind: found for kind in (CORPUS, GENDER, AGE, LANGUAGE, DURATION) if (found := evaluation.groups_by(kind))
     }
     title = by_kinds(list(others)) if others else ""
     return {"speakers": evaluation.groups_by(SPEAKER), "others": others, "title": title}

@@ -16,6 +16,8 @@ from emotune.io.tables import Row, metadata_path, own_columns, read_json, read_r
 from emotune.schema.calibration import UNCERTAIN
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import label_space_of
+from emotune.schema.native_tables import native_table
+from emotune.schema.notebook_view import view_of_one, view_of_table
 from emotune.schema.run_folder import RunFolder
 
 SCHEMA = "emotune-predictions/1"
@@ -58,6 +60,9 @@ class Prediction:
     def most_probable(self) -> str | None:
         """The most probable class, whether the model abstains or not; None where there are no probabilities."""
         return max(self.probabilities, key=self.probabilities.__getitem__) if self.probabilities else None
+
+    def _repr_html_(self) -> str:
+        return view_of_one(self)
 
 
 @dataclass(frozen=True)
@@ -123,10 +128,45 @@ class Predictions:
             "manifest_fingerprint": self.manifest_fingerprint,
             **({} if self.adaptation is None else {"adaptation": self.adaptation}),
         }
-        numbers = [*(f"p.{name}" for name in self.label_space.classes), *self.label_space.dimensions]
         write_rows(
-            Path(path), self.columns(), self.to_rows(), metadata, numbers=numbers, spreadsheet_safe=spreadsheet_safe
+            Path(path),
+            self.columns(),
+            self.to_rows(),
+            metadata,
+            numbers=self._numbers(),
+            spreadsheet_safe=spreadsheet_safe,
         )
+
+    def _numbers(self) -> list[str]:
+        """The columns that are numbers even where all of them are missing."""
+        return [*(f"p.{name}" for name in self.label_space.classes), *self.label_space.dimensions]
+
+    def to_pandas(self) -> Any:
+        """The table as a ``pandas.DataFrame``: ``columns`` in their order, NaN where a value is missing.
+
+        Raises:
+            ConfigError: where pandas is not installed.
+        """
+        return native_table(self.columns(), self.to_rows(), self._numbers(), "pandas")
+
+    def to_polars(self) -> Any:
+        """The table as a ``polars.DataFrame``, null where a value is missing.
+
+        Raises:
+            ConfigError: where Polars is not installed.
+        """
+        return native_table(self.columns(), self.to_rows(), self._numbers(), "polars")
+
+    def to_arrow(self) -> Any:
+        """The table as a ``pyarrow.Table``, null where a value is missing.
+
+        Raises:
+            ConfigError: where pyarrow is not installed.
+        """
+        return native_table(self.columns(), self.to_rows(), self._numbers(), "pyarrow")
+
+    def _repr_html_(self) -> str:
+        return view_of_table(self)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Predictions:

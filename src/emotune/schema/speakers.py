@@ -41,10 +41,28 @@ def spelling_key(name: str) -> tuple[str, ...]:
     return tuple(part.lstrip("0") or "0" if part.isdecimal() else part for part in parts) or (plain,)
 
 
+def with_corpus(corpus: str, name: str) -> str:
+    """Name of a speaker, session or utterance among those of several corpora.
+
+    >>> with_corpus("ravdess", "01")
+    'ravdess/01'
+    """
+    return f"{corpus}/{name}"
+
+
+def without_corpus(corpus: str | None, name: str) -> str:
+    """Name as the corpus itself has it.
+
+    >>> without_corpus("ravdess", "ravdess/01"), without_corpus("ravdess", "01")
+    ('01', '01')
+    """
+    return name if corpus is None else name.removeprefix(with_corpus(corpus, ""))
+
+
 def voice_of(utterance: Utterance, column: str = "speaker") -> Voice | None:
-    """Key of a speaker within a corpus, however the name is written; None if unknown."""
+    """Key of a speaker within a corpus, however the name is written, with or without the corpus; None if unknown."""
     name = getattr(utterance, column)
-    return None if name is None else (utterance.corpus, spelling_key(name))
+    return None if name is None else (utterance.corpus, spelling_key(without_corpus(utterance.corpus, name)))
 
 
 def spelled_apart(utterances: Iterable[Utterance], column: str = "speaker") -> dict[Voice, Counter[str]]:

@@ -1,4 +1,4 @@
-"""Splits that no speaker crosses, balanced by class and gender."""
+"""Splits that no speaker crosses, balanced by class, gender and corpus."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def assign_splits(
 ) -> Manifest:
     """A new ``split`` for each utterance; each speaker (or session) lies wholly in one split.
 
-    Of ``_RESTARTS`` seeded greedy assignments, seed 0 keeps the one whose counts by class and gender, and whose number
-    of groups, come nearest to the shares: their squared distances, each divided by the total. Another seed draws one
-    of those that are nearly as near, so that it is another split even where there are few speakers.
+    Of ``_RESTARTS`` seeded greedy assignments, seed 0 keeps the one whose counts by class, gender and corpus, and whose
+    number of groups, come nearest to the shares: their squared distances, each divided by the total. Another seed draws
+    one of those that are nearly as near, so that it is another split even where there are few speakers.
 
     Args:
         manifest: what is to be split.
@@ -195,15 +195,19 @@ def by_group(manifest: Manifest, group: str) -> dict[str, list[Utterance]]:
 
 
 def _stratum_counts(groups: Mapping[str, Sequence[Utterance]]) -> np.ndarray:
-    """Utterances per group and (class, gender) stratum, with one last column that counts the group itself."""
-    strata = sorted({(u.emotion or "", u.gender or "") for members in groups.values() for u in members})
+    """Utterances per group and (class, gender, corpus) stratum, with a last column that counts the group itself."""
+    strata = sorted({_stratum(u) for members in groups.values() for u in members})
     index = {stratum: column for column, stratum in enumerate(strata)}
     counts = np.zeros((len(groups), len(strata) + 1))
     for row, members in enumerate(groups.values()):
         for utterance in members:
-            counts[row, index[(utterance.emotion or "", utterance.gender or "")]] += 1
+            counts[row, index[_stratum(utterance)]] += 1
         counts[row, -1] = 1
     return counts
+
+
+def _stratum(utterance: Utterance) -> tuple[str, str, str]:
+    return utterance.emotion or "", utterance.gender or "", utterance.corpus or ""
 
 
 def _greedy(

@@ -11,7 +11,7 @@ from emotune.errors import EmotuneError
 from emotune.evaluation import scores
 from emotune.inference import load
 from emotune.io.tables import write_text
-from emotune.protocols.folds import protocol_run
+from emotune.protocols.run import run as run_protocol
 from emotune.report.score_run import score_run
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
@@ -45,7 +45,7 @@ def carry_out(run: StudyRun, listener: Listener, progress: Progress) -> str:
     own = RunFolder(run.folder)
     if run.recipe.protocol is not None:
         if not own.finished:
-            protocol_run(run.recipe, run.folder, kind=run.kind, listener=listener, progress=progress)
+            run_protocol(run.recipe, run.folder, kind=run.kind, listener=listener, progress=progress)
     else:
         if not own.finished:
             how: Callable[..., object] = train_run if run.kind == "train" else probe_run

@@ -13,7 +13,7 @@ from emotune.errors import EmotuneError
 from emotune.evaluation.comparing.line_up import System
 from emotune.evaluation.evaluate import CLASS_MEASURES
 from emotune.fusion.runs import FusedSplit, FusionOfRuns, fit_runs, of_task
-from emotune.protocols.folds import POOLED
+from emotune.protocols.run import POOLED
 from emotune.report.fusion_page import write_fusion
 from emotune.schema.labels import LabelSpace
 from emotune.schema.predictions import Predictions, predictions_of

@@ -13,8 +13,8 @@ from emotune.config.reading import load_recipe
 from emotune.config.recipe import Recipe
 from emotune.errors import ConfigError
 from emotune.evaluation.vote_scores import VOTE_SIMILARITY
-from emotune.protocols.folds import POOLED
 from emotune.protocols.protocol import load_protocol
+from emotune.protocols.run import POOLED
 from emotune.studies.study import RUN_OF, Study, StudyStep
 
 

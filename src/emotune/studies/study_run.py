@@ -9,7 +9,7 @@ import numpy as np
 
 from emotune.config.recipe import Recipe
 from emotune.evaluation import scores
-from emotune.protocols.folds import POOLED, Kind
+from emotune.protocols.run import POOLED, Kind
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 from emotune.schema.run_folder import RunFolder

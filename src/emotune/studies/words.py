@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emotune.evaluation.comparing.verdicts import summary
-from emotune.protocols.folds import POOLED
+from emotune.protocols.run import POOLED
 from emotune.report.metric_names import metric_name
 from emotune.report.numbers import number
 from emotune.studies.choices import StepChoice

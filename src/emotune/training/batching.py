@@ -6,14 +6,14 @@ import math
 from pathlib import Path
 
 from emotune.config.recipe import Recipe, TrainSection
-from emotune.schema.truth import class_index
 from emotune.training.build import Experiment
 from emotune.training.loop.checkpoints import state_of
 from emotune.training.loop.estimate import Clips, within_memory
+from emotune.training.sampling import sampling_groups
 
 
 def clips_of(recipe: Recipe, experiment: Experiment) -> Clips:
-    """The training clips with their classes: padded, cut and cropped, and at their longest slowed by augmentation."""
+    """The training clips, padded, cut and cropped, and as slow as augmentation makes them, with their groups."""
     preprocessing, augmentation = experiment.preprocessing, recipe.augmentation
     least_s = preprocessing.min_samples / preprocessing.sampling_rate_hz
     most_s = min(augmentation.crop_s or math.inf, preprocessing.max_duration_s)
@@ -22,7 +22,7 @@ def clips_of(recipe: Recipe, experiment: Experiment) -> Clips:
     return Clips(
         durations_s,
         [min(duration_s * slowest, most_s) for duration_s in durations_s],
-        [class_index(utterance, experiment.space) for utterance in experiment.train],
+        sampling_groups(experiment.train, recipe.train.sampling),
         recipe.seed,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from emotune.data.augmentations import AUGMENTATIONS
 from emotune.data.augmentations.pipeline import Augmentation, Mix
 from emotune.data.augmentations.step import Step
 from emotune.data.dataset import EmotionDataset
+from emotune.data.decoded_clips import DecodedClips
 from emotune.errors import ConfigError, CorpusError
 from emotune.evaluation.vote_scores import VOTE_SIMILARITY
 from emotune.inference.conditioner import Conditioner
@@ -24,6 +26,7 @@ from emotune.losses import LOSSES
 from emotune.losses.base import BatchLoss, Loss
 from emotune.losses.combined import CombinedLoss
 from emotune.losses.cross_entropy import balanced_class_weights, effective_number_class_weights
+from emotune.metrics.division import FloatArray
 from emotune.models.aggregations import VARAN
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone
@@ -38,6 +41,7 @@ from emotune.training.clip_lengths import with_lengths_settled
 from emotune.training.conditions import build_conditioner, condition_table
 from emotune.training.label_task import LabelTask
 from emotune.training.manifest import without_votes
+from emotune.training.sampling import mean_times, refuse_one_corpus
 
 
 def best_device() -> torch.device:
@@ -134,12 +138,13 @@ def wanted_heads(recipe: Recipe) -> list[str]:
 def build_loss(recipe: Recipe, space: LabelSpace, train: Manifest) -> CombinedLoss:
     """The losses of positive weight, where the label space has something for the head that they teach.
 
-    Class weights come from the training split.
+    Class weights come from the training split as it is sampled.
 
     Raises:
         CorpusError: for a class without training utterance, or a loss without any truth to learn from.
     """
     losses: dict[str, tuple[float, Loss | BatchLoss]] = {}
+    times = mean_times(train, recipe.train.sampling)
     for name, section in recipe.loss:
         options = section.model_dump()
         weight = options.pop("weight")
@@ -147,7 +152,7 @@ def build_loss(recipe: Recipe, space: LabelSpace, train: Manifest) -> CombinedLo
             continue
         if "class_weights" in options:
             beta = options.pop("effective_beta")
-            options["class_weights"] = class_weights(options["class_weights"], train, space, beta=beta)
+            options["class_weights"] = class_weights(options["class_weights"], train, space, beta=beta, times=times)
         truth = head.truths[LOSSES[name].truth]
         if truth.missing is not None and not any(map(truth.is_known, train)):
             raise CorpusError(f"loss.{name} {truth.missing}")
@@ -157,13 +162,24 @@ def build_loss(recipe: Recipe, space: LabelSpace, train: Manifest) -> CombinedLo
     return CombinedLoss(losses)
 
 
-def class_weights(rule: str, train: Manifest, space: LabelSpace, *, beta: float) -> Tensor | None:
+def class_weights(rule: str, train: Manifest, space: LabelSpace, *, beta: float, times: FloatArray) -> Tensor | None:
     """The weights of ``class_weights`` of a loss, shape (classes,); None = all one.
+
+    Args:
+        rule: of the recipe.
+        train: the training split.
+        space: the model's classes.
+        beta: of ``effective_number``.
+        times: how often each utterance comes in an epoch, shape (utterances,).
 
     Raises:
         CorpusError: for a class without training utterance.
     """
-    counts = torch.tensor([float(sum(u.emotion == name for u in train)) for name in space.classes])
+    counted = ((utterance.emotion, time) for utterance, time in zip(train, times.tolist(), strict=True))
+    of_class: dict[str | None, float] = defaultdict(float)
+    for name, time in counted:
+        of_class[name] += time
+    counts = torch.tensor([of_class[name] for name in space.classes])
     if not bool((counts > 0).all()):
         absent = [name for name, count in zip(space.classes, counts.tolist(), strict=True) if not count]
         raise CorpusError(
@@ -176,7 +192,10 @@ def class_weights(rule: str, train: Manifest, space: LabelSpace, *, beta: float)
 
 @dataclass(frozen=True)
 class Experiment:
-    """All that fine-tuning works with, as the recipe says."""
+    """All that fine-tuning works with, as the recipe says.
+
+    ``heard`` are the development clips, where a cache keeps them.
+    """
 
     manifest: Manifest
     train: Manifest
@@ -187,6 +206,7 @@ class Experiment:
     task: LabelTask
     dataset: EmotionDataset
     conditioner: Conditioner | None
+    heard: DecodedClips | None = None
 
 
 def build_augmentation(recipe: Recipe) -> Augmentation:
@@ -224,6 +244,7 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
     space = build_label_space(recipe, manifest)
     if recipe.train.metric == VOTE_SIMILARITY and without_votes(development, space.classes) == len(development):
         raise CorpusError(f"train.metric: {VOTE_SIMILARITY} needs votes, and no development utterance has any.")
+    refuse_one_corpus(train, recipe.train.sampling)
     build_loss(recipe, space, train)  # what cannot be learnt is said before an encoder is loaded
     backbone = build_backbone(recipe)
     preprocessing = build_preprocessing(recipe, backbone)
@@ -233,16 +254,23 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
     _refuse_short_crop(recipe, preprocessing)
     conditioner = build_conditioner(recipe.model.conditions, manifest)
     model = build_model(recipe, space, backbone, conditioner=conditioner)
+    cache = recipe.data.cache and AudioCache(recipe.data.cache.expanduser(), most_gb=recipe.data.cache_gb)
     dataset = EmotionDataset(
         train,
         truths_of(space, model.learns),
         preprocessing,
         augmentation=build_augmentation(recipe),
-        cache=recipe.data.cache and AudioCache(recipe.data.cache.expanduser(), most_gb=recipe.data.cache_gb),
+        cache=cache,
         conditions=conditioner and condition_table(conditioner, train),
         seed=recipe.seed,
     )
-    return Experiment(manifest, train, development, space, preprocessing, model, task, dataset, conditioner)
+    heard = cache and DecodedClips(
+        development,
+        cache,
+        sampling_rate_hz=preprocessing.sampling_rate_hz,
+        max_duration_s=preprocessing.longest_decoded_s,
+    )
+    return Experiment(manifest, train, development, space, preprocessing, model, task, dataset, conditioner, heard)
 
 
 def _refuse_short_crop(recipe: Recipe, preprocessing: Preprocessing) -> None:

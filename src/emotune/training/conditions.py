@@ -11,8 +11,9 @@ import numpy as np
 
 from emotune.audio import FloatArray
 from emotune.conditions import CONDITIONS
-from emotune.conditions.condition import UNKNOWN, Condition, Identity
+from emotune.conditions.condition import Condition
 from emotune.conditions.known import known_of
+from emotune.conditions.sources import UNKNOWN, Identity
 from emotune.config.conditions import ConditionsSection
 from emotune.errors import CorpusError, EmotuneError, ModelError
 from emotune.inference.conditioner import Conditioner, Encode, Entries

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from emotune import audio
 from emotune.audio.preprocessing import Preprocessing, batches_under
 from emotune.batch import Batch, pad
+from emotune.data.augmentations.pipeline import Augmentation, generator_of
 from emotune.errors import AudioError
 from emotune.io.array_cache import array_path, read_array, write_array
 from emotune.models.aggregations import POOLINGS
@@ -30,10 +32,35 @@ _POOL = 256  # segments in memory
 _FEATURES_VERSION = 2  # raise it when an encoder's forward changes, so that old features are not reused
 
 
+@dataclass(frozen=True)
+class AugmentedCopy:
+    """An augmented copy of each utterance; the same one wherever seed, number and recording are the same.
+
+    Args:
+        augmentation: what changes it.
+        settings: those of the augmentation, as plain JSON, which tell its features in the cache from others.
+        seed, number: of the randomness.
+    """
+
+    augmentation: Augmentation
+    settings: Mapping[str, Any]
+    seed: int
+    number: int
+
+    def __call__(self, utterance: Utterance, samples: audio.FloatArray) -> audio.FloatArray:
+        """The copy of a trimmed clip, shape (samples,) -> (samples,), perhaps of another length."""
+        return self.augmentation(samples, generator_of(self.seed, self.number, str(utterance.content_sha256)))
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What the features of the copy depend on beside the recording."""
+        return {"augmentation": dict(self.settings), "seed": self.seed, "number": self.number}
+
+
 def utterance_waveforms(
-    manifest: Manifest, preprocessing: Preprocessing
+    manifest: Manifest, preprocessing: Preprocessing, *, copy: AugmentedCopy | None = None
 ) -> Iterator[tuple[Utterance, audio.FloatArray]]:
-    """Each utterance decoded and prepared, shape (samples,).
+    """Each utterance, or its augmented copy, decoded and prepared, shape (samples,).
 
     Raises:
         AudioError: for an utterance that cannot be used, naming it.
@@ -44,7 +71,9 @@ def utterance_waveforms(
         try:
             if isinstance(clip, AudioError):
                 raise clip
-            yield utterance, preprocessing(clip.samples)
+            samples = preprocessing.trim(clip.samples)
+            changed = samples if copy is None else copy(utterance, samples)
+            yield utterance, preprocessing.finish(changed if preprocessing.fits(changed) else samples)
         except AudioError as error:
             raise AudioError(f"{utterance.utterance_id}: {error} Leave it out of the manifest.") from error
 
@@ -56,6 +85,7 @@ def layer_features(
     *,
     pooling: str,
     cache: Path,
+    copy: AugmentedCopy | None = None,
     progress: Progress = silent,
 ) -> FloatArray:
     """Pooled hidden states, shape (utterances, layers + 1, features); state 0 is the input of the first layer.
@@ -70,11 +100,12 @@ def layer_features(
         manifest: the utterances, with their content fingerprints.
         pooling: ``mean`` or ``mean_std``: one without parameters.
         cache: folder of the cache; made where it does not exist.
+        copy: an augmented copy of each utterance instead of the clip itself.
 
     Raises:
         AudioError: for an utterance that cannot be used.
     """
-    folder = cache / _cache_key(backbone, preprocessing, pooling)
+    folder = cache / _cache_key(backbone, preprocessing, pooling, copy)
     pool = POOLINGS[pooling](backbone.hidden_size)  # mean and mean_std have no parameters
     shape = (backbone.num_layers + 1, pool.output_size)
     found = {utterance.content_sha256: read_array(_cache_file(folder, utterance), shape) for utterance in manifest}
@@ -85,7 +116,7 @@ def layer_features(
         states = backbone(batch.waveforms, batch.mask)
         return torch.stack([pool(state, states.mask) for state in states.states], dim=1)
 
-    rows = _encoded(encode, missing, preprocessing, next(backbone.parameters()).device)
+    rows = _encoded(encode, missing, preprocessing, next(backbone.parameters()).device, copy=copy)
     for utterance, features in progress(rows, total=len(missing), title="features"):
         write_array(_cache_file(folder, utterance), features)
         found[utterance.content_sha256] = features
@@ -105,7 +136,12 @@ def pooled_features(
 
 
 def _encoded(
-    encode: Callable[[Batch], torch.Tensor], manifest: Manifest, preprocessing: Preprocessing, device: torch.device
+    encode: Callable[[Batch], torch.Tensor],
+    manifest: Manifest,
+    preprocessing: Preprocessing,
+    device: torch.device,
+    *,
+    copy: AugmentedCopy | None = None,
 ) -> Iterator[tuple[Utterance, FloatArray]]:
     """Runs ``encode`` over the utterances in padded batches of at most ``_BATCH_SECONDS``.
 
@@ -115,8 +151,8 @@ def _encoded(
     segments = [manifest.utterances[n] for group in by_recording(manifest.utterances) if len(group) > 1 for n in group]
     by_length = sorted(whole, key=lambda utterance: utterance.duration_s or 0.0)
     prepared = chain(
-        utterance_waveforms(manifest.replace_utterances(by_length), preprocessing),
-        _sorted_pools(utterance_waveforms(manifest.replace_utterances(segments), preprocessing)),
+        utterance_waveforms(manifest.replace_utterances(by_length), preprocessing, copy=copy),
+        _sorted_pools(utterance_waveforms(manifest.replace_utterances(segments), preprocessing, copy=copy)),
     )
     limit = _BATCH_SECONDS * preprocessing.sampling_rate_hz
     for batch in batches_under(prepared, samples_of=lambda item: len(item[1]), limit=limit):
@@ -139,12 +175,13 @@ def _cache_file(folder: Path, utterance: Utterance) -> Path:
     return array_path(folder, content)
 
 
-def _cache_key(backbone: Backbone, preprocessing: Preprocessing, pooling: str) -> str:
+def _cache_key(backbone: Backbone, preprocessing: Preprocessing, pooling: str, copy: AugmentedCopy | None) -> str:
     settings: dict[str, Any] = {
         "features": _FEATURES_VERSION,
         "backbone": backbone.config,
         "preprocessing": preprocessing.to_json(),
         "pooling": pooling,
+        **({} if copy is None else {"copy": copy.key}),
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     backbone.add_weights_to(digest)

@@ -15,23 +15,19 @@ import torch
 from emotune.audio import FloatArray
 from emotune.config.recipe import AugmentationSection, Recipe, TrainSection
 from emotune.data.loading import Loading
-from emotune.errors import ConfigError, CorpusError, ModelError
-from emotune.evaluation import Evaluation, scores
-from emotune.inference.predictor import Predictor
-from emotune.inference.torch_engine import TorchEngine
-from emotune.metrics import negative_log_likelihood
+from emotune.errors import ConfigError, ModelError
+from emotune.evaluation import Evaluation
 from emotune.models.backbones.remembered import RememberedStates
 from emotune.models.emotion_model import EmotionModel
 from emotune.runtime.listener import Listener, Listeners
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest, Utterance
-from emotune.schema.predictions import Predictions
 from emotune.schema.run_folder import RunFolder
 from emotune.schema.splits import DEVELOPMENT, TRAIN
-from emotune.schema.truth import class_index
 from emotune.training import linear
 from emotune.training.batching import clips_of, fitting
 from emotune.training.build import Experiment, best_device, build_experiment
+from emotune.training.development import development_scores
 from emotune.training.features import pooled_features
 from emotune.training.loop import processes
 from emotune.training.loop.checkpoints import Checkpoints, state_of
@@ -49,6 +45,7 @@ from emotune.training.run import (
     write_start,
 )
 from emotune.training.run_log import OtherProcess, RunLog
+from emotune.training.sampling import mean_times
 
 _PROBED = "started_from_probe"
 
@@ -101,7 +98,7 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
             write_provenance(run, provenance)
     elif recipe.train.standardize_features and checkpoint is None:
         _standardize(experiment, progress)
-    score = partial(_development_scores, experiment, recipe.train.batch_seconds)
+    score = partial(development_scores, experiment, recipe.train.batch_seconds, recipe.train.workers)
     log = RunLog(run)
     heard_by = Listeners(log, listener) if processes.is_first() else OtherProcess(listener)
     trainer = trainer_of(recipe, experiment, section, score, folder=run.checkpoints, listener=heard_by)
@@ -251,31 +248,6 @@ def _last_checkpoint(checkpoints: Checkpoints, listener: Listener) -> Path | Non
     return checkpoint
 
 
-def _development_scores(experiment: Experiment, batch_seconds: float, model: EmotionModel) -> dict[str, float]:
-    """All figures on the whole development split, through the Predictor, with the mean log loss as ``loss``.
-
-    Each process predicts its part, and every one gets the figures of all.
-    """
-    development = experiment.development
-    engine = TorchEngine(model, experiment.preprocessing)
-    predictor = Predictor(engine, batch_seconds=batch_seconds, conditioner=experiment.conditioner)
-    by_length = sorted(development, key=lambda utterance: utterance.duration_s or 0.0)
-    found = processes.shared_out(
-        by_length, lambda own: predictor.predict_manifest(development.replace_utterances(own)).rows
-    )
-    rows = {row.utterance_id: row for row in found}
-    ordered = tuple(rows[utterance.utterance_id] for utterance in development)
-    predictions = Predictions(ordered, predictor.label_space)
-    if predictions.failed:
-        raise CorpusError(f"A development utterance cannot be predicted: {predictions.failed[0].error}")
-    figures = scores(development, predictions)
-    if model.label_space.classes:
-        truth = np.array([class_index(utterance, model.label_space) for utterance in development])
-        probabilities = np.array([list(row.probabilities.values()) for row in predictions])
-        figures["loss"] = negative_log_likelihood(truth[truth >= 0], probabilities[truth >= 0])
-    return figures
-
-
 def _standardize(experiment: Experiment, progress: Progress) -> None:
     """Gives the model mean and standard deviation of the untrained model's pooled features over the training split."""
     features = torch.from_numpy(_pooled(experiment, experiment.train, progress))
@@ -305,6 +277,7 @@ def _start_from_probe(experiment: Experiment, recipe: Recipe, progress: Progress
     features = _pooled(experiment, both, progress)
     features = features.reshape(len(both), -1, features.shape[-1])  # (utterances, heads, features)
     in_train = np.arange(len(both)) < len(train)
+    times = mean_times(train, recipe.train.sampling)
     choice = linear.choose(
         features,
         both,
@@ -313,10 +286,15 @@ def _start_from_probe(experiment: Experiment, recipe: Recipe, progress: Progress
         experiment.space,
         grid=recipe.probe.inverse_regularisation,
         score=partial(metric_of, metric=recipe.train.metric),
+        times=np.concatenate([times, np.ones(len(experiment.development))]),
     )
     fitted = [
         linear.fit_linear(
-            features[in_train, head], train, experiment.space, inverse_regularisation=choice.inverse_regularisation
+            features[in_train, head],
+            train,
+            experiment.space,
+            inverse_regularisation=choice.inverse_regularisation,
+            times=times,
         )
         for head in range(features.shape[1])
     ]

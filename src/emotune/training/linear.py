@@ -43,7 +43,12 @@ class LinearModel:
 
 
 def fit_linear(
-    features: FloatArray, manifest: Manifest, space: LabelSpace, *, inverse_regularisation: float
+    features: FloatArray,
+    manifest: Manifest,
+    space: LabelSpace,
+    *,
+    inverse_regularisation: float,
+    times: FloatArray | None = None,
 ) -> LinearModel:
     """Standardise, then logistic regression with balanced class weights, and ridge regression for each dimension.
 
@@ -52,6 +57,7 @@ def fit_linear(
         manifest: the training utterances; those without a class, or a dimension, do not count for it.
         space: classes and dimensions to fit.
         inverse_regularisation: C of the logistic regression; ridge uses alpha = 1 / C.
+        times: how often each utterance counts, shape (utterances,); None = once.
 
     Raises:
         CorpusError: when a class has no training utterance.
@@ -59,9 +65,13 @@ def fit_linear(
     from sklearn.linear_model import LogisticRegression, Ridge  # noqa: PLC0415 (two seconds, and few runs need them)
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
-    scaler = StandardScaler().fit(features)
+    scaler = StandardScaler().fit(features, sample_weight=times)
     standard = np.asarray(scaler.transform(features))
     size = features.shape[1]
+
+    def of_known(known: NDArray[np.bool_]) -> FloatArray | None:
+        return None if times is None else times[known]
+
     weight, bias = np.zeros((0, size)), np.zeros(0)
     if space.classes:
         truth = np.array([class_index(u, space) for u in manifest], dtype=np.int64)
@@ -69,7 +79,7 @@ def fit_linear(
         if absent:
             raise CorpusError(f"No training utterance of class {', '.join(absent)}; drop it, or change the splits.")
         logistic = LogisticRegression(C=inverse_regularisation, max_iter=2000, class_weight="balanced")
-        logistic.fit(standard[truth >= 0], truth[truth >= 0])
+        logistic.fit(standard[truth >= 0], truth[truth >= 0], sample_weight=of_known(truth >= 0))
         weight, bias = np.asarray(logistic.coef_), np.asarray(logistic.intercept_)
         if len(space.classes) == 2:  # scikit-learn keeps one row for two classes
             weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
@@ -79,7 +89,8 @@ def fit_linear(
         known = np.isfinite(values[:, column])
         if known.sum() < 2:
             raise CorpusError(f"Fewer than two training utterances have a value for dimension '{name}'.")
-        ridge = Ridge(alpha=1 / inverse_regularisation).fit(standard[known], values[known, column])
+        ridge = Ridge(alpha=1 / inverse_regularisation)
+        ridge.fit(standard[known], values[known, column], sample_weight=of_known(known))
         rows.append(ridge.coef_)
         offsets.append(ridge.intercept_)
     return LinearModel(
@@ -162,14 +173,16 @@ def choose(
     *,
     grid: Sequence[float],
     score: Score,
+    times: FloatArray | None = None,
 ) -> LayerChoice:
     """Fits every layer and regularisation on ``train`` and keeps the pair that scores best on ``development``.
 
     Args:
         features: shape (utterances, layers, features).
         train, development: which utterances, boolean masks of shape (utterances,).
+        times: how often each utterance counts in training, shape (utterances,); None = once.
     """
-    return choose_by_folds(features, manifest, [(train, development)], space, grid=grid, score=score)
+    return choose_by_folds(features, manifest, [(train, development)], space, grid=grid, score=score, times=times)
 
 
 def choose_by_folds(
@@ -180,6 +193,7 @@ def choose_by_folds(
     *,
     grid: Sequence[float],
     score: Score,
+    times: FloatArray | None = None,
 ) -> LayerChoice:
     """As ``choose``, over several (train, development) folds whose predictions are pooled and scored once."""
     scores: dict[tuple[int, float], float] = {}
@@ -188,7 +202,11 @@ def choose_by_folds(
             rows: list[Prediction] = []
             for train, development in folds:
                 model = fit_linear(
-                    features[train, layer], _part(manifest, train), space, inverse_regularisation=strength
+                    features[train, layer],
+                    _part(manifest, train),
+                    space,
+                    inverse_regularisation=strength,
+                    times=None if times is None else times[train],
                 )
                 part = _part(manifest, development)
                 rows += predict_linear(model, features[development, layer], part, space).rows

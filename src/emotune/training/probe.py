@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,12 +30,13 @@ from emotune.schema.splits import DEVELOPMENT, TEST, TRAIN
 from emotune.training import linear
 from emotune.training.build import (
     best_device,
+    build_augmentation,
     build_backbone,
     build_label_space,
     build_preprocessing,
     settle_lengths,
 )
-from emotune.training.features import layer_features, utterance_waveforms
+from emotune.training.features import AugmentedCopy, layer_features, utterance_waveforms
 from emotune.training.manifest import build_manifest
 from emotune.training.parameters import count_parameters
 from emotune.training.run import (
@@ -47,11 +49,17 @@ from emotune.training.run import (
     write_end,
     write_start,
 )
+from emotune.training.sampling import mean_times
 
 
 @dataclass(frozen=True)
 class _Probing:
-    """Data and options of both ways of probing; features have shape (utterances, layers, features), layer 1 first."""
+    """Data and options of both ways of probing; features have shape (utterances, layers, features), layer 1 first.
+
+    Args:
+        copies: features of augmented copies of the training utterances, each of shape (training utterances, layers,
+            features).
+    """
 
     run: RunFolder
     recipe: Recipe
@@ -60,6 +68,7 @@ class _Probing:
     backbone: Backbone
     preprocessing: Preprocessing
     features: np.ndarray
+    copies: Sequence[np.ndarray]
     began: Beginning
 
     @property
@@ -103,28 +112,57 @@ def _probe_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
     learnt = (TRAIN, DEVELOPMENT) if recipe.probe.leave_out is None else ()
     manifest = settle_lengths(recipe, manifest, preprocessing, learnt=learnt)
     write_start(run, recipe, manifest, provenance_of(recipe, manifest, began, kind="probe"), listener)
-    features = layer_features(
+    features_of = partial(
+        layer_features,
         backbone,
         preprocessing,
-        manifest,
         pooling=recipe.probe.pooling,
         cache=recipe.probe.cache.expanduser(),
         progress=progress,
-    )[:, 1:]
+    )
+    features = features_of(manifest)[:, 1:]
+    copies = [features_of(manifest.split(TRAIN), copy=copy)[:, 1:] for copy in _copies(recipe)]
     listener.say(f"features of {len(manifest)} utterances, {features.shape[1]} layers of {features.shape[2]}")
+    if copies:
+        listener.say(f"augmented copies of each training utterance: {len(copies)}")
     space = build_label_space(recipe, manifest)
-    probing = _Probing(run, recipe, manifest, space, backbone, preprocessing, features, began)
+    probing = _Probing(run, recipe, manifest, space, backbone, preprocessing, features, copies, began)
     if recipe.probe.leave_out is None:
         return _probe_on_development(probing, listener, progress)
     return _probe_leaving_out(probing, listener, progress)
 
 
+def _copies(recipe: Recipe) -> list[AugmentedCopy]:
+    """The augmented copies that the recipe asks for, numbered from 1."""
+    augmentation = build_augmentation(recipe)
+    settings = recipe.augmentation.model_dump(mode="json")
+    return [AugmentedCopy(augmentation, settings, recipe.seed, number + 1) for number in range(recipe.probe.copies)]
+
+
+def _with_copies(probing: _Probing) -> tuple[Manifest, np.ndarray, np.ndarray]:
+    """Manifest and features with the copies behind the utterances, and how often each row counts in training.
+
+    Half of what ``train.sampling`` draws of an utterance is the clip itself, the other half its copies.
+    """
+    manifest, copies = probing.manifest, probing.copies
+    train = manifest.split(TRAIN)
+    drawn = mean_times(train, probing.recipe.train.sampling)
+    times = np.ones(len(manifest))
+    times[_mask(manifest, TRAIN)] = drawn / 2 if copies else drawn
+    return (
+        manifest.replace_utterances([*manifest, *train.utterances * len(copies)]),
+        np.concatenate([probing.features, *copies]),
+        np.concatenate([times, *[drawn / (2 * len(copies)) for _ in copies]]),
+    )
+
+
 def _probe_on_development(probing: _Probing, listener: Listener, progress: Progress) -> Evaluation:
-    manifest, features, recipe = probing.manifest, probing.features, probing.recipe
+    recipe = probing.recipe
+    manifest, features, times = _with_copies(probing)
     train, development = _mask(manifest, TRAIN), _mask(manifest, DEVELOPMENT)
     started = time.perf_counter()
     choice = linear.choose(
-        features, manifest, train, development, probing.space, grid=probing.grid, score=probing.score
+        features, manifest, train, development, probing.space, grid=probing.grid, score=probing.score, times=times
     )
     seconds = (time.perf_counter() - started) / len(choice.scores)
     for layer in range(features.shape[1]):
@@ -138,11 +176,12 @@ def _probe_on_development(probing: _Probing, listener: Listener, progress: Progr
         manifest.split(TRAIN),
         probing.space,
         inverse_regularisation=choice.inverse_regularisation,
+        times=times[train],
     )
     model = _probe_model(probing, choice.layer + 1, fitted)
     found = {"chosen": _chosen(choice), "seconds_per_fit": round(seconds, 4), **count_parameters(model)}
-    provenance = provenance_of(recipe, manifest, probing.began, kind="probe", **found)
-    return finish_run(probing.run, recipe, model, probing.preprocessing, manifest, provenance, progress)
+    provenance = provenance_of(recipe, probing.manifest, probing.began, kind="probe", **found)
+    return finish_run(probing.run, recipe, model, probing.preprocessing, probing.manifest, provenance, progress)
 
 
 def _probe_leaving_out(probing: _Probing, listener: Listener, progress: Progress) -> Evaluation:

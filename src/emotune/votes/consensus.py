@@ -13,12 +13,9 @@ from emotune.errors import ConfigError, CorpusError
 from emotune.registry import unknown_name_message
 from emotune.schema.labels import LabelSpace, in_class_order
 from emotune.schema.manifest import Manifest, Utterance
+from emotune.votes import NO_AGREEMENTS, OTHERS, RULES, TIES
 
 OTHER = "other"
-RULES = ("given", "plurality", "majority")
-TIES = ("no_agreement", "first", "random")
-OTHERS = ("keep", "leave_out", "votes_only")
-NO_AGREEMENTS = ("leave_out", "votes")
 
 
 def vote_shares(votes: Mapping[str, float], classes: Sequence[str]) -> tuple[float, ...]:

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 from pydantic import Field
 
-from emotune.conditions.condition import Condition, ConditionOptions, Helper, ValuePredictor
+from emotune.conditions.condition import Condition, ConditionOptions, ValuePredictor
+from emotune.conditions.sources import Helper
 from emotune.errors import EmotuneError
 
 LANGUAGES = ("de", "en")

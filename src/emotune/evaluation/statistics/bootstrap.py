@@ -135,6 +135,24 @@ class ClusterBootstrap:
         ]
 
 
+def mean_estimate(bootstraps: Sequence[ClusterBootstrap], measure: Callable[[FloatArray], FloatArray]) -> Estimate:
+    """Mean of a measure over several sets of clusters, such as corpora, each set resampled by itself.
+
+    The interval is as wide as the fewest clusters ask for; none where a set has too few of its own.
+
+    >>> sets = [ClusterBootstrap(np.array([[9, 10], [5, 10], [7, 10]]), seed=n) for n in range(2)]
+    >>> mean_estimate(sets, lambda sums: sums[..., 0] / sums[..., 1]).value
+    0.7
+    """
+    value = float(np.mean([measure(own.total) for own in bootstraps]))
+    resampled = [own.resampled for own in bootstraps if own.resampled is not None]
+    if len(resampled) < len(bootstraps) or not math.isfinite(value):
+        return Estimate(value)
+    values = np.mean([measure(sums) for sums in resampled], axis=0)
+    low, high = percentile_interval(values, clusters=min(own.clusters for own in bootstraps))
+    return Estimate(value, float(low), float(high))
+
+
 def expanded_tail(clusters: int, *, level: float = LEVEL) -> float:
     """The share of resamples to leave out on each side, smaller than (1 - level) / 2 where there are few clusters.
 

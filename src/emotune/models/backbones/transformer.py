@@ -94,6 +94,8 @@ class SelfAttention(nn.Module):
 
 def _put_side_by_side(modules: Sequence[nn.Linear]) -> None:
     """Moves the weights into one memory. Loading, training and merging write in place and leave them there."""
+    if modules[0].weight.is_meta:  # without memory; to join there, PyTorch would load its compiler
+        return
     together = torch.cat([module.weight.data for module in modules])
     for module, part in zip(modules, together.chunk(len(modules)), strict=True):
         module.weight.data = part

@@ -40,7 +40,7 @@ class Clips:
     Args:
         durations_s: seconds of each clip as batches count it, cropped.
         longest_s: seconds of each at its longest, as slow as augmentation makes it.
-        groups: the group of each, such as its class, -1 for none; needed for ``train.sampling: balanced``.
+        groups: the group of each that ``train.sampling`` draws by, -1 for none; None = all come once.
         seed: of the order of batches.
     """
 

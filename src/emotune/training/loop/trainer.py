@@ -312,13 +312,13 @@ def batches_of(
         durations_s: of each utterance as training hears it.
         train: the train section.
         seed: of the order.
-        groups: the group of each utterance, such as its class, -1 for none, which ``train.sampling: balanced`` draws
-            equally often.
+        groups: the group of each utterance that ``train.sampling`` draws by, -1 for none; None = all come once.
     """
     return DurationBatches(
         durations_s,
         batch_seconds=train.batch_seconds,
         together=train.accumulate * processes.count(),
         seed=seed,
-        groups=groups if train.sampling == "balanced" else None,
+        groups=groups,
+        power=train.sampling.power,
     )

@@ -35,11 +35,11 @@ POOLED = "all"
 """Where the pooled results of several folds lie."""
 
 
-def protocol_run(
+def run(
     recipe: Recipe,
     folder: Path,
     *,
-    kind: Kind,
+    kind: Kind = "train",
     processes: int = 1,
     listener: Listener | None = None,
     progress: Progress = silent,
@@ -69,22 +69,22 @@ def protocol_run(
         raise ConfigError("A protocol is run by one process, which starts its folds itself: see --folds-at-a-time.")
     listener = listener or Listener()
     protocol = load_protocol(recipe.protocol)
-    run, what = RunFolder(folder), f"{kind}, protocol {protocol.name}"
-    with opened(run, recipe, what) as began:
+    run_folder, what = RunFolder(folder), f"{kind}, protocol {protocol.name}"
+    with opened(run_folder, recipe, what) as began:
         manifest = under_protocol(source_manifest(recipe, progress=progress), protocol)
         manifest = enriched(manifest, recipe.model.conditions, progress=progress)
         folds = folds_of(protocol, manifest)
         provenance = provenance_of(recipe, manifest, began, kind=what)
-        write_start(run, recipe, manifest, provenance, listener)
+        write_start(run_folder, recipe, manifest, provenance, listener)
         if recipe.data.splits:
             listener.say("data.splits of the recipe is set aside: the protocol makes the splits")
         warnings = doubts(protocol, manifest)
         for warning in warnings:
             listener.say(f"warning: {warning}")
-        recipes = {fold: _recipe_of(fold, recipe, protocol, run) for fold in folds}
-        _run_all(recipes, run, kind, min(processes, len(folds)), listener, progress)
-        evaluations = _pooled(run, protocol, folds, warnings)
-        write_end(run, provenance)
+        recipes = {fold: _recipe_of(fold, recipe, protocol, run_folder) for fold in folds}
+        _run_all(recipes, run_folder, kind, min(processes, len(folds)), listener, progress)
+        evaluations = _pooled(run_folder, protocol, folds, warnings)
+        write_end(run_folder, provenance)
     return evaluations
 
 

@@ -1,0 +1,5 @@
+"""The model ``mini-emodb`` of emotune. Its folder is found by the entry point that this package declares."""
+
+from pathlib import Path
+
+MODEL = Path(__file__).parent / "model"

@@ -1,0 +1,38 @@
+"""emotune models: what `load` and `emotune predict` find by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emotune.cli.console import out, table
+from emotune.io.tables import to_json
+
+
+def models(
+    folder: Annotated[Path, typer.Argument(help="Whose models are listed too, such as those of runs.")] = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+) -> None:
+    """List the models that `emotune predict` takes by name, with licence, size and classes; nothing is fetched."""
+    from emotune.inference.known_models import encoders_of_recipes, known_models
+
+    found, encoders = known_models(folder), encoders_of_recipes()
+    if as_json:
+        typer.echo(to_json({"models": [model.to_json() for model in found], "encoders": encoders}))
+        return
+    rows = [
+        [
+            model.name,
+            "-" if model.install else f"{model.megabytes:.1f} MB",
+            "-" if model.install else model.licence or "not stated",
+            model.install or ", ".join([*model.classes, *model.dimensions]),
+        ]
+        for model in found
+    ]
+    table("models", ["name", "size", "licence", "what it predicts"], rows, right=("size",))
+    out.print("\nmore: a model folder, a run folder, or hf:owner/name[@revision] on the Hugging Face Hub", markup=False)
+    out.print("published encoders that recipes train from; they predict nothing before:", markup=False)
+    for name, recipes in sorted(encoders.items()):
+        out.print(f"  {name} ({', '.join(recipes)})", markup=False)

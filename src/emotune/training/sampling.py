@@ -1,0 +1,50 @@
+"""Sampling of training utterances by class or corpus, as ``train.sampling`` of a recipe says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotune.config.recipe import SamplingSection
+from emotune.data.group_draws import GroupDraws
+from emotune.errors import CorpusError
+from emotune.schema.manifest import Manifest, Utterance
+
+_KEYS: Mapping[str, Callable[[Utterance], tuple[str | None, ...]]] = {
+    "class": lambda utterance: (utterance.emotion,),
+    "corpus": lambda utterance: (utterance.corpus,),
+    "corpus_and_class": lambda utterance: (utterance.corpus, utterance.emotion),
+}
+
+
+def sampling_groups(train: Iterable[Utterance], sampling: SamplingSection) -> list[int] | None:
+    """Group of each training utterance, -1 for those without a class or corpus; None where all come once."""
+    if sampling.by is None:
+        return None
+    keys = [_KEYS[sampling.by](utterance) for utterance in train]
+    codes = {key: code for code, key in enumerate(sorted({key for key in keys if None not in key}))}
+    return [codes.get(key, -1) for key in keys]
+
+
+def mean_times(train: Manifest, sampling: SamplingSection) -> NDArray[np.float64]:
+    """Mean number of times that each training utterance comes in an epoch, shape (utterances,)."""
+    groups = sampling_groups(train, sampling)
+    return np.ones(len(train)) if groups is None else GroupDraws(groups, power=sampling.power).mean_times()
+
+
+def refuse_one_corpus(train: Manifest, sampling: SamplingSection) -> None:
+    """Refuses sampling by corpus where there is nothing to choose from.
+
+    Raises:
+        CorpusError: naming the one corpus.
+    """
+    if sampling.by not in ("corpus", "corpus_and_class"):
+        return
+    corpora = sorted({utterance.corpus for utterance in train if utterance.corpus is not None})
+    if len(corpora) < 2:
+        raise CorpusError(
+            f"train.sampling.by: {sampling.by} needs training utterances of several corpora, there is"
+            f" {corpora[0] if corpora else 'none named'}. `emotune corpus join` makes one manifest of several."
+        )
