@@ -283,7 +283,7 @@ def _predicted_windows(
         named = ", ".join(without_speech[:_SHOWN])
         listener.say(f"warning: nobody speaks in {len(without_speech)} of {len(items)}: {named}{more}: no rows of them")
     found = tuple(rows[position] for position in range(len(rows)))
-    return Predictions(found, predictor.label_space, predictor.engine.fingerprint)
+    return Predictions(found, predictor.label_space, predictor.fingerprint)
 
 
 def loaded(model: str, listener: Listener, loading: Mapping[str, Any]) -> Predictor:

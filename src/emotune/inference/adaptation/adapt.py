@@ -12,7 +12,7 @@ import numpy as np
 
 from emotune.errors import ConfigError, ModelError
 from emotune.inference.adaptation.adaptation import adaptation_to, classes_of
-from emotune.inference.adaptation.folder import AdaptedModel, is_adapted
+from emotune.inference.adaptation.folder import FILE, AdaptedModel, is_adapted
 from emotune.inference.adaptation.groups import check_way
 from emotune.inference.inputs import passed_over_text
 from emotune.inference.predict_files import Inputs
@@ -100,7 +100,7 @@ def check_output_folder(folder: Path) -> None:
         raise ConfigError(f"{folder} holds other files; name a new folder for the adapted model.")
     if folder.is_file():
         raise ConfigError(f"{folder} is a file; name a new folder for the adapted model.")
-    check_file(folder / "adaptation.json")
+    check_file(folder / FILE)
 
 
 def _estimated(rows: Predictions, classes: tuple[str, ...], taught: Mapping[str, float] | None) -> dict[str, float]:

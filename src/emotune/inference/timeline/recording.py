@@ -155,7 +155,7 @@ class RecordingTimeline:
             loudness={channel: np.concatenate(peaks) for channel, peaks in self._loudness.items()},
             loudness_step_s=_LOUDNESS_S,
             settings=self.settings(),
-            model_fingerprint=self.predictor.engine.fingerprint,
+            model_fingerprint=self.predictor.fingerprint,
         )
 
     def settings(self) -> dict[str, Any]:
