@@ -45,7 +45,7 @@ def read_rttm(path: Path) -> dict[str, SpeakerTurns]:
             turns.append((start_s, start_s + duration_s))
     if not found:
         raise TableError(f"{path} holds no speaker turns: expected lines such as 'SPEAKER call 1 0.5 2.1 <NA> <NA> A'.")
-    return found
+    return dict(found)
 
 
 def turns_of(diarisation: Mapping[str, SpeakerTurns], recording: str, path: Path) -> SpeakerTurns:

@@ -170,9 +170,10 @@ class RecordingTimeline:
         }
 
     def _channels(self) -> Sequence[audio.Channel]:
-        if self._channel != EACH:
-            return [self._channel]
-        return list(range(audio.channel_count(self.item.source)))
+        if self._channel == EACH:
+            return [*range(audio.channel_count(self.item.source))]
+        only: audio.Channel = self._channel
+        return [only]
 
     def _cutters(self, channels: Sequence[audio.Channel]) -> dict[Track, WindowCutter]:
         """A cutter for each voice, in the order of the timeline."""

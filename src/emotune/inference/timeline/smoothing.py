@@ -65,22 +65,22 @@ class Smoother:
     def _steps(self, edges: NDArray[np.int64]) -> Values:
         """Weighted means, shape (steps, classes + dimensions)."""
         middles = (edges[:-1] + edges[1:]) / 2
-        starts = np.array([window.start for window in self._windows])
-        ends = np.array([window.end for window in self._windows])
+        starts: NDArray[np.int64] = np.array([window.start for window in self._windows])
+        ends: NDArray[np.int64] = np.array([window.end for window in self._windows])
         values = np.stack(self._values)
         steps = np.empty((len(middles), values.shape[1]))
         for number, middle in enumerate(middles):
             first = int(np.searchsorted(ends, middle))
             stop = max(first + 1, int(np.searchsorted(starts, middle, side="right")))
-            half = (ends[first:stop] - starts[first:stop]) / 2
-            distance = np.abs(middle - (starts[first:stop] + ends[first:stop]) / 2)
-            weights = np.maximum(1 - distance / half, 1e-3)
+            half: Values = (ends[first:stop] - starts[first:stop]) / 2
+            distance: Values = np.abs(middle - (starts[first:stop] + ends[first:stop]) / 2)
+            weights: Values = np.maximum(1 - distance / half, 1e-3)
             steps[number] = weights @ values[first:stop] / weights.sum()
         return steps
 
     def _pieces(self, edges: NDArray[np.int64], steps: Values, seconds: Values) -> list[Piece]:
         if not self._classes:
-            return [Piece(*map(int, edges[at : at + 2]), steps[at]) for at in range(len(steps))]
+            return [Piece(int(edges[at]), int(edges[at + 1]), steps[at]) for at in range(len(steps))]
         path = steadiest(steps[:, : self._classes], seconds, self._change_cost)
         bounds = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), len(path)]
         while True:
@@ -119,14 +119,14 @@ def steadiest(probabilities: Values, seconds: Sequence[float] | Values, change_c
     (array([0, 1, 0]), array([0, 0, 0]))
     """
     gains = np.log(np.maximum(probabilities, _SMALLEST)) * np.asarray(seconds)[:, np.newaxis]
-    best = gains[0]
+    best: Values = gains[0]
     came_from = np.empty(gains.shape, dtype=np.intp)
-    stay = np.arange(gains.shape[1])
+    stay = np.asarray(range(gains.shape[1]), dtype=np.intp)
     for at in range(1, len(gains)):
         other = int(np.argmax(best))
-        changes = best[other] - change_cost > best
-        came_from[at] = np.where(changes, other, stay)
-        best = np.where(changes, best[other] - change_cost, best) + gains[at]
+        changed = float(best[other]) - change_cost
+        came_from[at] = np.where(changed > best, other, stay)
+        best = np.maximum(best, changed) + gains[at]
     path = np.empty(len(gains), dtype=np.intp)
     path[-1] = np.argmax(best)
     for at in range(len(gains) - 1, 0, -1):

@@ -163,7 +163,11 @@ def _band(
 def _time_axis(axes: Axes, duration_s: float, palette: Palette) -> None:
     step = next((step for step in _STEPS_S if duration_s / step <= 12), 14400)
     axes.xaxis.set_major_locator(MultipleLocator(step))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: _clock(seconds, duration_s, step)))
+
+    def clock(seconds: float, _: int | None) -> str:
+        return _clock(seconds, duration_s, step)
+
+    axes.xaxis.set_major_formatter(FuncFormatter(clock))
     axes.tick_params(bottom=True, labelbottom=True, color=palette.line, labelcolor=palette.muted, length=3, labelsize=9)
 
 
