@@ -118,10 +118,9 @@ def offsets_of(own: Shift | None, corpus: Shift | None) -> NDArray[np.float64] |
     """
     share = 0.0 if own is None else own.strength
     rest = 0.0 if corpus is None else (1 - share) * corpus.strength
-    if share == 0 and rest == 0:
-        return None
-    moved = sum(part * np.array(shift.mean) for part, shift in ((share, own), (rest, corpus)) if shift is not None)
-    return -np.asarray(moved)
+    parts = [(share, own), (rest, corpus)]
+    moved = [part * np.array(shift.mean, dtype=np.float64) for part, shift in parts if shift is not None and part > 0]
+    return -np.sum(moved, axis=0, dtype=np.float64) if moved else None
 
 
 def _weight(clips: int) -> float:
