@@ -69,7 +69,7 @@ class Smoother:
         ends: NDArray[np.int64] = np.array([window.end for window in self._windows])
         values = np.stack(self._values)
         steps = np.empty((len(middles), values.shape[1]))
-        for number, middle in enumerate(middles):
+        for number, middle in enumerate(middles.tolist()):
             first = int(np.searchsorted(ends, middle))
             stop = max(first + 1, int(np.searchsorted(starts, middle, side="right")))
             half: Values = (ends[first:stop] - starts[first:stop]) / 2
