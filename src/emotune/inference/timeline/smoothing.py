@@ -64,12 +64,12 @@ class Smoother:
 
     def _steps(self, edges: NDArray[np.int64]) -> Values:
         """Weighted means, shape (steps, classes + dimensions)."""
-        middles = (edges[:-1] + edges[1:]) / 2
+        middles: Values = (edges[:-1] + edges[1:]) / 2
         starts: NDArray[np.int64] = np.array([window.start for window in self._windows])
         ends: NDArray[np.int64] = np.array([window.end for window in self._windows])
         values = np.stack(self._values)
         steps = np.empty((len(middles), values.shape[1]))
-        for number, middle in enumerate(middles.tolist()):
+        for number, middle in enumerate(map(float, middles)):
             first = int(np.searchsorted(ends, middle))
             stop = max(first + 1, int(np.searchsorted(starts, middle, side="right")))
             half: Values = (ends[first:stop] - starts[first:stop]) / 2
