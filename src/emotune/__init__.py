@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from emotune.errors import EmotuneError
     from emotune.evaluation import evaluate
     from emotune.inference import Predictor, load
+    from emotune.inference.pipeline import pipeline
+    from emotune.inference.stream import Stream
     from emotune.schema.labels import LabelSpace, Scale
     from emotune.schema.manifest import Manifest, Utterance
     from emotune.schema.predictions import Prediction, Predictions
@@ -28,9 +30,11 @@ _PUBLIC = {
     "Predictions": "emotune.schema.predictions",
     "Predictor": "emotune.inference",
     "Scale": "emotune.schema.labels",
+    "Stream": "emotune.inference.stream",
     "Utterance": "emotune.schema.manifest",
     "evaluate": "emotune.evaluation",
     "load": "emotune.inference",
+    "pipeline": "emotune.inference.pipeline",
 }
 
 __all__ = [
@@ -41,9 +45,11 @@ __all__ = [
     "Predictions",
     "Predictor",
     "Scale",
+    "Stream",
     "Utterance",
     "evaluate",
     "load",
+    "pipeline",
 ]
 
 
@@ -52,3 +58,8 @@ def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'emotune' has no attribute '{name}'")
     return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Public names, also those that have not been used yet."""
+    return sorted([*__all__, "__version__"])

@@ -19,8 +19,7 @@ def seconds_of_processor(command: list[str]) -> tuple[float, str]:
 
 
 def test_a_misspelt_key_is_answered_before_a_model_library_is_loaded():
-    """It takes .8 s of processor time on a machine with nothing else to do, up to half as much again on a busy one;
-    PyTorch would add 1.6 s."""
+    """It takes .65 s of processor time on a busy machine; PyTorch would add 1.6 s."""
     runs = [seconds_of_processor([sys.executable, "-m", "emotune", *MISSPELT]) for _ in range(3)]
     assert all("train.epoch: Unknown key 'epoch', did you mean 'epochs'?" in said for _, said in runs)
-    assert min(seconds for seconds, _ in runs) < 1.5
+    assert min(seconds for seconds, _ in runs) < 1.0

@@ -9,7 +9,7 @@ from builders.models import save_tiny_model
 from builders.runs import finished_run
 from emotune.config.reading import load_recipe
 from emotune.errors import ModelError
-from emotune.protocols import folds
+from emotune.protocols import run as protocol_run
 from emotune.protocols.protocol import Fold
 from emotune.runtime.progress import silent
 from emotune.schema.run_folder import RunFolder
@@ -86,7 +86,7 @@ def test_a_study_and_a_fold_refuse(run, tones):
     with pytest.raises(ModelError, match="/nowhere/gender cannot be had here"):
         score_tests(study_run, run, silent)
     with pytest.raises(ModelError, match="/nowhere/gender cannot be had here"):
-        folds._run_one(recipe, run.path, fold, "train")
+        protocol_run._run_one(recipe, run.path, fold, "train")
     assert not run.results("test").exists()
     without_gap(run, tones)
     score_tests(study_run, run, silent)

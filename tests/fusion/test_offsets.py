@@ -13,11 +13,12 @@ from builders import predictions
 from builders.manifests import manifest_of, utterances
 from builders.predictions import softmax
 from emotune.errors import ConfigError
-from emotune.fusion.offsets import best_offsets, fit_thresholds, prior_offsets, shifted
+from emotune.fusion.offsets import best_offsets, fit_thresholds, shifted
 from emotune.metrics import METRICS
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Prediction, Predictions
+from emotune.schema.prior import prior_offsets
 
 CLASSES = ("anger", "sadness", "neutral")
 

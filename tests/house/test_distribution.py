@@ -130,7 +130,7 @@ def test_no_weights_lie_in_the_distribution_of_the_toolkit(built):
         names = [name.partition("/")[2] for name in file.getnames()]
     assert not [name for name in names if name.startswith("packages/")]
     found = [*names, *zipfile.ZipFile(wheel).namelist()]
-    assert {Path(name).name for name in found if name.endswith((".onnx", ".safetensors"))} <= {"silero_vad.onnx"}
+    assert {Path(name).name for name in found if name.endswith((".onnx", ".safetensors"))} <= {"silero_16k.onnx"}
     (of_model,) = built.glob("mini/*.whl")
     with zipfile.ZipFile(of_model) as file:
         named = file.namelist()

@@ -13,9 +13,11 @@ MADE_UP = ("CHANGELOG.md", "tests/house/test_names.py", "tests/house/test_regist
 PATH = re.compile(rf"(?<![\w./-])(?:{'|'.join(FOLDERS)})/[\w./-]*\w\.(?:py|md|sh|png|yaml|json)\b")
 DOTTED = re.compile(r"(?<![\w./-])emotune(?:\.[A-Za-z]\w*)+(?::\w+)?")
 GROUP = re.compile(
-    r"emotune\.(corpus|backbone|pooling|loss|head|metric|condition|layer_mix|adapter|join|augmentation)(\.options)?"
+    r"emotune\.(corpus|backbone|pooling|loss|head|metric|condition|layer_mix|adapter|join|augmentation|degradation|model)"
+    r"(\.options)?"
+    r"|emotune\.(classes|dimensions|preprocessing|calibration|licence|card|source)"
 )
-"""Groups of entry points are named like modules."""
+"""Groups of entry points, and metadata of an exported graph, are named like modules."""
 
 
 @cache

@@ -12,7 +12,7 @@ from builders.exported import save_exported
 from emotune.audio.preprocessing import Preprocessing
 from emotune.errors import ConfigError, ModelError
 from emotune.inference import load
-from emotune.inference.onnx_engine import OnnxEngine, _alike
+from emotune.inference.onnx_engine import OnnxEngine
 from emotune.schema.labels import LabelSpace, Scale
 
 SPACE = LabelSpace(("anger", "neutral"), {"arousal": Scale(1, 7)})
@@ -49,15 +49,14 @@ def test_clips_of_all_lengths_keep_their_order_and_their_answers(tmp_path):
     np.testing.assert_allclose(again.probabilities, output.probabilities, atol=1e-7)
 
 
-def test_batches_of_like_lengths_hold_at_most_a_tenth_of_padding():
-    lengths = [int(n) for n in np.random.default_rng(0).integers(400, 100000, 60)]
-    order = sorted(range(60), key=lambda place: lengths[place])
-    groups = _alike(order, lengths)
-    assert [place for group in groups for place in group] == order
-    for group in groups:
-        real = sum(lengths[place] for place in group)
-        assert real >= 0.9 * len(group) * max(lengths[place] for place in group)
-    assert len(groups) < 40
+def test_a_clip_gives_the_same_bits_alone_and_among_others(tmp_path):
+    engine = OnnxEngine.load(save_exported(tmp_path, SPACE))
+    clips = [sound(0.1, length) for length in (0.3, 2.0, 0.7)]
+    together = engine.run(clips)
+    for row, clip in enumerate(clips):
+        np.testing.assert_array_equal(engine.run([clip]).probabilities[0], together.probabilities[row])
+    padded = engine.run_padded(clips)
+    np.testing.assert_allclose(padded.probabilities, together.probabilities, atol=1e-6)
 
 
 def test_a_condition_that_nobody_gives_is_unknown_to_the_graph(tmp_path):

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 import safetensors.torch
@@ -79,6 +81,19 @@ def test_loading_draws_nothing_and_gives_the_bits_of_the_file(tmp_path, tiny_wav
 
 def buffers(model: EmotionModel) -> dict[str, torch.Tensor]:
     return dict(model.named_buffers())  # those that are in no file, too
+
+
+def test_a_model_is_loaded_without_the_compiler_of_pytorch(folder, tmp_path):
+    save_model(tmp_path / "whisper", build("whisper", WHISPER, layer_mix="weighted_sum"), PREPROCESSING, card="# Card")
+    code = (
+        "import sys, emotune\n"
+        "for folder in sys.argv[1:]:\n    emotune.load(folder, device='cpu')\n"
+        "print('torch._dynamo' in sys.modules)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, folder, tmp_path / "whisper"], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

@@ -7,6 +7,7 @@ from collections import Counter
 from itertools import permutations
 from pathlib import Path
 
+import krippendorff
 import numpy as np
 import pytest
 
@@ -47,6 +48,14 @@ def test_alpha_is_that_of_pairs_counted_one_by_one(seed):
     names = ["anger", "sadness", "frustration", "contempt"]
     ballots = [dict(zip(names, row.tolist(), strict=True)) for row in generator.integers(0, 3, size=(40, 4))]
     assert nominal_alpha(ballots) == pytest.approx(alpha_of_pairs(ballots))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_alpha_is_that_of_the_library_of_that_name(seed):
+    counts = np.random.default_rng(seed).integers(0, 4, size=(30, 5))
+    ballots = [dict(zip("abcde", map(float, row), strict=True)) for row in counts.tolist()]
+    expected = krippendorff.alpha(value_counts=counts, level_of_measurement="nominal")
+    assert nominal_alpha(ballots) == pytest.approx(expected)
 
 
 def test_alpha_is_undefined_where_nothing_could_disagree():

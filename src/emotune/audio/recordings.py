@@ -17,6 +17,7 @@ import soxr
 from numpy.typing import NDArray
 
 from emotune.audio.decoding import FloatArray, Sound, opened_array, opened_file
+from emotune.audio.decoding.blocks import Blocks, blocks_of
 from emotune.audio.decoding.clips import Clip, check_samples, clips_of, content_head
 from emotune.audio.decoding.files import SUFFIXES as _FILE_SUFFIXES
 from emotune.audio.decoding.in_memory import name_of, plain
@@ -158,6 +159,24 @@ def clips(
         yield from ((position, error) for position in sorted(left))
 
 
+@contextmanager
+def blocks(
+    source: Source,
+    channels: Sequence[Channel] = ("mix",),
+    *,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    sampling_rate_hz: int = SAMPLING_RATE_HZ,
+) -> Iterator[Blocks]:
+    """Opens a recording of any length, or a part of it, to be heard block by block, in the memory of a block.
+
+    Raises:
+        AudioError: for anything that is not a usable recording, also while the blocks are read.
+    """
+    with _opened(source) as sound:
+        yield blocks_of(sound, channels, start_s=start_s, end_s=end_s, sampling_rate_hz=sampling_rate_hz)
+
+
 def channel_count(source: Source) -> int:
     """The number of channels of a recording, from its header.
 
@@ -176,6 +195,17 @@ def sampling_rate_hz(source: Source) -> int:
     """
     with _opened(source) as sound:
         return sound.sampling_rate_hz
+
+
+def duration_s(source: Source) -> float:
+    """The duration of a recording, from its header where that can be trusted, else from all its samples.
+
+    Raises:
+        AudioError: for what is no recording.
+    """
+    with _opened(source) as sound:
+        frames = sum(map(len, sound.blocks_from(0))) if sound.frames is None else sound.frames
+        return frames / sound.sampling_rate_hz
 
 
 @contextmanager

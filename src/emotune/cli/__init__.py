@@ -9,6 +9,7 @@ import sys
 import typer
 
 from emotune.cli import (
+    adapt,
     adjust,
     compare,
     corpus,
@@ -16,12 +17,14 @@ from emotune.cli import (
     export,
     fuse,
     gender,
+    listen,
     models,
     predict,
     probe,
     recipes,
     study,
     submit,
+    timeline,
     train,
     transcribe,
     version,
@@ -56,7 +59,10 @@ app.command("adjust")(adjust.adjust)
 app.command("submit")(submit.submit)
 app.command("predict")(predict.predict)
 app.command("models")(models.models)
+app.command("adapt")(adapt.adapt)
 app.command("export")(export.export)
+app.command("listen")(listen.listen)
+app.command("timeline")(timeline.timeline)
 app.command("gender")(gender.gender)
 app.command("transcribe")(transcribe.transcribe)
 

@@ -13,7 +13,7 @@ from emotune.errors import ConfigError
 if TYPE_CHECKING:
     from emotune.fusion.offsets import Thresholds
 
-_UNIFORM = "uniform"
+_UNIFORM, _ESTIMATED = "uniform", "estimated"
 
 
 def adjust(
@@ -23,7 +23,10 @@ def adjust(
     output: Annotated[Path, typer.Option("-o", "--output", help="Table to write: .csv, .jsonl or .parquet.")],
     split: Annotated[str, typer.Option(help="Of a run folder.")] = "test",
     prior: Annotated[
-        str | None, typer.Option(help="Shares of the classes to answer for: uniform, or NAME=SHARE,NAME=SHARE,...")
+        str | None,
+        typer.Option(
+            help="Shares of the classes to answer for: uniform, estimated (from the answers), or NAME=SHARE,..."
+        ),
     ] = None,
     trained_prior: Annotated[
         str | None, typer.Option(help="Shares that the model was taught; default what its model folder says.")
@@ -53,7 +56,7 @@ def adjust(
         found = adjust_to_prior(
             path,
             output,
-            _shares(prior, "--prior"),
+            _ESTIMATED if prior.strip() == _ESTIMATED else _shares(prior, "--prior"),
             trained_prior=None if trained_prior is None else _shares(trained_prior, "--trained-prior"),
             split=split,
             spreadsheet_safe=spreadsheet_safe,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -26,6 +27,14 @@ SpreadsheetSafe = Annotated[
     bool,
     typer.Option("--spreadsheet-safe", help="In a .csv, an apostrophe before text that would be run as a formula."),
 ]
+
+
+class Vad(StrEnum):
+    """Way to find speech; ``none`` takes all for it."""
+
+    silero = "silero"
+    energy = "energy"
+    none = "none"
 
 
 class _Screenful(Console):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emotune.cli.console import Condition, SpreadsheetSafe, Words, err, out, pairs, show_progress, warn_all
+from emotune.cli.console import Condition, SpreadsheetSafe, Vad, Words, err, out, pairs, show_progress, warn_all
 from emotune.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,6 +23,15 @@ class EngineName(StrEnum):
 
     local = "local"
     ray = "ray"
+
+
+class Adapt(StrEnum):
+    """Clips that answers are adapted to together."""
+
+    none = "none"
+    auto = "auto"
+    speaker = "speaker"
+    recording = "recording"
 
 
 class Format(StrEnum):
@@ -59,6 +68,14 @@ def predict(
         str, typer.Option(help="mix (the mean), a number (the first is 0), or each: a row for every channel.")
     ] = "mix",
     batch_seconds: Annotated[float, typer.Option(min=1.0, help="Audio-seconds a batch; changes speed only.")] = 40.0,
+    window: Annotated[
+        float | None,
+        typer.Option(help="Seconds: a row for each window, of recordings of any length; default with --vad 2."),
+    ] = None,
+    hop: Annotated[float | None, typer.Option(help="Seconds from one window to the next; default 1.")] = None,
+    vad: Annotated[
+        Vad | None, typer.Option(help="Windows over speech alone, found by Silero's network or by energy.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="CPU processes of one thread, a model in each; best: one a core.")
@@ -77,6 +94,10 @@ def predict(
     coverage: Annotated[
         float | None, typer.Option(help="Answer about this share, such as 0.8; the others are 'uncertain'.")
     ] = None,
+    adapt: Annotated[
+        Adapt,
+        typer.Option(help="Adapt the answers to these recordings, without labels: by speaker, recording, or auto."),
+    ] = Adapt.none,
     condition: Condition = [],
     gender_model: Annotated[str | None, typer.Option(help="In place of the model's own gender predictor.")] = None,
     asr: Annotated[str | None, typer.Option(help="In place of the model's own speech recogniser.")] = None,
@@ -89,6 +110,7 @@ def predict(
     """
     from emotune.audio.channels import channels_named
     from emotune.inference.predict_files import Inputs, predict_files, predict_files_in_parts
+    from emotune.inference.timeline.windows import window_rule
 
     options = {
         "batch_seconds": batch_seconds,
@@ -102,9 +124,17 @@ def predict(
         "progress": show_progress,
     }
     named = Inputs(inputs, pairs(column, "--column", "FIELD=COLUMN"), split, channels_named(channel))
+    windows = window_rule(window, hop) if (window, hop, vad) != (None, None, None) else None
     if part_rows is not None:
+        if windows is not None:
+            raise ConfigError("--window, --hop and --vad go into one table: leave out --part-rows.")
         if output is None:
             raise ConfigError("--part-rows needs a folder for the parts: name it with -o.")
+        if adapt is not Adapt.none:
+            raise ConfigError(
+                "--adapt needs all answers at once, and --part-rows keeps few: make a model with `emotune adapt`, and"
+                " predict with that."
+            )
         found = predict_files_in_parts(
             model,
             named,
@@ -123,7 +153,15 @@ def predict(
         raise ConfigError(
             "--engine ray writes a folder of parts: say how large they are with --part-rows, such as 2000."
         )
-    found = predict_files(model, named, output, **options)
+    found = predict_files(
+        model,
+        named,
+        output,
+        adapt=None if adapt is Adapt.none else adapt.value,
+        windows=windows,
+        vad="none" if vad is None else vad.value,
+        **options,
+    )
     if output is None and found.predictions is not None:
         _print(found.predictions)
     _end(found, "" if output is None else f"{output}: {found.rows} rows")

@@ -104,9 +104,17 @@ def _section_of(section: type[SectionType], path: Path, data: dict[str, Any], ov
         return section.model_validate(data)
     except ValidationError as error:
         found = faults(error, section, data)
+        blamed = [override for override in overrides if any(_is_about(fault, override) for fault in found)]
+        source = f"{path} with {' '.join(map(shortened, blamed))}" if blamed else str(path)
         raise ConfigError(
-            f"{path} cannot be used, {len(found)} fault(s):\n" + "\n".join(f"  {fault}" for fault in found)
+            f"{source} cannot be used, {len(found)} fault(s):\n" + "\n".join(f"  {fault}" for fault in found)
         ) from error
+
+
+def _is_about(fault: str, override: str) -> bool:
+    """Tells whether a fault, which begins with its path, lies at the key of an override, under it or above it."""
+    place, key = f"{fault.partition(':')[0]}.", f"{parse_override(override)[0]}."
+    return place.startswith(key) or key.startswith(place)
 
 
 def dump_recipe(recipe: Recipe) -> str:

@@ -76,7 +76,7 @@ class DataSection(Section):
     ``target: gender`` learns the speaker's gender in place of emotion: a gender predictor for other models.
     Clips of any split beyond ``max_duration_s``, or below what the encoder needs, are an error before training, or
     left out by ``drop``, or ``cut`` and given silence (``pad``), and so the model does it later too.
-    ``cache`` is a folder for decoded training clips, which may grow to ``cache_gb``.
+    ``cache`` is a folder for decoded clips of training and development, which may grow to ``cache_gb``.
     """
 
     manifest: UserPath | None = None
@@ -112,7 +112,7 @@ class DataSection(Section):
     too_short: Literal["error", "drop", "pad"] = "error"
     """of a clip that the encoder has no frame for: likewise, or filled up with silence"""
     cache: Annotated[Path, AfterValidator(_checked_home)] | None = None
-    """a folder for decoded training clips; shared by runs and processes"""
+    """a folder for decoded clips of training and development; shared by runs and processes"""
     cache_gb: float = Field(default=50.0, gt=0)
     """how much it may hold; what was used longest ago goes first"""
     allow: list[Literal["speaker_overlap", "recording_overlap"]] = Field(default=[])
@@ -171,7 +171,8 @@ class BackboneSection(Section):
     def _one_source(self) -> BackboneSection:
         if (self.checkpoint is None) == (self.config is None):
             raise ValueError("give either checkpoint (Hub name or folder) or config (random weights)")
-        known = ["model_type", *(BACKBONES.options(self.name) or {})]
+        keys = BACKBONES.options(self.name)
+        known = ["model_type", *(self.config or {} if keys is None else keys)]  # of others' that name no keys: any
         unknown = [unknown_name_message("config key", key, known) for key in self.config or {} if key not in known]
         if unknown:
             raise ValueError(" ".join(unknown))
@@ -454,7 +455,7 @@ class Recipe(Section):
             faults.append(
                 "data.target: gender learns gender already: leave out loss.gender and model.conditions.gender"
             )
-        vote_losses = self.loss.soft_cross_entropy.weight or self.loss.kl.weight
+        vote_losses = any(options.weight and options.class_truth == "votes" for _, options in self.loss)
         if self.data.votes.no_agreement == "votes" and not (self.data.classes and vote_losses):
             faults.append(
                 "data.votes.no_agreement: votes keeps utterances without a label for a loss of votes, and there is"

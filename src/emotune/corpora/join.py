@@ -48,7 +48,7 @@ def join_manifests(
     """
     named: dict[str, Manifest] = {}
     read: dict[Path, str] = {}
-    for source in [str(source) for source in sources]:
+    for source in (os.fspath(given) for given in sources):
         given, path = name_and_path(source)
         if (earlier := read.setdefault(path.resolve(), source)) != source or len(read) == len(named):
             raise ConfigError(f"{source} is the same file as {earlier}: a manifest cannot be joined with itself.")

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotune.errors import ConfigError
-from emotune.fusion.offsets import Thresholds, fit_thresholds, prior_offsets, shifted
+from emotune.fusion.offsets import Thresholds, fit_thresholds, shifted
 from emotune.io.tables import check_output, to_json, write_text
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions, predictions_of, table_at
+from emotune.schema.prior import estimated_prior, prior_offsets
 from emotune.schema.run_folder import RunFolder
 from emotune.schema.splits import DEVELOPMENT
 
-UNIFORM = "uniform"
+UNIFORM, ESTIMATED = "uniform", "estimated"
 _NOTHING = 5e-4
 """An offset that is printed as zero."""
 Shares = Mapping[str, float]
@@ -54,7 +55,7 @@ def adjust_to_prior(
     Args:
         path: a run folder, a prediction table, or a folder that holds one.
         output: the table to write.
-        prior: class -> share to answer for, in any proportion, or ``uniform``.
+        prior: class -> share to answer for, in any proportion; ``uniform``; or ``estimated`` from the table's answers.
         trained_prior: shares that the model was taught; those of its model folder when None.
         split: of a run folder.
         spreadsheet_safe: see ``emotune.io.tables.write_rows``.
@@ -65,7 +66,7 @@ def adjust_to_prior(
     """
     run, predictions = _read(path, output, split, (), spreadsheet_safe=spreadsheet_safe)
     taught = _taught(run, trained_prior, predictions)
-    wanted = _shares(prior, "--prior", predictions)
+    wanted = _estimated(predictions, taught) if prior == ESTIMATED else _shares(prior, "--prior", predictions)
     offsets = prior_offsets(taught, wanted)
     notes: tuple[str, ...] = ()
     if all(abs(value) < _NOTHING for value in offsets.values()):
@@ -170,6 +171,18 @@ def _shares(shares: Shares | str, option: str, predictions: Predictions) -> dict
         given = ",".join(f"{name}={share:g}" for name, share in shares.items())
         raise ConfigError(f"{option} {given}: shares must be numbers of at least 0, not all of them 0.")
     return {name: shares[name] / total for name in classes}
+
+
+def _estimated(predictions: Predictions, taught: Shares) -> dict[str, float]:
+    """Shares of the classes, estimated from the answers of a table without labels."""
+    classes = predictions.label_space.classes
+    answers = [[row.probabilities[name] for name in classes] for row in predictions if row.probabilities]
+    if not answers:
+        raise ConfigError("--prior estimated: the table holds no answers to estimate it from.")
+    if min(taught.values()) <= 0:
+        raise ConfigError("--prior estimated: each class must have a share above 0 of what the model was taught.")
+    found = estimated_prior(answers, [taught[name] for name in classes])
+    return dict(zip(classes, found.tolist(), strict=True))
 
 
 def _development(run: RunFolder | None, table: Path | None, manifest_path: Path | None) -> tuple[Manifest, Predictions]:

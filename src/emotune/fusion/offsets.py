@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,48 +19,12 @@ from emotune.metrics.classes import confusion_matrix
 from emotune.metrics.division import FloatArray
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Prediction, Predictions
+from emotune.schema.prior import SMALLEST, with_offsets
 
-_SMALLEST = 1e-12
 _FARTHEST = 5.0
 _STARTS = 4
 _ROUNDS = 20
 _GAIN = 1e-9
-
-
-def prior_offsets(trained: Mapping[str, float], wanted: Mapping[str, float]) -> dict[str, float]:
-    """Offsets log q_c - log pi_c from a model's training prior pi to the prior q of its test data.
-
-    By Bayes' rule p(c | x) is proportional to p(x | c) pi_c, so a model that learnt pi answers under q with
-    p(c | x) q_c / pi_c. With class weights or balanced sampling, pi is what these made of the counts.
-
-    Args:
-        trained: class -> share, positive, as ``training_prior`` of a model has it.
-        wanted: the same classes -> share, or any positive numbers in that proportion; a zero excludes a class.
-
-    Raises:
-        ConfigError: for other classes, or a share that cannot be.
-
-    Reference:
-        Saerens, Latinne & Decaestecker (2002), Adjusting the Outputs of a Classifier to New a Priori Probabilities,
-        Neural Computation 14(1), equation 2.4.
-
-    >>> round(prior_offsets({"anger": 0.2, "neutral": 0.8}, {"anger": 1, "neutral": 1})["anger"], 4)  # log(.5 / .2)
-    0.9163
-    """
-    if trained.keys() != wanted.keys():
-        raise ConfigError(
-            f"The prior names {', '.join(wanted)}, and the model's classes are {', '.join(trained)}; name each once."
-        )
-    for what, shares in (("trained", trained), ("wanted", wanted)):
-        wrong = [name for name, share in shares.items() if not math.isfinite(share) or share < 0]
-        wrong += [name for name, share in shares.items() if what == "trained" and share == 0]
-        if wrong or sum(shares.values()) <= 0:
-            raise ConfigError(f"The {what} prior of {', '.join(wrong) or 'all classes'} must be a positive number.")
-    totals = sum(trained.values()), sum(wanted.values())
-    return {
-        name: math.log(wanted[name] / totals[1]) - math.log(trained[name] / totals[0]) if wanted[name] else -math.inf
-        for name in trained
-    }
 
 
 def shifted(predictions: Predictions, offsets: Mapping[str, float]) -> Predictions:
@@ -83,9 +46,7 @@ def shifted(predictions: Predictions, offsets: Mapping[str, float]) -> Predictio
     def answer(row: Prediction) -> Prediction:
         if not row.probabilities:
             return row
-        logits = np.log(np.maximum([row.probabilities[name] for name in classes], _SMALLEST)) + shift
-        powers = np.exp(logits - logits.max())
-        values = (powers / powers.sum()).tolist()
+        values = with_offsets([[row.probabilities[name] for name in classes]], shift)[0].tolist()
         return dataclasses.replace(row, probabilities=dict(zip(classes, values, strict=True)), uncertain=False)
 
     return dataclasses.replace(predictions, rows=tuple(answer(row) for row in predictions), model_fingerprint=None)
@@ -152,7 +113,7 @@ def fit_thresholds(
     scores, counts = [], []
     for part in (fit_part, report_part):
         probabilities = stack_answers(named, space, [u.utterance_id for u in part]).values[0]
-        logits, classes = np.log(np.maximum(probabilities, _SMALLEST)), truth_of(part, space).astype(np.int64)
+        logits, classes = np.log(np.maximum(probabilities, SMALLEST)), truth_of(part, space).astype(np.int64)
         if part is fit_part:
             found = best_offsets(classes, logits, metric=metric, seed=seed)
         scores.append((_score(classes, logits, metric), _score(classes, logits + found, metric)))

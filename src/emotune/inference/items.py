@@ -22,7 +22,8 @@ class Item:
 
     ``content_sha256`` is what the recording must be, where a manifest says so; ``error`` says why a row of a table is
     nothing that could be predicted: it becomes an error row among the others. ``known`` is what the model may be given
-    beside the sound, see ``emotune.conditions``; ``split`` is that of a manifest's or table's row.
+    beside the sound, see ``emotune.conditions``; ``split``, ``speaker`` and ``corpus`` are those of a row of a
+    manifest or table.
     """
 
     utterance_id: str
@@ -35,6 +36,8 @@ class Item:
     known: Known = field(default_factory=dict[str, str])
     channel: audio.Channel = "mix"
     split: str | None = None
+    speaker: str | None = None
+    corpus: str | None = None
 
 
 def holds_several(source: object) -> bool:

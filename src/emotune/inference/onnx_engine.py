@@ -23,7 +23,6 @@ from emotune.models.folder import GRAPH, HEADS_GRAPH
 _FLOATS, _COUNTS = "tensor(float)", "tensor(int64)"
 _SOURCE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : (\S+\.(cc|h):\d+ .*?\) (?=[A-Z!]))?")
 """Beginning of a message of onnxruntime: its code, and the line of its own source with the function's signature."""
-_MOST_PADDING = 0.1  # of a batch: a graph computes on padding, so that clips of like length go together
 
 
 class OnnxEngine:
@@ -70,25 +69,24 @@ class OnnxEngine:
     def run(self, waveforms: Sequence[FloatArray], conditions: Sequence[Mapping[str, FloatArray]] = ()) -> EngineOutput:
         """Prepared clips, each shape (samples,), to probabilities, unit-scale dimensions and embeddings.
 
+        Each goes alone: on a CPU that is no slower, nothing is computed on padding, and no clip depends on another.
+
         Raises:
             EngineError: when memory does not suffice for the batch.
         """
-        order = sorted(range(len(waveforms)), key=lambda place: len(waveforms[place]))
         outputs = [
-            self.run_padded([waveforms[n] for n in places], [conditions[n] for n in places] if conditions else ())
-            for places in _alike(order, [len(waveform) for waveform in waveforms])
+            self.run_padded([waveform], conditions[place : place + 1]) for place, waveform in enumerate(waveforms)
         ]
-        back = np.argsort(order)
         return EngineOutput(
-            np.concatenate([output.probabilities for output in outputs])[back],
-            np.concatenate([output.dimensions for output in outputs])[back],
-            np.concatenate([output.embeddings for output in outputs])[back],
+            np.concatenate([output.probabilities for output in outputs]),
+            np.concatenate([output.dimensions for output in outputs]),
+            np.concatenate([output.embeddings for output in outputs]),
         )
 
     def run_padded(
         self, waveforms: Sequence[FloatArray], conditions: Sequence[Mapping[str, FloatArray]] = ()
     ) -> EngineOutput:
-        """As ``run``, in one batch whose clips are padded to the longest.
+        """As ``run``, in one batch whose clips are padded to the longest, as another program may do it.
 
         Raises:
             EngineError: when memory does not suffice for the batch.
@@ -133,20 +131,6 @@ class OnnxEngine:
             np.stack(units, axis=1) if units else np.zeros((count, 0)),
             np.asarray(found.get(EMBEDDING, inputs.get(EMBEDDING))),
         )
-
-
-def _alike(order: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
-    """Places in an order of length, in groups of which at most a tenth is padding."""
-    groups: list[list[int]] = []
-    real = 0
-    for place in order:
-        if groups and (len(groups[-1]) + 1) * lengths[place] * (1 - _MOST_PADDING) <= real + lengths[place]:
-            groups[-1].append(place)
-            real += lengths[place]
-        else:
-            groups.append([place])
-            real = lengths[place]
-    return groups
 
 
 def _padded(waveforms: Sequence[FloatArray]) -> dict[str, NDArray[Any]]:

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from emotune.audio.channels import Channels
 from emotune.conditions.origins import unknown_though_asked
 from emotune.errors import ConfigError
+from emotune.inference.adaptation.adaptation import adaptation_to, classes_of
+from emotune.inference.adaptation.folder import adapted_fingerprint, is_adapted, read_adapted
+from emotune.inference.adaptation.groups import check_way, groups_of
 from emotune.inference.engines import engine_of
 from emotune.inference.inputs import columns_taken, items_of, passed_over_text
 from emotune.inference.items import Item
@@ -23,10 +26,12 @@ from emotune.models.folder import find_model_folder
 from emotune.runtime.extras import needs
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
-from emotune.schema.predictions import Predictions
+from emotune.schema.predictions import Prediction, Predictions
 
 if TYPE_CHECKING:
+    from emotune.audio.voice_activity import Method
     from emotune.inference.jobs.parts import PredictionParts
+    from emotune.inference.timeline.windows import WindowRule
 
 _SHOWN = 20
 
@@ -47,15 +52,20 @@ class Inputs:
     split: str | None = None
     channel: Channels = "mix"
 
-    def items(self, passed_over: Counter[str]) -> Iterator[Item]:
+    def items(self, passed_over: Counter[str], *, channels_apart: bool = True) -> Iterator[Item]:
         """Yields what is to be predicted, and counts files that are no recordings as ``items_of`` does.
+
+        Args:
+            passed_over: counts of these.
+            channels_apart: with the channel ``each``, an item for every one; else an item for the recording.
 
         Raises:
             ConfigError: when there is nothing to predict.
             EmotuneError: as ``items_of`` does.
         """
         empty, splits, wanted = True, set[str](), self._splits_wanted()
-        for item in items_of(self.paths, columns=self.columns, channel=self.channel, passed_over=passed_over):
+        channel = self.channel if channels_apart else "mix"
+        for item in items_of(self.paths, columns=self.columns, channel=channel, passed_over=passed_over):
             splits.add(item.split or "(none)")
             if wanted is None or item.split in wanted:
                 empty = False
@@ -115,6 +125,9 @@ def predict_files(
     inputs: Inputs,
     output: Path | None = None,
     *,
+    adapt: str | None = None,
+    windows: WindowRule | None = None,
+    vad: Method = "none",
     spreadsheet_safe: bool = False,
     listener: Listener | None = None,
     progress: Progress = silent,
@@ -126,6 +139,10 @@ def predict_files(
         model: as ``emotune.load`` has it.
         inputs: to be predicted.
         output: the table to write; none when None.
+        adapt: ``auto``, ``speaker`` or ``recording``: the answers are adapted to these files, without labels, see
+            ``adaptation_to``; None = plain answers.
+        windows: a row for each window of a recording of any length; None = a row for the recording.
+        vad: with windows, over what it finds; ``none`` = over all of the recording.
         spreadsheet_safe: see ``emotune.io.tables.write_rows``.
         listener: told of the columns taken, of files passed over, and of what the model has to do without.
         progress: shows how far the work is.
@@ -135,14 +152,31 @@ def predict_files(
         EmotuneError: for inputs, a model or an output that cannot be used.
     """
     listener = listener or Listener()
+    if adapt is not None:
+        check_way(adapt)
     inputs.say_columns(listener)
     if output is not None:
         check_output(output, inputs=inputs.paths, spreadsheet_safe=spreadsheet_safe)
     passed_over = Counter[str]()
     items = list(inputs.items(passed_over))
-    _say_passed_over(passed_over, listener)
-    predictor = _loaded(model, listener, loading)
-    predictions = predictor.predict_items(items, progress=progress)
+    say_passed_over(passed_over, listener)
+    if adapt is not None:
+        if windows is not None:
+            raise ConfigError("Windows are not adapted yet: leave out --adapt, or --window, --hop and --vad.")
+        groups_of(items, adapt)  # an unknown speaker is told before the work
+    predictor = loaded(model, listener, loading)
+    if adapt is not None:
+        if predictor.adaptation is not None:
+            raise ConfigError(f"{model} is adapted already; leave out --adapt, or name the model that it was made of.")
+        classes_of(predictor.label_space)
+    if windows is None:
+        predictions = predictor.predict_items(items, progress=progress)
+    else:
+        predictions = _predicted_windows(predictor, items, windows, vad, listener, progress)
+    if adapt is not None:
+        adaptation = adaptation_to(predictions, items, by=adapt)
+        predictions = adaptation.answers(predictions, items, answered_from=predictor.answered_from)
+        listener.say(adaptation.in_words())
     if output is not None:
         predictions.write(output, spreadsheet_safe=spreadsheet_safe)
     _say_unknown(loading, [predictions], listener)
@@ -210,21 +244,58 @@ def predict_files_in_parts(
     )
     passed_over = Counter[str]()
     parts = _made(partial(inputs.items, passed_over), opened, run, listener, progress)
-    _say_passed_over(passed_over, listener)
+    say_passed_over(passed_over, listener)
     _say_unknown(loading, parts.tables(), listener)
     warnings = parts.warnings(_SHOWN)
     errors = parts.errors(_SHOWN)
     return PredictedFiles(parts.rows, parts.failed, errors, parts.warned, warnings, parts=len(parts.parts))
 
 
-def _loaded(model: str, listener: Listener, loading: Mapping[str, Any]) -> Predictor:
+def _predicted_windows(
+    predictor: Predictor, items: Sequence[Item], rule: WindowRule, vad: Method, listener: Listener, progress: Progress
+) -> Predictions:
+    from emotune.inference.timeline.recording import (  # noqa: PLC0415 (most commands cut no windows)
+        POOL,
+        check_windows,
+        least_samples,
+    )
+    from emotune.inference.timeline.window_items import window_items  # noqa: PLC0415 (as above)
+
+    preprocessing = predictor.engine.preprocessing
+    check_windows(rule, preprocessing)
+    owners: list[str] = []
+    without_speech: list[str] = []
+    windows = window_items(items, rule, vad, least=least_samples(preprocessing), owners=owners, silent=without_speech)
+    rows: dict[int, Prediction] = {}
+
+    def recordings() -> Iterator[None]:
+        begun: set[str] = set()
+        for position, row in predictor.stream(windows, pool_items=POOL):
+            rows[position] = row
+            if owners[position] not in begun:
+                begun.add(owners[position])
+                yield
+
+    for _ in progress(recordings(), total=len(items), title="predicting"):
+        pass
+    if without_speech:
+        more = ", ..." if len(without_speech) > _SHOWN else ""
+        named = ", ".join(without_speech[:_SHOWN])
+        listener.say(f"warning: nobody speaks in {len(without_speech)} of {len(items)}: {named}{more}: no rows of them")
+    found = tuple(rows[position] for position in range(len(rows)))
+    return Predictions(found, predictor.label_space, predictor.fingerprint)
+
+
+def loaded(model: str, listener: Listener, loading: Mapping[str, Any]) -> Predictor:
+    """Loads a model, and says what it has to do without."""
     predictor = load(model, **loading)
     for note in predictor.conditioner.notes:
         listener.say(f"warning: {note}")
     return predictor
 
 
-def _say_passed_over(passed_over: Mapping[str, int], listener: Listener) -> None:
+def say_passed_over(passed_over: Mapping[str, int], listener: Listener) -> None:
+    """Says what lies in folders and is no recording."""
     if passed_over:
         listener.say(passed_over_text(passed_over))
 
@@ -261,8 +332,8 @@ def _local_job(model: str, listener: Listener, loading: Mapping[str, Any]) -> tu
     """The model's fingerprint, and the prediction of a job's parts."""
     from emotune.inference.jobs.parts import predict_in_parts  # noqa: PLC0415 (as above)
 
-    predictor = _loaded(model, listener, loading)
-    return predictor.engine.fingerprint, partial(predict_in_parts, predictor)
+    predictor = loaded(model, listener, loading)
+    return predictor.fingerprint, partial(predict_in_parts, predictor)
 
 
 def _ray_job(model: str, _: Listener, loading: Mapping[str, Any]) -> tuple[str | None, Callable[..., None]]:
@@ -273,8 +344,11 @@ def _ray_job(model: str, _: Listener, loading: Mapping[str, Any]) -> tuple[str |
         raise ConfigError("--engine ray runs on CPUs so far; leave out --device.")
     with needs("ray"):
         from emotune.inference.jobs.ray_job import predict_on_ray  # noqa: PLC0415
-    engine = engine_of(find_model_folder(model).folder, device="cpu")  # what is broken is known at once
+    adapted = read_adapted(Path(model)) if is_adapted(model) else None
+    parent = model if adapted is None else adapted.parent
+    engine = engine_of(find_model_folder(parent).folder, device="cpu")  # what is broken is known at once
+    fingerprint = adapted_fingerprint(engine.fingerprint, None if adapted is None else adapted.adaptation)
     if options.get("coverage") is not None:
         engine.calibration.threshold(options["coverage"])
-    about = {"fingerprint": engine.fingerprint, "workers": workers, "loading": options}
-    return engine.fingerprint, partial(predict_on_ray, model, **about)
+    about = {"fingerprint": fingerprint, "workers": workers, "loading": options}
+    return fingerprint, partial(predict_on_ray, model, **about)

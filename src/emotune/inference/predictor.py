@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,16 +19,23 @@ from emotune import audio
 from emotune.audio.channels import EACH, Channels
 from emotune.audio.preprocessing import batches_under
 from emotune.conditions.known import known_of
-from emotune.errors import AudioError, ConfigError
+from emotune.errors import AudioError, ConfigError, ModelError
+from emotune.inference.adaptation.adaptation import Adaptation
+from emotune.inference.adaptation.folder import FILE, adapted_fingerprint, is_adapted, read_adapted
 from emotune.inference.conditioner import Conditioner, Given, conditioner_of
 from emotune.inference.engine import Engine, EngineError, EngineOutput
 from emotune.inference.engines import engine_of
 from emotune.inference.items import Item, holds_several, items_given
-from emotune.models.folder import find_model_folder
+from emotune.models.folder import ModelFolder, find_model_folder
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest, Utterance, checked
 from emotune.schema.predictions import Prediction, Predictions
+
+if TYPE_CHECKING:
+    from emotune.inference.timeline.recording import TimelineRule
+    from emotune.timelines import Timeline
+    from emotune.timelines.diarisation import SpeakerTurns
 
 _POOL, _POOL_SECONDS = 512, 800.0  # decoded and sorted by length at a time: bounds memory, keeps padding small
 
@@ -46,6 +53,7 @@ class Predictor:
             the threshold is that of the development split. None = answer all.
         conditioner: finds what the model is given beside the sound; None = what the items know.
         name: by which the model is found again.
+        adaptation: shifts that move the answers; None = the plain answers.
 
     Raises:
         ModelError: for a coverage, when the model does not know its confidence.
@@ -59,6 +67,7 @@ class Predictor:
         coverage: float | None = None,
         conditioner: Conditioner | None = None,
         name: str = "",
+        adaptation: Adaptation | None = None,
     ) -> None:
         if not batch_seconds > 0:
             raise ConfigError(f"batch_seconds must be above 0, got {batch_seconds}.")
@@ -66,6 +75,7 @@ class Predictor:
         self.batch_seconds = batch_seconds
         self.conditioner = conditioner or Conditioner(engine.conditions)
         self.name = name
+        self.adaptation = adaptation
         self.answered_from = 0.0 if coverage is None else engine.calibration.threshold(coverage)
 
     @property
@@ -74,9 +84,14 @@ class Predictor:
         return self.engine.label_space
 
     @property
+    def fingerprint(self) -> str | None:
+        """Fingerprint of the model, and of what it is adapted by."""
+        return adapted_fingerprint(self.engine.fingerprint, self.adaptation)
+
+    @property
     def identity(self) -> dict[str, str]:
         """``name``, and as ``revision`` the first 12 digits of the model's fingerprint."""
-        return {"name": self.name, "revision": str(self.engine.fingerprint)[:12]}
+        return {"name": self.name, "revision": str(self.fingerprint)[:12]}
 
     @overload
     def predict(  # pyright: ignore[reportOverlappingOverload] (what is in a list is not one recording)
@@ -115,10 +130,24 @@ class Predictor:
         found = dict(self.stream(items_given(source, sampling_rate_hz, channel)))
         rows = tuple(found[position] for position in range(len(found)))
         if holds_several(source):
-            return Predictions(rows, self.label_space, self.engine.fingerprint)
+            return Predictions(rows, self.label_space, self.fingerprint)
         if rows[0].error is not None and (channel != EACH or len(rows) == 1):
             raise AudioError(rows[0].error)
-        return Predictions(rows, self.label_space, self.engine.fingerprint) if channel == EACH else rows[0]
+        return Predictions(rows, self.label_space, self.fingerprint) if channel == EACH else rows[0]
+
+    def timeline(
+        self,
+        source: Any,
+        sampling_rate_hz: int | None = None,
+        *,
+        channel: Channels = "mix",
+        speakers: SpeakerTurns | None = None,
+        rule: TimelineRule | None = None,
+    ) -> Timeline:
+        """Emotions of one recording of any length, from moment to moment; see ``inference.timeline.recording``."""
+        from emotune.inference.timeline.recording import timeline_of  # noqa: PLC0415 (most programs make none)
+
+        return timeline_of(self, source, sampling_rate_hz, channel=channel, speakers=speakers, rule=rule)
 
     def predict_manifest(self, manifest: Manifest, *, progress: Progress = silent) -> Predictions:
         """Predicts every utterance of a manifest, in its order."""
@@ -131,26 +160,28 @@ class Predictor:
                 content_sha256=u.content_sha256,
                 known=known_of(u),
                 channel=u.heard_channel,
+                speaker=u.speaker,
+                corpus=u.corpus,
             )
             for u in manifest
         ]
         predictions = self.predict_items(items, progress=progress)
-        return Predictions(predictions.rows, self.label_space, self.engine.fingerprint, manifest.fingerprint())
+        return Predictions(predictions.rows, self.label_space, self.fingerprint, manifest.fingerprint())
 
     def predict_items(self, items: Sequence[Item], *, progress: Progress = silent) -> Predictions:
         """Predicts items in order; a failure becomes an error row, and the rest goes on."""
         rows: list[Prediction | None] = [None] * len(items)
         for position, row in progress(self.stream(items), total=len(items), title="predicting"):
             rows[position] = row
-        return Predictions(tuple(row for row in rows if row is not None), self.label_space, self.engine.fingerprint)
+        return Predictions(tuple(row for row in rows if row is not None), self.label_space, self.fingerprint)
 
-    def stream(self, items: Iterable[Item]) -> Iterator[tuple[int, Prediction]]:
+    def stream(self, items: Iterable[Item], *, pool_items: int = _POOL) -> Iterator[tuple[int, Prediction]]:
         """Yields each item's position and prediction as they come, with only a pool of items in memory."""
-        decoded = self._decoded(enumerate(items))
+        decoded = self._decoded(enumerate(items), pool_items)
         with _threads(1) as ahead:  # decodes while the engine works
-            coming = ahead.submit(self._next_pool, decoded)
+            coming = ahead.submit(self._next_pool, decoded, pool_items)
             while (pool := coming.result()).size:
-                coming = ahead.submit(self._next_pool, decoded)
+                coming = ahead.submit(self._next_pool, decoded, pool_items)
                 yield from pool.failed
                 ready, failed = self._conditioned(pool.ready)
                 yield from failed
@@ -161,9 +192,11 @@ class Predictor:
                     for clip, answer in zip(batch, answers, strict=True):
                         yield clip.position, self._prediction(clip, answer)
 
-    def _decoded(self, numbered: Iterator[tuple[int, Item]]) -> Iterator[tuple[int, Item, audio.Clip | AudioError]]:
+    def _decoded(
+        self, numbered: Iterator[tuple[int, Item]], together: int
+    ) -> Iterator[tuple[int, Item, audio.Clip | AudioError]]:
         """The sound of items as it comes; of those that are near each other, a recording's segments in one pass."""
-        while following := list(itertools.islice(numbered, _POOL)):
+        while following := list(itertools.islice(numbered, together)):
             groups: dict[object, list[tuple[int, Item]]] = {}
             for position, item in following:
                 is_path = item.error is None and isinstance(item.source, str | Path)
@@ -189,10 +222,10 @@ class Predictor:
             position, item = group[number]
             yield position, item, checked(heard, item.content_sha256, item.utterance_id)
 
-    def _next_pool(self, decoded: Iterator[tuple[int, Item, audio.Clip | AudioError]]) -> _Pool:
+    def _next_pool(self, decoded: Iterator[tuple[int, Item, audio.Clip | AudioError]], most: int) -> _Pool:
         """The next items, prepared and sorted by length, and the rows of those that cannot be used."""
         pool, seconds = _Pool([], []), 0.0
-        while pool.size < _POOL and seconds < _POOL_SECONDS and (following := next(decoded, None)) is not None:
+        while pool.size < most and seconds < _POOL_SECONDS and (following := next(decoded, None)) is not None:
             position, item, heard = following
             try:
                 clip = self._prepare(position, item, heard)
@@ -282,7 +315,7 @@ class Predictor:
             for (name, scale), value in zip(space.dimensions.items(), answer[1], strict=True)
         }
         uncertain = max(probabilities.values(), default=1.0) < self.answered_from
-        return Prediction(
+        row = Prediction(
             item.utterance_id,
             probabilities,
             dimensions,
@@ -291,6 +324,9 @@ class Predictor:
             extra=item.extra,
             warning=clip.warning,
         )
+        if self.adaptation is None:
+            return row
+        return self.adaptation.answer(row, item, answered_from=self.answered_from)
 
 
 @contextmanager
@@ -340,8 +376,8 @@ def load(
     """Loads a model folder, exported or not, or the model of a run folder, for prediction.
 
     Args:
-        model: a model folder, a run folder that holds one under ``model``, or ``hf:owner/name[@revision]`` on the
-            Hugging Face Hub; no other name is looked for there.
+        model: a model folder, a run folder that holds one under ``model``, the folder of an adapted model, or
+            ``hf:owner/name[@revision]`` on the Hugging Face Hub; no other name is looked for there.
         device: where to run, such as ``cpu`` or ``cuda``; None = a GPU where there is one.
         batch_seconds: longest padded batch in audio-seconds.
         workers: processes of one thread each, on the CPU: the fastest way through many recordings there, with a copy of
@@ -358,7 +394,8 @@ def load(
         ModelError: when there is no model, or any of its weights is missing, new or misshapen; when a model cannot be
             had that makes a condition of what is scored.
     """
-    found = find_model_folder(model)
+    adapted = read_adapted(Path(model)) if is_adapted(model) else None
+    found = find_model_folder(model) if adapted is None else _parent(adapted.parent, Path(model))
     if workers is not None:
         if device not in (None, "cpu"):
             raise ConfigError(f"workers run on the CPU; leave out either workers or device '{device}'.")
@@ -367,6 +404,8 @@ def load(
         engine: Engine = WorkerEngine(found.folder, workers=workers)
     else:
         engine = engine_of(found.folder, device=device, threads=threads)
+    if adapted is not None:
+        adapted.check_parent(engine.fingerprint, engine.label_space.classes, Path(model))
     conditioner = conditioner_of(
         engine.conditions,
         partial(load, device=device),
@@ -374,4 +413,22 @@ def load(
         helpers=helpers,
         scored=None if scored is None else [known_of(utterance) for utterance in scored],
     )
-    return Predictor(engine, batch_seconds=batch_seconds, coverage=coverage, conditioner=conditioner, name=found.name)
+    return Predictor(
+        engine,
+        batch_seconds=batch_seconds,
+        coverage=coverage,
+        conditioner=conditioner,
+        name=found.name if adapted is None else str(Path(model).absolute()),
+        adaptation=None if adapted is None else adapted.adaptation,
+    )
+
+
+def _parent(name: str, folder: Path) -> ModelFolder:
+    """The model that an adapted one was made of."""
+    try:
+        return find_model_folder(name)
+    except ModelError as error:
+        raise ModelError(
+            f"{folder} is an adapted model whose parent cannot be had: {error} Put the parent back, or change"
+            f" parent.name in {folder / FILE} where it has moved."
+        ) from error

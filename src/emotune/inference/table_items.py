@@ -22,7 +22,7 @@ from emotune.schema.manifest import Manifest
 _KEPT = ("file", "start_s", "end_s", "channel", "speaker", "session", "gender", "text", "split")
 """Columns of a manifest that are taken along: not the truth."""
 
-_OF_TABLE = ("utterance_id", "file", *FIELDS, "channel", "split")
+_OF_TABLE = ("utterance_id", "file", *FIELDS, "channel", "split", "speaker")
 """Fields that are taken of a user's table, beside those of conditions; its labels are not."""
 
 
@@ -49,6 +49,8 @@ def items_of_manifest(path: Path) -> Iterator[Item]:
             known=known_of(utterance),
             channel=utterance.heard_channel,
             split=utterance.split,
+            speaker=utterance.speaker,
+            corpus=utterance.corpus,
         )
 
 
@@ -100,6 +102,7 @@ def _of_row(given_row: Row, found: Mapping[str, str], table: Path, number: int) 
         start_s, end_s = segment_times(cells, found, path, where)
         named = found.get("channel")
         channel = None if named is None else channel_or_none(cells.get(named), f"{where}, {named}")
+        speaker = text_or_none(cells.get(found["speaker"]), f"{where}, speaker") if "speaker" in found else None
     except TableError as error:
         return Item(given or f"row {number}", table, extra=row, error=str(error), split=split)
     return Item(
@@ -111,4 +114,5 @@ def _of_row(given_row: Row, found: Mapping[str, str], table: Path, number: int) 
         known=_known_in(row, found),
         channel="mix" if channel is None else channel,
         split=split,
+        speaker=speaker and (speaker.strip() or None),
     )

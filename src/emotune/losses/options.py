@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,8 @@ from emotune.section import Section
 class LossOptions(Section):
     """The weight of a loss; options of other packages begin with this."""
 
+    class_truth: ClassVar[Literal["labels", "votes"] | None] = None
+    """what a loss of the classes learns from; None = it learns something else"""
     weight: float = Field(default=0.0, ge=0)
     """of this loss in the sum; 0 = off"""
 
@@ -19,6 +21,7 @@ class LossOptions(Section):
 class ClassWeightOptions(LossOptions):
     """Weights of the classes, for a loss that takes ``class_weights``."""
 
+    class_truth = "labels"
     class_weights: Literal["balanced", "effective_number", "none"] = "balanced"
     """balanced = N / (C n_c) of the training split; effective_number; none"""
     effective_beta: float = Field(default=0.999, ge=0, lt=1)
@@ -44,12 +47,15 @@ class FocalOptions(ClassWeightOptions):
 class SoftCrossEntropyOptions(LossOptions):
     """Cross-entropy against the annotators' votes."""
 
+    class_truth = "votes"
     smoothing: float = Field(default=0.0, ge=0, lt=1)
     """share of each target that is spread over all classes"""
 
 
 class KLOptions(LossOptions):
     """KL(votes || prediction)."""
+
+    class_truth = "votes"
 
 
 class GenderLossOptions(LossOptions):

@@ -59,4 +59,5 @@ def find_model_folder(name: str | Path, *, download: Download = download_snapsho
         return ModelFolder(here, str(here))
     if path.exists():
         raise ModelError(" ".join(filter(None, [why_no_model(path), cure_of_absence(name)])))
-    raise no_folder(name, "model", cure=cure_of_absence(name))
+    known = "" if "/" in str(name) else "Give a model's folder or a run's, such as runs/NAME of `emotune train`."
+    raise no_folder(name, "model", cure=cure_of_absence(name) or known)

@@ -62,6 +62,9 @@ def training_pool(processes: int, *, cores: int | None = None) -> Iterator[Train
 
     When the block fails, what has begun comes to its end and nothing more begins. When it is interrupted, the processes
     are too, and have written their checkpoints when this one goes on.
+
+    Raises:
+        KeyboardInterrupt: when it was interrupted, once the processes have ended.
     """
     threads = max(1, (cores or usable_cores()) // processes)
     context = multiprocessing.get_context("spawn")

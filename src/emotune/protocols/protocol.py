@@ -111,7 +111,11 @@ def under_protocol(manifest: Manifest, protocol: Protocol) -> Manifest:
 
 
 def class_changes(protocol: Protocol, manifest: Manifest) -> tuple[dict[str, str], list[str]]:
-    """Changes of the manifest's classes under a protocol: the mapped ones and the dropped ones."""
+    """Changes of the manifest's classes under a protocol: the mapped ones and the dropped ones.
+
+    Raises:
+        CorpusError: when the protocol would keep none of them.
+    """
     occurring = manifest.label_space.classes
     mapping = {name: target for name, target in protocol.map.items() if name in occurring}
     left = {mapping.get(name, name) for name in occurring}

@@ -16,6 +16,8 @@ from emotune.io.tables import Row, metadata_path, own_columns, read_json, read_r
 from emotune.schema.calibration import UNCERTAIN
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import label_space_of
+from emotune.schema.native_tables import native_table
+from emotune.schema.notebook_view import view_of_one, view_of_table
 from emotune.schema.run_folder import RunFolder
 
 SCHEMA = "emotune-predictions/1"
@@ -59,18 +61,23 @@ class Prediction:
         """The most probable class, whether the model abstains or not; None where there are no probabilities."""
         return max(self.probabilities, key=self.probabilities.__getitem__) if self.probabilities else None
 
+    def _repr_html_(self) -> str:
+        return view_of_one(self)
+
 
 @dataclass(frozen=True)
 class Predictions:
     """Predictions of one model, with the label space they are in and where they come from.
 
     ``emotion`` in a written table is the most probable class or ``uncertain``; reading derives the class anew.
+    ``adaptation`` holds the statistics of the collection that moved the answers, see ``inference.adaptation``.
     """
 
     rows: tuple[Prediction, ...]
     label_space: LabelSpace
     model_fingerprint: str | None = None
     manifest_fingerprint: str | None = None
+    adaptation: Mapping[str, Any] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -119,11 +126,47 @@ class Predictions:
             **self.label_space.to_json(),
             "model_fingerprint": self.model_fingerprint,
             "manifest_fingerprint": self.manifest_fingerprint,
+            **({} if self.adaptation is None else {"adaptation": self.adaptation}),
         }
-        numbers = [*(f"p.{name}" for name in self.label_space.classes), *self.label_space.dimensions]
         write_rows(
-            Path(path), self.columns(), self.to_rows(), metadata, numbers=numbers, spreadsheet_safe=spreadsheet_safe
+            Path(path),
+            self.columns(),
+            self.to_rows(),
+            metadata,
+            numbers=self._numbers(),
+            spreadsheet_safe=spreadsheet_safe,
         )
+
+    def _numbers(self) -> list[str]:
+        """The columns that are numbers even where all of them are missing."""
+        return [*(f"p.{name}" for name in self.label_space.classes), *self.label_space.dimensions]
+
+    def to_pandas(self) -> Any:
+        """The table as a ``pandas.DataFrame``: ``columns`` in their order, NaN where a value is missing.
+
+        Raises:
+            ConfigError: where pandas is not installed.
+        """
+        return native_table(self.columns(), self.to_rows(), self._numbers(), "pandas")
+
+    def to_polars(self) -> Any:
+        """The table as a ``polars.DataFrame``, null where a value is missing.
+
+        Raises:
+            ConfigError: where Polars is not installed.
+        """
+        return native_table(self.columns(), self.to_rows(), self._numbers(), "polars")
+
+    def to_arrow(self) -> Any:
+        """The table as a ``pyarrow.Table``, null where a value is missing.
+
+        Raises:
+            ConfigError: where pyarrow is not installed.
+        """
+        return native_table(self.columns(), self.to_rows(), self._numbers(), "pyarrow")
+
+    def _repr_html_(self) -> str:
+        return view_of_table(self)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Predictions:
@@ -149,9 +192,8 @@ class Predictions:
         repeated = [key for key, count in Counter(p.utterance_id for p in predictions).items() if count > 1]
         if repeated:
             raise TableError(f"{path}: utterance_id must be unique, '{repeated[0]}' appears more than once.")
-        return cls(
-            tuple(predictions), label_space, metadata.get("model_fingerprint"), metadata.get("manifest_fingerprint")
-        )
+        named = (metadata.get(name) for name in ("model_fingerprint", "manifest_fingerprint", "adaptation"))
+        return cls(tuple(predictions), label_space, *named)
 
 
 def _predicted_columns(space: LabelSpace) -> list[str]:

@@ -79,14 +79,7 @@ class RunFolder:
         Raises:
             TableError: if it is damaged.
         """
-        config = self.model / "config.json"
-        found = read_json(config, "The model's config").get("training_prior") if config.exists() else None
-        if found is None:
-            return None
-        shares = cast(dict[Any, Any], found) if isinstance(found, dict) else None
-        if shares is None or not all(isinstance(x, int | float) and 0 <= x <= 1 for x in shares.values()):
-            raise TableError(f"{config}: training_prior must hold the share of each class, in [0, 1]. Train again.")
-        return {str(name): float(share) for name, share in shares.items()}
+        return prior_in(self.model / "config.json")
 
     def information(self) -> dict[str, Any]:
         """Provenance of the run, for reports.
@@ -99,6 +92,21 @@ class RunFolder:
         if not self.provenance.exists():
             raise TableError(f"{self.path} is not a run folder: it has no {self.provenance.name}.")
         return read_json(self.provenance, "Provenance")
+
+
+def prior_in(config: Path) -> dict[str, float] | None:
+    """Class -> share that a model was taught, by its config; None without one or if unrecorded.
+
+    Raises:
+        TableError: if it is damaged.
+    """
+    found = read_json(config, "The model's config").get("training_prior") if config.exists() else None
+    if found is None:
+        return None
+    shares = cast(dict[Any, Any], found) if isinstance(found, dict) else None
+    if shares is None or not all(isinstance(x, int | float) and 0 <= x <= 1 for x in shares.values()):
+        raise TableError(f"{config}: training_prior must hold the share of each class, in [0, 1]. Train again.")
+    return {str(name): float(share) for name, share in shares.items()}
 
 
 def runs_with_models(path: Path) -> list[Path]:

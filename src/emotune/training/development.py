@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -17,6 +16,7 @@ from emotune.data.decoded_clips import DecodedClips
 from emotune.errors import CorpusError
 from emotune.evaluation import scores
 from emotune.inference.items import Item
+from emotune.inference.jobs.workers import usable_cores
 from emotune.inference.predictor import Predictor
 from emotune.inference.torch_engine import TorchEngine
 from emotune.metrics import negative_log_likelihood
@@ -72,7 +72,7 @@ def development_scores(
 def _batches_at_once(model: EmotionModel, workers: int) -> int:
     if next(model.parameters()).device.type != "cpu":
         return 1
-    return max(1, min(1 + workers, len(os.sched_getaffinity(0)) // torch.get_num_threads()))
+    return max(1, min(1 + workers, usable_cores() // torch.get_num_threads()))
 
 
 def _predicted(predictor: Predictor, development: Manifest, clips: DecodedClips | None) -> Sequence[Prediction]:

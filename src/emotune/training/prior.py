@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from emotune.config.recipe import Recipe
+from emotune.losses.options import ClassWeightOptions
 from emotune.metrics.division import FloatArray
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest
@@ -29,12 +30,14 @@ def training_prior(recipe: Recipe, space: LabelSpace, train: Manifest) -> dict[s
     weights = mean_times(train, recipe.train.sampling)
     size = len(space.classes)
     total, strength = np.zeros(size), 0.0
-    for name, section in recipe.loss:
-        if not section.weight or not size or name not in ("cross_entropy", "focal", "soft_cross_entropy", "kl"):
+    for _, section in recipe.loss:
+        if not section.weight or not size or section.class_truth is None:
             continue
-        if name in ("cross_entropy", "focal"):
+        if section.class_truth == "labels":
             shares = _label_shares(train, space, weights)
-            chosen = class_weights(section.class_weights, train, space, beta=section.effective_beta, times=weights)
+            chosen = None
+            if isinstance(section, ClassWeightOptions):
+                chosen = class_weights(section.class_weights, train, space, beta=section.effective_beta, times=weights)
             shares = shares if chosen is None else shares * chosen.double().numpy()
         else:
             shares = _vote_shares(train, space, weights)

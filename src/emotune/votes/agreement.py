@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from krippendorff import alpha
 
 from emotune.schema.labels import in_class_order
 from emotune.schema.manifest import Manifest
@@ -107,12 +106,20 @@ def nominal_alpha(ballots: Sequence[Mapping[str, float]]) -> float:
     Units with one vote say nothing and are left out. NaN where it is undefined: without a unit of two votes, where all
     votes are for one class, and for votes that are no whole numbers, since alpha pairs single votes.
 
-    >>> nominal_alpha([{"anger": 2}, {"fear": 2}, {"anger": 1, "fear": 1}])
-    0.4444444444444444
+    >>> round(nominal_alpha([{"anger": 2}, {"fear": 2}, {"anger": 1, "fear": 1}]), 4)
+    0.4444
+
+    Reference:
+        Krippendorff (2011), Computing Krippendorff's Alpha-Reliability, section C.
     """
     paired = [votes for votes in ballots if sum(votes.values()) >= 2]
     count = Counter(name for votes in paired for name, number in votes.items() if number)
     table = np.array([[votes.get(name, 0.0) for name in count] for votes in paired])
     if len(count) < 2 or np.any(table != np.round(table)):
         return math.nan
-    return float(alpha(value_counts=table.astype(np.int64), level_of_measurement="nominal"))
+    votes_of_unit, votes_of_class = table.sum(axis=1), table.sum(axis=0)
+    agreeing = (table * (table - 1)).sum(axis=1) / (votes_of_unit - 1)  # pairs of a unit's votes, weighed by its votes
+    total = votes_of_unit.sum()
+    disagreement = total - agreeing.sum()
+    by_chance = total - (votes_of_class * (votes_of_class - 1)).sum() / (total - 1)
+    return float(1 - disagreement / by_chance)

@@ -1,1 +1,1 @@
-"""Parts of a model and of its training that come with another package: one of each kind, and their options."""
+"""Parts of a model, of its training and of its evaluation that come with another package: one of each kind."""

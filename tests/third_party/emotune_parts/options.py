@@ -1,5 +1,7 @@
 """The options of the parts; nothing here needs torch."""
 
+from types import MappingProxyType
+
 from pydantic import Field
 
 from emotune.data.augmentations.options import StepOptions
@@ -40,3 +42,7 @@ class FlipOptions(StepOptions):
 
     times: float = Field(default=1.0, gt=0)
     """as loud as before"""
+
+
+LADDER = MappingProxyType({"size": 16, "rungs": 2})
+"""Keys of the encoder's config.json with their defaults."""

@@ -157,7 +157,7 @@ def _known(path: Path, predictor: Predictor, manifest: Manifest, degradation: De
     if not (path.exists() and metadata_path(path).exists()):
         return None
     known = Predictions.read(path)
-    same_model = known.model_fingerprint == predictor.engine.fingerprint
+    same_model = known.model_fingerprint == predictor.fingerprint
     same_manifest = known.manifest_fingerprint == manifest.fingerprint()
     same_degradation = all(row.extra.get(NOTE) == degradation.words for row in known)
     return known if same_model and same_manifest and same_degradation else None

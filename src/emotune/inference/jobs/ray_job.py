@@ -48,7 +48,7 @@ class PartWorker:
     ) -> None:
         keep_freed_memory()
         self.predictor = load(model, device="cpu", threads=1, **loading)  # may import torch: after the allocator is set
-        if self.predictor.engine.fingerprint != fingerprint:
+        if self.predictor.fingerprint != fingerprint:
             raise ModelError(f"{model} on {platform.node()} is not the model of this job; give all machines the same.")
         self.parts = parts
 

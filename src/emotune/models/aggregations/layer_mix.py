@@ -63,7 +63,7 @@ class WeightedSum(LayerMix):
                 f"model.layer_mix_initial must be {num_states} positive numbers (input of layer 1, then each layer),"
                 f" got {list(initial or [])}; null starts with equal ones."
             )
-        shares = torch.tensor(given)
+        shares = torch.tensor(given, device="cpu")  # a few numbers, though the model be built without memory
         self.logits = nn.Parameter(torch.log(shares / shares.sum()))
 
     def forward(self, states: HiddenStates) -> Tensor:

@@ -64,12 +64,15 @@ def log_prior_over_layers(prior: str, layers: int, *, parameter: float = 35.0) -
     That the density is read at the layer's number is ours. With 35 degrees of freedom it rises over all 24 layers of
     WavLM Large; for models of few layers fewer degrees suit better.
 
+    Raises:
+        ConfigError: for an unknown prior, or a parameter out of its range.
+
     >>> log_prior_over_layers("geometric", 3, parameter=0.5).exp()
     tensor([0.5714, 0.2857, 0.1429], dtype=torch.float64)
     """
-    number = torch.arange(1, layers + 1, dtype=torch.float64)
+    number = torch.arange(1, layers + 1, dtype=torch.float64, device="cpu")  # also in a model without memory
     if prior == "uniform":
-        log_weights = torch.zeros(layers, dtype=torch.float64)
+        log_weights = torch.zeros_like(number)
     elif prior == "chi2" and parameter > 0:
         log_weights = (parameter / 2 - 1) * number.log() - number / 2
     elif prior == "geometric" and 0 < parameter < 1:

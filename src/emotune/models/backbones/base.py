@@ -71,7 +71,11 @@ class Backbone(nn.Module, ABC):
     recompute_layers: bool = False
 
     def __init__(self, settings: Mapping[str, Any], *, layers: int | None = None) -> None:
-        """Called by `from_config`: settings must hold every key of `published_defaults`, checked by `read_config`."""
+        """Called by `from_config`: settings must hold every key of `published_defaults`, checked by `read_config`.
+
+        Raises:
+            ConfigError: if more layers are asked than there are, or a final norm behind fewer than all.
+        """
         super().__init__()
         available = settings[self.layers_key]
         self.num_layers = available if layers is None else layers

@@ -164,6 +164,8 @@ class Whisper(Backbone):
 def sinusoids(positions: int, features: int) -> Tensor:
     """Sines then cosines of wavelengths from 2 pi to 20000 pi frames, shape (positions, features)."""
     half = features // 2
+    if torch.get_default_device().type == "meta":  # without memory; to compute there, PyTorch would load its compiler
+        return torch.empty(positions, features)
     rates = torch.exp(-math.log(10000) / max(half - 1, 1) * torch.arange(half))
     angles = torch.arange(positions)[:, None] * rates[None, :]
     return torch.cat([angles.sin(), angles.cos()], dim=1)

@@ -23,7 +23,7 @@ except ImportError as error:
         "The report's figures need matplotlib: pip install 'emotune[report]'. Scores without a page do not."
     ) from error
 
-INK, MUTED, LINE, PAPER = "#1f2933", "#5b6770", "#d5dade", "#fffffe"
+INK, MUTED, LINE, PAPER, PALE = "#1f2933", "#5b6770", "#d5dade", "#fffffe", "#c3cad0"
 FIRST, SECOND = "#0068a8", "#b84a00"
 SERIES = (FIRST, SECOND, "#5b6771")
 _VARIABLES = {
@@ -31,6 +31,7 @@ _VARIABLES = {
     MUTED: "muted",
     LINE: "line",
     PAPER: "paper",
+    PALE: "pale",
     FIRST: "first",
     SECOND: "second",
     SERIES[2]: "muted",

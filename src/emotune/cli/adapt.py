@@ -1,0 +1,82 @@
+"""emotune adapt: fit a model to recordings without labels."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emotune.cli.console import Words, err, out, pairs, show_progress, table
+
+EXIT_SOME_FAILED = 1
+_SHOWN = 20
+
+
+class By(StrEnum):
+    """Clips that are adapted together."""
+
+    auto = "auto"
+    speaker = "speaker"
+    recording = "recording"
+
+
+def adapt(
+    model: Annotated[str, typer.Argument(help="A model folder, a run folder, or hf:owner/name[@revision].")],
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(
+            readable=False, help="Recordings such as the model will hear, as for `emotune predict`; no labels are read."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")],
+    by: Annotated[
+        By, typer.Option(help="Adapt by speaker, by recording, or auto: by speaker where that is known.")
+    ] = By.auto,
+    split: Annotated[str | None, typer.Option(help="Of a manifest or table; default all of it.")] = None,
+    column: Annotated[
+        list[str], typer.Option(help="Of a table: FIELD=COLUMN for a column of another name, such as speaker=person.")
+    ] = [],
+    channel: Annotated[
+        str, typer.Option(help="mix (the mean), a number (the first is 0), or each: a speaker a channel.")
+    ] = "mix",
+    batch_seconds: Annotated[float, typer.Option(min=1.0, help="Audio-seconds a batch; changes speed only.")] = 40.0,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="CPU processes of one thread, a model in each.")] = None,
+) -> None:
+    """Adapt a model to recordings without labels: a small folder that `emotune predict` takes as a model.
+
+    It helps where speakers show several emotions; where one seems to be in one mood, nothing moves.
+    """
+    from emotune.audio.channels import channels_named
+    from emotune.inference.adaptation.adapt import adapt_files
+    from emotune.inference.predict_files import Inputs
+
+    found = adapt_files(
+        model,
+        Inputs(inputs, pairs(column, "--column", "FIELD=COLUMN"), split, channels_named(channel)),
+        output,
+        by=by.value,
+        listener=Words(),
+        progress=show_progress,
+        batch_seconds=batch_seconds,
+        device=device,
+        workers=workers,
+    )
+    adaptation = found.model.adaptation
+    most = sorted(adaptation.groups.items(), key=lambda pair: (-pair[1].clips, pair[0]))[:_SHOWN]
+    more = len(adaptation.groups) - len(most)
+    rows = [(name, shift.clips, f"{shift.strength:.2f}") for name, shift in most]
+    if adaptation.corpus is not None:
+        rows.append(("all together", adaptation.corpus.clips, f"{adaptation.corpus.strength:.2f}"))
+    table("Shifts" if not more else f"Shifts ({more} more)", ["of", "clips", "strength"], rows)
+    shares = ", ".join(f"{name} {share:.3f}" for name, share in found.model.prior.items())
+    out.print(f"estimated shares of the classes: {shares}", markup=False)
+    out.print(f"{output}: {adaptation.in_words()}", markup=False)
+    failed = found.predictions.failed
+    for row in failed[:_SHOWN]:
+        err.print(f"error: {row.error}", markup=False)
+    if failed:
+        out.print(f"{len(failed)} of {len(found.predictions)} clips with an error were left out", markup=False)
+        raise typer.Exit(EXIT_SOME_FAILED)

@@ -1,0 +1,142 @@
+"""emotune timeline: recordings of any length to segments with times, in the formats of annotation tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from emotune.cli.console import Vad, Words, err, out, pairs, show_progress, table
+from emotune.runtime.extras import needs
+
+if TYPE_CHECKING:
+    from emotune.timelines import Timeline, Timelines
+
+EXIT_SOME_FAILED = 1
+
+
+def timeline(
+    model: Annotated[str, typer.Argument(help="A model folder, a run folder, or hf:owner/name[@revision].")],
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(readable=False, help="Recordings of any length, folders, tables, or a .txt list of paths."),
+    ],
+    output: Annotated[
+        list[Path],
+        typer.Option(
+            "-o",
+            "--output",
+            help="File to write: .json, .csv, .jsonl, .parquet, .rttm, .TextGrid, .txt (Audacity), .vtt or .eaf; may be"
+            " given again. {name} in it: a file for each recording. Without any, segments are printed.",
+        ),
+    ] = [],
+    window: Annotated[float | None, typer.Option(help="Seconds that the model hears at a time; default 2.")] = None,
+    hop: Annotated[float | None, typer.Option(help="Seconds from one window to the next; default 1.")] = None,
+    vad: Annotated[
+        Vad | None, typer.Option(help="How speech is found; default silero where onnxruntime is installed.")
+    ] = None,
+    channel: Annotated[
+        str, typer.Option(help="mix (the mean), a number (the first is 0), or each: a voice on every channel.")
+    ] = "mix",
+    speakers: Annotated[
+        Path | None, typer.Option(help="An RTTM file with speaker turns, in place of voice activity.")
+    ] = None,
+    coverage: Annotated[
+        float | None, typer.Option(help="Answer about this share, such as 0.8; the others are 'uncertain'.")
+    ] = None,
+    summary: Annotated[
+        Path | None, typer.Option(help="Table to write: a row for each voice of each recording.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Picture to write, .svg, .png or .pdf; {name} as in --output. Extra report.")
+    ] = None,
+    page: Annotated[Path | None, typer.Option(help="HTML page to write: summaries and pictures. Extra report.")] = None,
+    split: Annotated[str | None, typer.Option(help="Of a manifest or table; default all of it.")] = None,
+    column: Annotated[
+        list[str],
+        typer.Option(help="Of a table: FIELD=COLUMN for a column of another name; FIELD=none for a field without one."),
+    ] = [],
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="CPU processes of one thread, a model in each.")] = None,
+) -> None:
+    """Show what a recording's voices express from moment to moment.
+
+    A bad recording is a row with its error, and the exit code is then 1.
+    """
+    from emotune.audio.channels import channels_named
+    from emotune.inference.predict_files import Inputs
+    from emotune.inference.timeline.files import timeline_files
+    from emotune.inference.timeline.recording import TimelineRule
+    from emotune.inference.timeline.windows import window_rule
+
+    if plot is not None or page is not None:
+        with needs("report", "--plot and --page"):
+            from emotune.report.timeline_page import check_pictures, write_timeline_page, write_timeline_pictures
+        check_pictures(plot, page)
+    found = timeline_files(
+        model,
+        Inputs(inputs, pairs(column, "--column", "FIELD=COLUMN"), split, channels_named(channel)),
+        output,
+        summary=summary,
+        pictures=[] if plot is None else [plot],
+        speakers=speakers,
+        rule=TimelineRule(window_rule(window, hop), None if vad is None else vad.value),
+        coverage=coverage,
+        device=device,
+        workers=workers,
+        listener=Words(),
+        progress=show_progress,
+    )
+    if plot is not None:
+        write_timeline_pictures(plot, found)
+    if page is not None:
+        write_timeline_page(page, found)
+    _show(found, [*output, *(path for path in (summary, plot, page) if path is not None)])
+
+
+def _show(found: Timelines, written: list[Path]) -> None:
+    """Prints summaries, and segments where no file was asked for; leaves with the exit code for failures."""
+    whole = [one for one in found if one.error is None]
+    if not written:
+        for one in whole:
+            _print(one)
+    else:
+        _print_summaries(found)
+        out.print(f"{', '.join(map(str, written))}: {len(whole)} of {len(found)} recordings", markup=False)
+    for one in found.failed:
+        err.print(f"error: {one.error}", markup=False)
+    if found.failed:
+        raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _print(one: Timeline) -> None:
+    from emotune.timelines.formats.table import rows_of
+
+    out.print(f"{one.recording}, {one.duration_s:.1f} s", markup=False)
+    for row in rows_of(one):
+        track = " ".join(str(row[name]) for name in ("channel", "speaker") if row.get(name) is not None)
+        shares = {name[2:]: value for name, value in row.items() if name.startswith("p.")}
+        best = sorted(shares.items(), key=lambda pair: -pair[1])[:3]
+        parts = [f"{name} {value:.2f}" for name, value in best]
+        parts += [f"{name} {row[name]:.2f}" for name in one.label_space.dimensions if row.get(name) is not None]
+        answer = f"{row['emotion'] or ''}{': ' if row['emotion'] and parts else ''}{', '.join(parts)}"
+        out.print(f"{row['start_s']:9.2f} {row['end_s']:9.2f}  {track + '  ' if track else ''}{answer}", markup=False)
+
+
+def _print_summaries(found: Timelines) -> None:
+    from emotune.timelines.summary import summaries
+
+    rows = [
+        (
+            one.recording + (f", {one.track.name}" if one.track.name else ""),
+            f"{one.duration_s:.1f}",
+            f"{one.speech_s:.1f}",
+            *(f"{share:.0%}" for share in one.shares.values()),
+            f"{one.uncertain:.0%}",
+            one.changes,
+        )
+        for one in summaries(found)
+    ]
+    classes = found.label_space.classes
+    table("", ["recording", "seconds", "speech", *classes, "uncertain", "changes"], rows)

@@ -1,0 +1,104 @@
+"""Timelines of files, written as they are asked for; a bad recording is a row with its error."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from emotune.audio.channels import EACH
+from emotune.errors import AudioError, ConfigError, TableError
+from emotune.inference.items import Item
+from emotune.inference.predict_files import Inputs, loaded, say_passed_over
+from emotune.inference.predictor import Predictor
+from emotune.inference.timeline.recording import RecordingTimeline, TimelineRule, check_windows
+from emotune.io.tables import check_output
+from emotune.runtime.listener import Listener
+from emotune.runtime.progress import Progress, silent
+from emotune.timelines.diarisation import SpeakerTurns, read_rttm, turns_of
+from emotune.timelines.formats import PLACE, check_formats, check_place, write_timelines
+from emotune.timelines.summary import write_summary
+from emotune.timelines.timeline import Timeline, Timelines
+
+
+def timeline_files(
+    model: str,
+    inputs: Inputs,
+    outputs: Sequence[Path] = (),
+    *,
+    summary: Path | None = None,
+    pictures: Sequence[Path] = (),
+    speakers: Path | None = None,
+    rule: TimelineRule | None = None,
+    listener: Listener | None = None,
+    progress: Progress = silent,
+    **loading: Any,
+) -> Timelines:
+    """Makes the timelines of files, of any length, and writes them; the suffix of an output chooses its format.
+
+    Args:
+        model: as ``emotune.load`` has it.
+        inputs: recordings, folders, tables, lists.
+        outputs: files to write. Where a name holds ``{name}`` each recording has its own, written as soon as it is
+            done; else all are in one, written at the end.
+        summary: table to write with a row for each voice of each recording.
+        pictures: to be drawn afterwards; refused like outputs where one would have to hold several recordings.
+        speakers: RTTM file of a diarisation, whose turns take the place of voice activity.
+        rule: windows, voice activity and smoothing.
+        listener: told of columns, of files passed over, and of what the model has to do without.
+        progress: shows how far each recording is, in seconds of it.
+        loading: options of ``emotune.load``.
+
+    Raises:
+        EmotuneError: for inputs, a model or an output that cannot be used.
+    """
+    listener = listener or Listener()
+    if speakers is not None and inputs.channel == EACH:
+        raise ConfigError("--channel each takes each channel for a speaker: leave out --speakers, or name one channel.")
+    inputs.say_columns(listener)
+    passed_over = Counter[str]()
+    items = list(inputs.items(passed_over, channels_apart=False))
+    say_passed_over(passed_over, listener)
+    check_formats(outputs, [item.utterance_id for item in items], inputs.paths)
+    for path in pictures:
+        check_place(path, [item.utterance_id for item in items], one_each=True)
+    if summary is not None:
+        check_output(summary, inputs=inputs.paths)
+    diarisation = {} if speakers is None else read_rttm(speakers)
+    predictor = loaded(model, listener, loading)
+    rule = rule or TimelineRule()
+    check_windows(rule.windows, predictor.engine.preprocessing)
+    rows: list[Timeline] = []
+    for item in items:
+        try:
+            turns = None if speakers is None else turns_of(diarisation, item.utterance_id, speakers)
+            row = _timeline(predictor, item, inputs, turns, rule, progress)
+        except (AudioError, TableError) as error:
+            row = Timeline(item.utterance_id, predictor.label_space, error=str(error))
+        rows.append(row)
+        _write([path for path in outputs if PLACE in str(path)], [row], predictor)
+    found = Timelines(tuple(rows), predictor.label_space)
+    _write([path for path in outputs if PLACE not in str(path)], rows, predictor)
+    if summary is not None:
+        write_summary(summary, found)
+    return found
+
+
+def _timeline(
+    predictor: Predictor,
+    item: Item,
+    inputs: Inputs,
+    turns: SpeakerTurns | None,
+    rule: TimelineRule,
+    progress: Progress,
+) -> Timeline:
+    if item.error is not None:
+        raise AudioError(item.error)
+    work = RecordingTimeline(predictor, item, channel=inputs.channel, speakers=turns, rule=rule)
+    return work.run(progress)
+
+
+def _write(paths: Sequence[Path], rows: Sequence[Timeline], predictor: Predictor) -> None:
+    for path in paths:
+        write_timelines(path, Timelines(tuple(rows), predictor.label_space))

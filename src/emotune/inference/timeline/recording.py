@@ -1,0 +1,263 @@
+"""Timeline of a recording, heard block by block: memory does not grow with its length."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from emotune import audio
+from emotune.audio.channels import EACH, Channels
+from emotune.audio.preprocessing import Preprocessing
+from emotune.audio.voice_activity import RATE_HZ, Method, Turns, best_method, speech_detector
+from emotune.errors import AudioError, ConfigError
+from emotune.inference.items import Item, items_given
+from emotune.inference.timeline.smoothing import CHANGE_COST, Piece, Smoother, Values
+from emotune.inference.timeline.windows import Window, WindowCutter, WindowRule
+from emotune.runtime.progress import Progress, silent
+from emotune.timelines.diarisation import SpeakerTurns
+from emotune.timelines.timeline import Timeline, TimelineSegment, Track
+
+if TYPE_CHECKING:
+    from emotune.inference.predictor import Predictor
+    from emotune.schema.predictions import Prediction
+
+POOL = 96
+"""Windows in memory at a time, twice; of any number the answers are the same, larger ones are not faster."""
+
+_LOUDNESS_S = 0.02
+OF_ANOTHER_LENGTH = ("text", "text_predicted")
+"""What is known of a whole recording and is not true of a window."""
+
+
+@dataclass(frozen=True)
+class TimelineRule:
+    """What a timeline depends on, beside the model.
+
+    Args:
+        windows: that the model hears.
+        vad: how speech is found; None = Silero's network where onnxruntime is installed, else energy. ``none`` takes
+            everything for speech.
+        change_cost: see ``Smoother``.
+    """
+
+    windows: WindowRule = field(default_factory=WindowRule)
+    vad: Method | None = None
+    change_cost: float = CHANGE_COST
+
+
+def check_windows(windows: WindowRule, preprocessing: Preprocessing) -> None:
+    """Refuses windows that a model does not take.
+
+    Raises:
+        ConfigError: with the lengths that it takes.
+    """
+    least_s = preprocessing.min_samples / preprocessing.sampling_rate_hz
+    if not least_s <= windows.window_s <= preprocessing.max_duration_s:
+        raise ConfigError(
+            f"The window is {windows.window_s:g} s long; the model takes {least_s:g} to"
+            f" {preprocessing.max_duration_s:g} s. Choose another --window."
+        )
+
+
+def least_samples(preprocessing: Preprocessing) -> int:
+    """Samples at 16 kHz that a model needs."""
+    return math.ceil(preprocessing.min_samples * RATE_HZ / preprocessing.sampling_rate_hz)
+
+
+def timeline_of(
+    predictor: Predictor,
+    source: Any,
+    sampling_rate_hz: int | None = None,
+    *,
+    channel: Channels = "mix",
+    speakers: SpeakerTurns | None = None,
+    rule: TimelineRule | None = None,
+) -> Timeline:
+    """Emotions of a recording of any length, from moment to moment, decoded block by block.
+
+    Args:
+        predictor: answers about the windows.
+        source, sampling_rate_hz: one recording, as for ``Predictor.predict``.
+        channel: ``mix``, a number, or ``each``: a voice of its own on every channel.
+        speakers: turns of speakers, in place of voice activity; see ``timelines.diarisation``.
+        rule: windows, voice activity and smoothing.
+
+    Raises:
+        AudioError: when the recording cannot be used.
+        ConfigError: when the model takes no windows of the rule's length.
+    """
+    (item,) = items_given(source, sampling_rate_hz, "mix")
+    if item.error is not None:
+        raise AudioError(item.error)
+    return RecordingTimeline(predictor, item, channel=channel, speakers=speakers, rule=rule).run()
+
+
+class RecordingTimeline:
+    """Makes the timeline of one recording.
+
+    Args:
+        predictor: answers about the windows, and says when it is uncertain.
+        item: the recording, or a part of it; times count from the recording's beginning.
+        channel, speakers, rule: see ``timeline_of``.
+
+    Raises:
+        ConfigError: when the model takes no windows of the rule's length.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        item: Item,
+        *,
+        channel: Channels = "mix",
+        speakers: SpeakerTurns | None = None,
+        rule: TimelineRule | None = None,
+    ) -> None:
+        self.predictor, self.item, self.speakers = predictor, item, speakers
+        self.rule = rule or TimelineRule()
+        check_windows(self.rule.windows, predictor.engine.preprocessing)
+        self._channel = channel if item.channel == "mix" else item.channel
+        self._heard = 0
+        self._offset = round((item.start_s or 0.0) * RATE_HZ)
+        self._loudness: dict[int | None, list[audio.FloatArray]] = {}
+        self._waiting: dict[int, tuple[Track, Window]] = {}  # windows that are not answered yet, by position
+
+    def run(self, progress: Progress = silent) -> Timeline:
+        """Hears the recording to its end.
+
+        Raises:
+            AudioError: when it cannot be used.
+        """
+        channels = self._channels()
+        with audio.blocks(
+            self.item.source, channels, start_s=self.item.start_s, end_s=self.item.end_s, sampling_rate_hz=RATE_HZ
+        ) as opened:
+            cutters = self._cutters(channels)
+            tracks = list(cutters)
+            windows = self._windows(opened.blocks, cutters)
+            seconds = self._answered_seconds(windows, cutters)
+            pieces: dict[Track, list[Piece]] = {track: [] for track in tracks}
+            for found in progress(seconds, total=max(1, math.ceil(opened.likely_s)), title=self.item.utterance_id):
+                for track, piece in found:
+                    pieces[track].append(piece)
+        segments = tuple(self._segment(track, piece) for track in tracks for piece in pieces[track])
+        return Timeline(
+            self.item.utterance_id,
+            self.predictor.label_space,
+            in_seconds(self._offset + self._heard),
+            segments,
+            tuple(tracks),
+            loudness={channel: np.concatenate(peaks) for channel, peaks in self._loudness.items()},
+            loudness_step_s=_LOUDNESS_S,
+            settings=self.settings(),
+            model_fingerprint=self.predictor.fingerprint,
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """What the segments depend on."""
+        vad = "given speakers" if self.speakers is not None else self.rule.vad or best_method()
+        return {
+            "window_s": self.rule.windows.window_s,
+            "hop_s": self.rule.windows.hop_s,
+            "vad": vad,
+            "change_cost": self.rule.change_cost,
+            "uncertain_below": self.predictor.answered_from,
+        }
+
+    def _channels(self) -> Sequence[audio.Channel]:
+        if self._channel != EACH:
+            return [self._channel]
+        return list(range(audio.channel_count(self.item.source)))
+
+    def _cutters(self, channels: Sequence[audio.Channel]) -> dict[Track, WindowCutter]:
+        """A cutter for each voice, in the order of the timeline."""
+        windows, least = self.rule.windows, least_samples(self.predictor.engine.preprocessing)
+        named = [None if channel == "mix" else channel for channel in channels]
+        if self.speakers is None:
+            detectors = {Track(channel): speech_detector(self.rule.vad) for channel in named}
+            return {track: WindowCutter(windows, found, least=least) for track, found in detectors.items()}
+        return {
+            Track(channel, speaker): WindowCutter(windows, Turns(self._turns(speaker)), least=least)
+            for channel in named
+            for speaker in sorted(self.speakers)
+        }
+
+    def _turns(self, speaker: str) -> list[tuple[float, float]]:
+        """Turns that begin in the part that is heard, counted from its start."""
+        assert self.speakers is not None
+        offset_s = self._offset / RATE_HZ
+        moved = [(start_s - offset_s, end_s - offset_s) for start_s, end_s in self.speakers[speaker]]
+        return [(max(0.0, start_s), end_s) for start_s, end_s in moved if end_s > 0]
+
+    def _windows(
+        self, blocks: Iterator[tuple[audio.FloatArray, ...]], cutters: Mapping[Track, WindowCutter]
+    ) -> Iterator[tuple[Track, Window]]:
+        """All windows, as they are complete; memorises peaks and the length on the way."""
+        channels = list(dict.fromkeys(track.channel for track in cutters))
+        for block in blocks:
+            self._heard += len(block[0])
+            for channel, samples in zip(channels, block, strict=True):
+                self._loudness.setdefault(channel, []).append(_peaks(samples))
+                for track, cutter in cutters.items():
+                    if track.channel == channel:
+                        yield from ((track, window) for window in cutter.feed(samples))
+        for track, cutter in cutters.items():
+            yield from ((track, window) for window in cutter.finish())
+
+    def _items(self, windows: Iterator[tuple[Track, Window]]) -> Iterator[Item]:
+        known = {name: value for name, value in self.item.known.items() if name not in OF_ANOTHER_LENGTH}
+        for position, (track, window) in enumerate(windows):
+            self._waiting[position] = (track, dataclasses.replace(window, samples=window.samples[:0].copy()))
+            yield Item(f"{self.item.utterance_id}, window {position + 1}", (window.samples, RATE_HZ), known=known)
+
+    def _answered_seconds(
+        self, windows: Iterator[tuple[Track, Window]], cutters: Mapping[Track, WindowCutter]
+    ) -> Iterator[list[tuple[Track, Piece]]]:
+        """The pieces that are complete, once for each second of the recording that has been answered."""
+        classes, hop = len(self.predictor.label_space.classes), self.rule.windows.hop
+        smoothers = {track: Smoother(classes, hop, change_cost=self.rule.change_cost) for track in cutters}
+        early: dict[int, Prediction] = {}
+        due = second = 0
+        for position, row in self.predictor.stream(self._items(windows), pool_items=POOL):
+            early[position] = row
+            while due in early:
+                track, window = self._waiting.pop(due)
+                pieces = smoothers[track].add(window, self._values(early.pop(due)))
+                yield [(track, piece) for piece in pieces]
+                for _ in range(second, window.end // RATE_HZ - 1):
+                    yield []
+                second, due = max(second + 1, window.end // RATE_HZ), due + 1
+
+    def _values(self, row: Prediction) -> Values:
+        if row.error is not None:
+            raise AudioError(row.error)
+        return np.array([*row.probabilities.values(), *row.dimensions.values()], dtype=np.float64)
+
+    def _segment(self, track: Track, piece: Piece) -> TimelineSegment:
+        space, count = self.predictor.label_space, len(self.predictor.label_space.classes)
+        probabilities = dict(zip(space.classes, cast(list[float], piece.values[:count].tolist()), strict=True))
+        dimensions = dict(zip(space.dimensions, cast(list[float], piece.values[count:].tolist()), strict=True))
+        return TimelineSegment(
+            in_seconds(self._offset + piece.start),
+            in_seconds(self._offset + piece.end),
+            probabilities,
+            dimensions,
+            track,
+            uncertain=max(probabilities.values(), default=1.0) < self.predictor.answered_from,
+        )
+
+
+def in_seconds(samples: int) -> float:
+    """Whole milliseconds: of neighbours the same number, so that no format makes them overlap."""
+    return round(samples * 1000 / RATE_HZ) / 1000
+
+
+def _peaks(samples: audio.FloatArray) -> audio.FloatArray:
+    """Largest magnitudes, shape (samples,) -> (steps,)."""
+    step = round(_LOUDNESS_S * RATE_HZ)
+    return np.abs(np.pad(samples, (0, -len(samples) % step))).reshape(-1, step).max(axis=1)

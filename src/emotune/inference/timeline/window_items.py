@@ -1,0 +1,64 @@
+"""Windows of recordings as items of their own: a row of a table for each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+
+from emotune import audio
+from emotune.audio.voice_activity import RATE_HZ, Method, speech_detector
+from emotune.corpora.tables.clip_ids import segment_name
+from emotune.errors import AudioError
+from emotune.inference.items import Item
+from emotune.inference.timeline.recording import OF_ANOTHER_LENGTH, in_seconds
+from emotune.inference.timeline.windows import Window, WindowCutter, WindowRule
+
+
+def window_items(
+    items: Iterable[Item], rule: WindowRule, vad: Method, *, least: int = 0, owners: list[str], silent: list[str]
+) -> Iterator[Item]:
+    """Yields the windows of recordings, or of the segments of a table, with ``start_s`` and ``end_s`` in their ids.
+
+    Args:
+        items: recordings of any length; decoded block by block.
+        rule, vad: windows and voice activity; with ``none`` they cover all of a recording.
+        least: samples at 16 kHz that the model needs.
+        owners: gets, for each item that is yielded, the id of the one that it comes from.
+        silent: gets the ids of those in which nobody speaks.
+    """
+    for item in items:
+        count = 0
+        try:
+            for own in _windows_of(item, rule, vad, least):
+                count += 1
+                owners.append(item.utterance_id)
+                yield own
+        except AudioError as error:
+            owners.append(item.utterance_id)
+            yield dataclasses.replace(item, error=str(error), extra={**item.extra, "start_s": None, "end_s": None})
+        else:
+            if not count:
+                silent.append(item.utterance_id)
+
+
+def _windows_of(item: Item, rule: WindowRule, vad: Method, least: int) -> Iterator[Item]:
+    if item.error is not None:
+        raise AudioError(item.error)
+    offset = round((item.start_s or 0.0) * RATE_HZ)
+    known = {name: value for name, value in item.known.items() if name not in OF_ANOTHER_LENGTH}
+    cutter = WindowCutter(rule, speech_detector(vad), least=least)
+    with audio.blocks(item.source, [item.channel], start_s=item.start_s, end_s=item.end_s) as opened:
+        for window in _all(cutter, opened.blocks):
+            start_s, end_s = in_seconds(offset + window.start), in_seconds(offset + window.end)
+            yield Item(
+                item.utterance_id + segment_name(start_s, end_s),
+                (window.samples, RATE_HZ),
+                extra={**item.extra, "start_s": start_s, "end_s": end_s},
+                known=known,
+            )
+
+
+def _all(cutter: WindowCutter, blocks: Iterator[tuple[audio.FloatArray, ...]]) -> Iterator[Window]:
+    for (samples,) in blocks:
+        yield from cutter.feed(samples)
+    yield from cutter.finish()

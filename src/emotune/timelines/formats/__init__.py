@@ -1,0 +1,111 @@
+"""Formats of timelines by suffix: tables and JSON hold all that is known, annotation files what their tools show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from emotune.errors import ConfigError, TableError
+from emotune.io.tables import check_file, write_text
+from emotune.timelines.formats.audacity import audacity_text
+from emotune.timelines.formats.elan import elan_text
+from emotune.timelines.formats.labels import plain_name
+from emotune.timelines.formats.rttm import rttm_text
+from emotune.timelines.formats.table import json_text, write_table
+from emotune.timelines.formats.textgrid import textgrid_text
+from emotune.timelines.formats.webvtt import webvtt_text
+from emotune.timelines.timeline import Timeline, Timelines
+
+PLACE = "{name}"
+"""What stands in a file name for the recording's, where each recording has a file of its own."""
+
+OF_MANY: Mapping[str, Callable[[Timelines], str]] = {".json": json_text, ".rttm": rttm_text}
+OF_ONE: Mapping[str, Callable[[Timeline], str]] = {
+    ".textgrid": textgrid_text,
+    ".txt": audacity_text,
+    ".vtt": webvtt_text,
+    ".eaf": elan_text,
+}
+TABLES = (".csv", ".jsonl", ".parquet")
+SUFFIXES = (".json", *TABLES, ".rttm", ".TextGrid", ".txt", ".vtt", ".eaf")
+
+
+def check_formats(paths: Sequence[Path], recordings: Sequence[str], inputs: Sequence[Path]) -> None:
+    """Refuses, before any work, paths where timelines could not be written.
+
+    Raises:
+        ConfigError: for an unknown suffix, or one file for many recordings where the format holds one.
+        TableError: for a path that cannot be written to.
+    """
+    for path in paths:
+        suffix = path.suffix.lower()
+        if suffix not in (*OF_MANY, *OF_ONE, *TABLES):
+            raise ConfigError(f"{path}: the name of a timeline must end in {', '.join(SUFFIXES)}, not '{path.suffix}'.")
+        check_place(path, recordings, one_each=suffix in OF_ONE)
+        if PLACE not in str(path):
+            check_file(path, inputs=inputs)
+
+
+def check_place(path: Path, recordings: Sequence[str], *, one_each: bool) -> None:
+    """Refuses one file for several recordings where its kind holds one, and files that would replace each other.
+
+    Raises:
+        ConfigError: with the name that would do, or the recordings that share a file.
+    """
+    taken: dict[Path, str] = {}
+    for recording in recordings if PLACE in str(path) else ():
+        other = taken.setdefault(place_of(path, recording), recording)
+        if other != recording:
+            raise ConfigError(
+                f"{path}: {other} and {recording} would both be {place_of(path, recording)}. Give their common folder"
+                " as the input, so that their names differ."
+            )
+    if one_each and len(recordings) > 1 and PLACE not in str(path):
+        raise ConfigError(
+            f"{path} can hold one recording, and {len(recordings)} are given: write {PLACE} where the name of each"
+            f" shall stand, such as '{path.with_name(PLACE + path.suffix)}'."
+        )
+
+
+def place_of(path: Path, recording: str) -> Path:
+    """The file of a recording: its name in place of ``{name}``, without suffix; with the folders below a common one.
+
+    >>> place_of(Path("out/{name}.vtt"), "deep/call.wav"), place_of(Path("out/{name}.vtt"), "../deep/call.wav")
+    (PosixPath('out/deep/call.vtt'), PosixPath('out/call.vtt'))
+    """
+    name = plain_name(recording)
+    inner = Path(name)
+    below = not inner.is_absolute() and ".." not in inner.parts
+    return Path(str(path).replace(PLACE, name if below else inner.name))
+
+
+def write_timelines(path: Path, timelines: Timelines) -> None:
+    """Writes timelines to one file, or each to its own where the path holds ``{name}``.
+
+    Recordings that failed are rows of tables and JSON, and nothing elsewhere.
+
+    Raises:
+        TableError: when a file cannot be written.
+    """
+    if PLACE in str(path):
+        for timeline in timelines:
+            if timeline.error is None or path.suffix.lower() not in OF_ONE:
+                _write(place_of(path, timeline.recording), Timelines((timeline,), timelines.label_space))
+        return
+    _write(path, timelines)
+
+
+def _write(path: Path, timelines: Timelines) -> None:
+    suffix = path.suffix.lower()
+    if suffix in TABLES:
+        write_table(path, timelines)
+    elif suffix in OF_MANY:
+        write_text(path, OF_MANY[suffix](timelines))
+    elif suffix in OF_ONE:
+        whole = [timeline for timeline in timelines if timeline.error is None]
+        if len(whole) > 1:
+            raise TableError(f"{path} can hold one recording, {len(whole)} are given.")
+        if whole:
+            write_text(path, OF_ONE[suffix](whole[0]))
+    else:
+        raise TableError(f"{path}: the name of a timeline must end in {', '.join(SUFFIXES)}, not '{path.suffix}'.")

@@ -1,0 +1,58 @@
+"""Adapting a probe of German to Polish speakers, without labels, by the commands."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from builders.command import run_command
+from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.predictions import Predictions
+
+CLASSES = ("anger", "happiness", "sadness", "neutral")
+
+
+def read(corpus: Path, path: Path) -> list[Utterance]:
+    """The clips of a corpus of the four classes."""
+    if not corpus.is_dir():
+        pytest.skip(f"{corpus} does not exist")
+    ended = run_command("corpus", "read", "table", corpus / "labels.csv", "-o", path)
+    assert ended.code == 0, ended.err
+    return [utterance for utterance in Manifest.read(path) if utterance.emotion in CLASSES]
+
+
+def recall(table: Path, truth: dict[str, str | None]) -> float:
+    """Mean recall of the classes that there are."""
+    answers = [(truth[row.utterance_id], row.most_probable) for row in Predictions.read(table)]
+    return float(
+        np.mean([np.mean([said == c for own, said in answers if own == c]) for c in {own for own, _ in answers}])
+    )
+
+
+@pytest.mark.load
+def test_speakers_of_several_emotions_gain_and_speakers_of_one_lose_nothing_to_speak_of(shared, tmp_path):
+    german = read(shared / "data" / "emodb4", tmp_path / "emodb.csv")
+    polish = read(shared / "data" / "nemo", tmp_path / "nemo.csv")
+    part = dict(zip(sorted({u.speaker for u in german}), ["development", "development", *["train"] * 8], strict=True))
+    head = Manifest.read(tmp_path / "emodb.csv")
+    head.replace_utterances([dataclasses.replace(u, split=part[u.speaker]) for u in german]).write(tmp_path / "de.csv")
+    speakers = sorted({u.speaker for u in polish})
+    mood = {speaker: CLASSES[n % len(CLASSES)] for n, speaker in enumerate(speakers)}
+    head = Manifest.read(tmp_path / "nemo.csv")
+    head.replace_utterances(polish).write(tmp_path / "all.csv")
+    head.replace_utterances([u for u in polish if u.emotion == mood[u.speaker]]).write(tmp_path / "one.csv")
+    checkpoint = shared / "models" / "whisper-tiny.en-encoder"
+    overrides = [f"data.manifest={tmp_path / 'de.csv'}", "data.splits=null", f"model.backbone.checkpoint={checkpoint}"]
+    ended = run_command("probe", "ravdess/whisper_tiny", *overrides, "-o", tmp_path / "probe")
+    assert ended.code == 0, ended.err
+    truth = {u.utterance_id: u.emotion for u in polish}
+    gains = {}
+    for name in ("all", "one"):
+        plain, moved = tmp_path / f"{name}_plain.csv", tmp_path / f"{name}_moved.csv"
+        assert run_command("predict", tmp_path / "probe", tmp_path / f"{name}.csv", "-o", plain).code == 0
+        ended = run_command("predict", tmp_path / "probe", tmp_path / f"{name}.csv", "--adapt", "speaker", "-o", moved)
+        assert ended.code == 0, ended.err
+        gains[name] = recall(moved, truth) - recall(plain, truth)
+    assert gains["all"] > 0.02, gains
+    assert gains["one"] >= -0.02, gains
