@@ -25,6 +25,7 @@ OF_PREDICTION = {
 }
 OF_ITSELF = {
     *("inputs", "items", "predict_files", "predictor", "conditioner", "engine", "engines", "onnx_engine"),
+    "adaptation",  # asked whether the folder is an adapted model
 }
 """Modules of the room ``inference``: what tables, parts, workers and other engines need is left alone."""
 
