@@ -21,13 +21,13 @@ from emotune.inference.adaptation.rule import (
 from emotune.schema.prior import with_offsets
 
 CLASSES = 4
-WAY = np.array([1.5, -0.5, -1.0, 0.0])
+WAY = np.array([1.75, 0.75, -1.25, -1.25])
 
 
 def answers_to(truth: np.ndarray, *, way: np.ndarray = WAY, seed: int = 0) -> np.ndarray:
-    """Answers of a model that hears a speaker's way as emotion: two for the true class, the way, and noise."""
+    """Answers of a model that hears a speaker's way as emotion: three for the true class, the way, and noise."""
     noise = np.random.default_rng(seed).normal(0, 0.5, (len(truth), CLASSES))
-    return softmax(2 * np.eye(CLASSES)[truth] + way + noise, axis=1)
+    return softmax(3 * np.eye(CLASSES)[truth] + way + noise, axis=1)
 
 
 def test_a_speaker_of_all_emotions_loses_the_way_and_keeps_the_emotions():
@@ -89,7 +89,7 @@ def test_the_order_of_clips_changes_no_bit(clips, classes, seed):
 
 def test_a_corpus_whose_speakers_are_all_in_one_mood_is_not_trusted():
     """Each voice is heard in its own way, so that all clips together look like several emotions."""
-    ways = np.random.default_rng(0).normal(0, 3, (12, CLASSES))
+    ways = np.random.default_rng(0).normal(0, 4, (12, CLASSES))
     answers = [answers_to(np.full(10, 2), way=way, seed=n) for n, way in enumerate(ways)]
     own = [shift_of(values) for values in answers]
     assert shift_of(np.concatenate(answers)).strength > 0.3

@@ -75,9 +75,9 @@ def shift_of(probabilities: ArrayLike, *, trust: Trust = TRUST) -> Shift:
     >>> one_mood = [[0.9, 0.1]] * 20
     >>> shift_of(one_mood).strength
     0.0
-    >>> several = [[0.98, 0.02]] * 10 + [[0.4, 0.6]] * 10
+    >>> several = [[0.98, 0.02]] * 10 + [[0.2, 0.8]] * 10
     >>> round(shift_of(several).strength, 2)
-    0.21
+    0.45
     """
     answers = np.asarray(probabilities, dtype=np.float64)
     answers = answers[np.lexsort(answers.T)]  # sums depend on their order in the last digits
