@@ -70,10 +70,11 @@ def timeline(
     from emotune.inference.timeline.recording import TimelineRule
     from emotune.inference.timeline.windows import window_rule
 
+    pages = None
     if plot is not None or page is not None:
         with needs("report", "--plot and --page"):
-            from emotune.report.timeline_page import check_pictures, write_timeline_page, write_timeline_pictures
-        check_pictures(plot, page)
+            from emotune.report import timeline_page as pages
+        pages.check_pictures(plot, page)
     found = timeline_files(
         model,
         Inputs(inputs, pairs(column, "--column", "FIELD=COLUMN"), split, channels_named(channel)),
@@ -88,10 +89,10 @@ def timeline(
         listener=Words(),
         progress=show_progress,
     )
-    if plot is not None:
-        write_timeline_pictures(plot, found)
-    if page is not None:
-        write_timeline_page(page, found)
+    if pages is not None and plot is not None:
+        pages.write_timeline_pictures(plot, found)
+    if pages is not None and page is not None:
+        pages.write_timeline_page(page, found)
     _show(found, [*output, *(path for path in (summary, plot, page) if path is not None)])
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from emotune import audio
-from emotune.audio.channels import EACH, Channels
+from emotune.audio.channels import Channels
 from emotune.audio.preprocessing import Preprocessing
 from emotune.audio.voice_activity import RATE_HZ, Method, Turns, best_method, speech_detector
 from emotune.errors import AudioError, ConfigError
@@ -170,9 +170,9 @@ class RecordingTimeline:
         }
 
     def _channels(self) -> Sequence[audio.Channel]:
-        if self._channel != EACH:
-            return [self._channel]
-        return list(range(audio.channel_count(self.item.source)))
+        if self._channel == "each":
+            return list(range(audio.channel_count(self.item.source)))
+        return [self._channel]
 
     def _cutters(self, channels: Sequence[audio.Channel]) -> dict[Track, WindowCutter]:
         """A cutter for each voice, in the order of the timeline."""

@@ -64,12 +64,12 @@ class Smoother:
 
     def _steps(self, edges: NDArray[np.int64]) -> Values:
         """Weighted means, shape (steps, classes + dimensions)."""
-        middles = (edges[:-1] + edges[1:]) / 2
-        starts = np.array([window.start for window in self._windows])
-        ends = np.array([window.end for window in self._windows])
+        middles: Values = (edges[:-1] + edges[1:]) / 2
+        starts = np.array([window.start for window in self._windows], dtype=np.float64)
+        ends = np.array([window.end for window in self._windows], dtype=np.float64)
         values = np.stack(self._values)
         steps = np.empty((len(middles), values.shape[1]))
-        for number, middle in enumerate(middles):
+        for number, middle in enumerate(middles.tolist()):
             first = int(np.searchsorted(ends, middle))
             stop = max(first + 1, int(np.searchsorted(starts, middle, side="right")))
             half = (ends[first:stop] - starts[first:stop]) / 2
@@ -80,7 +80,7 @@ class Smoother:
 
     def _pieces(self, edges: NDArray[np.int64], steps: Values, seconds: Values) -> list[Piece]:
         if not self._classes:
-            return [Piece(*map(int, edges[at : at + 2]), steps[at]) for at in range(len(steps))]
+            return [Piece(int(edges[at]), int(edges[at + 1]), steps[at]) for at in range(len(steps))]
         path = steadiest(steps[:, : self._classes], seconds, self._change_cost)
         bounds = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), len(path)]
         while True:
@@ -118,17 +118,18 @@ def steadiest(probabilities: Values, seconds: Sequence[float] | Values, change_c
     >>> steadiest(flicker, [1, 1, 1], 0.0), steadiest(flicker, [1, 1, 1], 0.5)
     (array([0, 1, 0]), array([0, 0, 0]))
     """
-    gains = np.log(np.maximum(probabilities, _SMALLEST)) * np.asarray(seconds)[:, np.newaxis]
-    best = gains[0]
-    came_from = np.empty(gains.shape, dtype=np.intp)
-    stay = np.arange(gains.shape[1])
-    for at in range(1, len(gains)):
+    gains: Values = np.log(np.maximum(probabilities, _SMALLEST)) * np.asarray(seconds)[:, np.newaxis]
+    steps, classes = probabilities.shape
+    best: Values = gains[0]
+    came_from = np.empty((steps, classes), dtype=np.intp)
+    stay = np.arange(classes)
+    for at in range(1, steps):
         other = int(np.argmax(best))
         changes = best[other] - change_cost > best
         came_from[at] = np.where(changes, other, stay)
         best = np.where(changes, best[other] - change_cost, best) + gains[at]
-    path = np.empty(len(gains), dtype=np.intp)
+    path = np.empty(steps, dtype=np.intp)
     path[-1] = np.argmax(best)
-    for at in range(len(gains) - 1, 0, -1):
+    for at in range(steps - 1, 0, -1):
         path[at - 1] = came_from[at, path[at]]
     return path
