@@ -12,7 +12,7 @@ SpeakerTurns = Mapping[str, list[tuple[float, float]]]
 """Speaker -> start and end of turns in seconds."""
 
 
-def read_rttm(path: Path) -> dict[str, SpeakerTurns]:
+def read_rttm(path: Path) -> Mapping[str, SpeakerTurns]:
     """Turns by the name of the recording that the file's lines give.
 
     Raises:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from emotune import audio
-from emotune.audio.channels import EACH, Channels
+from emotune.audio.channels import Channels
 from emotune.audio.preprocessing import Preprocessing
 from emotune.audio.voice_activity import RATE_HZ, Method, Turns, best_method, speech_detector
 from emotune.errors import AudioError, ConfigError
@@ -155,7 +155,7 @@ class RecordingTimeline:
             loudness={channel: np.concatenate(peaks) for channel, peaks in self._loudness.items()},
             loudness_step_s=_LOUDNESS_S,
             settings=self.settings(),
-            model_fingerprint=self.predictor.fingerprint,
+            model_fingerprint=self.predictor.engine.fingerprint,
         )
 
     def settings(self) -> dict[str, Any]:
@@ -170,9 +170,9 @@ class RecordingTimeline:
         }
 
     def _channels(self) -> Sequence[audio.Channel]:
-        if self._channel == EACH:
-            return [*range(audio.channel_count(self.item.source))]
-        return ["mix" if isinstance(self._channel, str) else self._channel]
+        if self._channel == "each":
+            return list(range(audio.channel_count(self.item.source)))
+        return [self._channel]
 
     def _cutters(self, channels: Sequence[audio.Channel]) -> dict[Track, WindowCutter]:
         """A cutter for each voice, in the order of the timeline."""

@@ -65,16 +65,16 @@ class Smoother:
     def _steps(self, edges: NDArray[np.int64]) -> Values:
         """Weighted means, shape (steps, classes + dimensions)."""
         middles: Values = (edges[:-1] + edges[1:]) / 2
-        starts: NDArray[np.int64] = np.array([window.start for window in self._windows])
-        ends: NDArray[np.int64] = np.array([window.end for window in self._windows])
+        starts = np.array([window.start for window in self._windows], dtype=np.float64)
+        ends = np.array([window.end for window in self._windows], dtype=np.float64)
         values = np.stack(self._values)
         steps = np.empty((len(middles), values.shape[1]))
-        for number, middle in enumerate(map(float, middles)):
+        for number, middle in enumerate(middles.tolist()):
             first = int(np.searchsorted(ends, middle))
             stop = max(first + 1, int(np.searchsorted(starts, middle, side="right")))
-            half: Values = (ends[first:stop] - starts[first:stop]) / 2
-            distance: Values = np.abs(middle - (starts[first:stop] + ends[first:stop]) / 2)
-            weights: Values = np.maximum(1 - distance / half, 1e-3)
+            half = (ends[first:stop] - starts[first:stop]) / 2
+            distance = np.abs(middle - (starts[first:stop] + ends[first:stop]) / 2)
+            weights = np.maximum(1 - distance / half, 1e-3)
             steps[number] = weights @ values[first:stop] / weights.sum()
         return steps
 
@@ -118,17 +118,18 @@ def steadiest(probabilities: Values, seconds: Sequence[float] | Values, change_c
     >>> steadiest(flicker, [1, 1, 1], 0.0), steadiest(flicker, [1, 1, 1], 0.5)
     (array([0, 1, 0]), array([0, 0, 0]))
     """
-    gains = np.log(np.maximum(probabilities, _SMALLEST)) * np.asarray(seconds)[:, np.newaxis]
+    gains: Values = np.log(np.maximum(probabilities, _SMALLEST)) * np.asarray(seconds)[:, np.newaxis]
+    steps, classes = probabilities.shape
     best: Values = gains[0]
-    came_from = np.empty(gains.shape, dtype=np.intp)
-    stay = np.asarray(range(gains.shape[1]), dtype=np.intp)
-    for at in range(1, len(gains)):
+    came_from = np.empty((steps, classes), dtype=np.intp)
+    stay = np.arange(classes)
+    for at in range(1, steps):
         other = int(np.argmax(best))
-        changed = float(best[other]) - change_cost
-        came_from[at] = np.where(changed > best, other, stay)
-        best = np.maximum(best, changed) + gains[at]
-    path = np.empty(len(gains), dtype=np.intp)
+        changes = best[other] - change_cost > best
+        came_from[at] = np.where(changes, other, stay)
+        best = np.where(changes, best[other] - change_cost, best) + gains[at]
+    path = np.empty(steps, dtype=np.intp)
     path[-1] = np.argmax(best)
-    for at in range(len(gains) - 1, 0, -1):
+    for at in range(steps - 1, 0, -1):
         path[at - 1] = came_from[at, path[at]]
     return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -163,15 +164,11 @@ def _band(
 def _time_axis(axes: Axes, duration_s: float, palette: Palette) -> None:
     step = next((step for step in _STEPS_S if duration_s / step <= 12), 14400)
     axes.xaxis.set_major_locator(MultipleLocator(step))
-
-    def clock(seconds: float, _: int | None) -> str:
-        return _clock(seconds, duration_s, step)
-
-    axes.xaxis.set_major_formatter(FuncFormatter(clock))
+    axes.xaxis.set_major_formatter(FuncFormatter(partial(_clock, duration_s=duration_s, step=step)))
     axes.tick_params(bottom=True, labelbottom=True, color=palette.line, labelcolor=palette.muted, length=3, labelsize=9)
 
 
-def _clock(seconds: float, duration_s: float, step: float) -> str:
+def _clock(seconds: float, _: int, *, duration_s: float, step: float) -> str:
     if duration_s < 60:
         return f"{seconds:g} s"
     minutes, rest = divmod(round(seconds), 60)
