@@ -11,7 +11,6 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -120,7 +119,7 @@ def offsets_of(own: Shift | None, corpus: Shift | None) -> NDArray[np.float64] |
     rest = 0.0 if corpus is None else (1 - share) * corpus.strength
     parts = [(share, own), (rest, corpus)]
     moved = [part * np.array(shift.mean, dtype=np.float64) for part, shift in parts if shift is not None and part > 0]
-    return -np.sum(moved, axis=0, dtype=np.float64) if moved else None
+    return -np.stack(moved).sum(axis=0) if moved else None
 
 
 def _weight(clips: int) -> float:
@@ -133,11 +132,11 @@ def _ramp(value: float, ends: tuple[float, float]) -> float:
     return min(max((value - low) / (high - low), 0.0), 1.0)
 
 
-def _entropy(probabilities: NDArray[np.float64]) -> Any:
+def _entropy(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     """Entropy in nats over the last axis."""
-    return -(probabilities * np.log(np.maximum(probabilities, SMALLEST))).sum(axis=-1)
+    return np.asarray(-(probabilities * np.log(np.maximum(probabilities, SMALLEST))).sum(axis=-1))
 
 
 def _information(probabilities: NDArray[np.float64]) -> float:
     """Mutual information of clip and answer: entropy of the mean answer less the mean entropy of the answers."""
-    return float(_entropy(probabilities.mean(axis=0)) - np.mean(_entropy(probabilities)))
+    return float(_entropy(probabilities.mean(axis=0))) - float(_entropy(probabilities).mean())

@@ -65,7 +65,7 @@ def timeline_files(
         check_place(path, [item.utterance_id for item in items], one_each=True)
     if summary is not None:
         check_output(summary, inputs=inputs.paths)
-    diarisation = {} if speakers is None else read_rttm(speakers)
+    diarisation: dict[str, SpeakerTurns] = {} if speakers is None else read_rttm(speakers)
     predictor = loaded(model, listener, loading)
     rule = rule or TimelineRule()
     check_windows(rule.windows, predictor.engine.preprocessing)

@@ -172,7 +172,7 @@ class RecordingTimeline:
     def _channels(self) -> Sequence[audio.Channel]:
         if self._channel == "each":
             return list(range(audio.channel_count(self.item.source)))
-        return [self._channel]
+        return ["mix" if isinstance(self._channel, str) else self._channel]
 
     def _cutters(self, channels: Sequence[audio.Channel]) -> dict[Track, WindowCutter]:
         """A cutter for each voice, in the order of the timeline."""

@@ -69,7 +69,7 @@ class Smoother:
         ends = np.array([window.end for window in self._windows], dtype=np.float64)
         values = np.stack(self._values)
         steps = np.empty((len(middles), values.shape[1]))
-        for number, middle in enumerate(middles.tolist()):
+        for number, middle in enumerate(map(float, middles)):
             first = int(np.searchsorted(ends, middle))
             stop = max(first + 1, int(np.searchsorted(starts, middle, side="right")))
             half = (ends[first:stop] - starts[first:stop]) / 2
@@ -122,7 +122,7 @@ def steadiest(probabilities: Values, seconds: Sequence[float] | Values, change_c
     steps, classes = probabilities.shape
     best: Values = gains[0]
     came_from = np.empty((steps, classes), dtype=np.intp)
-    stay = np.arange(classes)
+    stay = np.asarray(range(classes), dtype=np.intp)
     for at in range(1, steps):
         other = int(np.argmax(best))
         changes = best[other] - change_cost > best
