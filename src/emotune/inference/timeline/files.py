@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def timeline_files(
         check_place(path, [item.utterance_id for item in items], one_each=True)
     if summary is not None:
         check_output(summary, inputs=inputs.paths)
-    diarisation: dict[str, SpeakerTurns] = {} if speakers is None else read_rttm(speakers)
+    diarisation: Mapping[str, SpeakerTurns] = {} if speakers is None else read_rttm(speakers)
     predictor = loaded(model, listener, loading)
     rule = rule or TimelineRule()
     check_windows(rule.windows, predictor.engine.preprocessing)
