@@ -1,6 +1,6 @@
 """Adapting a probe of German to Polish speakers, without labels, by the commands."""
 
-import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -31,19 +31,21 @@ def recall(table: Path, truth: dict[str, str | None]) -> float:
 
 
 @pytest.mark.load
-def test_speakers_of_several_emotions_gain_and_speakers_of_one_lose_nothing_to_speak_of(shared, tmp_path):
+def test_speakers_of_all_emotions_gain_and_speakers_of_one_do_not_lose(shared, tmp_path):
     german = read(shared / "data" / "emodb4", tmp_path / "emodb.csv")
     polish = read(shared / "data" / "nemo", tmp_path / "nemo.csv")
-    part = dict(zip(sorted({u.speaker for u in german}), ["development", "development", *["train"] * 8], strict=True))
-    head = Manifest.read(tmp_path / "emodb.csv")
-    head.replace_utterances([dataclasses.replace(u, split=part[u.speaker]) for u in german]).write(tmp_path / "de.csv")
+    speakers = sorted({u.speaker for u in german})
+    splits = {"development": speakers[:2], "test": speakers[2:3], "train": speakers[3:]}
+    Manifest.read(tmp_path / "emodb.csv").replace_utterances(german).write(tmp_path / "de.csv")
     speakers = sorted({u.speaker for u in polish})
     mood = {speaker: CLASSES[n % len(CLASSES)] for n, speaker in enumerate(speakers)}
     head = Manifest.read(tmp_path / "nemo.csv")
     head.replace_utterances(polish).write(tmp_path / "all.csv")
     head.replace_utterances([u for u in polish if u.emotion == mood[u.speaker]]).write(tmp_path / "one.csv")
     checkpoint = shared / "models" / "whisper-tiny.en-encoder"
-    overrides = [f"data.manifest={tmp_path / 'de.csv'}", "data.splits=null", f"model.backbone.checkpoint={checkpoint}"]
+    overrides = ["data.corpus=null", "data.root=null", f"data.manifest={tmp_path / 'de.csv'}"]
+    overrides += [f"data.splits={json.dumps({name: {'speaker': own} for name, own in splits.items()})}"]
+    overrides += [f"model.backbone.checkpoint={checkpoint}"]
     ended = run_command("probe", "ravdess/whisper_tiny", *overrides, "-o", tmp_path / "probe")
     assert ended.code == 0, ended.err
     truth = {u.utterance_id: u.emotion for u in polish}
@@ -54,5 +56,5 @@ def test_speakers_of_several_emotions_gain_and_speakers_of_one_lose_nothing_to_s
         ended = run_command("predict", tmp_path / "probe", tmp_path / f"{name}.csv", "--adapt", "speaker", "-o", moved)
         assert ended.code == 0, ended.err
         gains[name] = recall(moved, truth) - recall(plain, truth)
-    assert gains["all"] > 0.02, gains
-    assert gains["one"] >= -0.02, gains
+    assert gains["all"] > 0, gains
+    assert gains["one"] >= -0.01, gains
