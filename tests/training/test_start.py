@@ -117,7 +117,7 @@ def test_what_cannot_be_trained_further_is_refused(start, recipe_from, tmp_path)
         recipe_from(tmp_path / "nowhere")
     exported = shutil.copytree(start, tmp_path / "exported")
     (exported / "model.safetensors").unlink()
-    with pytest.raises(ValueError, match="has no model.safetensors, such as an exported model"):
+    with pytest.raises(ValueError, match=r"has no model.safetensors, such as an exported model"):
         recipe_from(exported)
     adapted = shutil.copytree(start, tmp_path / "adapted")
     config = json.loads((adapted / "config.json").read_text())
