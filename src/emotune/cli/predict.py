@@ -110,7 +110,6 @@ def predict(
     """
     from emotune.audio.channels import channels_named
     from emotune.inference.predict_files import Inputs, predict_files, predict_files_in_parts
-    from emotune.inference.timeline.windows import window_rule
 
     options = {
         "batch_seconds": batch_seconds,
@@ -124,7 +123,11 @@ def predict(
         "progress": show_progress,
     }
     named = Inputs(inputs, pairs(column, "--column", "FIELD=COLUMN"), split, channels_named(channel))
-    windows = window_rule(window, hop) if (window, hop, vad) != (None, None, None) else None
+    windows = None
+    if (window, hop, vad) != (None, None, None):
+        from emotune.inference.timeline.windows import window_rule
+
+        windows = window_rule(window, hop)
     if part_rows is not None:
         if windows is not None:
             raise ConfigError("--window, --hop and --vad go into one table: leave out --part-rows.")
