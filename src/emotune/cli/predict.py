@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emotune.cli.console import Condition, SpreadsheetSafe, Vad, Words, err, out, pairs, show_progress, warn_all
+from emotune.cli.console import (
+    Condition,
+    Model,
+    SpreadsheetSafe,
+    Vad,
+    Words,
+    err,
+    out,
+    pairs,
+    show_progress,
+    warn_all,
+)
 from emotune.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,7 +54,7 @@ class Format(StrEnum):
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="A model folder, a run folder, or hf:owner/name[@revision].")],
+    model: Model,
     inputs: Annotated[
         list[Path],
         typer.Argument(
