@@ -102,12 +102,12 @@ def folds(output: Path, shared: Path) -> dict:
     from sklearn.preprocessing import StandardScaler
 
     import emotune
-    from emotune.corpora import read_corpus
+    from emotune.corpora import CORPORA, read_corpus
     from emotune.export.export_model import export_model
     from emotune.inference.torch_engine import TorchEngine
 
     torch.manual_seed(0)
-    manifest = read_corpus("ravdess", shared / "data" / "ravdess" / "audio")
+    manifest = read_corpus(CORPORA["ravdess"], shared / "data" / "ravdess" / "audio")
     model = whisper_base(shared)
     labels = [utterance.emotion for utterance in manifest]
     actors = np.array([int(str(utterance.speaker)) for utterance in manifest])

@@ -244,7 +244,7 @@ def test_a_manifest_without_rows_is_an_error_wherever_rows_are_needed(tmp_path, 
             ["corpus", "split", manifest, "-o", tmp_path / "out.csv"],
             "0 different values of speaker cannot fill 3 splits",
         ),
-        (["predict", tmp_path, manifest], "Nothing to predict in"),
+        (["predict", tmp_path, manifest], "There is no recording in"),
         (["train", "demo/tiny_wavlm", f"data.manifest={manifest}", "-o", tmp_path / "run"], "No utterance"),
     ):
         ended = emotune_command(*command)
@@ -489,7 +489,7 @@ PREDICT_FAULTS = {
         ["no column for the recordings", "got recording. Name it with --column file="],
     ),
     "no rows": ("own.csv", "file\n", ["own.csv has no rows"]),
-    "empty list of paths": ("own.txt", "\n\n", ["Nothing to predict in"]),
+    "empty list of paths": ("own.txt", "\n\n", ["There is no recording in"]),
     "table of another kind": ("own.csv", "", ["own.csv is empty, expected a header line"]),
 }
 
@@ -534,7 +534,7 @@ def test_a_list_of_paths_that_is_not_utf_8_says_so(tmp_path, emotune_command):
 def test_a_folder_without_recordings_is_nothing_to_predict(tmp_path, emotune_command):
     ended = emotune_command("predict", tmp_path / "no-model", tmp_path)
     assert ended.code == 2
-    assert f"Nothing to predict in {tmp_path}" in ended.err
+    assert f"There is no recording in {tmp_path}" in ended.err
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])

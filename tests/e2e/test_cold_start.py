@@ -92,7 +92,7 @@ def test_the_help_imports_no_arrays(folder):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a program's peak memory is read from /proc")
 def test_a_prediction_costs_little_more_than_the_libraries_that_it_needs(folder):
-    bare = min(spent(folder, LIBRARIES)[0] for _ in range(2))
-    runs = [spent(folder, IMPORTED, "predict", "model", "one.wav") for _ in range(2)]
-    assert min(seconds for seconds, _ in runs) <= TIMES_THE_LIBRARIES * bare
+    turns = [(spent(folder, LIBRARIES), spent(folder, IMPORTED, "predict", "model", "one.wav")) for _ in range(4)]
+    bare, runs = [one for one, _ in turns], [one for _, one in turns]  # in turn: a busy moment meets both
+    assert min(seconds for seconds, _ in runs) <= TIMES_THE_LIBRARIES * min(seconds for seconds, _ in bare)
     assert max(megabytes for _, megabytes in runs) <= PEAK_MEGABYTES

@@ -34,7 +34,7 @@ def test_its_cells_run_one_after_another(monkeypatch, tiny_model):
     monkeypatch.chdir(ROOT)
     names: dict = {}
     for cell in CODE:
-        source = "".join(cell["source"]).replace('"runs/probe"', repr(str(tiny_model)))
+        source = "".join(cell["source"]).replace('"mini"', repr(str(tiny_model)))
         *statements, shown = source.rstrip().split("\n")
         exec("\n".join(statements), names)
         assert eval(shown, names) is not None

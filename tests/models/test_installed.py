@@ -1,5 +1,6 @@
 """A plain name is an installed model in every working folder; a folder has a slash."""
 
+import importlib.metadata
 import logging
 import re
 import tomllib
@@ -23,7 +24,12 @@ ROOT = PACKAGES.parent
 
 @pytest.fixture
 def mini(tmp_path, monkeypatch) -> Path:
-    """The folder of the installed model ``mini``."""
+    """The folder of the installed model ``mini``; ``mini-emodb`` is not installed, whatever is where the tests run."""
+    all_of = importlib.metadata.entry_points
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points",
+        lambda *, group: [entry for entry in all_of(group=group) if entry.name != "mini-emodb"],
+    )
     return install(monkeypatch, package_with_model(tmp_path / "package", "emotune-mini", SPACE))
 
 

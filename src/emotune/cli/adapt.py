@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from emotune.cli.console import Words, err, out, pairs, show_progress, table
+from emotune.cli.console import Model, Words, err, out, pairs, show_progress, table
 
 EXIT_SOME_FAILED = 1
 _SHOWN = 20
@@ -23,7 +23,7 @@ class By(StrEnum):
 
 
 def adapt(
-    model: Annotated[str, typer.Argument(help="A model folder, a run folder, or hf:owner/name[@revision].")],
+    model: Model,
     inputs: Annotated[
         list[Path],
         typer.Argument(
@@ -73,7 +73,7 @@ def adapt(
     table("Shifts" if not more else f"Shifts ({more} more)", ["of", "clips", "strength"], rows)
     shares = ", ".join(f"{name} {share:.3f}" for name, share in found.model.prior.items())
     out.print(f"estimated shares of the classes: {shares}", markup=False)
-    out.print(f"{output}: {adaptation.in_words()}", markup=False)
+    out.print(f"{output}: {adaptation.in_words().removeprefix('adapted: ')}", markup=False)
     failed = found.predictions.failed
     for row in failed[:_SHOWN]:
         err.print(f"error: {row.error}", markup=False)

@@ -23,6 +23,11 @@ Condition = Annotated[
     typer.Option(help="CONDITION=SOURCE, such as gender=unknown; sources: given, predicted, unknown, wrong (gender)."),
 ]
 
+Model = Annotated[
+    str,
+    typer.Argument(help="A model folder, a run folder, an installed one (mini), or hf:owner/name[@revision]."),
+]
+
 SpreadsheetSafe = Annotated[
     bool,
     typer.Option("--spreadsheet-safe", help="In a .csv, an apostrophe before text that would be run as a formula."),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emotune.cli.console import Words, err, out
+from emotune.cli.console import Model, Vad, Words, err, out
 from emotune.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,16 +32,8 @@ class EncodingName(StrEnum):
     alaw = "alaw"
 
 
-class Detection(StrEnum):
-    """Method that finds speech."""
-
-    silero = "silero"
-    energy = "energy"
-    none = "none"
-
-
 def listen(
-    model: Annotated[str, typer.Argument(help="A model folder, a run folder, or hf:owner/name[@revision].")],
+    model: Model,
     source: Annotated[
         str | None,
         typer.Option(
@@ -58,7 +50,7 @@ def listen(
     window: Annotated[float, typer.Option(help="Seconds that an estimate looks back on.")] = 3.0,
     hop: Annotated[float, typer.Option(help="Seconds from one estimate to the next.")] = 0.5,
     smoothing: Annotated[float, typer.Option(help="Seconds in which an old estimate fades; 0 = none.")] = 1.0,
-    vad: Annotated[Detection | None, typer.Option(help="How speech is found; default the best installed.")] = None,
+    vad: Annotated[Vad | None, typer.Option(help="How speech is found; default silero.")] = None,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="Print each estimate as a line of JSON.")] = False,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
     coverage: Annotated[

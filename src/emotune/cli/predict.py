@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emotune.cli.console import Condition, SpreadsheetSafe, Vad, Words, err, out, pairs, show_progress, warn_all
+from emotune.cli.console import (
+    Condition,
+    Model,
+    SpreadsheetSafe,
+    Vad,
+    Words,
+    err,
+    out,
+    pairs,
+    show_progress,
+    warn_all,
+)
 from emotune.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,7 +54,7 @@ class Format(StrEnum):
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="A model folder, a run folder, or hf:owner/name[@revision].")],
+    model: Model,
     inputs: Annotated[
         list[Path],
         typer.Argument(
@@ -110,7 +121,6 @@ def predict(
     """
     from emotune.audio.channels import channels_named
     from emotune.inference.predict_files import Inputs, predict_files, predict_files_in_parts
-    from emotune.inference.timeline.windows import window_rule
 
     options = {
         "batch_seconds": batch_seconds,
@@ -124,7 +134,11 @@ def predict(
         "progress": show_progress,
     }
     named = Inputs(inputs, pairs(column, "--column", "FIELD=COLUMN"), split, channels_named(channel))
-    windows = window_rule(window, hop) if (window, hop, vad) != (None, None, None) else None
+    windows = None
+    if (window, hop, vad) != (None, None, None):
+        from emotune.inference.timeline.windows import window_rule
+
+        windows = window_rule(window, hop)
     if part_rows is not None:
         if windows is not None:
             raise ConfigError("--window, --hop and --vad go into one table: leave out --part-rows.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emotune.cli.console import Vad, Words, err, out, pairs, show_progress, table
+from emotune.cli.console import Model, Vad, Words, err, out, pairs, show_progress, table
 from emotune.runtime.extras import needs
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ EXIT_SOME_FAILED = 1
 
 
 def timeline(
-    model: Annotated[str, typer.Argument(help="A model folder, a run folder, or hf:owner/name[@revision].")],
+    model: Model,
     inputs: Annotated[
         list[Path],
         typer.Argument(readable=False, help="Recordings of any length, folders, tables, or a .txt list of paths."),
@@ -33,9 +33,7 @@ def timeline(
     ] = [],
     window: Annotated[float | None, typer.Option(help="Seconds that the model hears at a time; default 2.")] = None,
     hop: Annotated[float | None, typer.Option(help="Seconds from one window to the next; default 1.")] = None,
-    vad: Annotated[
-        Vad | None, typer.Option(help="How speech is found; default silero where onnxruntime is installed.")
-    ] = None,
+    vad: Annotated[Vad | None, typer.Option(help="How speech is found; default silero.")] = None,
     channel: Annotated[
         str, typer.Option(help="mix (the mean), a number (the first is 0), or each: a voice on every channel.")
     ] = "mix",
@@ -72,7 +70,7 @@ def timeline(
 
     pages = None
     if plot is not None or page is not None:
-        with needs("report", "--plot and --page"):
+        with needs("report", "A picture or a page"):
             from emotune.report import timeline_page as pages
         pages.check_pictures(plot, page)
     found = timeline_files(

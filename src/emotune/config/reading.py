@@ -34,7 +34,7 @@ def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     data = _with_base(path, ())
     own = _encoder_in(data)
     recipe = _section_of(Recipe, path, data, overrides)
-    used = recipe.model.backbone.encoder
+    used = recipe.model.encoder
     if own in (None, used) or any(parse_override(override)[0] == "name" for override in overrides):
         return recipe
     return recipe.model_copy(update={"name": f"{recipe.name}-on-{used}"})

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from emotune.config.conditions import ConditionsSection
 from emotune.config.entries import Chosen, EntrySection, OpenSection
 from emotune.config.sampling import Sampling, SamplingSection
+from emotune.config.start import with_start
 from emotune.corpora import CORPORA
 from emotune.data.augmentations import AUGMENTATIONS
 from emotune.data.augmentations.options import (
@@ -206,8 +207,14 @@ class VaranOptions(Section):
 
 
 class ModelSection(Section):
-    """The parts on top of the backbone. With an ``adapter``, ``backbone.train`` says how many top layers get it."""
+    """The parts on top of the backbone. With an ``adapter``, ``backbone.train`` says how many top layers get it.
 
+    With ``start`` encoder, layer mix and pooling are those of a trained model, with their weights, and so are heads of
+    the same classes or dimensions; other heads are new. Of ``backbone`` only ``train`` and ``train_front_end`` count.
+    """
+
+    start: str | None = None
+    """a model or run folder to go on from, in place of backbone, layer_mix and pooling"""
     backbone: BackboneSection
     """the encoder"""
     adapter: Annotated[EntrySection | None, Chosen(ADAPTERS, example="{name: lora, rank: 8}")] = None
@@ -228,6 +235,11 @@ class ModelSection(Section):
     """what the model is given beside the sound; null = nothing"""
     join: Annotated[str | EntrySection, Chosen(JOINS)] = "concat"
     """how conditions join the pooled sound"""
+
+    @property
+    def encoder(self) -> str:
+        """Name of the encoder, or of the model to go on from, for people and folders."""
+        return self.backbone.encoder if self.start is None else encoder_name(self.backbone.name, self.start)
 
     @model_validator(mode="after")
     def _fits_together(self) -> ModelSection:
@@ -429,6 +441,11 @@ class Recipe(Section):
     """how fine-tuning goes"""
     probe: ProbeSection = ProbeSection()
     """linear models on frozen features"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _started(cls, data: Any) -> Any:
+        return with_start(data)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:

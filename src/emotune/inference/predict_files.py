@@ -71,10 +71,10 @@ class Inputs:
                 empty = False
                 yield item
         if empty:
-            there = ", ".join(sorted(splits)) or "nothing"
+            there = ", ".join(sorted(splits - {"(none)"})) or "no split"
             of = "" if self.split is None else f" of split {self.split}; there is: {there}"
             others = f" ({passed_over_text(passed_over)})" if passed_over else ""
-            raise ConfigError(f"Nothing to predict in {', '.join(map(str, self.paths))}{of}{others}.")
+            raise ConfigError(f"There is no recording in {', '.join(map(str, self.paths))}{of}{others}.")
 
     def _splits_wanted(self) -> tuple[str | None, ...] | None:
         if self.split is None:

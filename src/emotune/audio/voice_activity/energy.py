@@ -1,4 +1,4 @@
-"""Voice activity by loudness alone: what stands out from the background; for machines without onnxruntime."""
+"""Voice activity by loudness alone: what stands out from the background."""
 
 from __future__ import annotations
 

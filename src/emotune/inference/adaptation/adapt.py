@@ -14,9 +14,7 @@ from emotune.errors import ConfigError, ModelError
 from emotune.inference.adaptation.adaptation import adaptation_to, classes_of
 from emotune.inference.adaptation.folder import FILE, AdaptedModel, is_adapted
 from emotune.inference.adaptation.groups import check_way
-from emotune.inference.inputs import passed_over_text
-from emotune.inference.predict_files import Inputs
-from emotune.inference.predictor import load
+from emotune.inference.predict_files import Inputs, loaded, say_passed_over
 from emotune.io.tables import check_file
 from emotune.models.folder import CONFIG, find_model_folder
 from emotune.runtime.listener import Listener
@@ -71,9 +69,8 @@ def adapt_files(
     inputs.say_columns(listener)
     passed_over = Counter[str]()
     items = list(inputs.items(passed_over))
-    if passed_over:
-        listener.say(passed_over_text(passed_over))
-    predictor = load(model, **loading)
+    say_passed_over(passed_over, listener)
+    predictor = loaded(model, listener, loading)
     classes = classes_of(predictor.label_space)
     plain = predictor.predict_items(items, progress=progress)
     if len(plain.failed) == len(plain):

@@ -40,7 +40,7 @@ class TimelineRule:
 
     Args:
         windows: that the model hears.
-        vad: how speech is found; None = Silero's network where onnxruntime is installed, else energy. ``none`` takes
+        vad: how speech is found; None = Silero's network. ``none`` takes
             everything for speech.
         change_cost: see ``Smoother``.
     """

@@ -1,0 +1,61 @@
+"""Recipes that go on from a trained model: what its folder says stands for the keys of the recipe's model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from emotune.errors import EmotuneError
+from emotune.io.tables import read_json
+from emotune.models.folder import CONFIG, PREPROCESSOR, WEIGHTS, find_model_folder
+
+_PARTS = ("layer_mix", "varan", "pooling", "hidden_size", "dropout")
+
+
+def with_start(recipe: Any) -> Any:
+    """The sections of a recipe with the encoder, layer mix, pooling and trimming of ``model.start``.
+
+    What a recipe gives itself stays. One that was written with all of that needs no folder to be read.
+
+    Raises:
+        ValueError: for a start that is no model to be trained, or beside an encoder of the recipe's own.
+    """
+    if not isinstance(recipe, Mapping) or not isinstance(recipe.get("model"), Mapping):
+        return recipe
+    model: dict[str, Any] = dict(recipe["model"])
+    start, backbone = model.get("start"), model.get("backbone") or {}
+    if not isinstance(start, str | Path) or not isinstance(backbone, Mapping):
+        return recipe
+    given = [name for name in ("checkpoint", "revision", "layers") if backbone.get(name)]
+    if given or ("name" in backbone) != ("config" in backbone):
+        extra = given[0] if given else "name" if "name" in backbone else "config"
+        raise ValueError(f"model.start brings its encoder: leave out model.backbone.{extra}, or start")
+    if "name" in backbone:
+        return recipe
+    try:
+        folder = find_model_folder(start).folder
+        config = read_json(folder / CONFIG, "The model's config")
+        preprocessing = read_json(folder / PREPROCESSOR, "The model's preprocessing")
+    except EmotuneError as error:
+        raise ValueError(f"model.start: {error}") from error
+    _refuse(config, folder)
+    own = dict(config["backbone"])
+    encoder = {"name": own.pop("model_type"), "final_norm": bool(own.pop("final_norm", False)), "config": own}
+    parts = {name: config[name] for name in _PARTS if config.get(name) is not None}
+    data = {"trim_silence_db": preprocessing.get("trim_silence_db"), **(recipe.get("data") or {})}
+    return {**recipe, "data": data, "model": {**parts, **model, "backbone": {**encoder, **backbone}}}
+
+
+def _refuse(config: Mapping[str, Any], folder: Path) -> None:
+    """Refuses what cannot be trained further."""
+    if not (folder / WEIGHTS).is_file() or not isinstance(config.get("backbone"), Mapping):
+        raise ValueError(
+            f"model.start: {folder} has no {WEIGHTS}, such as an exported model, and cannot be trained further; name"
+            " the run or model folder that it was made from"
+        )
+    for part in ("adapter", "conditions"):
+        if config.get(part):
+            raise ValueError(
+                f"model.start: {folder} has {part}, with which a recipe cannot go on yet; name a model without"
+            )

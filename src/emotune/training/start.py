@@ -1,0 +1,74 @@
+"""Training that goes on from a trained model: encoder, layer mix and pooling kept, heads where they answer the same."""
+
+from __future__ import annotations
+
+from emotune.config.recipe import Recipe
+from emotune.errors import ConfigError
+from emotune.models.emotion_model import EmotionModel
+from emotune.models.store import StoredModel, load_model
+
+_KEPT = ("layer_mix.", "pooling.", "standardize.")
+
+
+def start_of(recipe: Recipe) -> StoredModel | None:
+    """The model that ``model.start`` names; None without one.
+
+    Raises:
+        ModelError: for a folder that is damaged or not there.
+    """
+    return None if recipe.model.start is None else load_model(recipe.model.start)
+
+
+def refuse_another_encoder(recipe: Recipe, start: StoredModel) -> None:
+    """Refuses a start whose encoder is not the one that the recipe was written with.
+
+    Raises:
+        ConfigError: naming the start.
+    """
+    section, own = recipe.model.backbone, start.model.backbone.config
+    asked = {"model_type": section.name, **(section.config or {}), "final_norm": section.final_norm}
+    if asked != {"final_norm": False, **own}:
+        raise ConfigError(
+            f"model.start: {recipe.model.start} has another encoder than the one that this recipe was written with."
+            " Leave model.backbone.name and model.backbone.config out to take it."
+        )
+
+
+def take_over(model: EmotionModel, start: StoredModel) -> list[str]:
+    """Copies layer mix, pooling and standardisation, and the heads of the same classes or dimensions.
+
+    Args:
+        model: over the start's encoder.
+        start: the trained model.
+
+    Returns:
+        The names of the heads that are kept.
+
+    Raises:
+        ConfigError: where the recipe's layer mix or pooling are others.
+    """
+    theirs = start.model
+    for name in ("layer_mix", "pooling"):
+        if model.options[name] != theirs.options[name]:
+            raise ConfigError(
+                f"model.{name} is {model.options[name]}, and model.start has {theirs.options[name]}: leave model.{name}"
+                " out, or start."
+            )
+    kept = [name for name in model.learns if _is_same_head(name, model, theirs)]
+    prefixes = (*_KEPT, *(f"heads.{name}." for name in kept))
+    weights = {name: value for name, value in theirs.state_dict().items() if name.startswith(prefixes)}
+    model.load_state_dict(weights, strict=False)
+    return kept
+
+
+def _is_same_head(name: str, model: EmotionModel, start: EmotionModel) -> bool:
+    """Tells whether a head answers for the same classes or dimensions in both, by a network of the same form."""
+    if name not in start.learns:
+        return False
+    one, other = model.learns[name].space, start.learns[name].space
+    is_same = {"probabilities": one.classes == other.classes, "dimensions": one.dimensions == other.dimensions}
+    return is_same.get(model.learns[name].stored_as or "", True) and _form(model, name) == _form(start, name)
+
+
+def _form(model: EmotionModel, name: str) -> dict[str, tuple[int, ...]]:
+    return {key: tuple(value.shape) for key, value in model.heads[name].state_dict().items()}

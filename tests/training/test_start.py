@@ -1,0 +1,126 @@
+"""Training that goes on from a trained model: what is kept, what is new, what is refused."""
+
+import dataclasses
+import json
+import shutil
+
+import pytest
+import torch
+import yaml
+
+from builders.models import WAVLM, save_tiny_model
+from builders.recipes import sections_over
+from emotune.config.recipe import Recipe
+from emotune.errors import ConfigError
+from emotune.models.store import load_model
+from emotune.schema.labels import LabelSpace, Scale
+from emotune.training.build import build_experiment
+from emotune.training.fine_tune import train_run
+from emotune.training.manifest import build_manifest
+from emotune.training.probe import probe_run
+
+BODY = ("backbone.", "layer_mix.", "pooling.", "standardize.")
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """A model of anger and neutral, with features that were standardised and a mix of its own."""
+    folder = tmp_path_factory.mktemp("start") / "model"
+    return save_tiny_model(folder, LabelSpace(("anger", "neutral"), {"arousal": Scale(1, 7)}), pooling="mean")
+
+
+@pytest.fixture
+def recipe_from(tones, tmp_path):
+    """Builds a recipe over the tones that goes on from a model; ``classes`` renames theirs."""
+
+    def build(start, *, classes=("anger", "neutral"), model=None, **sections) -> Recipe:
+        own = dict(zip(("anger", "neutral"), classes, strict=True))
+        rows = [dataclasses.replace(u, emotion=own[u.emotion or ""]) for u in tones]
+        space = LabelSpace(classes)
+        dataclasses.replace(tones, utterances=tuple(rows), label_space=space).write(tmp_path / "m.csv")
+        content = sections_over(tmp_path / "m.csv", **sections)
+        content["model"] = {"start": str(start), **(model or {})}
+        return Recipe.model_validate(content)
+
+    return build
+
+
+def built(recipe: Recipe) -> dict[str, torch.Tensor]:
+    return build_experiment(recipe, build_manifest(recipe)).model.state_dict()
+
+
+def test_encoder_mix_and_pooling_are_kept_and_the_heads_of_other_classes_are_new(start, recipe_from):
+    theirs = load_model(start).model.state_dict()
+    ours = built(recipe_from(start, classes=("calm", "neutral")))
+    body = [name for name in theirs if name.startswith(BODY)]
+    assert {name for name in ours if name.startswith(BODY)} == set(body)
+    assert all(torch.equal(ours[name], theirs[name]) for name in body)
+    head = [name for name in ours if name.startswith("heads.classes.") and name.endswith("weight")]
+    assert head
+    assert not any(torch.equal(ours[name], theirs[name]) for name in head)
+
+
+def test_a_head_of_the_same_classes_is_kept(start, recipe_from):
+    theirs, ours = load_model(start).model.state_dict(), built(recipe_from(start))
+    assert not any(name.startswith("heads.dimensions") for name in ours), "this recipe learns no dimensions"
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+def test_a_head_of_another_form_is_new(start, recipe_from):
+    ours = built(recipe_from(start, model={"hidden_size": 5}))
+    assert any(name.startswith("heads.classes.") and 5 in value.shape for name, value in ours.items())
+
+
+def test_the_written_recipe_reads_back_and_trains_only_what_it_is_told(start, recipe_from, tmp_path):
+    chosen = recipe_from(start, model={"backbone": {"train": "none"}})
+    assert chosen.model.pooling == "mean"
+    assert chosen.model.encoder == "model"
+    train_run(chosen, tmp_path / "run")
+    assert Recipe.model_validate(yaml.safe_load((tmp_path / "run" / "recipe.yaml").read_text())) == chosen
+    theirs, ours = load_model(start).model.state_dict(), load_model(tmp_path / "run").model.state_dict()
+    assert all(torch.equal(ours[name], value) for name, value in theirs.items() if name.startswith("backbone."))
+    again = recipe_from(tmp_path / "run", classes=("calm", "neutral"))
+    assert built(again).keys() == ours.keys()
+
+
+def test_a_probe_hears_with_the_encoder_that_is_gone_on_from(start, recipe_from, tmp_path):
+    chosen = recipe_from(start, probe={"cache": str(tmp_path / "cache"), "inverse_regularisation": [1.0]})
+    probe_run(chosen, tmp_path / "run")
+    theirs, ours = load_model(start).model.state_dict(), load_model(tmp_path / "run").model.state_dict()
+    shared = [name for name in ours if name.startswith("backbone.") and name in theirs]
+    assert shared
+    assert all(torch.equal(ours[name], theirs[name]) for name in shared)
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ({"backbone": {"name": "wavlm", "checkpoint": "x"}}, "leave out model.backbone.checkpoint, or start"),
+        ({"backbone": {"config": dict(WAVLM)}}, "leave out model.backbone.config, or start"),
+        ({"backbone": {"layers": 1}}, "leave out model.backbone.layers, or start"),
+    ],
+)
+def test_an_encoder_beside_a_start_is_refused(start, recipe_from, model, words):
+    with pytest.raises(ValueError, match=words):
+        recipe_from(start, model=model)
+
+
+def test_another_pooling_or_encoder_than_the_starts_is_refused(start, recipe_from):
+    with pytest.raises(ConfigError, match=r"model.pooling is std, and model.start has mean: leave model.pooling out"):
+        built(recipe_from(start, model={"pooling": "std"}))
+    with pytest.raises(ConfigError, match="has another encoder than the one that this recipe was written with"):
+        built(recipe_from(start, model={"backbone": {"name": "wavlm", "config": {**WAVLM, "num_hidden_layers": 1}}}))
+
+
+def test_what_cannot_be_trained_further_is_refused(start, recipe_from, tmp_path):
+    with pytest.raises(ValueError, match=r"model.start: .*nowhere"):
+        recipe_from(tmp_path / "nowhere")
+    exported = shutil.copytree(start, tmp_path / "exported")
+    (exported / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"has no model.safetensors, such as an exported model"):
+        recipe_from(exported)
+    adapted = shutil.copytree(start, tmp_path / "adapted")
+    config = json.loads((adapted / "config.json").read_text())
+    (adapted / "config.json").write_text(json.dumps({**config, "adapter": {"name": "bottleneck", "size": 4}}))
+    with pytest.raises(ValueError, match="has adapter, with which a recipe cannot go on yet"):
+        recipe_from(adapted)
