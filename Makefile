@@ -50,7 +50,7 @@ test: $(TEST)
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not load" $(MEASURED)
 
 test-load: $(DEV)
-	$(BIN)/python -m pytest -n auto --dist loadfile -m load
+	$(BIN)/python -m pytest -n auto --dist worksteal -m load
 
 # the option appends to the table
 broken-inputs: $(TEST)

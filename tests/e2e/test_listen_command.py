@@ -75,7 +75,9 @@ def test_a_pipe_that_never_ends_is_left_with_a_summary(tiny_model, ending):
     command = [sys.executable, "-m", "emotune", "listen", tiny_model, "--source", "-", "--encoding", "pcm16"]
     command += ["--rate", "8000", "--jsonl", *ROOM]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    hears = signal.signal(signal.SIGINT, signal.default_int_handler)  # in a shell's background it would be ignored
     process = subprocess.Popen([str(part) for part in command], **pipes)
+    signal.signal(signal.SIGINT, hears)
     os.set_blocking(process.stdin.fileno(), False)
     content = (4 * noise(800) * 32767).astype("<i2").tobytes()
     begun, first = time.monotonic(), b""

@@ -110,9 +110,9 @@ def test_folds_go_on_however_their_folder_is_spelled(written, tmp_path, monkeypa
 
 @pytest.mark.load
 def test_interrupted_folds_go_on_and_finished_ones_are_kept(written, tmp_path, monkeypatch, emotune_command):
-    from emotune.protocols import folds
+    from emotune.protocols import run
 
-    real = folds._run_one
+    real = run._run_one
     started = []
 
     def stopped(recipe, folder, fold, *rest):
@@ -121,10 +121,10 @@ def test_interrupted_folds_go_on_and_finished_ones_are_kept(written, tmp_path, m
             raise KeyboardInterrupt
         return real(recipe, folder, fold, *rest)
 
-    monkeypatch.setattr(folds, "_run_one", stopped)
+    monkeypatch.setattr(run, "_run_one", stopped)
     assert emotune_command("train", written, "-o", tmp_path / "run").code == 130
     assert started == ["fold_1", "fold_2", "fold_3"]
-    monkeypatch.setattr(folds, "_run_one", real)
+    monkeypatch.setattr(run, "_run_one", real)
     kept = (tmp_path / "run" / "fold_1" / "model" / "model.safetensors").stat().st_mtime_ns
     ended = emotune_command("train", written, "-o", tmp_path / "run")
     assert ended.code == 0, ended.err

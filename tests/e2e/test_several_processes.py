@@ -20,7 +20,7 @@ from emotune.models.store import load_model
 from emotune.runtime.listener import Listener
 from emotune.schema.labels import LabelSpace, Scale
 from emotune.schema.predictions import Predictions
-from emotune.training import fine_tune
+from emotune.training import development
 from emotune.training.fine_tune import train_run
 from emotune.training.loop import processes
 
@@ -168,13 +168,13 @@ def test_a_sharded_run_that_was_killed_goes_on_with_its_optimiser(sections, alon
 def test_every_development_utterance_is_scored_once(sections, tmp_path, monkeypatch):
     """What the processes predict, put together, is the split; scored from parts it is scored as a whole."""
     seen = []
-    scores = fine_tune.scores
+    scores = development.scores
 
     def watched(manifest, predictions: Predictions):
         seen.append([row.utterance_id for row in predictions])
         return scores(manifest, predictions)
 
-    monkeypatch.setattr(fine_tune, "scores", watched)
+    monkeypatch.setattr(development, "scores", watched)
     train_run(Recipe.model_validate(sections | {"train": sections["train"] | {"epochs": 1}}), tmp_path / "run")
     (whole,) = seen
     monkeypatch.setattr(processes, "count", lambda: 3)
