@@ -104,6 +104,7 @@ def folds(output: Path, shared: Path) -> dict:
     import emotune
     from emotune.corpora import CORPORA, read_corpus
     from emotune.export.export_model import export_model
+    from emotune.export.parity import scores_of
     from emotune.inference.torch_engine import TorchEngine
 
     torch.manual_seed(0)
@@ -136,29 +137,13 @@ def folds(output: Path, shared: Path) -> dict:
             save(folder, model)
         if not exported.exists():
             export_model(folder, exported, precision="int8")
-        truth = [utterance for utterance, held in zip(manifest, test, strict=True) if held]
-        row: dict = {"fold": fold + 1}
-        for name, path in (("torch", folder), ("int8", exported)):
-            predictions = emotune.load(path).predict_items(items_of(manifest, truth))
-            row[name] = uar([u.emotion for u in truth], [p.emotion for p in predictions])
+        part = manifest.replace_utterances([u for u, held in zip(manifest, test, strict=True) if held])
+        source, eight_bits = scores_of(emotune.load(folder), emotune.load(exported), part)["uar"]
+        row: dict = {"fold": fold + 1, "torch": source, "int8": eight_bits}
         rows.append(row)
         print(json.dumps(row), flush=True)
     mean = {name: statistics.mean(row[name] for row in rows) for name in ("torch", "int8")}
     return {"folds": rows, "mean": mean, "difference": mean["int8"] - mean["torch"]}
-
-
-def items_of(manifest, utterances) -> list:
-    from emotune.inference.items import Item
-
-    return [Item(u.utterance_id, manifest.path_of(u)) for u in utterances]
-
-
-def uar(truth: list, answers: list) -> float:
-    recalls = []
-    for name in sorted(set(truth)):
-        own = [answer == name for answer, label in zip(answers, truth, strict=True) if label == name]
-        recalls.append(statistics.mean(own))
-    return statistics.mean(recalls)
 
 
 # --- speed

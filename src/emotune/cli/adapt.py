@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from emotune.cli.console import Model, Words, err, out, pairs, show_progress, table
+from emotune.cli.console import Model, Words, leave_with, out, pairs, show_progress, table
 
-EXIT_SOME_FAILED = 1
 _SHOWN = 20
 
 
@@ -75,8 +74,6 @@ def adapt(
     out.print(f"estimated shares of the classes: {shares}", markup=False)
     out.print(f"{output}: {adaptation.in_words().removeprefix('adapted: ')}", markup=False)
     failed = found.predictions.failed
-    for row in failed[:_SHOWN]:
-        err.print(f"error: {row.error}", markup=False)
     if failed:
         out.print(f"{len(failed)} of {len(found.predictions)} clips with an error were left out", markup=False)
-        raise typer.Exit(EXIT_SOME_FAILED)
+    leave_with((row.error for row in failed[:_SHOWN]), len(failed))

@@ -14,6 +14,8 @@ from emotune.errors import ConfigError, on_a_screen
 from emotune.runtime.listener import Listener
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from emotune.schema.labels import Scale
 
 Item = TypeVar("Item")
@@ -32,6 +34,9 @@ SpreadsheetSafe = Annotated[
     bool,
     typer.Option("--spreadsheet-safe", help="In a .csv, an apostrophe before text that would be run as a formula."),
 ]
+
+
+EXIT_SOME_FAILED = 1
 
 
 class Vad(StrEnum):
@@ -80,6 +85,12 @@ def show_progress(items: Iterable[Item], *, total: int, title: str) -> Iterator[
     if not err.is_terminal:
         yield from items
         return
+    with progress_bar() as bar:
+        yield from bar.track(items, total=total, description=title)
+
+
+def progress_bar(**options: Any) -> Progress:
+    """A bar on standard error with a title, how many are done, and the time so far and to come."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -90,8 +101,7 @@ def show_progress(items: Iterable[Item], *, total: int, title: str) -> Iterator[
     )
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=err) as bar:
-        yield from bar.track(items, total=total, description=title)
+    return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=err, **options)
 
 
 def table(
@@ -151,6 +161,14 @@ def warn_all(warnings: Iterable[str]) -> None:
     """Prints warnings, one a line."""
     for warning in warnings:
         err.print(f"warning: {warning}", style="yellow", markup=False)
+
+
+def leave_with(errors: Iterable[str | None], failed: int) -> None:
+    """Prints errors, one a line, and leaves with the exit code for it where some of a batch failed."""
+    for error in errors:
+        err.print(f"error: {error}", markup=False)
+    if failed:
+        raise typer.Exit(EXIT_SOME_FAILED)
 
 
 def counts_text(counts: Mapping[str, int]) -> str:

@@ -14,7 +14,7 @@ from emotune.cli.console import (
     SpreadsheetSafe,
     Vad,
     Words,
-    err,
+    leave_with,
     out,
     pairs,
     show_progress,
@@ -25,8 +25,6 @@ from emotune.errors import ConfigError
 if TYPE_CHECKING:
     from emotune.inference.predict_files import PredictedFiles
     from emotune.schema.predictions import Predictions
-
-EXIT_SOME_FAILED = 1
 
 
 class EngineName(StrEnum):
@@ -195,10 +193,7 @@ def _end(found: PredictedFiles, summary: str) -> None:
         )
     if summary:
         out.print(f"{summary}, {found.failed} with an error", markup=False)
-    for error in found.errors:
-        err.print(f"error: {error}", markup=False)
-    if found.failed:
-        raise typer.Exit(EXIT_SOME_FAILED)
+    leave_with(found.errors, found.failed)
 
 
 def _print(predictions: Predictions) -> None:

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emotune.cli.console import Model, Vad, Words, err, out, pairs, show_progress, table
+from emotune.cli.console import Model, Vad, Words, leave_with, out, pairs, show_progress, table
 from emotune.runtime.extras import needs
 
 if TYPE_CHECKING:
     from emotune.timelines import Timeline, Timelines
-
-EXIT_SOME_FAILED = 1
 
 
 def timeline(
@@ -103,10 +101,7 @@ def _show(found: Timelines, written: list[Path]) -> None:
     else:
         _print_summaries(found)
         out.print(f"{', '.join(map(str, written))}: {len(whole)} of {len(found)} recordings", markup=False)
-    for one in found.failed:
-        err.print(f"error: {one.error}", markup=False)
-    if found.failed:
-        raise typer.Exit(EXIT_SOME_FAILED)
+    leave_with((one.error for one in found.failed), len(found.failed))
 
 
 def _print(one: Timeline) -> None:

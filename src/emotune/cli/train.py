@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from emotune.cli.console import err, out, show_progress, warn_all
+from emotune.cli.console import err, out, progress_bar, show_progress, warn_all
 from emotune.io.tables import to_json
 from emotune.runtime.extras import needs
 from emotune.runtime.listener import Listener, Row
@@ -113,23 +113,7 @@ class TrainingDisplay(Listener):
     """A bar over all steps and one line an epoch, on standard error."""
 
     def __init__(self) -> None:
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        columns = (
-            TextColumn("training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
-        self.bar = Progress(*columns, console=err, disable=not err.is_terminal, transient=True)
+        self.bar = progress_bar(disable=not err.is_terminal, transient=True)
         self.task = None
 
     def __enter__(self) -> TrainingDisplay:

@@ -6,7 +6,7 @@ import json
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,9 @@ from emotune.inference.predictor import Predictor, load
 from emotune.inference.torch_engine import TorchEngine
 from emotune.io.hub import CARD
 from emotune.io.tables import atomic_path, to_json, write_text
-from emotune.models.emotion_model import EmotionModel
 from emotune.models.exported import PRECISIONS, SCHEMA
 from emotune.models.folder import CONFIG, GRAPH, HEADS_GRAPH, PREPROCESSOR, find_model_folder
-from emotune.models.store import load_model
+from emotune.models.store import StoredModel, load_model
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest
@@ -92,8 +91,7 @@ def export_model(
     heads = heads_graph(stored.model, temperature=temperature)
     if precision == "int8":
         whole = quantize(whole)
-    config = _config(stored.config, stored.model, precision, source_fingerprint=stored.fingerprint)
-    config["export"]["normalization"] = stored.preprocessing.normalize
+    config = _config(stored, precision)
     preprocessing = stored.preprocessing.to_json() | {"normalize": "none"}  # it is done inside
     card = found.folder / CARD
     text = card.read_text(encoding="utf-8") if card.is_file() else ""
@@ -115,7 +113,7 @@ def export_model(
         _refuse(parity, precision)
         if check is not None:
             scores = scores_of(load(found.folder), Predictor(engine), check, progress=progress)
-            parity = Parity(**{**asdict(parity), "scores": scores})
+            parity = replace(parity, scores=scores)
         config["export"]["parity"] = asdict(parity)
         _write(made / CONFIG, config)
         made.rename(output)
@@ -123,20 +121,20 @@ def export_model(
     return Export(output, size, precision, parity)
 
 
-def _config(
-    config: Mapping[str, Any], model: EmotionModel, precision: str, *, source_fingerprint: str
-) -> dict[str, Any]:
+def _config(source: StoredModel, precision: str) -> dict[str, Any]:
     """Source's config with what the export adds: widths of conditions, and how it was made."""
-    widths = {} if model.joined is None else model.joined.widths
-    conditions = {name: {**about, "width": widths[name]} for name, about in (config.get("conditions") or {}).items()}
+    widths = {} if source.model.joined is None else source.model.joined.widths
+    given = source.config.get("conditions") or {}
+    conditions = {name: {**about, "width": widths[name]} for name, about in given.items()}
     made_with = {name: version(name) for name in ("torch", "onnx", "onnxscript", "onnxruntime")}
     about = {
         "precision": precision,
         "opset": OPSET,
-        "source": source_fingerprint,
+        "source": source.fingerprint,
         "made_with": {"emotune": emotune.__version__, **made_with},
+        "normalization": source.preprocessing.normalize,
     }
-    return {**config, "schema": SCHEMA, "conditions": conditions or None, "export": about}
+    return {**source.config, "schema": SCHEMA, "conditions": conditions or None, "export": about}
 
 
 def _describe(proto: ModelProto, config: Mapping[str, Any], preprocessing: Mapping[str, Any], card: str) -> None:

@@ -22,7 +22,7 @@ def quantize(proto: ModelProto) -> ModelProto:
     """Quantises the graph's products and convolutions; other large constants are stored in sixteen bits.
 
     Products with a constant matrix are done in integers. Convolutions keep their arithmetic: their weights are stored
-    in eight bits, a scale for each output channel. Where a weight would vanish or sixteen bits overflow, it stays.
+    in eight bits, a scale for each output channel. Where sixteen bits would overflow, a constant stays.
     """
     result = ModelProto()
     result.CopyFrom(proto)

@@ -40,8 +40,8 @@ class AudInterface:
 
     def __init__(self, predictor: Predictor) -> None:
         with needs("audformat", "AudInterface"):
-            import audformat  # noqa: PLC0415
-            import pandas  # noqa: PLC0415
+            import audformat  # noqa: PLC0415 (of an extra)
+            import pandas  # noqa: PLC0415 (as above)
         self._audformat, self._pandas = audformat, pandas
         self.predictor = predictor
 

@@ -26,9 +26,9 @@ def engine_of(folder: Path, *, device: str | None = None, threads: int | None = 
 
         return OnnxEngine.load(folder, device=device, threads=threads)
     with needs("train", f"Loading {folder}"):
-        import torch  # noqa: PLC0415
+        import torch  # noqa: PLC0415 (only where it is used)
 
-        from emotune.inference.torch_engine import TorchEngine  # noqa: PLC0415
+        from emotune.inference.torch_engine import TorchEngine  # noqa: PLC0415 (as above)
     if threads is not None:
         torch.set_num_threads(threads)
     return TorchEngine.load(folder, device=device)

@@ -157,7 +157,7 @@ def _session(path: Path, threads: int | None) -> onnxruntime.InferenceSession:
 
 
 def _reason(error: Exception) -> str:
-    """What onnxruntime says, without what only its makers understand."""
+    """Message of onnxruntime, without the parts that only its makers understand."""
     return _SOURCE.sub("", " ".join(str(error).split()), count=1)[:200].rstrip(" .")
 
 

@@ -19,8 +19,8 @@ from emotune.errors import ConfigError
 from emotune.inference.items import Item
 from emotune.inference.predictor import Predictor
 from emotune.schema.predictions import Prediction
+from emotune.timelines import NO_SPEECH
 
-NO_SPEECH = "no speech"
 _LEAST_SPEECH_S = 0.5  # of a window that is predicted
 _FRAMES_AT_ONCE = 4  # of voice activity: it is known 128 ms after the sound
 

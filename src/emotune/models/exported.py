@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from emotune.audio import SAMPLING_RATE_HZ
 from emotune.audio.preprocessing import Preprocessing
 from emotune.errors import EmotuneError, ModelError, TableError, quoted
 from emotune.io.tables import read_json
-from emotune.models.folder import CONFIG, GRAPH, HEADS_GRAPH, PREPROCESSOR
+from emotune.models.folder import CONFIG, GRAPH, HEADS_GRAPH, PREPROCESSOR, digest_of
 from emotune.schema.calibration import Calibration
 from emotune.schema.labels import LabelSpace
 
@@ -20,6 +19,7 @@ SCHEMA = "emotune-onnx/1"
 WAVEFORMS, LENGTHS = "waveforms", "lengths"
 PROBABILITIES, EMBEDDING = "probabilities", "embedding"
 PRECISIONS = ("fp32", "int8")
+_FILES = (CONFIG, PREPROCESSOR, GRAPH, HEADS_GRAPH)
 CURE = "The exported folder is incomplete or was changed: copy it again, or export the model again."
 
 
@@ -91,7 +91,7 @@ def read_exported(folder: Path) -> ExportedModel:
         raise ModelError(f"{folder / PREPROCESSOR}: sampling_rate_hz must be {SAMPLING_RATE_HZ}. {CURE}")
     if not space.classes and not space.dimensions:
         raise ModelError(f"{folder / CONFIG} names neither classes nor dimensions. {CURE}")
-    return ExportedModel(folder, space, heard, calibration, conditions, config, fingerprint_of(folder))
+    return ExportedModel(folder, space, heard, calibration, conditions, config, digest_of(folder, _FILES))
 
 
 def _conditions(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -103,12 +103,3 @@ def _conditions(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
         if not isinstance(width, int) or isinstance(width, bool) or width < 1:
             raise ModelError(f"condition '{name}' has the width {width!r}, expected a whole number from 1.")
     return conditions
-
-
-def fingerprint_of(folder: Path) -> str:
-    """SHA-256 over config, preprocessing and graphs; the card may change."""
-    digest = hashlib.sha256()
-    for name in (CONFIG, PREPROCESSOR, GRAPH, HEADS_GRAPH):
-        with (folder / name).open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,3 +63,12 @@ def find_model_folder(name: str | Path, *, download: Download = download_snapsho
         raise ModelError(" ".join(filter(None, [why_no_model(path), cure_of_absence(name)])))
     known = "" if "/" in str(name) else "Give a model's folder or a run's, such as runs/NAME of `emotune train`."
     raise no_folder(name, "model", cure=cure_of_absence(name) or known)
+
+
+def digest_of(folder: Path, names: Sequence[str]) -> str:
+    """SHA-256 over files of a folder, in this order."""
+    digest = hashlib.sha256()
+    for name in names:
+        with (folder / name).open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()

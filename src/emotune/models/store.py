@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from emotune.io.hub import CARD
 from emotune.io.tables import atomic_path, read_json, to_json, write_text
 from emotune.models.backbones.base import Backbone
 from emotune.models.emotion_model import EmotionModel
-from emotune.models.folder import CONFIG, PREPROCESSOR, WEIGHTS, find_model_folder
+from emotune.models.folder import CONFIG, PREPROCESSOR, WEIGHTS, digest_of, find_model_folder
 from emotune.models.weights import WeightsFile, is_finite, nothing_drawn, without_memory
 from emotune.schema.calibration import Calibration
 
@@ -174,8 +173,4 @@ def _misfit(path: Path, faults: Sequence[str]) -> ModelError:
 
 def fingerprint_of(folder: Path) -> str:
     """SHA-256 over config, preprocessing and weights; the card may change."""
-    digest = hashlib.sha256()
-    for name in (CONFIG, PREPROCESSOR, WEIGHTS):
-        with (folder / name).open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()
+    return digest_of(folder, (CONFIG, PREPROCESSOR, WEIGHTS))

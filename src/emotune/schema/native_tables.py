@@ -10,7 +10,7 @@ from emotune.runtime.extras import needs
 Row = Mapping[str, Any]
 Library = Literal["pandas", "polars", "pyarrow"]
 EXTRAS: Mapping[Library, str] = {"pandas": "pandas", "polars": "polars", "pyarrow": "tables"}
-"""What brings each library."""
+"""Extras that bring each library."""
 
 _FROM = 1 << 63  # a whole number from here on, or as far below 0, is none of 64 bits
 
@@ -29,7 +29,7 @@ def native_table(columns: Sequence[str], rows: Sequence[Row], numbers: Collectio
         ConfigError: where the library is not installed.
     """
     with needs(EXTRAS[library], f"A table of {library}"):
-        import narwhals as nw  # noqa: PLC0415
+        import narwhals as nw  # noqa: PLC0415 (of an extra)
 
         values = {name: [row.get(name) for row in rows] for name in columns}
         types = {name: nw.Float64() if name in numbers else _type_of(column, nw) for name, column in values.items()}

@@ -53,7 +53,7 @@ class AugmentedCopy:
 
     @property
     def key(self) -> dict[str, Any]:
-        """What the features of the copy depend on beside the recording."""
+        """Settings that the features of the copy depend on, beside the recording."""
         return {"augmentation": dict(self.settings), "seed": self.seed, "number": self.number}
 
 

@@ -62,7 +62,7 @@ class Microphone:
 def _portaudio() -> Any:
     try:
         with needs("live", "Listening to a microphone"):
-            import sounddevice  # noqa: PLC0415
+            import sounddevice  # noqa: PLC0415 (of an extra)
     except OSError as error:
         raise ConfigError(
             "Listening to a microphone needs PortAudio, which is not installed: on Debian and Ubuntu"

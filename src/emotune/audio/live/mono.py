@@ -46,7 +46,7 @@ class Mono:
         return np.concatenate([before, mixed if self._resampler is None else self._resampler.resample_chunk(mixed)])
 
     def finish(self) -> FloatArray:
-        """What the resampler still held, shape (samples,); the stream may go on afterwards."""
+        """Gives the samples that the resampler still held, shape (samples,); the stream may go on afterwards."""
         ended, self._resampler, self._rate = self._resampler, None, SAMPLING_RATE_HZ
         return _NOTHING if ended is None else cast(FloatArray, ended.resample_chunk(_NOTHING, last=True))
 

@@ -30,18 +30,16 @@ POOL = 96
 """Windows in memory at a time, twice; of any number the answers are the same, larger ones are not faster."""
 
 _LOUDNESS_S = 0.02
-OF_ANOTHER_LENGTH = ("text", "text_predicted")
-"""What is known of a whole recording and is not true of a window."""
+_OF_ANOTHER_LENGTH = ("text", "text_predicted")
 
 
 @dataclass(frozen=True)
 class TimelineRule:
-    """What a timeline depends on, beside the model.
+    """Rule of a timeline: everything that it depends on beside the model.
 
     Args:
         windows: that the model hears.
-        vad: how speech is found; None = Silero's network. ``none`` takes
-            everything for speech.
+        vad: how speech is found; None = Silero's network. ``none`` takes everything for speech.
         change_cost: see ``Smoother``.
     """
 
@@ -159,7 +157,7 @@ class RecordingTimeline:
         )
 
     def settings(self) -> dict[str, Any]:
-        """What the segments depend on."""
+        """Settings that the segments depend on."""
         vad = "given speakers" if self.speakers is not None else self.rule.vad or best_method()
         return {
             "window_s": self.rule.windows.window_s,
@@ -210,7 +208,7 @@ class RecordingTimeline:
             yield from ((track, window) for window in cutter.finish())
 
     def _items(self, windows: Iterator[tuple[Track, Window]]) -> Iterator[Item]:
-        known = {name: value for name, value in self.item.known.items() if name not in OF_ANOTHER_LENGTH}
+        known = known_of_windows(self.item)
         for position, (track, window) in enumerate(windows):
             self._waiting[position] = (track, dataclasses.replace(window, samples=window.samples[:0].copy()))
             yield Item(f"{self.item.utterance_id}, window {position + 1}", (window.samples, RATE_HZ), known=known)
@@ -218,20 +216,24 @@ class RecordingTimeline:
     def _answered_seconds(
         self, windows: Iterator[tuple[Track, Window]], cutters: Mapping[Track, WindowCutter]
     ) -> Iterator[list[tuple[Track, Piece]]]:
-        """The pieces that are complete, once for each second of the recording that has been answered."""
+        """Yields the pieces that are complete, once for each second of the recording that has been answered."""
         classes, hop = len(self.predictor.label_space.classes), self.rule.windows.hop
         smoothers = {track: Smoother(classes, hop, change_cost=self.rule.change_cost) for track in cutters}
         early: dict[int, Prediction] = {}
+        complete: list[tuple[Track, Piece]] = []
         due = second = 0
         for position, row in self.predictor.stream(self._items(windows), pool_items=POOL):
             early[position] = row
             while due in early:
                 track, window = self._waiting.pop(due)
                 pieces = smoothers[track].add(window, self._values(early.pop(due)))
-                yield [(track, piece) for piece in pieces]
-                for _ in range(second, window.end // RATE_HZ - 1):
-                    yield []
-                second, due = max(second + 1, window.end // RATE_HZ), due + 1
+                complete += [(track, piece) for piece in pieces]
+                due += 1
+                while second < window.end // RATE_HZ:
+                    yield complete
+                    complete, second = [], second + 1
+        if complete:
+            yield complete
 
     def _values(self, row: Prediction) -> Values:
         if row.error is not None:
@@ -252,8 +254,16 @@ class RecordingTimeline:
         )
 
 
+def known_of_windows(item: Item) -> dict[str, Any]:
+    """Values of conditions that are known of a recording and true of its windows, too: not its words."""
+    return {name: value for name, value in item.known.items() if name not in _OF_ANOTHER_LENGTH}
+
+
 def in_seconds(samples: int) -> float:
-    """Whole milliseconds: of neighbours the same number, so that no format makes them overlap."""
+    """Seconds of so many samples, to whole milliseconds.
+
+    Neighbours get the same number, so that no format makes them overlap.
+    """
     return round(samples * 1000 / RATE_HZ) / 1000
 
 

@@ -10,7 +10,7 @@ from emotune.audio.voice_activity import RATE_HZ, Method, speech_detector
 from emotune.corpora.tables.clip_ids import segment_name
 from emotune.errors import AudioError
 from emotune.inference.items import Item
-from emotune.inference.timeline.recording import OF_ANOTHER_LENGTH, in_seconds
+from emotune.inference.timeline.recording import in_seconds, known_of_windows
 from emotune.inference.timeline.windows import Window, WindowCutter, WindowRule
 
 
@@ -45,7 +45,7 @@ def _windows_of(item: Item, rule: WindowRule, vad: Method, least: int) -> Iterat
     if item.error is not None:
         raise AudioError(item.error)
     offset = round((item.start_s or 0.0) * RATE_HZ)
-    known = {name: value for name, value in item.known.items() if name not in OF_ANOTHER_LENGTH}
+    known = known_of_windows(item)
     cutter = WindowCutter(rule, speech_detector(vad), least=least)
     with audio.blocks(item.source, [item.channel], start_s=item.start_s, end_s=item.end_s) as opened:
         for window in _all(cutter, opened.blocks):

@@ -17,7 +17,7 @@ from emotune.timelines.formats.webvtt import webvtt_text
 from emotune.timelines.timeline import Timeline, Timelines
 
 PLACE = "{name}"
-"""What stands in a file name for the recording's, where each recording has a file of its own."""
+"""Placeholder of a file name for the recording's, where each recording has a file of its own."""
 
 OF_MANY: Mapping[str, Callable[[Timelines], str]] = {".json": json_text, ".rttm": rttm_text}
 OF_ONE: Mapping[str, Callable[[Timeline], str]] = {

@@ -41,5 +41,5 @@ def plain_name(recording: str) -> str:
 
 
 def milliseconds(seconds: float) -> int:
-    """Whole milliseconds, of times that are such."""
+    """Milliseconds of times that are whole numbers of them."""
     return round(seconds * 1000)
