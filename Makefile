@@ -1,10 +1,12 @@
 # Everything works in .venv with the versions locked in constraints.txt, and each target installs what it needs: the demo
-# the extra `train`, the tests `test`, the rest `dev`. `make demo` and `make test` need nothing but Python 3.11 or newer.
+# the extra `export` and the model mini, the tests `test` and mini, the rest `dev`. `make demo` and `make test` need nothing but Python 3.11 or newer.
 # PIP_ARGS reaches pip, for example to choose PyTorch's CPU or CUDA build (see README).
 PYTHON ?= python3
 PIP_ARGS ?=
 BIN := .venv/bin
 TRAIN := .venv/.installed-train
+EXPORT := .venv/.installed-export
+MINI := .venv/.installed-mini
 TEST := .venv/.installed-test
 DEV := .venv/.installed-dev
 
@@ -17,7 +19,7 @@ MEASURED = $(if $(filter yes,$(COVERAGE)),--cov=emotune --cov-branch --cov-repor
 .PHONY: help demo study-demo test test-load broken-inputs bench check keys notebook dist lock lock-check licences clean
 
 help:
-	@echo "make demo         train a tiny model on the synthetic corpus, test it on unseen voices, draw the report"
+	@echo "make demo         train a tiny model on the synthetic corpus and one that goes on from mini, test both, draw the report"
 	@echo "make study-demo   a whole study on a made-up MSP-Podcast, to the challenge's files, in under 10 minutes"
 	@echo "make test         run the test suite, but for what starts or kills many processes"
 	@echo "                  COVERAGE=yes measures the branches that it takes, and fails below COVERAGE_FLOOR percent"
@@ -40,16 +42,26 @@ help:
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[$*]"
 	touch $@
 
-demo: $(TRAIN)
+$(MINI): $(wildcard packages/emotune-mini/src/emotune_mini/model/*)
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --no-deps packages/emotune-mini
+	touch $@
+
+demo: $(EXPORT) $(MINI)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo/run.sh
 
-study-demo: $(TRAIN)
+study-$(MINI): $(wildcard packages/emotune-mini/src/emotune_mini/model/*)
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --no-deps packages/emotune-mini
+	touch $@
+
+demo: $(EXPORT) $(MINI)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/study/run.sh
 
-test: $(TEST)
+test: $(TEST) $(MINI)
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not load" $(MEASURED)
 
-test-load: $(DEV)
+test-load: $(DEV) $(MINI)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m load
 
 # the option appends to the table
@@ -74,7 +86,7 @@ check: $(DEV)
 keys: $(DEV)
 	$(BIN)/python tools/recipe_keys.py
 
-notebook: $(INSTALLED)
+notebook: $(DEV) $(MINI)
 	$(BIN)/pip install --quiet nbclient ipykernel
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/notebook.py examples/predictions.ipynb
 

@@ -3,6 +3,8 @@
 import numpy as np
 import onnxruntime
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import ModelProto, TensorProto, numpy_helper
 from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor_value_info
 
@@ -43,9 +45,10 @@ def answers(rows: np.ndarray) -> list[np.ndarray]:
 
 
 def by_hand(rows: np.ndarray) -> np.ndarray:
-    """The product of integers: rows in steps of their largest / 127, columns of theirs / 64."""
+    """The product of integers: rows in steps of their largest / 127, columns of their largest number or pair / 127."""
     scales = np.abs(rows).max(axis=-1, keepdims=True) / 127
-    steps = np.abs(WEIGHT).max(axis=0) / 64
+    pairs = [WEIGHT[row] + WEIGHT[row + 1] for row in range(0, len(WEIGHT), 2)]
+    steps = np.abs([*WEIGHT, *pairs]).max(axis=0) / 127
     return (np.rint(rows / scales) @ np.rint(WEIGHT / steps)) * scales * steps
 
 
@@ -56,6 +59,25 @@ def test_a_product_is_that_of_rounded_rows_and_columns():
     np.testing.assert_allclose(total, by_hand(rows) + TABLE.astype(np.float16), rtol=1e-4, atol=2e-3)
     exact = rows @ WEIGHT
     assert np.abs(same - exact).max() < 0.05 * np.abs(exact).max()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(16, 65), st.sampled_from([0.2, 1.0, 4.0]))
+def test_two_neighbouring_products_fit_sixteen_bits(seed, rows, tails):
+    """Unsigned activations of up to 255 by the integers of two rows, as processors without VNNI add them."""
+    draws = np.random.default_rng(seed)
+    weight = np.sign(draws.standard_normal((rows, 33))) * draws.standard_exponential((rows, 33)) ** tails
+    node = make_node("MatMul", ["x", "weight"], ["product"])
+    values = [make_tensor_value_info(name, FLOAT, None) for name in ("x", "product")]
+    constant = numpy_helper.from_array(weight.astype(np.float32), "weight")
+    quantized = quantize(make_model(make_graph([node], "graph", values[:1], values[1:], [constant])))
+    stored = {value.name: numpy_helper.to_array(value) for value in quantized.graph.initializer}
+    integers = next(value for value in stored.values() if value.dtype == np.int8).astype(int)
+    pairs = [integers[row : row + 2] for row in range(0, rows, 2)]
+    highest = max(np.maximum(pair, 0).sum(axis=0).max() for pair in pairs) * 255
+    lowest = min(np.minimum(pair, 0).sum(axis=0).min() for pair in pairs) * 255
+    assert -(2**15) <= lowest <= highest < 2**15
+    assert np.abs(integers).max() > 64  # more steps than half, which would hold the bound for any weight
 
 
 def test_a_loud_clip_does_not_spoil_a_quiet_neighbour():

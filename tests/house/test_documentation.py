@@ -6,10 +6,12 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel
 
+from builders.installed import install, package_with_model
 from emotune.config.reading import load_recipe
 from emotune.config.recipe import Recipe
 from emotune.corpora.tables.rows import COLUMN_NAMES, DIMENSION_NAMES
 from emotune.recipes import recipe_names
+from emotune.schema.labels import LabelSpace
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,7 +45,8 @@ def test_the_defaults_in_the_recipe_reference_are_those_of_the_code(tmp_path):
         }
 
 
-def test_every_bundled_recipe_reads_once_its_data_are_named(tmp_path):
+def test_every_bundled_recipe_reads_once_its_data_are_named(tmp_path, monkeypatch):
+    install(monkeypatch, package_with_model(tmp_path / "package", "emotune-mini", LabelSpace(("calm", "fear"))))
     for name in recipe_names():
         place = "data.manifest=m.csv" if name.startswith(("demo/", "gender/", "general/")) else f"data.root={tmp_path}"
         assert load_recipe(name, [place]).name == name

@@ -114,3 +114,4 @@ def test_the_command_prints_the_list(mini, emotune_command, tmp_path):
 
 def test_encoders_are_those_that_recipes_name():
     assert "general/wavlm_base_plus" in encoders_of_recipes()["microsoft/wavlm-base-plus"]
+    assert encoders_of_recipes()["mini"] == ["general/small_cpu"]

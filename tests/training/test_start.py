@@ -11,7 +11,7 @@ import yaml
 from builders.models import WAVLM, save_tiny_model
 from builders.recipes import sections_over
 from emotune.config.recipe import Recipe
-from emotune.errors import ConfigError
+from emotune.errors import ConfigError, ModelError
 from emotune.models.store import load_model
 from emotune.schema.labels import LabelSpace, Scale
 from emotune.training.build import build_experiment
@@ -105,6 +105,55 @@ def test_an_encoder_beside_a_start_is_refused(start, recipe_from, model, words):
         recipe_from(start, model=model)
 
 
+def test_clips_are_normalised_as_the_start_has_them(tmp_path, recipe_from):
+    """A checkpoint's preprocessor may say otherwise than its encoder's kind."""
+    start = save_tiny_model(tmp_path / "start", LabelSpace(("anger", "neutral")), pooling="mean")
+    preprocessing = json.loads((start / "preprocessor_config.json").read_text())
+    assert preprocessing["normalize"] == "none"
+    (start / "preprocessor_config.json").write_text(json.dumps({**preprocessing, "normalize": "clip"}))
+    recipe = recipe_from(start)
+    assert build_experiment(recipe, build_manifest(recipe)).preprocessing.normalize == "clip"
+
+
+def test_an_exported_model_is_a_start_like_its_source(start, recipe_from, tmp_path):
+    pytest.importorskip("onnxscript")
+    from emotune.export.export_model import export_model
+    from emotune.export.read_back import read_back
+
+    source = built(recipe_from(start))
+    plain = [name for name in source if "pos_conv" not in name]  # the graph has its product, without the weight norm
+    waveform, mask = (
+        torch.randn(1, 8000, generator=torch.Generator().manual_seed(0)),
+        torch.ones(1, 8000, dtype=torch.bool),
+    )
+    for precision in ("fp32", "int8"):
+        folder = tmp_path / precision
+        export_model(start, folder, precision=precision)
+        exported = built(recipe_from(folder))
+        assert exported.keys() == source.keys()
+        for name in plain:
+            bound = float(source[name].abs().max()) / 100 if precision == "int8" else 0.0
+            torch.testing.assert_close(exported[name], source[name], rtol=0, atol=bound)
+        one, other = (
+            model.pooled(waveform, mask).detach() for model in (load_model(start).model, read_back(folder).model)
+        )
+        torch.testing.assert_close(one, other, rtol=0, atol=0.05 if precision == "int8" else 1e-5)
+
+
+def test_a_graph_without_some_weight_is_no_start(start, recipe_from, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    from emotune.export.export_model import export_model
+
+    export_model(start, tmp_path / "exported")
+    graph = onnx.load_model(tmp_path / "exported" / "model.onnx")
+    noted = next(entry for entry in graph.metadata_props if entry.key == "emotune.weights")
+    noted.value = json.dumps({name: place for name, place in json.loads(noted.value).items() if "q_proj" not in name})
+    onnx.save_model(graph, tmp_path / "exported" / "model.onnx")
+    with pytest.raises(ModelError, match=r"does not hold .*q_proj.* as the model had it.*run or model folder"):
+        built(recipe_from(tmp_path / "exported"))
+
+
 def test_another_pooling_or_encoder_than_the_starts_is_refused(start, recipe_from):
     with pytest.raises(ConfigError, match=r"model.pooling is std, and model.start has mean: leave model.pooling out"):
         built(recipe_from(start, model={"pooling": "std"}))
@@ -115,10 +164,10 @@ def test_another_pooling_or_encoder_than_the_starts_is_refused(start, recipe_fro
 def test_what_cannot_be_trained_further_is_refused(start, recipe_from, tmp_path):
     with pytest.raises(ValueError, match=r"model.start: .*nowhere"):
         recipe_from(tmp_path / "nowhere")
-    exported = shutil.copytree(start, tmp_path / "exported")
-    (exported / "model.safetensors").unlink()
-    with pytest.raises(ValueError, match=r"has no model.safetensors, such as an exported model"):
-        recipe_from(exported)
+    without = shutil.copytree(start, tmp_path / "without")
+    (without / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"has no model.safetensors or no encoder in its config; copy the folder"):
+        recipe_from(without)
     adapted = shutil.copytree(start, tmp_path / "adapted")
     config = json.loads((adapted / "config.json").read_text())
     (adapted / "config.json").write_text(json.dumps({**config, "adapter": {"name": "bottleneck", "size": 4}}))

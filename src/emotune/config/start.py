@@ -8,7 +8,8 @@ from typing import Any
 
 from emotune.errors import EmotuneError
 from emotune.io.tables import read_json
-from emotune.models.folder import CONFIG, PREPROCESSOR, WEIGHTS, find_model_folder
+from emotune.models.exported import is_exported
+from emotune.models.folder import CONFIG, GRAPH, PREPROCESSOR, WEIGHTS, find_model_folder
 
 _PARTS = ("layer_mix", "varan", "pooling", "hidden_size", "dropout")
 
@@ -49,11 +50,9 @@ def with_start(recipe: Any) -> Any:
 
 def _refuse(config: Mapping[str, Any], folder: Path) -> None:
     """Refuses what cannot be trained further."""
-    if not (folder / WEIGHTS).is_file() or not isinstance(config.get("backbone"), Mapping):
-        raise ValueError(
-            f"model.start: {folder} has no {WEIGHTS}, such as an exported model, and cannot be trained further; name"
-            " the run or model folder that it was made from"
-        )
+    held = GRAPH if is_exported(folder) else WEIGHTS
+    if not (folder / held).is_file() or not isinstance(config.get("backbone"), Mapping):
+        raise ValueError(f"model.start: {folder} has no {held} or no encoder in its config; copy the folder again")
     for part in ("adapter", "conditions"):
         if config.get(part):
             raise ValueError(

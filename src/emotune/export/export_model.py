@@ -21,6 +21,7 @@ from emotune.export.graph import simplify
 from emotune.export.int8 import quantize
 from emotune.export.onnx import OPSET, heads_graph, whole_graph
 from emotune.export.parity import Parity, answers_of, compare, generated_clips, scores_of
+from emotune.export.weights import WEIGHTS, Place, places_of
 from emotune.inference.onnx_engine import OnnxEngine
 from emotune.inference.predictor import Predictor, load
 from emotune.inference.torch_engine import TorchEngine
@@ -89,6 +90,7 @@ def export_model(
     temperature = stored.calibration.temperature
     whole = whole_graph(stored.model, normalize=stored.preprocessing.normalize, temperature=temperature)
     heads = heads_graph(stored.model, temperature=temperature)
+    weights = places_of(whole, stored.model.state_dict())
     if precision == "int8":
         whole = quantize(whole)
     config = _config(stored, precision)
@@ -104,7 +106,7 @@ def export_model(
             write_text(made / CARD, text)
         _write(made / CONFIG, config)
         for name, proto in ((GRAPH, whole), (HEADS_GRAPH, heads)):
-            _describe(proto, config, preprocessing, text)
+            _describe(proto, config, preprocessing, text, weights=weights if name == GRAPH else {})
             with atomic_path(made / name) as path:
                 onnx.save_model(proto, path)
         engine = OnnxEngine.load(made)
@@ -137,7 +139,14 @@ def _config(source: StoredModel, precision: str) -> dict[str, Any]:
     return {**source.config, "schema": SCHEMA, "conditions": conditions or None, "export": about}
 
 
-def _describe(proto: ModelProto, config: Mapping[str, Any], preprocessing: Mapping[str, Any], card: str) -> None:
+def _describe(
+    proto: ModelProto,
+    config: Mapping[str, Any],
+    preprocessing: Mapping[str, Any],
+    card: str,
+    *,
+    weights: Mapping[str, Place],
+) -> None:
     """Metadata inside the file, for whoever has it alone."""
     licence = _LICENCE.search(card)
     entries = {
@@ -150,6 +159,7 @@ def _describe(proto: ModelProto, config: Mapping[str, Any], preprocessing: Mappi
         "emotune.licence": licence[1].strip() if licence else "unknown",
         "emotune.card": card,
         "emotune.source": config["export"]["source"],
+        WEIGHTS: json.dumps(weights),
     }
     proto.producer_name, proto.producer_version = "emotune", emotune.__version__
     onnx.helper.set_model_props(proto, entries)

@@ -6,15 +6,18 @@ onnxruntime multiplies unsigned by signed bytes many times faster than signed by
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 from onnx.helper import make_node
 
 _STEPS = 127
-_PRODUCT_STEPS = 64  # of weights: two products of 255 by 64 fit the sixteen bits in which processors without VNNI add
 _LEAST_PRODUCT = 16 * 16  # a smaller weight gains nothing
 _LEAST_TABLE = 4096  # numbers of a constant that is worth storing in sixteen bits
+_PREFIX, _INTEGERS, _SIZES, _HALVES = "int8_", "_integers", "_steps", "_halves"
 _SMALLEST = 1e-20  # under any sound; keeps a row of zeros at zero
 
 
@@ -29,6 +32,21 @@ def quantize(proto: ModelProto) -> ModelProto:
     graph = result.graph
     _Quantizer(graph).run()
     return result
+
+
+def whole_constant(constants: Mapping[str, NDArray[Any]], name: str) -> NDArray[np.float32]:
+    """A constant of a graph in float32, by the name that it had before it was quantised.
+
+    Raises:
+        KeyError: for a name that the graph never had.
+    """
+    if name in constants:
+        return constants[name]
+    if name + _HALVES in constants:
+        return constants[name + _HALVES].astype(np.float32)
+    integers, steps = constants[_PREFIX + name + _INTEGERS], constants[_PREFIX + name + _SIZES]
+    is_product = integers.ndim == 2  # its steps are those of columns; those of a convolution, of output channels
+    return integers.astype(np.float32) * (steps if is_product else steps.reshape(-1, *[1] * (integers.ndim - 1)))
 
 
 class _Quantizer:
@@ -59,12 +77,12 @@ class _Quantizer:
 
     def _product(self, node: NodeProto, weight: NDArray[np.float32]) -> None:
         """Product x W = (row scales) (column scales) (integers of x) (integers of W)."""
-        steps = _steps_of(weight, axis=0, most=_PRODUCT_STEPS)
+        steps = _product_steps(weight)
         integers = np.rint(weight / steps).astype(np.int8)
         rows, scales = self._quantized_rows(node.input[0])
         name = node.output[0]
-        matrix = self._constant(f"{node.input[1]}_integers", integers)
-        columns = self._constant(f"{node.input[1]}_steps", steps[0])
+        matrix = self._constant(node.input[1] + _INTEGERS, integers)
+        columns = self._constant(node.input[1] + _SIZES, steps[0])
         self.nodes += [
             make_node("MatMulInteger", [rows, matrix, self._zero()], [f"{name}_integers"]),
             make_node("Cast", [f"{name}_integers"], [f"{name}_float"], to=TensorProto.FLOAT),
@@ -90,10 +108,10 @@ class _Quantizer:
         return self.rows[name]
 
     def _convolution(self, node: NodeProto, weight: NDArray[np.float32]) -> None:
-        steps = _steps_of(weight.reshape(len(weight), -1), axis=1, most=_STEPS)[:, 0]
+        steps = _steps_of(np.abs(weight).reshape(len(weight), -1).max(axis=1))
         shaped = steps.reshape(-1, *[1] * (weight.ndim - 1))
-        integers = self._constant(f"{node.input[1]}_integers", np.rint(weight / shaped).astype(np.int8))
-        scale = self._constant(f"{node.input[1]}_steps", steps)
+        integers = self._constant(node.input[1] + _INTEGERS, np.rint(weight / shaped).astype(np.int8))
+        scale = self._constant(node.input[1] + _SIZES, steps)
         whole = f"{node.input[1]}_whole"
         if not any(whole in other.output for other in self.nodes):
             self.nodes.append(make_node("DequantizeLinear", [integers, scale], [whole], axis=0))
@@ -104,7 +122,7 @@ class _Quantizer:
         return self._constant("zero_point", np.uint8(128))
 
     def _constant(self, name: str, value: NDArray[np.generic] | np.generic) -> str:
-        name = f"int8_{name}"
+        name = _PREFIX + name
         self.added.setdefault(name, numpy_helper.from_array(np.asarray(value), name))
         return name
 
@@ -113,17 +131,28 @@ def _store_in_sixteen_bits(graph: GraphProto) -> None:
     casts: list[NodeProto] = []
     for table in filter(_is_table, graph.initializer):
         name = table.name
-        table.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(table).astype(np.float16), f"{name}_halves"))
+        table.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(table).astype(np.float16), name + _HALVES))
         casts.append(make_node("Cast", [table.name], [name], to=TensorProto.FLOAT))
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
 
 
-def _steps_of(weight: NDArray[np.float32], *, axis: int, most: int) -> NDArray[np.float32]:
-    """Size of one step of each row or column, the axis kept; a row of zeros has steps of one."""
-    largest = np.abs(weight).max(axis=axis, keepdims=True)
-    return np.where(largest > 0, largest / most, 1).astype(np.float32)
+def _product_steps(weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Size of one step of each column of a matrix, shape (1, columns).
+
+    Without VNNI, processors multiply two neighbouring rows of weights by activations of up to 255 and add both products
+    in sixteen bits, where an overflow would be silent. So the step is as large as it takes for any two neighbours of
+    one sign to stay within 127 together (128 once rounded): 255 x 128 fits.
+    """
+    even = np.pad(weight, ((0, len(weight) % 2), (0, 0)))
+    alone, together = np.abs(weight).max(axis=0), np.abs(even[0::2] + even[1::2]).max(axis=0)
+    return _steps_of(np.maximum(alone, together))[None]
+
+
+def _steps_of(largest: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Size of one step where the largest number takes 127; one where it is zero."""
+    return np.where(largest > 0, largest / _STEPS, 1).astype(np.float32)
 
 
 def _is_product(weight: TensorProto) -> bool:

@@ -60,13 +60,14 @@ def known_models(folder: str | Path = "runs") -> list[KnownModel]:
 
 
 def encoders_of_recipes() -> dict[str, list[str]]:
-    """Published encoder -> the recipes that train from it: a start for training, nothing that predicts yet."""
+    """Published encoder or installed model -> the recipes that train from it."""
     found: dict[str, list[str]] = {}
     for name in recipe_names():
         content = yaml.safe_load((recipe_folder() / f"{name}.yaml").read_text(encoding="utf-8"))
-        checkpoint = content.get("model", {}).get("backbone", {}).get("checkpoint")
-        if checkpoint is not None:
-            found.setdefault(checkpoint, []).append(name)
+        model = content.get("model", {})
+        start = model.get("start") or model.get("backbone", {}).get("checkpoint")
+        if start is not None:
+            found.setdefault(start, []).append(name)
     return found
 
 

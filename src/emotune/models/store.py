@@ -116,6 +116,7 @@ def load_model(name: str | Path) -> StoredModel:
     with nothing_drawn():
         model = build()
     weights.read_into(model.state_dict())
+    model.backbone.normalize = "clip" if preprocessing.normalize == "clip" else "none"
     spoilt = [name for name, tensor in model.state_dict().items() if not is_finite(tensor)]
     if spoilt:
         raise _misfit(weights.path, [f"{name} holds NaN or infinite values" for name in spoilt])

@@ -5,7 +5,10 @@ from __future__ import annotations
 from emotune.config.recipe import Recipe
 from emotune.errors import ConfigError
 from emotune.models.emotion_model import EmotionModel
+from emotune.models.exported import is_exported
+from emotune.models.folder import find_model_folder
 from emotune.models.store import StoredModel, load_model
+from emotune.runtime.extras import needs
 
 _KEPT = ("layer_mix.", "pooling.", "standardize.")
 
@@ -14,9 +17,17 @@ def start_of(recipe: Recipe) -> StoredModel | None:
     """The model that ``model.start`` names; None without one.
 
     Raises:
-        ModelError: for a folder that is damaged or not there.
+        ModelError: for a folder that is damaged or not there, or an exported model that does not hold every weight.
+        ConfigError: for an exported model, where the extra `export` is missing.
     """
-    return None if recipe.model.start is None else load_model(recipe.model.start)
+    if recipe.model.start is None:
+        return None
+    folder = find_model_folder(recipe.model.start).folder
+    if not is_exported(folder):
+        return load_model(folder)
+    with needs("export", f"Going on from {folder}, an exported model,"):
+        from emotune.export.read_back import read_back  # noqa: PLC0415 (training needs no ONNX otherwise)
+    return read_back(folder)
 
 
 def refuse_another_encoder(recipe: Recipe, start: StoredModel) -> None:

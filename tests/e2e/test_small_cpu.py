@@ -1,0 +1,22 @@
+"""`general/small_cpu`: a user's own table, from the installed model mini, offline."""
+
+import json
+
+import pytest
+
+from emotune.config.reading import load_recipe
+from emotune.training.probe import probe_run
+
+pytest.importorskip("emotune_mini", reason="mini is not installed: pip install packages/emotune-mini")
+pytest.importorskip("onnx", reason="going on from an exported model needs the extra export")
+
+
+def test_a_table_of_ones_own_is_learnt_from_mini(tones, tmp_path):
+    tones.write(tmp_path / "tones.csv")
+    given = [f"data.manifest={tmp_path / 'tones.csv'}", "probe.copies=0", f"probe.cache={tmp_path / 'cache'}"]
+    recipe = load_recipe("general/small_cpu", given)
+    assert recipe.model.backbone.name == "whisper" and recipe.model.backbone.checkpoint is None
+    development = probe_run(recipe, tmp_path / "run")
+    assert development.overall["uar"].value > 0.9
+    card = (tmp_path / "run" / "model" / "config.json").read_text(encoding="utf-8")
+    assert json.loads(card)["classes"] == list(tones.label_space.classes)
