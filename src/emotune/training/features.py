@@ -184,5 +184,5 @@ def _cache_key(backbone: Backbone, preprocessing: Preprocessing, pooling: str, c
         **({} if copy is None else {"copy": copy.key}),
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    backbone.add_weights_to(digest)
+    backbone.add_weights_to(digest.update)
     return digest.hexdigest()[:24]

@@ -1,5 +1,6 @@
 """The speaker's gender, learnt beside emotion."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from collections.abc import Mapping
