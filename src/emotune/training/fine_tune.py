@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from emotune.audio import FloatArray
-from emotune.config.recipe import AugmentationSection, Recipe, TrainSection
+from emotune.config.recipe import Recipe
+from emotune.config.training import AugmentationSection, TrainSection
 from emotune.data.loading import Loading
 from emotune.errors import ConfigError, ModelError
 from emotune.evaluation import Evaluation

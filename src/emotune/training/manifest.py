@@ -6,7 +6,8 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
-from emotune.config.recipe import Recipe, VotesSection
+from emotune.config.data import VotesSection
+from emotune.config.recipe import Recipe
 from emotune.corpora import CORPORA, map_classes, read_corpus
 from emotune.doctor import refuse_overlaps
 from emotune.errors import ConfigError, CorpusError
