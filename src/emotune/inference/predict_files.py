@@ -20,7 +20,8 @@ from emotune.inference.adaptation.groups import check_way, groups_of
 from emotune.inference.engines import engine_of
 from emotune.inference.inputs import columns_taken, items_of, passed_over_text
 from emotune.inference.items import Item
-from emotune.inference.predictor import Predictor, load
+from emotune.inference.loading import load
+from emotune.inference.predictor import Predictor
 from emotune.io.tables import SUFFIXES, check_output
 from emotune.models.folder import find_model_folder
 from emotune.runtime.extras import needs

@@ -24,7 +24,8 @@ from emotune.models.aggregations import POOLINGS
 from emotune.models.backbones.base import Backbone
 from emotune.models.emotion_model import EmotionModel
 from emotune.runtime.progress import Progress, silent
-from emotune.schema.manifest import Manifest, Utterance, by_recording
+from emotune.schema.manifest import Manifest, by_recording
+from emotune.schema.utterance import Utterance
 
 FloatArray = NDArray[np.float32]
 _BATCH_SECONDS = 40.0

@@ -13,8 +13,9 @@ from emotune.doctor import refuse_overlaps
 from emotune.errors import ConfigError, CorpusError
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.gender import GENDER, gender_as_class
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.schema.splits import TRAIN, select_splits, within_budget
+from emotune.schema.utterance import Utterance
 from emotune.training.conditions import enriched
 from emotune.votes.consensus import relabelled, vote_shares
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from emotune.config.sampling import SamplingSection
 from emotune.data.group_draws import GroupDraws
 from emotune.errors import CorpusError
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
+from emotune.schema.utterance import Utterance
 
 _KEYS: Mapping[str, Callable[[Utterance], tuple[str | None, ...]]] = {
     "class": lambda utterance: (utterance.emotion,),
