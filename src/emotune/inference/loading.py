@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from emotune.conditions.known import known_of
 from emotune.errors import ConfigError, ModelError
@@ -14,6 +15,7 @@ from emotune.inference.engine import Engine
 from emotune.inference.engines import engine_of
 from emotune.inference.predictor import Predictor
 from emotune.models.folder import ModelFolder, find_model_folder
+from emotune.runtime.listener import Listener
 from emotune.schema.utterance import Utterance
 
 
@@ -77,6 +79,14 @@ def load(
         name=found.name if adapted is None else str(Path(model).absolute()),
         adaptation=None if adapted is None else adapted.adaptation,
     )
+
+
+def load_and_say(model: str, listener: Listener, loading: Mapping[str, Any]) -> Predictor:
+    """Loads a model with options of ``load``, and says what it has to do without."""
+    predictor = load(model, **loading)
+    for note in predictor.conditioner.notes:
+        listener.say(f"warning: {note}")
+    return predictor
 
 
 def _parent(name: str, folder: Path) -> ModelFolder:
