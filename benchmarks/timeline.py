@@ -29,7 +29,8 @@ import emotune
 from emotune import audio
 from emotune.inference.timeline.recording import TimelineRule
 from emotune.inference.timeline.windows import WindowRule
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
+from emotune.schema.utterance import Utterance
 from emotune.timelines import Timeline
 
 RATE = 16000

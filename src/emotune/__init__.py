@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from emotune.inference.pipeline import pipeline
     from emotune.inference.stream import Stream
     from emotune.schema.labels import LabelSpace, Scale
-    from emotune.schema.manifest import Manifest, Utterance
+    from emotune.schema.manifest import Manifest
     from emotune.schema.predictions import Prediction, Predictions
+    from emotune.schema.utterance import Utterance
 
 __version__ = "0.1.0"
 
@@ -31,7 +32,7 @@ _PUBLIC = {
     "Predictor": "emotune.inference",
     "Scale": "emotune.schema.labels",
     "Stream": "emotune.inference.stream",
-    "Utterance": "emotune.schema.manifest",
+    "Utterance": "emotune.schema.utterance",
     "evaluate": "emotune.evaluation",
     "load": "emotune.inference",
     "pipeline": "emotune.inference.pipeline",

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import CoreSchema, core_schema
 
 from emotune.registry import unknown_name_message
@@ -65,3 +73,12 @@ def with_home(path: object) -> object:
 
 
 UserPath = Annotated[Path, BeforeValidator(with_home)]
+
+
+def _checked_home(path: Path) -> Path:
+    """The path as it was given, so that a written recipe does not name anybody's home."""
+    with_home(path)
+    return path
+
+
+UnexpandedPath = Annotated[Path, AfterValidator(_checked_home)]

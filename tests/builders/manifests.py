@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from emotune.schema.labels import LabelSpace, Scale
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
+from emotune.schema.utterance import Utterance
 
 
 def utterance(name: str, emotion: str | None = None, **columns: Any) -> Utterance:

@@ -9,7 +9,8 @@ import soundfile
 
 from emotune import audio
 from emotune.schema.labels import LabelSpace
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
+from emotune.schema.utterance import Utterance
 
 TONES_HZ = {"anger": 440, "neutral": 150}
 TONE_SPLITS = ("train", "train", "train", "train", "development", "development")

@@ -11,8 +11,9 @@ from builders.predictions import predictions_of, said
 from emotune.challenges.submission import LETTERS, expected_names, task_of, write_submission
 from emotune.errors import ConfigError, CorpusError, TableError
 from emotune.schema.labels import LabelSpace, Scale
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Prediction, Predictions
+from emotune.schema.utterance import Utterance
 
 IDS = ["MSP-PODCAST_test3_0001", "MSP-PODCAST_test3_0002", "MSP-PODCAST_test3_0003"]
 NAMES = [f"{key}.wav" for key in IDS]

@@ -13,7 +13,8 @@ from emotune.conditions.gender import GenderCondition
 from emotune.conditions.known import condition_columns, known_of
 from emotune.models.conditions.features import ConditionFeatures
 from emotune.models.conditions.joined import features_of
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
+from emotune.schema.utterance import Utterance
 
 USABLE = {"gender": "male", "text": "so it is"}
 

@@ -12,7 +12,8 @@ from builders.corpora import audformat, audiofolder, crema_d, emobox, iemocap, k
 from builders.recordings import write_recording
 from emotune.corpora import CORPORA, read_corpus
 from emotune.errors import CorpusError
-from emotune.schema.manifest import Manifest, Skipped, Utterance
+from emotune.schema.manifest import Manifest, Skipped
+from emotune.schema.utterance import Utterance
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from builders import manifests
 from emotune.doctor import overlaps, refuse_overlaps
 from emotune.doctor.coverage import coverage
 from emotune.errors import CorpusError
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
+from emotune.schema.utterance import Utterance
 
 manifest_of = partial(manifests.manifest_of, classes=("anger", "neutral"))
 

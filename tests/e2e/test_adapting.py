@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from builders.command import run_command
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
+from emotune.schema.utterance import Utterance
 
 CLASSES = ("anger", "happiness", "sadness", "neutral")
 

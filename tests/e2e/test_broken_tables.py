@@ -15,8 +15,9 @@ from emotune import evaluate
 from emotune.errors import EmotuneError, TableError
 from emotune.io.tables import write_rows
 from emotune.schema.labels import LabelSpace, Scale
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Prediction, Predictions
+from emotune.schema.utterance import Utterance
 
 CLIP = 0.1 * np.random.default_rng(0).standard_normal(8000)
 

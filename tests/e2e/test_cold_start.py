@@ -24,7 +24,7 @@ OF_PREDICTION = {
     *("_cffi_backend", "_soundfile", "_soundfile_data", "emotune"),
 }
 OF_ITSELF = {
-    *("inputs", "items", "predict_files", "predictor", "conditioner", "engine", "engines", "onnx_engine"),
+    *("inputs", "items", "loading", "predict_files", "predictor", "conditioner", "engine", "engines", "onnx_engine"),
     "adaptation",  # asked whether the folder is an adapted model
 }
 """Modules of the room ``inference``: what tables, parts, workers and other engines need is left alone."""

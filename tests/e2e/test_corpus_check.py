@@ -15,7 +15,8 @@ from emotune import audio
 from emotune.corpora import CORPORA, read_corpus
 from emotune.doctor import Diagnosis, check_manifest
 from emotune.schema.labels import LabelSpace
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
+from emotune.schema.utterance import Utterance
 
 RATE = 16000
 SPACE = LabelSpace(("anger", "neutral"))

@@ -9,7 +9,8 @@ import pytest
 
 from builders.command import run_command
 from emotune.doctor import check_manifest
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
+from emotune.schema.utterance import Utterance
 
 
 @pytest.fixture(scope="module")

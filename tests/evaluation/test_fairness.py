@@ -20,8 +20,8 @@ from emotune.evaluation.statistics.group_differences import difference_of_groups
 from emotune.metrics.division import ratio
 from emotune.report.fairness_words import conclusions
 from emotune.schema.labels import Scale
-from emotune.schema.manifest import Utterance
 from emotune.schema.predictions import Prediction
+from emotune.schema.utterance import Utterance
 
 CLASSES = ("anger", "neutral", "sadness")
 RESAMPLES, SEED = 400, 3

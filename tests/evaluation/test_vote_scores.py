@@ -16,8 +16,9 @@ from emotune.io.tables import to_json
 from emotune.metrics import METRICS
 from emotune.report.evaluation_page import write_report
 from emotune.schema.labels import LabelSpace
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Prediction, Predictions
+from emotune.schema.utterance import Utterance
 
 CLASSES = ("anger", "sadness", "neutral")
 SPACE = LabelSpace(CLASSES)

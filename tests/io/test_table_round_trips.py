@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from emotune.errors import TableError
 from emotune.io.tables import SUFFIXES, metadata_path, read_json, read_rows, write_rows
 from emotune.schema.labels import LabelSpace, Scale
-from emotune.schema.manifest import Manifest, Skipped, Utterance
+from emotune.schema.manifest import Manifest, Skipped
 from emotune.schema.predictions import Prediction, Predictions
+from emotune.schema.utterance import Utterance
 
 words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
 tricky = st.one_of(

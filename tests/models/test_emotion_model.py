@@ -12,7 +12,8 @@ from emotune.errors import ConfigError
 from emotune.models.backbones import BACKBONES
 from emotune.models.emotion_model import EmotionModel
 from emotune.schema.labels import LabelSpace, Scale
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
+from emotune.schema.utterance import Utterance
 from emotune.training.linear import copy_into, fit_linear
 
 CLASSES = ("anger", "happiness", "neutral")

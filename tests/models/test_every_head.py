@@ -14,7 +14,7 @@ from emotune.models.backbones import BACKBONES
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.heads import HEADS, LABELS, truths_of
 from emotune.schema.labels import LabelSpace, Scale
-from emotune.schema.manifest import Utterance
+from emotune.schema.utterance import Utterance
 
 SPACE = LabelSpace(("anger", "happiness", "neutral"), {"arousal": Scale(1, 7), "valence": Scale(1, 7)})
 UNKNOWN = Utterance("a", "a.wav")

@@ -13,8 +13,9 @@ pytest.importorskip("matplotlib")
 from emotune.evaluation import Evaluation, evaluate
 from emotune.report.evaluation_page import write_report
 from emotune.schema.labels import LabelSpace, Scale
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Prediction, Predictions
+from emotune.schema.utterance import Utterance
 
 EVIL = "<script>alert('x')</script> & \"co\""
 CLASSES = ("anger", "happiness", f"odd {EVIL}")

@@ -13,9 +13,10 @@ from emotune.evaluation.speaker_dependence import speaker_dependence
 from emotune.io.tables import to_json, write_text
 from emotune.report.score_run import seen_before
 from emotune.schema.labels import LabelSpace
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.schema.run_folder import RunFolder
 from emotune.schema.splits import classes_missing
+from emotune.schema.utterance import Utterance
 from emotune.training.run import few_choosers
 
 SPACE = LabelSpace(("anger", "neutral"))

@@ -16,8 +16,9 @@ import jinja2
 import emotune
 from emotune.report.template import Markup, render
 from emotune.schema.labels import LabelSpace
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Prediction, Predictions
+from emotune.schema.utterance import Utterance
 
 SOURCE = Path(emotune.__file__).parent
 HTML = re.compile(

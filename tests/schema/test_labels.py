@@ -7,8 +7,8 @@ import pytest
 from emotune.errors import CorpusError
 from emotune.schema.calibration import UNCERTAIN
 from emotune.schema.labels import CLASSES, RESERVED, RESERVED_PREFIXES, LabelSpace, Scale, class_noun, in_class_order
-from emotune.schema.manifest import COLUMNS
 from emotune.schema.predictions import Prediction, Predictions
+from emotune.schema.utterance import COLUMNS
 
 
 @pytest.mark.parametrize(

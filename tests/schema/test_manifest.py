@@ -9,7 +9,8 @@ import pytest
 from emotune.errors import CorpusError, TableError
 from emotune.io.tables import SUFFIXES, metadata_path, read_json
 from emotune.schema.labels import LabelSpace, Scale
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
+from emotune.schema.utterance import Utterance
 
 SPACE = LabelSpace(("anger", "neutral"), {"arousal": Scale(1, 7)})
 FIRST = Utterance(

@@ -10,8 +10,9 @@ from builders.manifests import manifest_of, utterance, utterances
 from emotune.doctor import overlap_sentences
 from emotune.errors import CorpusError
 from emotune.schema import splits
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.schema.splits import assign_folds, assign_splits, few_speakers, select_splits
+from emotune.schema.utterance import Utterance
 
 CLASSES = ("anger", "neutral", "sadness")
 SHARES = {"train": 0.7, "development": 0.15, "test": 0.15}

@@ -20,9 +20,10 @@ from emotune.evaluation.comparing.line_up import System
 from emotune.fusion import runs as fused_runs
 from emotune.io.tables import to_json, write_text
 from emotune.schema.labels import LabelSpace, Scale
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Prediction, Predictions
 from emotune.schema.run_folder import RunFolder
+from emotune.schema.utterance import Utterance
 from emotune.studies import fusion as study_fusion
 from emotune.studies.carry_out import carry_out
 from emotune.studies.load import load_study

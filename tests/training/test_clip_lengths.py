@@ -14,9 +14,10 @@ from emotune.config.recipe import Recipe
 from emotune.errors import AudioError, CorpusError, ModelError
 from emotune.inference import load
 from emotune.io.tables import read_json
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 from emotune.schema.run_folder import RunFolder
+from emotune.schema.utterance import Utterance
 from emotune.training.clip_lengths import with_lengths_settled
 from emotune.training.fine_tune import describe, train_run
 from emotune.training.probe import probe_run

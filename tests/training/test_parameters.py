@@ -4,7 +4,8 @@ import pytest
 
 from builders.models import WAVLM
 from builders.recipes import sections_over
-from emotune.config.recipe import Recipe, UnfreezeSection
+from emotune.config.recipe import Recipe
+from emotune.config.training import UnfreezeSection
 from emotune.inference import load
 from emotune.schema.predictions import Predictions
 from emotune.training.build import build_experiment

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from emotune.audio.preprocessing import Preprocessing
 from emotune.batch import Batch
-from emotune.config.recipe import TrainSection
+from emotune.config.training import TrainSection
 from emotune.data.dataset import EmotionDataset
 from emotune.data.loading import Loading
 from emotune.errors import ConfigError

@@ -20,7 +20,7 @@ from emotune.enrichment import transcribe
 from emotune.enrichment.speech_recogniser import Transcript
 from emotune.errors import EmotuneError
 from emotune.inference.conditioner import conditioner_of
-from emotune.inference.predictor import load
+from emotune.inference.loading import load
 from emotune.models.backbones import BACKBONES
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.store import save_model

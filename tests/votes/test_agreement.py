@@ -13,7 +13,8 @@ import pytest
 
 from builders.manifests import manifest_of, utterances
 from emotune.schema.labels import LabelSpace, class_noun, in_class_order
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
+from emotune.schema.utterance import Utterance
 from emotune.votes.agreement import agreement_of, nominal_alpha
 
 CREMAD = {"A": "anger", "D": "disgust", "F": "fear", "H": "happiness", "N": "neutral", "S": "sadness"}

@@ -10,7 +10,8 @@ from builders.manifests import manifest_of, utterance
 from emotune.corpora import map_classes
 from emotune.errors import ConfigError, CorpusError
 from emotune.schema.labels import Scale
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
+from emotune.schema.utterance import Utterance
 from emotune.votes.consensus import majority, plurality, relabelled, vote_shares
 
 ORDER = ["anger", "sadness", "neutral", "other"]

@@ -50,7 +50,7 @@ def adapt(
     """
     from emotune.audio.channels import channels_named
     from emotune.inference.adaptation.adapt import adapt_files
-    from emotune.inference.predict_files import Inputs
+    from emotune.inference.inputs import Inputs
 
     found = adapt_files(
         model,

@@ -63,7 +63,7 @@ def listen(
     """
     from emotune.inference.listen import Summary
     from emotune.inference.listen import listen as estimates_of
-    from emotune.inference.predictor import load
+    from emotune.inference.loading import load
     from emotune.inference.stream import Stream
 
     sound = _source(source, encoding, rate, channels, microphone)

@@ -118,7 +118,8 @@ def predict(
     A clip in which nothing can be heard is a row with a warning.
     """
     from emotune.audio.channels import channels_named
-    from emotune.inference.predict_files import Inputs, predict_files, predict_files_in_parts
+    from emotune.inference.inputs import Inputs
+    from emotune.inference.predict_files import predict_files
 
     options = {
         "batch_seconds": batch_seconds,
@@ -138,6 +139,8 @@ def predict(
 
         windows = window_rule(window, hop)
     if part_rows is not None:
+        from emotune.inference.jobs.files import predict_files_in_parts
+
         if windows is not None:
             raise ConfigError("--window, --hop and --vad go into one table: leave out --part-rows.")
         if output is None:

@@ -61,7 +61,7 @@ def timeline(
     A bad recording is a row with its error, and the exit code is then 1.
     """
     from emotune.audio.channels import channels_named
-    from emotune.inference.predict_files import Inputs
+    from emotune.inference.inputs import Inputs
     from emotune.inference.timeline.files import timeline_files
     from emotune.inference.timeline.recording import TimelineRule
     from emotune.inference.timeline.windows import window_rule

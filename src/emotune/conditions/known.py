@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 
 from emotune.conditions import CONDITIONS
-from emotune.schema.manifest import COLUMNS, Utterance
+from emotune.schema.utterance import COLUMNS, Utterance
 
 
 @cache

@@ -10,7 +10,8 @@ import yaml
 from pydantic import ValidationError
 
 from emotune.config.faults import faults, shortened
-from emotune.config.recipe import Recipe, encoder_name
+from emotune.config.model import encoder_name
+from emotune.config.recipe import Recipe
 from emotune.errors import ConfigError
 from emotune.recipes import recipe_folder, recipe_names
 from emotune.registry import unknown_name_message

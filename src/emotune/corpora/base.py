@@ -13,7 +13,8 @@ from emotune.errors import CorpusError
 from emotune.io.folders import files_below
 from emotune.io.tables import Row, iter_rows
 from emotune.schema.labels import Scale
-from emotune.schema.manifest import Skipped, Utterance
+from emotune.schema.manifest import Skipped
+from emotune.schema.utterance import Utterance
 
 Reader = Callable[..., Iterator[Utterance | Skipped | Missing]]
 

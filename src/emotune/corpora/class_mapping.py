@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from emotune.errors import CorpusError
 from emotune.schema.labels import LabelSpace, in_class_order
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
+from emotune.schema.utterance import Utterance
 
 
 def map_classes(

@@ -16,7 +16,8 @@ from emotune.audio.fingerprint import RATE_HZ, Fingerprint, fingerprint
 from emotune.audio.near_copies import copies_by_position
 from emotune.errors import AudioError
 from emotune.runtime.progress import Progress
-from emotune.schema.manifest import Skipped, Utterance, by_recording, segment_of
+from emotune.schema.manifest import Skipped, by_recording
+from emotune.schema.utterance import Utterance, segment_of
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from emotune.corpora.licences import strictest_rule
 from emotune.errors import ConfigError, CorpusError
 from emotune.registry import unknown_name_message
 from emotune.schema.labels import LabelSpace, Scale, in_class_order
-from emotune.schema.manifest import Manifest, Skipped, Utterance
+from emotune.schema.manifest import Manifest, Skipped
 from emotune.schema.speakers import with_corpus, without_corpus
+from emotune.schema.utterance import Utterance
 
 Kept = Literal["shared", "all"] | Sequence[str]
 """Classes of a join: those that every corpus has, those that any has, or these."""

@@ -21,8 +21,9 @@ from emotune.errors import AudioError, CorpusError, TableError
 from emotune.registry import unknown_name_message
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.labels import LabelSpace, Scale, in_class_order
-from emotune.schema.manifest import Manifest, Skipped, Utterance, check_utterance
+from emotune.schema.manifest import Manifest, Skipped
 from emotune.schema.speakers import NAMED, spelled_apart, spelling_key, spellings_text, with_merged_spellings
+from emotune.schema.utterance import Utterance, check_utterance
 
 
 def read_corpus(

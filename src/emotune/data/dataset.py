@@ -19,8 +19,9 @@ from emotune.data.augmentations.crop import filled_to
 from emotune.data.augmentations.pipeline import Augmentation, generator_of, mixed
 from emotune.data.decoded_clips import DecodedClips
 from emotune.errors import AudioError
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.schema.truth import Numbers, Truth
+from emotune.schema.utterance import Utterance
 
 
 @dataclass(frozen=True)

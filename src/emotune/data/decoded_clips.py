@@ -8,7 +8,8 @@ from functools import partial
 from emotune.audio import FloatArray
 from emotune.data.audio_cache import AudioCache
 from emotune.errors import AudioError
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
+from emotune.schema.utterance import Utterance
 
 
 class DecodedClips:

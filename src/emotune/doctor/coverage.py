@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from emotune.doctor.finding import Case, Finding, case_of, findings_of, ids
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
+from emotune.schema.utterance import Utterance
 
 FEW_UTTERANCES = 10
 SPEAKERS_FOR_A_RECALL = 2

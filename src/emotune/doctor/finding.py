@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from emotune.schema.manifest import Utterance
+from emotune.schema.utterance import Utterance
 
 Severity = Literal["error", "note"]
 EXAMPLES_SHOWN = 3

@@ -16,7 +16,8 @@ from emotune.audio.near_copies import copies_by_position
 from emotune.doctor.finding import Case, Finding, case_of, findings_of, ids
 from emotune.errors import AudioError
 from emotune.runtime.progress import Progress, silent
-from emotune.schema.manifest import Manifest, Utterance, by_recording, segment_of
+from emotune.schema.manifest import Manifest, by_recording
+from emotune.schema.utterance import Utterance, segment_of
 
 CLIPPED_SHARE = 0.001
 SHORT_S, LONG_S = 0.5, 30.0

@@ -8,8 +8,9 @@ from itertools import combinations
 
 from emotune.doctor.finding import Case, Finding, findings_of, ids, named
 from emotune.errors import CorpusError
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.schema.speakers import as_written, voice_of
+from emotune.schema.utterance import Utterance
 
 ALLOWED_BY = {
     "speaker_overlap": "speaker_overlap",

@@ -14,7 +14,8 @@ from emotune.enrichment.speech_recogniser import Transcript
 from emotune.errors import AudioError
 from emotune.io.tables import parse_json
 from emotune.runtime.progress import Progress, silent
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
+from emotune.schema.utterance import Utterance
 
 CACHE = Path("~/.cache/emotune/transcripts")
 _BATCHES = 4  # decoded and kept at a time: bounds memory and what an interruption costs

@@ -8,7 +8,7 @@ import numpy as np
 
 from emotune.evaluation.pairs import Pairs
 from emotune.metrics.division import IntArray
-from emotune.schema.manifest import GENDERS, Utterance
+from emotune.schema.utterance import GENDERS, Utterance
 
 CORPUS, GENDER, AGE, LANGUAGE = "corpus", "gender", "age", "language"
 SPEAKER, DURATION = "speaker", "duration"

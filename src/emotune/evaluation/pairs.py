@@ -15,9 +15,10 @@ from emotune.errors import CorpusError, ModelError
 from emotune.evaluation.statistics.bootstrap import cluster_codes
 from emotune.metrics.division import FloatArray, IntArray
 from emotune.schema.labels import LabelSpace, Scale
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Prediction, Predictions, align
 from emotune.schema.speakers import with_corpus, without_corpus
+from emotune.schema.utterance import Utterance
 from emotune.votes.consensus import vote_shares
 
 NO_TRUTH = "no truth in the manifest"

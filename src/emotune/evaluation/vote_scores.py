@@ -25,8 +25,9 @@ from emotune.metrics.distributions import (
     top_hits,
 )
 from emotune.metrics.division import FloatArray, IntArray, ratio
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Prediction, Predictions
+from emotune.schema.utterance import Utterance
 from emotune.votes.consensus import vote_shares
 
 VOTE_SIMILARITY = "vote_similarity"

@@ -22,8 +22,9 @@ from emotune.export.int8 import quantize
 from emotune.export.onnx import OPSET, heads_graph, whole_graph
 from emotune.export.parity import Parity, answers_of, compare, generated_clips, scores_of
 from emotune.export.weights import WEIGHTS, Place, places_of
+from emotune.inference.loading import load
 from emotune.inference.onnx_engine import OnnxEngine
-from emotune.inference.predictor import Predictor, load
+from emotune.inference.predictor import Predictor
 from emotune.inference.torch_engine import TorchEngine
 from emotune.io.hub import CARD
 from emotune.io.tables import atomic_path, to_json, write_text

@@ -2,6 +2,7 @@
 
 from emotune.inference.engine import Engine
 from emotune.inference.items import Item
-from emotune.inference.predictor import Predictor, load
+from emotune.inference.loading import load
+from emotune.inference.predictor import Predictor
 
 __all__ = ["Engine", "Item", "Predictor", "load"]

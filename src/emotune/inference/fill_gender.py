@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotune.conditions.gender import GenderPredictor, gender_accuracy
-from emotune.inference.predictor import load
+from emotune.inference.loading import load
 from emotune.io.tables import check_output
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from emotune import audio
@@ -14,8 +15,81 @@ from emotune.errors import ConfigError, TableError
 from emotune.inference.items import Item, of_channels, with_unique_ids
 from emotune.io.folders import files_below
 from emotune.io.tables import READ_SUFFIXES, metadata_path
+from emotune.runtime.listener import Listener
 
 _SUFFIXES_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Files to be predicted.
+
+    Args:
+        paths: recordings, folders, tables, manifests, lists.
+        columns: for tables, field -> column.
+        split: of a manifest or table; all of it when None.
+        channel: see ``items_of``.
+    """
+
+    paths: Sequence[Path]
+    columns: Mapping[str, str] = field(default_factory=dict[str, str])
+    split: str | None = None
+    channel: Channels = "mix"
+
+    def items(self, passed_over: Counter[str], *, channels_apart: bool = True) -> Iterator[Item]:
+        """Yields what is to be predicted, and counts files that are no recordings as ``items_of`` does.
+
+        Args:
+            passed_over: counts of these.
+            channels_apart: with the channel ``each``, an item for every one; else an item for the recording.
+
+        Raises:
+            ConfigError: when there is nothing to predict.
+            EmotuneError: as ``items_of`` does.
+        """
+        empty, splits, wanted = True, set[str](), self._splits_wanted()
+        channel = self.channel if channels_apart else "mix"
+        for item in items_of(self.paths, columns=self.columns, channel=channel, passed_over=passed_over):
+            splits.add(item.split or "(none)")
+            if wanted is None or item.split in wanted:
+                empty = False
+                yield item
+        if empty:
+            there = ", ".join(sorted(splits - {"(none)"})) or "no split"
+            of = "" if self.split is None else f" of split {self.split}; there is: {there}"
+            others = f" ({passed_over_text(passed_over)})" if passed_over else ""
+            raise ConfigError(f"There is no recording in {', '.join(map(str, self.paths))}{of}{others}.")
+
+    def listed(self, listener: Listener, *, channels_apart: bool = True) -> list[Item]:
+        """All items; says what lies in folders and is no recording.
+
+        Raises:
+            EmotuneError: as ``items`` does.
+        """
+        passed_over = Counter[str]()
+        items = list(self.items(passed_over, channels_apart=channels_apart))
+        say_passed_over(passed_over, listener)
+        return items
+
+    def _splits_wanted(self) -> tuple[str | None, ...] | None:
+        if self.split is None:
+            return None
+        from emotune.corpora.base import split_name  # noqa: PLC0415 (recordings need no corpus)
+
+        return self.split, split_name(self.split)
+
+    def say_columns(self, listener: Listener) -> None:
+        """Says which columns of tables are taken.
+
+        Raises:
+            EmotuneError: as ``columns_taken`` does.
+        """
+        for path, taken, notes in columns_taken(self.paths, self.columns):
+            from emotune.corpora.tables.columns import columns_text  # noqa: PLC0415 (as above)
+
+            listener.say(f"{path}: columns taken: {columns_text(taken)}")
+            for note in notes:
+                listener.say(f"warning: {path}: {note}")
 
 
 def items_of(
@@ -44,6 +118,12 @@ def items_of(
     others.clear()
     found = (item for path in given for item in _items_of(path, columns or {}, others, alone=len(given) == 1))
     yield from with_unique_ids(own for item in found for own in of_channels(item, channel))
+
+
+def say_passed_over(passed_over: Mapping[str, int], listener: Listener) -> None:
+    """Says what lies in folders and is no recording."""
+    if passed_over:
+        listener.say(passed_over_text(passed_over))
 
 
 def passed_over_text(passed_over: Mapping[str, int]) -> str:

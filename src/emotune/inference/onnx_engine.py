@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,14 @@ class OnnxEngine:
     """An ``Engine`` over the graphs of an exported model.
 
     Its threads sleep when they wait (spinning would double the processor time), and memory that a batch took is given
-    back after it, so that ever-changing lengths do not pile up.
+    back after it, so that ever-changing lengths do not pile up. The graph of the heads is read when it is first asked.
 
     Args:
         model: as its folder describes it.
         threads: of a run; None = one a core.
 
     Raises:
-        ModelError: for graphs that cannot be run, or that do not fit the description.
+        ModelError: for a graph that cannot be run, or that does not fit the description.
     """
 
     concurrency = 1
@@ -48,10 +49,8 @@ class OnnxEngine:
         self.fingerprint: str | None = model.fingerprint
         self.conditions: Mapping[str, Mapping[str, Any]] = model.conditions
         self._whole = _session(model.folder / GRAPH, threads)
-        self._heads = _session(model.folder / HEADS_GRAPH, threads)
+        self._model, self._threads = model, threads
         _check(self._whole, model.inputs, [*model.answers, EMBEDDING], model, GRAPH)
-        _check(self._heads, [EMBEDDING, *model.conditions], model.answers, model, HEADS_GRAPH)
-        _check_embedding(self._whole, self._heads, model)
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str | None = None, threads: int | None = None) -> OnnxEngine:
@@ -65,6 +64,14 @@ class OnnxEngine:
                 f"An exported model runs on the CPU; device '{device}' is for models of PyTorch. Leave the device out."
             )
         return cls(read_exported(Path(folder)), threads=threads)
+
+    @cached_property
+    def _heads(self) -> onnxruntime.InferenceSession:
+        model = self._model
+        heads = _session(model.folder / HEADS_GRAPH, self._threads)
+        _check(heads, [EMBEDDING, *model.conditions], model.answers, model, HEADS_GRAPH)
+        _check_embedding(self._whole, heads, model)
+        return heads
 
     def run(self, waveforms: Sequence[FloatArray], conditions: Sequence[Mapping[str, FloatArray]] = ()) -> EngineOutput:
         """Prepared clips, each shape (samples,), to probabilities, unit-scale dimensions and embeddings.
@@ -100,6 +107,7 @@ class OnnxEngine:
 
         Raises:
             EngineError: when memory does not suffice for the batch.
+            ModelError: for heads that cannot be run, or that do not fit the description or the whole graph.
         """
         given = self._given(conditions, len(embeddings))
         return self._output(self._heads, {EMBEDDING: np.asarray(embeddings, dtype=np.float32)} | given)

@@ -8,7 +8,8 @@ from typing import Any, cast
 
 from emotune.errors import AudioError, ConfigError, ModelError
 from emotune.inference.items import holds_several, items_given
-from emotune.inference.predictor import Predictor, load
+from emotune.inference.loading import load
+from emotune.inference.predictor import Predictor
 from emotune.schema.predictions import Prediction
 
 TASK = "audio-classification"

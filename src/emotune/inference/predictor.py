@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -19,17 +18,15 @@ from emotune import audio
 from emotune.audio.channels import EACH, Channels
 from emotune.audio.preprocessing import batches_under
 from emotune.conditions.known import known_of
-from emotune.errors import AudioError, ConfigError, ModelError
+from emotune.errors import AudioError, ConfigError
 from emotune.inference.adaptation.adaptation import Adaptation
-from emotune.inference.adaptation.folder import FILE, adapted_fingerprint, is_adapted, read_adapted
-from emotune.inference.conditioner import Conditioner, Given, conditioner_of
+from emotune.inference.adaptation.folder import adapted_fingerprint
+from emotune.inference.conditioner import Conditioner, Given
 from emotune.inference.engine import Engine, EngineError, EngineOutput
-from emotune.inference.engines import engine_of
 from emotune.inference.items import Item, holds_several, items_given
-from emotune.models.folder import ModelFolder, find_model_folder
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.labels import LabelSpace
-from emotune.schema.manifest import Manifest, Utterance, checked
+from emotune.schema.manifest import Manifest, checked
 from emotune.schema.predictions import Prediction, Predictions
 
 if TYPE_CHECKING:
@@ -359,76 +356,3 @@ class _Pool:
     @property
     def size(self) -> int:
         return len(self.ready) + len(self.failed)
-
-
-def load(
-    model: str | Path,
-    *,
-    device: str | None = None,
-    batch_seconds: float = 40.0,
-    workers: int | None = None,
-    threads: int | None = None,
-    coverage: float | None = None,
-    conditions: Mapping[str, str] | None = None,
-    helpers: Mapping[str, str | None] | None = None,
-    scored: Iterable[Utterance] | None = None,
-) -> Predictor:
-    """Loads a model folder, exported or not, or the model of a run folder, for prediction.
-
-    Args:
-        model: a model folder, a run folder that holds one under ``model``, the folder of an adapted model, or
-            ``hf:owner/name[@revision]`` on the Hugging Face Hub; no other name is looked for there.
-        device: where to run, such as ``cpu`` or ``cuda``; None = a GPU where there is one.
-        batch_seconds: longest padded batch in audio-seconds.
-        workers: processes of one thread each, on the CPU: the fastest way through many recordings there, with a copy of
-            the model in each. None = this process with all its threads.
-        threads: of this process, where there are no workers; None = one a core.
-        coverage: see ``Predictor``.
-        conditions: condition -> where its value comes from (given, predicted, unknown, wrong); default as in training.
-        helpers: ``gender_model``, ``asr`` or ``text_encoder`` -> what takes the place of the one that the model folder
-            names. What it names and cannot be had here leaves its condition unknown, and
-            ``Predictor.conditioner.notes`` says so.
-        scored: the utterances that the model will be scored on: what one of them needs must then be had.
-
-    Raises:
-        ModelError: when there is no model, or any of its weights is missing, new or misshapen; when a model cannot be
-            had that makes a condition of what is scored.
-    """
-    adapted = read_adapted(Path(model)) if is_adapted(model) else None
-    found = find_model_folder(model) if adapted is None else _parent(adapted.parent, Path(model))
-    if workers is not None:
-        if device not in (None, "cpu"):
-            raise ConfigError(f"workers run on the CPU; leave out either workers or device '{device}'.")
-        from emotune.inference.jobs.workers import WorkerEngine  # noqa: PLC0415 (one process needs none)
-
-        engine: Engine = WorkerEngine(found.folder, workers=workers)
-    else:
-        engine = engine_of(found.folder, device=device, threads=threads)
-    if adapted is not None:
-        adapted.check_parent(engine.fingerprint, engine.label_space.classes, Path(model))
-    conditioner = conditioner_of(
-        engine.conditions,
-        partial(load, device=device),
-        sources=conditions,
-        helpers=helpers,
-        scored=None if scored is None else [known_of(utterance) for utterance in scored],
-    )
-    return Predictor(
-        engine,
-        batch_seconds=batch_seconds,
-        coverage=coverage,
-        conditioner=conditioner,
-        name=found.name if adapted is None else str(Path(model).absolute()),
-        adaptation=None if adapted is None else adapted.adaptation,
-    )
-
-
-def _parent(name: str, folder: Path) -> ModelFolder:
-    """The model that an adapted one was made of."""
-    try:
-        return find_model_folder(name)
-    except ModelError as error:
-        raise ModelError(
-            f"{folder} is an adapted model whose parent cannot be had: {error} Put the parent back, or change"
-            f" parent.name in {folder / FILE} where it has moved."
-        ) from error

@@ -1,5 +1,6 @@
 """Losses: means over utterances, exact over micro-batches, and losses of a whole batch."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

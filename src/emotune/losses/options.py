@@ -1,5 +1,6 @@
 """The options of each loss in a recipe; all have a weight in the sum, and most are off until they are given one."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from typing import ClassVar, Literal

@@ -1,5 +1,6 @@
 """The card of a model: what it is, of what data, how good, and its limits; Markdown that holds no one else's markup."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import json

@@ -3,6 +3,7 @@
 With VARAN there are pooling and heads for each layer, weighed for each clip.
 """
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import math

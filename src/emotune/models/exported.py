@@ -1,5 +1,6 @@
 """Folders of exported models: what is beside the graph, and what the graph must be to fit it. Needs no torch."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from collections.abc import Mapping

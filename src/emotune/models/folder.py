@@ -1,5 +1,6 @@
 """Folders that hold a model: which one a name stands for."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import hashlib

@@ -4,6 +4,7 @@ A package offers its models by the entry-point group ``emotune.model``: a name, 
 in the package, such as ``mini = "emotune_mini:MINI"``.
 """
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import difflib

@@ -1,5 +1,6 @@
 """Models on disk: a Hub-style folder without pickle, loaded strictly."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import math

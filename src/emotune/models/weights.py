@@ -1,9 +1,10 @@
 """Weights of a safetensors file: compared by its header before there is memory for them, then read into their place."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,7 +114,7 @@ def without_memory(build: Callable[[], Module]) -> Module:
 
 
 @contextmanager
-def nothing_drawn() -> Iterator[None]:
+def nothing_drawn() -> Generator[None]:
     """Leaves out drawing initial weights in the block: they will be read from a file, and nothing else counts."""
     with _NothingDrawn():
         yield

@@ -12,7 +12,8 @@ from emotune.corpora import map_classes
 from emotune.errors import ConfigError, ModelError
 from emotune.evaluation.comparing.shared_classes import on_shared_classes, shared_classes
 from emotune.evaluation.result import Evaluation
-from emotune.inference.predictor import Predictor, load
+from emotune.inference.loading import load
+from emotune.inference.predictor import Predictor
 from emotune.io.tables import check_output
 from emotune.report.score_run import score_run, seen_before
 from emotune.runtime.progress import Progress, silent

@@ -15,65 +15,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, groupby
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, cast
 
 from emotune import audio
 from emotune.errors import AudioError, CorpusError, TableError, quoted
-from emotune.io.array_cache import CONTENT
-from emotune.io.cells import channel_or_none, number_or_none, text_or_none
-from emotune.io.tables import Row, iter_rows, metadata_path, own_columns, read_json, write_rows
+from emotune.io.tables import iter_rows, metadata_path, own_columns, read_json, write_rows
 from emotune.schema.labels import LabelSpace
+from emotune.schema.utterance import COLUMNS, Utterance, check_utterance, row_of, segment_of, utterance_of
 
 SCHEMA = "emotune-manifest/1"
-GENDERS = ("female", "male", "other", "unknown")
-MOST_VOTES = 1_000_000
-"""Of one class for one utterance: more is a slip, and sums and products of votes stay exact below."""
-
-
-@dataclass(frozen=True)
-class Utterance:
-    """One labelled stretch of speech. Times in seconds; what is unknown is None.
-
-    ``channel`` is the one that is heard, counted from 0; None = the mean of all channels.
-
-    ``gender`` and ``text`` are the corpus's own, ``gender_predicted`` and ``text_predicted`` are of models; an empty
-    ``text_predicted`` is that of a clip in which a model heard no words. ``copy_of`` is the id of another utterance, in
-    general an earlier one, whose sound this one is or nearly is.
-    """
-
-    utterance_id: str
-    file: str
-    start_s: float | None = None
-    end_s: float | None = None
-    channel: int | None = None
-    duration_s: float | None = None
-    content_sha256: str | None = None
-    copy_of: str | None = None
-    corpus: str | None = None
-    speaker: str | None = None
-    session: str | None = None
-    gender: str | None = None
-    gender_predicted: str | None = None
-    age: float | None = None
-    language: str | None = None
-    text: str | None = None
-    text_predicted: str | None = None
-    split: str | None = None
-    emotion: str | None = None
-    emotion_original: str | None = None
-    votes: Mapping[str, float] = field(default_factory=dict[str, float])
-    dimensions: Mapping[str, float] = field(default_factory=dict[str, float])
-    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
-
-    @property
-    def heard_channel(self) -> audio.Channel:
-        """Channel in the form that ``audio.clip`` takes."""
-        return "mix" if self.channel is None else self.channel
-
-
-_NUMBERS = ("start_s", "end_s", "duration_s", "age")
-COLUMNS = tuple(f.name for f in dataclasses.fields(Utterance) if f.name not in ("votes", "dimensions", "extra"))
 
 
 @dataclass(frozen=True)
@@ -180,7 +131,7 @@ class Manifest:
         """SHA-256 over content, segments, labels, speakers and splits: equal when the data are, wherever they lie."""
         digest = hashlib.sha256(json.dumps(self.label_space.to_json()).encode())
         for utterance in sorted(self.utterances, key=lambda item: item.utterance_id):
-            row = _to_row(utterance)
+            row = row_of(utterance)
             own = [name for name in COLUMNS if name != "file" and (name != "channel" or row[name] is not None)]
             kept = {name: row[name] for name in own} | {
                 name: value for name, value in row.items() if name.startswith("votes.") or name in utterance.dimensions
@@ -204,7 +155,7 @@ class Manifest:
             "skipped": [dataclasses.asdict(item) for item in self.skipped],
             "without_words": [u.utterance_id for u in self.utterances if u.text_predicted == ""],
         }
-        rows = [_to_row(utterance) | cells for utterance, cells in zip(self.utterances, extra, strict=True)]
+        rows = [row_of(utterance) | cells for utterance, cells in zip(self.utterances, extra, strict=True)]
         write_rows(path, columns, rows, metadata, spreadsheet_safe=spreadsheet_safe)
 
     @classmethod
@@ -272,7 +223,7 @@ class Manifest:
             for number, row in enumerate([] if first is None else chain([first], rows), start=1):
                 where = f"{path}, row {number}"
                 try:
-                    utterance = _from_row(row, where, label_space)
+                    utterance = utterance_of(row, where, label_space)
                     if utterance.text_predicted is None and utterance.utterance_id in wordless:
                         utterance = dataclasses.replace(utterance, text_predicted="")  # a table has no empty text
                     check_utterance(utterance, label_space, where)
@@ -284,11 +235,6 @@ class Manifest:
                 yield utterance
 
         return head, utterances()
-
-
-def segment_of(utterance: Utterance) -> audio.Segment:
-    """Segment of the recording that an utterance covers."""
-    return audio.Segment(utterance.start_s, utterance.end_s, utterance.heard_channel)
 
 
 def by_recording(utterances: Sequence[Utterance]) -> list[list[int]]:
@@ -309,55 +255,6 @@ def checked(heard: audio.Clip | AudioError, expected_sha256: str | None, name: s
     )
 
 
-def check_utterance(utterance: Utterance, label_space: LabelSpace, where: str) -> None:
-    """Raises a TableError when one utterance breaks a rule of the schema; ``where`` names file and row."""
-    if not utterance.utterance_id:
-        raise TableError(f"{where}: utterance_id is missing.")
-    parts = PurePosixPath(utterance.file.replace("\\", "/"))
-    if not utterance.file or parts.is_absolute() or ".." in parts.parts:
-        raise TableError(
-            f"{where}: file {quoted(utterance.file)} must be a path inside the root, not absolute, without '..'."
-        )
-    if "\0" in utterance.file or utterance.file.encode(errors="replace").decode() != utterance.file:
-        raise TableError(f"{where}: file {quoted(utterance.file)} is not UTF-8 text; rename the recording.")
-    _check_stretch(utterance, where)
-    _check_fingerprint(utterance.content_sha256, where)
-    for column in ("gender", "gender_predicted"):
-        gender = getattr(utterance, column)
-        if gender is not None and gender not in GENDERS:
-            raise TableError(f"{where}: {column} {quoted(gender)}, expected one of {', '.join(GENDERS)} or nothing.")
-    if utterance.emotion is not None and utterance.emotion not in label_space.classes:
-        known = ", ".join(label_space.classes) or "none"
-        raise TableError(f"{where}: emotion {quoted(utterance.emotion)} is not among the manifest's classes ({known}).")
-    for name, value in utterance.votes.items():
-        if not 0 <= value <= MOST_VOTES:
-            raise TableError(f"{where}: votes.{name} is {value}, expected a number from 0 to {MOST_VOTES:,}.")
-    for name, value in utterance.dimensions.items():
-        scale = label_space.dimensions.get(name)
-        if scale is not None and not scale.low <= value <= scale.high:
-            raise TableError(f"{where}: {name} is {value}, outside its scale [{scale.low}, {scale.high}].")
-
-
-def _check_fingerprint(content_sha256: str | None, where: str) -> None:
-    """Refuses what is no SHA-256: files of caches have it for a name."""
-    if content_sha256 is not None and not CONTENT.fullmatch(content_sha256):
-        raise TableError(
-            f"{where}: content_sha256 {content_sha256!r}, expected 64 digits from 0 to 9 and a to f, or nothing. Read"
-            " the corpus again with `emotune corpus read`."
-        )
-
-
-def _check_stretch(utterance: Utterance, where: str) -> None:
-    """Refuses impossible times, channels and durations."""
-    start, end = utterance.start_s or 0.0, utterance.end_s
-    if start < 0 or (end is not None and end <= start):
-        raise TableError(f"{where}: start_s {start} and end_s {end}: expected 0 <= start_s < end_s.")
-    if utterance.channel is not None and utterance.channel < 0:
-        raise TableError(f"{where}: channel is {utterance.channel}, expected the number of a channel; the first is 0.")
-    if utterance.duration_s is not None and utterance.duration_s <= 0:
-        raise TableError(f"{where}: duration_s is {utterance.duration_s}, expected a positive number of seconds.")
-
-
 def label_space_of(metadata: Mapping[str, Any], table: Path) -> LabelSpace:
     """Label space from a table's metadata file.
 
@@ -368,38 +265,3 @@ def label_space_of(metadata: Mapping[str, Any], table: Path) -> LabelSpace:
         return LabelSpace.from_json(metadata)
     except CorpusError as error:
         raise TableError(f"{metadata_path(table)}: {error}") from error
-
-
-def _to_row(utterance: Utterance) -> Row:
-    row: Row = {name: getattr(utterance, name) for name in COLUMNS}
-    row.update({f"votes.{name}": value for name, value in utterance.votes.items()})
-    row.update(utterance.dimensions)
-    return row
-
-
-def _from_row(row: Row, where: str, label_space: LabelSpace) -> Utterance:
-    values: dict[str, Any] = {}
-    votes: dict[str, float] = {}
-    dimensions: dict[str, float] = {}
-    extra: dict[str, Any] = {}
-    for name, value in row.items():
-        if name in _NUMBERS:
-            values[name] = number_or_none(value, f"{where}, {name}")
-        elif name == "channel":
-            values[name] = channel_or_none(value, f"{where}, {name}")
-        elif name in COLUMNS:
-            values[name] = text_or_none(value, f"{where}, {name}")
-        elif name.startswith("votes."):
-            number = number_or_none(value, f"{where}, {name}")
-            if number is not None:
-                votes[name.removeprefix("votes.")] = number
-        elif name in label_space.dimensions:
-            number = number_or_none(value, f"{where}, {name}")
-            if number is not None:
-                dimensions[name] = number
-        else:
-            extra[name] = value
-    for required in ("utterance_id", "file"):
-        if not values.get(required):
-            raise TableError(f"{where}: {required} is missing.")
-    return Utterance(**values, votes=votes, dimensions=dimensions, extra=extra)

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from emotune.errors import CorpusError
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
+from emotune.schema.utterance import Utterance
 
 NAMED = ("speaker", "session")
 """The columns whose names may be written in several ways."""

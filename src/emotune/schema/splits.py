@@ -11,8 +11,9 @@ import numpy as np
 
 from emotune.errors import CorpusError
 from emotune.registry import unknown_name_message
-from emotune.schema.manifest import COLUMNS, Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.schema.speakers import refuse_spelled_apart
+from emotune.schema.utterance import COLUMNS, Utterance
 
 TRAIN, DEVELOPMENT, TEST = "train", "development", "test"
 """The splits that training knows by name."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from emotune.schema.labels import LabelSpace
-from emotune.schema.manifest import Utterance
+from emotune.schema.utterance import Utterance
 
 Numbers = tuple[float, ...]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from emotune.config.recipe import Recipe, TrainSection
+from emotune.config.recipe import Recipe
+from emotune.config.training import TrainSection
 from emotune.training.build import Experiment
 from emotune.training.loop.checkpoints import state_of
 from emotune.training.loop.estimate import Clips, within_memory

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from emotune.audio.preprocessing import Preprocessing
 from emotune.config.entries import by_name
-from emotune.config.recipe import ModelSection, Recipe
+from emotune.config.model import ModelSection
+from emotune.config.recipe import Recipe
 from emotune.data.audio_cache import AudioCache
 from emotune.data.augmentations import AUGMENTATIONS
 from emotune.data.augmentations.pipeline import Augmentation, Mix

@@ -8,7 +8,8 @@ from collections.abc import Collection, Sequence
 
 from emotune.audio.preprocessing import Preprocessing
 from emotune.errors import AudioError, CorpusError
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
+from emotune.schema.utterance import Utterance
 
 _NEAR = 2  # samples by which a stated duration may miss those that are heard, since resampling rounds
 _FRAME = 400  # samples that trimming leaves at least

@@ -17,7 +17,7 @@ from emotune.conditions.sources import UNKNOWN, Identity
 from emotune.config.conditions import ConditionsSection
 from emotune.errors import CorpusError, EmotuneError, ModelError
 from emotune.inference.conditioner import Conditioner, Encode, Entries
-from emotune.inference.predictor import load
+from emotune.inference.loading import load
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest
 

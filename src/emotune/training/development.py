@@ -21,9 +21,10 @@ from emotune.inference.predictor import Predictor
 from emotune.inference.torch_engine import TorchEngine
 from emotune.metrics import negative_log_likelihood
 from emotune.models.emotion_model import EmotionModel
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Prediction, Predictions
 from emotune.schema.truth import class_index
+from emotune.schema.utterance import Utterance
 from emotune.training.build import Experiment
 from emotune.training.loop import processes
 

@@ -24,7 +24,8 @@ from emotune.models.aggregations import POOLINGS
 from emotune.models.backbones.base import Backbone
 from emotune.models.emotion_model import EmotionModel
 from emotune.runtime.progress import Progress, silent
-from emotune.schema.manifest import Manifest, Utterance, by_recording
+from emotune.schema.manifest import Manifest, by_recording
+from emotune.schema.utterance import Utterance
 
 FloatArray = NDArray[np.float32]
 _BATCH_SECONDS = 40.0
@@ -184,5 +185,5 @@ def _cache_key(backbone: Backbone, preprocessing: Preprocessing, pooling: str, c
         **({} if copy is None else {"copy": copy.key}),
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    backbone.add_weights_to(digest)
+    backbone.add_weights_to(digest.update)
     return digest.hexdigest()[:24]

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from emotune.audio import FloatArray
-from emotune.config.recipe import AugmentationSection, Recipe, TrainSection
+from emotune.config.recipe import Recipe
+from emotune.config.training import AugmentationSection, TrainSection
 from emotune.data.loading import Loading
 from emotune.errors import ConfigError, ModelError
 from emotune.evaluation import Evaluation
@@ -21,9 +22,10 @@ from emotune.models.backbones.remembered import RememberedStates
 from emotune.models.emotion_model import EmotionModel
 from emotune.runtime.listener import Listener, Listeners
 from emotune.runtime.progress import Progress, silent
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.schema.run_folder import RunFolder
 from emotune.schema.splits import DEVELOPMENT, TRAIN
+from emotune.schema.utterance import Utterance
 from emotune.training import linear
 from emotune.training.batching import clips_of, fitting
 from emotune.training.build import Experiment, best_device, build_experiment

@@ -6,14 +6,16 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
-from emotune.config.recipe import Recipe, VotesSection
+from emotune.config.data import VotesSection
+from emotune.config.recipe import Recipe
 from emotune.corpora import CORPORA, map_classes, read_corpus
 from emotune.doctor import refuse_overlaps
 from emotune.errors import ConfigError, CorpusError
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.gender import GENDER, gender_as_class
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.schema.splits import TRAIN, select_splits, within_budget
+from emotune.schema.utterance import Utterance
 from emotune.training.conditions import enriched
 from emotune.votes.consensus import relabelled, vote_shares
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from emotune.config.recipe import TrainSection, UnfreezeSection
+from emotune.config.training import TrainSection, UnfreezeSection
 from emotune.models.emotion_model import EmotionModel
 
 _PARTS = ("front end", "encoder", "adapter", "aggregation", "conditions", "heads")

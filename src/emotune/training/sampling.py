@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.config.recipe import SamplingSection
+from emotune.config.sampling import SamplingSection
 from emotune.data.group_draws import GroupDraws
 from emotune.errors import CorpusError
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
+from emotune.schema.utterance import Utterance
 
 _KEYS: Mapping[str, Callable[[Utterance], tuple[str | None, ...]]] = {
     "class": lambda utterance: (utterance.emotion,),

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from emotune.errors import ConfigError, CorpusError
 from emotune.registry import unknown_name_message
 from emotune.schema.labels import LabelSpace, in_class_order
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
+from emotune.schema.utterance import Utterance
 from emotune.votes import NO_AGREEMENTS, OTHERS, RULES, TIES
 
 OTHER = "other"

@@ -13,7 +13,9 @@ from emotune.inference.adaptation.adapt import adapt_files
 from emotune.inference.adaptation.adaptation import COLUMN, Adaptation
 from emotune.inference.adaptation.folder import FILE, AdaptedModel
 from emotune.inference.adaptation.rule import Shift
-from emotune.inference.predict_files import Inputs, predict_files, predict_files_in_parts
+from emotune.inference.inputs import Inputs
+from emotune.inference.jobs.files import predict_files_in_parts
+from emotune.inference.predict_files import predict_files
 from emotune.schema.prior import with_offsets
 
 

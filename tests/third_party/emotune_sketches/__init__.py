@@ -6,7 +6,8 @@ from pathlib import Path
 from emotune.corpora import Corpus
 from emotune.corpora.base import audio_files
 from emotune.schema.labels import class_noun
-from emotune.schema.manifest import Skipped, Utterance
+from emotune.schema.manifest import Skipped
+from emotune.schema.utterance import Utterance
 
 
 def read(root: Path) -> Iterator[Utterance | Skipped]:

@@ -37,7 +37,8 @@ from emotune.errors import CorpusError, TableError
 from emotune.io.cells import number_or_none, text_or_none
 from emotune.schema.gender import gender_name
 from emotune.schema.labels import Scale, class_noun
-from emotune.schema.manifest import Skipped, Utterance
+from emotune.schema.manifest import Skipped
+from emotune.schema.utterance import Utterance
 
 Key = tuple[str, float | None, float | None]
 """File, start and end in seconds; no times for a whole file."""

@@ -15,7 +15,7 @@ from emotune.errors import TableError, quoted
 from emotune.io.tables import read_rows
 from emotune.schema.gender import gender_name
 from emotune.schema.labels import CLASSES, Scale, class_noun
-from emotune.schema.manifest import GENDERS
+from emotune.schema.utterance import GENDERS
 
 FACTS = {
     "speaker": ("speaker",),

@@ -20,7 +20,8 @@ from emotune.errors import CorpusError, EmotuneError, TableError, on_a_screen
 from emotune.io.folders import files_below
 from emotune.io.tables import SUFFIXES, header_of, read_rows
 from emotune.schema.labels import Scale, class_noun
-from emotune.schema.manifest import Skipped, Utterance
+from emotune.schema.manifest import Skipped
+from emotune.schema.utterance import Utterance
 
 
 def read(

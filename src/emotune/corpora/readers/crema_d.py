@@ -25,7 +25,8 @@ from emotune.io.cells import number_or_none
 from emotune.io.tables import Row
 from emotune.schema.gender import gender_name
 from emotune.schema.labels import class_noun
-from emotune.schema.manifest import Skipped, Utterance
+from emotune.schema.manifest import Skipped
+from emotune.schema.utterance import Utterance
 from emotune.votes.consensus import leaders
 
 _NAME = re.compile(r"^(\d{4})_([A-Z]{3})_(ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX)$")

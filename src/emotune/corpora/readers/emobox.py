@@ -17,7 +17,8 @@ from emotune.io.cells import text_or_none
 from emotune.io.tables import Row, own_columns, read_rows
 from emotune.schema.gender import gender_name
 from emotune.schema.labels import class_noun
-from emotune.schema.manifest import COLUMNS, Skipped, Utterance
+from emotune.schema.manifest import Skipped
+from emotune.schema.utterance import COLUMNS, Utterance
 
 _CARRIED = ("dataset", "channel")
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from emotune.corpora.base import Corpus, audio_files
-from emotune.schema.manifest import Skipped, Utterance
+from emotune.schema.manifest import Skipped
+from emotune.schema.utterance import Utterance
 
 _NAME = re.compile(r"^(\d{2})([ab]\d{2})([WLEAFTN])([a-z]?)$")
 _EMOTIONS = {

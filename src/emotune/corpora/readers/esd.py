@@ -14,7 +14,8 @@ from emotune.corpora.base import Corpus, audio_files, is_split_name, split_name
 from emotune.corpora.tables.text_files import read_text
 from emotune.io.folders import files_below
 from emotune.schema.labels import class_noun
-from emotune.schema.manifest import Skipped, Utterance
+from emotune.schema.manifest import Skipped
+from emotune.schema.utterance import Utterance
 
 _NAME = re.compile(r"^(0\d{3})_(\d{6})$")
 _EMOTIONS = ("angry", "happy", "neutral", "sad", "surprise")

@@ -23,7 +23,8 @@ from pathlib import Path
 from emotune.corpora.base import Corpus, check_folder, recordings_by_stem
 from emotune.errors import CorpusError
 from emotune.schema.labels import Scale, class_noun
-from emotune.schema.manifest import Skipped, Utterance
+from emotune.schema.manifest import Skipped
+from emotune.schema.utterance import Utterance
 
 _NAME = re.compile(r"^Ses0([1-5])[FM]_(impro|script)\w*_([FM])\w+$")
 _LABEL = re.compile(r"^\[\s*([\d.]+)\s*-\s*([\d.]+)\s*\]\s+(\S+)\s+(\S+)\s+\[([^\]]*)\]\s*$")

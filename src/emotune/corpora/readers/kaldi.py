@@ -18,7 +18,8 @@ from emotune.errors import CorpusError, TableError
 from emotune.io.cells import number_or_none
 from emotune.schema.gender import gender_name
 from emotune.schema.labels import class_noun
-from emotune.schema.manifest import Skipped, Utterance
+from emotune.schema.manifest import Skipped
+from emotune.schema.utterance import Utterance
 
 _EMOTIONS = ("utt2emo", "utt2emotion", "emotion")
 """Names of the file of labels; Kaldi itself has none."""

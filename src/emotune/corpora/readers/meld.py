@@ -19,7 +19,8 @@ from emotune.corpora.tables.text_files import read_text, unmangled
 from emotune.errors import CorpusError
 from emotune.io.folders import files_below
 from emotune.schema.labels import class_noun
-from emotune.schema.manifest import Skipped, Utterance
+from emotune.schema.manifest import Skipped
+from emotune.schema.utterance import Utterance
 
 _VIDEO = ".mp4"  # as published; other recordings are sound that was taken from it
 _NAME = re.compile(r"^dia(\d+)_utt(\d+)$")

@@ -31,7 +31,8 @@ from emotune.io.cells import number_or_none, text_or_none
 from emotune.io.tables import Row, read_json
 from emotune.schema.gender import gender_name
 from emotune.schema.labels import Scale
-from emotune.schema.manifest import Skipped, Utterance
+from emotune.schema.manifest import Skipped
+from emotune.schema.utterance import Utterance
 from emotune.votes.consensus import leaders
 
 _LABEL_FOLDERS = ("Labels", "labels", "label")

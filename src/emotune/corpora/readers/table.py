@@ -14,7 +14,8 @@ from emotune.corpora.tables.rows import utterance_of
 from emotune.errors import EmotuneError, on_a_screen
 from emotune.io.tables import header_of, iter_rows
 from emotune.schema.labels import Scale
-from emotune.schema.manifest import Skipped, Utterance
+from emotune.schema.manifest import Skipped
+from emotune.schema.utterance import Utterance
 
 
 def information(

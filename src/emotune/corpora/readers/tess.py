@@ -12,7 +12,8 @@ from pathlib import Path
 
 from emotune.corpora.base import Corpus, audio_files
 from emotune.schema.labels import class_noun
-from emotune.schema.manifest import Skipped, Utterance
+from emotune.schema.manifest import Skipped
+from emotune.schema.utterance import Utterance
 
 _FOLDER = re.compile(r"^(OAF|YAF)_(.+)$", re.IGNORECASE)
 _NAME = re.compile(r"^(OAF?|YAF?)_([a-z]+)_([a-z_]+)$", re.IGNORECASE)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from emotune.audio.channels import channel_id
-from emotune.schema.manifest import Skipped, Utterance
+from emotune.schema.manifest import Skipped
+from emotune.schema.utterance import Utterance
 
 
 def segment_name(start_s: float | None, end_s: float | None, channel: int | None = None) -> str:

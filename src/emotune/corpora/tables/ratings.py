@@ -13,8 +13,9 @@ from emotune.corpora.tables.clip_ids import clip_id
 from emotune.corpora.tables.missing import Missing, known
 from emotune.errors import CorpusError
 from emotune.schema.labels import CLASSES, class_noun
-from emotune.schema.manifest import Skipped, Utterance
+from emotune.schema.manifest import Skipped
 from emotune.schema.speakers import Voice, voice_of
+from emotune.schema.utterance import Utterance
 from emotune.votes.consensus import leaders
 
 Found = Utterance | Skipped

@@ -18,7 +18,7 @@ from emotune.io.tables import Row
 from emotune.registry import unknown_name_message
 from emotune.schema.gender import gender_name
 from emotune.schema.labels import Scale, class_noun
-from emotune.schema.manifest import Utterance
+from emotune.schema.utterance import Utterance
 
 COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "utterance_id": ("utterance_id", "id", "key", "name"),

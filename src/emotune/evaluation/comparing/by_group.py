@@ -16,7 +16,8 @@ from emotune.evaluation.statistics.bootstrap import ClusterBootstrap, Estimate
 from emotune.metrics.classes import recalls_of
 from emotune.metrics.dimensions import ccc_of
 from emotune.metrics.division import FloatArray
-from emotune.schema.manifest import GENDERS, Manifest
+from emotune.schema.manifest import Manifest
+from emotune.schema.utterance import GENDERS
 
 
 @dataclass(frozen=True)

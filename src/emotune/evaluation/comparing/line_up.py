@@ -16,8 +16,9 @@ from emotune.metrics.classes import confusion_matrices
 from emotune.metrics.dimensions import grouped_moments
 from emotune.metrics.division import FloatArray, IntArray
 from emotune.schema.labels import LabelSpace
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
+from emotune.schema.utterance import Utterance
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import numpy as np
 from emotune.audio import SAMPLING_RATE_HZ, FloatArray
 from emotune.data.augmentations.crop import filled_to
 from emotune.errors import AudioError, CorpusError
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
+from emotune.schema.utterance import Utterance
 
 TALKERS = 6
 FEWEST_OTHERS = 2

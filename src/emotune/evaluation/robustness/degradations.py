@@ -18,7 +18,7 @@ from emotune.data.augmentations.pipeline import generator_of
 from emotune.data.augmentations.reverberation import in_room, simulated_response
 from emotune.evaluation.robustness.babble import Voices
 from emotune.registry import Registry
-from emotune.schema.manifest import Utterance
+from emotune.schema.utterance import Utterance
 
 Change = Callable[[FloatArray, np.random.Generator], FloatArray]
 NOISE, BABBLE, CHANNEL, LEVEL, ROOM, PIECE = "noise", "babble", "channel", "level", "room", "piece"

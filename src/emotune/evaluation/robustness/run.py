@@ -19,8 +19,9 @@ from emotune.inference.items import Item
 from emotune.inference.predictor import Predictor
 from emotune.io.tables import metadata_path
 from emotune.runtime.progress import Progress, silent
-from emotune.schema.manifest import Manifest, Utterance
+from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
+from emotune.schema.utterance import Utterance
 
 FOLDER = "robustness"
 """Where the predictions of every degradation lie, under the results that they belong to."""

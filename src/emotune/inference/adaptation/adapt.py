@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,8 @@ from emotune.errors import ConfigError, ModelError
 from emotune.inference.adaptation.adaptation import adaptation_to, classes_of
 from emotune.inference.adaptation.folder import FILE, AdaptedModel, is_adapted
 from emotune.inference.adaptation.groups import check_way
-from emotune.inference.predict_files import Inputs, loaded, say_passed_over
+from emotune.inference.inputs import Inputs
+from emotune.inference.loading import load_and_say
 from emotune.io.tables import check_file
 from emotune.models.folder import CONFIG, find_model_folder
 from emotune.runtime.listener import Listener
@@ -67,10 +67,8 @@ def adapt_files(
         raise ConfigError(f"{model} is an adapted model already: name the one that it was made of, and adapt that.")
     check_output_folder(output)
     inputs.say_columns(listener)
-    passed_over = Counter[str]()
-    items = list(inputs.items(passed_over))
-    say_passed_over(passed_over, listener)
-    predictor = loaded(model, listener, loading)
+    items = inputs.listed(listener)
+    predictor = load_and_say(model, listener, loading)
     classes = classes_of(predictor.label_space)
     plain = predictor.predict_items(items, progress=progress)
     if len(plain.failed) == len(plain):

@@ -26,7 +26,7 @@ from ray.exceptions import RayError
 from emotune.errors import ModelError
 from emotune.inference.items import Item
 from emotune.inference.jobs.parts import PredictionParts, TablePart
-from emotune.inference.predictor import load
+from emotune.inference.loading import load
 from emotune.io.hub import from_everywhere
 from emotune.models.folder import find_model_folder
 from emotune.runtime.memory_allocator import FEW_KERNELS, keep_freed_memory

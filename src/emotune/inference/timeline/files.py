@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from emotune.audio.channels import EACH
 from emotune.errors import AudioError, ConfigError, TableError
+from emotune.inference.inputs import Inputs
 from emotune.inference.items import Item
-from emotune.inference.predict_files import Inputs, loaded, say_passed_over
+from emotune.inference.loading import load_and_say
 from emotune.inference.predictor import Predictor
 from emotune.inference.timeline.recording import RecordingTimeline, TimelineRule, check_windows
 from emotune.io.tables import check_output
@@ -57,16 +57,14 @@ def timeline_files(
     if speakers is not None and inputs.channel == EACH:
         raise ConfigError("--channel each takes each channel for a speaker: leave out --speakers, or name one channel.")
     inputs.say_columns(listener)
-    passed_over = Counter[str]()
-    items = list(inputs.items(passed_over, channels_apart=False))
-    say_passed_over(passed_over, listener)
+    items = inputs.listed(listener, channels_apart=False)
     check_formats(outputs, [item.utterance_id for item in items], inputs.paths)
     for path in pictures:
         check_place(path, [item.utterance_id for item in items], one_each=True)
     if summary is not None:
         check_output(summary, inputs=inputs.paths)
     diarisation: Mapping[str, SpeakerTurns] = {} if speakers is None else read_rttm(speakers)
-    predictor = loaded(model, listener, loading)
+    predictor = load_and_say(model, listener, loading)
     rule = rule or TimelineRule()
     check_windows(rule.windows, predictor.engine.preprocessing)
     rows: list[Timeline] = []

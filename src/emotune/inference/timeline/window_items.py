@@ -3,15 +3,57 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from emotune import audio
 from emotune.audio.voice_activity import RATE_HZ, Method, speech_detector
 from emotune.corpora.tables.clip_ids import segment_name
 from emotune.errors import AudioError
 from emotune.inference.items import Item
-from emotune.inference.timeline.recording import in_seconds, known_of_windows
+from emotune.inference.timeline.recording import POOL, check_windows, in_seconds, known_of_windows, least_samples
 from emotune.inference.timeline.windows import Window, WindowCutter, WindowRule
+from emotune.runtime.listener import Listener
+from emotune.runtime.progress import Progress
+from emotune.schema.predictions import Prediction, Predictions
+
+if TYPE_CHECKING:
+    from emotune.inference.predictor import Predictor
+
+_NAMED = 20  # recordings without speech
+
+
+def predict_windows(
+    predictor: Predictor, items: Sequence[Item], rule: WindowRule, vad: Method, listener: Listener, progress: Progress
+) -> Predictions:
+    """Predicts a row for each window of recordings of any length.
+
+    Raises:
+        ConfigError: when the model takes no windows of the rule's length.
+    """
+    preprocessing = predictor.engine.preprocessing
+    check_windows(rule, preprocessing)
+    owners: list[str] = []
+    without_speech: list[str] = []
+    windows = window_items(items, rule, vad, least=least_samples(preprocessing), owners=owners, silent=without_speech)
+    rows: dict[int, Prediction] = {}
+
+    def recordings() -> Iterator[None]:
+        begun: set[str] = set()
+        for position, row in predictor.stream(windows, pool_items=POOL):
+            rows[position] = row
+            if owners[position] not in begun:
+                begun.add(owners[position])
+                yield
+
+    for _ in progress(recordings(), total=len(items), title="predicting"):
+        pass
+    if without_speech:
+        more = ", ..." if len(without_speech) > _NAMED else ""
+        named = ", ".join(without_speech[:_NAMED])
+        listener.say(f"warning: nobody speaks in {len(without_speech)} of {len(items)}: {named}{more}: no rows of them")
+    found = tuple(rows[position] for position in range(len(rows)))
+    return Predictions(found, predictor.label_space, predictor.fingerprint)
 
 
 def window_items(

@@ -1,5 +1,6 @@
 """Parameter-efficient fine-tuning: a few new or chosen parameters train, the encoder's own stay."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,5 +1,6 @@
 """Bottleneck adapters: a small network behind the last linear layer of a sublayer."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from torch.nn import functional as F
 from emotune.errors import ConfigError
 from emotune.models.adapters.insertion import Inserted, linears_named, replace
 from emotune.models.backbones.base import Backbone
-from emotune.models.backbones.product import product
+from emotune.models.backbones.product import bias_of, product
 from emotune.registry import unknown_name_message
 
 
@@ -28,7 +29,7 @@ class BottleneckLinear(nn.Linear):
     """
 
     def __init__(self, base: nn.Linear, *, size: int) -> None:
-        super().__init__(base.in_features, base.out_features, bias=base.bias is not None, device="meta")
+        super().__init__(base.in_features, base.out_features, bias=bias_of(base) is not None, device="meta")
         self.weight, self.bias = base.weight, base.bias
         self.down = nn.Linear(base.out_features, size)
         self.up = nn.Linear(size, base.out_features)

@@ -1,12 +1,13 @@
 """Putting adapters in the place of linear layers, and checking that each of them acts."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from emotune.errors import ConfigError
 from emotune.models.backbones.base import Backbone
@@ -81,7 +82,9 @@ def check_that_all_act(backbone: Backbone, inserted: Inserted) -> None:
         states = backbone(noise, torch.ones_like(noise, dtype=torch.bool)).states
         directions = torch.randn(states[0].shape, generator=generator).to(device)
         total = torch.stack([(state * directions).sum() for state in states]).sum()
-        gradients = torch.autograd.grad(total, list(inserted.outputs.values()), allow_unused=True)
+        gradients: list[Tensor | None] = [
+            *torch.autograd.grad(total, list(inserted.outputs.values()), allow_unused=True)
+        ]
     backbone.train(was_training)
     for parameter, trains in zip(inserted.trained, wanted, strict=True):
         parameter.requires_grad_(trains)

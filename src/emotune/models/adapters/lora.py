@@ -1,5 +1,6 @@
 """LoRA: a low-rank change beside a frozen linear layer."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import math
@@ -12,7 +13,7 @@ from torch.nn import functional as F
 from emotune.errors import ConfigError
 from emotune.models.adapters.insertion import Inserted, linears_named, replace
 from emotune.models.backbones.base import Backbone
-from emotune.models.backbones.product import product
+from emotune.models.backbones.product import bias_of, product
 
 
 class LoRALinear(nn.Linear):
@@ -29,7 +30,7 @@ class LoRALinear(nn.Linear):
     """
 
     def __init__(self, base: nn.Linear, *, rank: int, alpha: float, dropout: float) -> None:
-        super().__init__(base.in_features, base.out_features, bias=base.bias is not None, device="meta")
+        super().__init__(base.in_features, base.out_features, bias=bias_of(base) is not None, device="meta")
         self.weight, self.bias = base.weight, base.bias
         self.scale = alpha / rank
         self.dropout = nn.Dropout(dropout)
@@ -44,7 +45,7 @@ class LoRALinear(nn.Linear):
     @torch.no_grad()
     def merged(self) -> nn.Linear:
         """A plain linear layer that gives the same, dropout aside."""
-        linear = nn.Linear(self.in_features, self.out_features, bias=self.bias is not None, device="meta")
+        linear = nn.Linear(self.in_features, self.out_features, bias=bias_of(self) is not None, device="meta")
         linear.weight, linear.bias = nn.Parameter(self.weight + self.scale * self.lora_b @ self.lora_a), self.bias
         return linear
 

@@ -1,5 +1,6 @@
 """The options of each adapter in a recipe."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from typing import Literal

@@ -3,6 +3,7 @@
 ``varan`` stands beside the mixes: it pools every layer, gives each its own head and weighs them for each clip.
 """
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,5 +1,6 @@
 """Attentive merging: layers gated by the clip, concatenated and projected back."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,5 +1,6 @@
 """Layer mixes: hidden states of every layer -> one sequence."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

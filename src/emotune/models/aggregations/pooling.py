@@ -1,5 +1,6 @@
 """Poolings over time: a masked sequence -> one vector an utterance. Padding never changes the result."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

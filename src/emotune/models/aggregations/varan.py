@@ -1,5 +1,6 @@
 """VARAN: every layer has its own head, and each clip decides how much each layer counts."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import math

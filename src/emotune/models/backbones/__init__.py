@@ -1,5 +1,6 @@
 """Pretrained speech encoders: waveforms and mask in, hidden states of every layer and a frame mask out."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

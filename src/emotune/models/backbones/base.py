@@ -1,10 +1,10 @@
 """Contract of every backbone: waveforms and mask in, the raw states of all layers and a frame mask out."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
@@ -179,10 +179,10 @@ class Backbone(nn.Module, ABC):
     def adapt_state_dict(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Renames published weights to this model's names and drops those it is known not to keep, and only that."""
 
-    def add_weights_to(self, digest: hashlib._Hash) -> None:
-        """Feeds every weight, with its name, to a hash that tells encoders apart."""
+    def add_weights_to(self, feed: Callable[[bytes], object]) -> None:
+        """Feeds every weight, with its name, to the update of a hash that tells encoders apart."""
         for name, tensor in sorted(self.state_dict().items()):
-            digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+            feed(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
 
     def _is_cut(self, name: str, layers_prefix: str) -> bool:
         """Tells if a weight belongs to one of the config's layers above the last one that is kept."""

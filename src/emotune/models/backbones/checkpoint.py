@@ -1,5 +1,6 @@
 """Published weights into a backbone, from a local folder or the Hugging Face Hub, or an error that says why not."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import os

@@ -8,6 +8,7 @@ Reference:
     Baevski et al. (2020), wav2vec 2.0, arXiv 2006.11477, section 2.
 """
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from collections.abc import Sequence

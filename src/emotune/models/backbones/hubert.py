@@ -4,6 +4,7 @@ Reference:
     Hsu et al. (2021), HuBERT, arXiv 2106.07447.
 """
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -3,6 +3,7 @@
 Linear layers and norms do not care; attention and the positional convolution work through one of these.
 """
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import math

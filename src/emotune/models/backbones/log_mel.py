@@ -5,6 +5,7 @@ Reference:
     Mel scale and area norm: M. Slaney (1998), Auditory Toolbox.
 """
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from functools import lru_cache

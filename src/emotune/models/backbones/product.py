@@ -5,6 +5,7 @@ which PyTorch holds too, uses AVX-512 where it is there: measured on one core of
 The numbers are the same but for the order of additions.
 """
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import functools
@@ -24,8 +25,16 @@ def dense(linear: nn.Module, hidden: Tensor) -> Tensor:
 
 def is_plain(linear: nn.Module) -> TypeGuard[nn.Linear]:
     """Tells if a module is nothing but a linear layer: no adapter, quantisation, hook or parametrisation."""
-    hooks = (linear._forward_hooks, linear._forward_pre_hooks, linear._backward_hooks, linear._backward_pre_hooks)
-    return type(linear) is nn.Linear and not any(hooks)
+    if type(linear) is not nn.Linear:
+        return False
+    before = linear._forward_pre_hooks or linear._backward_pre_hooks  # pyright: ignore[reportPrivateUsage]
+    after = linear._forward_hooks or linear._backward_hooks  # pyright: ignore[reportPrivateUsage]
+    return not (before or after)
+
+
+def bias_of(linear: nn.Linear) -> nn.Parameter | None:
+    """Bias of a linear layer, None where it was made without one: PyTorch's types know none of these."""
+    return linear.bias
 
 
 def product(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

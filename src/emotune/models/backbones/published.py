@@ -1,5 +1,6 @@
 """Keys of each encoder's published config.json that are read, with the values they have where it leaves them out."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -1,5 +1,6 @@
 """The states of a frozen encoder, kept in memory: a clip that is heard again is not encoded again."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import hashlib
@@ -83,5 +84,5 @@ def _padded(clips: list[tuple[Tensor, ...]], device: torch.device) -> HiddenStat
 
 def _digest_of(backbone: Backbone) -> str:
     digest = hashlib.sha256(repr(backbone.config).encode())
-    backbone.add_weights_to(digest)
+    backbone.add_weights_to(digest.update)
     return digest.hexdigest()

@@ -3,6 +3,7 @@
 Everything works on tensors (..., features) in a layout, padded or packed; see ``layouts``.
 """
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import math

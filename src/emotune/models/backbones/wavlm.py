@@ -8,6 +8,7 @@ Reference:
     arXiv 2110.13900, section III: gated relative position bias.
 """
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import math

@@ -7,6 +7,7 @@ Reference:
     Radford et al. (2022), Robust Speech Recognition via Large-Scale Weak Supervision, arXiv 2212.04356, section 2.2.
 """
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import math
@@ -20,7 +21,7 @@ from torch.nn import functional as F
 
 from emotune.models.backbones.base import Backbone, HiddenStates, mask_of, run_layer, split_heads, without_prefix
 from emotune.models.backbones.log_mel import HOP, log_mel, mel_frame_count
-from emotune.models.backbones.product import dense
+from emotune.models.backbones.product import bias_of, dense
 from emotune.models.backbones.published import WHISPER
 
 NOT_THE_ENCODER = re.compile(r"(model\.)?decoder\.|proj_out\.|lm_head\.")
@@ -98,8 +99,8 @@ class Whisper(Backbone):
         for module in self.layers.modules():
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=0.02)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+                if (bias := bias_of(module)) is not None:
+                    nn.init.zeros_(bias)
         self.layer_norm = nn.LayerNorm(features) if settings["final_norm"] else None
         self.hidden_size = features
         self.layerdrop: float = settings["encoder_layerdrop"]

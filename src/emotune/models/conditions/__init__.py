@@ -1,5 +1,6 @@
 """Conditions as a model takes them: vectors to features, which join those of the sound."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,5 +1,6 @@
 """Features of a condition's vectors, with a learnt one for what is unknown."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import torch

@@ -1,5 +1,6 @@
 """Joins of the features of conditions with those of the sound."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import torch

@@ -1,5 +1,6 @@
 """All conditions of a model, joined to its pooled features."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -1,5 +1,6 @@
 """Heads: what a model learns to say of a clip, each under one contract; see ``Head``."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from collections.abc import Iterable

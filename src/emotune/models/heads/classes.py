@@ -1,5 +1,6 @@
 """The classes of a label space, such as emotions."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -10,8 +11,8 @@ from torch import Tensor
 
 from emotune.models.heads.head import Head
 from emotune.schema.labels import LabelSpace
-from emotune.schema.manifest import Utterance
 from emotune.schema.truth import Numbers, Truth, class_shares
+from emotune.schema.utterance import Utterance
 from emotune.votes.consensus import vote_shares
 
 

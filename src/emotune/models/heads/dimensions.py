@@ -1,5 +1,6 @@
 """The dimensions of a label space, such as arousal and valence."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from collections.abc import Mapping

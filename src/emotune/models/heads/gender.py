@@ -1,13 +1,14 @@
 """The speaker's gender, learnt beside emotion."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from emotune.models.heads.head import Head
 from emotune.schema.gender import GENDER_CLASSES, gender_shares
-from emotune.schema.manifest import Utterance
 from emotune.schema.truth import Numbers, Truth
+from emotune.schema.utterance import Utterance
 
 
 class GenderHead(Head):

@@ -1,5 +1,6 @@
 """The contract of a head: what it predicts, from which truth, how it is scored and stored."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

@@ -1,5 +1,6 @@
 """The network of a head: standardised pooled features -> dropout -> (hidden layer) -> outputs."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from collections.abc import Sequence

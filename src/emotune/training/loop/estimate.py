@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from emotune.batch import Batch
-from emotune.config.recipe import TrainSection
+from emotune.config.training import TrainSection
 from emotune.errors import ConfigError
 from emotune.runtime.out_of_memory import is_out_of_memory
 from emotune.training.loop import processes

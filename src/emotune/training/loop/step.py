@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from emotune.batch import Batch
-from emotune.config.recipe import TrainSection
+from emotune.config.training import TrainSection
 from emotune.errors import ModelError
 from emotune.runtime.out_of_memory import is_out_of_memory, release_unused
 from emotune.training.loop import processes

@@ -25,7 +25,7 @@ from torch.distributed.tensor import DTensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from emotune.batch import Batch
-from emotune.config.recipe import TrainSection
+from emotune.config.training import TrainSection
 from emotune.data.duration_batches import DurationBatches
 from emotune.data.loading import Loading
 from emotune.errors import ModelError
