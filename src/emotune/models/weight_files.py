@@ -16,12 +16,6 @@ from emotune.errors import ModelError, TableError
 from emotune.io.tables import read_json
 from emotune.models.weights import WeightsFile
 
-SAFETENSORS = ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json")
-"""of a folder on the Hub; the others are fetched only where there are none of these"""
-OTHERS = (
-    *("model.fp16*.safetensors", "model.safetensors.index.fp16.json"),
-    *("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"),
-)
 FILES = (
     *("model.safetensors", "model.safetensors.index.json"),
     *("model.fp16.safetensors", "model.safetensors.index.fp16.json"),

@@ -17,7 +17,8 @@ from emotune.io.tables import read_json
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone
 from emotune.models.backbones.parts_on_top import in_words, left_out
-from emotune.models.weight_files import OTHERS, SAFETENSORS, open_weights
+from emotune.models.folder import OTHER_WEIGHTS, SAFETENSORS
+from emotune.models.weight_files import open_weights
 from emotune.models.weights import is_finite, nothing_drawn, without_memory
 
 CURE = "Name a folder that holds one: model.backbone.checkpoint=/path/to/folder"
@@ -55,7 +56,7 @@ def load_pretrained(
     """
     backbone_class = BACKBONES[backbone]
     folder = _folder(str(checkpoint), revision, download)
-    config = _settings(folder / "config.json")
+    config = settings_of(folder / "config.json")
     found = config.get("model_type")
     if found != backbone_class.model_type:
         choose = f"Choose the backbone {found!r}, or a" if found in BACKBONES else "Choose a"
@@ -69,7 +70,7 @@ def load_pretrained(
         raise ModelError(f"{folder / 'config.json'} is not as expected. {error}") from error
     build = partial(backbone_class.from_config, {**settings, "final_norm": final_norm}, layers=layers)
     weights = open_weights(folder, cure=CURE)
-    names = _fitting_names(without_memory(build), weights.header, source=str(checkpoint))
+    names = fitting_names(without_memory(build), weights.header, source=str(checkpoint))
     with nothing_drawn():
         model = build()
     own = model.state_dict()
@@ -92,7 +93,7 @@ def normalization_of(folder: Path) -> Literal["clip", "none"]:
         ModelError: for one that says something else than true or false.
     """
     path = folder / PREPROCESSOR
-    do_normalize = _settings(path).get("do_normalize") if path.exists() else None
+    do_normalize = settings_of(path).get("do_normalize") if path.exists() else None
     if not isinstance(do_normalize, bool | None):
         raise ModelError(f"{path}: do_normalize is {do_normalize!r}, expected true or false. {CURE}")
     if do_normalize is None:
@@ -115,12 +116,12 @@ def load_weights(backbone: Backbone, state: Mapping[str, Tensor], *, source: str
     Raises:
         ModelError: if a weight is missing, unexpected, of the wrong shape or not finite.
     """
-    names = _fitting_names(backbone, state, source=source)
+    names = fitting_names(backbone, state, source=source)
     _refuse(backbone, {"not finite": [own for own, name in names.items() if not is_finite(state[name])]}, source)
     backbone.load_state_dict({own: state[name] for own, name in names.items()})
 
 
-def _fitting_names(backbone: Backbone, state: Mapping[str, Tensor], *, source: str) -> dict[str, str]:
+def fitting_names(backbone: Backbone, state: Mapping[str, Tensor], *, source: str, cure: str = CURE) -> dict[str, str]:
     """The name in a state dict of each of a backbone's own weights; shapes count, values are not looked at.
 
     Raises:
@@ -139,17 +140,17 @@ def _fitting_names(backbone: Backbone, state: Mapping[str, Tensor], *, source: s
         ],
         "of whole numbers": [name for name, found, _ in known if not found.is_floating_point()],
     }
-    _refuse(backbone, faults, source)
+    _refuse(backbone, faults, source, cure=cure)
     return {own: name_of[id(tensor)] for own, tensor in weights.items()}
 
 
-def _refuse(backbone: Backbone, faults: Mapping[str, list[str]], source: str) -> None:
+def _refuse(backbone: Backbone, faults: Mapping[str, list[str]], source: str, *, cure: str = CURE) -> None:
     found = [f"  {len(names)} {kind}: {_first(names)}" for kind, names in faults.items() if names]
     if found:
         raise ModelError(
             f"The weights of {source} do not fit {backbone.model_type} with {backbone.num_layers} layers:\n"
             + "\n".join(found)
-            + f"\nThe download may be broken, or its config.json belongs to another model. {CURE}"
+            + f"\nThe download may be broken, or its config.json belongs to another model. {cure}"
         )
 
 
@@ -172,14 +173,14 @@ def _folder(checkpoint: str, revision: str | None, download: Download) -> Path:
     return fetch(
         PREFIX + checkpoint.removeprefix(PREFIX),
         patterns=["config.json", PREPROCESSOR, *SAFETENSORS],
-        old_patterns=["config.json", *OTHERS],
+        old_patterns=["config.json", *OTHER_WEIGHTS],
         what="checkpoint",
         revision=revision,
         download=download,
     ).folder
 
 
-def _settings(path: Path) -> dict[str, Any]:
+def settings_of(path: Path) -> dict[str, Any]:
     """Settings in a JSON file of a checkpoint."""
     try:
         return read_json(path, "The checkpoint's file")
