@@ -53,5 +53,5 @@ def test_json_that_lacks_a_step_is_refused_instead_of_guessed():
     del data["trim_silence_db"]
     with pytest.raises(ModelError, match="lacks trim_silence_db"):
         Preprocessing.from_json(data)
-    with pytest.raises(ModelError, match="none, clip, got 'layer'"):
+    with pytest.raises(ModelError, match="none, clip, fixed, got 'layer'"):
         Preprocessing(normalize="layer")

@@ -65,12 +65,22 @@ def test_published_weights_load_under_any_prefix_and_weight_norm_spelling(
     assert_loads(folder_with(tmp_path, renamed), weights())
 
 
-@pytest.mark.parametrize(("told", "expected"), [(True, "clip"), (False, "none"), (None, "none")])
-def test_the_published_preprocessor_says_whether_clips_are_normalised(tmp_path: Path, told, expected: str) -> None:
+@pytest.mark.parametrize(("told", "expected"), [(True, "clip"), (False, "none")])
+def test_the_published_preprocessor_says_whether_clips_are_normalised(tmp_path, caplog, told, expected: str) -> None:
     folder = folder_with(tmp_path, published(weights()))
-    assert load_pretrained("wavlm", folder).normalize == "none"
-    (folder / "preprocessor_config.json").write_text(json.dumps({} if told is None else {"do_normalize": told}))
+    (folder / "preprocessor_config.json").write_text(json.dumps({"do_normalize": told}))
     assert load_pretrained("wavlm", folder).normalize == expected
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("told", [None, "{}"], ids=["no file", "not said"])
+def test_without_a_word_clips_are_normalised_as_transformers_does_and_a_warning_says_so(tmp_path, caplog, told) -> None:
+    folder = folder_with(tmp_path, published(weights()))
+    if told is not None:
+        (folder / "preprocessor_config.json").write_text(told)
+    assert load_pretrained("wavlm", folder).normalize == "clip"
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert '{"do_normalize": false}' in caplog.text
 
 
 def test_a_preprocessor_that_says_something_else_is_refused(tmp_path: Path) -> None:

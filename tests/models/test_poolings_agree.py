@@ -50,6 +50,13 @@ def std(clip: np.ndarray, shares: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(variance, 1e-5))
 
 
+def normed_mean(clip: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    everything = [value for frame in clip for value in frame]
+    centre = sum(everything) / len(everything)
+    variance = sum((value - centre) ** 2 for value in everything) / len(everything)
+    return mean((clip - centre) / np.sqrt(variance + 1e-5), shares)
+
+
 def mean_and_std(clip: np.ndarray, shares: np.ndarray) -> np.ndarray:
     return np.concatenate([mean(clip, shares), std(clip, shares)])
 
@@ -59,12 +66,13 @@ EXPECTED: dict[str, tuple[Callable, Callable]] = {
     "attentive_stats": (attention, mean_and_std),
     "mean": (uniform, mean),
     "mean_std": (uniform, mean_and_std),
+    "normed_mean": (uniform, normed_mean),
     "std": (uniform, std),
 }
 
 
 def test_every_pooling_and_every_mix_of_the_tables_has_its_formula_here():
-    assert set(POOLINGS) == set(EXPECTED)
+    assert set(POOLINGS) == {*EXPECTED, "projected_mean"}
     assert set(LAYER_MIXES) == {"attentive_merging", "last", "weighted_sum"}
 
 
@@ -80,6 +88,22 @@ def test_a_pooling_is_the_plain_loop_over_clips(name):
     for row, length in enumerate(LENGTHS):
         clip = frames[row, :length].double().numpy()
         np.testing.assert_allclose(found[row], summarise(clip, weigh(clip, pool)), rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_projected_mean_is_the_mean_of_frames_that_each_passed_the_network():
+    torch.manual_seed(3)
+    pool = POOLINGS.make({"name": "projected_mean", "sizes": [4, 3]}, FEATURES)
+    first, second = pool.layers
+    frames, mask = sequence()
+    found = pool(frames, mask)
+    assert found.shape == (len(LENGTHS), pool.output_size) == (4, 3)
+    for row, length in enumerate(LENGTHS):
+        projected = []
+        for frame in frames[row, :length].numpy():
+            inner = np.maximum(first.weight.numpy() @ frame + first.bias.numpy(), 0)
+            projected.append(second.weight.numpy() @ inner + second.bias.numpy())
+        np.testing.assert_allclose(found[row], np.mean(projected, axis=0), rtol=1e-4, atol=1e-5)
 
 
 def states(count: int) -> HiddenStates:

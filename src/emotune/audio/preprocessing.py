@@ -7,7 +7,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 
@@ -16,7 +16,8 @@ from emotune.errors import AudioError, ModelError
 
 Item = TypeVar("Item")
 _MOST_SILENCE_S = 600.0  # around a clip, where it is trimmed
-NORMALIZATIONS = ("none", "clip")
+_LATER = ("too_long", "too_short", "mean", "std", "variance_floor")  # models saved before there were any lack these
+NORMALIZATIONS = ("none", "clip", "fixed")
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,18 @@ class Preprocessing:
     """The same steps in training and prediction, stored as ``preprocessor_config.json``.
 
     Args:
-        normalize: ``clip`` = zero mean and unit variance over the clip, (x - mean) / sqrt(var + 1e-7), biased variance;
-            ``none`` = samples as they are. Each backbone says which one it was trained with.
+        normalize: ``clip`` = zero mean and unit variance over the clip, (x - its mean) / sqrt(its variance + floor),
+            with the biased variance; ``fixed`` = (x - mean) / std with the same two numbers for all clips; ``none`` =
+            samples as they are. Each backbone says which one it was trained with.
         trim_silence_db: cut silence at both ends that lies this far under the loudest frame; None = keep it.
         max_duration_s: the longest clip: its cost grows with the square of its length.
         min_samples: the shortest clip: a shorter one would not give one frame.
         sampling_rate_hz: what the model hears.
         too_long: a longer clip is an ``error``, or ``cut`` at its end.
         too_short: a shorter clip is an ``error``, or gets silence at its end: ``pad``.
+        mean: of ``fixed``.
+        std: of ``fixed``.
+        variance_floor: of ``clip``.
     """
 
     normalize: str = "none"
@@ -41,6 +46,9 @@ class Preprocessing:
     sampling_rate_hz: int = SAMPLING_RATE_HZ
     too_long: str = "error"
     too_short: str = "error"
+    mean: float = 0.0
+    std: float = 1.0
+    variance_floor: float = 1e-7
 
     def __post_init__(self) -> None:
         if self.normalize not in NORMALIZATIONS:
@@ -48,11 +56,12 @@ class Preprocessing:
         for name, cure in (("too_long", "cut"), ("too_short", "pad")):
             if getattr(self, name) not in ("error", cure):
                 raise ModelError(f"{name} must be error or {cure}, got {getattr(self, name)!r}.")
-        for name in ("trim_silence_db", "max_duration_s", "min_samples", "sampling_rate_hz"):
+        if not _is_number(self.mean) or not math.isfinite(self.mean):
+            raise ModelError(f"mean must be a finite number, got {self.mean!r}.")
+        for name in ("trim_silence_db", "max_duration_s", "min_samples", "sampling_rate_hz", "std", "variance_floor"):
             value: object = getattr(self, name)
             most = math.inf if name == "max_duration_s" else sys.float_info.max
-            is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= most
-            if not is_number and not (name == "trim_silence_db" and value is None):
+            if not (_is_number(value) and 0 < value <= most) and not (name == "trim_silence_db" and value is None):
                 raise ModelError(f"{name} must be a number above 0, got {value!r}.")
 
     @property
@@ -98,8 +107,10 @@ class Preprocessing:
 
     def finish(self, samples: FloatArray) -> FloatArray:
         """Normalises a trimmed (and, in training, cropped and augmented) clip, shape (samples,) -> (samples,)."""
+        if self.normalize == "fixed":
+            samples = (samples - self.mean) / self.std
         if self.normalize == "clip":
-            scale = np.sqrt(samples.var() + 1e-7)
+            scale = np.sqrt(samples.var() + self.variance_floor)
             samples = samples - samples.mean()
             samples /= scale  # in place: a long clip is not held three times
         return samples.astype(np.float32, copy=False)
@@ -120,13 +131,17 @@ class Preprocessing:
             ModelError: if a field is missing or unusable.
         """
         names = {field.name for field in dataclasses.fields(cls)}
-        missing = sorted(names - set(data) - {"too_long", "too_short"})  # not in models of before there were these
+        missing = sorted(names - set(data) - set(_LATER))
         if missing:
             raise ModelError(f"preprocessor_config.json lacks {', '.join(missing)}; save the model again.")
         try:
             return cls(**{name: data[name] for name in names & set(data)})
         except ModelError as error:
             raise ModelError(f"preprocessor_config.json cannot be used: {error} Save the model again.") from error
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def batches_under(items: Iterable[Item], *, samples_of: Callable[[Item], int], limit: float) -> Iterator[list[Item]]:

@@ -89,7 +89,7 @@ def export_model(
     listener.say(f"{found.name}: writing its graph")
     simplify(stored.model)
     temperature = stored.calibration.temperature
-    whole = whole_graph(stored.model, normalize=stored.preprocessing.normalize, temperature=temperature)
+    whole = whole_graph(stored.model, preprocessing=stored.preprocessing, temperature=temperature)
     heads = heads_graph(stored.model, temperature=temperature)
     weights = places_of(whole, stored.model.state_dict())
     if precision == "int8":

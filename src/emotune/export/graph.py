@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from emotune.audio.preprocessing import Preprocessing
 from emotune.batch import Output
 from emotune.models.backbones.base import mask_of
 from emotune.models.emotion_model import EmotionModel
@@ -18,21 +19,23 @@ class WholeModel(nn.Module):
 
     Args:
         model: in evaluation mode.
-        normalize: ``clip`` or ``none``, as the model's preprocessing has it; done inside.
+        preprocessing: of the model; its normalisation is done inside.
         temperature: that probabilities are softened by.
     """
 
-    def __init__(self, model: EmotionModel, *, normalize: str, temperature: float) -> None:
+    def __init__(self, model: EmotionModel, *, preprocessing: Preprocessing, temperature: float) -> None:
         super().__init__()
         self.model = model
-        self.normalize = normalize
+        self.preprocessing = preprocessing
         self.answers = Answers(model, temperature=temperature)
 
     def forward(self, waveforms: Tensor, lengths: Tensor, *conditions: Tensor) -> tuple[Tensor, ...]:
         """Samples, shape (batch, samples), with their lengths, shape (batch,); conditions each (batch, width)."""
         mask = mask_of(lengths, waveforms.shape[1])
-        if self.normalize == "clip":
-            waveforms = normalized(waveforms, mask)
+        if self.preprocessing.normalize == "clip":
+            waveforms = normalized(waveforms, mask, variance_floor=self.preprocessing.variance_floor)
+        elif self.preprocessing.normalize == "fixed":
+            waveforms = ((waveforms - self.preprocessing.mean) / self.preprocessing.std).masked_fill(~mask, 0)
         embedding = self.model.pooled(waveforms, mask)
         return (*self.answers(embedding, *conditions), embedding)
 
@@ -66,13 +69,13 @@ class Answers(nn.Module):
         return probabilities.float()
 
 
-def normalized(waveforms: Tensor, mask: Tensor) -> Tensor:
-    """(x - mean) / sqrt(variance + 1e-7) over each clip's own samples, zero in the padding; shapes (batch, samples)."""
+def normalized(waveforms: Tensor, mask: Tensor, *, variance_floor: float) -> Tensor:
+    """(x - mean) / sqrt(variance + floor) over each clip's samples, zero in the padding; shapes (batch, samples)."""
     count = mask.sum(dim=1, keepdim=True)
     mean = waveforms.masked_fill(~mask, 0).sum(dim=1, keepdim=True) / count
     centred = (waveforms - mean).masked_fill(~mask, 0)
     variance = centred.square().sum(dim=1, keepdim=True) / count
-    return centred / torch.sqrt(variance + 1e-7)
+    return centred / torch.sqrt(variance + variance_floor)
 
 
 def simplify(model: EmotionModel) -> None:

@@ -15,6 +15,7 @@ from onnx import ModelProto
 from torch import Tensor, nn
 from torch.export import Dim
 
+from emotune.audio.preprocessing import Preprocessing
 from emotune.errors import ConfigError
 from emotune.export.graph import Answers, WholeModel
 from emotune.models.emotion_model import EmotionModel
@@ -26,7 +27,7 @@ _EXAMPLES = 3  # clips: with two, two of something else in the model would be ta
 _SUFFIX = "_inside"
 
 
-def whole_graph(model: EmotionModel, *, normalize: str, temperature: float) -> ModelProto:
+def whole_graph(model: EmotionModel, *, preprocessing: Preprocessing, temperature: float) -> ModelProto:
     """Graph from raw samples to the named answers and the embedding; batch and length are free.
 
     Raises:
@@ -38,7 +39,7 @@ def whole_graph(model: EmotionModel, *, normalize: str, temperature: float) -> M
     waveforms = (0.1 * torch.randn(_EXAMPLES, samples, generator=torch.Generator().manual_seed(0))) * mask
     batch = Dim("batch", min=2)  # what holds from here on is not proved again for one clip, or for a single frame
     return _graph_of(
-        WholeModel(model, normalize=normalize, temperature=temperature),
+        WholeModel(model, preprocessing=preprocessing, temperature=temperature),
         model,
         {WAVEFORMS: waveforms, LENGTHS: mask.sum(dim=1)},
         [{0: batch, 1: Dim("samples", min=4 * shortest)}, {0: batch}],

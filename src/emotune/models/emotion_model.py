@@ -31,9 +31,9 @@ from emotune.schema.labels import LabelSpace
 
 _OPTIONS = (
     *("layer_mix", "varan", "pooling", "hidden_size", "dropout", "adapter"),
-    *("conditions", "join", "heads"),
+    *("conditions", "join", "heads", "networks"),
 )
-_LATER = ("varan", "adapter", "conditions", "join")  # models saved before there were any lack these
+_LATER = ("varan", "adapter", "conditions", "join", "networks")  # models saved before there were any lack these
 
 
 class EmotionModel(nn.Module):
@@ -54,6 +54,7 @@ class EmotionModel(nn.Module):
             embedding; what else is there says where the value comes from, and is kept.
         join: likewise of ``JOINS``: how conditions join the pooled sound.
         heads: entries of ``HEADS``; of those of labels, the ones that the label space has something for.
+        networks: head -> options of its ``HeadNetwork`` that differ, such as those of a published model.
 
     Dimensions come out on the unit scale, where 0 and 1 are the ends of the annotation scale. ``remembered`` may stand
     in for a frozen encoder.
@@ -76,6 +77,7 @@ class EmotionModel(nn.Module):
         conditions: Mapping[str, Mapping[str, Any]] | None = None,
         join: str | Mapping[str, Any] = "concat",
         heads: Sequence[str] = LABELS,
+        networks: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         super().__init__()
         if not label_space.classes and not label_space.dimensions:
@@ -87,10 +89,14 @@ class EmotionModel(nn.Module):
         self.options: dict[str, Any] = dict(
             zip(
                 _OPTIONS,
-                (layer_mix, varan, pooling, hidden_size, dropout, adapter, conditions, join, list(self.learns)),
+                (
+                    *(layer_mix, varan, pooling, hidden_size, dropout, adapter),
+                    *(conditions, join, list(self.learns), networks),
+                ),
                 strict=True,
             )
         )
+        _refuse_unknown_heads(networks or {}, self.learns)
         _check_finite(self.options, "")
         self.backbone = backbone
         self.pooling = POOLINGS.make(pooling, backbone.hidden_size)
@@ -104,15 +110,20 @@ class EmotionModel(nn.Module):
         joined = features if self.joined is None else self.joined.output_size
         self.heads = nn.ModuleDict(
             {
-                name: self._network(joined if head.hears_conditions else features, head.size)
+                name: self._network(name, joined if head.hears_conditions else features, head.size)
                 for name, head in self.learns.items()
             }
         )
         self._inserted = self._insert_adapter() if adapter else None
         self.adapter_parameters = self._names_of(self._inserted)
 
-    def _network(self, features: int, outputs: int) -> HeadNetwork | LayerHeads:
-        options = {name: self.options[name] for name in ("hidden_size", "dropout")}
+    def network_options(self, name: str) -> dict[str, Any]:
+        """Options of a head's ``HeadNetwork``."""
+        common = {option: self.options[option] for option in ("hidden_size", "dropout")}
+        return {**common, **(self.options["networks"] or {}).get(name, {})}
+
+    def _network(self, name: str, features: int, outputs: int) -> HeadNetwork | LayerHeads:
+        options = self.network_options(name)
         if self.options["layer_mix"] == VARAN:
             return LayerHeads(self.backbone.num_layers, features, outputs, **options)
         return HeadNetwork(features, outputs, **options)
@@ -251,6 +262,12 @@ class EmotionModel(nn.Module):
         return cls(
             backbone, LabelSpace.from_json(config), **{name: config[name] for name in _OPTIONS if name in config}
         )
+
+
+def _refuse_unknown_heads(networks: Mapping[str, Any], learns: Mapping[str, Head]) -> None:
+    unknown = [name for name in networks if name not in learns]
+    if unknown:
+        raise ConfigError(f"networks: the model has no head '{unknown[0]}'; it has {', '.join(learns)}.")
 
 
 def _check_keys(config: Mapping[str, Any], keys: Sequence[str], what: str) -> None:

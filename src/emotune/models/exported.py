@@ -92,7 +92,9 @@ def read_exported(folder: Path) -> ExportedModel:
         raise ModelError(f"{folder / PREPROCESSOR}: sampling_rate_hz must be {SAMPLING_RATE_HZ}. {CURE}")
     if not space.classes and not space.dimensions:
         raise ModelError(f"{folder / CONFIG} names neither classes nor dimensions. {CURE}")
-    return ExportedModel(folder, space, heard, calibration, conditions, config, digest_of(folder, _FILES))
+    return ExportedModel(
+        folder, space, heard, calibration, conditions, config, digest_of([folder / name for name in _FILES])
+    )
 
 
 def _conditions(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

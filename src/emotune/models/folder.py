@@ -15,6 +15,14 @@ from emotune.models.installed import cure_of_absence, installed_model
 from emotune.schema.run_folder import why_no_model
 
 CONFIG, PREPROCESSOR, WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"
+SAFETENSORS = ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json")
+"""weights of published models on the Hub; the others are fetched only where there are none of these"""
+OTHER_WEIGHTS = (
+    *("model.fp16*.safetensors", "model.safetensors.index.fp16.json"),
+    *("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"),
+)
+SPEECHBRAIN = ("wav2vec2.ckpt", "model.ckpt", "label_encoder.txt")
+"""in place of config and weights, in folders of that library"""
 GRAPH, HEADS_GRAPH = "model.onnx", "heads.onnx"
 """of an exported model, in place of the weights: the whole, and what comes behind the pooling"""
 _LOG = logging.getLogger(__name__)
@@ -42,17 +50,15 @@ def find_model_folder(name: str | Path, *, download: Download = download_snapsho
         ModelError: when there is none of that name, or the folder holds no model.
     """
     if is_hub_name(name):
-        found = fetch(
-            str(name),
-            patterns=[CONFIG, PREPROCESSOR, WEIGHTS, GRAPH, HEADS_GRAPH, CARD],
-            what="model",
-            download=download,
-        )
-        if not (found.folder / CONFIG).is_file():
+        patterns = [CONFIG, PREPROCESSOR, *SAFETENSORS, GRAPH, HEADS_GRAPH, CARD]
+        found = fetch(str(name), patterns=patterns, what="model", download=download)
+        if not any((found.folder / file).exists() for file in (WEIGHTS, f"{WEIGHTS}.index.json", GRAPH)):
+            fetch(found.name, patterns=[*OTHER_WEIGHTS, *SPEECHBRAIN], what="model's weights", download=download)
+        if not _holds_model(found.folder):
             raise ModelError(f"{name} on the Hugging Face Hub holds no {CONFIG}, so it is no model. Name another one.")
         return ModelFolder(found.folder, found.name)
     path = Path(name)
-    here = next((folder.absolute() for folder in (path, path / "model") if (folder / CONFIG).exists()), None)
+    here = next((folder.absolute() for folder in (path, path / "model") if _holds_model(folder)), None)
     installed = installed_model(name)
     if installed is not None:
         if here is not None:
@@ -66,10 +72,15 @@ def find_model_folder(name: str | Path, *, download: Download = download_snapsho
     raise no_folder(name, "model", cure=cure_of_absence(name) or known)
 
 
-def digest_of(folder: Path, names: Sequence[str]) -> str:
-    """SHA-256 over files of a folder, in this order."""
+def _holds_model(folder: Path) -> bool:
+    """Tells whether a folder has a config, or what SpeechBrain has in its place."""
+    return (folder / CONFIG).exists() or all((folder / name).exists() for name in SPEECHBRAIN[:2])
+
+
+def digest_of(files: Sequence[Path]) -> str:
+    """SHA-256 over files, in this order."""
     digest = hashlib.sha256()
-    for name in names:
-        with (folder / name).open("rb") as stream:
+    for file in files:
+        with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()

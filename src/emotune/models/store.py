@@ -20,10 +20,11 @@ from emotune.io.tables import atomic_path, read_json, to_json, write_text
 from emotune.models.backbones.base import Backbone
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.folder import CONFIG, PREPROCESSOR, WEIGHTS, digest_of, find_model_folder
+from emotune.models.published.read import read_published
 from emotune.models.weights import WeightsFile, is_finite, nothing_drawn, without_memory
 from emotune.schema.calibration import Calibration
 
-SCHEMA = "emotune-model/1"
+SCHEMA, MODEL_TYPE = "emotune-model/1", "emotune"
 _CURE = "The model folder is incomplete or was changed: copy it again, or train again."
 
 
@@ -75,7 +76,7 @@ def save_config(
     config = {
         "schema": SCHEMA,
         "architectures": ["EmotionModel"],
-        "model_type": "emotune",
+        "model_type": MODEL_TYPE,
         "id2label": {str(index): name for index, name in enumerate(space.classes)},
         "label2id": {name: index for index, name in enumerate(space.classes)},
         "problem_type": "single_label_classification" if space.classes else "regression",
@@ -89,12 +90,17 @@ def save_config(
 def load_model(name: str | Path) -> StoredModel:
     """Loads a model folder, a run folder with a ``model`` inside, or ``hf:owner/name[@revision]`` of the Hub.
 
-    The config is compared with the header of the weights before there is memory for a model of its sizes.
+    A folder of someone else's is read as one of the ``FORMATS`` of published emotion models. Of ours the config is
+    compared with the header of the weights before there is memory for a model of its sizes.
 
     Raises:
         ModelError: on anything that is missing, new, misshapen or not finite.
     """
     folder = find_model_folder(name).folder
+    if not _is_ours(folder):
+        published = read_published(folder)
+        config = {"schema": SCHEMA, **published.model.settings}
+        return StoredModel(published.model, published.preprocessing, Calibration(), config, digest_of(published.files))
     config = _read_config(folder / CONFIG)
     try:
         preprocessing = Preprocessing.from_json(read_json(folder / PREPROCESSOR, "The model's preprocessing"))
@@ -137,6 +143,15 @@ def _read_config(path: Path) -> dict[str, Any]:
     return config
 
 
+def _is_ours(folder: Path) -> bool:
+    """Tells whether a folder was written by emotune, or at least says so; one without a readable config is."""
+    try:
+        config = read_json(folder / CONFIG, "The model's config")
+    except TableError:
+        return (folder / CONFIG).exists()
+    return "schema" in config or config.get("model_type") == MODEL_TYPE
+
+
 def _check_fit(preprocessing: Preprocessing, backbone: Backbone, path: Path) -> None:
     """Clips that the preprocessing lets through must be ones that the encoder takes."""
     rate = preprocessing.sampling_rate_hz
@@ -175,4 +190,4 @@ def _misfit(path: Path, faults: Sequence[str]) -> ModelError:
 
 def fingerprint_of(folder: Path) -> str:
     """SHA-256 over config, preprocessing and weights; the card may change."""
-    return digest_of(folder, (CONFIG, PREPROCESSOR, WEIGHTS))
+    return digest_of([folder / name for name in (CONFIG, PREPROCESSOR, WEIGHTS)])

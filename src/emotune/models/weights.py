@@ -51,6 +51,11 @@ class WeightsFile:
     header: Mapping[str, Tensor]
     starts: Mapping[str, int]
 
+    @property
+    def files(self) -> tuple[Path]:
+        """The file, as one of many."""
+        return (self.path,)
+
     @classmethod
     def open(cls, path: Path) -> WeightsFile:
         """Reads the header.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from emotune.config.recipe import Recipe
 from emotune.errors import ConfigError
 from emotune.models.emotion_model import EmotionModel
@@ -81,5 +83,8 @@ def _is_same_head(name: str, model: EmotionModel, start: EmotionModel) -> bool:
     return is_same.get(model.learns[name].stored_as or "", True) and _form(model, name) == _form(start, name)
 
 
-def _form(model: EmotionModel, name: str) -> dict[str, tuple[int, ...]]:
-    return {key: tuple(value.shape) for key, value in model.heads[name].state_dict().items()}
+def _form(model: EmotionModel, name: str) -> tuple[dict[str, tuple[int, ...]], dict[str, Any]]:
+    """Shapes of a head's weights, and what is done with them; dropout may change."""
+    options = {key: value for key, value in model.network_options(name).items() if key != "dropout"}
+    shapes = {key: tuple(value.shape) for key, value in model.heads[name].state_dict().items()}
+    return shapes, options

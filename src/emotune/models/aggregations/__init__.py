@@ -30,6 +30,8 @@ POOLINGS: Registry[type[Pooling]] = Registry(
         "attentive_stats": "emotune.models.aggregations.pooling:AttentiveStats",
         "mean": "emotune.models.aggregations.pooling:Mean",
         "mean_std": "emotune.models.aggregations.pooling:MeanStd",
+        "normed_mean": "emotune.models.aggregations.pooling:NormedMean",
+        "projected_mean": "emotune.models.aggregations.pooling:ProjectedMean",
         "std": "emotune.models.aggregations.pooling:Std",
     },
     extra="train",

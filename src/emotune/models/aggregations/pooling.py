@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+_LAYER_NORM_FLOOR = 1e-5
 _SMALLEST_VARIANCE = 1e-5  # keeps the gradient of the square root finite; Odyssey 2024 baseline's value
 
 
@@ -57,6 +61,40 @@ class Std(Pooling):
     def forward(self, sequence: Tensor, mask: Tensor) -> Tensor:
         weights = self.weights(sequence, mask)
         return weighted_std(sequence, weights, weighted_mean(sequence, weights))
+
+
+class NormedMean(Pooling):
+    """Mean over the real frames of a sequence brought to zero mean and unit variance, all frames and features together.
+
+    As in SpeechBrain's emotion recipe: one mean and one variance a clip, no weight and no bias.
+    """
+
+    def forward(self, sequence: Tensor, mask: Tensor) -> Tensor:
+        weights = self.weights(sequence, mask)
+        mean = weighted_mean(sequence, weights)
+        centre = mean.mean(dim=1, keepdim=True)
+        spread = weighted_mean((sequence - centre[:, None, :]) ** 2, weights).mean(dim=1, keepdim=True)
+        return (mean - centre) * torch.rsqrt(spread + _LAYER_NORM_FLOOR)
+
+
+class ProjectedMean(Pooling):
+    """Mean over the real frames behind a small network that sees each frame alone, with ReLU between its layers.
+
+    Args:
+        features: of each frame.
+        sizes: outputs of its layers.
+    """
+
+    def __init__(self, features: int, *, sizes: Sequence[int] = (256, 256, 256)) -> None:
+        super().__init__(features)
+        widths = [features, *sizes]
+        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))
+        self.output_size = widths[-1]
+
+    def forward(self, sequence: Tensor, mask: Tensor) -> Tensor:
+        for number, layer in enumerate(self.layers):
+            sequence = layer(sequence if number == 0 else F.relu(sequence))
+        return weighted_mean(sequence, self.weights(sequence, mask))
 
 
 class MeanStd(Pooling):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from emotune.errors import AudioError, ConfigError
+from emotune.models.backbones.parts_on_top import left_out, prefix_of_encoder
 
 MOST_LAYERS = 1000  # far beyond any published encoder: even without weights a layer is work
 
@@ -42,6 +43,7 @@ class Backbone(nn.Module, ABC):
         model_type: the `model_type` of the published config.json.
         published_defaults: every config key that is read, with the value it has where config.json leaves it out (the
             published one, but for `layerdrop`: a layer is dropped only where a config asks for it).
+        anchor: the weight of the encoder by which its prefix in a published file is found.
         layers_key: the config key that holds the number of layers.
         obeys_do_normalize: whether `do_normalize` of a published preprocessor_config.json says what `normalize` is.
         sublayer_ends: the linear layer that ends each sublayer of a transformer layer, where adapters go.
@@ -58,6 +60,7 @@ class Backbone(nn.Module, ABC):
 
     model_type: ClassVar[str]
     published_defaults: ClassVar[Mapping[str, Any]]
+    anchor: ClassVar[str]
     layers_key: ClassVar[str]
     sublayer_ends: ClassVar[Mapping[str, str]]
     obeys_do_normalize: ClassVar[bool] = False
@@ -184,6 +187,13 @@ class Backbone(nn.Module, ABC):
         for name, tensor in sorted(self.state_dict().items()):
             feed(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
 
+    def _encoder_of(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weights without the encoder's prefix and without the known parts on top of it."""
+        dropped = {name for names in left_out(state, self.anchor).values() for name in names}
+        kept = {name: tensor for name, tensor in state.items() if name not in dropped}
+        prefix = prefix_of_encoder(kept, self.anchor) or ""
+        return {name.removeprefix(prefix): tensor for name, tensor in kept.items()}
+
     def _is_cut(self, name: str, layers_prefix: str) -> bool:
         """Tells if a weight belongs to one of the config's layers above the last one that is kept."""
         index = name.removeprefix(layers_prefix).split(".")[0]
@@ -224,13 +234,6 @@ def mask_of(lengths: Tensor, size: int) -> Tensor:
 def split_heads(projected: Tensor, heads: int) -> Tensor:
     """Shape (batch, frames, features) to (batch, heads, frames, features per head)."""
     return projected.unflatten(2, (heads, -1)).transpose(1, 2)
-
-
-def without_prefix(state: Mapping[str, Tensor], anchor: str) -> dict[str, Tensor]:
-    """Strips the prefix under which the key `anchor` is found; keys outside the prefix stay as they are."""
-    prefixes = {key.removesuffix(anchor) for key in state if key == anchor or key.endswith("." + anchor)}
-    prefix = prefixes.pop() if len(prefixes) == 1 else ""
-    return {key.removeprefix(prefix): tensor for key, tensor in state.items()}
 
 
 def _what_is_wrong(value: object, default: object) -> str | None:

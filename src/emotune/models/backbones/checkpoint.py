@@ -3,16 +3,13 @@
 # pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
+import logging
 import os
-import pickle
-import zipfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal
 
-import torch
 from torch import Tensor
 
 from emotune.errors import ConfigError, ModelError, TableError
@@ -20,14 +17,17 @@ from emotune.io.hub import PREFIX, Download, download_snapshot, fetch, is_hub_na
 from emotune.io.tables import read_json
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone
-from emotune.models.weights import WeightsFile, is_finite, nothing_drawn, without_memory
+from emotune.models.backbones.parts_on_top import in_words, left_out
+from emotune.models.folder import OTHER_WEIGHTS, SAFETENSORS
+from emotune.models.weight_files import open_weights
+from emotune.models.weights import is_finite, nothing_drawn, without_memory
 
 CURE = "Name a folder that holds one: model.backbone.checkpoint=/path/to/folder"
 PUBLISHERS = ("facebook", "microsoft", "openai")
 """Whose plain names mean the Hub, unless there is a folder of that name: the encoders of the literature."""
 NAMED_AT_MOST = 5
 PREPROCESSOR = "preprocessor_config.json"
-SAFETENSORS = ("model.safetensors", "model-*.safetensors", "*.safetensors.index.json")
+_LOG = logging.getLogger(__name__)
 
 
 def load_pretrained(
@@ -43,9 +43,9 @@ def load_pretrained(
 
     Args:
         backbone: name in `BACKBONES`.
-        checkpoint: a folder with config.json and model.safetensors (whole or sharded) or pytorch_model.bin, or
-            ``hf:owner/name[@revision]`` on the Hugging Face Hub, which the plain names of `PUBLISHERS` stand for too.
-            Where it has a preprocessor_config.json, that decides whether clips are normalised.
+        checkpoint: a folder with config.json and weights in one of `FILES`, of any of transformers' classes over this
+            encoder, whose heads are left out; or ``hf:owner/name[@revision]`` on the Hugging Face Hub, which the plain
+            names of `PUBLISHERS` stand for too. Its preprocessor_config.json decides whether clips are normalised.
         layers: keep only the first ones, None = all.
         final_norm: let the last state pass the norm that stands behind the last layer.
         revision: branch, tag or commit on the Hub, None = its main branch. A local folder has none.
@@ -57,7 +57,7 @@ def load_pretrained(
     """
     backbone_class = BACKBONES[backbone]
     folder = _folder(str(checkpoint), revision, download)
-    config = _settings(folder / "config.json")
+    config = settings_of(folder / "config.json")
     found = config.get("model_type")
     if found != backbone_class.model_type:
         choose = f"Choose the backbone {found!r}, or a" if found in BACKBONES else "Choose a"
@@ -70,22 +70,40 @@ def load_pretrained(
     except ConfigError as error:
         raise ModelError(f"{folder / 'config.json'} is not as expected. {error}") from error
     build = partial(backbone_class.from_config, {**settings, "final_norm": final_norm}, layers=layers)
-    weights = _open_weights(folder)
-    names = _fitting_names(without_memory(build), weights.header, source=str(checkpoint))
+    weights = open_weights(folder, cure=CURE)
+    names = fitting_names(without_memory(build), weights.header, source=str(checkpoint))
     with nothing_drawn():
         model = build()
     own = model.state_dict()
     weights.read_into({name: own[own_name] for own_name, name in names.items()})
     _refuse(model, {"not finite": [name for name, tensor in own.items() if not is_finite(tensor)]}, str(checkpoint))
-    if model.obeys_do_normalize and (folder / PREPROCESSOR).exists():
-        do_normalize = _settings(folder / PREPROCESSOR).get("do_normalize")
-        if not isinstance(do_normalize, bool | None):
-            raise ModelError(
-                f"{folder / PREPROCESSOR}: do_normalize is {do_normalize!r}, expected true or false. {CURE}"
-            )
-        if do_normalize is not None:
-            model.normalize = "clip" if do_normalize else "none"
+    if model.obeys_do_normalize:
+        model.normalize = normalization_of(folder)
+    dropped = left_out(weights.header, backbone_class.anchor)
+    if dropped:
+        _LOG.info("%s: used as an encoder; left out of it: %s", checkpoint, in_words(dropped))
     return model
+
+
+def normalization_of(folder: Path) -> Literal["clip", "none"]:
+    """Normalisation that a published folder of the wav2vec 2.0 family asks for, by its preprocessor_config.json.
+
+    Without one, or without the key, it is transformers' own default, and a warning says so.
+
+    Raises:
+        ModelError: for one that says something else than true or false.
+    """
+    path = folder / PREPROCESSOR
+    do_normalize = settings_of(path).get("do_normalize") if path.exists() else None
+    if not isinstance(do_normalize, bool | None):
+        raise ModelError(f"{path}: do_normalize is {do_normalize!r}, expected true or false. {CURE}")
+    if do_normalize is None:
+        _LOG.warning(
+            "%s does not say whether clips are normalised: they are, as transformers does by default. For a model that"
+            ' was trained without, such as WavLM Base, write {"do_normalize": false} into it.',
+            path,
+        )
+    return "none" if do_normalize is False else "clip"
 
 
 def load_weights(backbone: Backbone, state: Mapping[str, Tensor], *, source: str) -> None:
@@ -99,12 +117,12 @@ def load_weights(backbone: Backbone, state: Mapping[str, Tensor], *, source: str
     Raises:
         ModelError: if a weight is missing, unexpected, of the wrong shape or not finite.
     """
-    names = _fitting_names(backbone, state, source=source)
+    names = fitting_names(backbone, state, source=source)
     _refuse(backbone, {"not finite": [own for own, name in names.items() if not is_finite(state[name])]}, source)
     backbone.load_state_dict({own: state[name] for own, name in names.items()})
 
 
-def _fitting_names(backbone: Backbone, state: Mapping[str, Tensor], *, source: str) -> dict[str, str]:
+def fitting_names(backbone: Backbone, state: Mapping[str, Tensor], *, source: str, cure: str = CURE) -> dict[str, str]:
     """The name in a state dict of each of a backbone's own weights; shapes count, values are not looked at.
 
     Raises:
@@ -123,17 +141,17 @@ def _fitting_names(backbone: Backbone, state: Mapping[str, Tensor], *, source: s
         ],
         "of whole numbers": [name for name, found, _ in known if not found.is_floating_point()],
     }
-    _refuse(backbone, faults, source)
+    _refuse(backbone, faults, source, cure=cure)
     return {own: name_of[id(tensor)] for own, tensor in weights.items()}
 
 
-def _refuse(backbone: Backbone, faults: Mapping[str, list[str]], source: str) -> None:
+def _refuse(backbone: Backbone, faults: Mapping[str, list[str]], source: str, *, cure: str = CURE) -> None:
     found = [f"  {len(names)} {kind}: {_first(names)}" for kind, names in faults.items() if names]
     if found:
         raise ModelError(
             f"The weights of {source} do not fit {backbone.model_type} with {backbone.num_layers} layers:\n"
             + "\n".join(found)
-            + f"\nThe download may be broken, or its config.json belongs to another model. {CURE}"
+            + f"\nThe download may be broken, or its config.json belongs to another model. {cure}"
         )
 
 
@@ -156,90 +174,16 @@ def _folder(checkpoint: str, revision: str | None, download: Download) -> Path:
     return fetch(
         PREFIX + checkpoint.removeprefix(PREFIX),
         patterns=["config.json", PREPROCESSOR, *SAFETENSORS],
-        old_patterns=["config.json", "pytorch_model.bin"],
+        old_patterns=["config.json", *OTHER_WEIGHTS],
         what="checkpoint",
         revision=revision,
         download=download,
     ).folder
 
 
-def _settings(path: Path) -> dict[str, Any]:
+def settings_of(path: Path) -> dict[str, Any]:
     """Settings in a JSON file of a checkpoint."""
     try:
         return read_json(path, "The checkpoint's file")
     except TableError as error:
         raise ModelError(f"{path.name} cannot be read: {error} {CURE}") from error
-
-
-class Weights(Protocol):
-    """Weights that can be read: their names and shapes, and their values into places of these shapes."""
-
-    @property
-    def header(self) -> Mapping[str, Tensor]: ...
-
-    def read_into(self, places: Mapping[str, Tensor]) -> None: ...
-
-
-@dataclass(frozen=True)
-class Shards:
-    """Several files as one."""
-
-    files: Sequence[WeightsFile]
-
-    @property
-    def header(self) -> dict[str, Tensor]:
-        return {name: tensor for file in self.files for name, tensor in file.header.items()}
-
-    def read_into(self, places: Mapping[str, Tensor]) -> None:
-        for file in self.files:
-            file.read_into({name: place for name, place in places.items() if name in file.header})
-
-
-@dataclass(frozen=True)
-class StateDict:
-    """Weights that are in memory, or mapped to it."""
-
-    header: Mapping[str, Tensor]
-
-    def read_into(self, places: Mapping[str, Tensor]) -> None:
-        for name, place in places.items():
-            place.copy_(self.header[name])
-
-
-def _open_weights(folder: Path) -> Weights:
-    """The weights of a folder, from the first of the known files that is there."""
-    if (folder / "model.safetensors").exists():
-        return _open_safetensors(folder / "model.safetensors")
-    index = folder / "model.safetensors.index.json"
-    if index.exists():
-        weight_map = _settings(index).get("weight_map")
-        if not isinstance(weight_map, dict) or not all(
-            isinstance(shard, str) and shard == Path(shard).name for shard in weight_map.values()
-        ):
-            raise ModelError(f"{index} has no weight_map from weights to files beside it. Download it again. {CURE}")
-        return Shards([_open_safetensors(folder / shard) for shard in sorted(set(weight_map.values()))])
-    if (folder / "pytorch_model.bin").exists():
-        return StateDict(_read_pickle(folder / "pytorch_model.bin"))
-    raise ModelError(
-        f"{folder} holds no weights: expected model.safetensors, model.safetensors.index.json or pytorch_model.bin. "
-        f"{CURE}"
-    )
-
-
-def _open_safetensors(path: Path) -> WeightsFile:
-    try:
-        return WeightsFile.open(path)
-    except ModelError as error:
-        raise ModelError(f"{error} {CURE}") from error
-
-
-def _read_pickle(path: Path) -> dict[str, Tensor]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError, AttributeError) as error:
-        raise ModelError(
-            f"{path} cannot be read as plain weights ({type(error).__name__}). Use its safetensors version. {CURE}"
-        ) from error
-    if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
-        raise ModelError(f"{path} holds something else than named weights. Use its safetensors version. {CURE}")
-    return state

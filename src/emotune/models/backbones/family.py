@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from emotune.models.backbones.base import Backbone, HiddenStates, mask_of, without_prefix
+from emotune.models.backbones.base import Backbone, HiddenStates, mask_of
 from emotune.models.backbones.convolutions import FeatureExtractor
 from emotune.models.backbones.layouts import Layout, Packed, Padded
 from emotune.models.backbones.transformer import FeatureProjection, SelfAttention, TransformerEncoder
@@ -47,7 +47,7 @@ class Wav2Vec2Family(Backbone):
     layers_key = "num_hidden_layers"
     obeys_do_normalize = True
     sublayer_ends: ClassVar[Mapping[str, str]] = {"attention": "out_proj", "feed_forward": "output_dense"}
-    heads_on_top: ClassVar[tuple[str, ...]] = ()  # parts of published models that stand on the encoder, by prefix
+    anchor = "feature_extractor.conv_layers.0.conv.weight"
 
     def __init__(self, settings: Mapping[str, Any], *, layers: int | None = None) -> None:
         super().__init__(settings, layers=layers)
@@ -158,12 +158,11 @@ class Wav2Vec2Family(Backbone):
     def adapt_state_dict(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Strips the prefix, takes both spellings of the weight norm and drops the weights that are not kept.
 
-        These are `masked_spec_embed`, the heads on top, the layers above the last one that is kept and, with stable
+        These are `masked_spec_embed`, the parts on top, the layers above the last one that is kept and, with stable
         layer norm, `encoder.layer_norm`: there it is the final norm, which is kept only with `final_norm`.
         """
-        kept = {key: tensor for key, tensor in state.items() if not key.startswith(self.heads_on_top)}
         adapted = {}
-        for key, tensor in without_prefix(kept, "feature_extractor.conv_layers.0.conv.weight").items():
+        for key, tensor in self._encoder_of(state).items():
             name = key
             for old, new in OLD_WEIGHT_NORM.items():
                 name = name.replace(old, new)

@@ -19,4 +19,3 @@ class HuBERT(Wav2Vec2Family):
 
     model_type = "hubert"
     published_defaults: ClassVar[Mapping[str, Any]] = HUBERT
-    heads_on_top = ("lm_head.",)

@@ -19,4 +19,3 @@ class Wav2Vec2(Wav2Vec2Family):
 
     model_type = "wav2vec2"
     published_defaults: ClassVar[Mapping[str, Any]] = WAV2VEC2
-    heads_on_top = ("quantizer.", "project_q.", "project_hid.", "lm_head.")

@@ -11,7 +11,6 @@ Reference:
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -19,12 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from emotune.models.backbones.base import Backbone, HiddenStates, mask_of, run_layer, split_heads, without_prefix
+from emotune.models.backbones.base import Backbone, HiddenStates, mask_of, run_layer, split_heads
 from emotune.models.backbones.log_mel import HOP, log_mel, mel_frame_count
 from emotune.models.backbones.product import bias_of, dense
 from emotune.models.backbones.published import WHISPER
-
-NOT_THE_ENCODER = re.compile(r"(model\.)?decoder\.|proj_out\.|lm_head\.")
 
 
 class SelfAttention(nn.Module):
@@ -84,6 +81,7 @@ class Whisper(Backbone):
     """
 
     model_type = "whisper"
+    anchor = "conv1.weight"
     layers_key = "encoder_layers"
     sublayer_ends: ClassVar[Mapping[str, str]] = {"attention": "out_proj", "feed_forward": "fc2"}
     published_defaults: ClassVar[Mapping[str, Any]] = WHISPER
@@ -153,11 +151,10 @@ class Whisper(Backbone):
         return self.layer_norm
 
     def adapt_state_dict(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Strips the prefix; drops the decoder and its output layer, and of layers and final norm what is not kept."""
-        kept = {key: tensor for key, tensor in state.items() if not NOT_THE_ENCODER.match(key)}
+        """Strips the prefix; drops the parts on top, and of layers and final norm what is not kept."""
         return {
             name: tensor
-            for name, tensor in without_prefix(kept, "conv1.weight").items()
+            for name, tensor in self._encoder_of(state).items()
             if not (self._is_cut(name, "layers.") or (name.startswith("layer_norm.") and self.layer_norm is None))
         }
 

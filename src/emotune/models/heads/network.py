@@ -3,10 +3,16 @@
 # pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from emotune.errors import ConfigError
+from emotune.registry import unknown_name_message
+
+ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {"norm_relu": nn.ReLU, "relu": nn.ReLU, "tanh": nn.Tanh}
 
 
 class Standardize(nn.Module):
@@ -47,25 +53,41 @@ class HeadNetwork(nn.Module):
         hidden_size: size of one hidden layer (linear, layer norm, ReLU, dropout); None = a linear head, which can start
             from a probe.
         dropout: share of features dropped in training.
+        activation: of the hidden layer; ``norm_relu`` has a layer norm before it, ``relu`` and ``tanh`` have none.
+        sigmoid: whether the outputs pass one, into (0, 1).
+
+    Raises:
+        ConfigError: for an unknown activation.
     """
 
-    def __init__(self, features: int, outputs: int, *, hidden_size: int | None = None, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        features: int,
+        outputs: int,
+        *,
+        hidden_size: int | None = None,
+        dropout: float = 0.0,
+        activation: str = "norm_relu",
+        sigmoid: bool = False,
+    ) -> None:
         super().__init__()
+        if activation not in ACTIVATIONS:
+            raise ConfigError(unknown_name_message("activation", activation, ACTIVATIONS))
         self.dropout = nn.Dropout(dropout)
-        self.hidden = (
-            None
-            if hidden_size is None
-            else nn.Sequential(
-                nn.Linear(features, hidden_size), nn.LayerNorm(hidden_size), nn.ReLU(), nn.Dropout(dropout)
-            )
-        )
+        self.hidden = None
+        if hidden_size is not None:
+            norm = [nn.LayerNorm(hidden_size)] if activation == "norm_relu" else []
+            steps = (nn.Linear(features, hidden_size), *norm, ACTIVATIONS[activation](), nn.Dropout(dropout))
+            self.hidden = nn.Sequential(*steps)
         self.out = nn.Linear(features if hidden_size is None else hidden_size, outputs)
+        self.sigmoid = sigmoid
 
     def forward(self, features: Tensor) -> Tensor:
         features = self.dropout(features)
         if self.hidden is not None:
             features = self.hidden(features)
-        return self.out(features)
+        outputs = self.out(features)
+        return outputs.sigmoid() if self.sigmoid else outputs
 
     @torch.no_grad()
     def start_from(self, weight: Tensor, bias: Tensor) -> None:
@@ -73,7 +95,7 @@ class HeadNetwork(nn.Module):
 
         What the head sees beyond those features, such as conditions, counts for nothing at first.
         """
-        assert self.hidden is None, "only a linear head can start from a linear model"
+        assert self.hidden is None and not self.sigmoid, "only a linear head can start from a linear model"
         self.out.weight.zero_()
         self.out.weight[:, : weight.shape[1]].copy_(weight)
         self.out.bias.copy_(bias)
@@ -82,13 +104,9 @@ class HeadNetwork(nn.Module):
 class LayerHeads(nn.Module):
     """A head for each layer: (batch, layers, features) -> (batch, layers, outputs). Arguments as of ``HeadNetwork``."""
 
-    def __init__(
-        self, layers: int, features: int, outputs: int, *, hidden_size: int | None = None, dropout: float = 0.0
-    ) -> None:
+    def __init__(self, layers: int, features: int, outputs: int, **options: Any) -> None:
         super().__init__()
-        self.heads = nn.ModuleList(
-            HeadNetwork(features, outputs, hidden_size=hidden_size, dropout=dropout) for _ in range(layers)
-        )
+        self.heads = nn.ModuleList(HeadNetwork(features, outputs, **options) for _ in range(layers))
 
     def forward(self, features: Tensor) -> Tensor:
         return torch.stack([head(features[:, layer]) for layer, head in enumerate(self.heads)], dim=1)

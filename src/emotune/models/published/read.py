@@ -1,0 +1,195 @@
+"""Published folders as emotion models: recognised, described, checked weight by weight, then loaded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from emotune.audio.preprocessing import Preprocessing
+from emotune.errors import ConfigError, ModelError
+from emotune.io.hub import CARD, licence_of
+from emotune.models.backbones import BACKBONES
+from emotune.models.backbones.base import Backbone
+from emotune.models.backbones.checkpoint import fitting_names, settings_of
+from emotune.models.backbones.parts_on_top import left_out, prefix_of_encoder
+from emotune.models.emotion_model import EmotionModel
+from emotune.models.folder import CONFIG, PREPROCESSOR, SPEECHBRAIN
+from emotune.models.published import FORMATS
+from emotune.models.published.checkpoint_format import CheckpointFormat, Description, PublishedFolder, in_folder
+from emotune.models.published.sequence_classification import looks_untrained
+from emotune.models.weight_files import Shards, StateDict, Weights, open_weights, read_pickle
+from emotune.models.weights import is_finite, nothing_drawn, without_memory
+
+_CURE = "Download it again, or name a folder as its authors published it; docs/checkpoints.md lists the formats."
+_ENCODER = (
+    "A pretrained encoder is not an emotion model yet: name it as model.backbone.checkpoint of a recipe and train."
+)
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """A published emotion model, loaded.
+
+    Args:
+        files: that it was read from, in a fixed order.
+    """
+
+    model: EmotionModel
+    preprocessing: Preprocessing
+    files: tuple[Path, ...]
+
+
+def read_published(path: Path) -> PublishedModel:
+    """Loads the emotion model of a published folder, whole; its format, licence and limits go to the log.
+
+    Nothing in the folder is executed: neither code beside the weights nor pickled objects.
+
+    Raises:
+        ModelError: for a format that is not known, contradictions, and any weight that is missing, new, misshapen or
+            not finite.
+    """
+    folder = _opened(path)
+    format_of = _format_of(folder)
+    description = format_of.describe(folder)
+    model = _loaded(folder, description)
+    _say(folder, format_of, description)
+    settings = [file for file in (path / CONFIG, path / PREPROCESSOR) if file.is_file()]
+    return PublishedModel(model, description.preprocessing, (*settings, *folder.weights.files))
+
+
+def _opened(path: Path) -> PublishedFolder:
+    config = settings_of(path / CONFIG) if (path / CONFIG).is_file() else {}
+    preprocessor = settings_of(path / PREPROCESSOR) if (path / PREPROCESSOR).is_file() else None
+    return PublishedFolder(path, config, preprocessor, _weights(path))
+
+
+def _weights(path: Path) -> Weights:
+    pickled = [path / name for name in SPEECHBRAIN[:2]]
+    if all(file.is_file() for file in pickled):
+        return Shards([StateDict(read_pickle(file, cure=_CURE), [file]) for file in pickled])
+    return open_weights(path, cure=_CURE)
+
+
+def _format_of(folder: PublishedFolder) -> type[CheckpointFormat]:
+    names = folder.weights.header.keys()
+    found = [FORMATS[name] for name in FORMATS if FORMATS[name].fits(names)]
+    if len(found) == 1:
+        return found[0]
+    known = "; ".join(FORMATS[name].about for name in FORMATS)
+    claimed = ", ".join(map(str, folder.config.get("architectures") or []))
+    if not any(word in claimed for word in ("ForSequenceClassification", "ForAudioClassification")):
+        claims = f" It says that it is {claimed}." if claimed else ""
+        raise in_folder(folder, f"it holds no emotion model of a known format ({known}).{claims} {_ENCODER}")
+    raise in_folder(
+        folder,
+        f"it says that it is {claimed}, and its weights hold no head of a known format ({known}): answers would come"
+        f" from random weights. {_CURE}",
+    )
+
+
+def _loaded(folder: PublishedFolder, description: Description) -> EmotionModel:
+    encoder = fitting_encoder(folder, description)
+    with nothing_drawn():
+        model = _built(folder, description)
+    own = model.state_dict()
+    folder.weights.read_into({theirs: own[f"backbone.{ours}"] for ours, theirs in encoder.items()})
+    values = {name: torch.empty(folder.weights.header[name].shape) for name in description.used}
+    folder.weights.read_into(values)
+    remark = looks_untrained(values)
+    if remark:
+        _LOG.warning("%s: %s", folder.path, remark)
+    for name, value in description.head(values).items():
+        own[name].copy_(value)
+    spoilt = [name for name, value in own.items() if not is_finite(value)]
+    if spoilt:
+        raise _misfit(folder, [f"not finite: {name}" for name in spoilt])
+    return model.eval()
+
+
+def fitting_encoder(folder: PublishedFolder, description: Description) -> dict[str, str]:
+    """Published name of each weight of the encoder, once all weights of the folder are known to fit the model.
+
+    Names and shapes are compared; no value is read, and no memory for any is taken.
+
+    Raises:
+        ModelError: naming the weights that are missing, unexpected or misshapen.
+    """
+    shapes = without_memory(partial(_built, folder, description))
+    lacking = [name for name in description.used if name not in folder.weights.header]
+    if lacking:
+        raise _misfit(folder, [f"missing {name}" for name in lacking])
+    encoder = _encoder_names(folder, description, shapes.backbone)
+    _check_head(folder, description, shapes)
+    return encoder
+
+
+def _built(folder: PublishedFolder, description: Description) -> EmotionModel:
+    config = dict(description.backbone)
+    backbone_class = BACKBONES[config["model_type"]]
+    try:
+        return EmotionModel(backbone_class.from_config(config), description.space, **description.options)
+    except ConfigError as error:
+        raise in_folder(folder, str(error)) from error
+
+
+def _encoder_names(folder: PublishedFolder, description: Description, backbone: Backbone) -> dict[str, str]:
+    """Published name of each weight of the encoder; what is neither its nor the head's is refused."""
+    header = folder.weights.header
+    beside = {*description.used, *description.left_out}
+    theirs = {name: tensor for name, tensor in header.items() if name not in beside}
+    prefix = prefix_of_encoder(theirs, backbone.anchor)
+    dropped = [name for names in left_out(theirs, backbone.anchor).values() for name in names]
+    strangers = dropped + [name for name in theirs if prefix and not name.startswith(prefix) and name not in dropped]
+    if strangers:
+        raise _misfit(folder, [f"unexpected {name}" for name in strangers])
+    return fitting_names(backbone, theirs, source=str(folder.path), cure=_CURE)
+
+
+def _check_head(folder: PublishedFolder, description: Description, model: EmotionModel) -> None:
+    """Shapes of the head's weights against those of the model, before any value is read."""
+    header = folder.weights.header
+    try:
+        found = description.head({name: header[name].to("meta") for name in description.used})
+    except (RuntimeError, IndexError) as error:
+        reason = str(error).splitlines()[0]
+        raise _misfit(folder, [f"the weights of its head do not fit each other ({reason})"]) from error
+    fixed = {name for name in model.state_dict() if name.startswith(("backbone.", "standardize."))}
+    expected = {name: tensor.shape for name, tensor in model.state_dict().items() if name not in fixed}
+    faults = [f"missing {name}" for name in expected if name not in found]
+    faults += [
+        f"{name} would have shape {list(tensor.shape)}, expected {list(expected[name])}"
+        for name, tensor in found.items()
+        if tensor.shape != expected.get(name, tensor.shape)
+    ]
+    if faults:
+        raise _misfit(folder, faults)
+
+
+def _misfit(folder: PublishedFolder, faults: list[str]) -> ModelError:
+    more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
+    return in_folder(folder, f"its weights do not fit: {'; '.join(sorted(faults)[:5])}{more}. {_CURE}")
+
+
+def _say(folder: PublishedFolder, format_of: type[CheckpointFormat], description: Description) -> None:
+    licence = licence_of(folder.path / CARD)
+    terms = "not stated in its card" if licence is None else licence
+    if licence is not None and "nc" in licence.lower().replace("_", "-").split("-"):
+        terms += " (non-commercial use only)"
+    names: Mapping[str, Any] = {**dict.fromkeys(description.space.classes), **description.space.dimensions}
+    there = [name for name in description.left_out if name in folder.weights.header]
+    _LOG.info(
+        "%s: %s; answers %s; licence %s%s%s",
+        folder.path,
+        format_of.about,
+        ", ".join(names),
+        terms,
+        f"; left out: {', '.join(sorted({name.partition('.')[0] for name in there}))}" if there else "",
+        f"; {description.note}" if description.note else "",
+    )
