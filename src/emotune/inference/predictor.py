@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -34,7 +33,8 @@ if TYPE_CHECKING:
     from emotune.timelines import Timeline
     from emotune.timelines.diarisation import SpeakerTurns
 
-_POOL, _POOL_SECONDS = 512, 800.0  # decoded and sorted by length at a time: bounds memory, keeps padding small
+_POOL = 512  # items that are decoded and sorted by length at a time; see _pool_seconds
+_POOL_BATCHES = 5  # for each thread of the engine: bounds memory, keeps padding and idle workers few
 
 Answer = tuple[NDArray[np.floating], NDArray[np.floating]] | str
 """Probabilities and unit-scale dimensions of a clip, or why there are none."""
@@ -189,17 +189,34 @@ class Predictor:
                     for clip, answer in zip(batch, answers, strict=True):
                         yield clip.position, self._prediction(clip, answer)
 
+    @property
+    def _pool_seconds(self) -> float:
+        """Seconds of sound after which a pool is full."""
+        return _POOL_BATCHES * self.batch_seconds * self.engine.concurrency
+
     def _decoded(
         self, numbered: Iterator[tuple[int, Item]], together: int
     ) -> Iterator[tuple[int, Item, audio.Clip | AudioError]]:
         """The sound of items as it comes; of those that are near each other, a recording's segments in one pass."""
-        while following := list(itertools.islice(numbered, together)):
-            groups: dict[object, list[tuple[int, Item]]] = {}
-            for position, item in following:
-                is_path = item.error is None and isinstance(item.source, str | Path)
-                groups.setdefault(str(item.source) if is_path else position, []).append((position, item))
-            for group in groups.values():
-                yield from self._decoded_together(group)
+        groups: dict[str, list[tuple[int, Item]]] = {}
+        waiting = 0
+        for position, item in numbered:
+            if item.error is not None or not isinstance(item.source, str | Path):
+                yield from self._decoded_together([(position, item)])  # what is in memory already waits for nothing
+                continue
+            groups.setdefault(str(item.source), []).append((position, item))
+            waiting += 1
+            if waiting == together:
+                yield from self._decoded_groups(groups)
+                waiting = 0
+        yield from self._decoded_groups(groups)
+
+    def _decoded_groups(
+        self, groups: dict[str, list[tuple[int, Item]]]
+    ) -> Iterator[tuple[int, Item, audio.Clip | AudioError]]:
+        """The sound of items that are grouped by their recording; the groups are gone then."""
+        for source in list(groups):
+            yield from self._decoded_together(groups.pop(source))
 
     def _decoded_together(
         self, group: Sequence[tuple[int, Item]]
@@ -222,7 +239,7 @@ class Predictor:
     def _next_pool(self, decoded: Iterator[tuple[int, Item, audio.Clip | AudioError]], most: int) -> _Pool:
         """The next items, prepared and sorted by length, and the rows of those that cannot be used."""
         pool, seconds = _Pool([], []), 0.0
-        while pool.size < most and seconds < _POOL_SECONDS and (following := next(decoded, None)) is not None:
+        while pool.size < most and seconds < self._pool_seconds and (following := next(decoded, None)) is not None:
             position, item, heard = following
             try:
                 clip = self._prepare(position, item, heard)
