@@ -96,7 +96,7 @@ def load_model(name: str | Path) -> StoredModel:
         ModelError: on anything that is missing, new, misshapen or not finite.
     """
     folder = find_model_folder(name).folder
-    if not _is_ours(folder):
+    if not is_ours(folder):
         published = read_published(folder)
         config = {"schema": SCHEMA, **published.model.settings}
         return StoredModel(published.model, published.preprocessing, Calibration(), config, digest_of(published.files))
@@ -141,7 +141,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def _is_ours(folder: Path) -> bool:
+def is_ours(folder: Path) -> bool:
     """Tells whether a folder was written by emotune, or at least says so; one without a readable config is."""
     try:
         config = read_json(folder / CONFIG, "The model's config")
