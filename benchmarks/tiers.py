@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-TIERS = ("base", "mini", "mini-emodb", "media", "tables", "report", "train", "export")
+TIERS = ("base", "mini", "mini-emodb", "media", "tables", "report", "serve", "train", "export")
 OF_MODELS = {"mini": "packages/emotune-mini", "mini-emodb": "packages/emotune-mini-emodb"}
 OF_THE_ENVIRONMENT = ("pip", "setuptools", "pkg_resources", "_distutils_hack")
 RUNS = 5

@@ -20,11 +20,12 @@ from emotune.models.aggregations import LAYER_MIXES, POOLINGS
 from emotune.models.backbones import BACKBONES
 from emotune.models.conditions import JOINS
 from emotune.models.heads import HEADS
+from emotune.models.published import FORMATS
 from emotune.registry import Registry, unknown_name_message
 from emotune.section import Section
 
 TABLES = [
-    *(ADAPTERS, AUGMENTATIONS, BACKBONES, CONDITIONS, CORPORA, DEGRADATIONS, HEADS),
+    *(ADAPTERS, AUGMENTATIONS, BACKBONES, CONDITIONS, CORPORA, DEGRADATIONS, FORMATS, HEADS),
     *(JOINS, LAYER_MIXES, LOSSES, METRICS, POOLINGS),
 ]
 

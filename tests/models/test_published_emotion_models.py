@@ -15,9 +15,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import emotune
+from builders.command import run_command
 from emotune.errors import ModelError
+from emotune.models.folder import find_model_folder
 from emotune.models.published import FORMATS
 from emotune.models.published.checkpoint_format import PublishedFolder
+from emotune.models.published.known import PUBLISHED
 from emotune.models.published.read import fitting_encoder
 from emotune.models.store import load_model
 from emotune.models.weight_files import StateDict
@@ -418,3 +421,45 @@ def test_the_published_shapes_fit(tmp_path, name, kind, shape, prefix, head, con
     assert len(encoder_names) == len([key for key in weights if key.startswith(prefix)]) - 1  # masked_spec_embed
     if parameters is not None:  # 315,453,120 of WavLM Large and the head's; those that audeering's file holds
         assert sum(tensor.numel() for tensor in weights.values()) == parameters
+
+
+def test_the_known_models_are_of_formats_that_are_known_and_answer_what_these_do(tmp_path) -> None:
+    assert {one.format for one in PUBLISHED} <= set(FORMATS)
+    assert len({one.name for one in PUBLISHED}) == len(PUBLISHED)
+    makers = {
+        "hf:3loi/SER-Odyssey-Baseline-WavLM-Categorical": lambda f: odyssey_folder(f, 8),
+        "hf:3loi/SER-Odyssey-Baseline-WavLM-Multi-Attributes": lambda f: odyssey_folder(f, 3),
+        "hf:audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim": audeering_folder,
+        "hf:tiantiaf/wavlm-large-categorical-emotion": vox_folder,
+        "hf:speechbrain/emotion-recognition-wav2vec2-IEMOCAP": speechbrain_folder,
+    }
+    for number, (name, make) in enumerate(makers.items()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        make(folder)
+        space = load_model(folder).model.label_space
+        known = next(one for one in PUBLISHED if one.name == name)
+        assert (known.classes, known.dimensions) == (space.classes, tuple(space.dimensions))
+
+
+def test_the_list_of_models_names_what_others_published() -> None:
+    ended = run_command("models", "--json")
+    assert "hf:speechbrain/emotion-recognition-wav2vec2-IEMOCAP" in ended.out
+    assert "CC BY-NC-SA 4.0 (non-commercial)" in ended.out
+    assert "hf:superb/hubert-large-superb-er" in run_command("models").out
+
+
+def test_a_published_model_of_the_hub_is_fetched_with_the_files_that_it_has(tmp_path) -> None:
+    asked: list[list[str]] = []
+
+    def download(repository: str, *, revision: str | None, allow_patterns: list[str]) -> str:
+        asked.append(allow_patterns)
+        folder = tmp_path / "0a1b"
+        folder.mkdir(exist_ok=True)
+        if "wav2vec2.ckpt" in allow_patterns:
+            speechbrain_folder(folder)
+        return str(folder)
+
+    found = find_model_folder("hf:speechbrain/x", download=download)
+    assert load_model(found.folder).model.label_space.classes[0] == "neutral"
+    assert len(asked) == 2 and "model.safetensors" in asked[0]

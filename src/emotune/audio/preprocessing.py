@@ -76,6 +76,11 @@ class Preprocessing:
         """Samples of the longest clip."""
         return self.max_duration_s * self.sampling_rate_hz
 
+    def normalising_as(self, other: Preprocessing) -> Preprocessing:
+        """The same steps with the normalisation of another."""
+        names = ("normalize", "mean", "std", "variance_floor")
+        return dataclasses.replace(self, **{name: getattr(other, name) for name in names})
+
     def trimmed(self, samples: FloatArray) -> FloatArray:
         """Cuts silence, shape (samples,) -> (samples,)."""
         if self.trim_silence_db is None:

@@ -17,6 +17,7 @@ from emotune.cli import (
     export,
     fuse,
     gender,
+    imports,
     listen,
     models,
     predict,
@@ -45,6 +46,7 @@ app = typer.Typer(
 app.callback()(version.options)
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(recipes.app, name="recipes")
+app.add_typer(imports.app, name="import")
 app.command("explain")(recipes.explain)
 app.command("protocols")(recipes.protocols)
 app.command("studies")(study.studies)

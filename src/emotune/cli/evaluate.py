@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    run_path: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    run_path: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run folder; or a model such as mini, with --manifest and -o.")
+    ],
     split: Annotated[str | None, typer.Option(help="A split of the run's own manifest; default test.")] = None,
     manifest_path: Annotated[
         Path | None, typer.Option("--manifest", help="Another manifest instead, all of it or its --split.")

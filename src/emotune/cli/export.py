@@ -1,4 +1,4 @@
-"""emotune export: a trained model as ONNX, whole, with evidence that it answers the same."""
+"""emotune export: a trained model as ONNX or for transformers, with evidence that it answers the same."""
 
 from __future__ import annotations
 
@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emotune.cli.console import Words, out, show_progress
+from emotune.errors import ConfigError
 from emotune.runtime.extras import needs
 
 if TYPE_CHECKING:
     from emotune.export.parity import Parity
+
+
+class Format(StrEnum):
+    """Form of an export."""
+
+    onnx = "onnx"
+    hf = "hf"
 
 
 class Precision(StrEnum):
@@ -25,6 +33,9 @@ class Precision(StrEnum):
 def export(
     model: Annotated[str, typer.Argument(help="A model folder, a run folder, or hf:owner/name[@revision].")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to make; it must not be there yet.")],
+    form: Annotated[
+        Format, typer.Option("--format", help="hf: a folder for transformers' AutoModelForAudioClassification.")
+    ] = Format.onnx,
     precision: Annotated[
         Precision, typer.Option(help="int8: eight-bit weights, a quarter of the size and faster.")
     ] = Precision.fp32,
@@ -35,8 +46,14 @@ def export(
 ) -> None:
     """Export a model as ONNX: samples in, named answers out; `emotune predict` runs it without torch.
 
-    The answers of both are compared on clips of 50 lengths, and nothing is written where they differ.
+    Or, with --format hf, as a classifier that transformers loads, where that has all its parts. The answers of both are
+    compared on generated clips, and nothing is written where they differ.
     """
+    if form is Format.hf:
+        if precision is not Precision.fp32 or check is not None or split is not None:
+            raise ConfigError("--precision, --check and --split go with --format onnx; leave them out.")
+        _for_transformers(model, output)
+        return
     with needs("export"):
         from emotune.export.export_model import export_model
     from emotune.schema.manifest import Manifest
@@ -49,6 +66,16 @@ def export(
     )
     _print(made.parity)
     out.print(f"{output}: {made.size_bytes / 1e6:.1f} MB, {made.precision}", markup=False)
+
+
+def _for_transformers(model: str, output: Path) -> None:
+    with needs("train"):
+        from emotune.export.transformers_folder import export_for_transformers
+
+    made = export_for_transformers(model, output)
+    theirs = "transformers is not installed" if made.theirs is None else f"read by transformers {made.theirs:.1e}"
+    out.print(f"{output}: {made.architecture}", markup=False)
+    out.print(f"largest difference of a probability: read back {made.ours:.1e}, {theirs}", markup=False)
 
 
 def _print(parity: Parity) -> None:

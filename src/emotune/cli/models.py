@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -17,10 +18,12 @@ def models(
 ) -> None:
     """List the models that `emotune predict` takes by name, with licence, size and classes; nothing is fetched."""
     from emotune.inference.known_models import encoders_of_recipes, known_models
+    from emotune.models.published.known import PUBLISHED
 
     found, encoders = known_models(folder), encoders_of_recipes()
     if as_json:
-        typer.echo(to_json({"models": [model.to_json() for model in found], "encoders": encoders}))
+        published = [asdict(one) for one in PUBLISHED]
+        typer.echo(to_json({"models": [one.to_json() for one in found], "published": published, "encoders": encoders}))
         return
     rows = [
         [
@@ -32,6 +35,18 @@ def models(
         for model in found
     ]
     table("models", ["name", "size", "licence", "what it predicts"], rows, right=("size",))
+    rows = [
+        [
+            one.name,
+            f"{one.megabytes} MB",
+            one.licence,
+            ", ".join([*one.classes, *one.dimensions]) or "as its config says",
+        ]
+        for one in PUBLISHED
+    ]
+    out.print("")
+    table("published by others", ["name", "size", "licence", "what it predicts"], rows, right=("size",))
+    out.print("fetched at their first use; docs/checkpoints.md says what of each was verified", markup=False)
     out.print("\nmore: a model folder, a run folder, or hf:owner/name[@revision] on the Hugging Face Hub", markup=False)
     out.print("published encoders that recipes train from; they predict nothing before:", markup=False)
     for name, recipes in sorted(encoders.items()):

@@ -37,9 +37,15 @@ def with_start(recipe: Any) -> Any:
     try:
         folder = find_model_folder(start).folder
         config = read_json(folder / CONFIG, "The model's config")
-        preprocessing = read_json(folder / PREPROCESSOR, "The model's preprocessing")
+        heard = folder / PREPROCESSOR
+        preprocessing = read_json(heard, "The model's preprocessing") if "schema" in config else {}
     except EmotuneError as error:
         raise ValueError(f"model.start: {error}") from error
+    if "schema" not in config:
+        raise ValueError(
+            f"model.start: {start} is a published model of others; write it as one of emotune's first: emotune import"
+            f" model {start} -o FOLDER, and name that folder"
+        )
     _refuse(config, folder)
     own = dict(config["backbone"])
     encoder = {"name": own.pop("model_type"), "final_norm": bool(own.pop("final_norm", False)), "config": own}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import torch
@@ -52,7 +51,5 @@ def read_back(folder: Path) -> StoredModel:
     model.load_state_dict({name: found[name] for name in plain}, strict=False)
     for module, place, name in folded:
         setattr(module, name, found[place + name])
-    normalize = exported.config.get("export", {}).get("normalization", "none")
-    preprocessing = dataclasses.replace(exported.preprocessing, normalize=normalize)
-    model.backbone.normalize = "clip" if normalize == "clip" else "none"
+    preprocessing = exported.source_preprocessing
     return StoredModel(model.eval(), preprocessing, exported.calibration, exported.config, exported.fingerprint)

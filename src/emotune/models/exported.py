@@ -3,6 +3,7 @@
 # pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,12 @@ class ExportedModel:
     conditions: Mapping[str, Mapping[str, Any]]
     config: Mapping[str, Any]
     fingerprint: str
+
+    @property
+    def source_preprocessing(self) -> Preprocessing:
+        """Preprocessing of the model that was exported: the graph itself normalises as that says."""
+        about = self.config.get("export") or {}
+        return dataclasses.replace(self.preprocessing, normalize=about.get("normalization", "none"))
 
     @property
     def inputs(self) -> list[str]:

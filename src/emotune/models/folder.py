@@ -21,6 +21,7 @@ OTHER_WEIGHTS = (
     *("model.fp16*.safetensors", "model.safetensors.index.fp16.json"),
     *("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"),
 )
+PEFT_CONFIG = "adapter_config.json"
 SPEECHBRAIN = ("wav2vec2.ckpt", "model.ckpt", "label_encoder.txt")
 """in place of config and weights, in folders of that library"""
 GRAPH, HEADS_GRAPH = "model.onnx", "heads.onnx"
@@ -66,10 +67,21 @@ def find_model_folder(name: str | Path, *, download: Download = download_snapsho
         return ModelFolder(installed, str(name))
     if here is not None:
         return ModelFolder(here, str(here))
+    if (path / PEFT_CONFIG).exists():
+        raise of_peft(path)
     if path.exists():
         raise ModelError(" ".join(filter(None, [why_no_model(path), cure_of_absence(name)])))
     known = "" if "/" in str(name) else "Give a model's folder or a run's, such as runs/NAME of `emotune train`."
     raise no_folder(name, "model", cure=cure_of_absence(name) or known)
+
+
+def of_peft(folder: Path) -> ModelError:
+    """Error for a folder that holds an adapter of PEFT alone."""
+    return ModelError(
+        f"{folder} holds an adapter of PEFT without the model that it changes. Merge both with peft"
+        " (PeftModel.from_pretrained(model, folder).merge_and_unload()), save the result with save_pretrained, and name"
+        " that folder."
+    )
 
 
 def _holds_model(folder: Path) -> bool:

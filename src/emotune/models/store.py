@@ -97,7 +97,7 @@ def load_model(name: str | Path) -> StoredModel:
         ModelError: on anything that is missing, new, misshapen or not finite.
     """
     folder = find_model_folder(name).folder
-    if not _is_ours(folder):
+    if not is_ours(folder):
         published = read_published(folder)
         config = {"schema": SCHEMA, **published.model.settings}
         return StoredModel(published.model, published.preprocessing, Calibration(), config, digest_of(published.files))
@@ -123,7 +123,6 @@ def load_model(name: str | Path) -> StoredModel:
     with nothing_drawn():
         model = build()
     weights.read_into(model.state_dict())
-    model.backbone.normalize = "clip" if preprocessing.normalize == "clip" else "none"
     spoilt = [name for name, tensor in model.state_dict().items() if not is_finite(tensor)]
     if spoilt:
         raise _misfit(weights.path, [f"{name} holds NaN or infinite values" for name in spoilt])
@@ -143,7 +142,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def _is_ours(folder: Path) -> bool:
+def is_ours(folder: Path) -> bool:
     """Tells whether a folder was written by emotune, or at least says so; one without a readable config is."""
     try:
         config = read_json(folder / CONFIG, "The model's config")

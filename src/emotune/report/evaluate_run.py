@@ -15,12 +15,13 @@ from emotune.evaluation.result import Evaluation
 from emotune.inference.loading import load
 from emotune.inference.predictor import Predictor
 from emotune.io.tables import check_output
-from emotune.report.score_run import score_run, seen_before
+from emotune.models.folder import find_model_folder
+from emotune.report.score_run import TRAINED_ELSEWHERE, score_run, seen_before
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.gender import GENDER_CLASSES, gender_as_class
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
-from emotune.schema.run_folder import RunFolder, runs_with_models, why_no_model
+from emotune.schema.run_folder import LoneModel, RunFolder, runs_with_models, why_no_model
 
 if TYPE_CHECKING:
     from emotune.evaluation.robustness.run import Robustness
@@ -49,6 +50,11 @@ class Scored:
             EmotuneError: for a manifest, a split or classes that are not there.
         """
         if self.manifest_path is None:
+            if isinstance(run, LoneModel):
+                raise ConfigError(
+                    f"{run.name} is a model without its run, and so without utterances to be scored on: give"
+                    " --manifest."
+                )
             if self.mapping or self.drop:
                 raise ConfigError("--map and --drop go with --manifest; a run's own classes are mapped by its recipe.")
             name = self.split or "test"
@@ -91,7 +97,7 @@ class EvaluatedRun:
 
 
 def evaluate_run(
-    run_path: Path,
+    run_path: str | Path,
     scored: Scored | None = None,
     output: Path | None = None,
     *,
@@ -106,7 +112,7 @@ def evaluate_run(
     """Predicts a set by a run's model, scores it, and writes predictions, ``report.json`` and ``report.html``.
 
     Args:
-        run_path: a run folder.
+        run_path: a run folder, or a model as ``emotune.load`` has it, which needs another manifest and an output.
         scored: what it is scored on; its test split when None.
         output: where to write; ``<run>/<name>`` when None.
         shared: score on the classes that model and manifest share.
@@ -120,10 +126,7 @@ def evaluate_run(
     Raises:
         EmotuneError: for a run, a manifest or an output that cannot be used, or that do not go together.
     """
-    run, scored, sources = RunFolder(run_path), scored or Scored(), conditions or {}
-    run.information()
-    if runs_with_models(run_path):
-        raise ModelError(why_no_model(run_path))
+    run, scored, sources = _run_of(run_path, output), scored or Scored(), conditions or {}
     if robustness and shared:
         raise ConfigError("--robustness scores all classes of the model: leave out either it or --shared-classes.")
     name, manifest, changes = scored.read(run)
@@ -159,6 +162,20 @@ def evaluate_run(
     return EvaluatedRun(name, folder, evaluation, manifest, predictions, changes, found)
 
 
+def _run_of(path: str | Path, output: Path | None) -> RunFolder:
+    """The run of a folder, or the model that a name stands for, without one."""
+    run = RunFolder(Path(path))
+    if run.path.is_dir() and runs_with_models(run.path):
+        raise ModelError(why_no_model(run.path))
+    if run.provenance.exists():
+        run.information()
+        return run
+    found = find_model_folder(path)
+    if output is None:
+        raise ConfigError(f"{found.name} is a model without its run: say with -o where its results are to be written.")
+    return LoneModel(found.folder, found.name)
+
+
 def _score_robustness(
     run: RunFolder,
     predictor: Predictor,
@@ -177,7 +194,7 @@ def _score_robustness(
 
     found = run_robustness(predictor, manifest, clean, folder / FOLDER, resamples=resamples, progress=progress)
     title = f"{run.information().get('recipe', run.path.name)}: {name}, robustness"
-    seen = seen_before(Manifest.read(run.manifest), manifest)
+    seen = seen_before(Manifest.read(run.manifest), manifest) if run.manifest.exists() else [TRAINED_ELSEWHERE]
     notice = run.information().get("notice")
     write_robustness(folder, found, title=title, notices=[*([notice] if notice else []), *seen, *notes])
     return found

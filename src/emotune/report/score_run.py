@@ -18,6 +18,12 @@ from emotune.schema.run_folder import RunFolder
 from emotune.schema.speakers import voice_of
 from emotune.schema.splits import DEVELOPMENT, TRAIN
 
+_UNKNOWN = SpeakerDependence(shared=0, scored=0, all_known=False)
+TRAINED_ELSEWHERE = (
+    "This model's training data are not known here: where it heard some of these recordings or speakers, figures are"
+    " optimistic."
+)
+
 
 def score_run(
     run: RunFolder,
@@ -37,7 +43,7 @@ def score_run(
     """Evaluate, and write ``predictions.csv`` and the report.
 
     Args:
-        run: the run that the model comes from.
+        run: the run that the model comes from, or the model alone.
         manifest: the truth, one split or another corpus.
         predictions: of that manifest.
         name: of the split, for title and folder.
@@ -59,10 +65,13 @@ def score_run(
     predictions.write(target / "predictions.csv")
     about = run.information()
     banners = [*([about["notice"]] if about.get("notice") else []), *notices]
-    run_manifest = Manifest.read(run.manifest)
-    trained_on = run_manifest.filter(lambda utterance: utterance.split == "train" and not held_out)
-    dependence = dependence or speaker_dependence(trained_on, manifest)
-    seen = dependence.notices + ([] if held_out else seen_before(run_manifest, manifest))
+    if run.manifest.exists():
+        run_manifest = Manifest.read(run.manifest)
+        trained_on = run_manifest.filter(lambda utterance: utterance.split == "train" and not held_out)
+        dependence = dependence or speaker_dependence(trained_on, manifest)
+        seen = dependence.notices + ([] if held_out else seen_before(run_manifest, manifest))
+    else:
+        dependence, seen = _UNKNOWN, [TRAINED_ELSEWHERE]
     banners += seen
     evaluation = dataclasses.replace(evaluation, notes=(*seen, *notes, *evaluation.notes))
     shown = {

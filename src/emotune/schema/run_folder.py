@@ -94,6 +94,26 @@ class RunFolder:
         return read_json(self.provenance, "Provenance")
 
 
+@dataclass(frozen=True)
+class LoneModel(RunFolder):
+    """Folder of a model without the run that made it: what it was trained on is not known.
+
+    Args:
+        name: by which the model is known to its users.
+    """
+
+    name: str = ""
+
+    @property
+    def model(self) -> Path:
+        """The folder itself."""
+        return self.path
+
+    def information(self) -> dict[str, Any]:
+        """The model's name in place of a recipe's."""
+        return {"recipe": self.name or self.path.name}
+
+
 def prior_in(config: Path) -> dict[str, float] | None:
     """Class -> share that a model was taught, by its config; None without one or if unrecorded.
 

@@ -43,7 +43,7 @@ from emotune.training.conditions import build_conditioner, condition_table
 from emotune.training.label_task import LabelTask
 from emotune.training.manifest import without_votes
 from emotune.training.sampling import mean_times, refuse_one_corpus
-from emotune.training.start import refuse_another_encoder, start_of, take_over
+from emotune.training.start import preprocessing_of_start, refuse_another_encoder, start_of, take_over
 
 
 def best_device() -> torch.device:
@@ -78,25 +78,31 @@ def build_backbone(recipe: Recipe) -> Backbone:
 
 
 def build_preprocessing(recipe: Recipe, backbone: Backbone) -> Preprocessing:
-    """Preprocessing of a clip before the model: as the encoder needs it and the recipe asks."""
+    """Preprocessing of a clip before the model: as the encoder needs it and the recipe asks.
+
+    A model that training goes on from keeps how it normalises, and the silence that it fills a clip up with.
+    """
     longest = float("inf") if backbone.max_samples is None else backbone.max_samples / 16000
-    return Preprocessing(
+    start = preprocessing_of_start(recipe)
+    fills_up = start is not None and start.too_short == "pad" and start.min_samples > backbone.min_samples
+    plain = Preprocessing(
         normalize=backbone.normalize,
         trim_silence_db=recipe.data.trim_silence_db,
         max_duration_s=min(recipe.data.max_duration_s, longest),
-        min_samples=backbone.min_samples,
+        min_samples=start.min_samples if start is not None and fills_up else backbone.min_samples,
         too_long="cut" if recipe.data.too_long == "cut" else "error",
-        too_short="pad" if recipe.data.too_short == "pad" else "error",
+        too_short="pad" if fills_up or recipe.data.too_short == "pad" else "error",
     )
+    return plain if start is None else plain.normalising_as(start)
 
 
 def settle_lengths(
     recipe: Recipe, manifest: Manifest, preprocessing: Preprocessing, *, learnt: Collection[str] = ()
 ) -> Manifest:
     """As ``with_lengths_settled`` does, by the rules of a recipe."""
-    data = recipe.data
+    too_short = "pad" if preprocessing.too_short == "pad" else recipe.data.too_short
     return with_lengths_settled(
-        manifest, preprocessing, too_long=data.too_long, too_short=data.too_short, learnt=learnt
+        manifest, preprocessing, too_long=recipe.data.too_long, too_short=too_short, learnt=learnt
     )
 
 

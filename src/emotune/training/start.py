@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from emotune.audio.preprocessing import Preprocessing
 from emotune.config.recipe import Recipe
 from emotune.errors import ConfigError
+from emotune.io.tables import read_json
 from emotune.models.emotion_model import EmotionModel
-from emotune.models.exported import is_exported
-from emotune.models.folder import find_model_folder
+from emotune.models.exported import is_exported, read_exported
+from emotune.models.folder import PREPROCESSOR, find_model_folder
+from emotune.models.heads.head import Head
 from emotune.models.store import StoredModel, load_model
 from emotune.runtime.extras import needs
 
@@ -30,6 +33,20 @@ def start_of(recipe: Recipe) -> StoredModel | None:
     with needs("export", f"Going on from {folder}, an exported model,"):
         from emotune.export.read_back import read_back  # noqa: PLC0415 (training needs no ONNX otherwise)
     return read_back(folder)
+
+
+def preprocessing_of_start(recipe: Recipe) -> Preprocessing | None:
+    """Preprocessing of the model that ``model.start`` names; None without one.
+
+    Raises:
+        ModelError: for a folder that is damaged or not there.
+    """
+    if recipe.model.start is None:
+        return None
+    folder = find_model_folder(recipe.model.start).folder
+    if is_exported(folder):
+        return read_exported(folder).source_preprocessing
+    return Preprocessing.from_json(read_json(folder / PREPROCESSOR, "The model's preprocessing"))
 
 
 def refuse_another_encoder(recipe: Recipe, start: StoredModel) -> None:
@@ -70,17 +87,32 @@ def take_over(model: EmotionModel, start: StoredModel) -> list[str]:
     kept = [name for name in model.learns if _is_same_head(name, model, theirs)]
     prefixes = (*_KEPT, *(f"heads.{name}." for name in kept))
     weights = {name: value for name, value in theirs.state_dict().items() if name.startswith(prefixes)}
+    for name in kept:
+        ours, order = (_answers_of(head.learns[name]) for head in (model, theirs))
+        rows = [order.index(answer) for answer in ours]
+        for key in [key for key in weights if key.startswith(f"heads.{name}.") and ".out." in key]:
+            weights[key] = weights[key][rows] if rows else weights[key]
     model.load_state_dict(weights, strict=False)
     return kept
 
 
 def _is_same_head(name: str, model: EmotionModel, start: EmotionModel) -> bool:
-    """Tells whether a head answers for the same classes or dimensions in both, by a network of the same form."""
+    """Tells whether a head answers for the same classes or dimensions in both, by a network of the same form.
+
+    Their order may differ: rows go by name.
+    """
     if name not in start.learns:
         return False
     one, other = model.learns[name].space, start.learns[name].space
-    is_same = {"probabilities": one.classes == other.classes, "dimensions": one.dimensions == other.dimensions}
+    same_classes = sorted(one.classes) == sorted(other.classes)
+    is_same = {"probabilities": same_classes, "dimensions": dict(one.dimensions) == dict(other.dimensions)}
     return is_same.get(model.learns[name].stored_as or "", True) and _form(model, name) == _form(start, name)
+
+
+def _answers_of(head: Head) -> list[str]:
+    """Names of a head's numbers, in their order; none for a head that stores no answers."""
+    names = {"probabilities": head.space.classes, "dimensions": head.space.dimensions}
+    return list(names[head.stored_as]) if head.stored_as is not None else []
 
 
 def _form(model: EmotionModel, name: str) -> tuple[dict[str, tuple[int, ...]], dict[str, Any]]:

@@ -18,7 +18,7 @@ from emotune.io.tables import read_json
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone
 from emotune.models.backbones.parts_on_top import in_words, left_out
-from emotune.models.folder import OTHER_WEIGHTS, SAFETENSORS
+from emotune.models.folder import OTHER_WEIGHTS, PEFT_CONFIG, SAFETENSORS, of_peft
 from emotune.models.weight_files import open_weights
 from emotune.models.weights import is_finite, nothing_drawn, without_memory
 
@@ -57,6 +57,8 @@ def load_pretrained(
     """
     backbone_class = BACKBONES[backbone]
     folder = _folder(str(checkpoint), revision, download)
+    if (folder / PEFT_CONFIG).exists() and not (folder / "config.json").exists():
+        raise of_peft(folder)
     config = settings_of(folder / "config.json")
     found = config.get("model_type")
     if found != backbone_class.model_type:

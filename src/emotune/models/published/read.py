@@ -39,11 +39,13 @@ class PublishedModel:
 
     Args:
         files: that it was read from, in a fixed order.
+        format: in words.
     """
 
     model: EmotionModel
     preprocessing: Preprocessing
     files: tuple[Path, ...]
+    format: str
 
 
 def read_published(path: Path) -> PublishedModel:
@@ -61,7 +63,7 @@ def read_published(path: Path) -> PublishedModel:
     model = _loaded(folder, description)
     _say(folder, format_of, description)
     settings = [file for file in (path / CONFIG, path / PREPROCESSOR) if file.is_file()]
-    return PublishedModel(model, description.preprocessing, (*settings, *folder.weights.files))
+    return PublishedModel(model, description.preprocessing, (*settings, *folder.weights.files), format_of.about)
 
 
 def _opened(path: Path) -> PublishedFolder:

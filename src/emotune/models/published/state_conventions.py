@@ -30,11 +30,11 @@ def last_of_weighted_sum_is_normed(config: Mapping[str, Any], *, source: object)
     """
     if not has_final_norm(config):
         return False
-    if config["model_type"] == "whisper":
-        return True
     tied = config.get("tie_last_hidden_states")
     if isinstance(tied, bool):
         return tied
+    if config["model_type"] == "whisper":
+        return True
     version = _version_of(config)
     if version is None or version < _NORMED_BELOW:  # what states no version is older than 4.6
         return True
