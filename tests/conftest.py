@@ -1,5 +1,6 @@
 """Fixtures that several test folders share."""
 
+import io
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -61,6 +62,40 @@ def tiny_model(tmp_path_factory) -> Path:
 
     space = LabelSpace(("anger", "neutral"), {"arousal": Scale(1, 7)})
     return save_tiny_model(tmp_path_factory.mktemp("tiny") / "model", space)
+
+
+class Drawing:
+    """Says if figures of pages are drawn in the running test: in tests/report, and with the mark ``drawn``."""
+
+    wanted = False
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    of_reports = REPOSITORY / "tests" / "report" in item.path.parents
+    Drawing.wanted = of_reports or item.get_closest_marker("drawn") is not None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _undrawn_figures() -> Iterator[None]:
+    """Leaves the drawing itself out of pages: it takes longer than to train and score a tiny model."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        yield
+        return
+    draw = Figure.savefig
+
+    def undrawn(figure: Figure, place: object, **options: object) -> None:
+        if Drawing.wanted or not isinstance(place, io.StringIO):  # a picture by itself is no part of a page
+            draw(figure, place, **options)
+            return
+        width, height = figure.get_size_inches() * 72
+        place.write(f'<svg viewBox="0 0 {width} {height}"></svg>')
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", undrawn)
+        yield
 
 
 @pytest.fixture

@@ -51,6 +51,7 @@ def runs(tmp_path):
     return [run_in(tmp_path / name, skill, n) for n, (name, skill) in enumerate({"poor": 0.2, "good": 0.9}.items())]
 
 
+@pytest.mark.drawn
 def test_run_folders_are_compared_on_their_test_split(emotune_command, runs, tmp_path):
     named = [f"{run.path.name}={run.path}" for run in runs]
     ended = emotune_command("compare", *named, "-o", tmp_path / "out")

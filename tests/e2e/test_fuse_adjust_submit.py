@@ -64,7 +64,7 @@ def runs(tmp_path) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("method", ["weights", "stacking", "majority"])
+@pytest.mark.parametrize("method", [pytest.param("weights", marks=pytest.mark.drawn), "stacking", "majority"])
 def test_three_runs_become_one_table_with_a_page(runs, tmp_path, emotune_command: Callable, method):
     out = tmp_path / "fused"
     ended = emotune_command("fuse", *runs, "--method", method, "-o", out)

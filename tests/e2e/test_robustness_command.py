@@ -23,6 +23,7 @@ def of_babble() -> set[str]:
     return {name for name, degradation in DEGRADATIONS.items() if degradation.family == BABBLE}
 
 
+@pytest.mark.drawn
 def test_another_manifest_under_every_degradation(run, tones, emotune_command):
     ended = emotune_command(
         "evaluate", run.path, "--manifest", tones.root / "manifest.csv", "--robustness", "--resamples", 50

@@ -310,6 +310,7 @@ def test_a_test_split_that_the_data_lack_is_said_before_training(written, tmp_pa
     assert not list((tmp_path / "out").glob("runs/*"))
 
 
+@pytest.mark.drawn
 def test_a_study_of_dimensions_compares_ccc(written, tmp_path, tones, emotune_command):
     from emotune.schema.labels import LabelSpace, Scale
 

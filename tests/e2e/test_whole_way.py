@@ -108,6 +108,7 @@ def test_training_leaves_a_run_folder_with_a_report(home):
     assert "already holds a finished run" in again.err
 
 
+@pytest.mark.drawn
 def test_the_test_split_is_scored_once_it_is_asked_for(home):
     assert not (home / "run" / "test").exists()
     shown = well("evaluate", home / "run", "--resamples", "50").out

@@ -164,6 +164,7 @@ def test_a_corpus_without_votes_has_no_such_figures_and_its_report_no_such_secti
         evaluate(manifest.replace_utterances([Utterance("u0", "a.wav", votes={"boredom": 2})]), predictions)
 
 
+@pytest.mark.drawn
 def test_the_report_shows_the_votes_and_its_json_holds_them(tmp_path):
     manifest, predictions, _, _ = corpus()
     found = evaluate(manifest, predictions, resamples=100)

@@ -94,6 +94,7 @@ def test_workers_that_cannot_be_are_refused(tiny_model, options, message):
         load(tiny_model, **({"workers": 1} | options))
 
 
+@pytest.mark.load
 def test_the_command_line_predicts_with_workers(tiny_model, demo_corpus, tmp_path, emotune_command):
     recordings = sorted((demo_corpus / "audio").iterdir())[:6]
     ended = emotune_command("predict", tiny_model, *recordings, "--workers", 2, "-o", tmp_path / "p.csv")

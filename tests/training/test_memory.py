@@ -145,7 +145,7 @@ finally:  # not by getrusage: what it says begins with the peak of the process t
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peak memory is read from Linux's /proc")
-@pytest.mark.parametrize("name", ["wavlm", "whisper"])
+@pytest.mark.parametrize("name", ["wavlm", pytest.param("whisper", marks=pytest.mark.load)])
 def test_a_run_takes_no_more_than_its_dry_run_says_and_a_tenth(tones, tiny_wavlm, tmp_path, name):
     """Nor less than a third: then most of it is the process itself."""
     sections = {
