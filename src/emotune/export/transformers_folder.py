@@ -33,7 +33,9 @@ from emotune.models.published.state_conventions import has_final_norm
 from emotune.models.store import StoredModel, load_model
 
 CLASSES = {
+    "data2vec-audio": ("Data2VecAudioForSequenceClassification", "data2vec_audio."),
     "hubert": ("HubertForSequenceClassification", "hubert."),
+    "unispeech-sat": ("UniSpeechSatForSequenceClassification", "unispeech_sat."),
     "wav2vec2": ("Wav2Vec2ForSequenceClassification", "wav2vec2."),
     "wavlm": ("WavLMForSequenceClassification", "wavlm."),
     "whisper": ("WhisperForAudioClassification", "encoder."),
