@@ -44,7 +44,9 @@ TINY = {
     "wavlm": _TWO_LAYERS,
     "wavlm, layer norm": {**_TWO_LAYERS, "feat_extract_norm": "layer", "do_stable_layer_norm": True},
     "wavlm, final norm": {**_TWO_LAYERS, "do_stable_layer_norm": True, "final_norm": True},
+    "data2vec-audio": _TWO_LAYERS,
     "hubert": _TWO_LAYERS,
+    "unispeech-sat": _TWO_LAYERS,
     "wav2vec2": {**_TWO_LAYERS, "feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True},
     "whisper": WIDER_WHISPER | {"encoder_layers": 2},
 }

@@ -46,6 +46,8 @@ CASES = {
     "wavlm with lora": ("wavlm", SMALL, {"layer_mix": "last", "adapter": LORA}),
     "hubert large": ("hubert", SMALL | STABLE | {"final_norm": True}, {"layer_mix": "last"}),
     "wav2vec2": ("wav2vec2", SMALL, {"layer_mix": "last"}),
+    "unispeech-sat": ("unispeech-sat", SMALL, {}),
+    "data2vec-audio": ("data2vec-audio", SMALL, {"layer_mix": "last"}),
     "whisper": ("whisper", WHISPER | {"final_norm": True}, {"layer_mix": "last"}),
     "whisper, weighted, raw": ("whisper", WHISPER, {}),
 }

@@ -16,7 +16,12 @@ FAMILY = {
     "layer norm": {**SEVEN_CONVOLUTIONS, "feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True},
 }
 TINY_CONFIGS = {
+    "data2vec-audio": {
+        "five positions": SEVEN_CONVOLUTIONS,
+        "even kernel": {**SEVEN_CONVOLUTIONS, "num_conv_pos_embeddings": 2, "conv_pos_kernel_size": 6},
+    },
     "hubert": FAMILY,
+    "unispeech-sat": FAMILY,
     "wav2vec2": FAMILY,
     "wavlm": FAMILY,
     "whisper": {

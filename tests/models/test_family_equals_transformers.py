@@ -29,11 +29,20 @@ CASES = {
     "wav2vec2 large": ("wav2vec2", LARGE),
     "hubert base": ("hubert", BASE),
     "hubert large": ("hubert", LARGE),
+    "unispeech-sat base": ("unispeech-sat", BASE),
+    "unispeech-sat large": ("unispeech-sat", LARGE),
+    "data2vec audio": ("data2vec-audio", BASE),
+    "data2vec audio, more positions": (
+        "data2vec-audio",
+        {**BASE, "num_conv_pos_embeddings": 3, "conv_pos_kernel_size": 6},
+    ),
     "hubert without the projection's norm": ("hubert", {**BASE, "feat_proj_layer_norm": False}),
 }
 CLASSES = {
     "wav2vec2": ("Wav2Vec2Config", "Wav2Vec2Model", "Wav2Vec2ForPreTraining"),
     "hubert": ("HubertConfig", "HubertModel", "HubertForCTC"),
+    "unispeech-sat": ("UniSpeechSatConfig", "UniSpeechSatModel", "UniSpeechSatForPreTraining"),
+    "data2vec-audio": ("Data2VecAudioConfig", "Data2VecAudioModel", "Data2VecAudioForCTC"),
 }
 over_cases = pytest.mark.parametrize("case", CASES)
 
@@ -128,6 +137,8 @@ def test_an_unknown_part_of_a_checkpoint_is_an_error() -> None:
     [
         ("wav2vec2", {}, 94_371_712),
         ("hubert", {}, 94_371_712),
+        ("unispeech-sat", {}, 94_371_712),
+        ("data2vec-audio", {}, 93_164_288),
         (
             "hubert",
             {**LARGE_SHAPE, "conv_bias": True},

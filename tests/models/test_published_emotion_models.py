@@ -311,14 +311,14 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path) -> None:
 SWAPPED = {"0": "arousal", "1": "valence", "2": "dominance"}
 PLANTED = {
     "odyssey, other mean": (lambda f: odyssey_folder(f, 8, mean=0.0, std=1.0), r"mean of config\.json is 0\.0"),
-    "odyssey, swapped": (lambda f: odyssey_folder(f, 3, id2label=SWAPPED), "names the outputs arousal, valence, domin"),
+    "odyssey, swapped": (lambda f: odyssey_folder(f, 3, id2label=SWAPPED), "names the outputs arousal, valence, dom"),
     "odyssey, other classes": (
         lambda f: odyssey_folder(f, 8, id2label={str(i): name for i, name in enumerate(reversed(ODYSSEY))}),
         "names the outputs Neutral, Contempt",
     ),
     "audeering, swapped": (
         lambda f: audeering_folder(f, id2label=SWAPPED),
-        "names the outputs arousal, valence, domin",
+        "names the outputs arousal, valence, dom",
     ),
     "audeering, other pooling": (lambda f: audeering_folder(f, pooling_mode="max"), "pooling_mode is 'max'"),
     "vox, swapped": (

@@ -45,6 +45,8 @@ CLASSES = {
     "wavlm": ("WavLMForSequenceClassification", "WavLMConfig"),
     "hubert": ("HubertForSequenceClassification", "HubertConfig"),
     "wav2vec2": ("Wav2Vec2ForSequenceClassification", "Wav2Vec2Config"),
+    "unispeech-sat": ("UniSpeechSatForSequenceClassification", "UniSpeechSatConfig"),
+    "data2vec-audio": ("Data2VecAudioForSequenceClassification", "Data2VecAudioConfig"),
     "whisper": ("WhisperForAudioClassification", "WhisperConfig"),
 }
 CLIP = (0.1 * np.random.default_rng(0).standard_normal(9000)).astype(np.float32)
@@ -92,9 +94,14 @@ def change(path: Path, **settings: object) -> None:
     [
         *((kind, SMALL, False) for kind in ("wavlm", "hubert", "wav2vec2")),
         *((kind, LARGE, True) for kind in ("wavlm", "hubert", "wav2vec2")),
+        ("unispeech-sat", LARGE, True),
+        ("data2vec-audio", SMALL, True),
         ("whisper", WHISPER, True),
     ],
-    ids=["wavlm", "hubert", "wav2vec2", "wavlm large", "hubert large", "wav2vec2 large", "whisper"],
+    ids=[
+        *("wavlm", "hubert", "wav2vec2", "wavlm large", "hubert large", "wav2vec2 large"),
+        *("unispeech-sat large", "data2vec-audio", "whisper"),
+    ],
 )
 def test_the_probabilities_are_those_of_transformers(tmp_path, kind, shape, do_normalize, weighted) -> None:
     model, extractor = saved(tmp_path, kind, shape, weighted=weighted, do_normalize=do_normalize)
@@ -196,7 +203,7 @@ def test_a_wrong_weight_is_refused_by_name(tmp_path, spoil, message) -> None:
         ({"problem_type": "regression"}, "problem_type 'regression'"),
         ({"problem_type": "multi_label_classification"}, "problem_type 'multi_label_classification'"),
         ({"use_weighted_layer_sum": True}, "use_weighted_layer_sum is true, and the file lacks layer_weights"),
-        ({"model_type": "sew"}, r"type 'sew', which is not known here\. Known: hubert,"),
+        ({"model_type": "sew"}, r"type 'sew', which is not known here\. Known: data2vec-audio, hubert,"),
         ({"add_adapter": True}, "add_adapter is true"),
     ],
 )

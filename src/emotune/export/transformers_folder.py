@@ -23,15 +23,19 @@ from emotune.errors import ConfigError, ModelError
 from emotune.inference.torch_engine import TorchEngine
 from emotune.io.hub import CARD
 from emotune.io.tables import to_json, write_text
+from emotune.models.aggregations.layer_mix import WeightedSum
 from emotune.models.backbones.log_mel import HOP, WINDOW
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.folder import CONFIG, PREPROCESSOR, WEIGHTS, find_model_folder
+from emotune.models.heads.network import HeadNetwork
 from emotune.models.published.read import read_published
 from emotune.models.published.state_conventions import has_final_norm
 from emotune.models.store import StoredModel, load_model
 
 CLASSES = {
+    "data2vec-audio": ("Data2VecAudioForSequenceClassification", "data2vec_audio."),
     "hubert": ("HubertForSequenceClassification", "hubert."),
+    "unispeech-sat": ("UniSpeechSatForSequenceClassification", "unispeech_sat."),
     "wav2vec2": ("Wav2Vec2ForSequenceClassification", "wav2vec2."),
     "wavlm": ("WavLMForSequenceClassification", "wavlm."),
     "whisper": ("WhisperForAudioClassification", "encoder."),
@@ -167,14 +171,16 @@ def _encoder(model: EmotionModel, prefix: str) -> dict[str, Tensor]:
 
 
 def _head(model: EmotionModel, temperature: float) -> dict[str, Tensor]:
-    out, standard = model.heads["classes"].out, model.standardize
+    network, standard = model.heads["classes"], model.standardize
+    assert isinstance(network, HeadNetwork)
+    out = network.out
     head = {
         "projector.weight": torch.diag(1 / standard.std),
         "projector.bias": -standard.mean / standard.std,
         "classifier.weight": out.weight / temperature,
         "classifier.bias": out.bias / temperature,
     }
-    if model.options["layer_mix"] == "weighted_sum":
+    if isinstance(model.layer_mix, WeightedSum):
         head["layer_weights"] = model.layer_mix.logits
     return head
 

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -95,8 +95,8 @@ def _shards_of(index: Path, cure: str) -> list[str]:
         weight_map = read_json(index, "The checkpoint's index").get("weight_map")
     except TableError as error:
         raise ModelError(f"{error} {cure}") from error
-    names = list(weight_map.values()) if isinstance(weight_map, dict) else [None]
-    if not all(isinstance(shard, str) and shard == Path(shard).name for shard in names):
+    names: list[Any] = list(weight_map.values()) if isinstance(weight_map, dict) else []
+    if not names or not all(isinstance(shard, str) and shard == Path(shard).name for shard in names):
         raise ModelError(f"{index} has no weight_map from weights to files beside it. Download it again. {cure}")
     return sorted(set(names))
 

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 BACKBONES: Registry[type[Backbone]] = Registry(
     "backbone",
     {
+        "data2vec-audio": (
+            "emotune.models.backbones.data2vec_audio:Data2VecAudio",
+            "emotune.models.backbones.published:DATA2VEC_AUDIO",
+        ),
         "hubert": ("emotune.models.backbones.hubert:HuBERT", "emotune.models.backbones.published:HUBERT"),
+        "unispeech-sat": (
+            "emotune.models.backbones.unispeech_sat:UniSpeechSAT",
+            "emotune.models.backbones.published:UNISPEECH_SAT",
+        ),
         "wav2vec2": ("emotune.models.backbones.wav2vec2:Wav2Vec2", "emotune.models.backbones.published:WAV2VEC2"),
         "wavlm": ("emotune.models.backbones.wavlm:WavLM", "emotune.models.backbones.published:WAVLM"),
         "whisper": ("emotune.models.backbones.whisper:Whisper", "emotune.models.backbones.published:WHISPER"),

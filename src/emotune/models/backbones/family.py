@@ -1,4 +1,4 @@
-"""wav2vec 2.0, HuBERT and WavLM: one implementation; what sets each apart is in its own file.
+"""wav2vec 2.0 and its kin: one implementation; what sets each apart is in its own file.
 
 Parameter names are those of the published Hugging Face weights. Norms stand after each part of a layer in "base" models
 and before it in large ones ("stable layer norm").
@@ -20,7 +20,12 @@ from torch import Tensor, nn
 from emotune.models.backbones.base import Backbone, HiddenStates, mask_of
 from emotune.models.backbones.convolutions import FeatureExtractor
 from emotune.models.backbones.layouts import Layout, Packed, Padded
-from emotune.models.backbones.transformer import FeatureProjection, SelfAttention, TransformerEncoder
+from emotune.models.backbones.transformer import (
+    FeatureProjection,
+    PositionalConvolution,
+    SelfAttention,
+    TransformerEncoder,
+)
 
 OLD_WEIGHT_NORM = {
     "pos_conv_embed.conv.weight_g": "pos_conv_embed.conv.parametrizations.weight.original0",
@@ -66,7 +71,7 @@ class Wav2Vec2Family(Backbone):
             dropout=settings["feat_proj_dropout"],
         )
         self.encoder = TransformerEncoder(
-            [self._attention(settings, index) for index in range(self.num_layers)], settings
+            [self._attention(settings, index) for index in range(self.num_layers)], self._positions(settings), settings
         )
         for module in self.encoder.layers.modules():
             if isinstance(module, nn.Linear | nn.Embedding):
@@ -82,6 +87,12 @@ class Wav2Vec2Family(Backbone):
     def _attention(self, settings: Mapping[str, Any], layer: int) -> SelfAttention:
         """The attention of a layer, counted from 0."""
         return SelfAttention(settings)
+
+    def _positions(self, settings: Mapping[str, Any]) -> nn.Module:
+        """Position embeddings: hidden states, (..., features), and layout to the same shape."""
+        return PositionalConvolution(
+            settings["hidden_size"], settings["num_conv_pos_embeddings"], settings["num_conv_pos_embedding_groups"]
+        )
 
     def _position_bias(self, frames: int, device: torch.device) -> Tensor | None:
         """A bias that depends on positions alone, shape (heads, frames, frames), the same in all layers, or None."""

@@ -13,7 +13,9 @@ PARTS_ON_TOP: Mapping[str, re.Pattern[str]] = {
     "classification": re.compile(r"layer_weights$|(projector|classifier(\.(dense|out_proj|output))?)\.(weight|bias)$"),
     "speaker vectors": re.compile(r"tdnn\.\d+\.kernel\.|feature_extractor\.(weight|bias)$|objective\.weight$"),
     "recognition": re.compile(r"lm_head\."),
-    "pre-training": re.compile(r"quantizer\.|project_q\.|project_hid\."),
+    "pre-training": re.compile(
+        r"quantizer\.|project_q\.|project_hid\.|speaker_proj\.|label_embeddings_concat$|layer_norm_for_extract\."
+    ),
     "Whisper's decoder": re.compile(r"(model\.)?decoder\.|proj_out\."),
 }
 """Words for a part -> names of its weights. Pre-training and recognition also come beside an encoder without prefix."""

@@ -31,6 +31,14 @@ _COMMON: Mapping[str, Any] = {
 HUBERT: Mapping[str, Any] = {**_COMMON, "feat_proj_layer_norm": True, "conv_pos_batch_norm": False}
 WAV2VEC2: Mapping[str, Any] = {**_COMMON, "add_adapter": False}
 WAVLM: Mapping[str, Any] = {**_COMMON, "num_buckets": 320, "max_bucket_distance": 800, "add_adapter": False}
+UNISPEECH_SAT: Mapping[str, Any] = {**_COMMON, "add_adapter": False}
+DATA2VEC_AUDIO: Mapping[str, Any] = {
+    **_COMMON,
+    "feat_extract_norm": "layer",
+    "num_conv_pos_embeddings": 5,
+    "conv_pos_kernel_size": 19,
+    "add_adapter": False,
+}
 WHISPER: Mapping[str, Any] = {
     "d_model": 384,
     "encoder_layers": 4,

@@ -152,11 +152,9 @@ class EncoderLayer(nn.Module):
 class TransformerEncoder(nn.Module):
     """Positions and transformer layers. With norms first the norm of this level is the final one, kept on request."""
 
-    def __init__(self, attentions: Sequence[SelfAttention], settings: Mapping[str, Any]) -> None:
+    def __init__(self, attentions: Sequence[SelfAttention], positions: nn.Module, settings: Mapping[str, Any]) -> None:
         super().__init__()
-        self.pos_conv_embed = PositionalConvolution(
-            settings["hidden_size"], settings["num_conv_pos_embeddings"], settings["num_conv_pos_embedding_groups"]
-        )
+        self.pos_conv_embed = positions
         norm = nn.LayerNorm(settings["hidden_size"], eps=settings["layer_norm_eps"])
         self.norm_last: bool = settings["do_stable_layer_norm"]
         self.layer_norm = norm if settings["final_norm"] or not self.norm_last else None
