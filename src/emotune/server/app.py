@@ -94,7 +94,7 @@ async def _of_options(request: Request, error: Exception) -> Response:
         for one in error.errors()
     ]
     told = "; ".join(f"{one['field']}: {one['message']}" for one in errors)
-    return _answer(request, Problem("option", told[:1000], errors=errors))
+    return _answer(request, Problem("option", f"{told[:1000]}.", errors=errors))
 
 
 async def _of_http(request: Request, error: Exception) -> Response:

@@ -83,6 +83,11 @@ class Problem(Exception):  # noqa: N818 (the word of RFC 9457)
         return Response(body, self.status, headers=self.headers, media_type=MEDIA_TYPE)
 
 
+def no_room(error: OSError) -> Problem:
+    """Problem where the server's disk refuses what it should hold."""
+    return Problem("no-room", f"The server cannot hold the upload ({error.strerror or error}).", retry_after_s=60)
+
+
 def problem_of(error: EmotuneError) -> Problem:
     """Problem that an error of emotune is to a client."""
     if isinstance(error, EngineError):

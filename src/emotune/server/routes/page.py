@@ -63,8 +63,9 @@ async def page() -> Response:
 @router.get("/static/{name:path}")
 async def static(name: str) -> Response:
     """A file of the page; those under ``assets`` carry a hash in their names, and never change."""
-    path = (STATIC / name).resolve()
-    if not path.is_relative_to(STATIC.resolve()) or not path.is_file() or path.name == INDEX:
+    files = {path.relative_to(STATIC).as_posix(): path for path in STATIC.rglob("*") if path.is_file()}
+    path = files.get(name)  # a client's words never reach the file system
+    if path is None or name == INDEX:
         raise Problem("not-found", "The page has no such file.")
     media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     forever = path.parent.name == "assets"
