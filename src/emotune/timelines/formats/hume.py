@@ -3,6 +3,7 @@
 ``hume_text`` has the shape of the present answer to an uploaded file: utterances, and measurements of them in
 milliseconds. ``hume_batch_text`` has that of the predictions of a batch job, which was switched off in June 2026: the
 prosody model, in seconds. What emotune does not know is absent or null, never made up.
+
 Reference:
     Hume AI, Expression Measurement: Upload audio (2026), and Batch: Get job predictions (until 2026); dev.hume.ai.
 """
