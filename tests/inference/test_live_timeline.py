@@ -1,10 +1,7 @@
 """Segments of a stream are those of the timeline of the same sound."""
 
-import io
-
 import numpy as np
 import pytest
-import soundfile
 
 import emotune
 from builders.exported import save_exported
@@ -52,21 +49,19 @@ def test_segments_of_a_stream_are_those_of_the_timeline(predictor, demo_corpus, 
     rule = TimelineRule(WindowRule(2.0, 1.0), vad, change_cost=0.01)
     whole = predictor.timeline((samples, RATE), rule=rule).segments
     assert heard(predictor, samples, RATE, rule, seed=seed) == list(whole)
-    assert len(whole) > 3
+    assert len(whole) > (0 if vad == "none" else 3)
 
 
 def test_a_telephone_line_gives_the_timeline_of_its_file(predictor, demo_corpus):
-    stream = io.BytesIO()
-    soundfile.write(stream, speech(demo_corpus, rate=8000), 8000, format="WAV", subtype="ULAW")
+    samples = speech(demo_corpus, rate=8000)
     rule = TimelineRule(vad="energy")
-    whole = predictor.timeline(stream.getvalue(), rule=rule).segments
-    with soundfile.SoundFile(io.BytesIO(stream.getvalue())) as opened:
-        raw = stream.getvalue()[-opened.frames :]
+    whole = predictor.timeline(encoded(samples, 8000, subtype="ULAW"), rule=rule).segments
+    raw = encoded(samples, 8000, container="RAW", subtype="ULAW")
     decoder, live, found = RawSound("mulaw", 8000), LiveTimeline(predictor, rule=rule), []
     for at in range(0, len(raw), 333):
         found += live.feed(decoder.decode(raw[at : at + 333]), 8000)
     assert [*found, *live.finish()] == list(whole)
-    assert len(whole) > 3
+    assert len(whole) > (0 if vad == "none" else 3)
 
 
 def test_a_segment_comes_as_soon_as_the_pause_behind_it_is_known(predictor):
