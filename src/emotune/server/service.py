@@ -46,6 +46,7 @@ class Service:
             places=limits.requests, places_of_client=limits.client_requests, turns=limits.working
         )
         self.threads = ThreadPoolExecutor(limits.working, thread_name_prefix="request")
+        self.stream_threads = ThreadPoolExecutor(max(1, limits.streams), thread_name_prefix="stream")
         self.draining = asyncio.Event()
         self.streams = 0
         metrics.watch("emotune_requests_taken", "Requests that are taken.", lambda: self.admission.taken)
@@ -158,6 +159,7 @@ class Service:
         """Ends all threads."""
         self.models.close()
         self.threads.shutdown(wait=False, cancel_futures=True)
+        self.stream_threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _end_in(loop: asyncio.AbstractEventLoop, turn: Turn) -> None:
