@@ -50,6 +50,19 @@ def test_a_job_of_predictions(server):
     refused(server.client.post("/v1/jobs?kind=predict&window_s=2", files={"file": SOUND}), "option")
 
 
+@pytest.mark.parametrize("kind", ["timeline?vad=none", "predict?"])
+def test_the_threshold_of_a_result_can_be_chosen_after_the_job(server, kind):
+    route, _, query = kind.partition("?")
+    place = begun(server, f"/v1/jobs?kind={route}&{query}")
+    finished(server, place)
+    first = str(server.client.get(f"{place}/result").json())
+    for threshold in (0.99, 0.0):
+        asked = f"/v1/{kind}&threshold={threshold}"
+        expected = server.client.post(asked, files={"file": ("call.wav", SOUND)}).json()
+        assert server.client.get(f"{place}/result?threshold={threshold}").json() == expected
+    assert str(server.client.get(f"{place}/result").json()) == first
+
+
 def test_a_job_may_be_longer_than_an_answer_at_once_and_not_longer_than_a_job(server):
     long, longer = (encoded(tone(seconds=seconds, sampling_rate_hz=2000), 2000) for seconds in (100.0, 301.0))
     refused(server.client.post("/v1/timeline?vad=energy", files={"file": long}), "too-large")
