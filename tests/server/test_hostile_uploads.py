@@ -1,4 +1,4 @@
-"""Broken and hostile uploads: every one gets an answer that is no fault of the server's, and takes no memory with it."""
+"""Broken and hostile uploads: every one gets an answer that is no fault of ours, and takes no memory with it."""
 
 import concurrent.futures
 import struct
@@ -69,12 +69,12 @@ def bombs() -> dict[str, bytes]:
     rate = bytearray(wav)
     rate[24:28] = struct.pack("<I", 2**32 - 1)
     size = bytearray(wav)
-    size[40:44] = struct.pack("<I", 2**31)
+    size[40:44] = struct.pack("<I", 2**30)
     return {
         "an hour of silence": hours[: 10**6],
         "65535 channels": bytes(channels),
         "4 GHz": bytes(rate),
-        "2 GB promised": bytes(size),
+        "a gigabyte promised": bytes(size),
         "zeros": bytes(200_000),
         "a playlist": b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n",
         "a concat script": b"ffconcat version 1.0\nfile /etc/passwd\n",
