@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
@@ -15,7 +14,7 @@ from emotune.errors import EmotuneError
 from emotune.io.tables import to_json
 from emotune.server.backlog import Backlog
 from emotune.server.cancellation import Cancellation, Cancelled
-from emotune.server.clients import client, service_of
+from emotune.server.clients import KEY_PROTOCOL, client, service_of
 from emotune.server.hearing import Event, Hearing, held_bytes
 from emotune.server.logs import log
 from emotune.server.options import StreamOptions
@@ -36,12 +35,12 @@ _CLOSE_S = 5.0
 @router.websocket("/v1/stream")
 async def stream(websocket: WebSocket) -> None:
     """Hears binary messages of sound, and sends events as JSON; ``{"type": "end"}`` asks for the rest."""
-    await websocket.accept()
-    service = service_of(websocket)
+    offered = websocket.scope.get("subprotocols", [])
+    await websocket.accept(KEY_PROTOCOL if KEY_PROTOCOL in offered else None)
+    service = await service_of(websocket)
     exchange = _Exchange(websocket)
     try:
-        _check_origin(websocket, service)
-        asker = Asker(client(websocket), Priority.STREAM, exchange.cancellation)
+        asker = Asker(await client(websocket), Priority.STREAM, exchange.cancellation)
         options = _options(websocket)
         model = service.models.named(options.model)
         with service.stream_place():
@@ -153,19 +152,6 @@ def _options(websocket: WebSocket) -> StreamOptions:
         return StreamOptions.model_validate(given)
     except ValidationError as error:
         raise option_problem(error.errors(), "query") from error
-
-
-def _check_origin(websocket: WebSocket, service: Service) -> None:
-    """Refuses pages of other sites, which browsers let open streams everywhere.
-
-    Raises:
-        Problem: that names the origin.
-    """
-    origin = websocket.headers.get("origin")
-    if origin is None or origin in service.settings.origins:
-        return
-    if urlsplit(origin).netloc != websocket.headers.get("host"):
-        raise Problem("origin-refused", f"Pages of {origin[:100]} may not open streams here; --origin would let them.")
 
 
 def _is_end(text: str | None) -> bool:
