@@ -119,6 +119,18 @@ class PredictedFiles:
     predictions: Predictions | None = None
     parts: int = 0
 
+    @classmethod
+    def of(cls, predictions: Predictions) -> PredictedFiles:
+        """Outcome that is in memory."""
+        return cls(
+            len(predictions),
+            len(predictions.failed),
+            [row.error or "" for row in predictions.failed[:_SHOWN]],
+            len(predictions.warnings),
+            dict(islice(predictions.warnings.items(), _SHOWN)),
+            predictions,
+        )
+
 
 def predict_files(
     model: str,
@@ -180,14 +192,7 @@ def predict_files(
     if output is not None:
         predictions.write(output, spreadsheet_safe=spreadsheet_safe)
     _say_unknown(loading, [predictions], listener)
-    return PredictedFiles(
-        len(predictions),
-        len(predictions.failed),
-        [row.error or "" for row in predictions.failed[:_SHOWN]],
-        len(predictions.warnings),
-        dict(islice(predictions.warnings.items(), _SHOWN)),
-        predictions,
-    )
+    return PredictedFiles.of(predictions)
 
 
 def predict_files_in_parts(
