@@ -160,6 +160,10 @@ class JobResultOptions(BaseModel):
 
     format: Annotated[TimelineFormat, Field(description="Of predictions json, csv or jsonl.")] = "json"
 
+    threshold: Annotated[
+        float | None, Field(ge=0, le=1, description="In place of the job's: least confidence of an answer.")
+    ] = None
+
     def check(self, kind: str) -> None:
         """Refuses a format that is none of predictions.
 

@@ -85,6 +85,11 @@ class Problem(Exception):  # noqa: N818 (the word of RFC 9457)
         return Response(body, self.status, headers=self.headers, media_type=MEDIA_TYPE)
 
 
+def no_room(error: OSError) -> Problem:
+    """Problem where the server's disk refuses what it should hold."""
+    return Problem("no-room", f"The server cannot hold the upload ({error.strerror or error}).", retry_after_s=60)
+
+
 def option_problem(faults: Sequence[Mapping[str, Any]], *place: str) -> Problem:
     """Problem of options that pydantic refuses, each with its place."""
     errors = [
@@ -95,7 +100,7 @@ def option_problem(faults: Sequence[Mapping[str, Any]], *place: str) -> Problem:
         for one in faults
     ]
     told = "; ".join(f"{one['field']}: {one['message']}" for one in errors)
-    return Problem("option", told[:1000], errors=errors)
+    return Problem("option", f"{told[:1000]}.", errors=errors)
 
 
 def problem_of(error: EmotuneError) -> Problem:

@@ -14,7 +14,7 @@ from emotune.errors import EmotuneError
 from emotune.io.tables import to_json
 from emotune.server.backlog import Backlog
 from emotune.server.cancellation import Cancellation, Cancelled
-from emotune.server.clients import KEY_PROTOCOL, client, service_of
+from emotune.server.clients import PROTOCOL, client, protocols_of, service_of
 from emotune.server.hearing import Event, Hearing, held_bytes
 from emotune.server.logs import log
 from emotune.server.options import StreamOptions
@@ -25,7 +25,7 @@ from emotune.server.service import Service
 router = APIRouter(tags=["streams"])
 
 DONE, REFUSED, FAULT, RESTART, LATER = 1000, 1008, 1011, 1012, 1013
-_CODES: Mapping[str, int] = {"ending": RESTART, "too-many": LATER, "no-memory": LATER, "fault": FAULT, "model": FAULT}
+_CODES: Mapping[str, int] = {"ending": RESTART, "too-many": LATER, "no-room": LATER, "fault": FAULT, "model": FAULT}
 """Codes by kind of problem; those of all others say that the client must change something."""
 
 _UNREAD_S = 20.0  # that a client may leave an answer unread
@@ -35,8 +35,7 @@ _CLOSE_S = 5.0
 @router.websocket("/v1/stream")
 async def stream(websocket: WebSocket) -> None:
     """Hears binary messages of sound, and sends events as JSON; ``{"type": "end"}`` asks for the rest."""
-    offered = websocket.scope.get("subprotocols", [])
-    await websocket.accept(KEY_PROTOCOL if KEY_PROTOCOL in offered else None)
+    await websocket.accept(PROTOCOL if PROTOCOL in protocols_of(websocket) else None)
     service = await service_of(websocket)
     exchange = _Exchange(websocket)
     try:
