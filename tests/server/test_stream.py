@@ -1,6 +1,7 @@
 """Streams: what is sent while it is spoken, against what the whole recording gives; and everything that ends one."""
 
 import asyncio
+import base64
 import io
 import threading
 import time
@@ -227,8 +228,9 @@ def test_keys_and_origins_are_asked_for(loudness):
         for origin in ({}, {"origin": "http://testserver"}, {"origin": "https://friend.example"}):
             found = events(client, b"", headers={"authorization": f"Bearer {key}", **origin})
             assert [one["type"] for one in found] == ["ready", "done", "closed"]
-        with client.websocket_connect("/v1/stream", subprotocols=["emotune.key", key]) as page:
-            assert page.accepted_subprotocol == "emotune.key"
+        encoded_key = base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+        with client.websocket_connect("/v1/stream", subprotocols=["emotune", f"bearer.{encoded_key}"]) as page:
+            assert page.accepted_subprotocol == "emotune"
             assert page.receive_json()["type"] == "ready"
 
 
