@@ -111,6 +111,8 @@ async def _all(url: str, contents: list[bytes], clients: int, until: float, requ
                     load.statuses[status] += 1
                     if status == 200:
                         load.seconds.append(time.monotonic() - began)
+                    elif status == 503:  # the server ends
+                        return
                     else:
                         await asyncio.sleep(0.05)
                     if closes:

@@ -17,12 +17,11 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from fastapi import FastAPI, UploadFile
 
 
 def app_of(answer: Any) -> Any:
     """A handler as public ones are: read the file, ask the model, answer."""
-    from fastapi import FastAPI, UploadFile
-
     app = FastAPI()
 
     @app.post("/v1/predict")
