@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from emotune.client import AsyncClient, Client
     from emotune.errors import EmotuneError
     from emotune.evaluation import evaluate
     from emotune.inference import Predictor, load
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "AsyncClient": "emotune.client",
+    "Client": "emotune.client",
     "EmotuneError": "emotune.errors",
     "LabelSpace": "emotune.schema.labels",
     "Manifest": "emotune.schema.manifest",
@@ -39,6 +42,8 @@ _PUBLIC = {
 }
 
 __all__ = [
+    "AsyncClient",
+    "Client",
     "EmotuneError",
     "LabelSpace",
     "Manifest",

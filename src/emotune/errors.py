@@ -62,3 +62,7 @@ class AudioError(EmotuneError):
 
 class ModelError(EmotuneError):
     """A model folder or a pretrained checkpoint cannot be loaded as it should be."""
+
+
+class ServerError(EmotuneError):
+    """A server cannot be reached, does not take what it is asked, or is at fault."""

@@ -1,6 +1,7 @@
 """Streams: what is sent while it is spoken, against what the whole recording gives; and everything that ends one."""
 
 import asyncio
+import base64
 import io
 import threading
 import time
@@ -8,17 +9,13 @@ import time
 import av
 import numpy as np
 import pytest
+from starlette import testclient
 
 import emotune
-from builders.exported import save_exported
 from builders.recordings import encoded, noise
+from builders.served import wait_until
 from emotune.inference.stream import Stream
 from emotune.inference.timeline.recording import TimelineRule
-from emotune.schema.labels import LabelSpace, Scale
-
-pytest.importorskip("fastapi")
-testclient = pytest.importorskip("starlette.testclient")
-
 from emotune.server.answers import segment_json
 from emotune.server.app import create_app
 from emotune.server.backlog import Backlog
@@ -27,13 +24,7 @@ from emotune.server.keys import new_key
 from emotune.server.settings import Limits, Settings
 
 RATE = 16000
-SPACE = LabelSpace(("anger", "neutral"), {"arousal": Scale(1, 7)})
 END = {"type": "end"}
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return save_exported(tmp_path_factory.mktemp("exported") / "loud", SPACE)
 
 
 def client_of(model, **settings) -> testclient.TestClient:
@@ -41,14 +32,14 @@ def client_of(model, **settings) -> testclient.TestClient:
 
 
 @pytest.fixture(scope="module")
-def client(model):
-    with client_of(model) as opened:
+def client(loudness):
+    with client_of(loudness) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def predictor(model):
-    return emotune.load(model)
+def predictor(loudness):
+    return emotune.load(loudness)
 
 
 def speech(seconds: float = 12.0, rate: int = RATE) -> np.ndarray:
@@ -98,7 +89,7 @@ def test_segments_are_those_of_the_timeline_of_the_same_audio(client, predictor,
     query = f"events=segments&vad=energy&encoding={encoding}&sampling_rate_hz={rate}"
     found = events(client, encoded(samples, rate, **RAW[encoding]), query, step=step)
     assert of("segment", found) == [{"type": "segment", **segment_json(one)} for one in whole.segments]
-    assert len(whole.segments) >= 4
+    assert len(whole.segments) >= 3
     assert [one["type"] for one in found[-2:]] == ["done", "closed"]
     assert found[-1]["code"] == 1000
     assert found[0]["type"] == "ready" and found[0]["model"]["fingerprint"] == predictor.fingerprint
@@ -122,7 +113,7 @@ def test_what_a_browser_records_gives_the_timeline_of_its_file(client, predictor
     whole = predictor.timeline(content, rule=TimelineRule(vad="energy"))
     found = events(client, content, "events=segments&vad=energy&encoding=webm", step=500)
     assert of("segment", found) == [{"type": "segment", **segment_json(one)} for one in whole.segments]
-    assert len(whole.segments) >= 4
+    assert len(whole.segments) >= 3
 
 
 def test_estimates_of_a_stream_that_keeps_pace_are_those_of_python(client, predictor):
@@ -179,7 +170,7 @@ def test_options_that_cannot_be_end_the_stream_with_a_problem(client, query):
         ("encoding=webm", b"no webm at all" * 1000, "cannot be decoded"),
         ("encoding=webm", webm(speech(2.0, 48000), 48000)[:40], "cannot be decoded"),
         ("encoding=f32le", np.full(16000, np.nan, dtype="<f4").tobytes(), "NaN"),
-        ("encoding=f32le", np.full(16000, 1e30, dtype="<f4").tobytes(), "full scale"),
+        ("encoding=f32le", np.full(16000, 1e30, dtype="<f4").tobytes(), "divide 16-bit samples"),
     ],
 )
 def test_what_is_no_sound_ends_the_stream_with_a_problem(client, query, content, match):
@@ -196,44 +187,37 @@ def test_a_text_that_is_no_end_is_refused(client):
         assert stream.receive_json()["problem"]["status"] == 400
 
 
-def test_a_stream_without_sound_ends_after_a_while(model):
-    with client_of(model, limits=Limits(stream_idle_s=0.2)) as client:
+def test_a_stream_without_sound_ends_after_a_while(loudness):
+    with client_of(loudness, limits=Limits(stream_idle_s=0.2)) as client:
         *_, error, closed = events(client, b"", end=False)
     assert error["problem"]["type"] == "urn:emotune:problem:stream-idle"
     assert closed["code"] == 1008
 
 
-def test_a_stream_is_no_longer_than_the_limit(model):
-    with client_of(model, limits=Limits(stream_s=2.0)) as client:
+def test_a_stream_is_no_longer_than_the_limit(loudness):
+    with client_of(loudness, limits=Limits(stream_s=2.0)) as client:
         *_, error, _ = events(client, speech(4.0).tobytes(), "encoding=f32le", step=16000)
     assert "longer than 2 s" in error["problem"]["detail"]
 
 
-def test_streams_beyond_the_limit_are_told_to_come_later(model):
-    with client_of(model, limits=Limits(streams=1)) as client, client.websocket_connect("/v1/stream") as first:
+def test_streams_beyond_the_limit_are_told_to_come_later(loudness):
+    with client_of(loudness, limits=Limits(streams=1)) as client, client.websocket_connect("/v1/stream") as first:
         assert first.receive_json()["type"] == "ready"
         error, closed = events(client, b"", end=False)
         assert (error["problem"]["status"], closed["code"]) == (429, 1013)
         first.send_json(END)
         while first.receive_json()["type"] != "done":
             pass
-    with client_of(model, limits=Limits(streams=1)) as client:
+    with client_of(loudness, limits=Limits(streams=1)) as client:
         for _ in range(3):  # a client that goes away frees its place
             with client.websocket_connect("/v1/stream") as stream:
                 assert stream.receive_json()["type"] == "ready"
-            wait_for(lambda: client.app.state.service.streams == 0)
+            wait_until(lambda: client.app.state.service.streams == 0)
 
 
-def wait_for(is_so, seconds: float = 5.0) -> None:
-    until = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < until
-        time.sleep(0.01)
-
-
-def test_keys_and_origins_are_asked_for(model):
+def test_keys_and_origins_are_asked_for(loudness):
     key, hashed = new_key()
-    with client_of(model, keys=(hashed,), origins=("https://friend.example",)) as client:
+    with client_of(loudness, keys=(hashed,), origins=("https://friend.example",)) as client:
         for headers, status in (
             ({}, 401),
             ({"authorization": "Bearer wrong"}, 401),
@@ -244,10 +228,14 @@ def test_keys_and_origins_are_asked_for(model):
         for origin in ({}, {"origin": "http://testserver"}, {"origin": "https://friend.example"}):
             found = events(client, b"", headers={"authorization": f"Bearer {key}", **origin})
             assert [one["type"] for one in found] == ["ready", "done", "closed"]
+        encoded_key = base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+        with client.websocket_connect("/v1/stream", subprotocols=["emotune", f"bearer.{encoded_key}"]) as page:
+            assert page.accepted_subprotocol == "emotune"
+            assert page.receive_json()["type"] == "ready"
 
 
-def test_a_server_that_ends_answers_what_has_come_and_says_come_again(model):
-    with client_of(model) as client, client.websocket_connect("/v1/stream?events=segments&vad=energy") as stream:
+def test_a_server_that_ends_answers_what_has_come_and_says_come_again(loudness):
+    with client_of(loudness) as client, client.websocket_connect("/v1/stream?events=segments&vad=energy") as stream:
         stream.receive_json()
         sound = np.concatenate([noise(RATE * 2), noise(RATE)])
         stream.send_bytes((sound * 32767).astype("<i2").tobytes())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -30,11 +31,19 @@ Model = Annotated[
     typer.Argument(help="A model folder, a run folder, an installed one (mini), or hf:owner/name[@revision]."),
 ]
 
+Server = Annotated[
+    str | None,
+    typer.Option(help="Ask the `emotune serve` at this address, of which MODEL is the name of a model. Extra client."),
+]
+
 SpreadsheetSafe = Annotated[
     bool,
     typer.Option("--spreadsheet-safe", help="In a .csv, an apostrophe before text that would be run as a formula."),
 ]
 
+
+KEY_VARIABLE = "EMOTUNE_KEY"
+"""Environment variable of the key for a server: on the command line others could read it."""
 
 EXIT_SOME_FAILED = 1
 
@@ -174,3 +183,19 @@ def leave_with(errors: Iterable[str | None], failed: int) -> None:
 def counts_text(counts: Mapping[str, int]) -> str:
     """Names with their counts, on one line."""
     return ", ".join(f"{name} {count}" for name, count in counts.items())
+
+
+def server_options(url: str, model: str, coverage: float | None, local: Mapping[str, object]) -> dict[str, Any]:
+    """Options of the client of a server.
+
+    Args:
+        url, model, coverage: as on the command line.
+        local: options that are for a model here, by name.
+
+    Raises:
+        ConfigError: for one of these that is given.
+    """
+    given = [name for name, value in local.items() if value not in (None, False, [], "none")]
+    if given:
+        raise ConfigError(f"{given[0]} is for a model on this machine: leave it out, or leave out --server.")
+    return {"url": url, "model": model, "coverage": coverage, "key": os.environ.get(KEY_VARIABLE)}

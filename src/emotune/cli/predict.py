@@ -11,16 +11,19 @@ import typer
 from emotune.cli.console import (
     Condition,
     Model,
+    Server,
     SpreadsheetSafe,
     Vad,
     Words,
     leave_with,
     out,
     pairs,
+    server_options,
     show_progress,
     warn_all,
 )
 from emotune.errors import ConfigError
+from emotune.runtime.extras import needs
 
 if TYPE_CHECKING:
     from emotune.inference.predict_files import PredictedFiles
@@ -112,6 +115,7 @@ def predict(
     asr: Annotated[str | None, typer.Option(help="In place of the model's own speech recogniser.")] = None,
     text_encoder: Annotated[str | None, typer.Option(help="In place of the model's own text encoder.")] = None,
     spreadsheet_safe: SpreadsheetSafe = False,
+    server: Server = None,
 ) -> None:
     """Predict emotions; a bad recording is a row with its error, and the exit code is then 1.
 
@@ -133,6 +137,24 @@ def predict(
         "progress": show_progress,
     }
     named = Inputs(inputs, pairs(column, "--column", "FIELD=COLUMN"), split, channels_named(channel))
+    if server is not None:
+        local = {"--window": window, "--hop": hop, "--vad": vad, "--device": device, "--workers": workers}
+        local |= {"--part-rows": part_rows, "--part-format": part_format, "--retry-errors": retry_errors}
+        local |= {"--adapt": adapt.value, "--condition": condition, "--gender-model": gender_model, "--asr": asr}
+        asked = server_options(server, model, coverage, local | {"--text-encoder": text_encoder})
+        with needs("client", "--server"):
+            from emotune.client import Client, files
+        with Client(**asked) as client:
+            found = files.predict_files(
+                client,
+                named,
+                output,
+                spreadsheet_safe=spreadsheet_safe,
+                listener=Words(),
+                progress=show_progress,
+            )
+        _tell(found, output)
+        return
     windows = None
     if (window, hop, vad) != (None, None, None):
         from emotune.inference.timeline.windows import window_rule
@@ -177,6 +199,10 @@ def predict(
         vad="none" if vad is None else vad.value,
         **options,
     )
+    _tell(found, output)
+
+
+def _tell(found: PredictedFiles, output: Path | None) -> None:
     if output is None and found.predictions is not None:
         _print(found.predictions)
     _end(found, "" if output is None else f"{output}: {found.rows} rows")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emotune.cli.console import Model, Vad, Words, leave_with, out, pairs, show_progress, table
+from emotune.cli.console import Model, Server, Vad, Words, leave_with, out, pairs, server_options, show_progress, table
 from emotune.runtime.extras import needs
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def timeline(
     ] = [],
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="CPU processes of one thread, a model in each.")] = None,
+    server: Server = None,
 ) -> None:
     """Show what a recording's voices express from moment to moment.
 
@@ -66,6 +67,19 @@ def timeline(
     from emotune.inference.timeline.recording import TimelineRule
     from emotune.inference.timeline.windows import window_rule
 
+    named = Inputs(inputs, pairs(column, "--column", "FIELD=COLUMN"), split, channels_named(channel))
+    rule = TimelineRule(window_rule(window, hop), None if vad is None else vad.value)
+    if server is not None:
+        local = {"--speakers": speakers, "--plot": plot, "--page": page, "--device": device, "--workers": workers}
+        asked = server_options(server, model, coverage, local)
+        with needs("client", "--server"):
+            from emotune.client import Client, files
+        with Client(**asked) as client:
+            found = files.timeline_files(
+                client, named, output, summary=summary, rule=rule, listener=Words(), progress=show_progress
+            )
+        _show(found, [*output, *(path for path in (summary,) if path is not None)])
+        return
     pages = None
     if plot is not None or page is not None:
         with needs("report", "A picture or a page"):
@@ -73,12 +87,12 @@ def timeline(
         pages.check_pictures(plot, page)
     found = timeline_files(
         model,
-        Inputs(inputs, pairs(column, "--column", "FIELD=COLUMN"), split, channels_named(channel)),
+        named,
         output,
         summary=summary,
         pictures=[] if plot is None else [plot],
         speakers=speakers,
-        rule=TimelineRule(window_rule(window, hop), None if vad is None else vad.value),
+        rule=rule,
         coverage=coverage,
         device=device,
         workers=workers,

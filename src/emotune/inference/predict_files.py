@@ -48,6 +48,18 @@ class PredictedFiles:
     predictions: Predictions | None = None
     parts: int = 0
 
+    @classmethod
+    def of(cls, predictions: Predictions) -> PredictedFiles:
+        """Outcome that is in memory."""
+        return cls(
+            len(predictions),
+            len(predictions.failed),
+            [row.error or "" for row in predictions.failed[:SHOWN]],
+            len(predictions.warnings),
+            dict(islice(predictions.warnings.items(), SHOWN)),
+            predictions,
+        )
+
 
 def predict_files(
     model: str,
@@ -109,14 +121,7 @@ def predict_files(
     if output is not None:
         predictions.write(output, spreadsheet_safe=spreadsheet_safe)
     say_unknown(loading, [predictions], listener)
-    return PredictedFiles(
-        len(predictions),
-        len(predictions.failed),
-        [row.error or "" for row in predictions.failed[:SHOWN]],
-        len(predictions.warnings),
-        dict(islice(predictions.warnings.items(), SHOWN)),
-        predictions,
-    )
+    return PredictedFiles.of(predictions)
 
 
 def say_unknown(

@@ -87,7 +87,7 @@ class _Estimates:
 
     def __init__(self, predictor: Predictor, options: StreamOptions) -> None:
         given = {"window_s": options.window_s, "hop_s": options.hop_s, "smoothing_s": options.smoothing_s}
-        known = {name: value for name, value in given.items() if value is not None}
+        known: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         self._stream = Stream(predictor, voice_activity=options.vad, **known)
 
     @property
@@ -138,6 +138,7 @@ def estimate_json(estimate: Estimate) -> Event:
         "type": "estimate",
         "start_ms": round(estimate.start_s * 1000),
         "end_ms": round(estimate.end_s * 1000),
+        "speech_ms": round(estimate.speech_s * 1000),
         "is_speaking": estimate.is_speaking,
         "emotion": estimate.emotion,
         "confidence": None if row is None else max(row.probabilities.values(), default=None),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +27,7 @@ def webm_blocks(read: Callable[[int], bytes]) -> Iterator[Sampled]:
         ConfigError: where PyAV is not installed.
     """
     with needs("media", "Listening to WebM"):
-        import av  # noqa: PLC0415 (of an extra)
+        av: Any = importlib.import_module("av")  # of an extra
     try:
         with av.open(_Arriving(read), format="matroska", buffer_size=_READ_AT_ONCE) as container:
             if not container.streams.audio:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from emotune.inference.timeline.recording import RecordingTimeline, TimelineRule
 from emotune.io.tables import check_output
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
+from emotune.schema.labels import LabelSpace
 from emotune.timelines.diarisation import SpeakerTurns, read_rttm, turns_of
 from emotune.timelines.formats import PLACE, check_formats, check_place, write_timelines
 from emotune.timelines.summary import write_summary
@@ -56,6 +57,27 @@ def timeline_files(
     listener = listener or Listener()
     if speakers is not None and inputs.channel == EACH:
         raise ConfigError("--channel each takes each channel for a speaker: leave out --speakers, or name one channel.")
+    items = checked_items(inputs, outputs, summary=summary, pictures=pictures, listener=listener)
+    diarisation: Mapping[str, SpeakerTurns] = {} if speakers is None else read_rttm(speakers)
+    predictor = load_and_say(model, listener, loading)
+    rule = rule or TimelineRule()
+    check_windows(rule.windows, predictor.engine.preprocessing)
+
+    def timeline(item: Item) -> Timeline:
+        turns = None if speakers is None else turns_of(diarisation, item.utterance_id, speakers)
+        return _timeline(predictor, item, inputs, turns, rule, progress)
+
+    return written_timelines(items, timeline, predictor.label_space, outputs, summary=summary)
+
+
+def checked_items(
+    inputs: Inputs, outputs: Sequence[Path], *, summary: Path | None, pictures: Sequence[Path], listener: Listener
+) -> list[Item]:
+    """Recordings among the inputs, once it is sure that what is to be written can be.
+
+    Raises:
+        EmotuneError: for inputs or an output that cannot be used.
+    """
     inputs.say_columns(listener)
     items = inputs.listed(listener, channels_apart=False)
     check_formats(outputs, [item.utterance_id for item in items], inputs.paths)
@@ -63,21 +85,32 @@ def timeline_files(
         check_place(path, [item.utterance_id for item in items], one_each=True)
     if summary is not None:
         check_output(summary, inputs=inputs.paths)
-    diarisation: Mapping[str, SpeakerTurns] = {} if speakers is None else read_rttm(speakers)
-    predictor = load_and_say(model, listener, loading)
-    rule = rule or TimelineRule()
-    check_windows(rule.windows, predictor.engine.preprocessing)
+    return items
+
+
+def written_timelines(
+    items: Iterable[Item],
+    timeline: Callable[[Item], Timeline],
+    space: LabelSpace,
+    outputs: Sequence[Path],
+    *,
+    summary: Path | None,
+) -> Timelines:
+    """Timelines of items, written; an item that cannot be used is one with its error.
+
+    Raises:
+        TableError: when a file cannot be written.
+    """
     rows: list[Timeline] = []
     for item in items:
         try:
-            turns = None if speakers is None else turns_of(diarisation, item.utterance_id, speakers)
-            row = _timeline(predictor, item, inputs, turns, rule, progress)
+            row = timeline(item)
         except (AudioError, TableError) as error:
-            row = Timeline(item.utterance_id, predictor.label_space, error=str(error))
+            row = Timeline(item.utterance_id, space, error=str(error))
         rows.append(row)
-        _write([path for path in outputs if PLACE in str(path)], [row], predictor)
-    found = Timelines(tuple(rows), predictor.label_space)
-    _write([path for path in outputs if PLACE not in str(path)], rows, predictor)
+        _write([path for path in outputs if PLACE in str(path)], [row], space)
+    found = Timelines(tuple(rows), space)
+    _write([path for path in outputs if PLACE not in str(path)], rows, space)
     if summary is not None:
         write_summary(summary, found)
     return found
@@ -97,6 +130,6 @@ def _timeline(
     return work.run(progress)
 
 
-def _write(paths: Sequence[Path], rows: Sequence[Timeline], predictor: Predictor) -> None:
+def _write(paths: Sequence[Path], rows: Sequence[Timeline], space: LabelSpace) -> None:
     for path in paths:
-        write_timelines(path, Timelines(tuple(rows), predictor.label_space))
+        write_timelines(path, Timelines(tuple(rows), space))

@@ -1,0 +1,137 @@
+"""Client for programs with an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+import httpx2
+
+from emotune.audio.channels import EACH, Channels
+from emotune.client.answers import Event, failed_row, label_space_of, predictions_of, timeline_of
+from emotune.client.failures import Patience, checked_json, unreachable
+from emotune.client.questions import file_of, options_of
+from emotune.client.settings import TOGETHER, ClientSettings
+from emotune.client.streams import listen_async
+from emotune.errors import AudioError
+from emotune.inference.items import Item, holds_several, items_given
+from emotune.inference.timeline.recording import TimelineRule
+from emotune.schema.predictions import Prediction, Predictions
+from emotune.timelines import Timeline
+
+
+class AsyncClient:
+    """Asks as ``Client`` does, with methods that are awaited; also an asynchronous context manager.
+
+    Args:
+        url, options: see ``ClientSettings``.
+        transport: takes the place of the network, in tests.
+
+    Raises:
+        ConfigError: for what is no address.
+    """
+
+    def __init__(self, url: str, *, transport: httpx2.AsyncBaseTransport | None = None, **options: Any) -> None:
+        self.settings = ClientSettings(url, **options)
+        self._http = httpx2.AsyncClient(
+            base_url=self.settings.url,
+            headers=self.settings.headers,
+            timeout=self.settings.timeout_s,
+            transport=transport,
+        )
+        self._places = asyncio.Semaphore(TOGETHER)
+        self._about: dict[str, Any] | None = None
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._http.aclose()
+
+    async def models(self) -> list[dict[str, Any]]:
+        """See ``Client.models``."""
+        return (await self._ask(lambda: self._http.get("/v1/models")))["models"]
+
+    async def about(self) -> dict[str, Any]:
+        """Description of the model that answers."""
+        if self._about is None:
+            self._about = self.settings.chosen(await self.models())
+        return self._about
+
+    async def predict(
+        self, source: Any, sampling_rate_hz: int | None = None, *, channel: Channels = "mix"
+    ) -> Prediction | Predictions:
+        """See ``Client.predict``."""
+        items = list(items_given(source, sampling_rate_hz, "mix"))
+        if holds_several(source):
+            return await self.predict_items(items, channel=channel)
+        rows = await self._predicted(items[0], channel)
+        return await self._table(rows) if channel == EACH else rows[0]
+
+    async def predict_items(self, items: Sequence[Item], *, channel: Channels = "mix") -> Predictions:
+        """See ``Client.predict_items``."""
+
+        async def row(item: Item) -> list[Prediction]:
+            async with self._places:
+                try:
+                    return await self._predicted(item, channel)
+                except AudioError as error:
+                    return [failed_row(item, error, channel)]
+
+        return await self._table(itertools.chain.from_iterable(await asyncio.gather(*map(row, items))))
+
+    async def timeline(
+        self,
+        source: Any,
+        sampling_rate_hz: int | None = None,
+        *,
+        channel: Channels = "mix",
+        rule: TimelineRule | None = None,
+    ) -> Timeline:
+        """See ``Client.timeline``."""
+        (item,) = items_given(source, sampling_rate_hz, "mix")
+        return timeline_of(item, await self._sent("/v1/timeline", item, channel=channel, **options_of(rule)))
+
+    def listen(
+        self, blocks: AsyncIterable[Any] | Iterable[Any], sampling_rate_hz: int | None = None, **options: Any
+    ) -> AsyncIterator[Event]:
+        """See ``Client.listen``; blocks may come asynchronously."""
+        return listen_async(self.settings, blocks, sampling_rate_hz, options)
+
+    async def _table(self, rows: Iterable[Prediction]) -> Predictions:
+        about = await self.about()
+        return Predictions(tuple(rows), label_space_of(about), about["fingerprint"])
+
+    async def _predicted(self, item: Item, channel: Channels) -> list[Prediction]:
+        return predictions_of(item, await self._sent("/v1/predict", item, channel=channel), channel)
+
+    async def _sent(self, route: str, item: Item, **options: Any) -> dict[str, Any]:
+        async def post() -> httpx2.Response:
+            name, content = await asyncio.to_thread(file_of, item)
+            with content:
+                query = self.settings.query(**options)
+                return await self._http.post(route, params=query, files={"file": (name, content)})
+
+        return await self._ask(post)
+
+    async def _ask(self, question: Callable[[], Awaitable[httpx2.Response]]) -> dict[str, Any]:
+        """Answer to a question, which is asked again where that may help."""
+        patience = Patience(self.settings.patience_s)
+        while True:
+            try:
+                answer = await question()
+            except httpx2.HTTPError as error:
+                wait_s = patience.wait_s(None) if isinstance(error, httpx2.ConnectError) else None
+                if wait_s is None:
+                    raise unreachable(self.settings.url, error) from error
+            else:
+                wait_s = patience.wait_s(answer)
+                if wait_s is None:
+                    return checked_json(answer)
+            await asyncio.sleep(wait_s)

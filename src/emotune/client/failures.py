@@ -1,0 +1,76 @@
+"""Failures of requests: which are tried again and when, and what errors the others are here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import httpx2
+
+from emotune.errors import AudioError, ConfigError, EmotuneError, ServerError
+
+_AGAIN = (429, 503)
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
+_KINDS: Mapping[str, type[EmotuneError]] = {"recording": AudioError, "too-large": AudioError, "option": ConfigError}
+
+
+def unreachable(url: str, error: httpx2.HTTPError) -> ServerError:
+    """Error for a server that does not answer."""
+    reason = str(error) or type(error).__name__
+    return ServerError(f"{url} does not answer ({reason}). Is `emotune serve` running there?")
+
+
+class Patience:
+    """Waits before a question is asked again, of a server that is busy or not there yet.
+
+    Args:
+        seconds: of all waits together.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._left_s = seconds
+        self._following_s = _FIRST_WAIT_S
+
+    def wait_s(self, answer: httpx2.Response | None) -> float | None:
+        """Seconds to wait before the next attempt; None where that would be in vain, or too long.
+
+        Args:
+            answer: that came; None where no connection was made.
+        """
+        if answer is not None and answer.status_code not in _AGAIN:
+            return None
+        stated = "" if answer is None else answer.headers.get("retry-after", "")
+        wait_s = min(float(stated) if stated.isdecimal() else self._following_s, _LONGEST_WAIT_S)
+        self._following_s *= 2
+        self._left_s -= wait_s
+        return wait_s if self._left_s >= 0 else None
+
+
+def checked_json(answer: httpx2.Response) -> dict[str, Any]:
+    """Body of an answer.
+
+    Raises:
+        AudioError: when the server cannot use the recording.
+        ConfigError: when it does not know an option.
+        ServerError: for any other failure, and for what is no answer of emotune.
+    """
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise ServerError(
+            f"{answer.url} answers {answer.status_code}, and no JSON. Is it the address of emotune serve?"
+        )
+    if answer.is_success:
+        return cast(dict[str, Any], body)
+    raise error_of(cast(dict[str, Any], body))
+
+
+def error_of(problem: Mapping[str, Any]) -> EmotuneError:
+    """Error that a problem of RFC 9457 is here; a fault of the server comes with the id that its log knows."""
+    kind = str(problem.get("type")).rpartition(":")[2]
+    words = str(problem.get("detail") or problem.get("title") or problem)
+    if problem.get("status") == 500:
+        words += f" The request was {problem.get('request_id')}."
+    return _KINDS.get(kind, ServerError)(words)

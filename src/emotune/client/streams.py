@@ -1,0 +1,134 @@
+"""Streams to a server: sound is sent while events come back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from websockets.asyncio.client import connect as connect_async
+from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.sync.client import connect
+
+from emotune.audio.decoding import opened_array
+from emotune.client.answers import Event, event_of
+from emotune.client.settings import ClientSettings
+from emotune.errors import ConfigError, ServerError
+
+_END = json.dumps({"type": "end"})
+_BYTES_AT_ONCE = 2**18
+_SAMPLES = "f32le"
+
+
+def listen(
+    settings: ClientSettings, blocks: Iterable[Any], rate: int | None, options: Mapping[str, Any]
+) -> Iterator[Event]:
+    """Sends blocks from a thread and yields the events; see ``Client.listen``."""
+    query, encoded = _ways(rate, options)
+    failed: list[Exception] = []
+
+    def sends() -> None:
+        try:
+            with suppress(ConnectionClosed):  # whoever receives says why
+                for block in blocks:
+                    for content in encoded(block):
+                        stream.send(content)
+                stream.send(_END)
+        except Exception as error:
+            failed.append(error)
+            stream.close()
+
+    try:
+        with connect(settings.stream_url(**query), additional_headers=settings.headers, max_size=None) as stream:
+            thread = threading.Thread(target=sends, daemon=True)  # blocks may wait for ever
+            thread.start()
+            for message in stream:
+                if (event := event_of(json.loads(message))) is not None:
+                    yield event
+            _check_whole(stream.close_code)
+    except (OSError, WebSocketException) as error:
+        if not failed:
+            raise _lost(settings, error) from error
+    if failed:
+        raise failed[0]
+
+
+async def listen_async(
+    settings: ClientSettings, blocks: AsyncIterable[Any] | Iterable[Any], rate: int | None, options: Mapping[str, Any]
+) -> AsyncIterator[Event]:
+    """Sends blocks from a task and yields the events; see ``AsyncClient.listen``."""
+    query, encoded = _ways(rate, options)
+    url, headers = settings.stream_url(**query), settings.headers
+    failed: list[Exception] = []
+    try:
+        async with connect_async(url, additional_headers=headers, max_size=None) as stream:
+
+            async def sends() -> None:
+                try:
+                    with suppress(ConnectionClosed):
+                        async for block in _each(blocks):
+                            for content in encoded(block):
+                                await stream.send(content)
+                        await stream.send(_END)
+                except Exception as error:
+                    failed.append(error)
+                    await stream.close()
+
+            sending = asyncio.ensure_future(sends())
+            try:
+                async for message in stream:
+                    if (event := event_of(json.loads(message))) is not None:
+                        yield event
+                _check_whole(stream.close_code)
+            finally:
+                sending.cancel()
+    except (OSError, WebSocketException) as error:
+        if not failed:
+            raise _lost(settings, error) from error
+    if failed:
+        raise failed[0]
+
+
+def _ways(rate: int | None, options: Mapping[str, Any]) -> tuple[dict[str, Any], Callable[[Any], Iterator[bytes]]]:
+    """Options of the stream, and what makes messages of a block."""
+    encoding = options.get("encoding")
+    if encoding is not None:
+        return {**options, "sampling_rate_hz": rate}, _pieces
+    if rate is None:
+        raise ConfigError("Samples need their sampling_rate_hz; or say how bytes are encoded, with encoding=.")
+    return {**options, "encoding": _SAMPLES, "sampling_rate_hz": rate}, lambda block: _pieces(_mean(block, rate))
+
+
+def _mean(block: Any, rate: int) -> bytes:
+    """Mean of the channels of samples, as 32-bit floats."""
+    samples = np.asarray(block)
+    if not samples.size:
+        return b""
+    parts = [part.mean(axis=1) for part in opened_array((samples, rate)).blocks_from(0)]
+    return np.concatenate(parts).astype("<f4").tobytes()
+
+
+def _pieces(content: bytes) -> Iterator[bytes]:
+    yield from (content[at : at + _BYTES_AT_ONCE] for at in range(0, len(content), _BYTES_AT_ONCE))
+
+
+async def _each(blocks: AsyncIterable[Any] | Iterable[Any]) -> AsyncIterator[Any]:
+    if isinstance(blocks, AsyncIterable):
+        async for block in blocks:
+            yield block
+        return
+    for block in blocks:
+        yield block
+
+
+def _check_whole(code: int | None) -> None:
+    if code != 1000:
+        raise ServerError(f"The stream ended before its time (code {code}): open it again.")
+
+
+def _lost(settings: ClientSettings, error: Exception) -> ServerError:
+    return ServerError(f"{settings.url} does not answer, or the stream broke ({error}).")

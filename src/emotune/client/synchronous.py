@@ -1,0 +1,203 @@
+"""Client that waits for its answers."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal, overload
+
+import httpx2
+
+from emotune import audio
+from emotune.audio.channels import EACH, Channels
+from emotune.client.answers import Event, failed_row, label_space_of, predictions_of, timeline_of
+from emotune.client.failures import Patience, checked_json, unreachable
+from emotune.client.questions import file_of, options_of
+from emotune.client.settings import TOGETHER, ClientSettings
+from emotune.client.streams import listen
+from emotune.errors import AudioError
+from emotune.inference.items import Item, holds_several, items_given
+from emotune.inference.timeline.recording import TimelineRule
+from emotune.runtime.progress import Progress, silent
+from emotune.schema.labels import LabelSpace
+from emotune.schema.predictions import Prediction, Predictions
+from emotune.timelines import Timeline
+
+
+class Client:
+    """Asks a server as one would ask a ``Predictor``; also a context manager.
+
+    Args:
+        url, options: see ``ClientSettings``.
+        transport: takes the place of the network, in tests.
+
+    Raises:
+        ConfigError: for what is no address.
+    """
+
+    def __init__(self, url: str, *, transport: httpx2.BaseTransport | None = None, **options: Any) -> None:
+        self.settings = ClientSettings(url, **options)
+        self._http = httpx2.Client(
+            base_url=self.settings.url,
+            headers=self.settings.headers,
+            timeout=self.settings.timeout_s,
+            transport=transport,
+        )
+        self._about: dict[str, Any] | None = None
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._http.close()
+
+    def models(self) -> list[dict[str, Any]]:
+        """Models of the server, as it describes them.
+
+        Raises:
+            ServerError: when it cannot be reached.
+        """
+        return self._ask(lambda: self._http.get("/v1/models"))["models"]
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Description of the model that answers."""
+        if self._about is None:
+            self._about = self.settings.chosen(self.models())
+        return self._about
+
+    @property
+    def label_space(self) -> LabelSpace:
+        """Classes and dimensions that are predicted."""
+        return label_space_of(self.about)
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Fingerprint of the model, and of what it is adapted by."""
+        return self.about["fingerprint"]
+
+    @overload
+    def predict(  # pyright: ignore[reportOverlappingOverload] (what is in a list is not one recording)
+        self, source: list[Any] | Iterator[Any], sampling_rate_hz: int | None = None, *, channel: Channels = "mix"
+    ) -> Predictions: ...
+
+    @overload
+    def predict(self, source: Any, sampling_rate_hz: int | None = None, *, channel: Literal["each"]) -> Predictions: ...
+
+    @overload
+    def predict(
+        self, source: Any, sampling_rate_hz: int | None = None, *, channel: audio.Channel = "mix"
+    ) -> Prediction: ...
+
+    def predict(
+        self, source: Any, sampling_rate_hz: int | None = None, *, channel: Channels = "mix"
+    ) -> Prediction | Predictions:
+        """Predicts one recording, or many, as ``Predictor.predict`` does.
+
+        Raises:
+            AudioError: when a single recording cannot be used.
+            ServerError: when the server does not answer.
+        """
+        items = list(items_given(source, sampling_rate_hz, "mix"))
+        if holds_several(source):
+            return self.predict_items(items, channel=channel)
+        rows = tuple(self._predicted(items[0], channel))
+        return Predictions(rows, self.label_space, self.fingerprint) if channel == EACH else rows[0]
+
+    def predict_items(
+        self, items: Sequence[Item], *, channel: Channels = "mix", progress: Progress = silent
+    ) -> Predictions:
+        """Predicts items in their order, some at a time; one that cannot be used is a row with its error.
+
+        Raises:
+            ServerError: when the server does not answer.
+        """
+
+        def row(item: Item) -> list[Prediction]:
+            try:
+                return self._predicted(item, channel)
+            except AudioError as error:
+                return [failed_row(item, error, channel)]
+
+        with ThreadPoolExecutor(TOGETHER) as threads:
+            rows = list(progress(threads.map(row, items), total=len(items), title="predicting"))
+        return Predictions(tuple(itertools.chain.from_iterable(rows)), self.label_space, self.fingerprint)
+
+    def timeline(
+        self,
+        source: Any,
+        sampling_rate_hz: int | None = None,
+        *,
+        channel: Channels = "mix",
+        rule: TimelineRule | None = None,
+    ) -> Timeline:
+        """Emotions of one recording, from moment to moment, as ``Predictor.timeline`` gives them, without loudness.
+
+        Raises:
+            AudioError: when the recording cannot be used.
+            ConfigError: when the model takes no windows of the rule's length.
+            ServerError: when the server does not answer.
+        """
+        (item,) = items_given(source, sampling_rate_hz, "mix")
+        return self.timeline_item(item, channel=channel, rule=rule)
+
+    def timeline_item(self, item: Item, *, channel: Channels = "mix", rule: TimelineRule | None = None) -> Timeline:
+        """Timeline of an item; its own channel comes before the one that is asked for.
+
+        Raises:
+            EmotuneError: as ``timeline`` does.
+        """
+        heard = channel if item.channel == "mix" else item.channel
+        return timeline_of(item, self._sent("/v1/timeline", item, channel=heard, **options_of(rule)))
+
+    def listen(self, blocks: Iterable[Any], sampling_rate_hz: int | None = None, **options: Any) -> Iterator[Event]:
+        """Yields the events of a stream while its sound is sent.
+
+        Args:
+            blocks: samples of shape (samples,) or (samples, channels), of which the mean is heard; or bytes in the
+                option ``encoding``.
+            sampling_rate_hz: of the sound.
+            options: of ``/v1/stream``: ``encoding``, ``events``, ``window_s`` and so on.
+
+        Yields:
+            ``Estimate``, or with ``events="segments"`` a ``TimelineSegment``.
+
+        Raises:
+            EmotuneError: that ended the stream.
+        """
+        return listen(self.settings, blocks, sampling_rate_hz, options)
+
+    def _predicted(self, item: Item, channel: Channels) -> list[Prediction]:
+        if item.channel != "mix":  # it is in the item's columns already
+            return predictions_of(item, self._sent("/v1/predict", item, channel=item.channel), "mix")
+        return predictions_of(item, self._sent("/v1/predict", item, channel=channel), channel)
+
+    def _sent(self, route: str, item: Item, **options: Any) -> dict[str, Any]:
+        def post() -> httpx2.Response:
+            name, content = file_of(item)
+            with content:
+                return self._http.post(route, params=self.settings.query(**options), files={"file": (name, content)})
+
+        return self._ask(post)
+
+    def _ask(self, question: Callable[[], httpx2.Response]) -> dict[str, Any]:
+        """Answer to a question, which is asked again where that may help."""
+        patience = Patience(self.settings.patience_s)
+        while True:
+            try:
+                answer = question()
+            except httpx2.HTTPError as error:
+                wait_s = patience.wait_s(None) if isinstance(error, httpx2.ConnectError) else None
+                if wait_s is None:
+                    raise unreachable(self.settings.url, error) from error
+            else:
+                wait_s = patience.wait_s(answer)
+                if wait_s is None:
+                    return checked_json(answer)
+            time.sleep(wait_s)

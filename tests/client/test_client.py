@@ -1,0 +1,279 @@
+"""A client's answers are those of a model that is loaded, its errors those of this library."""
+
+import asyncio
+import itertools
+import threading
+import time
+
+import httpx2
+import numpy as np
+import pytest
+
+import emotune
+from builders.command import run_command
+from builders.recordings import encoded, noise, tone, write_recording
+from emotune.client import AsyncClient, Client, failures, synchronous
+from emotune.errors import AudioError, ConfigError, ServerError
+from emotune.inference.timeline.recording import TimelineRule
+from emotune.inference.timeline.windows import WindowRule
+
+RATE = 16000
+SPOKEN = np.concatenate([0.5 * tone(seconds=3), np.zeros(RATE), 0.05 * tone(seconds=2), np.zeros(RATE)]).astype("f4")
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    with Client(server.url) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def here(loudness):
+    return emotune.load(loudness)
+
+
+def awaited(server, ask):
+    """Answer of an asynchronous client."""
+
+    async def asked():
+        async with AsyncClient(server.url) as client:
+            return await ask(client)
+
+    return asyncio.run(asked())
+
+
+SOURCES = {
+    "bytes": encoded(tone()),
+    "floats": (0.7 * tone().astype("f4"), RATE),
+    "doubles": (0.7 * tone(), RATE),
+    "16 bits": ((20000 * tone()).astype("i2"), RATE),
+    "unsigned": ((100 * tone() + 128).astype("u1"), RATE),
+    "stereo": (np.stack([tone(), 0.1 * tone()], axis=1).astype("f4"), RATE),
+    "telephone": (tone(sampling_rate_hz=8000).astype("f4"), 8000),
+    "mapping": {"array": tone().astype("f4"), "sampling_rate": RATE},
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_prediction_is_that_of_load(client, server, here, name):
+    expected = here.predict(SOURCES[name])
+    assert client.predict(SOURCES[name]) == expected
+    assert awaited(server, lambda asked: asked.predict(SOURCES[name])) == expected
+
+
+def test_predictions_of_files_are_those_of_load(client, server, here, tmp_path):
+    paths = [write_recording(tmp_path / name, channels=channels) for name, channels in (("a.wav", 1), ("b.flac", 2))]
+    paths += [paths[0], tmp_path / "none.wav", tmp_path / "empty.wav"]
+    paths[-1].touch()
+    expected = here.predict(paths)
+    for found in (client.predict(paths), awaited(server, lambda asked: asked.predict(paths))):
+        assert found.rows[:3] == expected.rows[:3]
+        assert [row.utterance_id for row in found] == [row.utterance_id for row in expected]
+        assert [bool(row.error) for row in found] == [False, False, False, True, True]
+        assert found.label_space == expected.label_space
+        assert found.model_fingerprint == expected.model_fingerprint
+
+
+def test_each_channel_is_a_row_as_with_load(client, here, tmp_path):
+    path = write_recording(tmp_path / "call.wav", channels=2)
+    assert client.predict(path, channel="each") == here.predict(path, channel="each")
+    assert client.predict(path, channel=1) == here.predict(path, channel=1)
+    assert client.predict([path], channel="each").rows == here.predict([path], channel="each").rows
+
+
+@pytest.mark.parametrize(
+    "rule", [None, TimelineRule(vad="energy"), TimelineRule(WindowRule(1.0, 0.5), "none")], ids=["", "energy", "none"]
+)
+def test_a_timeline_is_that_of_load(client, server, here, rule):
+    expected = here.timeline((SPOKEN, RATE), rule=rule)
+    assert client.timeline((SPOKEN, RATE), rule=rule) == expected
+    assert awaited(server, lambda asked: asked.timeline((SPOKEN, RATE), rule=rule)) == expected
+    assert rule is None or len(expected.segments) >= 1
+
+
+def test_abstention_is_that_of_load(server, loudness):
+    here = emotune.load(loudness, coverage=0.5)
+    quiet = 0.01 * noise(RATE)
+    with Client(server.url, coverage=0.5, model="loudness") as client:
+        found = client.predict((quiet, RATE))
+    assert found == here.predict((quiet, RATE))
+    assert found.emotion == "uncertain"
+
+
+def test_errors_are_those_of_this_library(client, server, tmp_path):
+    with pytest.raises(AudioError, match="cannot be decoded"):
+        client.predict(b"no recording")
+    with pytest.raises(AudioError, match="No such file"):
+        client.predict(tmp_path / "none.wav")
+    with pytest.raises(AudioError, match="60 s"):
+        client.timeline((noise(RATE * 61), RATE))
+    with pytest.raises(ConfigError, match="The window is 99"):
+        client.timeline((SPOKEN, RATE), rule=TimelineRule(WindowRule(99.0, 1.0)))
+    with pytest.raises(ConfigError, match="There is no model 'other'"):
+        Client(server.url, model="other").predict(encoded())
+    with pytest.raises(ConfigError, match="has no model 'other', but loudness"):
+        _ = Client(server.url, model="other").label_space
+    with pytest.raises(ConfigError, match="is no address"):
+        Client("localhost:8000")
+    with pytest.raises(ConfigError, match="change_cost"):
+        client.timeline((SPOKEN, RATE), rule=TimelineRule(change_cost=3.0))
+
+
+def test_a_server_that_is_not_there_is_one_clear_error():
+    with Client("http://127.0.0.1:9", patience_s=0) as client, pytest.raises(ServerError, match="emotune serve"):
+        client.predict(encoded())
+    with pytest.raises(ServerError, match="does not answer"):
+        list(Client("http://127.0.0.1:9").listen([noise(RATE)], RATE))
+
+
+def answers(*given):
+    """A network that gives these answers in turn, and the requests that came."""
+    came, left = [], iter(given)
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        came.append((request.read(), time.monotonic()))
+        one = next(left)
+        if isinstance(one, Exception):
+            raise one
+        status, headers, body = one
+        return httpx2.Response(status, headers=headers, json=body)
+
+    return httpx2.MockTransport(answer), came
+
+
+BUSY = (429, {"Retry-After": "7"}, {"type": "urn:emotune:problem:too-many", "detail": "Too many."})
+DONE = (200, {}, {"models": [{"name": "one"}]})
+
+
+def test_a_busy_server_is_asked_again_when_it_says(monkeypatch):
+    waits = []
+    monkeypatch.setattr(synchronous.time, "sleep", waits.append)
+    network, came = answers(BUSY, (503, {}, {"detail": "Ending."}), httpx2.ConnectError("refused"), DONE)
+    assert Client("http://server", transport=network).models() == [{"name": "one"}]
+    assert waits == [7.0, 1.0, 2.0]
+    assert len(came) == 4
+
+
+def test_patience_has_an_end(monkeypatch):
+    waits = []
+    monkeypatch.setattr(synchronous.time, "sleep", waits.append)
+    network, _ = answers(*[BUSY] * 9)
+    with pytest.raises(ServerError, match="Too many"):
+        Client("http://server", transport=network, patience_s=20).models()
+    assert waits == [7.0, 7.0]
+
+
+def test_a_question_is_asked_again_whole(monkeypatch, tmp_path):
+    monkeypatch.setattr(synchronous.time, "sleep", lambda seconds: None)
+    network, came = answers(BUSY, (422, {}, {"type": "urn:emotune:problem:recording", "detail": "Broken."}))
+    path = write_recording(tmp_path / "a.wav")
+    with pytest.raises(AudioError, match="Broken"):
+        Client("http://server", transport=network).predict(path)
+    assert path.read_bytes() in came[0][0] and path.read_bytes() in came[1][0]
+
+
+@pytest.mark.parametrize("body", [{"predictions": [{}]}, {"predictions": 3}, {}, {"predictions": [None]}])
+def test_what_is_no_answer_of_emotune_is_one_clear_error(body):
+    network, _ = answers((200, {}, body))
+    with pytest.raises(ServerError, match="not one of emotune serve"):
+        Client("http://server", transport=network).predict(encoded())
+
+
+def test_an_answer_that_is_no_json_is_one_clear_error():
+    network = httpx2.MockTransport(lambda request: httpx2.Response(502, text="<html>Bad gateway"))
+    with pytest.raises(ServerError, match="502, and no JSON"):
+        Client("http://server", transport=network).models()
+
+
+def test_a_fault_is_told_with_the_id_that_the_log_knows():
+    problem = {"type": "urn:emotune:problem:fault", "status": 500, "detail": "A fault.", "request_id": "abc"}
+    assert str(failures.error_of(problem)) == "A fault. The request was abc."
+
+
+def blocks(step: int = 4000):
+    return [SPOKEN[at : at + step] for at in range(0, len(SPOKEN), step)]
+
+
+def test_segments_of_a_stream_are_those_of_the_timeline(client, server, here):
+    expected = list(here.timeline((SPOKEN, RATE), rule=TimelineRule(vad="energy")).segments)
+    assert list(client.listen(blocks(), RATE, events="segments", vad="energy")) == expected
+    sent = (SPOKEN * 32767).round().astype("<i2").tobytes()
+    rounded = list(here.timeline(encoded(SPOKEN, subtype="PCM_16"), rule=TimelineRule(vad="energy")).segments)
+    assert len(list(client.listen([sent], encoding="s16le", events="segments", vad="energy"))) == len(rounded)
+
+    async def heard(asked):
+        async def comes():
+            for block in blocks():
+                yield block
+
+        return [one async for one in asked.listen(comes(), RATE, events="segments", vad="energy")]
+
+    assert awaited(server, heard) == expected
+
+
+def test_estimates_come_while_the_sound_is_sent(client):
+    heard = threading.Event()
+
+    def live():
+        for number, block in enumerate(itertools.chain(blocks(), blocks())):
+            if number == 4:
+                assert heard.wait(10)  # the first estimate is there before the rest is sent
+            yield block
+
+    found = []
+    for estimate in client.listen(live(), RATE, vad="none", hop_s=0.5):
+        found.append(estimate)
+        heard.set()
+    assert found[0].end_s <= 1.0
+    assert found[-1].end_s == 14.0
+    assert found[-1].prediction is not None
+    assert found[-1].speech_s == 3.0
+
+
+def test_faults_on_either_side_of_a_stream_are_raised(client, server):
+    def breaks():
+        yield SPOKEN
+        raise OSError("the microphone is gone")
+
+    with pytest.raises(OSError, match="the microphone is gone"):
+        list(client.listen(breaks(), RATE))
+    with pytest.raises(ConfigError, match="colour"):
+        list(client.listen(blocks(), RATE, colour="red"))
+    with pytest.raises(AudioError, match="NaN"):
+        list(client.listen([np.full(RATE, np.nan)], RATE))
+    with pytest.raises(ConfigError, match="sampling_rate_hz"):
+        list(client.listen(blocks()))
+
+    async def heard(asked):
+        return [one async for one in asked.listen(breaks(), RATE)]
+
+    with pytest.raises(OSError, match="the microphone is gone"):
+        awaited(server, heard)
+
+
+def test_a_stream_that_nobody_reads_any_more_is_closed(client, server):
+    events = client.listen(itertools.cycle(blocks()), RATE, vad="none")
+    next(events)
+    assert server.service.streams == 1
+    events.close()
+    until = time.monotonic() + 5
+    while server.service.streams:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_the_command_line_asks_a_server(server, loudness, tmp_path):
+    path = write_recording(tmp_path / "a.wav", seconds=2)
+    tables = {}
+    for name, where in (("here", [loudness]), ("there", ["loudness", "--server", server.url])):
+        ended = run_command("predict", *where, path, tmp_path / "none.wav", "-o", tmp_path / f"{name}.csv")
+        assert ended.code == 1
+        tables[name] = emotune.Predictions.read(tmp_path / f"{name}.csv")
+    assert tables["here"].rows[0] == tables["there"].rows[0]
+    assert tables["there"].rows[1].error
+    for name, where in (("here", [loudness]), ("there", ["loudness", "--server", server.url])):
+        ended = run_command("timeline", *where, path, "--vad", "none", "-o", tmp_path / f"{name}.json")
+        assert ended.code == 0
+    assert (tmp_path / "here.json").read_text() == (tmp_path / "there.json").read_text()
+    refused = run_command("predict", "loudness", path, "--server", server.url, "--device", "cpu")
+    assert refused.code == 2 and "--device" in refused.err
