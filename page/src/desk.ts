@@ -48,7 +48,9 @@ export class Desk {
   }
 
   again(recording: Recording): void {
-    for (const [model, one] of recording.answers) if (one.state !== "done") recording.answers.delete(model);
+    for (const [model, one] of recording.answers) {
+      if (one.state === "failed" || one.state === "cancelled") recording.answers.delete(model);
+    }
     this.work();
   }
 

@@ -116,7 +116,7 @@ export class Recorder {
   close(): void {
     this.stream?.close(1000);
     this.microphone.getTracks().forEach((track) => track.stop());
-    void this.context.close();
+    if (this.context.state !== "closed") void this.context.close();
   }
 }
 

@@ -11,6 +11,7 @@ export interface SoundEvents {
   onTime(time_s: number): void;
   onPlaying(playing: boolean): void;
   onSilent(why: string): void;
+  onSeek(): void;
 }
 
 const POINTS = 24_000;
@@ -47,6 +48,7 @@ export class Sound {
       plugins: [this.regions],
     });
     this.wave.on("timeupdate", (time_s) => events.onTime(time_s));
+    this.wave.on("interaction", () => events.onSeek());
     this.wave.on("play", () => events.onPlaying(true));
     this.wave.on("pause", () => events.onPlaying(false));
     this.wave.on("finish", () => events.onPlaying(false));
@@ -68,12 +70,13 @@ export class Sound {
     try {
       const decoder = new OfflineAudioContext(1, 1, 8000);
       const decoded = await decoder.decodeAudioData(await this.file.arrayBuffer());
-      const samples = decoded.getChannelData(0);
-      const size = Math.max(1, Math.ceil(samples.length / POINTS));
-      const peaks = new Float32Array(Math.ceil(samples.length / size));
-      for (let at = 0; at < samples.length; at += 1) {
-        const point = Math.floor(at / size);
-        peaks[point] = Math.max(peaks[point]!, Math.abs(samples[at]!));
+      const size = Math.max(1, Math.ceil(decoded.length / POINTS));
+      const peaks = new Float32Array(Math.ceil(decoded.length / size));
+      for (let channel = 0; channel < decoded.numberOfChannels; channel += 1) {
+        decoded.getChannelData(channel).forEach((sample, at) => {
+          const point = Math.floor(at / size);
+          peaks[point] = Math.max(peaks[point]!, Math.abs(sample));
+        });
       }
       return peaks;
     } catch {
@@ -110,11 +113,18 @@ export class Sound {
     }
   }
 
-  toggle(): void { if (this.audible) void this.wave.playPause().catch(() => this.mute()); }
+  toggle(): void {
+    if (this.audible) this.wave.playPause().catch((error: unknown) => this.refused(error));
+  }
 
   play(span: Span): void {
     this.wave.setTime(span.start_s);
-    if (this.audible) void this.wave.play(span.start_s, span.end_s).catch(() => this.mute());
+    if (this.audible) this.wave.play(span.start_s, span.end_s).catch((error: unknown) => this.refused(error));
+  }
+
+  /** Playing that another click interrupts is refused too, and no fault. */
+  private refused(error: unknown): void {
+    if (error instanceof DOMException && error.name === "NotSupportedError") this.mute();
   }
 
   seek(time_s: number): void { this.wave.setTime(Math.min(this.duration_s, Math.max(0, time_s))); }

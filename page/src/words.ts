@@ -1,6 +1,6 @@
 /** Numbers as people read them. */
 
-export const percent = (share: number): string => `${Math.round(share * 100)} %`;
+export const percent = (share: number): string => `${Math.round(share * 100)}\u00a0%`;
 
 /** Minutes, seconds and tenths, as 1:02.5; hours where there are any. */
 export function clock(time_s: number, tenths = true): string {

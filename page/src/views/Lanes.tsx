@@ -1,9 +1,8 @@
 /** What one model says along the time: a band for each voice, and below it each class and dimension. */
 
 import { useMemo, useState } from "preact/hooks";
-import { answer } from "../answers";
-import type { Voice } from "../answers";
-import type { Model, Segment } from "../api";
+import { answer, voices as voicesOf } from "../answers";
+import type { Model, Segment, Timeline } from "../api";
 import type { Span } from "../sound";
 import { capital, clock, percent } from "../words";
 import { drawBand, drawDimension, drawProbability } from "./drawing";
@@ -12,35 +11,33 @@ import { Strip } from "./Strip";
 interface Props {
   name: string;
   model: Model;
-  voices: Voice[];
+  timeline: Timeline;
   threshold: number;
   view: Span;
+  curves: boolean;
   chosen: Segment | null;
   onPlay(segment: Segment): void;
 }
 
-export function Lanes({ name, model, voices, threshold, view, chosen, onPlay }: Props) {
-  const all = useMemo(() => voices.flatMap((voice) => voice.segments), [voices]);
-  const [curves, setCurves] = useState(true);
+export function Lanes({ name, model, timeline, threshold, view, curves, chosen, onPlay }: Props) {
+  const voices = useMemo(() => voicesOf(timeline), [timeline]);
   return (
     <div class="of-model" role="group" aria-label={name || "Answers"}>
       {voices.map((voice) => (
-        <Band
-          key={voice.name}
-          label={[name, capital(voice.name)].filter(Boolean).join(", ") || "Answer"}
-          segments={voice.segments} threshold={threshold} view={view} chosen={chosen} onPlay={onPlay}
-        />
-      ))}
-      <button type="button" class="fold" aria-expanded={curves} onClick={() => setCurves(!curves)}>
-        {curves ? "Hide" : "Show"} the curves{name && ` of ${name}`}
-      </button>
-      {curves && voices.map((voice) => (
-        <div key={voice.name}>
-          {model.classes.map((one) => <Curve key={one} label={capital(one)} view={view} kind="probability" voice={voices.length > 1 ? voice.name : ""} segments={voice.segments} name={one} threshold={threshold} />)}
-          {Object.entries(model.dimensions).map(([one, scale]) => <Trace key={one} name={one} scale={scale} view={view} segments={voice.segments} />)}
+        <div key={voice.name} class="of-voice">
+          <Band
+            label={[name, capital(voice.name)].filter(Boolean).join(", ") || "Answer"}
+            segments={voice.segments} threshold={threshold} view={view} chosen={chosen} onPlay={onPlay}
+          />
+          {curves && voice.segments.length > 0 && (
+            <>
+              {model.classes.map((one) => <Curve key={one} view={view} segments={voice.segments} name={one} threshold={threshold} />)}
+              {Object.entries(model.dimensions).map(([one, scale]) => <Trace key={one} name={one} scale={scale} view={view} segments={voice.segments} />)}
+            </>
+          )}
         </div>
       ))}
-      {!all.length && <p class="hint">Nobody speaks here.</p>}
+      {!timeline.segments.length && <p class="hint">Nobody speaks here.</p>}
     </div>
   );
 }
@@ -90,14 +87,14 @@ function Band({ label, segments, threshold, view, chosen, onPlay }: BandProps) {
   );
 }
 
-interface CurveProps { label: string; kind: "probability"; voice: string; view: Span; segments: Segment[]; name: string; threshold: number }
+interface CurveProps { view: Span; segments: Segment[]; name: string; threshold: number }
 
-function Curve({ label, voice, view, segments, name, threshold }: CurveProps) {
+function Curve({ view, segments, name, threshold }: CurveProps) {
   const draw = useMemo(() => drawProbability(segments, name, threshold), [segments, name, threshold]);
-  return <div class="lane curve"><span class="label">{label}{voice && <small> {voice}</small>}</span><Strip view={view} height={24} draw={draw} /></div>;
+  return <div class="lane curve"><span class="label">{capital(name)}</span><Strip view={view} height={24} draw={draw} /></div>;
 }
 
 function Trace({ name, scale, view, segments }: { name: string; scale: { low: number; high: number }; view: Span; segments: Segment[] }) {
   const draw = useMemo(() => drawDimension(segments, name, scale), [segments, name, scale]);
-  return <div class="lane curve"><span class="label">{capital(name)} <small>{scale.low} to {scale.high}</small></span><Strip view={view} height={40} draw={draw} /></div>;
+  return <div class="lane curve"><span class="label">{capital(name)} <small>{scale.low}–{scale.high}</small></span><Strip view={view} height={40} draw={draw} /></div>;
 }

@@ -11,6 +11,7 @@ export function Recordings({ desk, threshold, chosen, onChoose }: Props) {
   return (
     <section aria-labelledby="recordings">
       <h2 id="recordings">{desk.recordings.length === 1 ? "Recording" : `${desk.recordings.length} recordings`}</h2>
+      <p class="unseen" role="status">{words(desk)}</p>
       <ul class="recordings">
         {desk.recordings.map((recording) => (
           <li key={recording.id} class={recording === chosen ? "chosen" : ""}>
@@ -28,6 +29,12 @@ export function Recordings({ desk, threshold, chosen, onChoose }: Props) {
       </ul>
     </section>
   );
+}
+
+function words(desk: Desk): string {
+  const answers = desk.recordings.flatMap((one) => [...one.answers.values()]);
+  const ended = answers.filter((one) => one.state !== "waiting" && one.state !== "hearing").length;
+  return ended < answers.length ? "Listening" : `${desk.recordings.length === 1 ? "The recording is" : "All recordings are"} heard.`;
 }
 
 function Actions({ desk, recording }: { desk: Desk; recording: Recording }) {
@@ -55,7 +62,7 @@ function State({ name, one, threshold }: { name: string; one: Answer | undefined
   }
   if (one.state === "hearing") {
     return (
-      <p class="state" role="status">{before}
+      <p class="state">{before}
         {one.note ?? <><span>Listening</span><progress aria-label="Heard" value={one.progress || undefined} max={1} />{one.progress > 0 && percent(one.progress)}</>}
       </p>
     );

@@ -13,22 +13,22 @@ export function SettingsPanel({ desk }: { desk: Desk }) {
 
   const apply = (event: SubmitEvent): void => { event.preventDefault(); desk.change(draft); };
   return (
-    <section class="settings" aria-label="Models and settings">
+    <section class="settings" aria-label="How recordings are heard">
       <label>Model
         <select value={first} onChange={(event) => desk.choose([event.currentTarget.value, ...(second && second !== event.currentTarget.value ? [second] : [])])}>
           {names.map((name) => <option key={name} value={name}>{name}</option>)}
         </select>
       </label>
       {names.length > 1 && (
-        <label>Beside it
+        <label>Compare with
           <select value={second} onChange={(event) => desk.choose([first, event.currentTarget.value].filter(Boolean))}>
-            <option value="">no other</option>
+            <option value="">nothing</option>
             {names.filter((name) => name !== first).map((name) => <option key={name} value={name}>{name}</option>)}
           </select>
         </label>
       )}
       <details>
-        <summary>How it listens</summary>
+        <summary>Settings</summary>
         <form onSubmit={apply}>
           <label>Channels
             <select value={draft.channel} onChange={(event) => set({ channel: event.currentTarget.value })}>

@@ -61,7 +61,7 @@ export function Start({ onFiles, model, compact, ready }: Props) {
           />
           <p class="hint">
             Calls, interviews, voice notes, of any length and format. They go to the server of this page and nowhere else, and are
-            forgotten when you close it.
+            forgotten when you close it. The sample is spoken by a synthesiser.
           </p>
         </>
       )}
