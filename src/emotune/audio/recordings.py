@@ -16,7 +16,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from emotune.audio.decoding import FloatArray, Sound, opened_array, opened_file
+from emotune.audio.decoding import FloatArray, Sound, SoundSource, opened_array, opened_file
 from emotune.audio.decoding.blocks import Blocks, blocks_of
 from emotune.audio.decoding.clips import Clip, check_samples, clips_of, content_head
 from emotune.audio.decoding.files import SUFFIXES as _FILE_SUFFIXES
@@ -29,7 +29,7 @@ SAMPLING_RATE_HZ = 16000
 SUFFIXES = (*_FILE_SUFFIXES, *_MEDIA_SUFFIXES)
 """Names of recordings, where a folder is searched for them; a file that is named by its path is judged by content."""
 
-Source = str | Path | bytes | BinaryIO | tuple[NDArray[Any], int] | Mapping[str, Any]
+Source = str | Path | bytes | BinaryIO | SoundSource | tuple[NDArray[Any], int] | Mapping[str, Any]
 """A path, encoded bytes, a binary file object, (samples, sampling_rate_hz), or {"array": ..., "sampling_rate": ...}.
 
 ``audio.decoding.in_memory`` knows more that Python programs hold, such as the decoders of Hugging Face datasets.
@@ -216,6 +216,9 @@ def _opened(source: Source) -> Iterator[Sound]:
             yield sound
     elif isinstance(given, bytes):
         with _opened_bytes(given, name_of(source) or "the given bytes") as sound:
+            yield sound
+    elif isinstance(given, SoundSource):
+        with given.opened() as sound:
             yield sound
     else:
         yield opened_array(given)

@@ -22,6 +22,7 @@ from emotune.cli import (
     predict,
     probe,
     recipes,
+    serve,
     study,
     submit,
     timeline,
@@ -63,6 +64,7 @@ app.command("adapt")(adapt.adapt)
 app.command("export")(export.export)
 app.command("listen")(listen.listen)
 app.command("timeline")(timeline.timeline)
+app.command("serve")(serve.serve)
 app.command("gender")(gender.gender)
 app.command("transcribe")(transcribe.transcribe)
 

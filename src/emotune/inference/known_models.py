@@ -90,15 +90,16 @@ def _described(folder: Path, name: str) -> KnownModel | None:
     return KnownModel(
         name,
         str(folder.absolute()),
-        _licence(folder / CARD),
+        licence_at(folder),
         round(megabytes, 1),
         _names(config.get("classes")),
         _names(config.get("dimensions")),
     )
 
 
-def _licence(card: Path) -> str | None:
-    """Licence of a card's front matter, else of its list of data and licences."""
+def licence_at(folder: Path) -> str | None:
+    """Licence of a model folder's card: of its front matter, else of its list of data and licences."""
+    card = folder / CARD
     stated = licence_of(card)
     if stated is not None or not card.is_file():
         return stated

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from emotune.errors import TableError
 from emotune.io.delimited import iter_delimited, plain_cell, safe_cell
@@ -333,22 +333,32 @@ def write_rows(
         temporary_metadata.write_text(to_json(metadata) + "\n", encoding="utf-8", errors=_UNENCODABLE)
         if suffix == ".csv":
             with temporary.open("w", newline="", encoding="utf-8", errors=_UNENCODABLE) as stream:
-                plain = csv.writer(stream, lineterminator="\n")
-                quoted = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
-                shown = (lambda field: safe_cell(str(field))) if spreadsheet_safe else (lambda field: field)
-                for row in [dict(zip(columns, columns, strict=True)), *rows]:
-                    fields = [shown(_csv_field(row.get(name))) for name in columns]
-                    # the plain writer leaves a lone carriage return unquoted, where readers begin a new row
-                    (quoted if any("\r" in str(field) for field in fields) else plain).writerow(fields)
+                write_csv(stream, columns, rows, spreadsheet_safe=spreadsheet_safe)
         elif suffix == ".jsonl":
             with temporary.open("w", encoding="utf-8", errors=_UNENCODABLE) as stream:
-                for row in rows:
-                    stream.write(to_json({name: row.get(name) for name in columns}, indent=None) + "\n")
+                write_jsonl(stream, columns, rows)
         else:
             parquet = _pyarrow_parquet(path)
             pyarrow = importlib.import_module("pyarrow")
             table = pyarrow.table({name: _parquet_column(pyarrow, rows, name, name in numbers) for name in columns})
             parquet.write_table(table, temporary)
+
+
+def write_csv(stream: TextIO, columns: Sequence[str], rows: Iterable[Row], *, spreadsheet_safe: bool = False) -> None:
+    """Writes a header and rows as CSV; see ``write_rows``."""
+    plain = csv.writer(stream, lineterminator="\n")
+    quoted = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    shown = (lambda field: safe_cell(str(field))) if spreadsheet_safe else (lambda field: field)
+    for row in [dict(zip(columns, columns, strict=True)), *rows]:
+        fields = [shown(_csv_field(row.get(name))) for name in columns]
+        # the plain writer leaves a lone carriage return unquoted, where readers begin a new row
+        (quoted if any("\r" in str(field) for field in fields) else plain).writerow(fields)
+
+
+def write_jsonl(stream: TextIO, columns: Sequence[str], rows: Iterable[Row]) -> None:
+    """Writes a line of JSON for each row; see ``write_rows``."""
+    for row in rows:
+        stream.write(to_json({name: row.get(name) for name in columns}, indent=None) + "\n")
 
 
 def _csv_field(value: object) -> object:

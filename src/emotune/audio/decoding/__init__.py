@@ -2,6 +2,6 @@
 
 from emotune.audio.decoding.arrays import opened as opened_array
 from emotune.audio.decoding.files import opened as opened_file
-from emotune.audio.decoding.sound import FloatArray, Sound
+from emotune.audio.decoding.sound import FloatArray, Sound, SoundSource
 
-__all__ = ["FloatArray", "Sound", "opened_array", "opened_file"]
+__all__ = ["FloatArray", "Sound", "SoundSource", "opened_array", "opened_file"]

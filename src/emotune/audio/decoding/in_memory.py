@@ -15,16 +15,17 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from emotune.audio.decoding.sound import SoundSource
 from emotune.errors import AudioError
 
 MOST_CHANNELS = 32
 """More than this in either place of a shape are features or a spectrogram, not channels."""
 
-Plain = Path | bytes | tuple[NDArray[Any], int]
+Plain = Path | bytes | SoundSource | tuple[NDArray[Any], int]
 
 
 def plain(source: object) -> Plain:
-    """A path, encoded bytes, or samples of shape (samples,) or (samples, channels) with their rate in Hz.
+    """A path, encoded bytes, what opens itself, or samples of shape (samples,) or (samples, channels) with their rate.
 
     Raises:
         AudioError: for what is no recording; also when an object fails to say what it holds.
@@ -41,6 +42,8 @@ def plain(source: object) -> Plain:
 def _plain(source: Any) -> Plain:
     if isinstance(source, str | os.PathLike):
         return Path(source)
+    if isinstance(source, SoundSource):
+        return source
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source)
     if isinstance(source, tuple):

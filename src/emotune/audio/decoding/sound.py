@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +45,24 @@ class Sound:
                 f"{self.name}: a sampling rate of {self.sampling_rate_hz} Hz, expected {LOWEST_RATE_HZ} to"
                 f" {HIGHEST_RATE_HZ}. Check its header."
             )
+
+
+class SoundSource(ABC):
+    """Recording that opens itself, as often as it is asked to; where it lies is its own matter.
+
+    Attributes:
+        name: for messages.
+    """
+
+    name: str
+
+    @abstractmethod
+    def opened(self) -> AbstractContextManager[Sound]:
+        """Opens it from its first sample on.
+
+        Raises:
+            AudioError: for what is no recording, or is damaged.
+        """
 
 
 def block_frames(channels: int) -> int:

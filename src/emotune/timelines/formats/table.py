@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from emotune.io.tables import Row, to_json, write_rows
+from emotune.schema.labels import LabelSpace
 from emotune.timelines.summary import summaries
 from emotune.timelines.timeline import NO_SPEECH, Timeline, Timelines
 
@@ -18,14 +19,21 @@ def write_table(path: Path, timelines: Timelines) -> None:
     Raises:
         TableError: when it cannot be written.
     """
-    space = timelines.label_space
-    numbers = ["start_s", "end_s", *(f"p.{name}" for name in space.classes), "confidence", *space.dimensions]
-    if not space.classes:
-        numbers.remove("confidence")
-    columns = ["recording", "channel", "speaker", "start_s", "end_s", "emotion", *numbers[2:], "error"]
     rows = [row for timeline in timelines for row in rows_of(timeline)]
-    metadata = {"schema": SCHEMA, **space.to_json(), **_about(timelines)}
-    write_rows(path, columns, rows, metadata, numbers=numbers)
+    metadata = {"schema": SCHEMA, **timelines.label_space.to_json(), **_about(timelines)}
+    numbers = ["start_s", "end_s", *_numbers(timelines.label_space)]
+    write_rows(path, columns_of(timelines), rows, metadata, numbers=numbers)
+
+
+def columns_of(timelines: Timelines) -> list[str]:
+    """Columns of the table."""
+    head = ["recording", "channel", "speaker", "start_s", "end_s", "emotion"]
+    return [*head, *_numbers(timelines.label_space), "error"]
+
+
+def _numbers(space: LabelSpace) -> list[str]:
+    confidence = ["confidence"] if space.classes else []
+    return [*(f"p.{name}" for name in space.classes), *confidence, *space.dimensions]
 
 
 def rows_of(timeline: Timeline) -> list[Row]:

@@ -1,0 +1,106 @@
+"""App of the service: its routes, and errors that become problems."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from emotune.errors import EmotuneError
+from emotune.server.metrics import Metrics
+from emotune.server.middleware import Wrapped
+from emotune.server.problems import Problem, problem_of
+from emotune.server.routes import health, models, page, predict, timeline
+from emotune.server.served_models import load_models
+from emotune.server.service import ClientGone, Service
+from emotune.server.settings import Settings
+
+_KINDS = {404: "not-found", 405: "method-not-allowed"}
+
+
+def create_app(names: Sequence[str] = (), settings: Settings | None = None) -> FastAPI:
+    """Loads models and makes the app that answers with them.
+
+    Args:
+        names: models as ``emotune.load`` has them, or ``NAME=MODEL``; none = ``mini``.
+        settings: limits, keys and so on.
+
+    Raises:
+        ConfigError: for names that cannot be.
+        ModelError: for a model that cannot be loaded.
+    """
+    settings = settings or Settings()
+    metrics = Metrics()
+    service = Service(load_models(names, settings, metrics.ran), settings, metrics)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        service.close()
+
+    app = FastAPI(
+        title="emotune",
+        summary="Emotions in speech: of whole recordings, from moment to moment, and of sound while it is spoken.",
+        version="1",
+        docs_url=None,  # their scripts come from elsewhere
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.service = service
+    for routes in (predict, timeline, models, health, page):
+        app.include_router(routes.router)
+    app.add_exception_handler(Problem, _of_problem)
+    app.add_exception_handler(EmotuneError, _of_error)
+    app.add_exception_handler(RequestValidationError, _of_options)
+    app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(ClientDisconnect, _of_nobody)
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+            expose_headers=["X-Request-ID", "Retry-After", "Location"],
+        )
+    app.add_middleware(Wrapped, metrics=metrics)
+    return app
+
+
+def _answer(request: Request, problem: Problem) -> Response:
+    return problem.response(request.scope["state"]["request_id"])
+
+
+async def _of_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return _answer(request, error)
+
+
+async def _of_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, EmotuneError)
+    return _answer(request, problem_of(error))
+
+
+async def _of_options(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        {"field": ".".join(map(str, one["loc"])), "message": str(one["msg"]).removeprefix("Value error, ")}
+        for one in error.errors()
+    ]
+    told = "; ".join(f"{one['field']}: {one['message']}" for one in errors)
+    return _answer(request, Problem("option", told[:1000], errors=errors))
+
+
+async def _of_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    kind = _KINDS.get(error.status_code, "not-found")
+    return _answer(request, Problem(kind, str(error.detail) + ".", headers=error.headers))
+
+
+async def _of_nobody(request: Request, error: Exception) -> Response:
+    raise ClientGone from error

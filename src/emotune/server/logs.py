@@ -1,0 +1,45 @@
+"""Logs of the service: a line of JSON for each event, without recordings, their names, or who sent them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+LOGGER = logging.getLogger("emotune.server")
+_FIELDS = "fields"
+
+
+class JsonLines(logging.Formatter):
+    """Formats a record as one line of JSON; what a library says goes under ``message``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        fields: Mapping[str, Any] = getattr(record, _FIELDS, None) or {"message": record.getMessage()}
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            **fields,
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def log(event: str, *, level: int = logging.INFO, fault: BaseException | None = None, **fields: Any) -> None:
+    """Logs an event with its fields."""
+    LOGGER.log(level, event, exc_info=fault, extra={_FIELDS: {"event": event, **fields}})
+
+
+def log_as_json() -> None:
+    """Sends what the service and uvicorn say to standard error, as lines of JSON."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    for name in (LOGGER.name, "uvicorn"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(logging.INFO if name == LOGGER.name else logging.WARNING)

@@ -1,0 +1,84 @@
+"""Options of requests: what may stand in a query."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from emotune.audio.channels import Channels, channels_named
+from emotune.audio.voice_activity import Method
+from emotune.inference.timeline.recording import TimelineRule
+from emotune.inference.timeline.windows import window_rule
+
+PredictionFormat = Literal["json", "csv", "jsonl"]
+TimelineFormat = Literal["json", "csv", "jsonl", "rttm", "textgrid", "txt", "vtt", "eaf"]
+
+Model = Annotated[str | None, Field(description="Name of the model; default the first of /v1/models.")]
+
+
+class Common(BaseModel):
+    """Options of all requests with recordings."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: Model = None
+    channel: Annotated[
+        str,
+        Field(
+            pattern=r"^(mix|each|[0-9]{1,3})$",
+            description="mix (the mean of all channels), each, or a number; the first is 0.",
+        ),
+    ] = "mix"
+    coverage: Annotated[
+        float | None,
+        Field(gt=0, le=1, description="Answer about this share, such as 0.8; the others are 'uncertain'."),
+    ] = None
+    threshold: Annotated[
+        float | None,
+        Field(ge=0, le=1, description="In place of a coverage: least confidence of an answer that is not 'uncertain'."),
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Common:
+        if self.coverage is not None and self.threshold is not None:
+            raise ValueError("coverage and threshold say the same in two ways: leave out one of them")
+        return self
+
+    @property
+    def channels(self) -> Channels:
+        """Channels that are meant."""
+        return channels_named(self.channel, "channel")
+
+
+class PredictionOptions(Common):
+    """Options of ``/v1/predict``."""
+
+    format: Annotated[PredictionFormat, Field(description="Format of the answer.")] = "json"
+
+
+class Windows(Common):
+    """Options of timelines."""
+
+    window_s: Annotated[
+        float | None, Field(ge=0.1, le=3600, description="Seconds that the model hears at a time; default 2.")
+    ] = None
+    hop_s: Annotated[
+        float | None, Field(ge=0.05, le=3600, description="Seconds from one window to the next; default 1.")
+    ] = None
+    vad: Annotated[Method | None, Field(description="How speech is found; default silero.")] = None
+
+    @property
+    def rule(self) -> TimelineRule:
+        """Rule of the timelines.
+
+        Raises:
+            ConfigError: for windows that cannot be.
+        """
+        return TimelineRule(window_rule(self.window_s, self.hop_s), self.vad)
+
+
+class TimelineOptions(Windows):
+    """Options of ``/v1/timeline``."""
+
+    format: Annotated[TimelineFormat, Field(description="Format of the answer.")] = "json"

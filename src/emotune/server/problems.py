@@ -1,0 +1,97 @@
+"""Problems: errors as answers, all in the one shape of RFC 9457.
+
+Reference:
+    Nottingham, Wilde, Dalal (2023), RFC 9457, Problem Details for HTTP APIs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from emotune.errors import AudioError, ConfigError, EmotuneError, ModelError
+from emotune.inference.engine import EngineError
+from emotune.io.tables import to_json
+
+MEDIA_TYPE = "application/problem+json"
+
+TITLES: Mapping[str, tuple[int, str]] = {
+    "malformed-body": (400, "The body is malformed"),
+    "key-needed": (401, "A key is needed"),
+    "origin-refused": (403, "The page's origin is not allowed"),
+    "not-found": (404, "There is nothing here"),
+    "method-not-allowed": (405, "The method is not allowed"),
+    "upload-too-slow": (408, "The upload took too long"),
+    "job-not-done": (409, "The job is not done"),
+    "too-large": (413, "The upload is too large"),
+    "media-type": (415, "The media type is not supported"),
+    "option": (422, "An option is wrong"),
+    "recording": (422, "The recording cannot be used"),
+    "model": (422, "The model cannot do this"),
+    "too-many": (429, "Too many requests"),
+    "fault": (500, "The server is at fault"),
+    "no-memory": (503, "There is not enough memory"),
+    "took-too-long": (503, "The answer took too long"),
+    "ending": (503, "The server is about to end"),
+    "loading": (503, "The server is not ready"),
+}
+"""Kind of problem -> status and title."""
+
+
+class Problem(Exception):  # noqa: N818 (the word of RFC 9457)
+    """Error that becomes an answer.
+
+    Args:
+        kind: one of ``TITLES``.
+        detail: what was wrong, what was expected, and the cure.
+        errors: places of the fault: ``field`` and ``message`` of each.
+        retry_after_s: after which the client may ask again.
+        headers: further ones of the answer.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        detail: str,
+        *,
+        errors: Sequence[Mapping[str, str]] = (),
+        retry_after_s: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.kind, self.detail, self.errors = kind, detail, list(errors)
+        self.status, self.title = TITLES[kind]
+        self.headers = dict(headers or {})
+        if retry_after_s is not None:
+            self.headers["Retry-After"] = str(max(1, round(retry_after_s)))
+
+    def to_json(self, request_id: str) -> dict[str, Any]:
+        """The same as the body of an answer."""
+        return {
+            "type": f"urn:emotune:problem:{self.kind}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "request_id": request_id,
+            **({"errors": self.errors} if self.errors else {}),
+        }
+
+    def response(self, request_id: str) -> Response:
+        """The answer."""
+        body = to_json(self.to_json(request_id), indent=None).encode(errors="backslashreplace")
+        return Response(body, self.status, headers=self.headers, media_type=MEDIA_TYPE)
+
+
+def problem_of(error: EmotuneError) -> Problem:
+    """Problem that an error of emotune is to a client."""
+    if isinstance(error, EngineError):
+        return Problem("no-memory", str(error), retry_after_s=5)
+    if isinstance(error, AudioError):
+        return Problem("recording", str(error))
+    if isinstance(error, ConfigError):
+        return Problem("option", str(error))
+    if isinstance(error, ModelError):
+        return Problem("model", str(error))
+    return Problem("fault", str(error))

@@ -1,0 +1,39 @@
+"""Route that answers about whole recordings, one answer each."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from emotune.server.clients import Client, TheService
+from emotune.server.openapi import DESCRIBED_PREDICT
+from emotune.server.options import PredictionOptions
+from emotune.server.recordings import Recordings
+from emotune.server.rendering import predictions_answer
+from emotune.server.work import predictions_of
+
+router = APIRouter(tags=["recordings"])
+
+
+@router.post("/v1/predict", summary="Predict the emotions of recordings", response_class=Response, **DESCRIBED_PREDICT)
+async def predict(
+    request: Request, options: Annotated[PredictionOptions, Query()], service: TheService, client: Client
+) -> Response:
+    """Gives one answer for each recording, or for each of its channels.
+
+    A recording that cannot be used is a row with its error; where it is the only one, the answer is a problem.
+    """
+    model = service.models.named(options.model)
+    with service.taken(client):
+        recordings = await Recordings.received(request, service, client)
+        predictor = model.predictor_for(recordings.asker, coverage=options.coverage, threshold=options.threshold)
+
+        def work() -> Response:
+            recordings.judge(model.predictor.engine.preprocessing.longest_decoded_s)
+            return predictions_answer(
+                model, predictions_of(predictor, recordings.uploads, options.channels), options.format
+            )
+
+        return await service.run(request, recordings.asker, work)

@@ -1,0 +1,40 @@
+"""Route that answers about recordings of any length, from moment to moment."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from emotune.inference.timeline.recording import check_windows
+from emotune.server.clients import Client, TheService
+from emotune.server.openapi import DESCRIBED_TIMELINE
+from emotune.server.options import TimelineOptions
+from emotune.server.recordings import Recordings
+from emotune.server.rendering import check_format, timelines_answer
+from emotune.server.work import timelines_of
+
+router = APIRouter(tags=["recordings"])
+
+
+@router.post("/v1/timeline", summary="Follow the emotions of recordings", response_class=Response, **DESCRIBED_TIMELINE)
+async def timeline(
+    request: Request, options: Annotated[TimelineOptions, Query()], service: TheService, client: Client
+) -> Response:
+    """Gives segments with times and answers for each recording, and the times in which nobody speaks."""
+    model = service.models.named(options.model)
+    rule = options.rule
+    check_windows(rule.windows, model.predictor.engine.preprocessing)
+    with service.taken(client):
+        recordings = await Recordings.received(request, service, client)
+        check_format(options.format, len(recordings.uploads))
+        predictor = model.predictor_for(recordings.asker, coverage=options.coverage, threshold=options.threshold)
+
+        def work() -> Response:
+            recordings.judge()
+            return timelines_answer(
+                model, timelines_of(predictor, recordings.uploads, options.channels, rule), options.format
+            )
+
+        return await service.run(request, recordings.asker, work)

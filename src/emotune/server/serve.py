@@ -1,0 +1,122 @@
+"""Serving: binds, loads, answers until it is told to end, and finishes what it has taken."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import signal
+import socket
+from collections.abc import Iterator, Sequence
+
+import uvicorn
+
+from emotune.errors import ConfigError
+from emotune.runtime.listener import Listener
+from emotune.server.app import create_app
+from emotune.server.logs import log, log_as_json
+from emotune.server.service import Service
+from emotune.server.settings import Settings
+
+_LARGEST_MESSAGE = 2**20
+"""Bytes of a WebSocket's message: half a minute of 16-bit sound at 16 kHz."""
+
+
+def serve(
+    models: Sequence[str],
+    settings: Settings,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    listener: Listener | None = None,
+) -> None:
+    """Serves models until SIGTERM or Ctrl-C, and then finishes what was taken.
+
+    Args:
+        models: see ``create_app``.
+        settings: limits, keys and so on.
+        host, port: address; port 0 = any that is free.
+        listener: told where the service is, and what is unwise.
+
+    Raises:
+        ConfigError: for an address that cannot be had.
+        ModelError: for a model that cannot be loaded.
+    """
+    listener = listener or Listener()
+    if not is_loopback(host) and not settings.keys:
+        listener.say(
+            f"warning: whoever reaches {host} may ask this server, since it has no keys: see emotune serve --new-key"
+        )
+    with _bound(host, port) as bound:
+        app = create_app(models, settings)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws_max_size=_LARGEST_MESSAGE,
+            timeout_graceful_shutdown=max(1, round(settings.limits.drain_s)),
+        )
+        log_as_json()
+        found_host, found_port = bound.getsockname()[:2]
+        shown = f"[{found_host}]" if ":" in found_host else found_host
+        service: Service = app.state.service
+        listener.say(f"serving {', '.join(service.models)} at http://{shown}:{found_port}")
+        asyncio.run(_serve(uvicorn.Server(config), bound, service))
+
+
+def is_loopback(host: str) -> bool:
+    """Tells whether an address is reached from this machine alone.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("::1"), is_loopback("0.0.0.0")
+    (True, True, True, False)
+    """
+    if host == "localhost":
+        return True
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return False
+
+
+@contextlib.contextmanager
+def _bound(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket at the address, before any model is loaded."""
+    bound = None
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        if bound is not None:
+            bound.close()
+        raise ConfigError(
+            f"--host {host} --port {port} cannot be had: {error.strerror or error}. Choose another port, or 0 for any."
+        ) from error
+    with bound:
+        yield bound
+
+
+async def _serve(server: uvicorn.Server, bound: socket.socket, service: Service) -> None:
+    """Runs the server; the first signal lets it finish, a second one ends it at once."""
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+
+    def end() -> None:
+        if told.is_set():
+            server.force_exit = True
+        told.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+    server.capture_signals = contextlib.nullcontext  # else uvicorn would take the signals, and raise them again at last
+    running = asyncio.ensure_future(server.serve(sockets=[bound]))
+    telling = asyncio.ensure_future(told.wait())
+    await asyncio.wait({running, telling}, return_when=asyncio.FIRST_COMPLETED)
+    if not running.done():
+        log("ending", requests=service.admission.taken, streams=service.streams)
+        is_whole = await service.drain(service.settings.limits.drain_s)
+        log("ended" if is_whole else "ended before all was done", requests=service.admission.taken)
+        server.should_exit = True
+    telling.cancel()
+    await running

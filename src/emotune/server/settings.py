@@ -1,0 +1,82 @@
+"""Settings of the service: limits of what is taken, keys, origins and folders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from emotune.errors import ConfigError
+from emotune.inference.jobs.workers import usable_cores
+
+
+class Limits(BaseModel):
+    """Limits of requests, streams and jobs; what is beyond one is refused with a problem that names it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    files: int = Field(32, ge=1, description="recordings of a request")
+    upload_mb: float = Field(100, gt=0, description="megabytes of a request")
+    memory_mb: float = Field(4, ge=0, description="megabytes of a request that stay in memory; more goes to a file")
+    seconds: float = Field(900, gt=0, description="seconds of a recording that are decoded for an answer at once")
+    channels: int = Field(8, ge=1, description="channels of a recording")
+    requests: int = Field(64, ge=1, description="requests that are taken at a time, waiting ones among them")
+    client_requests: int = Field(32, ge=1, description="of these, those of one client")
+    working: int = Field(default_factory=lambda: 4 * usable_cores(), ge=1, description="of these, those that work")
+    upload_s: float = Field(60, gt=0, description="seconds in which a request must have come")
+    request_s: float = Field(120, gt=0, description="seconds in which it must be answered once it has come")
+    streams: int = Field(32, ge=0, description="streams at a time")
+    jobs: int = Field(32, ge=0, description="jobs at a time that are not done")
+    jobs_working: int = Field(1, ge=1, description="of these, those that work")
+    job_upload_mb: float = Field(1000, gt=0, description="megabytes of a job")
+    job_seconds: float = Field(14400, gt=0, description="seconds of a recording of a job")
+    job_keep_s: float = Field(3600, gt=0, description="seconds that a job is kept once it is done")
+    results: int = Field(64, ge=1, description="done jobs that are kept at a time")
+    drain_s: float = Field(25, ge=0, description="seconds to finish what was taken, when the service is to end")
+
+
+class Settings(BaseModel):
+    """Settings of the service.
+
+    Attributes:
+        limits: of what is taken.
+        workers: threads that run models, over one copy of the weights of each; None = one a core.
+        device: where models of PyTorch run; None = a GPU where there is one.
+        batch_wait_s: longest that a clip waits for others to share a batch with, where the engine gains from batches.
+        keys: hashed keys of clients, see ``server.keys``; none = everyone may ask.
+        origins: of web pages elsewhere that browsers may call the service from.
+        jobs_folder: where jobs survive a restart; None = in memory alone.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limits: Limits = Field(default_factory=Limits)
+    workers: int | None = Field(None, ge=1)
+    device: str | None = None
+    batch_wait_s: float = Field(0.005, ge=0, le=1)
+    keys: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    jobs_folder: Path | None = None
+
+    @property
+    def threads(self) -> int:
+        """Threads that run a model."""
+        return self.workers or usable_cores()
+
+
+def settings_of(limits: Mapping[str, float], **others: Any) -> Settings:
+    """Settings with some limits by name, as the command line has them.
+
+    Raises:
+        ConfigError: for a limit that there is not, or a value that it cannot have.
+    """
+    unknown = [name for name in limits if name not in Limits.model_fields]
+    if unknown:
+        raise ConfigError(f"There is no limit '{unknown[0]}'. Known: {', '.join(Limits.model_fields)}.")
+    try:
+        return Settings(limits=Limits.model_validate(limits), **others)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise ConfigError(f"--limit {faults}.") from error
