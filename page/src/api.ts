@@ -38,7 +38,7 @@ export interface Job { id: string; status: string; progress: number; error?: unk
 
 /** A refusal or fault in words, as RFC 9457 has it. */
 export class Problem extends Error {
-  constructor(readonly status: number, readonly title: string, readonly detail: string, readonly retryAfterS = 0) {
+  constructor(readonly status: number, readonly title: string, readonly detail: string, readonly retryAfterS = 0, readonly kind = "") {
     super(detail || title);
   }
 }
@@ -69,12 +69,13 @@ async function ask(path: string, options: RequestInit = {}): Promise<Response> {
 
 async function problemOf(answer: Response): Promise<Problem> {
   const said = await answer.json().catch(() => ({}));
-  const { title, detail } = said as { title?: string; detail?: string };
+  const { title, detail, type } = said as { title?: string; detail?: string; type?: string };
   return new Problem(
     answer.status,
     title ?? `The server refused (${answer.status})`,
     detail ?? "",
     Number(answer.headers.get("Retry-After")) || 0,
+    type,
   );
 }
 
@@ -82,19 +83,48 @@ export async function models(): Promise<Model[]> {
   return ((await (await ask("v1/models")).json()) as { models: Model[] }).models;
 }
 
-/** Hands files in to be heard; the answer names the job. */
-export async function submit(files: File[], model: string, settings: Settings, signal: AbortSignal): Promise<Job> {
+export interface Hearing {
+  files: File[];
+  model: string;
+  settings: Settings;
+  /** format, and the threshold where it matters */
+  query: Record<string, string>;
+  signal: AbortSignal;
+  onJob(id: string): void;
+  onProgress(share: number): void;
+}
+
+const AT_ONCE_BYTES = 4e6;
+
+/** Timelines of recordings: at once where they are short, else by a job, which tells how far it is and can be ended. */
+export async function hear(hearing: Hearing): Promise<Response> {
+  const bytes = hearing.files.reduce((sum, file) => sum + file.size, 0);
+  if (bytes <= AT_ONCE_BYTES) {
+    try {
+      return await post("v1/timeline", hearing, hearing.query);
+    } catch (error) {
+      const forAJob = error instanceof Problem && (error.status === 413 || error.kind.endsWith(":took-too-long"));
+      if (!forAJob) throw error;
+    }
+  }
+  const job: Job = await (await post("v1/jobs", hearing, { kind: "timeline" })).json();
+  hearing.onJob(job.id);
+  await ended(job, hearing);
+  return result(job.id, hearing.query, hearing.signal);
+}
+
+function post(path: string, { files, model, settings, signal }: Hearing, further: Record<string, string>): Promise<Response> {
   const body = new FormData();
   for (const file of files) body.append("file", file, file.name);
-  const query = new URLSearchParams({ kind: "timeline", model });
+  const query = new URLSearchParams({ ...further, model });
   for (const [name, value] of Object.entries(settings)) query.set(name, String(value));
-  return (await ask(`v1/jobs?${query}`, { method: "POST", body, signal })).json();
+  return ask(`${path}?${query}`, { method: "POST", body, signal });
 }
 
 /** Waits until a job has ended well.
  * @throws Problem when it failed. */
-export async function ended(job: Job, onProgress: (share: number) => void, signal: AbortSignal): Promise<void> {
-  let wait_ms = 60;
+async function ended(job: Job, { onProgress, signal }: Hearing): Promise<void> {
+  let wait_ms = 100;
   let now = job;
   while (now.status === "queued" || now.status === "running") {
     await pause(wait_ms, signal);
@@ -108,7 +138,7 @@ export async function ended(job: Job, onProgress: (share: number) => void, signa
   throw new Problem(422, title ?? "This recording could not be heard", detail ?? `The job is ${now.status}.`);
 }
 
-export const result = (job: string, query: Record<string, string>, signal?: AbortSignal): Promise<Response> =>
+export const result = (job: string, query: Record<string, string>, signal: AbortSignal): Promise<Response> =>
   ask(`v1/jobs/${job}/result?${new URLSearchParams(query)}`, { signal });
 
 /** Makes the server forget a job, also while it runs, and when the page is being closed. */

@@ -1,6 +1,6 @@
 /** Recordings on the page, and what each model has said of them; one at a time is being heard. */
 
-import { Problem, ended, forget, pause, result, submit } from "./api";
+import { Problem, forget, hear, pause, result } from "./api";
 import type { Model, Settings, Timeline } from "./api";
 
 export interface Answer {
@@ -75,18 +75,19 @@ export class Desk {
     const query = { format, threshold: String(threshold) };
     const [only] = recordings;
     const kept = recordings.length === 1 ? only?.answers.get(model)?.job : undefined;
-    const signal = new AbortController().signal;
+    const { signal } = new AbortController();
     if (kept) {
       try {
-        return await (await result(kept, query)).blob();
+        return await (await result(kept, query, signal)).blob();
       } catch (error) {
         if (!(error instanceof Problem && error.status === 404)) throw error;
       }
     }
-    const job = await submit(recordings.map((one) => one.file), model, this.settings, signal);
-    await ended(job, () => undefined, signal);
-    const blob = await (await result(job.id, query)).blob();
-    forget(job.id);
+    let job = "";
+    const files = recordings.map((one) => one.file);
+    const answer = await hear({ files, model, settings: this.settings, query, signal, onJob: (id) => { job = id; }, onProgress: () => undefined });
+    const blob = await answer.blob();
+    if (job) forget(job);
     return blob;
   }
 
@@ -132,10 +133,16 @@ export class Desk {
     Object.assign(one, { state: "hearing", stop, note: undefined });
     this.changed();
     try {
-      const job = await submit([recording.file], model, this.settings, stop.signal);
-      one.job = job.id;
-      await ended(job, (share) => { one.progress = share; this.changed(); }, stop.signal);
-      const answer = await (await result(job.id, { format: "json" }, stop.signal)).json();
+      const said = await hear({
+        files: [recording.file],
+        model,
+        settings: this.settings,
+        query: { format: "json" },
+        signal: stop.signal,
+        onJob: (id) => { one.job = id; },
+        onProgress: (share) => { one.progress = share; this.changed(); },
+      });
+      const answer = await said.json();
       one.timeline = answer.timelines[0] as Timeline;
       const { error } = one.timeline;
       if (error) throw new Problem(422, "This recording could not be heard", error);
