@@ -1,30 +1,35 @@
-"""Admission of requests: so many are taken at a time, and so many of these work, by turns among clients."""
+"""Admission of requests and jobs: so many are taken at a time, and so many of these work, by turns among clients."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 from emotune.server.problems import Problem
 
+Answer = TypeVar("Answer")
 _REMEMBERED = 0.9  # of the mean time of a turn, with each new one
 _LONGEST_WAIT_S = 60.0
 
 
 class Admission:
-    """Places for requests, and turns in which they work. All of it belongs to one event loop.
+    """Places for requests, and threads in which they work by turns. All but their work belongs to one event loop.
 
     Args:
-        places: requests that are taken at a time; further ones are refused.
+        name: of what is taken, in the plural.
+        places: of them that are taken at a time; further ones are refused.
         places_of_client: of these, those of one client.
-        turns: requests that work at a time; the others wait, and clients take turns.
+        turns: of them that work at a time; the others wait, and clients take turns.
     """
 
-    def __init__(self, *, places: int, places_of_client: int, turns: int) -> None:
-        self._places, self._places_of_client, self._turns = places, places_of_client, turns
+    def __init__(self, name: str, *, places: int, places_of_client: int, turns: int) -> None:
+        self._name, self._places, self._places_of_client, self._turns = name, places, places_of_client, turns
+        self._threads = ThreadPoolExecutor(turns, thread_name_prefix=name)
         self.taken = 0
         self.working = 0
         self._of_client = Counter[str]()
@@ -44,10 +49,10 @@ class Admission:
             Problem: when there is none.
         """
         if self.taken >= self._places:
-            detail = f"The server has taken {self.taken} requests and takes no more until one is done."
+            detail = f"The server has taken {self.taken} {self._name} and takes no more until one is done."
             raise Problem("too-many", detail, retry_after_s=self.retry_after_s)
         if self._of_client[client] >= self._places_of_client:
-            detail = f"You have {self._of_client[client]} requests here, the most there may be of one client at a time."
+            detail = f"You have {self._of_client[client]} {self._name} here, the most of one client at a time."
             raise Problem("too-many", detail, retry_after_s=self.retry_after_s)
         self.taken += 1
         self._of_client[client] += 1
@@ -59,11 +64,27 @@ class Admission:
             if not self._of_client[client]:
                 del self._of_client[client]
 
-    async def turn(self, client: str) -> Turn:
+    async def run(self, client: str, work: Callable[[], Answer]) -> Answer:
+        """Runs work in a thread once it is the client's turn; the turn ends when the thread has ended it."""
+        turn = await self._turn(client)
+        loop = asyncio.get_running_loop()
+        try:
+            future = self._threads.submit(work)
+        except BaseException:
+            turn.end()
+            raise
+        future.add_done_callback(lambda _: _end_in(loop, turn))
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        """Ends the threads; what waits for a turn is cancelled."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _turn(self, client: str) -> _Turn:
         """Waits until the client's next request may work."""
         if self.working < self._turns:
             self.working += 1
-            return Turn(self)
+            return _Turn(self)
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(client, deque()).append(waiter)
         try:
@@ -74,7 +95,7 @@ class Admission:
             else:
                 self._forget(client, waiter)
             raise
-        return Turn(self)
+        return _Turn(self)
 
     def _forget(self, client: str, waiter: asyncio.Future[None]) -> None:
         own = self._waiting.get(client, deque())
@@ -102,7 +123,7 @@ class Admission:
         self._pass_on()
 
 
-class Turn:
+class _Turn:
     """Turn of a request; it is given back once."""
 
     def __init__(self, admission: Admission) -> None:
@@ -114,3 +135,9 @@ class Turn:
         admission, self._admission = self._admission, None
         if admission is not None:
             admission.ended(time.monotonic() - self._began)
+
+
+def _end_in(loop: asyncio.AbstractEventLoop, turn: _Turn) -> None:
+    """Ends a turn in its loop, where that still runs."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(turn.end)

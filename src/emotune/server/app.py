@@ -16,7 +16,7 @@ from emotune.errors import EmotuneError
 from emotune.server.metrics import Metrics
 from emotune.server.middleware import Wrapped
 from emotune.server.problems import Problem, problem_of
-from emotune.server.routes import health, models, page, predict, timeline
+from emotune.server.routes import health, jobs, models, page, predict, timeline
 from emotune.server.served_models import load_models
 from emotune.server.service import ClientGone, Service
 from emotune.server.settings import Settings
@@ -41,8 +41,9 @@ def create_app(names: Sequence[str] = (), settings: Settings | None = None) -> F
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service.open()
         yield
-        service.close()
+        await service.close()
 
     app = FastAPI(
         title="emotune",
@@ -53,7 +54,7 @@ def create_app(names: Sequence[str] = (), settings: Settings | None = None) -> F
         lifespan=lifespan,
     )
     app.state.service = service
-    for routes in (predict, timeline, models, health, page):
+    for routes in (predict, timeline, jobs, models, health, page):
         app.include_router(routes.router)
     app.add_exception_handler(Problem, _of_problem)
     app.add_exception_handler(EmotuneError, _of_error)

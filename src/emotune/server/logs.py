@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
 LOGGER = logging.getLogger("emotune.server")
 _FIELDS = "fields"
+TOLD = "told"
 
 
 class JsonLines(logging.Formatter):
@@ -33,6 +34,11 @@ class JsonLines(logging.Formatter):
 def log(event: str, *, level: int = logging.INFO, fault: BaseException | None = None, **fields: Any) -> None:
     """Logs an event with its fields."""
     LOGGER.log(level, event, exc_info=fault, extra={_FIELDS: {"event": event, **fields}})
+
+
+def tell(scope: MutableMapping[str, Any], **fields: Any) -> None:
+    """Adds fields to the line that a request will be in the log."""
+    scope["state"].setdefault(TOLD, {}).update(fields)
 
 
 def log_as_json() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emotune.server.logs import log
+from emotune.server.logs import TOLD, log
 from emotune.server.metrics import Metrics
 from emotune.server.problems import Problem
 from emotune.server.service import ClientGone
@@ -83,7 +83,7 @@ class Wrapped:
             route=route,
             status=status,
             took_s=round(took_s, 4),
-            **scope["state"].get("told", {}),
+            **scope["state"].get(TOLD, {}),
         )
 
 
@@ -108,7 +108,7 @@ class _Exchange:
 
     async def send(self, message: Message) -> None:
         """Sends a message; adds headers to the first."""
-        if message["type"] == "http.response.start":
+        if message["type"] in ("http.response.start", "websocket.http.response.start"):
             self.status = message["status"]
             if self.status >= 400 and not self._is_read:
                 await self._discard()

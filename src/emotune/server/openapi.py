@@ -66,3 +66,4 @@ _REFUSED = problems(400, 401, 408, 413, 415, 422, 429, 503)
 
 DESCRIBED_PREDICT: dict[str, Any] = {"openapi_extra": _UPLOAD, "responses": _REFUSED}
 DESCRIBED_TIMELINE: dict[str, Any] = {"openapi_extra": _UPLOAD, "responses": _REFUSED}
+DESCRIBED_JOB: dict[str, Any] = {"openapi_extra": _UPLOAD, "responses": _REFUSED}

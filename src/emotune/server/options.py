@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from emotune.audio.channels import Channels, channels_named
 from emotune.audio.voice_activity import Method
+from emotune.errors import ConfigError
 from emotune.inference.timeline.recording import TimelineRule
 from emotune.inference.timeline.windows import window_rule
 
@@ -82,3 +83,36 @@ class TimelineOptions(Windows):
     """Options of ``/v1/timeline``."""
 
     format: Annotated[TimelineFormat, Field(description="Format of the answer.")] = "json"
+
+
+class JobOptions(Windows):
+    """Options of ``/v1/jobs``."""
+
+    kind: Annotated[
+        Literal["timeline", "predict"], Field(description="As /v1/timeline or as /v1/predict would answer.")
+    ] = "timeline"
+
+    @model_validator(mode="after")
+    def _windows_of_timelines(self) -> JobOptions:
+        given = [name for name in ("window_s", "hop_s", "vad") if getattr(self, name) is not None]
+        if self.kind == "predict" and given:
+            raise ValueError(f"{given[0]} is for kind=timeline: leave it out")
+        return self
+
+
+class JobResultOptions(BaseModel):
+    """Options of a job's result."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Annotated[TimelineFormat, Field(description="Of predictions json, csv or jsonl.")] = "json"
+
+    def check(self, kind: str) -> None:
+        """Refuses a format that is none of predictions.
+
+        Raises:
+            ConfigError: that names those that are.
+        """
+        known = get_args(PredictionFormat)
+        if kind == "predict" and self.format not in known:
+            raise ConfigError(f"format={self.format} is for timelines; the formats of predictions: {', '.join(known)}.")

@@ -32,10 +32,9 @@ TITLES: Mapping[str, tuple[int, str]] = {
     "model": (422, "The model cannot do this"),
     "too-many": (429, "Too many requests"),
     "fault": (500, "The server is at fault"),
-    "no-memory": (503, "There is not enough memory"),
+    "no-room": (503, "There is not enough room"),
     "took-too-long": (503, "The answer took too long"),
     "ending": (503, "The server is about to end"),
-    "loading": (503, "The server is not ready"),
 }
 """Kind of problem -> status and title."""
 
@@ -87,7 +86,7 @@ class Problem(Exception):  # noqa: N818 (the word of RFC 9457)
 def problem_of(error: EmotuneError) -> Problem:
     """Problem that an error of emotune is to a client."""
     if isinstance(error, EngineError):
-        return Problem("no-memory", str(error), retry_after_s=5)
+        return Problem("no-room", str(error), retry_after_s=5)
     if isinstance(error, AudioError):
         return Problem("recording", str(error))
     if isinstance(error, ConfigError):

@@ -1,52 +1,63 @@
-"""Recordings of one request: received, and judged by their headers before they are decoded."""
+"""Recordings of a request or a job: received, and judged by their headers before they are decoded."""
 
 from __future__ import annotations
 
+import contextlib
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from starlette.requests import Request
 
+from emotune.errors import AudioError
+from emotune.server.cancellation import Cancellation
+from emotune.server.logs import tell
 from emotune.server.receiving import receive
-from emotune.server.scheduler import Asker
-from emotune.server.service import Service
 from emotune.server.settings import Limits
-from emotune.server.uploads import AudioLimits, Uploads
-from emotune.server.work import judge
+from emotune.server.uploads import AudioLimits, Upload, Uploads
 
 _MEGABYTE = 1_000_000
+_TO_JOBS = "Send it as a job, to /v1/jobs, or cut it into parts."
+_TO_TIMELINE = "The model takes no more at once: send it to /v1/timeline, or as a job to /v1/jobs?kind=timeline."
+_CUT = "Cut it into parts."
 
 
-@dataclass(frozen=True)
-class Recordings:
-    """Recordings of a request, and who asks about them."""
+async def received(request: Request, limits: Limits, *, most_mb: float, longest_s: float) -> Uploads:
+    """Receives the recordings of a request.
 
-    uploads: Uploads
-    asker: Asker
-    limits: Limits
+    Raises:
+        Problem: for what is no upload, or too large, or too slow.
+    """
+    uploads = Uploads(
+        most_bytes=round(most_mb * _MEGABYTE),
+        memory_bytes=round(limits.memory_mb * _MEGABYTE),
+        most_files=limits.files,
+    )
+    await receive(request, uploads, longest_s=longest_s)
+    tell(request.scope, files=len(uploads), bytes=sum(upload.size for upload in uploads))
+    return uploads
 
-    @classmethod
-    async def received(cls, request: Request, service: Service, client: str) -> Recordings:
-        """Receives the recordings of a request.
 
-        Raises:
-            Problem: for what is no upload, or too large.
-        """
-        limits = service.settings.limits
-        uploads = Uploads(
-            most_bytes=round(limits.upload_mb * _MEGABYTE),
-            memory_bytes=round(limits.memory_mb * _MEGABYTE),
-            most_files=limits.files,
-        )
-        await receive(request, uploads, longest_s=limits.upload_s)
-        return cls(uploads, Asker(client), limits)
+def judge(
+    uploads: Iterable[Upload],
+    cancellation: Cancellation,
+    limits: Limits,
+    *,
+    of_model_s: float = math.inf,
+    is_job: bool = False,
+) -> None:
+    """Refuses recordings that are too large, by their headers, before any is decoded: work on them says so.
 
-    def judge(self, longest_s: float = math.inf) -> None:
-        """Refuses what is too large by its header, also for a model that takes at most so many seconds."""
-        if longest_s < self.limits.seconds:
-            cure = "The model takes no more at once: send it to /v1/timeline."
-        else:
-            cure = "Send it as a job, to /v1/jobs, or cut it into parts."
-        limits = AudioLimits(min(longest_s, self.limits.seconds), self.limits.channels, cure)
-        self.uploads.limited(limits, self.asker.cancellation)
-        judge(self.uploads)
+    Args:
+        uploads: recordings.
+        cancellation: ends their decoding.
+        limits: of the service.
+        of_model_s: seconds that the model takes at once.
+        is_job: they are those of a job, and may be longer.
+    """
+    most_s = limits.job_seconds if is_job else limits.seconds
+    cure = _TO_TIMELINE if of_model_s < most_s else _CUT if is_job else _TO_JOBS
+    for upload in uploads:
+        upload.limits = AudioLimits(min(most_s, of_model_s), limits.channels, cure)
+        upload.cancellation = cancellation
+        with contextlib.suppress(AudioError):
+            upload.judge()

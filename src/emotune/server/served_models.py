@@ -73,6 +73,15 @@ class ServedModel:
             predictor.answered_from = threshold
         return predictor
 
+    def check_coverage(self, coverage: float | None) -> None:
+        """Refuses a coverage, before any work, when the model does not know its confidence.
+
+        Raises:
+            ModelError: then.
+        """
+        if coverage is not None:
+            self.predictor.engine.calibration.threshold(coverage)
+
     def to_json(self) -> dict[str, Any]:
         """Description for answers."""
         preprocessing, space = self.predictor.engine.preprocessing, self.predictor.label_space

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
 from starlette.requests import Request
 
-from emotune.server.admission import Admission, Turn
+from emotune.schema.labels import LabelSpace
+from emotune.server.admission import Admission
+from emotune.server.cancellation import Cancellation
+from emotune.server.jobs import Jobs
+from emotune.server.jobs_folder import JobsFolder
 from emotune.server.metrics import Metrics
 from emotune.server.problems import Problem
 from emotune.server.scheduler import Asker
 from emotune.server.served_models import ServedModels
 from emotune.server.settings import Settings
+from emotune.server.work import job_result
 
 Answer = TypeVar("Answer")
 _DRAIN_RETRY_S = 5
@@ -43,13 +46,16 @@ class Service:
         self.models, self.settings, self.metrics = models, settings, metrics
         limits = settings.limits
         self.admission = Admission(
-            places=limits.requests, places_of_client=limits.client_requests, turns=limits.working
+            "requests", places=limits.requests, places_of_client=limits.client_requests, turns=limits.working
         )
-        self.threads = ThreadPoolExecutor(limits.working, thread_name_prefix="request")
+        self._folder = None if settings.jobs_folder is None else JobsFolder(settings.jobs_folder)
+        self.jobs = Jobs(limits, lambda job: job_result(models, limits, job), self._folder)
         self.draining = asyncio.Event()
         self.streams = 0
+        self._working: set[Cancellation] = set()
         metrics.watch("emotune_requests_taken", "Requests that are taken.", lambda: self.admission.taken)
         metrics.watch("emotune_requests_working", "Requests that work.", lambda: self.admission.working)
+        metrics.watch("emotune_jobs_active", "Jobs that are not done.", lambda: self.jobs.active)
         metrics.watch("emotune_streams", "Streams that are open.", lambda: self.streams)
         metrics.watch(
             "emotune_clips_waiting",
@@ -106,7 +112,8 @@ class Service:
             Problem: when it takes too long.
         """
         longest_s = self.settings.limits.request_s
-        running = asyncio.ensure_future(self.in_turn(asker, work))
+        self._working.add(asker.cancellation)
+        running = asyncio.ensure_future(self.admission.run(asker.client, work))
         gone = asyncio.ensure_future(_gone(request))
         try:
             await asyncio.wait({running, gone}, timeout=longest_s, return_when=asyncio.FIRST_COMPLETED)
@@ -124,18 +131,7 @@ class Service:
                 if not task.done():
                     task.cancel()
             asker.cancellation.cancel()
-
-    async def in_turn(self, asker: Asker, work: Callable[[], Answer]) -> Answer:
-        """Runs work in a thread once it is the client's turn."""
-        turn = await self.admission.turn(asker.client)
-        loop = asyncio.get_running_loop()
-        try:
-            future = self.threads.submit(work)
-        except BaseException:
-            turn.end()
-            raise
-        future.add_done_callback(lambda _: _end_in(loop, turn))
-        return await asyncio.wrap_future(future)
+            self._working.discard(asker.cancellation)
 
     async def drain(self, longest_s: float) -> bool:
         """Takes no new work, and waits until what was taken is done.
@@ -152,18 +148,24 @@ class Service:
     @property
     def is_busy(self) -> bool:
         """Whether anything that was taken is not done."""
-        return bool(self.admission.taken or self.admission.working or self.streams)
+        return bool(self.admission.taken or self.admission.working or self.streams or self.jobs.must_be_done)
 
-    def close(self) -> None:
+    def open(self) -> None:
+        """Takes up the jobs of before."""
+        if self._folder is not None:
+            self.jobs.restore(self._folder.jobs(self._space_of))
+
+    async def close(self) -> None:
         """Ends all threads."""
+        await self.jobs.suspend()
+        for cancellation in list(self._working):
+            cancellation.cancel()
+        self.jobs.close()
+        self.admission.close()
         self.models.close()
-        self.threads.shutdown(wait=False, cancel_futures=True)
 
-
-def _end_in(loop: asyncio.AbstractEventLoop, turn: Turn) -> None:
-    """Ends a turn in its loop, where that still runs."""
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(turn.end)
+    def _space_of(self, model: str) -> LabelSpace | None:
+        return self.models[model].predictor.label_space if model in self.models else None
 
 
 async def _gone(request: Request) -> None:

@@ -49,7 +49,7 @@ class Upload(SoundSource):
     def to_file(self) -> None:
         """Moves it out of memory, into a file that no folder lists and that ends with the process."""
         if isinstance(self.stream, io.BytesIO):
-            file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
+            file = tempfile.TemporaryFile()  # noqa: SIM115 (it ends with the last who reads it)
             file.write(self.stream.getbuffer())
             self.stream = file
 
@@ -57,10 +57,6 @@ class Upload(SoundSource):
         """Adds bytes to its end."""
         self.stream.write(content)
         self.size += len(content)
-
-    def close(self) -> None:
-        """Lets its bytes go."""
-        self.stream.close()
 
     def judge(self) -> None:
         """Refuses it by its header, before it is decoded: it cannot be opened again if that is too large.
@@ -186,16 +182,6 @@ class Uploads(list[Upload]):
             raise Problem(
                 "too-large", f"The upload is larger than {self._most_bytes / 1e6:g} MB, the most of {self._name}."
             )
-
-    def limited(self, limits: AudioLimits, cancellation: Cancellation) -> None:
-        """Sets what all of them may take, and what ends the work on them."""
-        for upload in self:
-            upload.limits, upload.cancellation = limits, cancellation
-
-    def close(self) -> None:
-        """Lets all bytes go."""
-        for upload in self:
-            upload.close()
 
 
 def shown_name(name: str) -> str:

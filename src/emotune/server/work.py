@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 from emotune.audio.channels import Channels
 from emotune.errors import AudioError
@@ -12,26 +12,33 @@ from emotune.inference.predictor import Predictor
 from emotune.inference.timeline.recording import RecordingTimeline, TimelineRule
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.predictions import Predictions
+from emotune.server.job import Job, Result
 from emotune.server.problems import Problem
-from emotune.server.uploads import Upload, Uploads
+from emotune.server.recordings import judge
+from emotune.server.scheduler import Asker
+from emotune.server.served_models import ServedModels
+from emotune.server.settings import Limits
+from emotune.server.uploads import Upload
 from emotune.timelines import Timeline, Timelines
 
 
-def predictions_of(predictor: Predictor, uploads: Uploads, channels: Channels) -> Predictions:
+def predictions_of(
+    predictor: Predictor, uploads: Sequence[Upload], channels: Channels, progress: Progress = silent
+) -> Predictions:
     """Predictions of recordings, in their order.
 
     Raises:
         Problem: when the only recording cannot be used.
     """
     items = list(with_unique_ids(own for item in _items(uploads) for own in of_channels(item, channels)))
-    found = predictor.predict_items(items)
+    found = predictor.predict_items(items, progress=progress)
     _refuse_alone(uploads, [row.error for row in found])
     return found
 
 
 def timelines_of(
     predictor: Predictor,
-    uploads: Uploads,
+    uploads: Sequence[Upload],
     channels: Channels,
     rule: TimelineRule,
     progress: Progress = silent,
@@ -47,14 +54,25 @@ def timelines_of(
     return Timelines(tuple(rows), predictor.label_space)
 
 
-def judge(uploads: Uploads) -> None:
-    """Refuses recordings that are too large by their headers, before any is decoded; work on them says so."""
-    for upload in uploads:
-        with contextlib.suppress(AudioError):
-            upload.judge()
+def job_result(models: ServedModels, limits: Limits, job: Job) -> Result:
+    """Does a job.
+
+    Raises:
+        Problem: when its only recording cannot be used.
+    """
+    model, options = models.named(job.model), job.options
+    asker = Asker(f"{job.client}, jobs", cancellation=job.cancellation)
+    predictor = model.predictor_for(asker, coverage=options.coverage, threshold=options.threshold)
+    if options.kind == "predict":
+        longest_s = predictor.engine.preprocessing.longest_decoded_s
+        judge(job.uploads, job.cancellation, limits, of_model_s=longest_s, is_job=True)
+        return predictions_of(predictor, job.uploads, options.channels, job.progress)
+    judge(job.uploads, job.cancellation, limits, is_job=True)
+    found = timelines_of(predictor, job.uploads, options.channels, options.rule, job.progress)
+    return replace(found, rows=tuple(replace(row, loudness={}) for row in found))
 
 
-def _items(uploads: Uploads) -> list[Item]:
+def _items(uploads: Sequence[Upload]) -> list[Item]:
     return [Item(upload.name, upload, extra={"file": upload.name}) for upload in uploads]
 
 

@@ -10,8 +10,9 @@ from fastapi.responses import Response
 from emotune.server.clients import Client, TheService
 from emotune.server.openapi import DESCRIBED_PREDICT
 from emotune.server.options import PredictionOptions
-from emotune.server.recordings import Recordings
+from emotune.server.recordings import judge, received
 from emotune.server.rendering import predictions_answer
+from emotune.server.scheduler import Asker
 from emotune.server.work import predictions_of
 
 router = APIRouter(tags=["recordings"])
@@ -26,14 +27,17 @@ async def predict(
     A recording that cannot be used is a row with its error; where it is the only one, the answer is a problem.
     """
     model = service.models.named(options.model)
+    model.check_coverage(options.coverage)
+    limits = service.settings.limits
     with service.taken(client):
-        recordings = await Recordings.received(request, service, client)
-        predictor = model.predictor_for(recordings.asker, coverage=options.coverage, threshold=options.threshold)
+        uploads = await received(request, limits, most_mb=limits.upload_mb, longest_s=limits.upload_s)
+        asker = Asker(client)
+        predictor = model.predictor_for(asker, coverage=options.coverage, threshold=options.threshold)
 
         def work() -> Response:
-            recordings.judge(model.predictor.engine.preprocessing.longest_decoded_s)
-            return predictions_answer(
-                model, predictions_of(predictor, recordings.uploads, options.channels), options.format
-            )
+            longest_s = predictor.engine.preprocessing.longest_decoded_s
+            judge(uploads, asker.cancellation, limits, of_model_s=longest_s)
+            found = predictions_of(predictor, uploads, options.channels)
+            return predictions_answer(model, found, options.format)
 
-        return await service.run(request, recordings.asker, work)
+        return await service.run(request, asker, work)

@@ -11,8 +11,9 @@ from emotune.inference.timeline.recording import check_windows
 from emotune.server.clients import Client, TheService
 from emotune.server.openapi import DESCRIBED_TIMELINE
 from emotune.server.options import TimelineOptions
-from emotune.server.recordings import Recordings
+from emotune.server.recordings import judge, received
 from emotune.server.rendering import check_format, timelines_answer
+from emotune.server.scheduler import Asker
 from emotune.server.work import timelines_of
 
 router = APIRouter(tags=["recordings"])
@@ -24,17 +25,19 @@ async def timeline(
 ) -> Response:
     """Gives segments with times and answers for each recording, and the times in which nobody speaks."""
     model = service.models.named(options.model)
+    model.check_coverage(options.coverage)
     rule = options.rule
     check_windows(rule.windows, model.predictor.engine.preprocessing)
+    limits = service.settings.limits
     with service.taken(client):
-        recordings = await Recordings.received(request, service, client)
-        check_format(options.format, len(recordings.uploads))
-        predictor = model.predictor_for(recordings.asker, coverage=options.coverage, threshold=options.threshold)
+        uploads = await received(request, limits, most_mb=limits.upload_mb, longest_s=limits.upload_s)
+        check_format(options.format, len(uploads))
+        asker = Asker(client)
+        predictor = model.predictor_for(asker, coverage=options.coverage, threshold=options.threshold)
 
         def work() -> Response:
-            recordings.judge()
-            return timelines_answer(
-                model, timelines_of(predictor, recordings.uploads, options.channels, rule), options.format
-            )
+            judge(uploads, asker.cancellation, limits)
+            found = timelines_of(predictor, uploads, options.channels, rule)
+            return timelines_answer(model, found, options.format)
 
-        return await service.run(request, recordings.asker, work)
+        return await service.run(request, asker, work)

@@ -1,0 +1,169 @@
+"""Jobs: work that outlasts a request; their sound is let go when they are done, and their results soon after."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+
+from emotune.errors import EmotuneError
+from emotune.server.admission import Admission
+from emotune.server.cancellation import Cancelled
+from emotune.server.job import Job, Outcome, Result
+from emotune.server.jobs_folder import JobsFolder
+from emotune.server.logs import log
+from emotune.server.problems import Problem, problem_of
+from emotune.server.settings import Limits
+
+_RETRY_S = 2
+
+
+class Jobs:
+    """Jobs of all clients. All but the work belongs to one event loop.
+
+    Args:
+        limits: how many there may be, and how long they are kept.
+        work: does a job, in a thread.
+        folder: where they survive a restart; None = in memory alone.
+    """
+
+    def __init__(self, limits: Limits, work: Callable[[Job], Result], folder: JobsFolder | None = None) -> None:
+        self._limits, self._work, self._folder = limits, work, folder
+        self._jobs: dict[str, Job] = {}
+        self._admission = Admission("jobs", places=limits.jobs, places_of_client=limits.jobs, turns=limits.jobs_working)
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._suspended = False
+
+    @property
+    def active(self) -> int:
+        """Jobs that are not done."""
+        return len(self._tasks)
+
+    @property
+    def must_be_done(self) -> bool:
+        """Whether jobs would be lost if the service ended now."""
+        return bool(self._tasks) and self._folder is None
+
+    def place(self, client: str) -> AbstractContextManager[None]:
+        """Place of a job, from before its recordings come until it is done.
+
+        Raises:
+            Problem: when there is none.
+        """
+        return self._admission.place(client)
+
+    async def start(self, job: Job, place: ExitStack) -> None:
+        """Takes a job, and the place that was held for it."""
+        if self._folder is not None:
+            await asyncio.to_thread(self._folder.keep, job)
+        self._begin(job, place)
+
+    def restore(self, jobs: list[Job]) -> None:
+        """Takes up the jobs that a folder has kept."""
+        for job in jobs:
+            if job.is_active:
+                self._begin(job, ExitStack())
+            else:
+                self._jobs[job.job_id] = job
+                self._forget_later(job)
+
+    def found(self, job_id: str, client: str) -> Job:
+        """A client's job.
+
+        Raises:
+            Problem: when the client has none of that id.
+        """
+        job = self._jobs.get(job_id)
+        if job is None or job.client != client:
+            raise Problem("not-found", "There is no such job: it has expired, was deleted, or never was.")
+        return job
+
+    def result_of(self, job: Job) -> Result:
+        """What a job came to.
+
+        Raises:
+            Problem: while it is not done, or why it failed.
+        """
+        if job.result is not None:
+            return job.result
+        if job.problem is not None:
+            kind = str(job.problem["type"]).rpartition(":")[2]
+            raise Problem(kind, job.problem["detail"], errors=job.problem.get("errors", ()))
+        retry_after_s = _RETRY_S if job.is_active else None
+        raise Problem("job-not-done", f"The job is {job.status}, so there is no result.", retry_after_s=retry_after_s)
+
+    def delete(self, job: Job) -> None:
+        """Cancels a job that is not done; forgets one that is."""
+        if not job.is_active:
+            self._forget(job)
+            return
+        job.cancellation.cancel()
+        self._tasks[job.job_id].cancel()
+
+    async def suspend(self) -> None:
+        """Stops all jobs; those of a folder go on after a restart."""
+        self._suspended = True
+        for job_id, task in list(self._tasks.items()):
+            self._jobs[job_id].cancellation.cancel()
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._admission.close()
+
+    def _begin(self, job: Job, place: ExitStack) -> None:
+        self._jobs[job.job_id] = job
+        task = asyncio.ensure_future(self._run(job, place))
+        self._tasks[job.job_id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(job.job_id, None))
+
+    async def _run(self, job: Job, place: ExitStack) -> None:
+        began = time.monotonic()
+        with place:
+            outcome = await self._outcome(job)
+            job.outcome, job.uploads = outcome, []
+            if self._suspended and outcome == "cancelled" and self._folder is not None:
+                return
+            job.expires = time.time() + self._limits.job_keep_s
+            if self._folder is not None:
+                await asyncio.to_thread(self._folder.update, job)
+        took_s = round(time.monotonic() - began, 3)
+        log("job", kind=job.options.kind, outcome=outcome, took_s=took_s)
+        self._forget_later(job)
+        done = [one for one in self._jobs.values() if not one.is_active]
+        for one in sorted(done, key=lambda one: one.expires or 0.0)[: -self._limits.results]:
+            self._forget(one)
+
+    async def _outcome(self, job: Job) -> Outcome:
+        try:
+            job.result = await self._admission.run(job.client, lambda: self._worked(job))
+            job.done = 1.0
+            return "done"
+        except (Cancelled, asyncio.CancelledError):
+            return "cancelled"
+        except Problem as problem:
+            job.problem = problem.to_json(job.job_id)
+        except EmotuneError as error:
+            job.problem = problem_of(error).to_json(job.job_id)
+        except Exception as error:  # whatever it is, the client sees that it failed, and the log has its traceback
+            log("job failed", fault=error, level=logging.ERROR)
+            job.problem = Problem("fault", "This is a fault of the server.").to_json(job.job_id)
+        return "failed"
+
+    def _worked(self, job: Job) -> Result:
+        job.cancellation.check()
+        job.has_begun = True
+        return self._work(job)
+
+    def _forget_later(self, job: Job) -> None:
+        left_s = max(0.0, (job.expires or 0.0) - time.time())
+        asyncio.get_running_loop().call_later(left_s, self._forget, job)
+
+    def _forget(self, job: Job) -> None:
+        if self._jobs.pop(job.job_id, None) is not None and self._folder is not None:
+            with contextlib.suppress(OSError):
+                self._folder.forget(job.job_id)

@@ -1,0 +1,174 @@
+"""Folder in which jobs survive a restart: a folder for each, with its recordings until it is done."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from emotune.errors import EmotuneError, TableError
+from emotune.io.tables import read_json, to_json, write_text
+from emotune.schema.labels import LabelSpace
+from emotune.schema.predictions import Prediction, Predictions
+from emotune.server.answers import prediction_json, settings_of, timeline_json
+from emotune.server.job import Job, Result
+from emotune.server.logs import log
+from emotune.server.options import JobOptions
+from emotune.server.uploads import Upload
+from emotune.timelines import Timeline, Timelines, TimelineSegment, Track
+
+SCHEMA = "emotune-job/1"
+_ABOUT = "job.json"
+_COPY_BYTES = 2**20
+
+
+class JobsFolder:
+    """Jobs on disk. Only this user may read them, since they are recordings of people.
+
+    Args:
+        path: of the folder; it is made if missing.
+
+    Raises:
+        TableError: when it cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise TableError(f"{path} cannot be written ({error.strerror}); choose another --jobs-folder.") from error
+
+    def keep(self, job: Job) -> None:
+        """Writes a new job with its recordings; its description comes last."""
+        own = self.path / job.job_id
+        own.mkdir(mode=0o700)
+        for number, upload in enumerate(job.uploads):
+            upload.stream.seek(0)
+            with (own / str(number)).open("wb") as stream:
+                shutil.copyfileobj(upload.stream, stream, _COPY_BYTES)
+        self._describe(job)
+
+    def update(self, job: Job) -> None:
+        """Writes what a job that is done came to, and deletes its recordings."""
+        self._describe(job)
+        for path in (self.path / job.job_id).iterdir():
+            if path.name != _ABOUT:
+                path.unlink()
+
+    def forget(self, job_id: str) -> None:
+        """Deletes a job."""
+        shutil.rmtree(self.path / job_id, ignore_errors=True)
+
+    def jobs(self, space_of: Callable[[str], LabelSpace | None]) -> list[Job]:
+        """Jobs that are not expired, oldest first; what cannot be read, or whose model is not served, is deleted.
+
+        Args:
+            space_of: classes and dimensions of a served model by its name.
+        """
+        found: list[Job] = []
+        for own in self.path.iterdir():
+            if not own.is_dir():
+                continue
+            try:
+                job = self._read(own, space_of)
+            except (EmotuneError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                log("a job of the folder is deleted", reason=type(error).__name__)
+                job = None
+            if job is None or (job.expires is not None and job.expires < time.time()):
+                self.forget(own.name)
+            else:
+                found.append(job)
+        return sorted(found, key=lambda job: job.created)
+
+    def _describe(self, job: Job) -> None:
+        about = {
+            "schema": SCHEMA,
+            "client": job.client,
+            "model": job.model,
+            "options": job.options.model_dump(),
+            "files": [upload.name for upload in job.uploads],
+            "created": job.created,
+            "outcome": job.outcome,
+            "expires": job.expires,
+            "problem": job.problem,
+            "result": None if job.result is None else _result_json(job.result),
+        }
+        write_text(self.path / job.job_id / _ABOUT, to_json(about, indent=None))
+
+    def _read(self, own: Path, space_of: Callable[[str], LabelSpace | None]) -> Job | None:
+        about = read_json(own / _ABOUT, "A job")
+        space = space_of(about["model"])
+        if about["schema"] != SCHEMA or space is None:
+            return None
+        result = None if about["result"] is None else _result_of(about["result"], space)
+        is_active = about["outcome"] is None
+        return Job(
+            about["client"],
+            about["model"],
+            JobOptions.model_validate(about["options"]),
+            [_stored(name, own / str(number)) for number, name in enumerate(about["files"])] if is_active else [],
+            job_id=own.name,
+            created=about["created"],
+            outcome=about["outcome"],
+            done=float(result is not None),
+            expires=about["expires"],
+            result=result,
+            problem=about["problem"],
+        )
+
+
+def _stored(name: str, path: Path) -> Upload:
+    upload = Upload(name)
+    upload.stream = path.open("rb")
+    upload.size = path.stat().st_size
+    return upload
+
+
+def _result_json(result: Result) -> dict[str, Any]:
+    if isinstance(result, Predictions):
+        rows = [prediction_json(row) | {"utterance_id": row.utterance_id} for row in result]
+        return {"predictions": rows, "fingerprint": result.model_fingerprint}
+    fingerprint = next((row.model_fingerprint for row in result if row.error is None), None)
+    timelines = [timeline_json(row) for row in result]
+    return {"timelines": timelines, "settings": settings_of(result.rows), "fingerprint": fingerprint}
+
+
+def _result_of(data: dict[str, Any], space: LabelSpace) -> Result:
+    """Reads the output of ``_result_json``."""
+    if "predictions" in data:
+        rows = tuple(_prediction_of(row) for row in data["predictions"])
+        return Predictions(rows, space, data["fingerprint"])
+    plain = (_timeline_of(row, space) for row in data["timelines"])
+    settled = (replace(row, settings=data["settings"], model_fingerprint=data["fingerprint"]) for row in plain)
+    return Timelines(tuple(settled), space)
+
+
+def _prediction_of(row: dict[str, Any]) -> Prediction:
+    extra = {"file": row["file"], **({} if row["channel"] is None else {"channel": row["channel"]})}
+    fields = ("probabilities", "dimensions", "conditions_used", "error", "uncertain", "warning")
+    return Prediction(row["utterance_id"], extra=extra, **{name: row[name] for name in fields})
+
+
+def _timeline_of(row: dict[str, Any], space: LabelSpace) -> Timeline:
+    return Timeline(
+        row["file"],
+        space,
+        row["duration_s"],
+        tuple(
+            TimelineSegment(
+                one["start_ms"] / 1000,
+                one["end_ms"] / 1000,
+                one["probabilities"],
+                one["dimensions"],
+                Track(one["channel"], one["speaker"]),
+                one["uncertain"],
+            )
+            for one in row["segments"]
+        ),
+        tuple(Track(channel) for channel in row["channels"]),
+        row["error"],
+    )
