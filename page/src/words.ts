@@ -5,7 +5,7 @@ export const percent = (share: number): string => `${Math.round(share * 100)}\u0
 /** Minutes, seconds and tenths, as 1:02.5; hours where there are any. */
 export function clock(time_s: number, tenths = true): string {
   const step = tenths ? 10 : 1;
-  const units = Math.max(0, Math.round(time_s * step));
+  const units = Math.max(0, tenths ? Math.round(time_s * step) : Math.floor(time_s));
   const whole = Math.floor(units / step);
   const hours = Math.floor(whole / 3600);
   const minutes = Math.floor(whole / 60) % 60;

@@ -101,7 +101,11 @@ const SCENES = {
     if (await all.count()) await all.check();
     const found = {};
     for (const button of await page.locator("[data-format]:enabled").all()) {
-      const [download] = await Promise.all([page.waitForEvent("download"), button.click()]);
+      const refused = page.locator(".downloads [role=alert]").waitFor().then(async () => {
+        throw new Error(await page.locator(".downloads").innerText());
+      });
+      const [download] = await Promise.race([Promise.all([page.waitForEvent("download"), button.click()]), refused]);
+      refused.catch(() => undefined);
       const format = await button.getAttribute("data-format");
       found[format] = { name: download.suggestedFilename(), text: readFileSync(await download.path(), "utf8") };
       await page.waitForFunction(() => document.querySelectorAll("[data-format]:enabled").length > 0);
