@@ -158,8 +158,64 @@ def test_tables_and_json_hold_all_and_times_without_speech(tmp_path):
     assert read["recordings"][1] == {"recording": "bad.wav", "error": "bad.wav is empty (0 bytes)."}
 
 
-@pytest.mark.parametrize("suffix", [".TextGrid", ".eaf", ".vtt", ".txt", ".rttm", ".json", ".csv"])
+@every_track
+def test_humes_upload_answer_holds_every_segment_within_an_utterance(tmp_path, tracks):
+    made = timeline(tracks=tracks)
+    made.write(tmp_path / "a.hume.json")
+    read = json.loads((tmp_path / "a.hume.json").read_text(encoding="utf-8"))
+    assert set(read) == {"utterances", "measurements"}
+    spans = {one["utterance_id"]: (one["audio_start_ms"], one["audio_end_ms"]) for one in read["utterances"]}
+    assert len(spans) == len(read["utterances"])
+    assert sorted(spans.values()) == sorted(utterances_of(made))
+    segments = sorted(made.segments, key=lambda one: (one.start_s, one.end_s))
+    measured = sorted(read["measurements"], key=lambda one: (one["audio_start_ms"], one["audio_end_ms"]))
+    for segment, one in zip(segments, measured, strict=True):
+        assert (one["audio_start_ms"], one["audio_end_ms"]) == (
+            round(segment.start_s * 1000),
+            round(segment.end_s * 1000),
+        )
+        assert {score["name"]: score["probability"] for score in one["expressions"]} == {
+            name: round(share, 4) for name, share in segment.probabilities.items()
+        }
+        assert one["expressions"][0]["name"] == segment.most_probable
+        begin, end = spans[one["utterance_id"]]
+        assert begin <= one["audio_start_ms"] and one["audio_end_ms"] <= end
+        assert (one["trigger"] == "speech_ended") == (one["audio_end_ms"] == end)
+
+
+def utterances_of(made: Timeline) -> list[tuple[int, int]]:
+    """Times without a pause, each moment of them looked at: milliseconds that are covered, by voice."""
+    found = []
+    for track in made.tracks:
+        covered = {at for one in made.of(track) for at in range(round(one.start_s * 1000), round(one.end_s * 1000))}
+        starts = sorted(at for at in covered if at - 1 not in covered)
+        ends = sorted(at + 1 for at in covered if at + 1 not in covered)
+        found += list(zip(starts, ends, strict=True))
+    return found
+
+
+def test_humes_batch_predictions_hold_every_source_and_its_error(tmp_path):
+    made = timeline(tracks=(Track(0), Track(1)))
+    broken = Timeline("bad.wav", made.label_space, error="bad.wav is empty (0 bytes).")
+    write_timelines(tmp_path / "a.hume-batch.json", Timelines((made, broken), made.label_space))
+    whole, failed = json.loads((tmp_path / "a.hume-batch.json").read_text(encoding="utf-8"))
+    assert failed["results"] == {
+        "predictions": [],
+        "errors": [{"message": "bad.wav is empty (0 bytes).", "file": "bad.wav"}],
+    }
+    (prediction,) = whole["results"]["predictions"]
+    groups = prediction["models"]["prosody"]["grouped_predictions"]
+    assert [group["id"] for group in groups] == ["channel 0", "channel 1"]
+    for group, track in zip(groups, made.tracks, strict=True):
+        found = [(one["time"]["begin"], one["time"]["end"], one["emotions"][0]["name"]) for one in group["predictions"]]
+        assert found == [(one.start_s, one.end_s, one.most_probable) for one in made.of(track)]
+        assert all(set(one["emotions"][0]) == {"name", "score"} for one in group["predictions"])
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_recording_in_which_nobody_speaks_is_written_too(tmp_path, suffix):
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
     Timeline("a.wav", LabelSpace(("anger",)), 2.0, (), (Track(),)).write(tmp_path / f"a{suffix}")
     assert (tmp_path / f"a{suffix}").exists()
 

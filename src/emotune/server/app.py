@@ -15,8 +15,8 @@ from starlette.requests import ClientDisconnect
 from emotune.errors import EmotuneError
 from emotune.server.metrics import Metrics
 from emotune.server.middleware import Wrapped
-from emotune.server.problems import Problem, problem_of
-from emotune.server.routes import health, jobs, models, page, predict, timeline
+from emotune.server.problems import Problem, option_problem, problem_of
+from emotune.server.routes import health, jobs, models, page, predict, stream, timeline
 from emotune.server.served_models import load_models
 from emotune.server.service import ClientGone, Service
 from emotune.server.settings import Settings
@@ -54,7 +54,7 @@ def create_app(names: Sequence[str] = (), settings: Settings | None = None) -> F
         lifespan=lifespan,
     )
     app.state.service = service
-    for routes in (predict, timeline, jobs, models, health, page):
+    for routes in (predict, timeline, jobs, stream, models, health, page):
         app.include_router(routes.router)
     app.add_exception_handler(Problem, _of_problem)
     app.add_exception_handler(EmotuneError, _of_error)
@@ -89,12 +89,7 @@ async def _of_error(request: Request, error: Exception) -> Response:
 
 async def _of_options(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [
-        {"field": ".".join(map(str, one["loc"])), "message": str(one["msg"]).removeprefix("Value error, ")}
-        for one in error.errors()
-    ]
-    told = "; ".join(f"{one['field']}: {one['message']}" for one in errors)
-    return _answer(request, Problem("option", told[:1000], errors=errors))
+    return _answer(request, option_problem(error.errors()))
 
 
 async def _of_http(request: Request, error: Exception) -> Response:

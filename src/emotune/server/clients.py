@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Annotated, cast
 from urllib.parse import urlsplit
 
@@ -13,8 +14,9 @@ from emotune.server.logs import tell
 from emotune.server.problems import Problem
 from emotune.server.service import Service
 
-KEY_PROTOCOL = "emotune.key"
-"""Subprotocol of a WebSocket, which the key follows: pages cannot set headers there. The server accepts with it."""
+PROTOCOL = "emotune"
+"""Subprotocol of a WebSocket; a key may stand beside it, since pages cannot set headers there."""
+_KEY_PROTOCOL = "bearer."
 
 
 async def service_of(connection: HTTPConnection) -> Service:
@@ -47,8 +49,21 @@ def _key_of(connection: HTTPConnection) -> str:
     scheme, _, key = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return key.strip()
-    protocols = [word.strip() for word in connection.headers.get("sec-websocket-protocol", "").split(",")]
-    return protocols[1] if len(protocols) == 2 and protocols[0] == KEY_PROTOCOL else ""
+    given = next((word for word in protocols_of(connection) if word.startswith(_KEY_PROTOCOL)), "")
+    return _decoded(given.removeprefix(_KEY_PROTOCOL))
+
+
+def protocols_of(connection: HTTPConnection) -> list[str]:
+    """Subprotocols that a WebSocket offers."""
+    return [word.strip() for word in connection.headers.get("sec-websocket-protocol", "").split(",")]
+
+
+def _decoded(text: str) -> str:
+    """Text of base64 for addresses, without padding; nothing for what is none."""
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+    except ValueError:
+        return ""
 
 
 def _check_origin(connection: HTTPConnection, origins: tuple[str, ...]) -> None:

@@ -15,7 +15,7 @@ from emotune.server.cancellation import Cancelled
 from emotune.server.job import Job, Outcome, Result
 from emotune.server.jobs_folder import JobsFolder
 from emotune.server.logs import log
-from emotune.server.problems import Problem, problem_of
+from emotune.server.problems import Problem, no_room, problem_of
 from emotune.server.settings import Limits
 
 _RETRY_S = 2
@@ -58,7 +58,11 @@ class Jobs:
     async def start(self, job: Job, place: ExitStack) -> None:
         """Takes a job, and the place that was held for it."""
         if self._folder is not None:
-            await asyncio.to_thread(self._folder.keep, job)
+            try:
+                await asyncio.to_thread(self._folder.keep, job)
+            except OSError as error:
+                self._folder.forget(job.job_id)
+                raise no_room(error) from error
         self._begin(job, place)
 
     def restore(self, jobs: list[Job]) -> None:

@@ -13,9 +13,23 @@ from emotune.inference.timeline.recording import TimelineRule
 from emotune.inference.timeline.windows import window_rule
 
 PredictionFormat = Literal["json", "csv", "jsonl"]
-TimelineFormat = Literal["json", "csv", "jsonl", "rttm", "textgrid", "txt", "vtt", "eaf"]
+TimelineFormat = Literal["json", "csv", "jsonl", "rttm", "textgrid", "txt", "vtt", "eaf", "hume", "hume-batch"]
+StreamEncoding = Literal["s16le", "f32le", "mulaw", "webm"]
 
 Model = Annotated[str | None, Field(description="Name of the model; default the first of /v1/models.")]
+
+Coverage = Annotated[
+    float | None, Field(gt=0, le=1, description="Answer about this share, such as 0.8; the others are 'uncertain'.")
+]
+Threshold = Annotated[
+    float | None,
+    Field(ge=0, le=1, description="In place of a coverage: least confidence of an answer that is not 'uncertain'."),
+]
+
+
+def _one_of_two(coverage: float | None, threshold: float | None) -> None:
+    if coverage is not None and threshold is not None:
+        raise ValueError("coverage and threshold say the same in two ways: leave out one of them")
 
 
 class Common(BaseModel):
@@ -31,19 +45,12 @@ class Common(BaseModel):
             description="mix (the mean of all channels), each, or a number; the first is 0.",
         ),
     ] = "mix"
-    coverage: Annotated[
-        float | None,
-        Field(gt=0, le=1, description="Answer about this share, such as 0.8; the others are 'uncertain'."),
-    ] = None
-    threshold: Annotated[
-        float | None,
-        Field(ge=0, le=1, description="In place of a coverage: least confidence of an answer that is not 'uncertain'."),
-    ] = None
+    coverage: Coverage = None
+    threshold: Threshold = None
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> Common:
-        if self.coverage is not None and self.threshold is not None:
-            raise ValueError("coverage and threshold say the same in two ways: leave out one of them")
+    def _fit_together(self) -> Common:
+        _one_of_two(self.coverage, self.threshold)
         return self
 
     @property
@@ -79,6 +86,52 @@ class Windows(Common):
         return TimelineRule(window_rule(self.window_s, self.hop_s), self.vad)
 
 
+class StreamOptions(BaseModel):
+    """Options of ``/v1/stream``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: Model = None
+    encoding: Annotated[
+        StreamEncoding,
+        Field(description="Of the sound: 16-bit integers or floats, the lowest byte first, mu-law, or WebM with Opus."),
+    ] = "s16le"
+    sampling_rate_hz: Annotated[
+        int | None,
+        Field(ge=1000, le=192000, description="Of the sound; default 16000, of mu-law 8000. WebM says its own."),
+    ] = None
+    events: Annotated[
+        Literal["estimates", "segments"],
+        Field(description="Estimates of the last seconds, or the segments of a timeline, each once it is final."),
+    ] = "estimates"
+    window_s: Annotated[
+        float | None, Field(ge=0.1, le=3600, description="Seconds heard at a time; default 3, of segments 2.")
+    ] = None
+    hop_s: Annotated[
+        float | None, Field(ge=0.032, le=3600, description="Seconds from one window to the next; default .5, or 1.")
+    ] = None
+    smoothing_s: Annotated[
+        float | None, Field(ge=0, le=3600, description="Of estimates: time in which a former one fades; default 1.")
+    ] = None
+    vad: Annotated[Method | None, Field(description="How speech is found; default silero.")] = None
+    coverage: Coverage = None
+    threshold: Threshold = None
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> StreamOptions:
+        _one_of_two(self.coverage, self.threshold)
+        if self.encoding == "webm" and self.sampling_rate_hz is not None:
+            raise ValueError("WebM says its own rate: leave out sampling_rate_hz")
+        if self.events == "segments" and self.smoothing_s is not None:
+            raise ValueError("segments are smoothed by the rule of timelines: leave out smoothing_s")
+        return self
+
+    @property
+    def rate_hz(self) -> int:
+        """Rate of raw samples."""
+        return self.sampling_rate_hz or (8000 if self.encoding == "mulaw" else 16000)
+
+
 class TimelineOptions(Windows):
     """Options of ``/v1/timeline``."""
 
@@ -106,6 +159,10 @@ class JobResultOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     format: Annotated[TimelineFormat, Field(description="Of predictions json, csv or jsonl.")] = "json"
+
+    threshold: Annotated[
+        float | None, Field(ge=0, le=1, description="In place of the job's: least confidence of an answer.")
+    ] = None
 
     def check(self, kind: str) -> None:
         """Refuses a format that is none of predictions.

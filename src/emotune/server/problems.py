@@ -24,6 +24,8 @@ TITLES: Mapping[str, tuple[int, str]] = {
     "not-found": (404, "There is nothing here"),
     "method-not-allowed": (405, "The method is not allowed"),
     "upload-too-slow": (408, "The upload took too long"),
+    "stream-idle": (408, "No sound came"),
+    "stream-unread": (408, "The answers are not read"),
     "job-not-done": (409, "The job is not done"),
     "too-large": (413, "The upload is too large"),
     "media-type": (415, "The media type is not supported"),
@@ -81,6 +83,24 @@ class Problem(Exception):  # noqa: N818 (the word of RFC 9457)
         """The answer."""
         body = to_json(self.to_json(request_id), indent=None).encode(errors="backslashreplace")
         return Response(body, self.status, headers=self.headers, media_type=MEDIA_TYPE)
+
+
+def no_room(error: OSError) -> Problem:
+    """Problem where the server's disk refuses what it should hold."""
+    return Problem("no-room", f"The server cannot hold the upload ({error.strerror or error}).", retry_after_s=60)
+
+
+def option_problem(faults: Sequence[Mapping[str, Any]], *place: str) -> Problem:
+    """Problem of options that pydantic refuses, each with its place."""
+    errors = [
+        {
+            "field": ".".join(map(str, (*place, *one["loc"]))),
+            "message": str(one["msg"]).removeprefix("Value error, "),
+        }
+        for one in faults
+    ]
+    told = "; ".join(f"{one['field']}: {one['message']}" for one in errors)
+    return Problem("option", f"{told[:1000]}.", errors=errors)
 
 
 def problem_of(error: EmotuneError) -> Problem:

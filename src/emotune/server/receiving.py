@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from email.message import Message
 
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
-from emotune.server.problems import Problem
+from emotune.server.problems import Problem, no_room
 from emotune.server.uploads import Uploads
 
 FIELD = "file"
@@ -45,6 +44,8 @@ async def receive(request: Request, uploads: Uploads, *, longest_s: float) -> No
                 raise Problem("media-type", f"The body is {media_type[:100]}. {_CURE}")
     except TimeoutError as error:
         raise Problem("upload-too-slow", f"The upload had not come after {longest_s:g} s.") from error
+    except OSError as error:
+        raise no_room(error) from error
     if not uploads:
         raise Problem("malformed-body", f"The form holds no file. {_CURE}")
 
@@ -55,9 +56,8 @@ def _slack(stated: str) -> int:
 
 
 async def _receive_plain(request: Request, uploads: Uploads) -> None:
-    header = Message()
-    header["content-disposition"] = request.headers.get("content-disposition", "")
-    uploads.begin(header.get_filename() or "")
+    _, options = parse_options_header(request.headers.get("content-disposition"))
+    uploads.begin(options.get(b"filename", b"").decode(errors="replace"))
     async for chunk in request.stream():
         if uploads.on_disk:
             await asyncio.to_thread(uploads.add, chunk)

@@ -27,7 +27,12 @@ MEDIA_TYPES: Mapping[str, str] = {
     "txt": "text/plain; charset=utf-8",
     "vtt": "text/vtt; charset=utf-8",
     "eaf": "application/xml",
+    "hume": JSON,
+    "hume-batch": JSON,
 }
+_SUFFIXES: Mapping[str, str] = {"hume": ".hume.json", "hume-batch": ".hume-batch.json"}
+"""Suffixes of formats that are not called like theirs."""
+
 _ENCODING_ERRORS = "backslashreplace"
 
 
@@ -55,7 +60,7 @@ def timelines_answer(model: ServedModel, found: Timelines, form: str) -> Respons
         return json_answer({"model": model.to_json(), "timelines": rows, "settings": settings_of(found.rows)})
     if form in ("csv", "jsonl"):
         return _table(columns_of(found), [cells for row in found for cells in rows_of(row)], form)
-    return _text(_timelines_text(found, f".{form}"), form)
+    return _text(_timelines_text(found, _SUFFIXES.get(form, f".{form}")), form)
 
 
 def check_format(form: str, recordings: int) -> None:
@@ -64,7 +69,7 @@ def check_format(form: str, recordings: int) -> None:
     Raises:
         Problem: that names the formats which hold several.
     """
-    if recordings > 1 and f".{form}" in OF_ONE:
+    if recordings > 1 and _SUFFIXES.get(form, f".{form}") in OF_ONE:
         told = f"format={form} holds one recording, and {recordings} are given: ask for each, or for json, csv or rttm."
         raise Problem("option", told, errors=[{"field": "query.format", "message": told}])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -50,6 +51,7 @@ class Service:
         )
         self._folder = None if settings.jobs_folder is None else JobsFolder(settings.jobs_folder)
         self.jobs = Jobs(limits, lambda job: job_result(models, limits, job), self._folder)
+        self.stream_threads = ThreadPoolExecutor(max(1, limits.streams), thread_name_prefix="stream")
         self.draining = asyncio.Event()
         self.streams = 0
         self._working: set[Cancellation] = set()
@@ -163,6 +165,7 @@ class Service:
         self.jobs.close()
         self.admission.close()
         self.models.close()
+        self.stream_threads.shutdown(wait=False, cancel_futures=True)
 
     def _space_of(self, model: str) -> LabelSpace | None:
         return self.models[model].predictor.label_space if model in self.models else None

@@ -28,6 +28,8 @@ class Limits(BaseModel):
     upload_s: float = Field(60, gt=0, description="seconds in which a request must have come")
     request_s: float = Field(120, gt=0, description="seconds in which it must be answered once it has come")
     streams: int = Field(32, ge=0, description="streams at a time")
+    stream_s: float = Field(14400, gt=0, description="seconds of sound of a stream")
+    stream_idle_s: float = Field(60, gt=0, description="seconds without sound after which a stream ends")
     jobs: int = Field(32, ge=1, description="jobs at a time that are not done")
     jobs_working: int = Field(1, ge=1, description="of these, those that work")
     job_upload_mb: float = Field(1000, gt=0, description="megabytes of a job")

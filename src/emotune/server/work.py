@@ -72,6 +72,25 @@ def job_result(models: ServedModels, limits: Limits, job: Job) -> Result:
     return replace(found, rows=tuple(replace(row, loudness={}) for row in found))
 
 
+def with_threshold(found: Result, threshold: float) -> Result:
+    """The same answers, uncertain where their confidence is under another threshold."""
+    if isinstance(found, Predictions):
+        rows = (replace(row, uncertain=_confidence(row) < threshold) for row in found)
+        return replace(found, rows=tuple(rows))
+    return replace(found, rows=tuple(_timeline_with(row, threshold) for row in found))
+
+
+def _confidence(row: Prediction) -> float:
+    return max(row.probabilities.values(), default=1.0)
+
+
+def _timeline_with(timeline: Timeline, threshold: float) -> Timeline:
+    segments = tuple(
+        replace(one, uncertain=one.confidence is not None and one.confidence < threshold) for one in timeline.segments
+    )
+    return replace(timeline, segments=segments, settings={**timeline.settings, "uncertain_below": threshold})
+
+
 def _items(uploads: Sequence[Upload]) -> list[Item]:
     return [Item(upload.name, upload, extra={"file": upload.name}) for upload in uploads]
 

@@ -12,9 +12,14 @@ from emotune.audio.decoding import FloatArray
 from emotune.audio.decoding.sound import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from emotune.errors import ConfigError
 
-Encoding = Literal["pcm16", "mulaw", "alaw"]
-ENCODINGS: dict[Encoding, tuple[str, int]] = {"pcm16": ("PCM_16", 2), "mulaw": ("ULAW", 1), "alaw": ("ALAW", 1)}
-"""Encodings of samples: libsndfile's name, and bytes a sample. ``pcm16`` has the lower byte first."""
+Encoding = Literal["pcm16", "float32", "mulaw", "alaw"]
+ENCODINGS: dict[Encoding, tuple[str, int]] = {
+    "pcm16": ("PCM_16", 2),
+    "float32": ("FLOAT", 4),
+    "mulaw": ("ULAW", 1),
+    "alaw": ("ALAW", 1),
+}
+"""Encodings of samples: libsndfile's name, and bytes a sample. The lowest byte comes first."""
 
 
 @dataclass

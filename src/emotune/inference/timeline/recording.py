@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -143,7 +142,9 @@ class RecordingTimeline:
             for found in progress(seconds, total=max(1, math.ceil(opened.likely_s)), title=self.item.utterance_id):
                 for track, piece in found:
                     pieces[track].append(piece)
-        segments = tuple(self._segment(track, piece) for track in tracks for piece in pieces[track])
+        segments = tuple(
+            segment_of(self.predictor, track, piece, offset=self._offset) for track in tracks for piece in pieces[track]
+        )
         return Timeline(
             self.item.utterance_id,
             self.predictor.label_space,
@@ -210,7 +211,7 @@ class RecordingTimeline:
     def _items(self, windows: Iterator[tuple[Track, Window]]) -> Iterator[Item]:
         known = known_of_windows(self.item)
         for position, (track, window) in enumerate(windows):
-            self._waiting[position] = (track, dataclasses.replace(window, samples=window.samples[:0].copy()))
+            self._waiting[position] = (track, window.without_samples())
             yield Item(f"{self.item.utterance_id}, window {position + 1}", (window.samples, RATE_HZ), known=known)
 
     def _answered_seconds(
@@ -226,7 +227,7 @@ class RecordingTimeline:
             early[position] = row
             while due in early:
                 track, window = self._waiting.pop(due)
-                pieces = smoothers[track].add(window, self._values(early.pop(due)))
+                pieces = smoothers[track].add(window, values_of(early.pop(due)))
                 complete += [(track, piece) for piece in pieces]
                 due += 1
                 while second < window.end // RATE_HZ:
@@ -235,23 +236,31 @@ class RecordingTimeline:
         if complete:
             yield complete
 
-    def _values(self, row: Prediction) -> Values:
-        if row.error is not None:
-            raise AudioError(row.error)
-        return np.array([*row.probabilities.values(), *row.dimensions.values()], dtype=np.float64)
 
-    def _segment(self, track: Track, piece: Piece) -> TimelineSegment:
-        space, count = self.predictor.label_space, len(self.predictor.label_space.classes)
-        probabilities = dict(zip(space.classes, cast(list[float], piece.values[:count].tolist()), strict=True))
-        dimensions = dict(zip(space.dimensions, cast(list[float], piece.values[count:].tolist()), strict=True))
-        return TimelineSegment(
-            in_seconds(self._offset + piece.start),
-            in_seconds(self._offset + piece.end),
-            probabilities,
-            dimensions,
-            track,
-            uncertain=max(probabilities.values(), default=1.0) < self.predictor.answered_from,
-        )
+def values_of(row: Prediction) -> Values:
+    """Probabilities and dimensions of a window, shape (classes + dimensions,).
+
+    Raises:
+        AudioError: where the window could not be answered.
+    """
+    if row.error is not None:
+        raise AudioError(row.error)
+    return np.array([*row.probabilities.values(), *row.dimensions.values()], dtype=np.float64)
+
+
+def segment_of(predictor: Predictor, track: Track, piece: Piece, *, offset: int = 0) -> TimelineSegment:
+    """Segment of a piece; ``offset`` is the sample of the recording that the piece counts from."""
+    space, count = predictor.label_space, len(predictor.label_space.classes)
+    probabilities = dict(zip(space.classes, cast(list[float], piece.values[:count].tolist()), strict=True))
+    dimensions = dict(zip(space.dimensions, cast(list[float], piece.values[count:].tolist()), strict=True))
+    return TimelineSegment(
+        in_seconds(offset + piece.start),
+        in_seconds(offset + piece.end),
+        probabilities,
+        dimensions,
+        track,
+        uncertain=max(probabilities.values(), default=1.0) < predictor.answered_from,
+    )
 
 
 def known_of_windows(item: Item) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +68,10 @@ class Window:
     stretch_start: int
     ends_stretch: bool
     samples: FloatArray
+
+    def without_samples(self) -> Window:
+        """Place of the window alone, for memory that must not grow."""
+        return dataclasses.replace(self, samples=self.samples[:0].copy())
 
 
 class WindowCutter:

@@ -16,6 +16,7 @@ from emotune.server.openapi import DESCRIBED_JOB
 from emotune.server.options import JobOptions, JobResultOptions
 from emotune.server.recordings import received
 from emotune.server.rendering import check_format, json_answer, predictions_answer, timelines_answer
+from emotune.server.work import with_threshold
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -50,9 +51,11 @@ async def result(
 ) -> Response:
     """Gives what ``/v1/timeline`` or ``/v1/predict`` would have given; it can be taken again until it expires."""
     job = service.jobs.found(job_id, client)
-    found = service.jobs.result_of(job)
-    model = service.models.named(job.model)
     options.check(job.options.kind)
+    found = service.jobs.result_of(job)
+    if options.threshold is not None:
+        found = with_threshold(found, options.threshold)
+    model = service.models.named(job.model)
     if isinstance(found, Predictions):
         return predictions_answer(model, found, options.format)
     check_format(options.format, len(found))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import mimetypes
-import secrets
-from collections.abc import Mapping
 from pathlib import Path
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from emotune.server.problems import Problem
@@ -16,58 +15,52 @@ router = APIRouter(include_in_schema=False)
 
 STATIC = Path(__file__).parents[1] / "static"
 INDEX = "index.html"
-NONCE = "__CSP_NONCE__"
-"""Placeholder in the page for what allows its styles; another one for each answer."""
 
-_YEAR = "public, max-age=31536000, immutable"
-
-
-def policy(nonce: str) -> str:
-    """Content-Security-Policy of the page."""
-    return "; ".join(
-        (
-            "default-src 'none'",
-            "script-src 'self'",
-            f"style-src 'self' 'nonce-{nonce}'",
-            "img-src 'self' data: blob:",
-            "media-src 'self' blob:",
-            "font-src 'self'",
-            "connect-src 'self' blob:",
-            "worker-src 'self'",
-            "manifest-src 'self'",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "frame-ancestors 'none'",
-        )
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "media-src 'self' blob:",
+        "connect-src 'self'",
+        "font-src 'none'",
+        "worker-src 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
     )
-
-
-def _headers(nonce: str) -> Mapping[str, str]:
-    return {
-        "Content-Security-Policy": policy(nonce),
-        "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
-        "Cross-Origin-Opener-Policy": "same-origin",
-    }
+)
+_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-cache",  # asked for again each time, and sent again where it has changed
+}
 
 
 @router.get("/")
-async def page() -> Response:
+async def page(request: Request) -> Response:
     """The page."""
     if not (STATIC / INDEX).is_file():
         raise Problem("not-found", "This server has no page: its files are not installed. The routes under /v1 answer.")
-    nonce = secrets.token_urlsafe(16)
-    text = (STATIC / INDEX).read_text(encoding="utf-8").replace(NONCE, nonce)
-    return Response(text, media_type="text/html", headers={**_headers(nonce), "Cache-Control": "no-cache"})
+    return _file(request, STATIC / INDEX)
 
 
 @router.get("/static/{name:path}")
-async def static(name: str) -> Response:
-    """A file of the page; those under ``assets`` carry a hash in their names, and never change."""
-    path = (STATIC / name).resolve()
-    if not path.is_relative_to(STATIC.resolve()) or not path.is_file() or path.name == INDEX:
+async def static(request: Request, name: str) -> Response:
+    """A file of the page."""
+    files = {path.relative_to(STATIC).as_posix(): path for path in STATIC.rglob("*") if path.is_file()}
+    path = files.get(name)  # a client's words never reach the file system
+    if path is None or name == INDEX:
         raise Problem("not-found", "The page has no such file.")
-    media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    forever = path.parent.name == "assets"
-    return Response(
-        path.read_bytes(), media_type=media_type, headers={"Cache-Control": _YEAR if forever else "no-cache"}
-    )
+    return _file(request, path)
+
+
+def _file(request: Request, path: Path) -> Response:
+    content = path.read_bytes()
+    tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+    headers = {**_HEADERS, "ETag": tag}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=mimetypes.guess_type(path.name)[0], headers=headers)

@@ -9,6 +9,7 @@ from emotune.errors import ConfigError, TableError
 from emotune.io.tables import check_file, write_text
 from emotune.timelines.formats.audacity import audacity_text
 from emotune.timelines.formats.elan import elan_text
+from emotune.timelines.formats.hume import hume_batch_text, hume_text
 from emotune.timelines.formats.labels import plain_name
 from emotune.timelines.formats.rttm import rttm_text
 from emotune.timelines.formats.table import json_text, write_table
@@ -19,15 +20,20 @@ from emotune.timelines.timeline import Timeline, Timelines
 PLACE = "{name}"
 """Placeholder of a file name for the recording's, where each recording has a file of its own."""
 
-OF_MANY: Mapping[str, Callable[[Timelines], str]] = {".json": json_text, ".rttm": rttm_text}
+OF_MANY: Mapping[str, Callable[[Timelines], str]] = {
+    ".json": json_text,
+    ".rttm": rttm_text,
+    ".hume-batch.json": hume_batch_text,
+}
 OF_ONE: Mapping[str, Callable[[Timeline], str]] = {
     ".textgrid": textgrid_text,
     ".txt": audacity_text,
     ".vtt": webvtt_text,
     ".eaf": elan_text,
+    ".hume.json": hume_text,
 }
 TABLES = (".csv", ".jsonl", ".parquet")
-SUFFIXES = (".json", *TABLES, ".rttm", ".TextGrid", ".txt", ".vtt", ".eaf")
+SUFFIXES = (".json", *TABLES, ".rttm", ".TextGrid", ".txt", ".vtt", ".eaf", ".hume.json", ".hume-batch.json")
 
 
 def check_formats(paths: Sequence[Path], recordings: Sequence[str], inputs: Sequence[Path]) -> None:
@@ -38,7 +44,7 @@ def check_formats(paths: Sequence[Path], recordings: Sequence[str], inputs: Sequ
         TableError: for a path that cannot be written to.
     """
     for path in paths:
-        suffix = path.suffix.lower()
+        suffix = suffix_of(path)
         if suffix not in (*OF_MANY, *OF_ONE, *TABLES):
             raise ConfigError(f"{path}: the name of a timeline must end in {', '.join(SUFFIXES)}, not '{path.suffix}'.")
         check_place(path, recordings, one_each=suffix in OF_ONE)
@@ -67,6 +73,16 @@ def check_place(path: Path, recordings: Sequence[str], *, one_each: bool) -> Non
         )
 
 
+def suffix_of(path: Path) -> str:
+    """Suffix that chooses the format, in lower case; some have two parts.
+
+    >>> suffix_of(Path("v1.2/a.TextGrid")), suffix_of(Path("a.hume.json")), suffix_of(Path("a.b.json"))
+    ('.textgrid', '.hume.json', '.json')
+    """
+    double = "".join(path.suffixes[-2:]).lower()
+    return double if double in (*OF_MANY, *OF_ONE) else path.suffix.lower()
+
+
 def place_of(path: Path, recording: str) -> Path:
     """The file of a recording: its name in place of ``{name}``, without suffix; with the folders below a common one.
 
@@ -89,14 +105,14 @@ def write_timelines(path: Path, timelines: Timelines) -> None:
     """
     if PLACE in str(path):
         for timeline in timelines:
-            if timeline.error is None or path.suffix.lower() not in OF_ONE:
+            if timeline.error is None or suffix_of(path) not in OF_ONE:
                 _write(place_of(path, timeline.recording), Timelines((timeline,), timelines.label_space))
         return
     _write(path, timelines)
 
 
 def _write(path: Path, timelines: Timelines) -> None:
-    suffix = path.suffix.lower()
+    suffix = suffix_of(path)
     if suffix in TABLES:
         write_table(path, timelines)
     elif suffix in OF_MANY:

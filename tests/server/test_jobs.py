@@ -1,0 +1,166 @@
+"""Jobs: their progress, result and end; each is its client's alone, and survives a restart only where it is told to."""
+
+import time
+
+import pytest
+
+from builders.recordings import encoded, tone
+from builders.served import served, wait_until
+from emotune.server.keys import new_key
+from emotune.server.settings import Settings
+from server.test_limits import refused, slowed
+
+SOUND = encoded(tone(seconds=10.0, peak=0.5))
+QUERY = "/v1/jobs?vad=none"
+
+
+def begun(server, query: str = QUERY, **options) -> str:
+    answer = server.client.post(query, files={"file": ("call.wav", SOUND)}, **options)
+    assert answer.status_code == 202, answer.text
+    assert answer.headers["location"] == f"/v1/jobs/{answer.json()['id']}"
+    return answer.headers["location"]
+
+
+def status(server, place: str) -> dict:
+    return server.client.get(place).json()
+
+
+def finished(server, place: str) -> dict:
+    wait_until(lambda: status(server, place)["status"] not in ("queued", "running"))
+    return status(server, place)
+
+
+def test_the_result_of_a_job_is_the_answer_at_once(server):
+    place = begun(server)
+    about = finished(server, place)
+    assert (about["status"], about["progress"], about["error"]) == ("done", 1.0, None)
+    assert about["created"] < about["expires"]
+    expected = server.client.post("/v1/timeline?vad=none", files={"file": ("call.wav", SOUND)}).json()
+    assert server.client.get(f"{place}/result").json() == expected
+    table = server.client.post("/v1/timeline?vad=none&format=rttm", files={"file": ("call.wav", SOUND)}).text
+    assert server.client.get(f"{place}/result?format=rttm").text == table
+
+
+def test_a_job_of_predictions(server):
+    place = begun(server, "/v1/jobs?kind=predict")
+    assert finished(server, place)["status"] == "done"
+    expected = server.client.post("/v1/predict", files={"file": ("call.wav", SOUND)}).json()
+    assert server.client.get(f"{place}/result").json() == expected
+    refused(server.client.get(f"{place}/result?format=rttm"), "option")
+    refused(server.client.post("/v1/jobs?kind=predict&window_s=2", files={"file": SOUND}), "option")
+
+
+@pytest.mark.parametrize("kind", ["timeline?vad=none", "predict?"])
+def test_the_threshold_of_a_result_can_be_chosen_after_the_job(server, kind):
+    route, _, query = kind.partition("?")
+    place = begun(server, f"/v1/jobs?kind={route}&{query}")
+    finished(server, place)
+    first = str(server.client.get(f"{place}/result").json())
+    for threshold in (0.99, 0.0):
+        asked = f"/v1/{kind}&threshold={threshold}"
+        expected = server.client.post(asked, files={"file": ("call.wav", SOUND)}).json()
+        assert server.client.get(f"{place}/result?threshold={threshold}").json() == expected
+    assert str(server.client.get(f"{place}/result").json()) == first
+
+
+def test_a_job_may_be_longer_than_an_answer_at_once_and_not_longer_than_a_job(server):
+    long, longer = (encoded(tone(seconds=seconds, sampling_rate_hz=2000), 2000) for seconds in (100.0, 301.0))
+    refused(server.client.post("/v1/timeline?vad=energy", files={"file": long}), "too-large")
+    place = server.client.post("/v1/jobs?vad=energy", files={"file": long}).headers["location"]
+    assert finished(server, place)["status"] == "done"
+    place = server.client.post("/v1/jobs?vad=energy", files={"file": longer}).headers["location"]
+    about = finished(server, place)
+    assert about["status"] == "failed"
+    assert "the most are 300 s" in about["error"]["detail"]
+    refused(server.client.get(f"{place}/result"), "too-large")
+
+
+def test_a_job_that_runs_tells_its_progress_and_can_be_cancelled(loudness):
+    with served(f"loudness={loudness}", jobs=2) as server:
+        slowed(server, 0.02)
+        long = encoded(tone(seconds=200.0, sampling_rate_hz=4000), 4000)
+        running, queued = (server.client.post(QUERY, files={"file": long}).headers["location"] for _ in range(2))
+        refused(server.client.post(QUERY, files={"file": long}), "too-many")
+        wait_until(lambda: status(server, running)["status"] == "running")
+        assert status(server, queued)["status"] == "queued"
+        problem = refused(server.client.get(f"{queued}/result"), "job-not-done")
+        assert "queued" in problem["detail"]
+        wait_until(lambda: 0 < status(server, running)["progress"] < 1, seconds=20)
+        for place in (queued, running):
+            assert server.client.delete(place).status_code == 204
+            wait_until(lambda place=place: status(server, place)["status"] == "cancelled", seconds=2)
+        refused(server.client.get(f"{running}/result"), "job-not-done")
+        assert server.client.delete(running).status_code == 204
+        refused(server.client.get(running), "not-found")
+        assert server.service.jobs.active == 0
+        assert finished(server, begun(server))["status"] == "done"
+
+
+def test_a_done_job_is_forgotten_after_its_time_and_when_others_take_its_room(loudness):
+    with served(f"loudness={loudness}", job_keep_s=0.5, results=2) as server:
+        places = []
+        for _ in range(3):
+            places.append(begun(server))
+            wait_until(lambda: server.service.jobs.active == 0)
+        assert [server.client.get(place).status_code for place in places] == [404, 200, 200]
+        wait_until(lambda: server.client.get(places[2]).status_code == 404, seconds=3)
+
+
+def test_a_job_is_seen_by_its_client_alone(loudness):
+    (key, hashed), (other, other_hashed) = new_key(), new_key()
+    settings = Settings(keys=(hashed, other_hashed))
+    with served(f"loudness={loudness}", settings=settings) as server:
+        place = begun(server, headers={"Authorization": f"Bearer {key}"})
+        for path in (place, f"{place}/result"):
+            refused(server.client.get(path, headers={"Authorization": f"Bearer {other}"}), "not-found")
+        assert server.client.get(place, headers={"Authorization": f"Bearer {key}"}).status_code == 200
+
+
+def test_jobs_of_a_folder_survive_a_restart(loudness, tmp_path):
+    settings = Settings(jobs_folder=tmp_path / "jobs")
+    with served(f"loudness={loudness}", settings=settings) as server:
+        done = begun(server)
+        finished(server, done)
+        expected = server.client.get(f"{done}/result?format=rttm").text
+        as_json = server.client.get(f"{done}/result").json()
+        predicted = begun(server, "/v1/jobs?kind=predict&channel=each")
+        finished(server, predicted)
+        of_predictions = server.client.get(f"{predicted}/result?format=csv").text
+        slowed(server, 0.3)
+        running, queued = begun(server), begun(server)
+        wait_until(lambda: status(server, running)["status"] == "running")
+    own = tmp_path / "jobs" / running.rpartition("/")[2]
+    assert (own / "0").read_bytes() == SOUND
+    assert [path.name for path in (tmp_path / "jobs" / done.rpartition("/")[2]).iterdir()] == ["job.json"]
+    (tmp_path / "jobs" / "broken").mkdir()
+    (tmp_path / "jobs" / "broken" / "job.json").write_text('{"schema": 1}')
+    with served(f"loudness={loudness}", settings=settings) as server:
+        assert server.client.get(f"{done}/result?format=rttm").text == expected
+        assert server.client.get(f"{done}/result").json() == as_json
+        assert server.client.get(f"{predicted}/result?format=csv").text == of_predictions
+        for place in (running, queued):
+            assert finished(server, place)["status"] == "done"
+            assert server.client.get(f"{place}/result").json() == as_json
+        assert not (tmp_path / "jobs" / "broken").exists()
+        for place in (done, predicted, running, queued):
+            assert server.client.delete(place).status_code == 204
+        assert list((tmp_path / "jobs").iterdir()) == []
+
+
+def test_without_a_folder_nothing_is_kept(loudness, tmp_path, monkeypatch):
+    import tempfile
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with served(f"loudness={loudness}", memory_mb=0.1) as server:
+        finished(server, begun(server))
+        assert list(tmp_path.iterdir()) == []
+    with served(f"loudness={loudness}") as server:
+        time.sleep(0.1)
+        assert server.service.jobs.active == 0
+
+
+@pytest.mark.parametrize("job_id", ["nothing", "..%2f..", "%00"])
+def test_a_job_that_is_not_there_is_not_found(server, job_id):
+    for path in (f"/v1/jobs/{job_id}", f"/v1/jobs/{job_id}/result"):
+        assert server.client.get(path).status_code == 404
+    assert server.client.delete(f"/v1/jobs/{job_id}").status_code == 404
