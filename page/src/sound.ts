@@ -10,7 +10,8 @@ export interface SoundEvents {
   onView(view: Span): void;
   onTime(time_s: number): void;
   onPlaying(playing: boolean): void;
-  onSilent(why: string): void;
+  onSilent(): void;
+  onFlat(): void;
   onSeek(): void;
 }
 
@@ -61,6 +62,7 @@ export class Sound {
   private async load(): Promise<void> {
     const peaks = await this.peaks();
     if (this.gone) return;
+    if (peaks === null) this.events.onFlat();
     this.wave.load(this.url, [peaks ?? new Float32Array(2)], this.duration_s).catch(() => this.mute());
   }
 
@@ -87,7 +89,7 @@ export class Sound {
   private mute(): void {
     if (!this.audible || this.gone) return;
     this.audible = false;
-    this.events.onSilent("This browser cannot play this kind of file. The answers are whole; only the sound is missing.");
+    this.events.onSilent();
     this.wave.load("", [new Float32Array(2)], this.duration_s).catch(() => undefined);
   }
 

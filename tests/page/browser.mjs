@@ -12,7 +12,8 @@ const seen = { policy: [], faults: [] };
 async function open(url, options = {}) {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM,
-    args: ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--mute-audio"],
+    args: ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--mute-audio",
+      ...(process.env.MICROPHONE ? [`--use-file-for-fake-audio-capture=${process.env.MICROPHONE}`] : [])],
   });
   const page = await (await browser.newContext({ acceptDownloads: true, ...options })).newPage();
   page.setDefaultTimeout(30_000);
@@ -84,12 +85,14 @@ const SCENES = {
 
   async record(page) {
     await page.getByRole("button", { name: "Record" }).click();
-    await page.waitForFunction(() => /0:0[2-9]/.test(document.querySelector(".live .clock")?.innerText ?? ""));
+    await page.waitForFunction(() => /0:0[3-9]/.test(document.querySelector(".live .clock")?.innerText ?? ""));
+    await page.locator(".live .bars").waitFor();
+    const live = await page.locator(".live .now").innerText();
     const notes = await page.locator(".live .hint").allInnerTexts();
     await page.getByRole("button", { name: /^Stop/ }).click();
     await page.locator(".sum").waitFor();
     const whole = await page.locator(".controls .clock small").innerText();
-    return { wanted: await page.evaluate(() => wanted), notes, whole, names: await page.locator(".recordings .name").allInnerTexts() };
+    return { wanted: await page.evaluate(() => wanted), notes, live, whole, rows: await rows(page), names: await page.locator(".recordings .name").allInnerTexts() };
   },
 
   async downloads(page, files, threshold) {

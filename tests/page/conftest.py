@@ -92,10 +92,10 @@ def see(page_folder, server) -> Callable[..., dict[str, Any]]:
     if chromium is None:
         pytest.skip("no chromium on the path")
 
-    def see(scene: str, *arguments: object, at: str = server) -> dict[str, Any]:
+    def see(scene: str, *arguments: object, at: str = server, **variables: str) -> dict[str, Any]:
         ended = subprocess.run(
             ["node", Path(__file__).parent / "browser.mjs", scene, at, *map(str, arguments)],
-            env=environment() | {"PAGE": str(page_folder), "CHROMIUM": chromium},
+            env=environment() | {"PAGE": str(page_folder), "CHROMIUM": chromium} | variables,
             capture_output=True,
             text=True,
             check=False,

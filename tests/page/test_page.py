@@ -64,13 +64,17 @@ def test_a_segment_is_played_from_its_start_to_its_end(see):
     assert seconds(seen["after"]) == pytest.approx(seconds(seen["end"]), abs=0.3)
 
 
-def test_recording_asks_the_browser_to_change_nothing(see):
-    seen = see("record")
+def test_a_recording_is_heard_live_and_whole_and_the_browser_is_asked_to_change_nothing(see, tmp_path):
+    soundfile.write(tmp_path / "microphone.wav", *soundfile.read(SAMPLE))
+    seen = see("record", MICROPHONE=str(tmp_path / "microphone.wav"))
     asked = seen["wanted"]["audio"]
     assert (asked["echoCancellation"], asked["noiseSuppression"], asked["autoGainControl"]) == (False, False, False)
     (name,) = seen["names"]
     assert name.startswith("recording ") and name.endswith(".wav")
-    assert seconds(seen["whole"].removeprefix("of ")) >= 2
+    assert seen["live"] in ("Anger", "Neutral")
+    assert [note for note in seen["notes"] if "No live" in note] == []
+    assert seconds(seen["whole"].removeprefix("of ")) >= 3
+    assert seen["rows"]
 
 
 def test_every_format_of_one_recording_can_be_taken_along(see, server):
@@ -82,8 +86,9 @@ def test_every_format_of_one_recording_can_be_taken_along(see, server):
         assert found[format_name]["text"] == said.decode(), format_name
 
 
-def test_the_threshold_is_that_of_the_downloads_too(see):
-    seen = see("downloads", SAMPLE, 0.6)
+def test_the_threshold_is_that_of_the_downloads_too(see, server):
+    segments = json.loads(answer(server, SAMPLE))["timelines"][0]["segments"]
+    seen = see("downloads", SAMPLE, round(np.median([one["confidence"] for one in segments]), 2))
     rows = [row for row in csv.DictReader(io.StringIO(seen["found"]["csv"]["text"])) if row["emotion"] != "no speech"]
     uncertain = sum(row["emotion"] == "uncertain" for row in rows)
     assert 0 < uncertain < len(rows)

@@ -45,7 +45,8 @@ function Whole({ desk, recording, threshold, onThreshold, heard, first, show }: 
   const [current, setCurrent] = useState<Segment | null>(null);
   const now = useRef<HTMLSpanElement>(null);
   const needle = useRef<HTMLElement>(null);
-  const [silent, setSilent] = useState("");
+  const [silent, setSilent] = useState(false);
+  const [flat, setFlat] = useState(false);
   const [zoom, setZoom] = useState(1);
   const [chosen, choose] = useState<Segment | null>(null);
   const [curves, setCurves] = useState(true);
@@ -70,7 +71,8 @@ function Whole({ desk, recording, threshold, onThreshold, heard, first, show }: 
       onView: (now) => setView((before) => before.start_s === now.start_s && before.end_s === now.end_s ? before : now),
       onTime: (time_s) => place.current(time_s),
       onPlaying: setPlaying,
-      onSilent: setSilent,
+      onSilent: () => setSilent(true),
+      onFlat: () => setFlat(true),
       onSeek: () => choose(null),
     });
     return () => sound.current!.close();
@@ -103,7 +105,7 @@ function Whole({ desk, recording, threshold, onThreshold, heard, first, show }: 
 
       <div class="timeline" role="group" aria-label="Timeline">
         <div class="controls row">
-          <button type="button" class="main play" disabled={!!silent} aria-label={playing ? "Pause" : "Play"} onClick={toggle}>
+          <button type="button" class="main play" disabled={silent} aria-label={playing ? "Pause" : "Play"} onClick={toggle}>
             <span aria-hidden="true">{playing ? "❚❚" : "►"}</span>
           </button>
           <span class="clock"><span ref={now}>0:00.0</span> <small>of {clock(duration_s)}</small></span>
@@ -112,7 +114,8 @@ function Whole({ desk, recording, threshold, onThreshold, heard, first, show }: 
           <button type="button" class="small" disabled={zoom <= 1} aria-label="See more at once" onClick={() => enlarge(zoom / 2)}>−</button>
           <button type="button" class="small" disabled={zoom >= largest} aria-label="See closer" onClick={() => enlarge(zoom * 2)}>+</button>
         </div>
-        {silent && <p class="hint" role="status">{silent}</p>}
+        {silent && <p class="hint" role="status">This browser cannot play this kind of file. The answers are whole; only the sound is missing.</p>}
+        {flat && !silent && <p class="hint">Its waveform is not drawn, since it is longer than an hour or of a kind that this browser cannot decode. It plays all the same.</p>}
         <div class="lane"><span class="label">Sound</span><div ref={wave} class="wave" /></div>
         <div class="lanes">
           {heard.map(({ name, timeline }) => (
