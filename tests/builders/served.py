@@ -1,7 +1,12 @@
 """Servers of tiny models, on a port of this machine, in a thread of this process."""
 
 import asyncio
+import re
+import resource
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -25,7 +30,9 @@ def loudness_model(folder: Path) -> Path:
     """Model that hears loudness: loud is anger."""
     thresholds = [1 - 0.005 * step for step in range(1, 101)]
     calibration = {"temperature": 1.0, "thresholds": thresholds, "fitted_on": {}}
-    return save_exported(folder / "loudness", SPACE, calibration=calibration)
+    model = save_exported(folder / "loudness", SPACE, calibration=calibration)
+    (model / "README.md").write_text("---\nlicense: cc-by-4.0\n---\n# loudness\n", encoding="utf-8")
+    return model
 
 
 class Served(SimpleNamespace):
@@ -61,3 +68,52 @@ def wait_until(is_so, seconds: float = 10.0) -> None:
     while not is_so():
         assert time.monotonic() < until, "it did not come true in time"
         time.sleep(0.01)
+
+
+class Process:
+    """Server in a process of its own, as `emotune serve` starts it.
+
+    Args:
+        model: that it serves, as ``loudness``.
+        options: of the command.
+        log: file that gets what it says.
+    """
+
+    def __init__(self, model: Path, log: Path, *options: str) -> None:
+        self.log = log
+        command = [sys.executable, "-m", "emotune", "serve", f"loudness={model}", "--port", "0", *options]
+        with log.open("wb") as stream:
+            self.process = subprocess.Popen(command, stderr=stream, stdout=stream)
+        wait_until(lambda: self.process.poll() is not None or "serving" in self.said(), seconds=60)
+        assert self.process.poll() is None, self.said()
+        self.url = re.findall(r"at (http://\S+)", self.said())[0]
+        wait_until(self.is_ready, seconds=30)
+
+    def said(self) -> str:
+        """All that it has written."""
+        return self.log.read_text(encoding="utf-8")
+
+    def is_ready(self) -> bool:
+        """Whether it takes work."""
+        try:
+            return httpx.get(f"{self.url}/ready", trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def rss_mb(self) -> float:
+        """Memory that it holds."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text(encoding="utf-8").split()[1])
+        return pages * resource.getpagesize() / 1e6
+
+    def end(self, number: int = signal.SIGTERM, *, seconds: float = 30) -> int:
+        """Sends a signal and gives the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(seconds)
+
+    def __enter__(self) -> "Process":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from emotune.errors import EmotuneError
 from emotune.server.metrics import Metrics
 from emotune.server.middleware import Wrapped
+from emotune.server.openapi import described
 from emotune.server.problems import Problem, option_problem, problem_of
 from emotune.server.routes import health, jobs, models, page, predict, stream, timeline
 from emotune.server.served_models import load_models
@@ -54,6 +56,7 @@ def create_app(names: Sequence[str] = (), settings: Settings | None = None) -> F
         lifespan=lifespan,
     )
     app.state.service = service
+    app.openapi = cache(lambda: described(FastAPI.openapi(app)))
     for routes in (predict, timeline, jobs, stream, models, health, page):
         app.include_router(routes.router)
     app.add_exception_handler(Problem, _of_problem)
@@ -69,7 +72,7 @@ def create_app(names: Sequence[str] = (), settings: Settings | None = None) -> F
             allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
             expose_headers=["X-Request-ID", "Retry-After", "Location"],
         )
-    app.add_middleware(Wrapped, metrics=metrics)
+    app.add_middleware(Wrapped, service=service)
     return app
 
 

@@ -14,9 +14,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emotune.server.logs import TOLD, log
-from emotune.server.metrics import Metrics
 from emotune.server.problems import Problem
-from emotune.server.service import ClientGone
+from emotune.server.service import ClientGone, Service
 
 ID_HEADER = "X-Request-ID"
 _ID = re.compile(r"[\w.:+/=-]{1,128}", re.ASCII)
@@ -40,8 +39,8 @@ _DISCARDED_BYTES, _DISCARDED_S = 64 * 2**20, 5.0
 class Wrapped:
     """ASGI middleware of the service; the outermost."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self.app, self.metrics = app, metrics
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self.app, self._service = app, service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles a request; all else passes through."""
@@ -51,7 +50,7 @@ class Wrapped:
         given = Headers(scope=scope).get(ID_HEADER, "")
         request_id = given if _ID.fullmatch(given) else secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
-        exchange = _Exchange(scope, receive, send, request_id)
+        exchange = _Exchange(scope, receive, send, request_id, self._service)
         began = time.monotonic()
         fault: Exception | None = None
         try:
@@ -71,7 +70,7 @@ class Wrapped:
     def _told(self, scope: Scope, status: int | None, request_id: str, took_s: float, fault: Exception | None) -> None:
         route = getattr(scope.get("route"), "path", "none")  # not the path, which is the client's
         status = status or _CLIENT_CLOSED
-        self.metrics.answered(route, status, took_s)
+        self._service.metrics.answered(route, status, took_s)
         if fault is None and route in _QUIET and status < 500:
             return
         log(
@@ -94,9 +93,10 @@ _QUIET = ("/health", "/ready", "/metrics")
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str, service: Service) -> None:
         self.status: int | None = None
-        self._scope, self._receive, self._send, self._request_id = scope, receive, send, request_id
+        self._scope, self._receive, self._send = scope, receive, send
+        self._request_id, self._service = request_id, service
         self._is_read = scope["type"] != "http"
 
     async def receive(self) -> Message:
@@ -114,6 +114,8 @@ class _Exchange:
                 await self._discard()
             headers = MutableHeaders(scope=message)
             headers[ID_HEADER] = self._request_id
+            if self._service.draining.is_set():
+                headers["Connection"] = "close"  # another request would find the connection closed
             for name, value in SAFE.items():
                 headers.setdefault(name, value)
         elif message["type"] == "websocket.accept":

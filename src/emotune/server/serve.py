@@ -21,6 +21,9 @@ from emotune.server.settings import Settings
 _LARGEST_MESSAGE = 2**20
 """Bytes of a WebSocket's message: half a minute of 16-bit sound at 16 kHz."""
 
+_LAST_WORDS_S = 5
+"""Time for answers that are on their way when all work is done."""
+
 
 def serve(
     models: Sequence[str],
@@ -55,7 +58,7 @@ def serve(
             access_log=False,
             server_header=False,
             ws_max_size=_LARGEST_MESSAGE,
-            timeout_graceful_shutdown=max(1, round(settings.limits.drain_s)),
+            timeout_graceful_shutdown=_LAST_WORDS_S,
         )
         log_as_json()
         found_host, found_port = bound.getsockname()[:2]
@@ -98,14 +101,12 @@ def _bound(host: str, port: int) -> Iterator[socket.socket]:
 
 
 async def _serve(server: uvicorn.Server, bound: socket.socket, service: Service) -> None:
-    """Runs the server; the first signal lets it finish, a second one ends it at once."""
+    """Runs the server; the first signal lets it finish what it has taken, a second one ends it at once."""
     loop = asyncio.get_running_loop()
-    told = asyncio.Event()
+    told, hurry = asyncio.Event(), asyncio.Event()
 
     def end() -> None:
-        if told.is_set():
-            server.force_exit = True
-        told.set()
+        (hurry if told.is_set() else told).set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
@@ -114,9 +115,9 @@ async def _serve(server: uvicorn.Server, bound: socket.socket, service: Service)
     telling = asyncio.ensure_future(told.wait())
     await asyncio.wait({running, telling}, return_when=asyncio.FIRST_COMPLETED)
     if not running.done():
-        log("ending", requests=service.admission.taken, streams=service.streams)
-        is_whole = await service.drain(service.settings.limits.drain_s)
-        log("ended" if is_whole else "ended before all was done", requests=service.admission.taken)
+        log("ending", requests=service.admission.taken, jobs=service.jobs.active, streams=service.streams)
+        is_whole = await service.drain(service.settings.limits.drain_s, hurry)
+        log("ended" if is_whole else "ended before all was done")
         server.should_exit = True
     telling.cancel()
     await running

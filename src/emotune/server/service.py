@@ -13,7 +13,6 @@ from starlette.requests import Request
 
 from emotune.schema.labels import LabelSpace
 from emotune.server.admission import Admission
-from emotune.server.cancellation import Cancellation
 from emotune.server.jobs import Jobs
 from emotune.server.jobs_folder import JobsFolder
 from emotune.server.metrics import Metrics
@@ -24,7 +23,10 @@ from emotune.server.settings import Settings
 from emotune.server.work import job_result
 
 Answer = TypeVar("Answer")
-_DRAIN_RETRY_S = 5
+_ENDING_RETRY_S = 5
+_GLANCE_S = 0.02
+_FAREWELL_S = 0.5
+"""Time in which those who keep connections open hear that the service ends: closing one could cross a request."""
 
 
 class ClientGone(Exception):  # noqa: N818 (no fault of anybody)
@@ -54,7 +56,7 @@ class Service:
         self.stream_threads = ThreadPoolExecutor(max(1, limits.streams), thread_name_prefix="stream")
         self.draining = asyncio.Event()
         self.streams = 0
-        self._working: set[Cancellation] = set()
+        self._running: set[asyncio.Future[None]] = set()
         metrics.watch("emotune_requests_taken", "Requests that are taken.", lambda: self.admission.taken)
         metrics.watch("emotune_requests_working", "Requests that work.", lambda: self.admission.working)
         metrics.watch("emotune_jobs_active", "Jobs that are not done.", lambda: self.jobs.active)
@@ -83,12 +85,7 @@ class Service:
             Problem: that says so.
         """
         if self.draining.is_set():
-            raise Problem(
-                "ending",
-                "The server finishes what it has taken and ends. Ask again: another one may be there.",
-                retry_after_s=_DRAIN_RETRY_S,
-                headers={"Connection": "close"},
-            )
+            raise _ending("The server finishes what it has taken, and ends.")
 
     @contextmanager
     def stream_place(self) -> Iterator[None]:
@@ -111,41 +108,56 @@ class Service:
 
         Raises:
             ClientGone: when nobody does any more; the work is told, and its turn is free when its thread has ended.
-            Problem: when it takes too long.
+            Problem: when it takes too long, or the service ends before.
         """
         longest_s = self.settings.limits.request_s
-        self._working.add(asker.cancellation)
         running = asyncio.ensure_future(self.admission.run(asker.client, work))
         gone = asyncio.ensure_future(_gone(request))
+        given_up = asyncio.get_running_loop().create_future()
+        self._running.add(given_up)
         try:
-            await asyncio.wait({running, gone}, timeout=longest_s, return_when=asyncio.FIRST_COMPLETED)
+            waits = {running, gone, given_up}
+            await asyncio.wait(waits, timeout=longest_s, return_when=asyncio.FIRST_COMPLETED)
             if running.done():
                 return running.result()
             if gone.done():
                 raise ClientGone
+            if given_up.done():
+                raise _ending("The server ends before it is done.")
             raise Problem(
                 "took-too-long",
                 f"There was no answer after {longest_s:g} s. Send a long recording as a job, to /v1/jobs.",
                 retry_after_s=self.admission.retry_after_s,
             )
         finally:
+            self._running.discard(given_up)
             for task in (running, gone):
                 if not task.done():
                     task.cancel()
             asker.cancellation.cancel()
-            self._working.discard(asker.cancellation)
 
-    async def drain(self, longest_s: float) -> bool:
-        """Takes no new work, and waits until what was taken is done.
+    async def drain(self, longest_s: float, hurry: asyncio.Event) -> bool:
+        """Takes no new work, and waits until what was taken is done; the rest is given up.
+
+        Args:
+            longest_s: that it waits.
+            hurry: ends the waiting.
 
         Returns:
-            Whether it was done in time.
+            Whether all was done.
         """
         self.draining.set()
-        until = time.monotonic() + longest_s
-        while self.is_busy and time.monotonic() < until:
-            await asyncio.sleep(0.02)
-        return not self.is_busy
+        began = time.monotonic()
+        while self.is_busy and time.monotonic() - began < longest_s and not hurry.is_set():
+            await asyncio.sleep(_GLANCE_S)
+        is_whole = not self.is_busy
+        for given_up in self._running:
+            if not given_up.done():
+                given_up.set_result(None)
+        left_s = min(_FAREWELL_S, longest_s) - (time.monotonic() - began)
+        if is_whole and left_s > 0:
+            await asyncio.sleep(left_s)
+        return is_whole
 
     @property
     def is_busy(self) -> bool:
@@ -160,8 +172,6 @@ class Service:
     async def close(self) -> None:
         """Ends all threads."""
         await self.jobs.suspend()
-        for cancellation in list(self._working):
-            cancellation.cancel()
         self.jobs.close()
         self.admission.close()
         self.models.close()
@@ -169,6 +179,10 @@ class Service:
 
     def _space_of(self, model: str) -> LabelSpace | None:
         return self.models[model].predictor.label_space if model in self.models else None
+
+
+def _ending(words: str) -> Problem:
+    return Problem("ending", f"{words} Ask again: another one may be there.", retry_after_s=_ENDING_RETRY_S)
 
 
 async def _gone(request: Request) -> None:

@@ -11,7 +11,7 @@ from emotune.inference.items import Item, of_channels, with_unique_ids
 from emotune.inference.predictor import Predictor
 from emotune.inference.timeline.recording import RecordingTimeline, TimelineRule
 from emotune.runtime.progress import Progress, silent
-from emotune.schema.predictions import Predictions
+from emotune.schema.predictions import Prediction, Predictions
 from emotune.server.job import Job, Result
 from emotune.server.problems import Problem
 from emotune.server.recordings import judge

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from fastapi.responses import Response
+from fastapi.responses import PlainTextResponse, Response
 
 from emotune.server.clients import Client, TheService
 from emotune.server.metrics import MEDIA_TYPE
+from emotune.server.openapi import OF_CLIENTS, problems
 from emotune.server.problems import Problem
+from emotune.server.schemas import ReadyAnswer
 
 router = APIRouter(tags=["operation"])
 
@@ -18,7 +20,7 @@ async def health() -> dict[str, str]:
     return {"status": "alive"}
 
 
-@router.get("/ready", summary="Tell whether the server takes work")
+@router.get("/ready", summary="Tell whether the server takes work", response_model=ReadyAnswer, responses=problems(503))
 async def ready(service: TheService) -> dict[str, object]:
     """Answers 200 once all models are loaded, and 503 when the server is about to end."""
     if service.draining.is_set():
@@ -26,7 +28,7 @@ async def ready(service: TheService) -> dict[str, object]:
     return {"status": "ready", "models": list(service.models)}
 
 
-@router.get("/metrics", summary="Figures for Prometheus", response_class=Response)
+@router.get("/metrics", summary="Figures for Prometheus", response_class=PlainTextResponse, responses=OF_CLIENTS)
 async def metrics(service: TheService, client: Client) -> Response:
     """Counts and times of answers, models, places and the process."""
     return Response(service.metrics.text(), media_type=MEDIA_TYPE)

@@ -12,7 +12,7 @@ from emotune.inference.timeline.recording import check_windows
 from emotune.schema.predictions import Predictions
 from emotune.server.clients import Client, TheService
 from emotune.server.job import Job
-from emotune.server.openapi import DESCRIBED_JOB
+from emotune.server.openapi import BEGIN_JOB, END_JOB, LOOK_AT_JOB, RESULT_OF_JOB
 from emotune.server.options import JobOptions, JobResultOptions
 from emotune.server.recordings import received
 from emotune.server.rendering import check_format, json_answer, predictions_answer, timelines_answer
@@ -21,7 +21,7 @@ from emotune.server.work import with_threshold
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 
-@router.post("", summary="Begin a job", status_code=202, **DESCRIBED_JOB)
+@router.post("", summary="Begin a job", status_code=202, response_class=Response, **BEGIN_JOB)
 async def begin(
     request: Request, options: Annotated[JobOptions, Query()], service: TheService, client: Client
 ) -> Response:
@@ -39,13 +39,13 @@ async def begin(
     return json_answer(job.to_json(), 202, {"Location": f"{router.prefix}/{job.job_id}"})
 
 
-@router.get("/{job_id}", summary="Look at a job")
+@router.get("/{job_id}", summary="Look at a job", **LOOK_AT_JOB)
 async def look(job_id: str, service: TheService, client: Client) -> dict[str, Any]:
     """Gives the job's status and progress."""
     return service.jobs.found(job_id, client).to_json()
 
 
-@router.get("/{job_id}/result", summary="Take the result of a job", response_class=Response)
+@router.get("/{job_id}/result", summary="Take the result of a job", response_class=Response, **RESULT_OF_JOB)
 async def result(
     job_id: str, options: Annotated[JobResultOptions, Query()], service: TheService, client: Client
 ) -> Response:
@@ -62,7 +62,7 @@ async def result(
     return timelines_answer(model, found, options.format)
 
 
-@router.delete("/{job_id}", summary="End a job", status_code=204)
+@router.delete("/{job_id}", summary="End a job", status_code=204, **END_JOB)
 async def end(job_id: str, service: TheService, client: Client) -> None:
     """Cancels a job that is not done, and lets its recordings go; forgets one that is done, with its result."""
     service.jobs.delete(service.jobs.found(job_id, client))

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from emotune.server.clients import Client, TheService
-from emotune.server.openapi import DESCRIBED_PREDICT
+from emotune.server.openapi import PREDICT
 from emotune.server.options import PredictionOptions
 from emotune.server.recordings import judge, received
 from emotune.server.rendering import predictions_answer
@@ -18,7 +18,7 @@ from emotune.server.work import predictions_of
 router = APIRouter(tags=["recordings"])
 
 
-@router.post("/v1/predict", summary="Predict the emotions of recordings", response_class=Response, **DESCRIBED_PREDICT)
+@router.post("/v1/predict", summary="Predict the emotions of recordings", response_class=Response, **PREDICT)
 async def predict(
     request: Request, options: Annotated[PredictionOptions, Query()], service: TheService, client: Client
 ) -> Response:

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from emotune.inference.timeline.recording import check_windows
 from emotune.server.clients import Client, TheService
-from emotune.server.openapi import DESCRIBED_TIMELINE
+from emotune.server.openapi import TIMELINE
 from emotune.server.options import TimelineOptions
 from emotune.server.recordings import judge, received
 from emotune.server.rendering import check_format, timelines_answer
@@ -19,7 +19,7 @@ from emotune.server.work import timelines_of
 router = APIRouter(tags=["recordings"])
 
 
-@router.post("/v1/timeline", summary="Follow the emotions of recordings", response_class=Response, **DESCRIBED_TIMELINE)
+@router.post("/v1/timeline", summary="Follow the emotions of recordings", response_class=Response, **TIMELINE)
 async def timeline(
     request: Request, options: Annotated[TimelineOptions, Query()], service: TheService, client: Client
 ) -> Response:
