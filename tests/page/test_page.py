@@ -51,8 +51,12 @@ def test_a_recording_that_is_handed_in_is_shown_as_the_server_hears_it(see, serv
     segments = json.loads(answer(server, SAMPLE))["timelines"][0]["segments"]
     assert len(segments) > 4
     assert [row[2] for row in seen["rows"]] == [one["emotion"] for one in segments]
-    assert [seconds(row[0]) for row in seen["rows"]] == pytest.approx([one["start_ms"] / 1000 for one in segments], abs=0.051)
-    assert [float(row[4]) for row in seen["rows"]] == pytest.approx([one["dimensions"]["valence"] for one in segments], abs=0.0051)
+    assert [seconds(row[0]) for row in seen["rows"]] == pytest.approx(
+        [one["start_ms"] / 1000 for one in segments], abs=0.051
+    )
+    assert [float(row[4]) for row in seen["rows"]] == pytest.approx(
+        [one["dimensions"]["valence"] for one in segments], abs=0.0051
+    )
     assert seen["dots"] == len(segments)
     assert seen["bands"] == 1
 
@@ -82,7 +86,9 @@ def test_every_format_of_one_recording_can_be_taken_along(see, server):
     suffixes = {"csv", "json", "jsonl", "TextGrid", "eaf", "txt", "vtt", "rttm", "hume.json", "hume-batch.json"}
     assert {one["name"] for one in found.values()} == {f"sample.{suffix}" for suffix in suffixes}
     for format_name in ("csv", "jsonl", "textgrid", "vtt", "rttm", "txt"):
-        said = answer(server, SAMPLE, format=format_name, threshold=0.6, window_s=2, hop_s=1, vad="silero", channel="mix")
+        said = answer(
+            server, SAMPLE, format=format_name, threshold=0.6, window_s=2, hop_s=1, vad="silero", channel="mix"
+        )
         assert found[format_name]["text"] == said.decode(), format_name
 
 
@@ -123,7 +129,9 @@ def test_a_large_recording_is_heard_by_a_job(see, server, tmp_path):
     soundfile.write(tmp_path / "long.wav", np.tile(samples, 10), rate)
     assert (tmp_path / "long.wav").stat().st_size > 4e6
     seen = see("upload", tmp_path / "long.wav")
-    assert len(seen["rows"]) == min(50, len(json.loads(answer(server, tmp_path / "long.wav"))["timelines"][0]["segments"]))
+    assert len(seen["rows"]) == min(
+        50, len(json.loads(answer(server, tmp_path / "long.wav"))["timelines"][0]["segments"])
+    )
 
 
 def test_channels_are_voices_of_their_own_where_that_is_asked_for(see, tmp_path):

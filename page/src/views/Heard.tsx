@@ -9,6 +9,7 @@ import { Sound } from "../sound";
 import type { Span } from "../sound";
 import { clock, percent } from "../words";
 import { Downloads } from "./Downloads";
+import { Glyph } from "./Glyph";
 import { Lanes } from "./Lanes";
 import { Moment } from "./Moment";
 import { Plane } from "./Plane";
@@ -101,18 +102,18 @@ function Whole({ desk, recording, threshold, onThreshold, heard, first, show }: 
   return (
     <section class="card heard" aria-labelledby="heard">
       <h2 id="heard">{recording.file.name}</h2>
-      <p class="sum">{summary(first.timeline, least)}{agree !== null && ` The two models agree on ${percent(agree)} of the speech.`}</p>
+      <p class="sum">{heard.length > 1 && `${first.name}: `}{summary(first.timeline, least)}{agree !== null && ` The two models agree on ${percent(agree)} of the speech.`}</p>
 
       <div class="timeline" role="group" aria-label="Timeline">
         <div class="controls row">
           <button type="button" class="main play" disabled={silent} aria-label={playing ? "Pause" : "Play"} onClick={toggle}>
-            <span aria-hidden="true">{playing ? "❚❚" : "►"}</span>
+            <Glyph of={playing ? "pause" : "play"} />
           </button>
           <span class="clock"><span ref={now}>0:00.0</span> <small>of {clock(duration_s)}</small></span>
           <span class="grow" />
           <button type="button" class="small" aria-pressed={curves} onClick={() => setCurves(!curves)}>Curves</button>
-          <button type="button" class="small" disabled={zoom <= 1} aria-label="See more at once" onClick={() => enlarge(zoom / 2)}>−</button>
-          <button type="button" class="small" disabled={zoom >= largest} aria-label="See closer" onClick={() => enlarge(zoom * 2)}>+</button>
+          <button type="button" class="small" disabled={zoom <= 1} aria-label="See more at once" onClick={() => enlarge(zoom / 2)}><Glyph of="minus" /></button>
+          <button type="button" class="small" disabled={zoom >= largest} aria-label="See closer" onClick={() => enlarge(zoom * 2)}><Glyph of="plus" /></button>
         </div>
         {silent && <p class="hint" role="status">This browser cannot play this kind of file. The answers are whole; only the sound is missing.</p>}
         {flat && !silent && <p class="hint">Its waveform is not drawn, since it is longer than an hour or of a kind that this browser cannot decode. It plays all the same.</p>}

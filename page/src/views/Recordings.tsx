@@ -48,7 +48,7 @@ function Actions({ desk, recording }: { desk: Desk; recording: Recording }) {
       {states.some((state) => state !== "done") && (
         <button type="button" class="small" aria-label={`Try ${name} again`} onClick={() => desk.again(recording)}>Try again</button>
       )}
-      <button type="button" class="small" aria-label={`Remove ${name}`} onClick={() => desk.remove(recording)}>Remove</button>
+      <button type="button" class="small" aria-label={`Remove ${name}`} onClick={() => { desk.remove(recording); document.querySelector<HTMLElement>(".start .main")?.focus(); }}>Remove</button>
     </span>
   );
 }

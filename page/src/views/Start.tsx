@@ -10,6 +10,13 @@ export function Start({ onFiles, model, compact, ready }: Props) {
   const [over, setOver] = useState(false);
   const [recording, record] = useState(false);
   const [fault, setFault] = useState("");
+  const again = useRef<HTMLButtonElement>(null);
+  const recorded = useRef(false);
+
+  useEffect(() => {
+    if (recorded.current && !recording) again.current?.focus();  // the button that had the focus is gone
+    recorded.current = recording;
+  }, [recording]);
 
   useEffect(() => {
     const onto = (event: DragEvent): void => { event.preventDefault(); setOver(event.type === "dragover"); };
@@ -50,7 +57,7 @@ export function Start({ onFiles, model, compact, ready }: Props) {
           <p class="drop">{over ? "Let go to hand them in" : "Drop recordings here"}</p>
           <div class="row">
             <button type="button" class="main" disabled={!ready} onClick={() => picker.current!.click()}>Choose files</button>
-            <button type="button" disabled={!ready} onClick={() => { setFault(""); record(true); }}>
+            <button ref={again} type="button" disabled={!ready} onClick={() => { setFault(""); record(true); }}>
               <span class="dot" aria-hidden="true" />Record
             </button>
             <button type="button" disabled={!ready} onClick={() => void sample()}>Try a sample</button>

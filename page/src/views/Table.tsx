@@ -5,6 +5,7 @@ import { isUncertain, likely, voiceOf } from "../answers";
 import type { Model, Segment } from "../api";
 import { colourOf } from "../colours";
 import { capital, clock, percent } from "../words";
+import { Glyph } from "./Glyph";
 
 const ROWS = 50;
 
@@ -34,7 +35,7 @@ export function Table({ segments, model, threshold, current, onPlay }: Props) {
             const doubtful = isUncertain(one, threshold);
             return (
               <tr key={`${one.start_ms} ${voiceOf(one)}`} class={one === current ? "current" : ""}>
-                <td><button type="button" class="icon" aria-label={`Play ${clock(one.start_ms / 1000)} to ${clock(one.end_ms / 1000)}`} onClick={() => onPlay(one)}>►</button></td>
+                <td><button type="button" class="icon" aria-label={`Play ${clock(one.start_ms / 1000)} to ${clock(one.end_ms / 1000)}`} onClick={() => onPlay(one)}><Glyph of="play" /></button></td>
                 <td>{clock(one.start_ms / 1000)}</td><td>{clock(one.end_ms / 1000)}</td>
                 {several && <td>{voiceOf(one)}</td>}
                 {best !== null && (

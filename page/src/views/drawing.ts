@@ -27,17 +27,25 @@ export const drawBand = (segments: Segment[], threshold: number, chosen: Segment
     rounded(pen, left, width, doubtful ? pen.colour("--card") : colour);
     if (doubtful) hatch(pen, left, width, colour);
     if (segment === chosen) outline(pen, left, width);
-    const text = capital(answer(segment, threshold) ?? "speech");
-    const room = width - 14;
-    if (room < 14 || context.measureText(text).width > room) continue;
-    if (doubtful) {
-      context.fillStyle = pen.colour("--card");
-      context.fillRect(left + 5, height / 2 - 9, context.measureText(text).width + 6, 18);
-    }
-    context.fillStyle = doubtful ? pen.colour("--ink") : lettersOn(colour);
-    context.fillText(text, left + 8, height / 2 + 0.5);
+    write(pen, left, width, capital(answer(segment, threshold) ?? "speech"), doubtful ? null : colour);
   }
 };
+
+/** A word at its place, shortened to what there is room for; ground null = hatched. */
+function write(pen: Pen, left: number, width: number, word: string, ground: string | null): void {
+  const { context, height } = pen;
+  const short = ground === null ? "?" : word.charAt(0);
+  const text = [word, `${word.slice(0, 3)}.`, short].find((one) => context.measureText(one).width <= width - 12);
+  if (!text) return;
+  const wide = context.measureText(text).width;
+  const at = text === word ? left + 8 : left + (width - wide) / 2;
+  if (ground === null) {
+    context.fillStyle = pen.colour("--card");
+    context.fillRect(at - 3, height / 2 - 9, wide + 6, 18);
+  }
+  context.fillStyle = ground === null ? pen.colour("--ink") : lettersOn(ground);
+  context.fillText(text, at, height / 2 + 0.5);
+}
 
 function rounded({ context, height }: Pen, left: number, width: number, colour: string): void {
   context.fillStyle = colour;
