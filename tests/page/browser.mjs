@@ -144,6 +144,19 @@ const SCENES = {
     return { sum: await page.locator(".sum").innerText(), bands: await page.locator(".band").count(), sliders: await page.locator(".threshold input").count() };
   },
 
+  async cancel(page, file) {
+    const jobs = [];
+    page.on("request", (request) => { if (request.url().includes("/v1/jobs") && request.method() !== "GET") jobs.push(request.method()); });
+    const begun = page.waitForResponse((response) => response.url().includes("/v1/jobs?"));
+    await chooser(page).setInputFiles(file);
+    await begun;
+    await page.getByRole("button", { name: /^Cancel/ }).click();
+    const cancelled = await page.locator(".recordings .state").innerText();
+    await page.getByRole("button", { name: /^Try .* again/ }).click();
+    await heard(page, file.split("/").pop());
+    return { cancelled, jobs };
+  },
+
   async channels(page, file) {
     await page.locator(".settings summary").click();
     await page.getByLabel("Channels").selectOption("each");

@@ -18,9 +18,7 @@ from builders.exported import save_exported
 from emotune.schema.labels import LabelSpace, Scale
 
 ROOT = Path(__file__).parents[2]
-NO_NETWORK = re.compile(
-    r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ERR_SOCKET_TIMEOUT|ENOTCACHED"
-)
+NO_NETWORK = re.compile("ENOTFOUND|EAI_AGAIN|ECONN(REFUSED|RESET)|ETIMEDOUT|ENETUNREACH|ERR_SOCKET_TIMEOUT")
 ADDRESS = re.compile(r"serving .* at (http://\S+)")
 
 
