@@ -160,7 +160,7 @@ const SCENES = {
   async channels(page, file) {
     await page.locator(".settings summary").click();
     await page.getByLabel("Channels").selectOption("each");
-    await page.getByRole("button", { name: "Hear all again" }).click();
+    await page.getByRole("button", { name: "Use these" }).click();
     await chooser(page).setInputFiles(file);
     await heard(page, file.split("/").pop());
     return { labels: (await page.locator(".lane:has(.band) .label").allInnerTexts()) };

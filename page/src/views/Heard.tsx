@@ -155,7 +155,7 @@ function Whole({ desk, recording, threshold, onThreshold, heard, first, show }: 
       )}
       <div class="details">
         <div>
-          <Moment segment={chosen ?? current} threshold={least} model={model} />
+          <Moment segment={chosen ?? current} timeline={first.timeline} threshold={least} model={model} />
           <Plane segments={ordered} dimensions={model.dimensions} current={chosen ?? current} onPlay={play} />
         </div>
         <Table segments={ordered} model={model} threshold={least} current={chosen ?? current} onPlay={play} />

@@ -1,15 +1,20 @@
 /** One segment in words: the answer, how sure the model is, and every class and dimension. */
 
-import { isUncertain, likely } from "../answers";
-import type { Model, Segment } from "../api";
+import { useRef } from "preact/hooks";
+import { isUncertain, likely, shares } from "../answers";
+import type { Model, Segment, Timeline } from "../api";
 import { capital, clock, percent } from "../words";
 import { Bars } from "./Bars";
 
-interface Props { segment: Segment | null; threshold: number; model: Model }
+interface Props { segment: Segment | null; timeline: Timeline; threshold: number; model: Model }
 
-export function Moment({ segment, threshold, model }: Props) {
+export function Moment({ segment, timeline, threshold, model }: Props) {
+  const begun = useRef(false);
+  begun.current ||= segment !== null;
+  if (!begun.current) return <Overall timeline={timeline} threshold={threshold} />;
   if (!segment) {
-    return <div class="moment"><h3>This moment</h3><p class="hint">Nobody speaks. Play the recording, or choose a segment, to see what the model makes of it.</p></div>;
+    const none = Object.fromEntries(model.classes.map((name) => [name, 0]));
+    return <div class="moment"><h3>This moment</h3><p class="verdict">Nobody speaks</p><Bars probabilities={none} threshold={threshold} /></div>;
   }
   const best = likely(segment);
   return (
@@ -26,6 +31,20 @@ export function Moment({ segment, threshold, model }: Props) {
       {Object.entries(segment.dimensions).map(([name, value]) => (
         <p key={name} class="dimension">{capital(name)} <b>{value.toFixed(2)}</b> <small>from {model.dimensions[name]?.low} to {model.dimensions[name]?.high}</small></p>
       ))}
+    </div>
+  );
+}
+
+/** Shares of all speech, until something is played or chosen. */
+function Overall({ timeline, threshold }: { timeline: Timeline; threshold: number }) {
+  const { of, speech_s } = shares(timeline, threshold);
+  const [most] = of;
+  return (
+    <div class="moment">
+      <h3>The whole recording</h3>
+      <p class="verdict">{most ? <>{capital(most[0])} <small>{percent(most[1])} of the speech</small></> : speech_s ? "Speech" : "No speech"}</p>
+      <Bars probabilities={Object.fromEntries(of)} threshold={0} />
+      <p class="hint">Play it, or choose a segment, to see a moment.</p>
     </div>
   );
 }

@@ -49,7 +49,7 @@ export function SettingsPanel({ desk }: { desk: Desk }) {
           <label>A window every, seconds
             <input type="number" min="0.25" max="30" step="0.25" value={draft.hop_s} onInput={(event) => set({ hop_s: event.currentTarget.valueAsNumber })} required />
           </label>
-          <button type="submit" disabled={!differs}>Hear all again</button>
+          <button type="submit" disabled={!differs}>{desk.recordings.length ? "Hear all again" : "Use these"}</button>
         </form>
       </details>
     </section>

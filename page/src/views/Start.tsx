@@ -22,7 +22,9 @@ export function Start({ onFiles, model, compact, ready }: Props) {
     const onto = (event: DragEvent): void => { event.preventDefault(); setOver(event.type === "dragover"); };
     const drop = (event: DragEvent): void => {
       onto(event);
-      const files = [...(event.dataTransfer?.files ?? [])];
+      const items = [...(event.dataTransfer?.items ?? [])].filter((one) => one.kind === "file");
+      const files = items.filter((one) => !one.webkitGetAsEntry()?.isDirectory).flatMap((one) => one.getAsFile() ?? []);
+      setFault(files.length < items.length ? "A folder cannot be dropped: choose the files in it." : "");
       if (files.length) onFiles(files);
     };
     addEventListener("dragover", onto);
