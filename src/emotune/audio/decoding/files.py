@@ -70,7 +70,7 @@ def opened(stream: BinaryIO, name: str) -> Iterator[Sound]:
 def _file_of(stream: BinaryIO, name: str) -> _Forward | None:
     """The file as libsndfile opens it; None where it does not know the format, or would lose the end."""
     try:
-        file = _Forward(_Steady(with_size(stream)))
+        file = _Forward(cast(BinaryIO, _Steady(with_size(stream))))
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
         if getattr(error, "code", None) in _NOT_ITS_FORMAT:
             return None
