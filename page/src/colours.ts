@@ -4,7 +4,7 @@ import { UNCERTAIN } from "./answers";
 
 const KNOWN: Record<string, string> = {
   anger: "#d55e00",
-  happiness: "#e8a800",
+  happiness: "#efc42a",
   sadness: "#0072b2",
   neutral: "#8f8a84",
   fear: "#cc79a7",
@@ -12,7 +12,7 @@ const KNOWN: Record<string, string> = {
   surprise: "#56b4e9",
   calm: "#5fb7a5",
   contempt: "#8b5a2b",
-  excitement: "#f0c040",
+  excitement: "#e69f00",
   frustration: "#a23b52",
   boredom: "#a7ad63",
   [UNCERTAIN]: "#b9b5ae",
