@@ -16,7 +16,7 @@ COVERAGE ?= no
 COVERAGE_FLOOR ?= 71
 MEASURED = $(if $(filter yes,$(COVERAGE)),--cov=emotune --cov-branch --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR))
 
-.PHONY: help demo study-demo test test-load broken-inputs bench check keys notebook dist lock lock-check licences clean
+.PHONY: help demo study-demo test test-load broken-inputs bench check keys notebook page dist lock lock-check licences clean
 
 help:
 	@echo "make demo         train a tiny model on the synthetic corpus and one that goes on from mini, test both, draw the report"
@@ -29,6 +29,7 @@ help:
 	@echo "make check        ruff, pyright, import-linter, codespell, locked versions, licences; the structure in figures"
 	@echo "make keys         the table of a recipe's keys in docs/recipes.md anew, after a new part or option"
 	@echo "make notebook     run examples/predictions.ipynb again and keep what it shows"
+	@echo "make page         the server's page anew, in src/emotune/server/static, from page/; needs Node 20"
 	@echo "make dist         source distribution and wheel of emotune and of its models, in dist; make test-load uses them"
 	@echo "make lock         requirements-locked.txt anew, from constraints.txt"
 	@echo "make lock-check   do requirements-locked.txt and constraints.txt agree?"
@@ -89,6 +90,9 @@ keys: $(DEV)
 notebook: $(DEV) $(MINI)
 	$(BIN)/pip install --quiet nbclient ipykernel
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/notebook.py examples/predictions.ipynb
+
+page:
+	cd page && npm ci && npm run build
 
 dist: $(DEV)
 	$(BIN)/python -m build
