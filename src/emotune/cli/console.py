@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -37,14 +36,6 @@ SpreadsheetSafe = Annotated[
 
 
 EXIT_SOME_FAILED = 1
-
-
-class Vad(StrEnum):
-    """Way to find speech; ``none`` takes all for it."""
-
-    silero = "silero"
-    energy = "energy"
-    none = "none"
 
 
 class _Screenful(Console):

@@ -4,12 +4,11 @@ from emotune.audio.live.inbox import Block, Inbox, Source
 from emotune.audio.live.microphone import Microphone
 from emotune.audio.live.mono import Mono
 from emotune.audio.live.played import Played, raw_blocks, recorded_blocks
-from emotune.audio.live.raw_sound import ENCODINGS, Encoding, RawSound
+from emotune.audio.live.raw_sound import ENCODINGS, RawSound
 
 __all__ = [
     "ENCODINGS",
     "Block",
-    "Encoding",
     "Inbox",
     "Microphone",
     "Mono",
