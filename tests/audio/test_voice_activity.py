@@ -6,6 +6,7 @@ import pytest
 from builders.recordings import noise
 from emotune.audio import voice_activity
 from emotune.audio.voice_activity import FRAME, METHODS, SpeechDetector, SpeechRule, Stretch, speech_detector
+from emotune.errors import ConfigError
 
 RULE = SpeechRule(begin=0.5, go_on=0.3, pause_s=3 * 0.032, shortest_s=2 * 0.032, padding_s=0.032)
 
@@ -98,3 +99,8 @@ def test_the_network_travels_with_its_licence():
     from emotune.audio.voice_activity.silero import MODEL
 
     assert "Silero Team" in MODEL.with_name("silero_LICENSE.txt").read_text(encoding="utf-8")
+
+
+def test_an_unknown_method_is_an_error_with_the_likely_one():
+    with pytest.raises(ConfigError, match=r"Unknown way to find speech 'sliero', did you mean 'silero'\?"):
+        speech_detector("sliero")

@@ -70,6 +70,17 @@ def test_what_is_written_to_lead_outside_is_refused_in_one_sentence_for_all_rows
     assert "--audio-root" in reason
 
 
+def test_paths_that_are_all_absolute_may_lie_anywhere_as_for_predict(tmp_path):
+    write_recordings(tmp_path / "disk", "one/a.wav", "two/b.wav")
+    (tmp_path / "tables").mkdir()
+    manifest = read_table(tmp_path / "tables", *(str(tmp_path / "disk" / name) for name in ("one/a.wav", "two/b.wav")))
+    assert [u.file for u in manifest] == ["one/a.wav", "two/b.wav"]
+    assert manifest.root == tmp_path / "disk"
+    assert [item.source for item in items_of([tmp_path / "tables" / "own.csv"])] == [
+        manifest.path_of(u) for u in manifest
+    ]
+
+
 def test_two_dots_that_stay_inside_are_no_reason_to_refuse(tmp_path):
     write_recordings(tmp_path, "a/x.wav", "b/y.wav")
     assert [u.file for u in read_table(tmp_path, "a/../b/y.wav")] == ["b/y.wav"]

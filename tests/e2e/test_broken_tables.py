@@ -491,6 +491,7 @@ PREDICT_FAULTS = {
     ),
     "no rows": ("own.csv", "file\n", ["own.csv has no rows"]),
     "empty list of paths": ("own.txt", "\n\n", ["There is no recording in"]),
+    "prose": ("own.txt", "It was a\n\ndark night.\n", ["no list of recordings", "its 2 lines", "'It was a'"]),
     "table of another kind": ("own.csv", "", ["own.csv is empty, expected a header line"]),
 }
 

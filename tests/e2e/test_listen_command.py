@@ -59,7 +59,6 @@ def test_a_file_of_raw_mulaw_gives_lines_of_json(emotune_command, tiny_model, tm
         (["--source", "x.raw", "--encoding", "pcm16"], "--encoding pcm16 needs --rate, such as 8000"),
         (["--rate", "8000"], "name them with --source"),
         (["--source", "x.wav", "--microphone", "1"], "either --source or --microphone"),
-        (["--source", "gone.wav"], "gone.wav does not exist"),
         (["--source", "gone.wav", "--window", "60"], "The window is 60.0 s; the model takes"),
     ],
 )
@@ -67,6 +66,15 @@ def test_what_cannot_be_heard_is_one_error(emotune_command, tiny_model, options,
     ended = emotune_command("listen", tiny_model, *options)
     assert ended.code == 2
     assert message in ended.err and "Traceback" not in ended.err
+
+
+def test_a_recording_that_cannot_be_used_ends_listen_predict_and_timeline_alike(emotune_command, tiny_model, tmp_path):
+    (tmp_path / "text.wav").write_text("no sound")
+    for path, words in ((tmp_path / "gone.wav", "gone.wav does not exist"), (tmp_path / "text.wav", "text.wav")):
+        for command in (("listen", tiny_model, "--source"), ("predict", tiny_model), ("timeline", tiny_model)):
+            ended = emotune_command(*command, path)
+            assert (ended.code, ended.err.count("error: ")) == (1, 1), ended.err
+            assert words in ended.err
 
 
 @pytest.mark.load

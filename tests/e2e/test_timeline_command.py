@@ -39,6 +39,7 @@ def test_one_bad_file_is_an_error_row_and_the_rest_is_done(emotune_command, tiny
     assert [row["recording"] for row in read_rows(tmp_path / "s.csv")] == ["a.wav", "b.wav", "broken.wav"]
 
 
+@pytest.mark.drawn
 def test_a_picture_and_a_page_show_each_voice(emotune_command, tiny_model, recordings, tmp_path):
     ended = emotune_command(
         *("timeline", tiny_model, recordings / "a.wav", "--vad", "energy", "--channel", "each"),

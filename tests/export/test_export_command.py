@@ -66,6 +66,12 @@ def test_the_check_scores_both_alike(exported):
     assert exported.parity.largest < 1e-4
 
 
+def test_an_export_is_not_exported_again(folder, exported, tmp_path, emotune_command):
+    ended = emotune_command("export", folder / "onnx", "-o", tmp_path / "again")
+    assert ended.code == 2
+    assert "is an export already" in ended.err
+
+
 def test_a_folder_that_is_there_and_an_unknown_precision_are_refused(folder, exported):
     with pytest.raises(ConfigError, match="is there already"):
         export_model(folder / "model", folder / "onnx")

@@ -4,13 +4,17 @@ import itertools
 
 import numpy as np
 import pytest
+import soundfile
 
 import emotune
 from builders.recordings import encoded, noise
 from emotune.audio.decoding import sound
 from emotune.audio.voice_activity import Stretch, Turns
 from emotune.errors import AudioError, ConfigError
-from emotune.inference.timeline.recording import TimelineRule
+from emotune.inference.engine import EngineError
+from emotune.inference.items import Item
+from emotune.inference.predictor import Predictor
+from emotune.inference.timeline.recording import RecordingTimeline, TimelineRule
 from emotune.inference.timeline.smoothing import Smoother, steadiest, step_edges
 from emotune.inference.timeline.windows import Window, WindowCutter, WindowRule
 
@@ -172,3 +176,65 @@ def test_turns_are_joined_and_end_in_order():
     assert turns.feed(np.zeros(RATE + 10, dtype="f4")) == []
     assert turns.going_on == Stretch(4 * RATE, 4 * RATE + 10)
     assert turns.finish() == [Stretch(4 * RATE, 4 * RATE + 10)]
+
+
+class SometimesDeaf:
+    """An engine that cannot run clips with a loud sample in them."""
+
+    def __init__(self, engine):
+        self._engine = engine
+
+    def __getattr__(self, name):
+        return getattr(self._engine, name)
+
+    def run(self, waveforms, conditions=()):
+        if any(np.abs(waveform).max() > 50 * waveform.std() for waveform in waveforms):
+            raise EngineError("out of memory")
+        return self._engine.run(waveforms, conditions)
+
+
+@pytest.fixture
+def deaf(predictor):
+    return Predictor(SometimesDeaf(predictor.engine))
+
+
+def spiked(*seconds: float, of: int = 6) -> np.ndarray:
+    samples = noise(of * RATE, seed=3) / 100
+    for at in seconds:
+        samples[round(at * RATE)] = 0.9
+    return samples
+
+
+def test_a_window_without_an_answer_is_an_error_of_its_time_and_the_rest_stands(deaf, predictor):
+    whole = predictor.timeline(spiked(), RATE, rule=EVERYTHING)
+    found = deaf.timeline(spiked(3.1), RATE, rule=TimelineRule(WindowRule(1.0, 1.0), "none"))
+    (failed,) = found.unanswered
+    assert (failed.start_s, failed.end_s) == (3, 4)
+    assert "out of memory" in failed.error
+    assert found.duration_s == whole.duration_s == 6
+    assert sum(one.duration_s for one in found.segments) == pytest.approx(5)
+    assert all(one.end_s <= 3 or one.start_s >= 4 for one in found.segments)
+    assert found.silences(None) == []  # nobody knows what was said, but it was said
+    overlapped = deaf.timeline(spiked(3.1), RATE, rule=EVERYTHING)
+    assert [(one.start_s, one.end_s) for one in overlapped.unanswered] == [(2.5, 3.5), (3, 4)]
+
+
+def test_a_recording_of_which_no_window_can_be_answered_is_an_error(deaf):
+    with pytest.raises(AudioError, match="out of memory"):
+        deaf.timeline(spiked(*np.arange(0.25, 6, 0.5)), RATE, rule=EVERYTHING)
+
+
+def test_progress_never_counts_more_than_it_promised(predictor, tmp_path):
+    path = tmp_path / "two.wav"
+    soundfile.write(path, np.stack([noise(4 * RATE, seed=1), noise(4 * RATE, seed=2)], axis=1), RATE)
+    counted: list[tuple[int, int]] = []
+
+    def count(items, *, total, title):
+        seen = 0
+        for item in items:
+            seen += 1
+            yield item
+        counted.append((seen, total))
+
+    RecordingTimeline(predictor, Item("two", path), channel="each", rule=EVERYTHING).run(count)
+    assert counted == [(4, 4)]

@@ -11,6 +11,8 @@ from emotune.schema.labels import LabelSpace, Scale
 from emotune.timelines import Timeline, Timelines, TimelineSegment, Track
 from emotune.timelines.formats import SUFFIXES, check_formats, write_timelines
 from emotune.timelines.formats.labels import decoded
+from emotune.timelines.formats.table import json_text, rows_of
+from emotune.timelines.timeline import UnansweredWindow
 
 LABELS = ("anger", 'so "called" joy', "très heureux", "不安 & <b>", "two\nlines", "100 %20 sure", "a\tb", "--> x")
 
@@ -238,3 +240,19 @@ def test_paths_that_cannot_hold_the_timelines_are_refused_before_work(tmp_path):
     check_formats([tmp_path / f"a{suffix}" for suffix in SUFFIXES], ["a"], [])
     with pytest.raises(ConfigError, match=r"/one/a.wav and /two/a.wav would both be"):
         check_formats([tmp_path / "{name}.eaf"], ["/one/a.wav", "/two/a.wav"], [])
+
+
+def test_a_window_without_an_answer_is_a_row_with_its_error_and_no_silence():
+    space = LabelSpace(("anger", "neutral"))
+    said = TimelineSegment(0.0, 2.0, {"anger": 0.75, "neutral": 0.25})
+    found = Timeline("a.wav", space, 5.0, (said,), (Track(),), unanswered=(UnansweredWindow(2.0, 4.0, "it broke"),))
+    assert [(row["start_s"], row["end_s"], row.get("emotion"), row.get("error")) for row in rows_of(found)] == [
+        (0.0, 2.0, "anger", None),
+        (2.0, 4.0, None, "it broke"),
+        (4.0, 5.0, "no speech", None),
+    ]
+    timelines = Timelines((found,), space)
+    assert timelines.errors == ["it broke"]
+    (recording,) = json.loads(json_text(timelines))["recordings"]
+    assert recording["errors"] == [{"start_s": 2.0, "end_s": 4.0, "error": "it broke"}]
+    assert len(recording["segments"]) == 2

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import os
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from emotune.cli import (
     adapt,
@@ -37,7 +39,21 @@ from emotune.runtime import interruption
 from emotune.runtime.memory_allocator import keep_few_kernels, keep_freed_memory
 from emotune.runtime.threads import spin_briefly
 
+
+class Commands(TyperGroup):
+    """The commands, whose words for a value that is none of the choices are without those of the library below."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs a command."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
+
+
 app = typer.Typer(
+    cls=Commands,
     name="emotune",
     help="Adapt pretrained speech encoders to speech emotion recognition, evaluate honestly, predict.",
     no_args_is_help=True,

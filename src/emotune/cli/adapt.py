@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from emotune.choices import AdaptedBy
 from emotune.cli.console import Model, Words, leave_with, out, pairs, show_progress, table
 
 _SHOWN = 20
-
-
-class By(StrEnum):
-    """Clips that are adapted together."""
-
-    auto = "auto"
-    speaker = "speaker"
-    recording = "recording"
 
 
 def adapt(
@@ -31,8 +23,8 @@ def adapt(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")],
     by: Annotated[
-        By, typer.Option(help="Adapt by speaker, by recording, or auto: by speaker where that is known.")
-    ] = By.auto,
+        AdaptedBy, typer.Option(help="Adapt by speaker, by recording, or auto: by speaker where that is known.")
+    ] = "auto",
     split: Annotated[str | None, typer.Option(help="Of a manifest or table; default all of it.")] = None,
     column: Annotated[
         list[str], typer.Option(help="Of a table: FIELD=COLUMN for a column of another name, such as speaker=person.")
@@ -56,7 +48,7 @@ def adapt(
         model,
         Inputs(inputs, pairs(column, "--column", "FIELD=COLUMN"), split, channels_named(channel)),
         output,
-        by=by.value,
+        by=by,
         listener=Words(),
         progress=show_progress,
         batch_seconds=batch_seconds,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -46,14 +45,6 @@ KEY_VARIABLE = "EMOTUNE_KEY"
 """Environment variable of the key for a server: on the command line others could read it."""
 
 EXIT_SOME_FAILED = 1
-
-
-class Vad(StrEnum):
-    """Way to find speech; ``none`` takes all for it."""
-
-    silero = "silero"
-    energy = "energy"
-    none = "none"
 
 
 class _Screenful(Console):

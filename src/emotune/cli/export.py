@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emotune.choices import ExportFormat, ExportPrecision
 from emotune.cli.console import Words, out, show_progress
 from emotune.errors import ConfigError
 from emotune.runtime.extras import needs
@@ -16,29 +16,15 @@ if TYPE_CHECKING:
     from emotune.export.parity import Parity
 
 
-class Format(StrEnum):
-    """Form of an export."""
-
-    onnx = "onnx"
-    hf = "hf"
-
-
-class Precision(StrEnum):
-    """Precision of an export."""
-
-    fp32 = "fp32"
-    int8 = "int8"
-
-
 def export(
     model: Annotated[str, typer.Argument(help="A model folder, a run folder, or hf:owner/name[@revision].")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to make; it must not be there yet.")],
     form: Annotated[
-        Format, typer.Option("--format", help="hf: a folder for transformers' AutoModelForAudioClassification.")
-    ] = Format.onnx,
+        ExportFormat, typer.Option("--format", help="hf: a folder for transformers' AutoModelForAudioClassification.")
+    ] = "onnx",
     precision: Annotated[
-        Precision, typer.Option(help="int8: eight-bit weights, a quarter of the size and faster.")
-    ] = Precision.fp32,
+        ExportPrecision, typer.Option(help="int8: eight-bit weights, a quarter of the size and faster.")
+    ] = "fp32",
     check: Annotated[
         Path | None, typer.Option(help="A manifest: UAR and CCC of the model and of its export are compared on it.")
     ] = None,
@@ -49,8 +35,8 @@ def export(
     Or, with --format hf, as a classifier that transformers loads, where that has all its parts. The answers of both are
     compared on generated clips, and nothing is written where they differ.
     """
-    if form is Format.hf:
-        if precision is not Precision.fp32 or check is not None or split is not None:
+    if form == "hf":
+        if precision != "fp32" or check is not None or split is not None:
             raise ConfigError("--precision, --check and --split go with --format onnx; leave them out.")
         _for_transformers(model, output)
         return
@@ -61,9 +47,7 @@ def export(
     manifest = None if check is None else Manifest.read(check)
     if manifest is not None and split is not None:
         manifest = manifest.split(split)
-    made = export_model(
-        model, output, precision=precision.value, check=manifest, listener=Words(), progress=show_progress
-    )
+    made = export_model(model, output, precision=precision, check=manifest, listener=Words(), progress=show_progress)
     _print(made.parity)
     out.print(f"{output}: {made.size_bytes / 1e6:.1f} MB, {made.precision}", markup=False)
 

@@ -6,14 +6,14 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emotune.cli.console import Model, Vad, Words, err, out
-from emotune.errors import ConfigError
+from emotune.choices import SampleEncoding, VadMethod
+from emotune.cli.console import Model, Words, err, leave_with, out
+from emotune.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -22,14 +22,6 @@ if TYPE_CHECKING:
     from emotune.inference.stream import Estimate
 
 _BAR = 28
-
-
-class EncodingName(StrEnum):
-    """Encoding of samples without a header."""
-
-    pcm16 = "pcm16"
-    mulaw = "mulaw"
-    alaw = "alaw"
 
 
 def listen(
@@ -42,7 +34,7 @@ def listen(
         ),
     ] = None,
     encoding: Annotated[
-        EncodingName | None, typer.Option(help="Of raw samples; pcm16 has the lower byte first.")
+        SampleEncoding | None, typer.Option(help="Of raw samples; pcm16 has the lower byte first.")
     ] = None,
     rate: Annotated[int | None, typer.Option(help="Of raw samples in Hz, such as 8000.")] = None,
     channels: Annotated[int, typer.Option(min=1, max=32, help="Of raw samples; their mean is heard.")] = 1,
@@ -50,7 +42,7 @@ def listen(
     window: Annotated[float, typer.Option(help="Seconds that an estimate looks back on.")] = 3.0,
     hop: Annotated[float, typer.Option(help="Seconds from one estimate to the next.")] = 0.5,
     smoothing: Annotated[float, typer.Option(help="Seconds in which an old estimate fades; 0 = none.")] = 1.0,
-    vad: Annotated[Vad | None, typer.Option(help="How speech is found; default silero.")] = None,
+    vad: Annotated[VadMethod | None, typer.Option(help="How speech is found; default silero.")] = None,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="Print each estimate as a line of JSON.")] = False,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
     coverage: Annotated[
@@ -72,7 +64,7 @@ def listen(
         window_s=window,
         hop_s=hop,
         smoothing_s=smoothing,
-        voice_activity=None if vad is None else vad.value,
+        voice_activity=vad,
     )
     summary = Summary()
     try:
@@ -81,13 +73,15 @@ def listen(
                 show(estimate)
     except KeyboardInterrupt:
         pass
+    except AudioError as error:  # a recording that cannot be used, as of `emotune predict`
+        leave_with([str(error)], 1)
     except BrokenPipeError:  # whoever read the lines has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     err.print(summary.text(), markup=False)
 
 
 def _source(
-    source: str | None, encoding: EncodingName | None, rate: int | None, channels: int, microphone: str | None
+    source: str | None, encoding: SampleEncoding | None, rate: int | None, channels: int, microphone: str | None
 ) -> Source:
     from emotune.audio.live import Microphone, Played, RawSound, raw_blocks, recorded_blocks
 
@@ -102,8 +96,8 @@ def _source(
             raise ConfigError("Raw samples have no header: say how they are encoded, with --encoding and --rate.")
         return Played(recorded_blocks(source))
     if rate is None:
-        raise ConfigError(f"--encoding {encoding.value} needs --rate, such as 8000.")
-    return Played(raw_blocks(0 if source == "-" else Path(source), RawSound(encoding.value, rate, channels)))
+        raise ConfigError(f"--encoding {encoding} needs --rate, such as 8000.")
+    return Played(raw_blocks(0 if source == "-" else Path(source), RawSound(encoding, rate, channels)))
 
 
 @contextmanager

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from emotune.choices import AdaptedBy, PartFormat, PartsEngine, VadMethod
 from emotune.cli.console import (
     Condition,
     Model,
     Server,
     SpreadsheetSafe,
-    Vad,
     Words,
     leave_with,
     out,
@@ -28,30 +27,6 @@ from emotune.runtime.extras import needs
 if TYPE_CHECKING:
     from emotune.inference.predict_files import PredictedFiles
     from emotune.schema.predictions import Predictions
-
-
-class EngineName(StrEnum):
-    """Place where the parts of a job are predicted."""
-
-    local = "local"
-    ray = "ray"
-
-
-class Adapt(StrEnum):
-    """Clips that answers are adapted to together."""
-
-    none = "none"
-    auto = "auto"
-    speaker = "speaker"
-    recording = "recording"
-
-
-class Format(StrEnum):
-    """Format of the tables of a job."""
-
-    parquet = "parquet"
-    csv = "csv"
-    jsonl = "jsonl"
 
 
 def predict(
@@ -86,7 +61,7 @@ def predict(
     ] = None,
     hop: Annotated[float | None, typer.Option(help="Seconds from one window to the next; default 1.")] = None,
     vad: Annotated[
-        Vad | None, typer.Option(help="Windows over speech alone, found by Silero's network or by energy.")
+        VadMethod | None, typer.Option(help="Windows over speech alone, found by Silero's network or by energy.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
     workers: Annotated[
@@ -96,20 +71,18 @@ def predict(
         int | None,
         typer.Option(min=1, help="For very many recordings: a folder of parts that an interrupted job continues."),
     ] = None,
-    part_format: Annotated[Format | None, typer.Option(help="Of the parts; default parquet.")] = None,
+    part_format: Annotated[PartFormat | None, typer.Option(help="Of the parts; default parquet.")] = None,
     retry_errors: Annotated[
         bool, typer.Option("--retry-errors", help="Make parts again that hold a row with an error.")
     ] = False,
-    engine: Annotated[
-        EngineName, typer.Option(help="Of the parts: here, or on a Ray cluster (extra ray).")
-    ] = EngineName.local,
+    engine: Annotated[PartsEngine, typer.Option(help="Of the parts: here, or on a Ray cluster (extra ray).")] = "local",
     coverage: Annotated[
         float | None, typer.Option(help="Answer about this share, such as 0.8; the others are 'uncertain'.")
     ] = None,
     adapt: Annotated[
-        Adapt,
+        Literal["none", AdaptedBy],
         typer.Option(help="Adapt the answers to these recordings, without labels: by speaker, recording, or auto."),
-    ] = Adapt.none,
+    ] = "none",
     condition: Condition = [],
     gender_model: Annotated[str | None, typer.Option(help="In place of the model's own gender predictor.")] = None,
     asr: Annotated[str | None, typer.Option(help="In place of the model's own speech recogniser.")] = None,
@@ -140,7 +113,7 @@ def predict(
     if server is not None:
         local = {"--window": window, "--hop": hop, "--vad": vad, "--device": device, "--workers": workers}
         local |= {"--part-rows": part_rows, "--part-format": part_format, "--retry-errors": retry_errors}
-        local |= {"--adapt": adapt.value, "--condition": condition, "--gender-model": gender_model, "--asr": asr}
+        local |= {"--adapt": adapt, "--condition": condition, "--gender-model": gender_model, "--asr": asr}
         asked = server_options(server, model, coverage, local | {"--text-encoder": text_encoder})
         with needs("client", "--server"):
             from emotune.client import Client, files
@@ -167,7 +140,7 @@ def predict(
             raise ConfigError("--window, --hop and --vad go into one table: leave out --part-rows.")
         if output is None:
             raise ConfigError("--part-rows needs a folder for the parts: name it with -o.")
-        if adapt is not Adapt.none:
+        if adapt != "none":
             raise ConfigError(
                 "--adapt needs all answers at once, and --part-rows keeps few: make a model with `emotune adapt`, and"
                 " predict with that."
@@ -177,16 +150,16 @@ def predict(
             named,
             output,
             part_rows=part_rows,
-            part_format=(part_format or Format.parquet).value,
+            part_format=part_format or "parquet",
             retry_errors=retry_errors,
-            engine=engine.value,
+            engine=engine,
             **options,
         )
         _end(found, f"{output}: {found.rows} rows in {found.parts} parts")
         return
     if part_format is not None or retry_errors:
         raise ConfigError("--part-format and --retry-errors go with --part-rows.")
-    if engine is not EngineName.local:
+    if engine != "local":
         raise ConfigError(
             "--engine ray writes a folder of parts: say how large they are with --part-rows, such as 2000."
         )
@@ -194,9 +167,9 @@ def predict(
         model,
         named,
         output,
-        adapt=None if adapt is Adapt.none else adapt.value,
+        adapt=None if adapt == "none" else adapt,
         windows=windows,
-        vad="none" if vad is None else vad.value,
+        vad=vad or "none",
         **options,
     )
     _tell(found, output)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emotune.cli.console import Model, Server, Vad, Words, leave_with, out, pairs, server_options, show_progress, table
+from emotune.choices import VadMethod
+from emotune.cli.console import Model, Server, Words, leave_with, out, pairs, server_options, show_progress, table
 from emotune.runtime.extras import needs
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def timeline(
     ] = [],
     window: Annotated[float | None, typer.Option(help="Seconds that the model hears at a time; default 2.")] = None,
     hop: Annotated[float | None, typer.Option(help="Seconds from one window to the next; default 1.")] = None,
-    vad: Annotated[Vad | None, typer.Option(help="How speech is found; default silero.")] = None,
+    vad: Annotated[VadMethod | None, typer.Option(help="How speech is found; default silero.")] = None,
     channel: Annotated[
         str, typer.Option(help="mix (the mean), a number (the first is 0), or each: a voice on every channel.")
     ] = "mix",
@@ -68,7 +69,7 @@ def timeline(
     from emotune.inference.timeline.windows import window_rule
 
     named = Inputs(inputs, pairs(column, "--column", "FIELD=COLUMN"), split, channels_named(channel))
-    rule = TimelineRule(window_rule(window, hop), None if vad is None else vad.value)
+    rule = TimelineRule(window_rule(window, hop), vad)
     if server is not None:
         local = {"--speakers": speakers, "--plot": plot, "--page": page, "--device": device, "--workers": workers}
         asked = server_options(server, model, coverage, local)
@@ -115,14 +116,14 @@ def _show(found: Timelines, written: list[Path]) -> None:
     else:
         _print_summaries(found)
         out.print(f"{', '.join(map(str, written))}: {len(whole)} of {len(found)} recordings", markup=False)
-    leave_with((one.error for one in found.failed), len(found.failed))
+    leave_with(found.errors, len(found.errors))
 
 
 def _print(one: Timeline) -> None:
     from emotune.timelines.formats.table import rows_of
 
     out.print(f"{one.recording}, {one.duration_s:.1f} s", markup=False)
-    for row in rows_of(one):
+    for row in (row for row in rows_of(one) if row.get("error") is None):
         track = " ".join(str(row[name]) for name in ("channel", "speaker") if row.get(name) is not None)
         shares = {name[2:]: value for name, value in row.items() if name.startswith("p.")}
         best = sorted(shares.items(), key=lambda pair: -pair[1])[:3]

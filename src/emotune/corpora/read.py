@@ -69,15 +69,19 @@ def read_corpus(
         CorpusError: when nothing can be read. A shortfall against the known totals is a warning in ``information``.
     """
     of_table = {"columns": columns, "dimensions": dimensions, "unlabelled": unlabelled}
-    of_corpus = {**of_table, "audio_root": audio_root, "extract_to": extract_to, "trust_pickle": trust_pickle}
+    of_corpus = {**of_table, "extract_to": extract_to, "trust_pickle": trust_pickle}
     of_ratings = {name: value for name, value in {"ratings": ratings, "separator": separator}.items() if value}
     if labels_only and channel == EACH:
         raise CorpusError("How many channels there are is not known where no recording is looked at: name one channel.")
     LabelSpace((), dimensions or {})
-    options = _options(corpus, of_corpus, labels, of_ratings)
+    options = _options(corpus, {**of_corpus, "audio_root": audio_root}, labels, of_ratings)
 
+    facts = _facts(corpus, root, of_table) if corpus.single_file else {}
+    start = facts.pop("audio_root", None)
+    if start is not None and audio_root is None and extract_to is None:
+        audio_root = options["audio_root"] = start
     found = list(corpus.read(root, **options))
-    facts = dict(corpus.information(root, **of_table)) if corpus.information else {}
+    facts = facts or _facts(corpus, root, of_table)
     folder = extract_to or audio_root or (root.parent if corpus.single_file or root.is_file() else root)
     scales = dict(dimensions or (corpus.scales(root, **options) if corpus.scales else corpus.dimensions))
     missing = [item for item in found if isinstance(item, Missing)]
@@ -132,6 +136,10 @@ def read_corpus(
         manifest, _ = with_merged_spellings(manifest)
     noted = {**manifest.information, "warnings": [*warnings, *_spellings(manifest)]}
     return dataclasses.replace(manifest, information=noted)
+
+
+def _facts(corpus: Corpus, root: Path, of_table: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(corpus.information(root, **of_table)) if corpus.information else {}
 
 
 def _options(

@@ -28,7 +28,7 @@ from emotune.inference.predictor import Predictor
 from emotune.inference.torch_engine import TorchEngine
 from emotune.io.hub import CARD
 from emotune.io.tables import atomic_path, to_json, write_text
-from emotune.models.exported import PRECISIONS, SCHEMA
+from emotune.models.exported import PRECISIONS, SCHEMA, is_exported
 from emotune.models.folder import CONFIG, GRAPH, HEADS_GRAPH, PREPROCESSOR, find_model_folder
 from emotune.models.store import StoredModel, load_model
 from emotune.runtime.listener import Listener
@@ -82,6 +82,10 @@ def export_model(
         raise ConfigError(f"{output} is there already; name another folder with -o, or remove it.")
     listener = listener or Listener()
     found = find_model_folder(model)
+    if is_exported(found.folder):
+        raise ConfigError(
+            f"{model} is an export already: `emotune predict` takes it as it is. Export its source instead."
+        )
     stored = load_model(found.folder)
     source = TorchEngine(stored.model, stored.preprocessing, calibration=stored.calibration)
     clips = generated_clips(source)

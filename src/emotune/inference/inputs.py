@@ -11,7 +11,7 @@ from pathlib import Path
 from emotune import audio
 from emotune.audio.channels import Channels
 from emotune.corpora.tables.paths import recording_at
-from emotune.errors import ConfigError, TableError
+from emotune.errors import ConfigError, TableError, quoted
 from emotune.inference.items import Item, of_channels, with_unique_ids
 from emotune.io.folders import files_below
 from emotune.io.tables import READ_SUFFIXES, metadata_path
@@ -190,10 +190,29 @@ def _recordings_in(folder: Path, passed_over: Counter[str]) -> Iterator[str]:
 
 
 def _of_list(path: Path) -> Iterator[Item]:
+    _check_is_list(path)
+    for line in _lines(path):
+        yield Item(line, recording_at(line, path.parent), extra={"file": line})
+
+
+def _check_is_list(path: Path) -> None:
+    """Refuses a text none of whose lines is the path of a file: a report, say, or a list that starts elsewhere."""
+    count, first = 0, ""
+    for count, line in enumerate(_lines(path), start=1):  # noqa: B007
+        if os.path.lexists(recording_at(line, path.parent)):
+            return
+        first = first or line
+    if count:
+        raise TableError(
+            f"{path} is no list of recordings: a .txt holds one path a line, from its own folder on, and none of its"
+            f" {count} lines is the path of a file; the first is {quoted(first)}."
+        )
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """Lines of a text that are not empty."""
     try:
         with path.open(encoding="utf-8-sig") as lines:
-            for line in map(str.strip, lines):
-                if line:
-                    yield Item(line, recording_at(line, path.parent), extra={"file": line})
+            yield from filter(None, map(str.strip, lines))
     except (OSError, UnicodeDecodeError) as error:
         raise TableError(f"{path} cannot be read as a list of paths: {error}.") from error

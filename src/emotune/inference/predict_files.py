@@ -20,7 +20,7 @@ from emotune.runtime.progress import Progress, silent
 from emotune.schema.predictions import Predictions
 
 if TYPE_CHECKING:
-    from emotune.audio.voice_activity import Method
+    from emotune.choices import VadMethod
     from emotune.inference.timeline.windows import WindowRule
 
 SHOWN = 20
@@ -68,7 +68,7 @@ def predict_files(
     *,
     adapt: str | None = None,
     windows: WindowRule | None = None,
-    vad: Method = "none",
+    vad: VadMethod = "none",
     spreadsheet_safe: bool = False,
     listener: Listener | None = None,
     progress: Progress = silent,

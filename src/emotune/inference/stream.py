@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from emotune.audio import SAMPLING_RATE_HZ, FloatArray
 from emotune.audio.live import Mono
-from emotune.audio.voice_activity import FRAME, Method, Stretch, speech_detector
+from emotune.audio.voice_activity import FRAME, Stretch, speech_detector
+from emotune.choices import VadMethod
 from emotune.errors import ConfigError
 from emotune.inference.items import Item
 from emotune.inference.predictor import Predictor
@@ -97,7 +98,7 @@ class Stream:
         window_s: float = 3.0,
         hop_s: float = 0.5,
         smoothing_s: float = 1.0,
-        voice_activity: Method | None = None,
+        voice_activity: VadMethod | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         longest_s = predictor.engine.preprocessing.max_duration_s

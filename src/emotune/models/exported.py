@@ -7,10 +7,11 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from emotune.audio import SAMPLING_RATE_HZ
 from emotune.audio.preprocessing import Preprocessing
+from emotune.choices import ExportPrecision
 from emotune.errors import EmotuneError, ModelError, TableError, quoted
 from emotune.io.tables import read_json
 from emotune.models.folder import CONFIG, GRAPH, HEADS_GRAPH, PREPROCESSOR, digest_of
@@ -20,7 +21,7 @@ from emotune.schema.labels import LabelSpace
 SCHEMA = "emotune-onnx/1"
 WAVEFORMS, LENGTHS = "waveforms", "lengths"
 PROBABILITIES, EMBEDDING = "probabilities", "embedding"
-PRECISIONS = ("fp32", "int8")
+PRECISIONS: tuple[str, ...] = get_args(ExportPrecision)
 _FILES = (CONFIG, PREPROCESSOR, GRAPH, HEADS_GRAPH)
 CURE = "The exported folder is incomplete or was changed: copy it again, or export the model again."
 

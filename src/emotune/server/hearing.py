@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from emotune.audio.live import Encoding, RawSound, webm_blocks
+from emotune.audio.live import RawSound, webm_blocks
 from emotune.audio.live.played import Sampled
+from emotune.choices import SampleEncoding
 from emotune.errors import AudioError, ModelError
 from emotune.inference.predictor import Predictor
 from emotune.inference.stream import Estimate, Stream
@@ -21,7 +22,7 @@ from emotune.server.settings import Limits
 Event = dict[str, Any]
 Send = Callable[[Event], None]
 
-_RAW: dict[StreamEncoding, Encoding] = {"s16le": "pcm16", "f32le": "float32", "mulaw": "mulaw"}
+_RAW: dict[StreamEncoding, SampleEncoding] = {"s16le": "pcm16", "f32le": "float32", "mulaw": "mulaw"}
 _WIDTHS = {"s16le": 2, "f32le": 4, "mulaw": 1}
 _HOLDS_S = 10.0
 _HOLDS_WEBM = 2**18  # more than ten seconds of Opus at any rate

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from emotune.audio.channels import Channels, channels_named
-from emotune.audio.voice_activity import Method
+from emotune.choices import VadMethod
 from emotune.errors import ConfigError
 from emotune.inference.timeline.recording import TimelineRule
 from emotune.inference.timeline.windows import window_rule
@@ -74,7 +74,7 @@ class Windows(Common):
     hop_s: Annotated[
         float | None, Field(ge=0.05, le=3600, description="Seconds from one window to the next; default 1.")
     ] = None
-    vad: Annotated[Method | None, Field(description="How speech is found; default silero.")] = None
+    vad: Annotated[VadMethod | None, Field(description="How speech is found; default silero.")] = None
 
     @property
     def rule(self) -> TimelineRule:
@@ -113,7 +113,7 @@ class StreamOptions(BaseModel):
     smoothing_s: Annotated[
         float | None, Field(ge=0, le=3600, description="Of estimates: time in which a former one fades; default 1.")
     ] = None
-    vad: Annotated[Method | None, Field(description="How speech is found; default silero.")] = None
+    vad: Annotated[VadMethod | None, Field(description="How speech is found; default silero.")] = None
     coverage: Coverage = None
     threshold: Threshold = None
 

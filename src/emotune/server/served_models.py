@@ -15,7 +15,8 @@ from emotune.errors import ConfigError
 from emotune.inference.adaptation.folder import is_adapted, read_adapted
 from emotune.inference.conditioner import Conditioner, Given
 from emotune.inference.known_models import licence_at
-from emotune.inference.predictor import Predictor, load
+from emotune.inference.loading import load
+from emotune.inference.predictor import Predictor
 from emotune.io.hub import is_hub_name
 from emotune.models.folder import find_model_folder
 from emotune.models.installed import is_plain

@@ -72,6 +72,16 @@ class TimelineSegment:
 
 
 @dataclass(frozen=True)
+class UnansweredWindow:
+    """Speech that the model was to hear at a time and could not answer; what other windows hold of it is answered."""
+
+    start_s: float
+    end_s: float
+    error: str
+    track: Track = Track()
+
+
+@dataclass(frozen=True)
 class Timeline:
     """All of one recording, or the error that prevented it.
 
@@ -82,6 +92,7 @@ class Timeline:
         segments: by track, then by time.
         tracks: voices that were listened to, also those that never spoke.
         error: why there is nothing else.
+        unanswered: windows without an answer, and so perhaps speech without a segment.
         loudness: of each channel, peaks of ``loudness_step_s`` each, for pictures.
         settings: what the segments depend on: windows, voice activity, coverage.
     """
@@ -92,6 +103,7 @@ class Timeline:
     segments: tuple[TimelineSegment, ...] = ()
     tracks: tuple[Track, ...] = ()
     error: str | None = None
+    unanswered: tuple[UnansweredWindow, ...] = ()
     loudness: Mapping[int | None, NDArray[np.float32]] = field(
         default_factory=dict[int | None, NDArray[np.float32]], repr=False, compare=False
     )
@@ -105,7 +117,8 @@ class Timeline:
 
     def silences(self, channel: int | None) -> list[tuple[float, float]]:
         """Times in seconds at which nobody speaks on a channel."""
-        speech = sorted((one.start_s, one.end_s) for one in self.segments if one.track.channel == channel)
+        heard = (*self.segments, *self.unanswered)
+        speech = sorted((one.start_s, one.end_s) for one in heard if one.track.channel == channel)
         silences: list[tuple[float, float]] = []
         at = 0.0
         for start_s, end_s in [*speech, (self.duration_s, self.duration_s)]:
@@ -143,3 +156,12 @@ class Timelines:
     def failed(self) -> Sequence[Timeline]:
         """Those with an error."""
         return [row for row in self.rows if row.error is not None]
+
+    @property
+    def errors(self) -> list[str]:
+        """What went wrong: with whole recordings, and with windows of others."""
+        return [
+            error
+            for row in self.rows
+            for error in (*((row.error,) if row.error is not None else ()), *(one.error for one in row.unanswered))
+        ]

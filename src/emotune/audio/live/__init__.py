@@ -5,12 +5,11 @@ from emotune.audio.live.media_blocks import webm_blocks
 from emotune.audio.live.microphone import Microphone
 from emotune.audio.live.mono import Mono
 from emotune.audio.live.played import Played, raw_blocks, recorded_blocks
-from emotune.audio.live.raw_sound import ENCODINGS, Encoding, RawSound
+from emotune.audio.live.raw_sound import ENCODINGS, RawSound
 
 __all__ = [
     "ENCODINGS",
     "Block",
-    "Encoding",
     "Inbox",
     "Microphone",
     "Mono",

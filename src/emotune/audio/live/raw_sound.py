@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import cast
 
 import soundfile
 
 from emotune.audio.decoding import FloatArray
 from emotune.audio.decoding.sound import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
+from emotune.choices import SampleEncoding
 from emotune.errors import ConfigError
 
-Encoding = Literal["pcm16", "float32", "mulaw", "alaw"]
-ENCODINGS: dict[Encoding, tuple[str, int]] = {
+ENCODINGS: dict[SampleEncoding, tuple[str, int]] = {
     "pcm16": ("PCM_16", 2),
     "float32": ("FLOAT", 4),
     "mulaw": ("ULAW", 1),
@@ -38,7 +38,7 @@ class RawSound:
     [0.5]
     """
 
-    encoding: Encoding
+    encoding: SampleEncoding
     sampling_rate_hz: int
     channels: int = 1
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
 
 from emotune.audio.voice_activity.detector import FRAME, RATE_HZ, Frames, Speech, SpeechDetector, SpeechRule, Stretch
 from emotune.audio.voice_activity.energy import Energy, Everything
 from emotune.audio.voice_activity.silero import Silero, is_installed
 from emotune.audio.voice_activity.turns import Turns
+from emotune.choices import VadMethod
+from emotune.errors import ConfigError
+from emotune.registry import unknown_name_message
 
-Method = Literal["silero", "energy", "none"]
-METHODS: tuple[Method, ...] = ("silero", "energy", "none")
-"""``none`` takes all of a recording for speech."""
+METHODS: Mapping[VadMethod, type[Frames]] = {"silero": Silero, "energy": Energy, "none": Everything}
 
 __all__ = [
     "FRAME",
@@ -20,7 +21,6 @@ __all__ = [
     "Energy",
     "Everything",
     "Frames",
-    "Method",
     "Silero",
     "Speech",
     "SpeechDetector",
@@ -30,12 +30,12 @@ __all__ = [
 ]
 
 
-def best_method() -> Method:
+def best_method() -> VadMethod:
     """Silero's network, or energy where onnxruntime is not installed."""
     return "silero" if is_installed() else "energy"
 
 
-def speech_detector(method: Method | None = None, rule: SpeechRule | None = None, **options: int) -> SpeechDetector:
+def speech_detector(method: VadMethod | None = None, rule: SpeechRule | None = None, **options: int) -> SpeechDetector:
     """Detector for the samples of one channel at 16 kHz.
 
     Args:
@@ -44,7 +44,9 @@ def speech_detector(method: Method | None = None, rule: SpeechRule | None = None
         options: of ``SpeechDetector``.
 
     Raises:
-        ConfigError: for Silero's network without onnxruntime.
+        ConfigError: for an unknown method, and for Silero's network without onnxruntime.
     """
-    frames: dict[Method, type[Frames]] = {"silero": Silero, "energy": Energy, "none": Everything}
-    return SpeechDetector(frames[method or best_method()](), rule, **options)
+    method = method or best_method()
+    if method not in METHODS:
+        raise ConfigError(unknown_name_message("way to find speech", method, METHODS))
+    return SpeechDetector(METHODS[method](), rule, **options)

@@ -10,6 +10,7 @@ from emotune.corpora.base import Corpus
 from emotune.corpora.tables.columns import columns_in, facts_of_columns
 from emotune.corpora.tables.embedded import column_of_recordings, columns_chosen, with_file, without_content
 from emotune.corpora.tables.missing import Missing
+from emotune.corpora.tables.paths import shared_folder
 from emotune.corpora.tables.rows import utterance_of
 from emotune.errors import EmotuneError, on_a_screen
 from emotune.io.tables import header_of, iter_rows
@@ -25,11 +26,12 @@ def information(
     dimensions: Mapping[str, Scale] | None = None,
     unlabelled: bool = False,
 ) -> dict[str, Any]:
-    """Fields that a table's columns are taken for, with warnings."""
+    """Fields that a table's columns are taken for, with warnings, and where its recordings start from."""
     rows = [without_content(row) for row in iter_rows(table)]
     header, chosen = header_of(rows), columns_chosen(table, columns or {})
     found, notes = columns_in(table, header, rows, chosen, dimensions or {}, unlabelled=unlabelled)
-    return {**facts_of_columns(header, found), "warnings": notes}
+    files = (str(row[found["file"]]).strip() for row in rows if row.get(found["file"]) is not None)
+    return {**facts_of_columns(header, found), "warnings": notes, "audio_root": shared_folder(files, table.parent)}
 
 
 def read(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path, PureWindowsPath
 from urllib.parse import unquote
 
@@ -74,6 +75,20 @@ def inside(path: Path, root: Path, where: str) -> str:
         f"lies outside the folder of the recordings ({root}) by '..' or an absolute path. Name the folder above it with"
         " --audio-root, where the corpus takes that, or write paths relative to it; links below it may lead outside."
     )
+
+
+def shared_folder(paths: Iterable[str], start: Path) -> Path:
+    """Folder that the recordings of a table start from.
+
+    It is the table's own, ``start``; but of paths that are all absolute, and not all below it, the one that they share.
+    """
+    given = [Path(path) for path in paths if not _SERVED.fullmatch(path)]
+    if not given or not all(path.is_absolute() for path in given):
+        return start
+    bases = (Path(os.path.abspath(start)), start.resolve())  # noqa: PTH100 (links stay as they are)
+    if all(any(path.is_relative_to(base) for base in bases) for path in given):
+        return start
+    return Path(os.path.commonpath([path.parent for path in given]))
 
 
 def _has_drive(path: Path) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
+from emotune.choices import AdaptedBy
 from emotune.errors import ConfigError
 from emotune.inference.items import Item
 from emotune.registry import unknown_name_message
 
-By = Literal["auto", "speaker", "recording"]
-WAYS: tuple[str, ...] = get_args(By)
+WAYS: tuple[str, ...] = get_args(AdaptedBy)
 
 
 def check_way(by: str) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from emotune.choices import PartFormat, PartsEngine
 from emotune.errors import ConfigError
 from emotune.inference.adaptation.folder import adapted_fingerprint, is_adapted, read_adapted
 from emotune.inference.engines import engine_of
@@ -30,9 +31,9 @@ def predict_files_in_parts(
     folder: Path,
     *,
     part_rows: int,
-    part_format: Literal["parquet", "csv", "jsonl"] = "parquet",
+    part_format: PartFormat = "parquet",
     retry_errors: bool = False,
-    engine: Literal["local", "ray"] = "local",
+    engine: PartsEngine = "local",
     spreadsheet_safe: bool = False,
     listener: Listener | None = None,
     progress: Progress = silent,

@@ -12,14 +12,15 @@ import numpy as np
 from emotune import audio
 from emotune.audio.channels import Channels
 from emotune.audio.preprocessing import Preprocessing
-from emotune.audio.voice_activity import RATE_HZ, Method, Turns, best_method, speech_detector
+from emotune.audio.voice_activity import RATE_HZ, Turns, best_method, speech_detector
+from emotune.choices import VadMethod
 from emotune.errors import AudioError, ConfigError
 from emotune.inference.items import Item, items_given
 from emotune.inference.timeline.smoothing import CHANGE_COST, Piece, Smoother, Values
-from emotune.inference.timeline.windows import Window, WindowCutter, WindowRule
+from emotune.inference.timeline.windows import Window, WindowCutter, WindowRule, cut_windows
 from emotune.runtime.progress import Progress, silent
 from emotune.timelines.diarisation import SpeakerTurns
-from emotune.timelines.timeline import Timeline, TimelineSegment, Track
+from emotune.timelines.timeline import Timeline, TimelineSegment, Track, UnansweredWindow
 
 if TYPE_CHECKING:
     from emotune.inference.predictor import Predictor
@@ -43,7 +44,7 @@ class TimelineRule:
     """
 
     windows: WindowRule = field(default_factory=WindowRule)
-    vad: Method | None = None
+    vad: VadMethod | None = None
     change_cost: float = CHANGE_COST
 
 
@@ -122,6 +123,7 @@ class RecordingTimeline:
         self._heard = 0
         self._offset = round((item.start_s or 0.0) * RATE_HZ)
         self._loudness: dict[int | None, list[audio.FloatArray]] = {}
+        self._unanswered: list[UnansweredWindow] = []
         self._waiting: dict[int, tuple[Track, Window]] = {}  # windows that are not answered yet, by position
 
     def run(self, progress: Progress = silent) -> Timeline:
@@ -136,12 +138,14 @@ class RecordingTimeline:
         ) as opened:
             cutters = self._cutters(channels)
             tracks = list(cutters)
-            windows = self._windows(opened.blocks, cutters)
-            seconds = self._answered_seconds(windows, cutters)
+            blocks = self._memorised(opened.blocks, tracks)
             pieces: dict[Track, list[Piece]] = {track: [] for track in tracks}
-            for found in progress(seconds, total=max(1, math.ceil(opened.likely_s)), title=self.item.utterance_id):
-                for track, piece in found:
-                    pieces[track].append(piece)
+            total = max(1, math.ceil(opened.likely_s))
+            seconds = self._answered_seconds(cut_windows(blocks, cutters), pieces, total)
+            for _ in progress(seconds, total=total, title=self.item.utterance_id):
+                pass
+        if self._unanswered and not any(pieces.values()):
+            raise AudioError(self._unanswered[0].error)
         segments = tuple(
             segment_of(self.predictor, track, piece, offset=self._offset) for track in tracks for piece in pieces[track]
         )
@@ -151,6 +155,7 @@ class RecordingTimeline:
             in_seconds(self._offset + self._heard),
             segments,
             tuple(tracks),
+            unanswered=tuple(self._unanswered),
             loudness={channel: np.concatenate(peaks) for channel, peaks in self._loudness.items()},
             loudness_step_s=_LOUDNESS_S,
             settings=self.settings(),
@@ -193,20 +198,16 @@ class RecordingTimeline:
         moved = [(start_s - offset_s, end_s - offset_s) for start_s, end_s in self.speakers[speaker]]
         return [(max(0.0, start_s), end_s) for start_s, end_s in moved if end_s > 0]
 
-    def _windows(
-        self, blocks: Iterator[tuple[audio.FloatArray, ...]], cutters: Mapping[Track, WindowCutter]
-    ) -> Iterator[tuple[Track, Window]]:
-        """All windows, as they are complete; memorises peaks and the length on the way."""
-        channels = list(dict.fromkeys(track.channel for track in cutters))
+    def _memorised(
+        self, blocks: Iterator[tuple[audio.FloatArray, ...]], tracks: Sequence[Track]
+    ) -> Iterator[tuple[audio.FloatArray, ...]]:
+        """The blocks; memorises peaks and the length on the way."""
+        channels = list(dict.fromkeys(track.channel for track in tracks))
         for block in blocks:
             self._heard += len(block[0])
             for channel, samples in zip(channels, block, strict=True):
                 self._loudness.setdefault(channel, []).append(_peaks(samples))
-                for track, cutter in cutters.items():
-                    if track.channel == channel:
-                        yield from ((track, window) for window in cutter.feed(samples))
-        for track, cutter in cutters.items():
-            yield from ((track, window) for window in cutter.finish())
+            yield block
 
     def _items(self, windows: Iterator[tuple[Track, Window]]) -> Iterator[Item]:
         known = known_of_windows(self.item)
@@ -215,26 +216,30 @@ class RecordingTimeline:
             yield Item(f"{self.item.utterance_id}, window {position + 1}", (window.samples, RATE_HZ), known=known)
 
     def _answered_seconds(
-        self, windows: Iterator[tuple[Track, Window]], cutters: Mapping[Track, WindowCutter]
-    ) -> Iterator[list[tuple[Track, Piece]]]:
-        """Yields the pieces that are complete, once for each second of the recording that has been answered."""
+        self, windows: Iterator[tuple[Track, Window]], pieces: Mapping[Track, list[Piece]], total: int
+    ) -> Iterator[None]:
+        """Fills in the pieces as they are complete; yields once for each of ``total`` seconds that is answered."""
         classes, hop = len(self.predictor.label_space.classes), self.rule.windows.hop
-        smoothers = {track: Smoother(classes, hop, change_cost=self.rule.change_cost) for track in cutters}
+        smoothers = {track: Smoother(classes, hop, change_cost=self.rule.change_cost) for track in pieces}
         early: dict[int, Prediction] = {}
-        complete: list[tuple[Track, Piece]] = []
         due = second = 0
         for position, row in self.predictor.stream(self._items(windows), pool_items=POOL):
             early[position] = row
             while due in early:
                 track, window = self._waiting.pop(due)
-                pieces = smoothers[track].add(window, values_of(early.pop(due)))
-                complete += [(track, piece) for piece in pieces]
+                values = self._values(early.pop(due), track, window)
+                pieces[track].extend(smoothers[track].add(window, values))
                 due += 1
-                while second < window.end // RATE_HZ:
-                    yield complete
-                    complete, second = [], second + 1
-        if complete:
-            yield complete
+                while second < min(window.end // RATE_HZ, total):  # a header may promise less than there is
+                    yield
+                    second += 1
+
+    def _values(self, row: Prediction, track: Track, window: Window) -> Values | None:
+        if row.error is not None:
+            start_s, end_s = in_seconds(self._offset + window.start), in_seconds(self._offset + window.end)
+            self._unanswered.append(UnansweredWindow(start_s, end_s, row.error, track))
+            return None
+        return values_of(row)
 
 
 def values_of(row: Prediction) -> Values:

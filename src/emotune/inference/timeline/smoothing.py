@@ -48,10 +48,13 @@ class Smoother:
         self._rate_hz = rate_hz
         self._change_cost = change_cost
         self._windows: list[Window] = []
-        self._values: list[Values] = []
+        self._values: list[Values | None] = []
 
-    def add(self, window: Window, values: Values) -> list[Piece]:
-        """Takes the values of the next window, shape (classes + dimensions,); at a stretch's end gives its pieces."""
+    def add(self, window: Window, values: Values | None) -> list[Piece]:
+        """Takes the values of the next window, shape (classes + dimensions,); at a stretch's end gives its pieces.
+
+        Without values, steps that no other window holds are in no piece.
+        """
         self._windows.append(window)
         self._values.append(values)
         if not window.ends_stretch:
@@ -60,22 +63,30 @@ class Smoother:
         steps = self._steps(edges)
         seconds = np.diff(edges) / self._rate_hz
         self._windows, self._values = [], []
-        return self._pieces(edges, steps, seconds)
+        pieces: list[Piece] = []
+        for first, stop in _runs([step is not None for step in steps]):
+            answered = np.stack([step for step in steps[first:stop] if step is not None])
+            pieces += self._pieces(edges[first : stop + 1], answered, seconds[first:stop])
+        return pieces
 
-    def _steps(self, edges: NDArray[np.int64]) -> Values:
-        """Weighted means, shape (steps, classes + dimensions)."""
+    def _steps(self, edges: NDArray[np.int64]) -> list[Values | None]:
+        """Weighted mean of each step, shape (classes + dimensions,); None where no window was answered."""
         middles: Values = (edges[:-1] + edges[1:]) / 2
         starts = np.array([window.start for window in self._windows], dtype=np.float64)
         ends = np.array([window.end for window in self._windows], dtype=np.float64)
-        values = np.stack(self._values)
-        steps = np.empty((len(middles), values.shape[1]))
-        for number, middle in enumerate(map(float, middles)):
+        given = next((values for values in self._values if values is not None), None)
+        if given is None:
+            return [None] * len(middles)
+        values = np.stack([np.zeros_like(given) if own is None else own for own in self._values])
+        answered = np.array([own is not None for own in self._values])
+        steps: list[Values | None] = []
+        for middle in map(float, middles):
             first = int(np.searchsorted(ends, middle))
             stop = max(first + 1, int(np.searchsorted(starts, middle, side="right")))
             half = (ends[first:stop] - starts[first:stop]) / 2
             distance = np.abs(middle - (starts[first:stop] + ends[first:stop]) / 2)
-            weights = np.maximum(1 - distance / half, 1e-3)
-            steps[number] = weights @ values[first:stop] / weights.sum()
+            weights = np.maximum(1 - distance / half, 1e-3) * answered[first:stop]
+            steps.append(weights @ values[first:stop] / weights.sum() if weights.any() else None)
         return steps
 
     def _pieces(self, edges: NDArray[np.int64], steps: Values, seconds: Values) -> list[Piece]:
@@ -91,6 +102,17 @@ class Smoother:
             if len(kept) == len(bounds):
                 return [Piece(int(edges[a]), int(edges[b]), mean) for (a, b), mean in zip(parts, means, strict=True)]
             bounds = [bounds[at] for at in kept]  # the mean of a piece may have the class of its neighbour
+
+
+def _runs(answered: Sequence[bool]) -> list[tuple[int, int]]:
+    """First step, and the one behind the last, of each stretch of steps with an answer."""
+    found: list[tuple[int, int]] = []
+    at = 0
+    for is_answered, run in itertools.groupby(answered):
+        stop = at + len(list(run))
+        found += [(at, stop)] if is_answered else []
+        at = stop
+    return found
 
 
 def step_edges(start: int, end: int, hop: int) -> NDArray[np.int64]:

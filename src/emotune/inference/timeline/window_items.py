@@ -7,15 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from emotune import audio
-from emotune.audio.voice_activity import RATE_HZ, Method, speech_detector
+from emotune.audio.voice_activity import RATE_HZ, speech_detector
+from emotune.choices import VadMethod
 from emotune.corpora.tables.clip_ids import segment_name
 from emotune.errors import AudioError
 from emotune.inference.items import Item
 from emotune.inference.timeline.recording import POOL, check_windows, in_seconds, known_of_windows, least_samples
-from emotune.inference.timeline.windows import Window, WindowCutter, WindowRule
+from emotune.inference.timeline.windows import WindowCutter, WindowRule, cut_windows
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress
 from emotune.schema.predictions import Prediction, Predictions
+from emotune.timelines.timeline import Track
 
 if TYPE_CHECKING:
     from emotune.inference.predictor import Predictor
@@ -24,7 +26,12 @@ _NAMED = 20  # recordings without speech
 
 
 def predict_windows(
-    predictor: Predictor, items: Sequence[Item], rule: WindowRule, vad: Method, listener: Listener, progress: Progress
+    predictor: Predictor,
+    items: Sequence[Item],
+    rule: WindowRule,
+    vad: VadMethod,
+    listener: Listener,
+    progress: Progress,
 ) -> Predictions:
     """Predicts a row for each window of recordings of any length.
 
@@ -57,7 +64,7 @@ def predict_windows(
 
 
 def window_items(
-    items: Iterable[Item], rule: WindowRule, vad: Method, *, least: int = 0, owners: list[str], silent: list[str]
+    items: Iterable[Item], rule: WindowRule, vad: VadMethod, *, least: int = 0, owners: list[str], silent: list[str]
 ) -> Iterator[Item]:
     """Yields the windows of recordings, or of the segments of a table, with ``start_s`` and ``end_s`` in their ids.
 
@@ -83,14 +90,14 @@ def window_items(
                 silent.append(item.utterance_id)
 
 
-def _windows_of(item: Item, rule: WindowRule, vad: Method, least: int) -> Iterator[Item]:
+def _windows_of(item: Item, rule: WindowRule, vad: VadMethod, least: int) -> Iterator[Item]:
     if item.error is not None:
         raise AudioError(item.error)
     offset = round((item.start_s or 0.0) * RATE_HZ)
     known = known_of_windows(item)
     cutter = WindowCutter(rule, speech_detector(vad), least=least)
     with audio.blocks(item.source, [item.channel], start_s=item.start_s, end_s=item.end_s) as opened:
-        for window in _all(cutter, opened.blocks):
+        for _, window in cut_windows(opened.blocks, {Track(): cutter}):
             start_s, end_s = in_seconds(offset + window.start), in_seconds(offset + window.end)
             yield Item(
                 item.utterance_id + segment_name(start_s, end_s),
@@ -98,9 +105,3 @@ def _windows_of(item: Item, rule: WindowRule, vad: Method, least: int) -> Iterat
                 extra={**item.extra, "start_s": start_s, "end_s": end_s},
                 known=known,
             )
-
-
-def _all(cutter: WindowCutter, blocks: Iterator[tuple[audio.FloatArray, ...]]) -> Iterator[Window]:
-    for (samples,) in blocks:
-        yield from cutter.feed(samples)
-    yield from cutter.finish()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from emotune.audio import FloatArray
 from emotune.audio.voice_activity import RATE_HZ, Speech, Stretch
 from emotune.errors import ConfigError
+from emotune.timelines.timeline import Track
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,25 @@ class Window:
     def without_samples(self) -> Window:
         """Place of the window alone, for memory that must not grow."""
         return dataclasses.replace(self, samples=self.samples[:0].copy())
+
+
+def cut_windows(
+    blocks: Iterable[tuple[FloatArray, ...]], cutters: Mapping[Track, WindowCutter]
+) -> Iterator[tuple[Track, Window]]:
+    """Yields the windows of all voices as they are complete.
+
+    Args:
+        blocks: samples of each channel that a voice is on, in the order of the voices, each shape (samples,).
+        cutters: of the voices.
+    """
+    channels = list(dict.fromkeys(track.channel for track in cutters))
+    for block in blocks:
+        for channel, samples in zip(channels, block, strict=True):
+            for track, cutter in cutters.items():
+                if track.channel == channel:
+                    yield from ((track, window) for window in cutter.feed(samples))
+    for track, cutter in cutters.items():
+        yield from ((track, window) for window in cutter.finish())
 
 
 class WindowCutter:

@@ -14,7 +14,7 @@ SCHEMA = "emotune-timeline/1"
 
 
 def write_table(path: Path, timelines: Timelines) -> None:
-    """Writes a row for each segment, each time without speech and each recording that failed.
+    """Writes a row for each segment, each time without speech, and each window and recording that failed.
 
     Raises:
         TableError: when it cannot be written.
@@ -37,7 +37,7 @@ def _numbers(space: LabelSpace) -> list[str]:
 
 
 def rows_of(timeline: Timeline) -> list[Row]:
-    """One dictionary a segment or time without speech, by channel, then by time."""
+    """One dictionary a segment, time without speech or window without an answer, by channel, then by time."""
     if timeline.error is not None:
         return [{"recording": timeline.recording, "error": timeline.error}]
     rows: list[Row] = []
@@ -58,6 +58,16 @@ def rows_of(timeline: Timeline) -> list[Row]:
             **one.dimensions,
         }
         for one in timeline.segments
+    ]
+    rows += [
+        {
+            "channel": one.track.channel,
+            "speaker": one.track.speaker,
+            "start_s": one.start_s,
+            "end_s": one.end_s,
+            "error": one.error,
+        }
+        for one in timeline.unanswered
     ]
     rows.sort(key=lambda row: (row["channel"] or 0, row["start_s"], row.get("speaker") or ""))
     return [{"recording": timeline.recording, **row} for row in rows]
@@ -82,7 +92,11 @@ def _json(timeline: Timeline) -> dict[str, Any]:
     if timeline.error is not None:
         return {"recording": timeline.recording, "error": timeline.error}
     segments: list[dict[str, Any]] = []
+    errors: list[dict[str, Any]] = []
     for row in rows_of(timeline):
+        if row.get("error") is not None:
+            errors.append({name: value for name, value in row.items() if name != "recording" and value is not None})
+            continue
         kept = {name: row[name] for name in ("channel", "speaker") if row.get(name) is not None}
         kept |= {name: row[name] for name in ("start_s", "end_s", "emotion") if row.get(name) is not None}
         if row["emotion"] != NO_SPEECH or "confidence" in row:
@@ -108,6 +122,7 @@ def _json(timeline: Timeline) -> dict[str, Any]:
             for one in summaries(timeline)
         ],
         "segments": segments,
+        **({"errors": errors} if errors else {}),
     }
 
 
