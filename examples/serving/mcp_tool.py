@@ -27,7 +27,7 @@ def tool_server(url: str, folder: Path) -> MCPServer:
     async def emotions_of_recording(name: str) -> dict[str, Any]:
         """How the voices of a recording sound from moment to moment: segments in seconds with emotion and confidence.
 
-        'uncertain' is speech without a clear answer. These are judgements of a small model that learnt from acted speech:
+        'uncertain' is speech without a clear answer. These are judgements of a small model that learnt from actors:
         treat them as hints about the sound of a voice, never as facts about a person.
 
         Args:
