@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -77,11 +77,12 @@ class Process:
         model: that it serves, as ``loudness``.
         options: of the command.
         log: file that gets what it says.
+        program: of Python, in place of emotune's command line.
     """
 
-    def __init__(self, model: Path, log: Path, *options: str) -> None:
+    def __init__(self, model: Path, log: Path, *options: str, program: Sequence[str] = ("-m", "emotune")) -> None:
         self.log = log
-        command = [sys.executable, "-m", "emotune", "serve", f"loudness={model}", "--port", "0", *options]
+        command = [sys.executable, *program, "serve", f"loudness={model}", "--port", "0", *options]
         with log.open("wb") as stream:
             self.process = subprocess.Popen(command, stderr=stream, stdout=stream)
         wait_until(lambda: self.process.poll() is not None or "serving" in self.said(), seconds=60)

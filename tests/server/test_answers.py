@@ -3,12 +3,17 @@
 import csv
 import io
 import json
+import re
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import numpy as np
 import pytest
 
 import emotune
 from builders.recordings import encoded, noise, tone
+from builders.served import served
+from emotune.server.settings import Settings
 
 LOUD, QUIET = encoded(tone(peak=0.9)), encoded(tone(peak=0.01))
 SPEECH = encoded(np.concatenate([np.zeros(16000), tone(seconds=5.0, peak=0.5), np.zeros(16000)]))
@@ -139,3 +144,31 @@ def test_noise_in_which_nobody_speaks_is_one_silence(server):
     (found,) = server.client.post("/v1/timeline", files={"file": silence}).json()["timelines"]
     assert found["segments"] == []
     assert found["silences"] == [{"start_ms": 0, "end_ms": 3000, "channel": None, "emotion": "no speech"}]
+
+
+def test_answers_out_of_batches_that_clients_share_are_those_of_clips_alone(tiny_model):
+    generator = np.random.default_rng(0)
+    clips = [encoded(noise(int(length), seed=seed)) for seed, length in enumerate(generator.integers(8000, 40000, 24))]
+    alone = emotune.load(tiny_model, device="cpu")
+    settings = Settings(workers=1, batch_wait_s=0.1, device="cpu")
+    with served(f"tiny={tiny_model}", settings=settings) as server, ThreadPoolExecutor(8) as pool:
+
+        def asked(clip: bytes) -> dict:
+            return httpx.post(f"{server.url}/v1/predict", files={"file": clip}, trust_env=False).json()["predictions"][
+                0
+            ]
+
+        for clip, row in zip(clips, pool.map(asked, clips), strict=True):
+            expected = alone.predict(clip)
+            assert row["probabilities"] == pytest.approx(dict(expected.probabilities), abs=1e-5)
+            assert row["dimensions"] == pytest.approx(dict(expected.dimensions), abs=1e-4)
+        runs, clips_run = (
+            float(
+                re.findall(
+                    rf'emotune_batch_clips_{name}{{model="tiny"}} (\S+)', server.service.metrics.text().decode()
+                )[0]
+            )
+            for name in ("count", "sum")
+        )
+    assert clips_run == 24
+    assert runs < 20

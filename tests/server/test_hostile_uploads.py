@@ -1,7 +1,9 @@
-"""Broken and hostile uploads: every one gets an answer that is no fault of the server's, and takes no memory with it."""
+"""Broken and hostile uploads: every one gets an answer that is no fault of ours, and takes no memory with it."""
 
 import concurrent.futures
 import struct
+import subprocess
+import sys
 from collections import Counter
 
 import httpx
@@ -69,12 +71,12 @@ def bombs() -> dict[str, bytes]:
     rate = bytearray(wav)
     rate[24:28] = struct.pack("<I", 2**32 - 1)
     size = bytearray(wav)
-    size[40:44] = struct.pack("<I", 2**31)
+    size[40:44] = struct.pack("<I", 2**30)
     return {
         "an hour of silence": hours[: 10**6],
         "65535 channels": bytes(channels),
         "4 GHz": bytes(rate),
-        "2 GB promised": bytes(size),
+        "a gigabyte promised": bytes(size),
         "zeros": bytes(200_000),
         "a playlist": b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n",
         "a concat script": b"ffconcat version 1.0\nfile /etc/passwd\n",
@@ -172,4 +174,23 @@ def test_a_thousand_broken_uploads_leave_the_server_as_it_was(loudness, tmp_path
         assert server.rss_mb() - before < 60
         assert "Traceback" not in server.said()
         assert server.is_ready()
+        assert server.end() == 0
+
+
+@pytest.mark.load
+def test_what_is_made_up_from_the_description_meets_no_fault(loudness, tmp_path):
+    pytest.importorskip("schemathesis", reason="makes up requests from OpenAPI")
+    options = ["--checks", "not_a_server_error", "--max-examples", "15", "--seed", "7", "--phases", "coverage,fuzzing"]
+    with Process(loudness, tmp_path / "log") as server:
+        command = [
+            "-c",
+            "from schemathesis.cli import schemathesis; schemathesis()",
+            "run",
+            f"{server.url}/openapi.json",
+        ]
+        ended = subprocess.run(
+            [sys.executable, *command, *options], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
+        )
+        assert ended.returncode == 0, ended.stdout[-5000:] + ended.stderr[-2000:]
+        assert "Traceback" not in server.said()
         assert server.end() == 0

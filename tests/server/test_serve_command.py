@@ -152,3 +152,27 @@ def test_memory_stays_flat_over_thousands_of_requests(loudness, tmp_path):
         some(3000)
         assert server.rss_mb() / before <= 1.05
         assert server.end() == 0
+
+
+HANGING = """
+import sys, threading
+from emotune.server import uploads
+
+def hangs(*arguments):
+    threading.Event().wait()
+
+uploads.opened_file = hangs
+from emotune.cli import main
+sys.argv = ["emotune", *sys.argv[1:]]
+main()
+"""
+
+
+@pytest.mark.load
+def test_a_decoder_that_hangs_holds_neither_its_client_nor_the_end(loudness, tmp_path):
+    limits = ["--limit", "request_s=0.5", "--limit", "drain_s=0.5"]
+    with Process(loudness, tmp_path / "log", *limits, program=["-c", HANGING]) as server:
+        never = threading.Event()
+        assert asked(server.url, 2, never, LOUD) == [503, 503]
+        assert server.end(seconds=15) == 0
+        assert "a thread did not end" in server.said()

@@ -6,9 +6,9 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from emotune.server.problems import Problem
 
@@ -30,6 +30,7 @@ class Admission:
     def __init__(self, name: str, *, places: int, places_of_client: int, turns: int) -> None:
         self._name, self._places, self._places_of_client, self._turns = name, places, places_of_client, turns
         self._threads = ThreadPoolExecutor(turns, thread_name_prefix=name)
+        self._futures: set[Future[Any]] = set()
         self.taken = 0
         self.working = 0
         self._of_client = Counter[str]()
@@ -73,8 +74,15 @@ class Admission:
         except BaseException:
             turn.end()
             raise
+        self._futures.add(future)
+        future.add_done_callback(self._futures.discard)
         future.add_done_callback(lambda _: _end_in(loop, turn))
         return await asyncio.wrap_future(future)
+
+    @property
+    def has_threads(self) -> bool:
+        """Whether a thread still works."""
+        return bool(self._futures)
 
     def close(self) -> None:
         """Ends the threads; what waits for a turn is cancelled."""

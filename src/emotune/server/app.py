@@ -97,8 +97,11 @@ async def _of_options(request: Request, error: Exception) -> Response:
 
 async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    kind = _KINDS.get(error.status_code, "not-found")
-    return _answer(request, Problem(kind, str(error.detail) + ".", headers=error.headers))
+    kind, headers = _KINDS.get(error.status_code, "not-found"), dict(error.headers or {})
+    route = getattr(request.scope.get("route"), "path", "")
+    if error.status_code == 405 and route in request.app.openapi()["paths"]:  # Starlette names those of one route alone
+        headers["Allow"] = ", ".join(sorted(map(str.upper, request.app.openapi()["paths"][route])))
+    return _answer(request, Problem(kind, str(error.detail) + ".", headers=headers))
 
 
 async def _of_nobody(request: Request, error: Exception) -> Response:

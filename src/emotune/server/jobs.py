@@ -115,6 +115,11 @@ class Jobs:
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
+    @property
+    def has_threads(self) -> bool:
+        """Whether a thread still works."""
+        return self._admission.has_threads
+
     def close(self) -> None:
         """Ends the threads."""
         self._admission.close()

@@ -42,10 +42,11 @@ def tell(scope: MutableMapping[str, Any], **fields: Any) -> None:
 
 
 def log_as_json() -> None:
-    """Sends what the service and uvicorn say to standard error, as lines of JSON."""
+    """Sends what the service, and libraries that warn, have to say to standard error, as lines of JSON."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    for name in (LOGGER.name, "uvicorn"):
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(logging.INFO if name == LOGGER.name else logging.WARNING)
+    logging.getLogger().handlers = [handler]
+    LOGGER.handlers, LOGGER.propagate = [handler], False
+    LOGGER.setLevel(logging.INFO)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # what it warns of is the client's fault

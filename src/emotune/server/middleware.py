@@ -110,7 +110,7 @@ class _Exchange:
         """Sends a message; adds headers to the first."""
         if message["type"] in ("http.response.start", "websocket.http.response.start"):
             self.status = message["status"]
-            if self.status >= 400 and not self._is_read:
+            if message["status"] >= 400 and not self._is_read:
                 await self._discard()
             headers = MutableHeaders(scope=message)
             headers[ID_HEADER] = self._request_id

@@ -104,7 +104,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {
         status: {
             "description": "; ".join(title for code, title in TITLES.values() if code == status),
-            "content": {MEDIA_TYPE: {"schema": ProblemAnswer.model_json_schema()}},
+            "content": {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{ProblemAnswer.__name__}"}}},
         }
         for status in statuses
     }

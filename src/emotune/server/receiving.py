@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
@@ -11,6 +12,9 @@ from starlette.requests import Request
 
 from emotune.server.problems import Problem, no_room
 from emotune.server.uploads import Uploads
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 FIELD = "file"
 _PLAIN = ("application/octet-stream", "application/ogg")
@@ -92,7 +96,7 @@ class _Form:
         self._headers: dict[bytes, bytes] = {}
         self._field = self._value = b""
 
-    def callbacks(self) -> dict[str, object]:
+    def callbacks(self) -> MultipartCallbacks:
         """For the parser."""
         return {
             "on_part_begin": self._begin,

@@ -21,18 +21,19 @@ _TO_TIMELINE = "The model takes no more at once: send it to /v1/timeline, or as 
 _CUT = "Cut it into parts."
 
 
-async def received(request: Request, limits: Limits, *, most_mb: float, longest_s: float) -> Uploads:
-    """Receives the recordings of a request.
+async def received(request: Request, limits: Limits, *, is_job: bool = False) -> Uploads:
+    """Receives the recordings of a request or a job.
 
     Raises:
         Problem: for what is no upload, or too large, or too slow.
     """
     uploads = Uploads(
-        most_bytes=round(most_mb * _MEGABYTE),
+        most_bytes=round((limits.job_upload_mb if is_job else limits.upload_mb) * _MEGABYTE),
         memory_bytes=round(limits.memory_mb * _MEGABYTE),
         most_files=limits.files,
+        of="a job" if is_job else "a request",
     )
-    await receive(request, uploads, longest_s=longest_s)
+    await receive(request, uploads, longest_s=limits.job_upload_s if is_job else limits.upload_s)
     tell(request.scope, files=len(uploads), bytes=sum(upload.size for upload in uploads))
     return uploads
 

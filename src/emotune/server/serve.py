@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import logging
+import os
 import signal
 import socket
-from collections.abc import Iterator, Sequence
+import sys
+import time
+from collections.abc import Generator, Iterator, Sequence
 
 import uvicorn
 
@@ -21,6 +25,7 @@ from emotune.server.settings import Settings
 _LARGEST_MESSAGE = 2**20
 """Bytes of a WebSocket's message: half a minute of 16-bit sound at 16 kHz."""
 
+_THREADS_END_S = 5.0
 _LAST_WORDS_S = 5
 """Time for answers that are on their way when all work is done."""
 
@@ -65,7 +70,8 @@ def serve(
         shown = f"[{found_host}]" if ":" in found_host else found_host
         service: Service = app.state.service
         listener.say(f"serving {', '.join(service.models)} at http://{shown}:{found_port}")
-        asyncio.run(_serve(uvicorn.Server(config), bound, service))
+        asyncio.run(_serve(_Server(config), bound, service))
+        _leave_behind(service)
 
 
 def is_loopback(host: str) -> bool:
@@ -100,6 +106,27 @@ def _bound(host: str, port: int) -> Iterator[socket.socket]:
         yield bound
 
 
+def _leave_behind(service: Service) -> None:
+    """Ends the process where a thread does not: a decoder that hangs in a broken recording must not hold it."""
+    until = time.monotonic() + _THREADS_END_S
+    while service.has_threads and time.monotonic() < until:
+        time.sleep(0.02)
+    if service.has_threads:
+        log("a thread did not end", level=logging.WARNING)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(0)
+
+
+class _Server(uvicorn.Server):
+    """Server that leaves signals alone: uvicorn would raise them again when all is done."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Takes none."""
+        yield
+
+
 async def _serve(server: uvicorn.Server, bound: socket.socket, service: Service) -> None:
     """Runs the server; the first signal lets it finish what it has taken, a second one ends it at once."""
     loop = asyncio.get_running_loop()
@@ -110,7 +137,6 @@ async def _serve(server: uvicorn.Server, bound: socket.socket, service: Service)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
-    server.capture_signals = contextlib.nullcontext  # else uvicorn would take the signals, and raise them again at last
     running = asyncio.ensure_future(server.serve(sockets=[bound]))
     telling = asyncio.ensure_future(told.wait())
     await asyncio.wait({running, telling}, return_when=asyncio.FIRST_COMPLETED)

@@ -40,13 +40,14 @@ class ServedModel:
         predictor: as it was loaded.
         scheduler: shares its engine.
         licence: as its card states it.
+        conditioner: that of the predictor, for many threads.
     """
 
     name: str
     predictor: Predictor
     scheduler: Scheduler
     licence: str | None
-    _conditioner: Conditioner = field(repr=False)
+    conditioner: Conditioner = field(repr=False)
 
     def predictor_for(
         self, asker: Asker, *, coverage: float | None = None, threshold: float | None = None
@@ -65,7 +66,7 @@ class ServedModel:
             self.scheduler.engine_for(asker),
             batch_seconds=self.predictor.batch_seconds,
             coverage=coverage,
-            conditioner=self._conditioner,
+            conditioner=self.conditioner,
             name=self.name,
             adaptation=self.predictor.adaptation,
         )

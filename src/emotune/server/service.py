@@ -177,6 +177,11 @@ class Service:
         self.models.close()
         self.stream_threads.shutdown(wait=False, cancel_futures=True)
 
+    @property
+    def has_threads(self) -> bool:
+        """Whether a thread of a request or a job still works."""
+        return self.admission.has_threads or self.jobs.has_threads
+
     def _space_of(self, model: str) -> LabelSpace | None:
         return self.models[model].predictor.label_space if model in self.models else None
 

@@ -132,13 +132,13 @@ class Uploads(list[Upload]):
         most_bytes: of all together.
         memory_bytes: of all together that stay in memory.
         most_files: how many there may be.
-        name: of what there is too much of, as the message calls it: ``a request``, ``a job``.
+        of: what sends them: ``a request``, ``a job``.
     """
 
-    def __init__(self, *, most_bytes: int, memory_bytes: int, most_files: int, name: str = "a request") -> None:
+    def __init__(self, *, most_bytes: int, memory_bytes: int, most_files: int, of: str = "a request") -> None:
         super().__init__()
         self._most_bytes, self._memory_bytes, self._most_files = most_bytes, memory_bytes, most_files
-        self._name = name
+        self._of = of
         self._bytes = self._in_memory = 0
 
     @property
@@ -153,7 +153,7 @@ class Uploads(list[Upload]):
             Problem: when there are too many.
         """
         if len(self) == self._most_files:
-            raise Problem("too-large", f"There are more than {self._most_files} files, the most of {self._name}.")
+            raise Problem("too-large", f"There are more than {self._most_files} files, the most of {self._of}.")
         self.append(Upload(name))
         return self[-1]
 
@@ -180,7 +180,7 @@ class Uploads(list[Upload]):
         """
         if total > self._most_bytes:
             raise Problem(
-                "too-large", f"The upload is larger than {self._most_bytes / 1e6:g} MB, the most of {self._name}."
+                "too-large", f"The upload is larger than {self._most_bytes / 1e6:g} MB, the most of {self._of}."
             )
 
 

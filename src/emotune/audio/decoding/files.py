@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +36,20 @@ class _Forward(soundfile.SoundFile):
         return False
 
 
+class _Steady:
+    """Stream that stays where it is when it is told to go before its beginning, as broken headers do."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.tell, self.read = stream.tell, stream.read
+        self.readinto = cast(io.BufferedReader, stream).readinto
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        with contextlib.suppress(ValueError, OSError):  # which soundfile would print, with a traceback
+            self._stream.seek(offset, whence)
+        return self._stream.tell()
+
+
 @contextmanager
 def opened(stream: BinaryIO, name: str) -> Iterator[Sound]:
     """A recording from its first byte on, as a sound.
@@ -54,7 +70,7 @@ def opened(stream: BinaryIO, name: str) -> Iterator[Sound]:
 def _file_of(stream: BinaryIO, name: str) -> _Forward | None:
     """The file as libsndfile opens it; None where it does not know the format, or would lose the end."""
     try:
-        file = _Forward(with_size(stream))
+        file = _Forward(cast(BinaryIO, _Steady(with_size(stream))))
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
         if getattr(error, "code", None) in _NOT_ITS_FORMAT:
             return None

@@ -33,7 +33,7 @@ async def begin(
     with ExitStack() as place:
         service.refuse_new_work()
         place.enter_context(service.jobs.place(client))
-        uploads = await received(request, limits, most_mb=limits.job_upload_mb, longest_s=limits.job_upload_s)
+        uploads = await received(request, limits, is_job=True)
         job = Job(client, model.name, options, list(uploads))
         await service.jobs.start(job, place.pop_all())
     return json_answer(job.to_json(), 202, {"Location": f"{router.prefix}/{job.job_id}"})

@@ -30,7 +30,7 @@ async def predict(
     model.check_coverage(options.coverage)
     limits = service.settings.limits
     with service.taken(client):
-        uploads = await received(request, limits, most_mb=limits.upload_mb, longest_s=limits.upload_s)
+        uploads = await received(request, limits)
         asker = Asker(client)
         predictor = model.predictor_for(asker, coverage=options.coverage, threshold=options.threshold)
 

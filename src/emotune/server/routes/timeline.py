@@ -30,7 +30,7 @@ async def timeline(
     check_windows(rule.windows, model.predictor.engine.preprocessing)
     limits = service.settings.limits
     with service.taken(client):
-        uploads = await received(request, limits, most_mb=limits.upload_mb, longest_s=limits.upload_s)
+        uploads = await received(request, limits)
         check_format(options.format, len(uploads))
         asker = Asker(client)
         predictor = model.predictor_for(asker, coverage=options.coverage, threshold=options.threshold)
