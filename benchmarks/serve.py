@@ -35,6 +35,8 @@ from emotune.models.folder import find_model_folder
 
 SERVERS = Path(__file__).with_name("serve_peers.py")
 CONTENTS = clips(64)
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""Variables that would give a server other threads than its users get."""
 
 
 class Server:
@@ -43,9 +45,15 @@ class Server:
     def __init__(self, name: str, model: Path, **limits: float) -> None:
         with socket.create_server(("127.0.0.1", 0)) as bound:
             self.port = bound.getsockname()[1]
-        arguments = [f"{key}={value}" for key, value in limits.items()]
-        command = [sys.executable, str(SERVERS), name, str(self.port), str(model), *arguments]
-        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        given = [f"{key}={value}" for key, value in limits.items()]
+        if name == "ours":
+            command = ["-m", "emotune", "serve", f"model={model}", "--port", str(self.port)]
+            command += [f"--limit={limit}" for limit in given]
+        else:
+            command = [str(SERVERS), name, str(self.port), str(model), *given]
+        environment = {key: value for key, value in os.environ.items() if key not in _THREADS}
+        quiet = {"stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+        self.process = subprocess.Popen([sys.executable, *command], env=environment, **quiet)
         self.url = f"http://127.0.0.1:{self.port}/v1/predict"
         began = time.monotonic()
         while self._is_closed():

@@ -1,6 +1,6 @@
-"""Servers that `serve.py` starts: emotune with and without shared batches, and two that people write by hand.
+"""Servers that `serve.py` starts beside emotune: itself without shared batches, and two that people write by hand.
 
-    python benchmarks/serve_peers.py ours|alone|pipeline|onnxruntime PORT MODEL
+    python benchmarks/serve_peers.py alone|pipeline|onnxruntime PORT MODEL
 
 `pipeline` is a FastAPI handler around transformers' audio-classification pipeline, an encoder of the same size with
 random weights; `onnxruntime` is one around the graph of the same model, one clip at a time. `alone` is emotune with the
@@ -68,13 +68,16 @@ def plain_onnxruntime(model: Path) -> Any:
 
 def main() -> None:
     name, port, model, *limits = sys.argv[1:]
-    if name in ("ours", "alone"):
+    if name == "alone":
+        from emotune.runtime.memory_allocator import keep_few_kernels, keep_freed_memory
+        from emotune.runtime.threads import spin_briefly
         from emotune.server import served_models
         from emotune.server.serve import serve
         from emotune.server.settings import settings_of
 
-        if name == "alone":
-            served_models._batch_seconds = lambda predictor: None  # pyright: ignore
+        served_models._batch_seconds = lambda predictor: None  # pyright: ignore
+        for sets in (keep_few_kernels, keep_freed_memory, spin_briefly):  # as the command does
+            sets()
         given = dict(limit.split("=") for limit in limits)
         serve([f"model={model}"], settings_of({key: float(value) for key, value in given.items()}), port=int(port))
         return

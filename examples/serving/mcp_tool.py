@@ -27,8 +27,8 @@ def tool_server(url: str, folder: Path) -> MCPServer:
     async def emotions_of_recording(name: str) -> dict[str, Any]:
         """How the voices of a recording sound from moment to moment: segments in seconds with emotion and confidence.
 
-        "uncertain" is speech without a clear answer. A small model that learnt from acted speech judges here:
-        treat its answers as hints about the sound of a voice, never as facts about a person.
+        'uncertain' is speech without a clear answer. These are judgements of a small model that learnt from actors:
+        treat them as hints about the sound of a voice, never as facts about a person.
 
         Args:
             name: path of the recording within the folder.
