@@ -167,6 +167,8 @@ def _encoder(model: EmotionModel, prefix: str) -> dict[str, Tensor]:
             f"{norm}.weight": torch.ones(backbone.hidden_size),
             f"{norm}.bias": torch.zeros(backbone.hidden_size),
         }
+    if backbone.model_type == "unispeech-sat":  # of masked training; the other classes have it only then
+        weights[f"{prefix}masked_spec_embed"] = torch.zeros(backbone.hidden_size)
     return weights
 
 
