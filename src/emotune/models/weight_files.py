@@ -1,5 +1,7 @@
 """Weights of a published folder: which of its files hold them, read without running anything."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import pickle

@@ -1,5 +1,7 @@
 """Conversion of an encoder's original file to a folder as transformers writes it, checked by loading it."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import tempfile

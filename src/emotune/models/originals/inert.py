@@ -4,6 +4,8 @@ Nothing of the file's own is imported or called. The table names the only classe
 becomes an ``Inert`` object, whose state is then read as plain data. Anything else is refused by its name.
 """
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import pickle

@@ -1,5 +1,7 @@
 """Layouts of original files: where each keeps the weights and the settings. A new one is a line in the table."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping

@@ -1,5 +1,7 @@
 """Names of fairseq's and unilm's weights, and their settings, in the words of transformers."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import re
@@ -40,7 +42,8 @@ def renamed(weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]
         ModelError: naming weights that are not known.
     """
     found: dict[str, Tensor] = {}
-    dropped, strangers = [], []
+    dropped: list[str] = []
+    strangers: list[str] = []
     for name, tensor in weights.items():
         own = name[len(_PREFIX.match(name)[0]) :]  # pyright: ignore[reportOptionalSubscript] (it matches nothing too)
         theirs = next((re.sub("^" + old, new, own) for old, new in _RENAMED if re.match(old, own)), None)

@@ -1,5 +1,7 @@
 """Classes and dimensions of published models, by the names that they state."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import re

@@ -8,6 +8,8 @@ Reference:
     Traits, arXiv 2505.14648.
 """
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
