@@ -15,7 +15,7 @@ DOTTED = re.compile(r"(?<![\w./-])emotune(?:\.[A-Za-z]\w*)+(?::\w+)?")
 GROUP = re.compile(
     r"emotune\.(corpus|backbone|pooling|loss|head|metric|condition|layer_mix|adapter|join|augmentation|degradation|model|checkpoint_format)"
     r"(\.options)?"
-    r"|emotune\.(classes|dimensions|preprocessing|calibration|licence|card|source)"
+    r"|emotune\.(classes|dimensions|preprocessing|calibration|licence|card|source|weights)"
 )
 """Groups of entry points, and metadata of an exported graph, are named like modules."""
 
