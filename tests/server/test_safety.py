@@ -83,8 +83,6 @@ def test_every_answer_carries_its_id_and_safe_headers(server):
 
 
 def test_logs_are_lines_of_json_without_recordings_names_or_addresses(server, caplog):
-    logger = logging.getLogger("emotune.server")
-    logger.propagate = True
     with caplog.at_level(logging.INFO, "emotune.server"):
         server.client.post(
             "/v1/predict?channel=0", files={"file": ("ada-lovelace.wav", LOUD)}, headers={"X-Request-ID": "r-1"}

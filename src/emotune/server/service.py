@@ -175,6 +175,8 @@ class Service:
         self.jobs.close()
         self.admission.close()
         self.models.close()
+        if self._folder is not None:
+            self._folder.close()
         self.stream_threads.shutdown(wait=False, cancel_futures=True)
 
     @property
