@@ -12,6 +12,7 @@ import pytest
 import emotune
 from builders.command import run_command
 from builders.recordings import encoded, noise, tone, write_recording
+from builders.served import wait_until
 from emotune.client import AsyncClient, Client, failures, synchronous
 from emotune.errors import AudioError, ConfigError, ServerError
 from emotune.inference.timeline.recording import TimelineRule
@@ -252,14 +253,12 @@ def test_faults_on_either_side_of_a_stream_are_raised(client, server):
 
 
 def test_a_stream_that_nobody_reads_any_more_is_closed(client, server):
+    wait_until(lambda: server.service.streams == 0)
     events = client.listen(itertools.cycle(blocks()), RATE, vad="none")
     next(events)
     assert server.service.streams == 1
     events.close()
-    until = time.monotonic() + 5
-    while server.service.streams:
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    wait_until(lambda: server.service.streams == 0)
 
 
 def test_the_command_line_asks_a_server(server, loudness, tmp_path):
