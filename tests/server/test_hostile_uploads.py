@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 
-import httpx
+import httpx2 as httpx
 import numpy as np
 import pytest
 

@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 
-import httpx
+import httpx2 as httpx
 import numpy as np
 import pytest
 
