@@ -5,13 +5,12 @@ import time
 import pytest
 
 from builders.recordings import encoded, tone
-from builders.served import served, wait_until
+from builders.served import refused, served, slowed, wait_until
 from emotune.errors import ConfigError
 from emotune.io.locks import LOCK
 from emotune.server.jobs_folder import JobsFolder
 from emotune.server.keys import new_key
 from emotune.server.settings import Settings
-from server.test_limits import refused, slowed
 
 SOUND = encoded(tone(seconds=10.0, peak=0.5))
 QUERY = "/v1/jobs?vad=none"

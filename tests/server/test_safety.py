@@ -7,13 +7,12 @@ import re
 import pytest
 
 from builders.recordings import encoded, tone
-from builders.served import served, wait_until
+from builders.served import refused, served, wait_until
 from emotune.errors import ConfigError
 from emotune.server import keys
 from emotune.server.logs import JsonLines
 from emotune.server.routes import page
 from emotune.server.settings import Settings, settings_of
-from server.test_limits import refused
 
 LOUD = encoded(tone(peak=0.9))
 
