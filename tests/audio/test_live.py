@@ -12,7 +12,7 @@ import soundfile
 
 from builders.recordings import noise, tone
 from emotune import audio
-from emotune.audio.live import Inbox, Microphone, Mono, Played, RawSound, raw_blocks, recorded_blocks
+from emotune.audio.live import Inbox, Microphone, Mono, Played, RawSound, raw_blocks, recorded_blocks, webm_blocks
 from emotune.errors import AudioError, ConfigError
 
 
@@ -28,10 +28,10 @@ def test_mulaw_is_that_of_g711():
     assert RawSound("mulaw", 8000).decode(codes).tolist() == [g711_mulaw(code) for code in codes]
 
 
-@pytest.mark.parametrize("encoding", ["pcm16", "mulaw", "alaw"])
+@pytest.mark.parametrize("encoding", ["pcm16", "float32", "mulaw", "alaw"])
 @pytest.mark.parametrize("channels", [1, 2])
 def test_pieces_of_any_size_decode_to_the_same_samples(tmp_path, encoding, channels):
-    subtype = {"pcm16": "PCM_16", "mulaw": "ULAW", "alaw": "ALAW"}[encoding]
+    subtype = {"pcm16": "PCM_16", "float32": "FLOAT", "mulaw": "ULAW", "alaw": "ALAW"}[encoding]
     sound = noise(500, channels).squeeze()
     soundfile.write(tmp_path / "x.raw", sound, 8000, format="RAW", subtype=subtype, endian="LITTLE")
     content = (tmp_path / "x.raw").read_bytes()
@@ -47,6 +47,36 @@ def test_pieces_of_any_size_decode_to_the_same_samples(tmp_path, encoding, chann
 def test_raw_sound_that_cannot_be_is_refused(rate, channels, match):
     with pytest.raises(ConfigError, match=match):
         RawSound("pcm16", rate, channels)
+
+
+def test_webm_is_decoded_while_it_arrives(tmp_path):
+    pytest.importorskip("av", reason="needs the extra media")
+    from builders.media import write_media
+
+    path = write_media(tmp_path / "a.webm", codec="libopus", rate=48000, seconds=4.0, tones_hz=(440.0, 300.0))
+    content, given = path.read_bytes(), 0
+
+    def read(most: int) -> bytes:
+        nonlocal given
+        piece = content[given : given + min(most, 100)]
+        given += len(piece)
+        return piece
+
+    heard, arrived = 0, []
+    for samples, rate in webm_blocks(read):
+        assert samples.shape[1] == 2 and rate == 48000
+        heard += len(samples)
+        arrived.append((given / len(content), heard / rate / 4.0))
+    assert heard / 48000 == pytest.approx(4.0, abs=0.02)
+    assert max(abs(bytes_share - sound_share) for bytes_share, sound_share in arrived[20:]) < 0.25
+
+
+def test_what_is_no_webm_is_refused():
+    pytest.importorskip("av", reason="needs the extra media")
+    for content in (b"", b"RIFF" + bytes(5000), b"\x1aE\xdf\xa3" + bytes(100)):
+        pieces = iter([content])
+        with pytest.raises(AudioError, match="Expected WebM"):
+            list(webm_blocks(lambda most, pieces=pieces: next(pieces, b"")[:most]))
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 44100])

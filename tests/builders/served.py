@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
-import httpx
+import httpx2 as httpx
 import uvicorn
 
 from builders.exported import save_exported
 from emotune.schema.labels import LabelSpace, Scale
 from emotune.server.app import create_app
+from emotune.server.problems import MEDIA_TYPE, TITLES
 from emotune.server.service import Service
 from emotune.server.settings import Settings, settings_of
 
@@ -60,6 +61,40 @@ def served(*models: str | Path, settings: Settings | None = None, **limits: floa
         server.should_exit = True
         thread.join(30)
         assert not thread.is_alive()
+
+
+def refused(answer: httpx.Response, kind: str) -> dict:
+    """Body of an answer that is a problem of this kind, in its one shape."""
+    problem = answer.json()
+    status, title = TITLES[kind]
+    assert (answer.status_code, problem["status"], problem["title"]) == (status, status, title), problem
+    assert answer.headers["content-type"] == MEDIA_TYPE
+    assert problem["type"] == f"urn:emotune:problem:{kind}"
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    assert problem["detail"].endswith(".")
+    return problem
+
+
+class SlowEngine:
+    """Engine that takes its time, for a scheduler that has one already."""
+
+    def __init__(self, engine, seconds: float) -> None:
+        self._engine, self.seconds, self.runs = engine, seconds, 0
+
+    def __getattr__(self, name: str):
+        return getattr(self._engine, name)
+
+    def run(self, waveforms, conditions=()):
+        self.runs += 1
+        time.sleep(self.seconds)
+        return self._engine.run(waveforms, conditions)
+
+
+def slowed(server: Served, seconds: float) -> SlowEngine:
+    """Makes the model of a server slow."""
+    scheduler = server.service.models.default.scheduler
+    scheduler.engine = SlowEngine(scheduler.engine, seconds)
+    return scheduler.engine
 
 
 def wait_until(is_so, seconds: float = 10.0) -> None:

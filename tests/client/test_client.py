@@ -12,10 +12,13 @@ import pytest
 import emotune
 from builders.command import run_command
 from builders.recordings import encoded, noise, tone, write_recording
+from builders.served import served, wait_until
 from emotune.client import AsyncClient, Client, failures, synchronous
 from emotune.errors import AudioError, ConfigError, ServerError
 from emotune.inference.timeline.recording import TimelineRule
 from emotune.inference.timeline.windows import WindowRule
+from emotune.server.keys import new_key
+from emotune.server.settings import Settings
 
 RATE = 16000
 SPOKEN = np.concatenate([0.5 * tone(seconds=3), np.zeros(RATE), 0.05 * tone(seconds=2), np.zeros(RATE)]).astype("f4")
@@ -117,6 +120,19 @@ def test_errors_are_those_of_this_library(client, server, tmp_path):
         Client("localhost:8000")
     with pytest.raises(ConfigError, match="change_cost"):
         client.timeline((SPOKEN, RATE), rule=TimelineRule(change_cost=3.0))
+
+
+def test_a_key_is_sent_with_questions_and_streams(loudness):
+    key, hashed = new_key()
+    with served(f"loudness={loudness}", settings=Settings(keys=(hashed,))) as guarded:
+        with Client(guarded.url, key=key) as client:
+            assert client.predict(encoded(tone())).emotion == "anger"
+            assert list(client.listen([SPOKEN], RATE, vad="none"))
+        with Client(guarded.url, key="another") as client:
+            with pytest.raises(ServerError, match="have a key"):
+                client.predict(encoded())
+            with pytest.raises(ServerError, match="have a key"):
+                list(client.listen([SPOKEN], RATE))
 
 
 def test_a_server_that_is_not_there_is_one_clear_error():
@@ -252,14 +268,12 @@ def test_faults_on_either_side_of_a_stream_are_raised(client, server):
 
 
 def test_a_stream_that_nobody_reads_any_more_is_closed(client, server):
+    wait_until(lambda: server.service.streams == 0)
     events = client.listen(itertools.cycle(blocks()), RATE, vad="none")
     next(events)
     assert server.service.streams == 1
     events.close()
-    until = time.monotonic() + 5
-    while server.service.streams:
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    wait_until(lambda: server.service.streams == 0)
 
 
 def test_the_command_line_asks_a_server(server, loudness, tmp_path):

@@ -5,10 +5,12 @@ import time
 import pytest
 
 from builders.recordings import encoded, tone
-from builders.served import served, wait_until
+from builders.served import refused, served, slowed, wait_until
+from emotune.errors import ConfigError
+from emotune.io.locks import LOCK
+from emotune.server.jobs_folder import JobsFolder
 from emotune.server.keys import new_key
 from emotune.server.settings import Settings
-from server.test_limits import refused, slowed
 
 SOUND = encoded(tone(seconds=10.0, peak=0.5))
 QUERY = "/v1/jobs?vad=none"
@@ -144,7 +146,9 @@ def test_jobs_of_a_folder_survive_a_restart(loudness, tmp_path):
         assert not (tmp_path / "jobs" / "broken").exists()
         for place in (done, predicted, running, queued):
             assert server.client.delete(place).status_code == 204
-        assert list((tmp_path / "jobs").iterdir()) == []
+        assert [path.name for path in (tmp_path / "jobs").iterdir()] == [LOCK]
+        with pytest.raises(ConfigError, match="Another server"):
+            JobsFolder(tmp_path / "jobs")
 
 
 def test_without_a_folder_nothing_is_kept(loudness, tmp_path, monkeypatch):

@@ -5,28 +5,15 @@ import socket
 import threading
 import time
 
-import httpx
+import httpx2 as httpx
 import numpy as np
 import pytest
 
 from builders.recordings import encoded, tone
-from builders.served import served, wait_until
-from emotune.server.problems import MEDIA_TYPE, TITLES
+from builders.served import refused, served, slowed, wait_until
 
 LOUD = encoded(tone(peak=0.9))
 WAV = {"Content-Type": "audio/wav"}
-
-
-def refused(answer: httpx.Response, kind: str) -> dict:
-    """Body of an answer that is a problem of this kind, in its one shape."""
-    problem = answer.json()
-    status, title = TITLES[kind]
-    assert (answer.status_code, problem["status"], problem["title"]) == (status, status, title), problem
-    assert answer.headers["content-type"] == MEDIA_TYPE
-    assert problem["type"] == f"urn:emotune:problem:{kind}"
-    assert problem["request_id"] == answer.headers["x-request-id"]
-    assert problem["detail"].endswith(".")
-    return problem
 
 
 def test_more_bytes_than_may_be_are_refused_at_once_and_while_they_come(server):
@@ -175,27 +162,6 @@ def test_an_upload_that_does_not_come_is_refused_after_a_while(loudness):
         refused(answer, "upload-too-slow")
         assert time.monotonic() - began < 10
         assert server.service.admission.taken == 0
-
-
-class SlowEngine:
-    """Engine that takes its time, for a scheduler that has one already."""
-
-    def __init__(self, engine, seconds: float) -> None:
-        self._engine, self.seconds, self.runs = engine, seconds, 0
-
-    def __getattr__(self, name: str):
-        return getattr(self._engine, name)
-
-    def run(self, waveforms, conditions=()):
-        self.runs += 1
-        time.sleep(self.seconds)
-        return self._engine.run(waveforms, conditions)
-
-
-def slowed(server, seconds: float) -> SlowEngine:
-    scheduler = server.service.models.default.scheduler
-    scheduler.engine = SlowEngine(scheduler.engine, seconds)
-    return scheduler.engine
 
 
 def test_an_answer_that_takes_too_long_is_refused_and_its_work_ended(loudness):

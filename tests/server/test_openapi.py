@@ -3,7 +3,7 @@
 import re
 import shlex
 
-import httpx
+import httpx2 as httpx
 import numpy as np
 import pytest
 

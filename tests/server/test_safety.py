@@ -7,13 +7,12 @@ import re
 import pytest
 
 from builders.recordings import encoded, tone
-from builders.served import served, wait_until
+from builders.served import refused, served, wait_until
 from emotune.errors import ConfigError
 from emotune.server import keys
 from emotune.server.logs import JsonLines
 from emotune.server.routes import page
 from emotune.server.settings import Settings, settings_of
-from server.test_limits import refused
 
 LOUD = encoded(tone(peak=0.9))
 
@@ -83,8 +82,6 @@ def test_every_answer_carries_its_id_and_safe_headers(server):
 
 
 def test_logs_are_lines_of_json_without_recordings_names_or_addresses(server, caplog):
-    logger = logging.getLogger("emotune.server")
-    logger.propagate = True
     with caplog.at_level(logging.INFO, "emotune.server"):
         server.client.post(
             "/v1/predict?channel=0", files={"file": ("ada-lovelace.wav", LOUD)}, headers={"X-Request-ID": "r-1"}

@@ -5,11 +5,15 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from emotune.errors import EmotuneError, TableError
+from filelock import Timeout
+
+from emotune.errors import ConfigError, EmotuneError, TableError
+from emotune.io.locks import LOCK, held
 from emotune.io.tables import read_json, to_json, write_text
 from emotune.schema.labels import LabelSpace
 from emotune.schema.predictions import Prediction, Predictions
@@ -33,14 +37,23 @@ class JobsFolder:
 
     Raises:
         TableError: when it cannot be written.
+        ConfigError: when another server has its jobs there.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lock = ExitStack()
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock.enter_context(held(path / LOCK))
+        except Timeout as error:
+            raise ConfigError(f"Another server has its jobs in {path}: choose another --jobs-folder.") from error
         except OSError as error:
             raise TableError(f"{path} cannot be written ({error.strerror}); choose another --jobs-folder.") from error
+
+    def close(self) -> None:
+        """Leaves the folder to others."""
+        self._lock.close()
 
     def keep(self, job: Job) -> None:
         """Writes a new job with its recordings; its description comes last."""

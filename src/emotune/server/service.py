@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -53,7 +53,8 @@ class Service:
         )
         self._folder = None if settings.jobs_folder is None else JobsFolder(settings.jobs_folder)
         self.jobs = Jobs(limits, lambda job: job_result(models, limits, job), self._folder)
-        self.stream_threads = ThreadPoolExecutor(max(1, limits.streams), thread_name_prefix="stream")
+        self._stream_threads = ThreadPoolExecutor(max(1, limits.streams), thread_name_prefix="stream")
+        self._heard: set[Future[None]] = set()
         self.draining = asyncio.Event()
         self.streams = 0
         self._running: set[asyncio.Future[None]] = set()
@@ -102,6 +103,13 @@ class Service:
             yield
         finally:
             self.streams -= 1
+
+    def hear(self, work: Callable[[], None]) -> asyncio.Future[None]:
+        """Hears a stream in a thread of its own."""
+        future = self._stream_threads.submit(work)
+        self._heard.add(future)
+        future.add_done_callback(self._heard.discard)
+        return asyncio.wrap_future(future)
 
     async def run(self, request: Request, asker: Asker, work: Callable[[], Answer]) -> Answer:
         """Runs work in a thread once it is the client's turn, while somebody waits for it.
@@ -175,12 +183,14 @@ class Service:
         self.jobs.close()
         self.admission.close()
         self.models.close()
-        self.stream_threads.shutdown(wait=False, cancel_futures=True)
+        if self._folder is not None:
+            self._folder.close()
+        self._stream_threads.shutdown(wait=False, cancel_futures=True)
 
     @property
     def has_threads(self) -> bool:
         """Whether a thread of a request or a job still works."""
-        return self.admission.has_threads or self.jobs.has_threads
+        return bool(self.admission.has_threads or self.jobs.has_threads or self._heard)
 
     def _space_of(self, model: str) -> LabelSpace | None:
         return self.models[model].predictor.label_space if model in self.models else None

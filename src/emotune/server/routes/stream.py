@@ -81,7 +81,7 @@ class _Exchange:
             AudioError: for what is no sound.
             WebSocketDisconnect: when the client went away.
         """
-        hears = self._loop.run_in_executor(service.stream_threads, hearing.run, backlog, self._send_from_thread)
+        hears = service.hear(lambda: hearing.run(backlog, self._send_from_thread))
         receives = asyncio.ensure_future(self._receive(backlog, service.settings.limits.stream_idle_s))
         drains = asyncio.ensure_future(service.draining.wait())
         try:
