@@ -133,7 +133,10 @@ def fitting_encoder(folder: PublishedFolder, description: Description) -> dict[s
     Raises:
         ModelError: naming the weights that are missing, unexpected or misshapen.
     """
-    shapes = without_memory(partial(_built, folder, description))
+    try:
+        shapes = without_memory(partial(_built, folder, description))
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:  # of sizes that no memory could hold
+        raise in_folder(folder, f"its config does not describe a model: {str(error).splitlines()[0]}") from error
     lacking = [name for name in description.used if name not in folder.weights.header]
     if lacking:
         raise _misfit(folder, [f"missing {name}" for name in lacking])
