@@ -181,7 +181,7 @@ FAULTS = {
         edit_json(PREPROCESSOR, min_samples=INFINITE),
         ["min_samples", "above 0, got inf"],
     ),
-    "unknown normalisation": (edit_json(PREPROCESSOR, normalize="clipp"), ["one of none, clip, got 'clipp'"]),
+    "unknown normalisation": (edit_json(PREPROCESSOR, normalize="clipp"), ["one of none, clip, fixed, got 'clipp'"]),
     "trimming below 0": (edit_json(PREPROCESSOR, trim_silence_db=-5), ["trim_silence_db", "above 0, got -5"]),
     "rate the encoder does not know": (edit_json(PREPROCESSOR, sampling_rate_hz=8000), ["sampling_rate_hz 16000"]),
     "clips shorter than a frame": (edit_json(PREPROCESSOR, min_samples=1), ["does not fit the encoder", CURE]),
@@ -250,7 +250,9 @@ def test_sizes_that_the_weights_do_not_have_are_refused_without_memory_for_them(
 
 
 def test_a_pretrained_encoder_is_no_model(tmp_path, tiny_wavlm):
-    (tmp_path / "config.json").write_text(json.dumps(BACKBONES["wavlm"].from_config(tiny_wavlm).config))
+    encoder = BACKBONES["wavlm"].from_config(tiny_wavlm)
+    (tmp_path / "config.json").write_text(json.dumps(encoder.config))
+    save_file(encoder.state_dict(), tmp_path / "model.safetensors")
     with pytest.raises(ModelError, match=r"name it as model\.backbone\.checkpoint of a recipe and train"):
         emotune.load(tmp_path)
 

@@ -115,6 +115,21 @@ def test_every_two_parts_export_together(tmp_path, row):
     assert parity.dimensions < bound
 
 
+@pytest.mark.load
+def test_heads_and_normalisation_of_published_models_export(tmp_path):
+    backbone = tiny_backbone(FLAVOURS["wavlm"], "wavlm")
+    networks = {
+        "classes": {"hidden_size": 5, "activation": "tanh"},
+        "dimensions": {"hidden_size": 6, "activation": "relu", "sigmoid": True},
+    }
+    pooling = {"name": "projected_mean", "sizes": [8, 4]}
+    model = EmotionModel(backbone, SPACES["both"], pooling=pooling, networks=networks)
+    heard = Preprocessing("fixed", mean=0.01, std=0.08, max_duration_s=3.0, min_samples=backbone.min_samples)
+    save_model(tmp_path / "model", model, heard)
+    parity = export_model(tmp_path / "model", tmp_path / "out").parity
+    assert max(parity.probabilities, parity.dimensions, parity.batch) < LARGEST_DIFFERENCE
+
+
 def test_any_two_parts_meet():
     met = set().union(*map(pairs_of, every_pair()))
     for a, b in itertools.combinations(range(len(PARTS)), 2):

@@ -1,5 +1,6 @@
 """Classifiers that transformers itself saved answer with us as with transformers, or are refused by name."""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -229,6 +230,25 @@ def test_a_preprocessing_that_is_not_ours_is_refused(tmp_path, kind, settings, m
     change(tmp_path / "preprocessor_config.json", **settings)
     with pytest.raises(ModelError, match=message):
         load_model(tmp_path)
+
+
+READ = {
+    *("model_type", "id2label", "problem_type", "use_weighted_layer_sum", "transformers_version", "hidden_size"),
+    *("do_stable_layer_norm", "d_model", "max_source_positions", "num_mel_bins", "do_normalize", "sampling_rate"),
+}
+
+
+@pytest.mark.parametrize("value", [None, 10**30, float("nan"), "x", []], ids=repr)
+@pytest.mark.parametrize("kind", ["wavlm", "whisper"])
+def test_no_value_of_a_setting_is_a_traceback(tmp_path, kind, value) -> None:
+    saved(tmp_path, kind, WHISPER if kind == "whisper" else SMALL)
+    for file in ("config.json", "preprocessor_config.json"):
+        written = (tmp_path / file).read_text()
+        for key in READ & set(json.loads(written)):
+            (tmp_path / file).write_text(json.dumps(json.loads(written) | {key: value}))
+            with contextlib.suppress(ModelError):
+                load_model(tmp_path)
+        (tmp_path / file).write_text(written)
 
 
 def test_words_that_are_no_emotions_stay_and_synonyms_stay_apart(tmp_path) -> None:

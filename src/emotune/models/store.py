@@ -99,6 +99,7 @@ def load_model(name: str | Path) -> StoredModel:
     folder = find_model_folder(name).folder
     if not is_ours(folder):
         published = read_published(folder)
+        published.announce()
         config = {"schema": SCHEMA, **published.model.settings}
         return StoredModel(published.model, published.preprocessing, Calibration(), config, digest_of(published.files))
     config = _read_config(folder / CONFIG)

@@ -58,7 +58,7 @@ class DenseHead(CheckpointFormat):
                 "pooling": "mean",
                 "networks": {head: {"hidden_size": len(weights[f"{_DENSE}.weight"]), "activation": "tanh"}},
             },
-            preprocessing=preprocessing_of(folder),
+            preprocessing=preprocessing_of(folder, encoder),
             used=[f"{layer}.{part}" for layer in (_DENSE, out) for part in ("weight", "bias")],
             head=partial(_head, out=out, name=head),
         )

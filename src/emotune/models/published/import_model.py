@@ -41,6 +41,7 @@ def import_model(name: str | Path, output: Path, *, download: Download = downloa
     if is_ours(found.folder):
         raise ConfigError(f"{name} is a model of emotune already: nothing is to be imported.")
     published = read_published(found.folder)
+    published.announce()
     licence = licence_of(found.folder / CARD)
     source = found.name if str(name).startswith("hf:") else found.folder.name
     card = model_card(

@@ -40,16 +40,26 @@ class PublishedModel:
     Args:
         files: that it was read from, in a fixed order.
         format: in words.
+        about: format, answers, licence and limits in a sentence.
+        remark: on what looks wrong and may be right; None where nothing does.
     """
 
     model: EmotionModel
     preprocessing: Preprocessing
     files: tuple[Path, ...]
     format: str
+    about: str
+    remark: str | None
+
+    def announce(self) -> None:
+        """Sends what a user should know to the log."""
+        if self.remark is not None:
+            _LOG.warning("%s", self.remark)
+        _LOG.info("%s", self.about)
 
 
 def read_published(path: Path) -> PublishedModel:
-    """Loads the emotion model of a published folder, whole; its format, licence and limits go to the log.
+    """Loads the emotion model of a published folder, whole.
 
     Nothing in the folder is executed: neither code beside the weights nor pickled objects.
 
@@ -60,10 +70,11 @@ def read_published(path: Path) -> PublishedModel:
     folder = _opened(path)
     format_of = _format_of(folder)
     description = format_of.describe(folder)
-    model = _loaded(folder, description)
-    _say(folder, format_of, description)
+    model, remark = _loaded(folder, description)
     settings = [file for file in (path / CONFIG, path / PREPROCESSOR) if file.is_file()]
-    return PublishedModel(model, description.preprocessing, (*settings, *folder.weights.files), format_of.about)
+    files = (*settings, *folder.weights.files)
+    said = _about(folder, format_of, description)
+    return PublishedModel(model, description.preprocessing, files, format_of.about, said, remark)
 
 
 def _opened(path: Path) -> PublishedFolder:
@@ -96,7 +107,8 @@ def _format_of(folder: PublishedFolder) -> type[CheckpointFormat]:
     )
 
 
-def _loaded(folder: PublishedFolder, description: Description) -> EmotionModel:
+def _loaded(folder: PublishedFolder, description: Description) -> tuple[EmotionModel, str | None]:
+    """The model, and a remark on its head."""
     encoder = fitting_encoder(folder, description)
     with nothing_drawn():
         model = _built(folder, description)
@@ -105,14 +117,12 @@ def _loaded(folder: PublishedFolder, description: Description) -> EmotionModel:
     values = {name: torch.empty(folder.weights.header[name].shape) for name in description.used}
     folder.weights.read_into(values)
     remark = looks_untrained(values)
-    if remark:
-        _LOG.warning("%s: %s", folder.path, remark)
     for name, value in description.head(values).items():
         own[name].copy_(value)
     spoilt = [name for name, value in own.items() if not is_finite(value)]
     if spoilt:
         raise _misfit(folder, [f"not finite: {name}" for name in spoilt])
-    return model.eval()
+    return model.eval(), remark and f"{folder.path}: {remark}"
 
 
 def fitting_encoder(folder: PublishedFolder, description: Description) -> dict[str, str]:
@@ -123,7 +133,10 @@ def fitting_encoder(folder: PublishedFolder, description: Description) -> dict[s
     Raises:
         ModelError: naming the weights that are missing, unexpected or misshapen.
     """
-    shapes = without_memory(partial(_built, folder, description))
+    try:
+        shapes = without_memory(partial(_built, folder, description))
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:  # of sizes that no memory could hold
+        raise in_folder(folder, f"its config does not describe a model: {str(error).splitlines()[0]}") from error
     lacking = [name for name in description.used if name not in folder.weights.header]
     if lacking:
         raise _misfit(folder, [f"missing {name}" for name in lacking])
@@ -179,19 +192,13 @@ def _misfit(folder: PublishedFolder, faults: list[str]) -> ModelError:
     return in_folder(folder, f"its weights do not fit: {'; '.join(sorted(faults)[:5])}{more}. {_CURE}")
 
 
-def _say(folder: PublishedFolder, format_of: type[CheckpointFormat], description: Description) -> None:
+def _about(folder: PublishedFolder, format_of: type[CheckpointFormat], description: Description) -> str:
     licence = licence_of(folder.path / CARD)
     terms = "not stated in its card" if licence is None else licence
     if licence is not None and "nc" in licence.lower().replace("_", "-").split("-"):
         terms += " (non-commercial use only)"
     names: Mapping[str, Any] = {**dict.fromkeys(description.space.classes), **description.space.dimensions}
     there = [name for name in description.left_out if name in folder.weights.header]
-    _LOG.info(
-        "%s: %s; answers %s; licence %s%s%s",
-        folder.path,
-        format_of.about,
-        ", ".join(names),
-        terms,
-        f"; left out: {', '.join(sorted({name.partition('.')[0] for name in there}))}" if there else "",
-        f"; {description.note}" if description.note else "",
-    )
+    left = f"; left out: {', '.join(sorted({name.partition('.')[0] for name in there}))}" if there else ""
+    note = f"; {description.note}" if description.note else ""
+    return f"{folder.path}: {format_of.about}; answers {', '.join(names)}; licence {terms}{left}{note}"

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from emotune.audio import SAMPLING_RATE_HZ
 from emotune.audio.preprocessing import Preprocessing
+from emotune.errors import ConfigError
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.checkpoint import normalization_of
 from emotune.models.backbones.log_mel import HOP, WINDOW
@@ -54,7 +55,7 @@ class SequenceClassification(CheckpointFormat):
             backbone={**encoder, "final_norm": normed},
             space=stated_classes(folder, outputs),
             options={"layer_mix": "weighted_sum" if weighted else "last", "pooling": "mean"},
-            preprocessing=preprocessing_of(folder),
+            preprocessing=preprocessing_of(folder, encoder),
             used=[*_HEAD, *([_MIX] if weighted else [])],
             head=_linear_head,
         )
@@ -70,19 +71,22 @@ def _linear_head(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def known_encoder(folder: PublishedFolder) -> Mapping[str, Any]:
-    """The config of a folder whose encoder is one of ours.
+    """The config of a folder whose encoder is one of ours, checked value by value.
 
     Raises:
-        ModelError: for another.
+        ModelError: for another encoder, or values that it cannot have.
     """
     kind = folder.config.get("model_type")
-    if kind not in BACKBONES:
+    if not isinstance(kind, str) or kind not in BACKBONES:
         known = ", ".join(sorted(BACKBONES))
         raise in_folder(folder, f"its encoder is of type {kind!r}, which is not known here. Known: {known}.")
-    return folder.config
+    try:
+        return {**folder.config, **BACKBONES[kind].read_config(folder.config)}
+    except ConfigError as error:
+        raise in_folder(folder, f"config.json is not as expected. {error}") from error
 
 
-def preprocessing_of(folder: PublishedFolder, *, max_duration_s: float = 30.0) -> Preprocessing:
+def preprocessing_of(folder: PublishedFolder, encoder: Mapping[str, Any]) -> Preprocessing:
     """The preprocessing that a folder's preprocessor_config.json asks for, or transformers' default without one.
 
     Whisper hears every clip within 30 s, silence at its end; the others hear it as long as it is.
@@ -92,12 +96,12 @@ def preprocessing_of(folder: PublishedFolder, *, max_duration_s: float = 30.0) -
     """
     settings = folder.preprocessor or {}
     expect(folder, settings, "sampling_rate", SAMPLING_RATE_HZ)
-    if folder.config.get("model_type") != "whisper":
-        return Preprocessing(normalization_of(folder.path), max_duration_s=max_duration_s)
-    samples = int(folder.config.get("max_source_positions", 1500)) * 2 * HOP
+    if encoder["model_type"] != "whisper":
+        return Preprocessing(normalization_of(folder.path))
+    samples = encoder["max_source_positions"] * 2 * HOP
     for key, known in (("n_fft", WINDOW), ("hop_length", HOP), ("do_normalize", False), ("n_samples", samples)):
         expect(folder, settings, key, known)
-    expect(folder, settings, "feature_size", folder.config.get("num_mel_bins", 80))
+    expect(folder, settings, "feature_size", encoder["num_mel_bins"])
     seconds = samples / SAMPLING_RATE_HZ
     return Preprocessing(max_duration_s=seconds, min_samples=samples, too_long="cut", too_short="pad")
 
