@@ -20,3 +20,22 @@ def test_a_table_of_ones_own_is_learnt_from_mini(tones, tmp_path):
     assert development.overall["uar"].value > 0.9
     card = (tmp_path / "run" / "model" / "config.json").read_text(encoding="utf-8")
     assert json.loads(card)["classes"] == list(tones.label_space.classes)
+
+
+def test_an_installed_model_is_scored_on_a_table(tones, tmp_path, emotune_command):
+    tones.write(tmp_path / "tones.csv")
+    said = emotune_command(
+        "evaluate", "mini", "--manifest", tmp_path / "tones.csv", "--shared-classes", "-o", tmp_path / "scored"
+    )
+    assert said.code == 0 and "training data are not known here" in said.err
+    about = json.loads((tmp_path / "scored" / "report.json").read_text(encoding="utf-8"))["information"]
+    assert about["recipe"] == "mini" and about["speaker_dependent"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [([], "say with -o where its results are to be written"), (["-o", "nowhere"], "give --manifest")],
+)
+def test_a_model_without_its_run_says_what_it_lacks(given, words, emotune_command):
+    said = emotune_command("evaluate", "mini", *given)
+    assert said.code == 2 and words in said.err

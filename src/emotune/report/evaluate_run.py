@@ -167,7 +167,7 @@ def _run_of(path: str | Path, output: Path | None) -> RunFolder:
     run = RunFolder(Path(path))
     if run.path.is_dir() and runs_with_models(run.path):
         raise ModelError(why_no_model(run.path))
-    if run.provenance.exists():
+    if any(part.exists() for part in (run.provenance, run.model, run.recipe, run.manifest)):
         run.information()
         return run
     found = find_model_folder(path)
@@ -194,7 +194,7 @@ def _score_robustness(
 
     found = run_robustness(predictor, manifest, clean, folder / FOLDER, resamples=resamples, progress=progress)
     title = f"{run.information().get('recipe', run.path.name)}: {name}, robustness"
-    seen = seen_before(Manifest.read(run.manifest), manifest) if run.manifest.exists() else [TRAINED_ELSEWHERE]
+    seen = [TRAINED_ELSEWHERE] if isinstance(run, LoneModel) else seen_before(Manifest.read(run.manifest), manifest)
     notice = run.information().get("notice")
     write_robustness(folder, found, title=title, notices=[*([notice] if notice else []), *seen, *notes])
     return found

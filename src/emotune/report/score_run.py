@@ -14,7 +14,7 @@ from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dep
 from emotune.report.evaluation_page import write_report
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
-from emotune.schema.run_folder import RunFolder
+from emotune.schema.run_folder import LoneModel, RunFolder
 from emotune.schema.speakers import voice_of
 from emotune.schema.splits import DEVELOPMENT, TRAIN
 
@@ -65,13 +65,13 @@ def score_run(
     predictions.write(target / "predictions.csv")
     about = run.information()
     banners = [*([about["notice"]] if about.get("notice") else []), *notices]
-    if run.manifest.exists():
+    if isinstance(run, LoneModel):
+        dependence, seen = _UNKNOWN, [TRAINED_ELSEWHERE]
+    else:
         run_manifest = Manifest.read(run.manifest)
         trained_on = run_manifest.filter(lambda utterance: utterance.split == "train" and not held_out)
         dependence = dependence or speaker_dependence(trained_on, manifest)
         seen = dependence.notices + ([] if held_out else seen_before(run_manifest, manifest))
-    else:
-        dependence, seen = _UNKNOWN, [TRAINED_ELSEWHERE]
     banners += seen
     evaluation = dataclasses.replace(evaluation, notes=(*seen, *notes, *evaluation.notes))
     shown = {
