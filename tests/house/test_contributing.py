@@ -18,7 +18,7 @@ BLOCK = re.compile(
 )
 PARTS = {
     "harbour": ("tests/corpora/test_every_corpus.py",),
-    "unispeech-sat": ("tests/models/test_backbones.py", "tests/models/test_models_do_not_depend_on_batch_mates.py"),
+    "unispeech": ("tests/models/test_backbones.py", "tests/models/test_models_do_not_depend_on_batch_mates.py"),
     "maximum": ("tests/models/test_every_aggregation.py", "tests/models/test_poolings_agree.py"),
     "hinge": ("tests/losses/test_every_loss.py",),
     "room": ("tests/conditions/test_every_condition.py",),
@@ -93,7 +93,7 @@ def test_a_recipe_uses_all_examples_together(tree, tiny_wavlm, tmp_path):
         "data": {"manifest": "split.csv"},
         "model": {
             "backbone": {
-                "name": "unispeech-sat",
+                "name": "unispeech",
                 "config": {
                     key: value for key, value in tiny_wavlm.items() if "bucket" not in key and "max_" not in key
                 },
