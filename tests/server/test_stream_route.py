@@ -22,6 +22,7 @@ from emotune.server.backlog import Backlog
 from emotune.server.cancellation import Cancellation, Cancelled
 from emotune.server.keys import new_key
 from emotune.server.settings import Limits, Settings
+from emotune.timelines.answer_json import segment_to_json
 
 RATE = 16000
 END = {"type": "end"}
@@ -88,7 +89,7 @@ def test_segments_are_those_of_the_timeline_of_the_same_audio(client, predictor,
     whole = predictor.timeline(file, rule=TimelineRule(vad="energy"))
     query = f"events=segments&vad=energy&encoding={encoding}&sampling_rate_hz={rate}"
     found = events(client, encoded(samples, rate, **RAW[encoding]), query, step=step)
-    assert of("segment", found) == [{"type": "segment", **segment_json(one)} for one in whole.segments]
+    assert of("segment", found) == [{"type": "segment", **segment_to_json(one)} for one in whole.segments]
     assert len(whole.segments) >= 3
     assert [one["type"] for one in found[-2:]] == ["done", "closed"]
     assert found[-1]["code"] == 1000
@@ -112,7 +113,7 @@ def test_what_a_browser_records_gives_the_timeline_of_its_file(client, predictor
     content = webm(speech(rate=48000))
     whole = predictor.timeline(content, rule=TimelineRule(vad="energy"))
     found = events(client, content, "events=segments&vad=energy&encoding=webm", step=500)
-    assert of("segment", found) == [{"type": "segment", **segment_json(one)} for one in whole.segments]
+    assert of("segment", found) == [{"type": "segment", **segment_to_json(one)} for one in whole.segments]
     assert len(whole.segments) >= 3
 
 

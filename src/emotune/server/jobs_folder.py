@@ -17,12 +17,13 @@ from emotune.io.locks import LOCK, held
 from emotune.io.tables import read_json, to_json, write_text
 from emotune.schema.labels import LabelSpace
 from emotune.schema.predictions import Prediction, Predictions
-from emotune.server.answers import prediction_json, settings_of, timeline_json
+from emotune.server.answers import prediction_json, settings_of
 from emotune.server.job import Job, Result
 from emotune.server.logs import log
 from emotune.server.options import JobOptions
 from emotune.server.uploads import Upload
-from emotune.timelines import Timeline, Timelines, TimelineSegment, Track
+from emotune.timelines import Timelines
+from emotune.timelines.answer_json import timeline_from_json, timeline_to_json
 
 SCHEMA = "emotune-job/1"
 _ABOUT = "job.json"
@@ -146,7 +147,7 @@ def _result_json(result: Result) -> dict[str, Any]:
         rows = [prediction_json(row) | {"utterance_id": row.utterance_id} for row in result]
         return {"predictions": rows, "fingerprint": result.model_fingerprint}
     fingerprint = next((row.model_fingerprint for row in result if row.error is None), None)
-    timelines = [timeline_json(row) for row in result]
+    timelines = [timeline_to_json(row) for row in result]
     return {"timelines": timelines, "settings": settings_of(result.rows), "fingerprint": fingerprint}
 
 
@@ -155,7 +156,7 @@ def _result_of(data: dict[str, Any], space: LabelSpace) -> Result:
     if "predictions" in data:
         rows = tuple(_prediction_of(row) for row in data["predictions"])
         return Predictions(rows, space, data["fingerprint"])
-    plain = (_timeline_of(row, space) for row in data["timelines"])
+    plain = (timeline_from_json(row, space) for row in data["timelines"])
     settled = (replace(row, settings=data["settings"], model_fingerprint=data["fingerprint"]) for row in plain)
     return Timelines(tuple(settled), space)
 
@@ -164,24 +165,3 @@ def _prediction_of(row: dict[str, Any]) -> Prediction:
     extra = {"file": row["file"], **({} if row["channel"] is None else {"channel": row["channel"]})}
     fields = ("probabilities", "dimensions", "conditions_used", "error", "uncertain", "warning")
     return Prediction(row["utterance_id"], extra=extra, **{name: row[name] for name in fields})
-
-
-def _timeline_of(row: dict[str, Any], space: LabelSpace) -> Timeline:
-    return Timeline(
-        row["file"],
-        space,
-        row["duration_s"],
-        tuple(
-            TimelineSegment(
-                one["start_ms"] / 1000,
-                one["end_ms"] / 1000,
-                one["probabilities"],
-                one["dimensions"],
-                Track(one["channel"], one["speaker"]),
-                one["uncertain"],
-            )
-            for one in row["segments"]
-        ),
-        tuple(Track(channel) for channel in row["channels"]),
-        row["error"],
-    )
