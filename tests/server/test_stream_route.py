@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gc
 import io
 import threading
 import time
@@ -16,7 +17,6 @@ from builders.recordings import encoded, noise
 from builders.served import wait_until
 from emotune.inference.stream import Stream
 from emotune.inference.timeline.recording import TimelineRule
-from emotune.server.answers import segment_json
 from emotune.server.app import create_app
 from emotune.server.backlog import Backlog
 from emotune.server.cancellation import Cancellation, Cancelled
@@ -214,6 +214,18 @@ def test_streams_beyond_the_limit_are_told_to_come_later(loudness):
             with client.websocket_connect("/v1/stream") as stream:
                 assert stream.receive_json()["type"] == "ready"
             wait_until(lambda: client.app.state.service.streams == 0)
+
+
+def test_a_client_that_goes_early_leaves_no_forgotten_error_in_the_log(loudness, caplog):
+    with client_of(loudness) as client:
+        for content in (b"", speech(2.0).tobytes()):
+            with client.websocket_connect("/v1/stream?encoding=f32le") as stream:
+                assert stream.receive_json()["type"] == "ready"
+                stream.send_bytes(content)
+            wait_until(lambda: client.app.state.service.streams == 0)
+        gc.collect()
+        client.get("/health")  # the loop has gone on
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
 
 def test_keys_and_origins_are_asked_for(loudness):

@@ -96,7 +96,10 @@ class _Exchange:
             self.cancellation.cancel()
             for task in (receives, drains):
                 task.cancel()
-            await asyncio.wait({hears})
+            ended, _ = await asyncio.wait({hears, receives, drains})
+            for one in ended:
+                if not one.cancelled():
+                    one.exception()  # looked at, or the log would call it forgotten
         await self.send({"type": "done"})
 
     async def _receive(self, backlog: Backlog, idle_s: float) -> None:
