@@ -57,7 +57,11 @@ class JobsFolder:
         self._lock.close()
 
     def keep(self, job: Job) -> None:
-        """Writes a new job with its recordings; its description comes last."""
+        """Writes a new job with its recordings; its description comes last.
+
+        Raises:
+            TableError, OSError: when it cannot.
+        """
         own = self.path / job.job_id
         own.mkdir(mode=0o700)
         for number, upload in enumerate(job.uploads):
@@ -67,8 +71,19 @@ class JobsFolder:
         self._describe(job)
 
     def update(self, job: Job) -> None:
-        """Writes what a job that is done came to, and deletes its recordings."""
-        self._describe(job)
+        """Writes what a job that is done came to, and deletes its recordings, also where it cannot be written.
+
+        Raises:
+            TableError, OSError: when it cannot, even in the room of the recordings.
+        """
+        try:
+            self._describe(job)
+        except (TableError, OSError):
+            self._let_go(job)
+            self._describe(job)
+        self._let_go(job)
+
+    def _let_go(self, job: Job) -> None:
         for path in (self.path / job.job_id).iterdir():
             if path.name != _ABOUT:
                 path.unlink()
@@ -78,21 +93,25 @@ class JobsFolder:
         shutil.rmtree(self.path / job_id, ignore_errors=True)
 
     def jobs(self, space_of: Callable[[str], LabelSpace | None]) -> list[Job]:
-        """Jobs that are not expired, oldest first; what cannot be read, or whose model is not served, is deleted.
+        """Jobs that are not expired, oldest first; what cannot be read is deleted.
 
         Args:
             space_of: classes and dimensions of a served model by its name.
+
+        Raises:
+            ConfigError: for jobs of a model that is not served; nothing is deleted then.
         """
+        known = {own: _about(own) for own in self.path.iterdir() if own.is_dir()}
+        for model in {about["model"] for about in known.values() if about is not None}:
+            if space_of(model) is None:
+                raise ConfigError(
+                    f"{self.path} keeps jobs of the model '{model}', which is not served: serve it too, as {model} or"
+                    f" {model}=MODEL, or choose another --jobs-folder. Nothing was deleted."
+                )
         found: list[Job] = []
-        for own in self.path.iterdir():
-            if not own.is_dir():
-                continue
-            try:
-                job = self._read(own, space_of)
-            except (EmotuneError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-                log("a job of the folder is deleted", reason=type(error).__name__)
-                job = None
-            if job is None or (job.expires is not None and job.expires < time.time()):
+        for own, about in known.items():
+            job = None if about is None else _job(own, about, space_of(about["model"]))
+            if job is None:
                 self.forget(own.name)
             else:
                 found.append(job)
@@ -113,11 +132,27 @@ class JobsFolder:
         }
         write_text(self.path / job.job_id / _ABOUT, to_json(about, indent=None))
 
-    def _read(self, own: Path, space_of: Callable[[str], LabelSpace | None]) -> Job | None:
+
+_UNREADABLE = (EmotuneError, OSError, ValueError, KeyError, TypeError, AttributeError)
+
+
+def _about(own: Path) -> dict[str, Any] | None:
+    """Description of a job; None for one that is expired or cannot be read."""
+    try:
         about = read_json(own / _ABOUT, "A job")
-        space = space_of(about["model"])
-        if about["schema"] != SCHEMA or space is None:
-            return None
+        if about["schema"] != SCHEMA or not isinstance(about["model"], str):
+            raise ValueError
+        is_expired = about["expires"] is not None and about["expires"] < time.time()
+    except _UNREADABLE as error:
+        log("a job of the folder is deleted", reason=type(error).__name__)
+        return None
+    return None if is_expired else about
+
+
+def _job(own: Path, about: dict[str, Any], space: LabelSpace | None) -> Job | None:
+    """Job by its description; None where that is broken."""
+    try:
+        assert space is not None  # its model is served
         result = None if about["result"] is None else _result_of(about["result"], space)
         is_active = about["outcome"] is None
         return Job(
@@ -133,6 +168,9 @@ class JobsFolder:
             result=result,
             problem=about["problem"],
         )
+    except _UNREADABLE as error:
+        log("a job of the folder is deleted", reason=type(error).__name__)
+        return None
 
 
 def _stored(name: str, path: Path) -> Upload:

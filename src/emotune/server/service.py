@@ -11,8 +11,10 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
+from emotune.errors import EmotuneError
 from emotune.schema.labels import LabelSpace
 from emotune.server.admission import Admission
+from emotune.server.job import Job
 from emotune.server.jobs import Jobs
 from emotune.server.jobs_folder import JobsFolder
 from emotune.server.metrics import Metrics
@@ -52,6 +54,7 @@ class Service:
             "requests", places=limits.requests, places_of_client=limits.client_requests, turns=limits.working
         )
         self._folder = None if settings.jobs_folder is None else JobsFolder(settings.jobs_folder)
+        self._kept = [] if self._folder is None else self._jobs_of(self._folder)
         self.jobs = Jobs(limits, lambda job: job_result(models, limits, job), self._folder)
         self._stream_threads = ThreadPoolExecutor(max(1, limits.streams), thread_name_prefix="stream")
         self._heard: set[Future[None]] = set()
@@ -174,8 +177,8 @@ class Service:
 
     def open(self) -> None:
         """Takes up the jobs of before."""
-        if self._folder is not None:
-            self.jobs.restore(self._folder.jobs(self._space_of))
+        self.jobs.restore(self._kept)
+        self._kept = []
 
     async def close(self) -> None:
         """Ends all threads."""
@@ -191,6 +194,13 @@ class Service:
     def has_threads(self) -> bool:
         """Whether a thread of a request or a job still works."""
         return bool(self.admission.has_threads or self.jobs.has_threads or self._heard)
+
+    def _jobs_of(self, folder: JobsFolder) -> list[Job]:
+        try:
+            return folder.jobs(self._space_of)
+        except EmotuneError:
+            folder.close()
+            raise
 
     def _space_of(self, model: str) -> LabelSpace | None:
         return self.models[model].predictor.label_space if model in self.models else None
