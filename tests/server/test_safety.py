@@ -12,6 +12,7 @@ from emotune.errors import ConfigError
 from emotune.server import keys
 from emotune.server.logs import JsonLines
 from emotune.server.routes import page
+from emotune.server.serve import named_on
 from emotune.server.settings import Settings, settings_of
 
 LOUD = encoded(tone(peak=0.9))
@@ -68,6 +69,39 @@ def test_pages_from_elsewhere_may_not_ask_unless_they_are_allowed(server, loudne
         asked = allowed | {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
         assert other.client.options("/v1/predict", headers=asked).status_code == 200
         assert other.client.options("/v1/predict", headers=asked | {"Origin": "https://x.example"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("https://page.example/", "https://page.example"),
+        ("HTTPS://Page.example:443", "https://page.example"),
+        ("http://[::1]:3000", "http://[::1]:3000"),
+        ("chrome-extension://abcdef", "chrome-extension://abcdef"),
+    ],
+)
+def test_an_origin_is_taken_as_browsers_send_it(given, sent):
+    assert settings_of({}, origins=(given,)).origins == (sent,)
+
+
+@pytest.mark.parametrize(
+    "given", ["page.example", "*", "null", "", "https://page.example/app", "https://a b", "ftp://a"]
+)
+def test_what_is_no_origin_is_refused(given):
+    with pytest.raises(ConfigError, match=r"^--origin .*such as https://example\.org"):
+        settings_of({}, origins=(given,))
+
+
+def test_a_server_of_this_machine_alone_is_asked_by_its_own_names(loudness):
+    assert named_on("0.0.0.0", Settings()).hosts == named_on("127.0.0.1", Settings(keys=("x",))).hosts == ()
+    with served(f"loudness={loudness}", settings=named_on("127.0.0.1", Settings())) as server:
+        for host in ("localhost", "LOCALHOST:1", "127.0.0.1", "127.0.0.1:8000", "[::1]", "[::1]:8000"):
+            own = {"Host": host, "Origin": f"http://{host}"}
+            assert server.client.get("/v1/models", headers=own).status_code == 200, host
+        for host in ("example.org", "example.org:8000", "localhost.example.org", "127.0.0.1@example.org"):
+            other = {"Host": host, "Origin": f"http://{host}"}
+            refused(server.client.get("/v1/models", headers=other), "host-refused")
+            refused(server.client.post("/v1/predict", files={"file": LOUD}, headers=other), "host-refused")
 
 
 def test_every_answer_carries_its_id_and_safe_headers(server):

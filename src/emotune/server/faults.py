@@ -12,6 +12,7 @@ _WORDS: Mapping[str, str] = {
     "greater_than_equal": "at least {ge:g}",
     "less_than": "less than {lt:g}",
     "less_than_equal": "at most {le:g}",
+    "string_pattern_mismatch": "mix, each or the number of a channel",  # no other option has a pattern
     "literal_error": "{expected}",
     "float_parsing": "a number",
     "finite_number": "a finite number",

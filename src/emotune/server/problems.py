@@ -21,6 +21,7 @@ TITLES: Mapping[str, tuple[int, str]] = {
     "malformed-body": (400, "The body is malformed"),
     "key-needed": (401, "A key is needed"),
     "origin-refused": (403, "The page's origin is not allowed"),
+    "host-refused": (403, "The server has another name"),
     "not-found": (404, "There is nothing here"),
     "method-not-allowed": (405, "The method is not allowed"),
     "upload-too-slow": (408, "The upload took too long"),

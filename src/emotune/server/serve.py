@@ -56,7 +56,7 @@ def serve(
             f"warning: whoever reaches {host} may ask this server, since it has no keys: see emotune serve --new-key"
         )
     with _bound(host, port) as bound:
-        app = create_app(models, settings)
+        app = create_app(models, named_on(host, settings))
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -72,6 +72,13 @@ def serve(
         listener.say(f"serving {', '.join(service.models)} at http://{shown}:{found_port}")
         asyncio.run(_serve(_Server(config), bound, service))
         _leave_behind(service)
+
+
+def named_on(host: str, settings: Settings) -> Settings:
+    """Settings that let a server without keys, on this machine alone, be asked by this machine's names alone."""
+    if settings.keys or not is_loopback(host):
+        return settings
+    return settings.model_copy(update={"hosts": tuple(dict.fromkeys(("localhost", "127.0.0.1", "::1", host.lower())))})
 
 
 def is_loopback(host: str) -> bool:

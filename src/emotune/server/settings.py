@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from emotune.errors import ConfigError
 from emotune.inference.jobs.workers import usable_cores
@@ -49,6 +50,7 @@ class Settings(BaseModel):
         device: where models of PyTorch run; None = a GPU where there is one.
         batch_wait_s: longest that a clip waits for others to share a batch with, where the engine gains from batches.
         keys: hashed keys of clients, see ``server.keys``; none = everyone may ask.
+        hosts: names by which it may be asked, in lower case; none = by any.
         origins: of web pages elsewhere that browsers may call the service from.
         jobs_folder: where jobs survive a restart; None = in memory alone.
     """
@@ -60,13 +62,34 @@ class Settings(BaseModel):
     device: str | None = None
     batch_wait_s: float = Field(default=0.005, ge=0, le=1)
     keys: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     jobs_folder: Path | None = None
+
+    @field_validator("origins")
+    @classmethod
+    def _as_browsers_send(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_origin, origins))
 
     @property
     def threads(self) -> int:
         """Threads that run a model."""
         return self.workers or usable_cores()
+
+
+_ORIGIN = re.compile(r"([a-z]+-extension|https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?", re.ASCII)
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+def _origin(given: str) -> str:
+    """Origin as browsers send it: in lower case, without the usual port and without a slash at its end."""
+    found = _ORIGIN.fullmatch(given.strip().lower().removesuffix("/"))
+    if found is None:
+        raise ConfigError(
+            f"--origin {given}: expected SCHEME://NAME or SCHEME://NAME:PORT, such as https://example.org."
+        )
+    scheme, name, port = found.groups()
+    return f"{scheme}://{name}{'' if port is None or port == _DEFAULT_PORTS.get(scheme) else port}"
 
 
 def settings_of(limits: Mapping[str, float], **others: Any) -> Settings:
