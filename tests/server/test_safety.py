@@ -104,6 +104,15 @@ def test_a_server_of_this_machine_alone_is_asked_by_its_own_names(loudness):
             refused(server.client.post("/v1/predict", files={"file": LOUD}, headers=other), "host-refused")
 
 
+def test_head_is_answered_as_get_without_the_body(server):
+    for path in ("/", "/health", "/ready", "/v1/models", "/openapi.json", "/v1/jobs/none", "/static/none"):
+        got, head = server.client.get(path), server.client.head(path)
+        assert (head.status_code, head.content) == (got.status_code, b""), path
+        assert head.headers["content-type"] == got.headers["content-type"]
+    assert server.client.head("/v1/predict").status_code == 405
+    assert server.client.get("/health").text
+
+
 def test_every_answer_carries_its_id_and_safe_headers(server):
     for path in ("/health", "/v1/models", "/nothing"):
         answer = server.client.get(path, headers={"X-Request-ID": "mine-1"})
@@ -181,5 +190,12 @@ def test_the_page_is_served_under_a_strict_policy(server, tmp_path, monkeypatch)
 def test_a_limit_that_there_is_not_is_refused_with_those_that_there_are():
     with pytest.raises(ConfigError, match=r"no limit 'byte'.*upload_mb"):
         settings_of({"byte": 1})
-    with pytest.raises(ConfigError, match="files"):
-        settings_of({"files": 0.5})
+    for value, words in (
+        (0.5, "a whole number, not '0.5'"),
+        (float("nan"), "a number, not 'nan'"),
+        (0, "at least 1, not '0'"),
+    ):
+        with pytest.raises(ConfigError, match=f"--limit files: expected {words}"):
+            settings_of({"files": value})
+    with pytest.raises(ConfigError, match="--limit seconds: expected a finite number, not 'inf'"):
+        settings_of({"seconds": float("inf")})

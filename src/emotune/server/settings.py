@@ -11,12 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from emotune.errors import ConfigError
 from emotune.inference.jobs.workers import usable_cores
+from emotune.server.faults import words_of
 
 
 class Limits(BaseModel):
     """Limits of requests, streams and jobs; what is beyond one is refused with a problem that names it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     files: int = Field(default=32, ge=1, description="recordings of a request")
     upload_mb: float = Field(default=100, gt=0, description="megabytes of a request")
@@ -104,5 +105,5 @@ def settings_of(limits: Mapping[str, float], **others: Any) -> Settings:
     try:
         return Settings(limits=Limits.model_validate(limits), **others)
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        faults = "; ".join(f"{'.'.join(map(str, one['loc']))}: {words_of(one)}" for one in error.errors())
         raise ConfigError(f"--limit {faults}.") from error

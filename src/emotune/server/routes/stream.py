@@ -18,7 +18,7 @@ from emotune.server.clients import PROTOCOL, client, protocols_of, service_of
 from emotune.server.hearing import Event, Hearing, held_bytes
 from emotune.server.logs import log
 from emotune.server.options import StreamOptions
-from emotune.server.problems import Problem, option_problem, problem_of
+from emotune.server.problems import Problem, check_given_once, option_problem, problem_of
 from emotune.server.scheduler import Asker, Priority
 from emotune.server.service import Service
 
@@ -149,11 +149,12 @@ class _Exchange:
 
 
 def _options(websocket: WebSocket) -> StreamOptions:
+    check_given_once(websocket.query_params.multi_items())
     given: dict[str, Any] = dict(websocket.query_params)
     try:
         return StreamOptions.model_validate(given)
     except ValidationError as error:
-        raise option_problem(error.errors(), "query") from error
+        raise option_problem(error.errors(), "query", known=list(StreamOptions.model_fields)) from error
 
 
 def _is_end(text: str | None) -> bool:
