@@ -227,6 +227,20 @@ def test_streams_beyond_the_limit_are_told_to_come_later(loudness):
             wait_until(lambda: client.app.state.service.streams == 0)
 
 
+def test_one_client_cannot_take_every_stream(loudness):
+    (key, hashed), (other, other_hashed) = new_key(), new_key()
+    settings = {"keys": (hashed, other_hashed), "limits": Limits(streams=2, client_streams=1)}
+    own = {"authorization": f"Bearer {key}"}
+    with client_of(loudness, **settings) as client, client.websocket_connect("/v1/stream", headers=own) as first:
+        assert first.receive_json()["type"] == "ready"
+        error, closed = events(client, b"", end=False, headers=own)
+        assert (error["problem"]["detail"], closed["code"]) == (
+            "You have 1 streams here, the most of one client at a time.",
+            1013,
+        )
+        assert events(client, b"", headers={"authorization": f"Bearer {other}"})[0]["type"] == "ready"
+
+
 def test_a_client_that_goes_early_leaves_no_forgotten_error_in_the_log(loudness, caplog):
     with client_of(loudness) as client:
         for content in (b"", speech(2.0).tobytes()):

@@ -44,6 +44,8 @@ class JobsFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = ExitStack()
+        if path.exists() and not path.is_dir():
+            raise TableError(f"--jobs-folder {path} is a file: name a folder, which is made if it is missing.")
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock.enter_context(held(path / LOCK))

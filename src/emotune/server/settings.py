@@ -30,6 +30,7 @@ class Limits(BaseModel):
     upload_s: float = Field(default=60, gt=0, description="seconds in which a request must have come")
     request_s: float = Field(default=120, gt=0, description="seconds in which it must be answered once it has come")
     streams: int = Field(default=32, ge=0, description="streams at a time")
+    client_streams: int = Field(default=8, ge=1, description="of these, those of one client")
     stream_s: float = Field(default=14400, gt=0, description="seconds of sound of a stream")
     stream_idle_s: float = Field(default=60, gt=0, description="seconds without sound after which a stream ends")
     jobs: int = Field(default=32, ge=1, description="jobs at a time that are not done")

@@ -42,7 +42,7 @@ async def stream(websocket: WebSocket) -> None:
         asker = Asker(await client(websocket), Priority.STREAM, exchange.cancellation)
         options = _options(websocket)
         model = service.models.named(options.model)
-        with service.stream_place():
+        with service.stream_place(asker.client):
             predictor = model.predictor_for(asker, coverage=options.coverage, threshold=options.threshold)
             hearing = Hearing(predictor, options, service.settings.limits)
             await exchange.send(
