@@ -174,6 +174,13 @@ def test_options_that_cannot_be_end_the_stream_with_a_problem(client, query):
         ("encoding=f32le", np.full(16000, 1e30, dtype="<f4").tobytes(), "divide 16-bit samples"),
     ],
 )
+def test_what_is_no_sound_ends_the_stream_with_a_problem(client, query, content, match):
+    *_, error, closed = events(client, content, query)
+    assert match in error["problem"]["detail"]
+    assert error["problem"]["type"] == "urn:emotune:problem:recording"
+    assert closed["code"] == 1008
+
+
 @pytest.mark.parametrize(
     ("query", "words"),
     [
@@ -183,13 +190,6 @@ def test_options_that_cannot_be_end_the_stream_with_a_problem(client, query):
 )
 def test_options_of_a_stream_are_told_in_words_of_ours(client, query, words):
     assert events(client, b"", query, end=False)[0]["problem"]["detail"].startswith(words)
-
-
-def test_what_is_no_sound_ends_the_stream_with_a_problem(client, query, content, match):
-    *_, error, closed = events(client, content, query)
-    assert match in error["problem"]["detail"]
-    assert error["problem"]["type"] == "urn:emotune:problem:recording"
-    assert closed["code"] == 1008
 
 
 def test_a_text_that_is_no_end_is_refused(client):

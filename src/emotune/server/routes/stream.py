@@ -84,6 +84,8 @@ class _Exchange:
         hears = service.hear(lambda: hearing.run(backlog, self._send_from_thread))
         receives = asyncio.ensure_future(self._receive(backlog, service.settings.limits.stream_idle_s))
         drains = asyncio.ensure_future(service.draining.wait())
+        for task in (hears, receives, drains):
+            task.add_done_callback(_look_at)
         try:
             await asyncio.wait({hears, receives, drains}, return_when=asyncio.FIRST_COMPLETED)
             if receives.done():
@@ -96,10 +98,7 @@ class _Exchange:
             self.cancellation.cancel()
             for task in (receives, drains):
                 task.cancel()
-            ended, _ = await asyncio.wait({hears, receives, drains})
-            for one in ended:
-                if not one.cancelled():
-                    one.exception()  # looked at, or the log would call it forgotten
+            await asyncio.wait({hears})
         await self.send({"type": "done"})
 
     async def _receive(self, backlog: Backlog, idle_s: float) -> None:
@@ -146,6 +145,12 @@ class _Exchange:
         with contextlib.suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
             async with asyncio.timeout(_CLOSE_S):
                 await self._websocket.close(code, reason)
+
+
+def _look_at(ended: asyncio.Future[Any]) -> None:
+    """Takes note of an error that nobody waits for any more, or the log would call it forgotten."""
+    if not ended.cancelled():
+        ended.exception()
 
 
 def _options(websocket: WebSocket) -> StreamOptions:
