@@ -74,8 +74,8 @@ def test_more_channels_or_files_than_may_be_are_refused(server):
         ("window_s=wide", "query.window_s: expected a number, not 'wide'."),
         ("vad=loud", "query.vad: expected 'silero', 'energy' or 'none', not 'loud'."),
         (
-            "chanel=1",
-            "query.chanel: there is no option 'chanel', did you mean 'channel'? Known: channel, coverage, format",
+            "chan=1",
+            "query.chan: there is no option 'chan', did you mean 'channel'? Known: channel, coverage, format",
         ),
         ("vad=none&vad=energy", "query.vad: given 2 times, expected once."),
     ],

@@ -93,8 +93,10 @@ def test_what_is_no_origin_is_refused(given):
 
 
 def test_a_server_of_this_machine_alone_is_asked_by_its_own_names(loudness):
-    assert named_on("0.0.0.0", Settings()).hosts == named_on("127.0.0.1", Settings(keys=("x",))).hosts == ()
-    with served(f"loudness={loudness}", settings=named_on("127.0.0.1", Settings())) as server:
+    assert named_on(Settings(), "0.0.0.0", "0.0.0.0").hosts == ()
+    assert named_on(Settings(keys=("x",)), "localhost", "127.0.0.1").hosts == ()
+    assert {"here.example", "localhost"} < set(named_on(Settings(), "Here.example", "127.0.0.1").hosts)
+    with served(f"loudness={loudness}", settings=named_on(Settings(), "127.0.0.1", "127.0.0.1")) as server:
         for host in ("localhost", "LOCALHOST:1", "127.0.0.1", "127.0.0.1:8000", "[::1]", "[::1]:8000"):
             own = {"Host": host, "Origin": f"http://{host}"}
             assert server.client.get("/v1/models", headers=own).status_code == 200, host

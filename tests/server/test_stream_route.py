@@ -227,6 +227,13 @@ def test_streams_beyond_the_limit_are_told_to_come_later(loudness):
             wait_until(lambda: client.app.state.service.streams == 0)
 
 
+def test_a_stream_by_another_name_of_the_server_is_refused(loudness):
+    with client_of(loudness, hosts=("localhost",)) as client:
+        error, closed = events(client, b"", end=False, headers={"host": "example.org", "origin": "http://example.org"})
+        assert (error["problem"]["type"], closed["code"]) == ("urn:emotune:problem:host-refused", 1008)
+        assert events(client, b"", headers={"host": "localhost:1"})[0]["type"] == "ready"
+
+
 def test_one_client_cannot_take_every_stream(loudness):
     (key, hashed), (other, other_hashed) = new_key(), new_key()
     settings = {"keys": (hashed, other_hashed), "limits": Limits(streams=2, client_streams=1)}
