@@ -91,7 +91,7 @@ def server(name: str, model: Path, **limits: float) -> Iterator[Server]:
             running.end()
 
 
-MANY = {"requests": 256, "client_requests": 256}
+MANY = {"requests": 256, "client_requests": 256, "client_streams": 16}
 
 
 def load(model: Path, options: argparse.Namespace) -> list[dict[str, Any]]:

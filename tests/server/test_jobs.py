@@ -6,11 +6,14 @@ import pytest
 
 from builders.recordings import encoded, tone
 from builders.served import refused, served, slowed, wait_until
-from emotune.errors import ConfigError
+from emotune.errors import ConfigError, TableError
 from emotune.io.locks import LOCK
+from emotune.io.tables import write_text
+from emotune.server import jobs_folder
+from emotune.server.app import create_app
 from emotune.server.jobs_folder import JobsFolder
 from emotune.server.keys import new_key
-from emotune.server.settings import Settings
+from emotune.server.settings import Limits, Settings
 
 SOUND = encoded(tone(seconds=10.0, peak=0.5))
 QUERY = "/v1/jobs?vad=none"
@@ -149,6 +152,48 @@ def test_jobs_of_a_folder_survive_a_restart(loudness, tmp_path):
         assert [path.name for path in (tmp_path / "jobs").iterdir()] == [LOCK]
         with pytest.raises(ConfigError, match="Another server"):
             JobsFolder(tmp_path / "jobs")
+
+
+def test_jobs_of_a_model_that_is_not_served_are_left_alone(loudness, tmp_path):
+    settings = Settings(jobs_folder=tmp_path / "jobs")
+    with served(f"loudness={loudness}", settings=settings) as server:
+        slowed(server, 0.3)
+        place = begun(server)
+    own = tmp_path / "jobs" / place.rpartition("/")[2]
+    before = {path.name: path.read_bytes() for path in own.iterdir()}
+    with pytest.raises(ConfigError, match="keeps jobs of the model 'loudness', which is not served: serve it too"):
+        create_app([f"other={loudness}"], settings)
+    assert {path.name: path.read_bytes() for path in own.iterdir()} == before
+    with served(f"loudness={loudness}", settings=settings) as server:
+        assert finished(server, place)["status"] == "done"
+
+
+@pytest.mark.parametrize("is_full_for_good", [False, True])
+def test_recordings_of_a_job_go_even_where_its_result_cannot_be_kept(loudness, tmp_path, monkeypatch, is_full_for_good):
+    settings = Settings(jobs_folder=tmp_path / "jobs", limits=Limits(job_keep_s=1.0))
+    with served(f"loudness={loudness}", settings=settings) as server:
+        slowed(server, 0.05)
+        place = begun(server)
+        own = tmp_path / "jobs" / place.rpartition("/")[2]
+
+        def full(path, text):
+            if is_full_for_good or (own / "0").exists():
+                raise TableError(f"Cannot write {path}: No space left on device.")
+            write_text(path, text)
+
+        monkeypatch.setattr(jobs_folder, "write_text", full)
+        about = finished(server, place)
+        wait_until(lambda: server.service.jobs.active == 0)
+        assert not (own / "0").exists()
+        if is_full_for_good:
+            about = status(server, place)
+            assert about["status"] == "failed"
+            assert "could not be kept" in refused(server.client.get(f"{place}/result"), "no-room")["detail"]
+            assert str(tmp_path) not in str(about)
+        else:
+            assert about["status"] == "done"
+        wait_until(lambda: server.client.get(place).status_code == 404, seconds=5)
+        assert not own.exists()
 
 
 def test_without_a_folder_nothing_is_kept(loudness, tmp_path, monkeypatch):

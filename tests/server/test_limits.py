@@ -66,6 +66,26 @@ def test_more_channels_or_files_than_may_be_are_refused(server):
 
 
 @pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("channel=left", "query.channel: expected mix, each or the number of a channel, not 'left'."),
+        ("window_s=nan", "query.window_s: expected a number, not 'nan'."),
+        ("window_s=0.01", "query.window_s: expected at least 0.1, not '0.01'."),
+        ("window_s=wide", "query.window_s: expected a number, not 'wide'."),
+        ("vad=loud", "query.vad: expected 'silero', 'energy' or 'none', not 'loud'."),
+        (
+            "chan=1",
+            "query.chan: there is no option 'chan', did you mean 'channel'? Known: channel, coverage, format",
+        ),
+        ("vad=none&vad=energy", "query.vad: given 2 times, expected once."),
+    ],
+)
+def test_an_option_that_is_wrong_is_told_in_words_of_ours(server, query, words):
+    answer = server.client.post(f"/v1/timeline?{query}", files={"file": LOUD})
+    assert refused(answer, "option")["detail"].startswith(words)
+
+
+@pytest.mark.parametrize(
     ("headers", "content", "kind"),
     [
         ({"Content-Type": "application/json"}, b"{}", "media-type"),

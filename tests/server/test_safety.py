@@ -12,6 +12,7 @@ from emotune.errors import ConfigError
 from emotune.server import keys
 from emotune.server.logs import JsonLines
 from emotune.server.routes import page
+from emotune.server.serve import named_on
 from emotune.server.settings import Settings, settings_of
 
 LOUD = encoded(tone(peak=0.9))
@@ -68,6 +69,50 @@ def test_pages_from_elsewhere_may_not_ask_unless_they_are_allowed(server, loudne
         asked = allowed | {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
         assert other.client.options("/v1/predict", headers=asked).status_code == 200
         assert other.client.options("/v1/predict", headers=asked | {"Origin": "https://x.example"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("https://page.example/", "https://page.example"),
+        ("HTTPS://Page.example:443", "https://page.example"),
+        ("http://[::1]:3000", "http://[::1]:3000"),
+        ("chrome-extension://abcdef", "chrome-extension://abcdef"),
+    ],
+)
+def test_an_origin_is_taken_as_browsers_send_it(given, sent):
+    assert settings_of({}, origins=(given,)).origins == (sent,)
+
+
+@pytest.mark.parametrize(
+    "given", ["page.example", "*", "null", "", "https://page.example/app", "https://a b", "ftp://a"]
+)
+def test_what_is_no_origin_is_refused(given):
+    with pytest.raises(ConfigError, match=r"^--origin .*such as https://example\.org"):
+        settings_of({}, origins=(given,))
+
+
+def test_a_server_of_this_machine_alone_is_asked_by_its_own_names(loudness):
+    assert named_on(Settings(), "0.0.0.0", "0.0.0.0").hosts == ()
+    assert named_on(Settings(keys=("x",)), "localhost", "127.0.0.1").hosts == ()
+    assert {"here.example", "localhost"} < set(named_on(Settings(), "Here.example", "127.0.0.1").hosts)
+    with served(f"loudness={loudness}", settings=named_on(Settings(), "127.0.0.1", "127.0.0.1")) as server:
+        for host in ("localhost", "LOCALHOST:1", "127.0.0.1", "127.0.0.1:8000", "[::1]", "[::1]:8000"):
+            own = {"Host": host, "Origin": f"http://{host}"}
+            assert server.client.get("/v1/models", headers=own).status_code == 200, host
+        for host in ("example.org", "example.org:8000", "localhost.example.org", "127.0.0.1@example.org"):
+            other = {"Host": host, "Origin": f"http://{host}"}
+            refused(server.client.get("/v1/models", headers=other), "host-refused")
+            refused(server.client.post("/v1/predict", files={"file": LOUD}, headers=other), "host-refused")
+
+
+def test_head_is_answered_as_get_without_the_body(server):
+    for path in ("/", "/health", "/ready", "/v1/models", "/openapi.json", "/v1/jobs/none", "/static/none"):
+        got, head = server.client.get(path), server.client.head(path)
+        assert (head.status_code, head.content) == (got.status_code, b""), path
+        assert head.headers["content-type"] == got.headers["content-type"]
+    assert server.client.head("/v1/predict").status_code == 405
+    assert server.client.get("/health").text
 
 
 def test_every_answer_carries_its_id_and_safe_headers(server):
@@ -147,5 +192,12 @@ def test_the_page_is_served_under_a_strict_policy(server, tmp_path, monkeypatch)
 def test_a_limit_that_there_is_not_is_refused_with_those_that_there_are():
     with pytest.raises(ConfigError, match=r"no limit 'byte'.*upload_mb"):
         settings_of({"byte": 1})
-    with pytest.raises(ConfigError, match="files"):
-        settings_of({"files": 0.5})
+    for value, words in (
+        (0.5, "a whole number, not '0.5'"),
+        (float("nan"), "a number, not 'nan'"),
+        (0, "at least 1, not '0'"),
+    ):
+        with pytest.raises(ConfigError, match=f"--limit files: expected {words}"):
+            settings_of({"files": value})
+    with pytest.raises(ConfigError, match="--limit seconds: expected a finite number, not 'inf'"):
+        settings_of({"seconds": float("inf")})

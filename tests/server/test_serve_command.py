@@ -44,6 +44,10 @@ def test_a_port_that_is_taken_is_named_before_any_model_is_loaded(emotune_comman
         (["--keys", "no-such-file"], "cannot be read"),
         (["a=mini", "a=mini-emodb"], "Two models"),
         (["no-such-model"], "no folder"),
+        (["mini="], "'mini=': expected MODEL or NAME=MODEL"),
+        (["=mini"], "'=mini': expected MODEL or NAME=MODEL"),
+        (["--origin", "page.example"], "such as https://example.org"),
+        (["mini", "--jobs-folder", __file__], "is a file: name a folder"),
     ],
 )
 def test_what_cannot_be_served_is_one_error(emotune_command, options, words):

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gc
 import io
 import threading
 import time
@@ -16,12 +17,12 @@ from builders.recordings import encoded, noise
 from builders.served import wait_until
 from emotune.inference.stream import Stream
 from emotune.inference.timeline.recording import TimelineRule
-from emotune.server.answers import segment_json
 from emotune.server.app import create_app
 from emotune.server.backlog import Backlog
 from emotune.server.cancellation import Cancellation, Cancelled
 from emotune.server.keys import new_key
 from emotune.server.settings import Limits, Settings
+from emotune.timelines.answer_json import segment_to_json
 
 RATE = 16000
 END = {"type": "end"}
@@ -88,7 +89,7 @@ def test_segments_are_those_of_the_timeline_of_the_same_audio(client, predictor,
     whole = predictor.timeline(file, rule=TimelineRule(vad="energy"))
     query = f"events=segments&vad=energy&encoding={encoding}&sampling_rate_hz={rate}"
     found = events(client, encoded(samples, rate, **RAW[encoding]), query, step=step)
-    assert of("segment", found) == [{"type": "segment", **segment_json(one)} for one in whole.segments]
+    assert of("segment", found) == [{"type": "segment", **segment_to_json(one)} for one in whole.segments]
     assert len(whole.segments) >= 3
     assert [one["type"] for one in found[-2:]] == ["done", "closed"]
     assert found[-1]["code"] == 1000
@@ -112,7 +113,7 @@ def test_what_a_browser_records_gives_the_timeline_of_its_file(client, predictor
     content = webm(speech(rate=48000))
     whole = predictor.timeline(content, rule=TimelineRule(vad="energy"))
     found = events(client, content, "events=segments&vad=energy&encoding=webm", step=500)
-    assert of("segment", found) == [{"type": "segment", **segment_json(one)} for one in whole.segments]
+    assert of("segment", found) == [{"type": "segment", **segment_to_json(one)} for one in whole.segments]
     assert len(whole.segments) >= 3
 
 
@@ -180,6 +181,17 @@ def test_what_is_no_sound_ends_the_stream_with_a_problem(client, query, content,
     assert closed["code"] == 1008
 
 
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("vad=none&vad=energy", "query.vad: given 2 times"),
+        ("ebents=segments", "query.ebents: there is no option 'ebents', did you mean 'events'? Known: coverage"),
+    ],
+)
+def test_options_of_a_stream_are_told_in_words_of_ours(client, query, words):
+    assert events(client, b"", query, end=False)[0]["problem"]["detail"].startswith(words)
+
+
 def test_a_text_that_is_no_end_is_refused(client):
     with client.websocket_connect("/v1/stream") as stream:
         stream.receive_json()
@@ -213,6 +225,39 @@ def test_streams_beyond_the_limit_are_told_to_come_later(loudness):
             with client.websocket_connect("/v1/stream") as stream:
                 assert stream.receive_json()["type"] == "ready"
             wait_until(lambda: client.app.state.service.streams == 0)
+
+
+def test_a_stream_by_another_name_of_the_server_is_refused(loudness):
+    with client_of(loudness, hosts=("localhost",)) as client:
+        error, closed = events(client, b"", end=False, headers={"host": "example.org", "origin": "http://example.org"})
+        assert (error["problem"]["type"], closed["code"]) == ("urn:emotune:problem:host-refused", 1008)
+        assert events(client, b"", headers={"host": "localhost:1"})[0]["type"] == "ready"
+
+
+def test_one_client_cannot_take_every_stream(loudness):
+    (key, hashed), (other, other_hashed) = new_key(), new_key()
+    settings = {"keys": (hashed, other_hashed), "limits": Limits(streams=2, client_streams=1)}
+    own = {"authorization": f"Bearer {key}"}
+    with client_of(loudness, **settings) as client, client.websocket_connect("/v1/stream", headers=own) as first:
+        assert first.receive_json()["type"] == "ready"
+        error, closed = events(client, b"", end=False, headers=own)
+        assert (error["problem"]["detail"], closed["code"]) == (
+            "You have 1 streams here, the most of one client at a time.",
+            1013,
+        )
+        assert events(client, b"", headers={"authorization": f"Bearer {other}"})[0]["type"] == "ready"
+
+
+def test_a_client_that_goes_early_leaves_no_forgotten_error_in_the_log(loudness, caplog):
+    with client_of(loudness) as client:
+        for content in (b"", speech(2.0).tobytes()):
+            with client.websocket_connect("/v1/stream?encoding=f32le") as stream:
+                assert stream.receive_json()["type"] == "ready"
+                stream.send_bytes(content)
+            wait_until(lambda: client.app.state.service.streams == 0)
+        gc.collect()
+        client.get("/health")  # the loop has gone on
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
 
 def test_keys_and_origins_are_asked_for(loudness):

@@ -11,6 +11,7 @@ from emotune.schema.labels import LabelSpace, Scale
 from emotune.timelines import Timeline, Timelines, TimelineSegment, Track
 from emotune.timelines.formats import SUFFIXES, check_formats, write_timelines
 from emotune.timelines.formats.labels import decoded
+from emotune.timelines.formats.rttm import rttm_text
 from emotune.timelines.formats.table import json_text, rows_of
 from emotune.timelines.timeline import UnansweredWindow
 
@@ -101,6 +102,20 @@ def test_webvtt_py_reads_the_captions(tmp_path, tracks):
     ]
     rows = sorted(made.segments, key=lambda one: (one.start_s, one.end_s))
     assert found == [(pytest.approx(one.start_s), one.track.name or None, one.emotion) for one in rows]
+
+
+@pytest.mark.parametrize(
+    ("recordings", "uris"),
+    [
+        (["a.wav", "b.wav"], ["a", "b"]),
+        (["a.wav", "a.mp3", "b.wav"], ["a.wav", "a.mp3", "b"]),
+        (["x/a.wav", "y/a.wav"], ["x/a.wav", "y/a.wav"]),
+        (["a.wav", "a.mp3", "a.wav.mp3"], ["a.wav", "a.mp3", "a.wav.mp3"]),
+    ],
+)
+def test_recordings_of_an_rttm_file_keep_names_of_their_own(recordings, uris):
+    made = Timelines(tuple(timeline(name) for name in recordings), timeline().label_space)
+    assert list(dict.fromkeys(line.split()[1] for line in rttm_text(made).splitlines())) == uris
 
 
 @every_track

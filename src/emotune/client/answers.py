@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -13,7 +14,8 @@ from emotune.inference.items import Item
 from emotune.inference.stream import Estimate
 from emotune.schema.labels import LabelSpace, Scale
 from emotune.schema.predictions import Prediction
-from emotune.timelines import Timeline, TimelineSegment, Track
+from emotune.timelines import Timeline, TimelineSegment
+from emotune.timelines.answer_json import segment_from_json, timeline_from_json
 
 Json = Mapping[str, Any]
 Event = Estimate | TimelineSegment
@@ -66,13 +68,9 @@ def _prediction(item: Item, row: Json, channel: Channels) -> Prediction:
 def timeline_of(item: Item, body: Json) -> Timeline:
     """Timeline of one recording."""
     (found,) = body["timelines"]
-    return Timeline(
-        item.utterance_id,
-        label_space_of(body["model"]),
-        found["duration_s"],
-        tuple(_segment(one) for one in found["segments"]),
-        tuple(Track(channel) for channel in found["channels"]),
-        found["error"],
+    return replace(
+        timeline_from_json(found, label_space_of(body["model"])),
+        recording=item.utterance_id,
         settings=body["settings"],
         model_fingerprint=body["model"]["fingerprint"],
     )
@@ -88,19 +86,8 @@ def event_of(event: Json) -> Event | None:
     if event["type"] == "error":
         raise error_of(event["problem"])
     if event["type"] == "segment":
-        return _segment(event)
+        return segment_from_json(event)
     return _estimate(event) if event["type"] == "estimate" else None
-
-
-def _segment(one: Json) -> TimelineSegment:
-    return TimelineSegment(
-        one["start_ms"] / 1000,
-        one["end_ms"] / 1000,
-        one["probabilities"],
-        one["dimensions"],
-        Track(one["channel"], one["speaker"]),
-        one["uncertain"],
-    )
 
 
 def _estimate(one: Json) -> Estimate:

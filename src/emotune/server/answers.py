@@ -1,4 +1,4 @@
-"""Answers in JSON: predictions, timelines and their segments."""
+"""Answers in JSON: predictions, and what timelines have in common."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from emotune.schema.predictions import Prediction
-from emotune.timelines import NO_SPEECH, Timeline, TimelineSegment
-from emotune.timelines.formats.labels import milliseconds
-from emotune.timelines.summary import Summary, summaries
+from emotune.timelines import Timeline
 
 
 def prediction_json(row: Prediction) -> dict[str, Any]:
@@ -27,58 +25,6 @@ def prediction_json(row: Prediction) -> dict[str, Any]:
     }
 
 
-def timeline_json(timeline: Timeline) -> dict[str, Any]:
-    """One timeline, or the error in its place."""
-    return {
-        "file": timeline.recording,
-        "duration_s": timeline.duration_s,
-        "channels": list(timeline.channels),
-        "segments": [segment_json(one) for one in timeline.segments],
-        "silences": [
-            {
-                "start_ms": milliseconds(start_s),
-                "end_ms": milliseconds(end_s),
-                "channel": channel,
-                "emotion": NO_SPEECH,
-            }
-            for channel in timeline.channels
-            for start_s, end_s in timeline.silences(channel)
-        ],
-        "summary": {"voices": [_voice(one) for one in summaries(timeline)] if timeline.error is None else []},
-        "error": timeline.error,
-    }
-
-
-def segment_json(segment: TimelineSegment) -> dict[str, Any]:
-    """One segment of a timeline."""
-    return {
-        "start_ms": milliseconds(segment.start_s),
-        "end_ms": milliseconds(segment.end_s),
-        "channel": segment.track.channel,
-        "speaker": segment.track.speaker,
-        "emotion": segment.emotion,
-        "confidence": segment.confidence,
-        "uncertain": segment.uncertain,
-        "probabilities": dict(segment.probabilities),
-        "dimensions": dict(segment.dimensions),
-    }
-
-
 def settings_of(timelines: Sequence[Timeline]) -> dict[str, Any]:
     """Settings of the first timeline that there is; they are those of all."""
     return next((dict(one.settings) for one in timelines if one.error is None), {})
-
-
-def _voice(summary: Summary) -> dict[str, Any]:
-    return {
-        "channel": summary.track.channel,
-        "speaker": summary.track.speaker,
-        "speech_s": summary.speech_s,
-        "silence_s": summary.silence_s,
-        "shares": dict(summary.shares),
-        "uncertain": summary.uncertain,
-        "changes": summary.changes,
-        "changes_a_minute": summary.changes_a_minute,
-        "most": summary.most,
-        "dimensions": dict(summary.dimensions),
-    }

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import Response
@@ -17,7 +17,7 @@ from emotune.errors import EmotuneError
 from emotune.server.metrics import Metrics
 from emotune.server.middleware import Wrapped
 from emotune.server.openapi import described
-from emotune.server.problems import Problem, option_problem, problem_of
+from emotune.server.problems import Problem, check_given_once, option_problem, problem_of
 from emotune.server.routes import health, jobs, models, page, predict, stream, timeline
 from emotune.server.served_models import load_models
 from emotune.server.service import ClientGone, Service
@@ -57,7 +57,9 @@ def create_app(names: Sequence[str] = (), settings: Settings | None = None) -> F
     )
     app.state.service = service
     app.openapi = cache(lambda: described(FastAPI.openapi(app)))
-    for routes in (predict, timeline, jobs, stream, models, health, page):
+    for routes in (predict, timeline, jobs):
+        app.include_router(routes.router, dependencies=[Depends(_given_once)])
+    for routes in (stream, models, health, page):
         app.include_router(routes.router)
     app.add_exception_handler(Problem, _of_problem)
     app.add_exception_handler(EmotuneError, _of_error)
@@ -76,6 +78,10 @@ def create_app(names: Sequence[str] = (), settings: Settings | None = None) -> F
     return app
 
 
+async def _given_once(request: Request) -> None:
+    check_given_once(request.query_params.multi_items())
+
+
 def _answer(request: Request, problem: Problem) -> Response:
     return problem.response(request.scope["state"]["request_id"])
 
@@ -92,7 +98,10 @@ async def _of_error(request: Request, error: Exception) -> Response:
 
 async def _of_options(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return _answer(request, option_problem(error.errors()))
+    paths, route = request.app.openapi()["paths"], getattr(request.scope.get("route"), "path", "")
+    parameters = paths.get(route, {}).get(request.method.lower(), {}).get("parameters", ())
+    known = [one["name"] for one in parameters if one["in"] == "query"]
+    return _answer(request, option_problem(error.errors(), known=known))
 
 
 async def _of_http(request: Request, error: Exception) -> Response:

@@ -28,9 +28,11 @@ async def client(connection: HTTPConnection) -> str:
     """Client of a request: the beginning of its key's hash, or its address where no keys are needed.
 
     Raises:
-        Problem: for a page from elsewhere, and where a key is needed and none that is known is given.
+        Problem: for a page from elsewhere, for a name that is not the server's, and where a key is needed and none that
+            is known is given.
     """
     settings = (await service_of(connection)).settings
+    _check_host(connection, settings.hosts)
     _check_origin(connection, settings.origins)
     if not settings.keys:
         return connection.client.host if connection.client else "local"
@@ -64,6 +66,16 @@ def _decoded(text: str) -> str:
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
     except ValueError:
         return ""
+
+
+def _check_host(connection: HTTPConnection, hosts: tuple[str, ...]) -> None:
+    """Refuses other names, by which a page from elsewhere could reach this machine as if it were its own server."""
+    try:
+        name = urlsplit(f"//{connection.headers.get('host', '')}").hostname
+    except ValueError:
+        name = None
+    if hosts and name not in hosts:
+        raise Problem("host-refused", f"This server is asked as {', '.join(hosts)}. By other names it needs --keys.")
 
 
 def _check_origin(connection: HTTPConnection, origins: tuple[str, ...]) -> None:

@@ -14,10 +14,10 @@ from emotune.inference.stream import Estimate, Stream
 from emotune.inference.timeline.live import LiveTimeline
 from emotune.inference.timeline.recording import TimelineRule
 from emotune.inference.timeline.windows import window_rule
-from emotune.server.answers import segment_json
 from emotune.server.backlog import Backlog
 from emotune.server.options import StreamEncoding, StreamOptions
 from emotune.server.settings import Limits
+from emotune.timelines.answer_json import segment_to_json
 
 Event = dict[str, Any]
 Send = Callable[[Event], None]
@@ -119,11 +119,11 @@ class _Segments:
 
     def hear(self, samples: Any, rate: int, backlog: Backlog) -> Iterator[Event]:
         for segment in self._timeline.feed(samples, rate):
-            yield {"type": "segment", **segment_json(segment)}
+            yield {"type": "segment", **segment_to_json(segment)}
 
     def finish(self) -> Iterator[Event]:
         for segment in self._timeline.finish():
-            yield {"type": "segment", **segment_json(segment)}
+            yield {"type": "segment", **segment_to_json(segment)}
 
 
 def estimate_json(estimate: Estimate) -> Event:

@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 
-from emotune.errors import EmotuneError
+from emotune.errors import EmotuneError, TableError
 from emotune.server.admission import Admission
 from emotune.server.cancellation import Cancelled
 from emotune.server.job import Job, Outcome, Result
 from emotune.server.jobs_folder import JobsFolder
 from emotune.server.logs import log
-from emotune.server.problems import Problem, no_room, problem_of
+from emotune.server.problems import Problem, problem_of
 from emotune.server.settings import Limits
 
 _RETRY_S = 2
@@ -60,9 +60,9 @@ class Jobs:
         if self._folder is not None:
             try:
                 await asyncio.to_thread(self._folder.keep, job)
-            except OSError as error:
+            except (TableError, OSError) as error:
                 self._folder.forget(job.job_id)
-                raise no_room(error) from error
+                raise Problem("no-room", "The server cannot keep the job's recordings.", retry_after_s=60) from error
         self._begin(job, place)
 
     def restore(self, jobs: list[Job]) -> None:
@@ -139,7 +139,8 @@ class Jobs:
                 return
             job.expires = time.time() + self._limits.job_keep_s
             if self._folder is not None:
-                await asyncio.to_thread(self._folder.update, job)
+                await asyncio.to_thread(_update, self._folder, job)
+            outcome = job.outcome
         took_s = round(time.monotonic() - began, 3)
         log("job", kind=job.options.kind, outcome=outcome, took_s=took_s)
         self._forget_later(job)
@@ -176,3 +177,15 @@ class Jobs:
         if self._jobs.pop(job.job_id, None) is not None and self._folder is not None:
             with contextlib.suppress(OSError):
                 self._folder.forget(job.job_id)
+
+
+def _update(folder: JobsFolder, job: Job) -> None:
+    """Keeps what a job came to; where there is no room for it, the job has failed and nothing of it is kept."""
+    try:
+        folder.update(job)
+    except (TableError, OSError) as error:
+        log("a job could not be kept", level=logging.ERROR, reason=type(error).__name__)
+        folder.forget(job.job_id)
+        if job.outcome == "done":
+            problem = Problem("no-room", "The result could not be kept on the server's disk. Send the job again.")
+            job.outcome, job.result, job.problem = "failed", None, problem.to_json(job.job_id)

@@ -17,12 +17,13 @@ from emotune.io.locks import LOCK, held
 from emotune.io.tables import read_json, to_json, write_text
 from emotune.schema.labels import LabelSpace
 from emotune.schema.predictions import Prediction, Predictions
-from emotune.server.answers import prediction_json, settings_of, timeline_json
+from emotune.server.answers import prediction_json, settings_of
 from emotune.server.job import Job, Result
 from emotune.server.logs import log
 from emotune.server.options import JobOptions
 from emotune.server.uploads import Upload
-from emotune.timelines import Timeline, Timelines, TimelineSegment, Track
+from emotune.timelines import Timelines
+from emotune.timelines.answer_json import timeline_from_json, timeline_to_json
 
 SCHEMA = "emotune-job/1"
 _ABOUT = "job.json"
@@ -43,6 +44,8 @@ class JobsFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = ExitStack()
+        if path.exists() and not path.is_dir():
+            raise TableError(f"--jobs-folder {path} is a file: name a folder, which is made if it is missing.")
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock.enter_context(held(path / LOCK))
@@ -56,7 +59,11 @@ class JobsFolder:
         self._lock.close()
 
     def keep(self, job: Job) -> None:
-        """Writes a new job with its recordings; its description comes last."""
+        """Writes a new job with its recordings; its description comes last.
+
+        Raises:
+            TableError, OSError: when it cannot.
+        """
         own = self.path / job.job_id
         own.mkdir(mode=0o700)
         for number, upload in enumerate(job.uploads):
@@ -66,8 +73,19 @@ class JobsFolder:
         self._describe(job)
 
     def update(self, job: Job) -> None:
-        """Writes what a job that is done came to, and deletes its recordings."""
-        self._describe(job)
+        """Writes what a job that is done came to, and deletes its recordings, also where it cannot be written.
+
+        Raises:
+            TableError, OSError: when it cannot, even in the room of the recordings.
+        """
+        try:
+            self._describe(job)
+        except (TableError, OSError):
+            self._let_go(job)
+            self._describe(job)
+        self._let_go(job)
+
+    def _let_go(self, job: Job) -> None:
         for path in (self.path / job.job_id).iterdir():
             if path.name != _ABOUT:
                 path.unlink()
@@ -77,21 +95,25 @@ class JobsFolder:
         shutil.rmtree(self.path / job_id, ignore_errors=True)
 
     def jobs(self, space_of: Callable[[str], LabelSpace | None]) -> list[Job]:
-        """Jobs that are not expired, oldest first; what cannot be read, or whose model is not served, is deleted.
+        """Jobs that are not expired, oldest first; what cannot be read is deleted.
 
         Args:
             space_of: classes and dimensions of a served model by its name.
+
+        Raises:
+            ConfigError: for jobs of a model that is not served; nothing is deleted then.
         """
+        known = {own: _about(own) for own in self.path.iterdir() if own.is_dir()}
+        for model in {about["model"] for about in known.values() if about is not None}:
+            if space_of(model) is None:
+                raise ConfigError(
+                    f"{self.path} keeps jobs of the model '{model}', which is not served: serve it too, as {model} or"
+                    f" {model}=MODEL, or choose another --jobs-folder. Nothing was deleted."
+                )
         found: list[Job] = []
-        for own in self.path.iterdir():
-            if not own.is_dir():
-                continue
-            try:
-                job = self._read(own, space_of)
-            except (EmotuneError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-                log("a job of the folder is deleted", reason=type(error).__name__)
-                job = None
-            if job is None or (job.expires is not None and job.expires < time.time()):
+        for own, about in known.items():
+            job = None if about is None else _job(own, about, space_of(about["model"]))
+            if job is None:
                 self.forget(own.name)
             else:
                 found.append(job)
@@ -112,11 +134,27 @@ class JobsFolder:
         }
         write_text(self.path / job.job_id / _ABOUT, to_json(about, indent=None))
 
-    def _read(self, own: Path, space_of: Callable[[str], LabelSpace | None]) -> Job | None:
+
+_UNREADABLE = (EmotuneError, OSError, ValueError, KeyError, TypeError, AttributeError)
+
+
+def _about(own: Path) -> dict[str, Any] | None:
+    """Description of a job; None for one that is expired or cannot be read."""
+    try:
         about = read_json(own / _ABOUT, "A job")
-        space = space_of(about["model"])
-        if about["schema"] != SCHEMA or space is None:
-            return None
+        if about["schema"] != SCHEMA or not isinstance(about["model"], str):
+            raise ValueError
+        is_expired = about["expires"] is not None and about["expires"] < time.time()
+    except _UNREADABLE as error:
+        log("a job of the folder is deleted", reason=type(error).__name__)
+        return None
+    return None if is_expired else about
+
+
+def _job(own: Path, about: dict[str, Any], space: LabelSpace | None) -> Job | None:
+    """Job by its description; None where that is broken."""
+    try:
+        assert space is not None  # its model is served
         result = None if about["result"] is None else _result_of(about["result"], space)
         is_active = about["outcome"] is None
         return Job(
@@ -132,6 +170,9 @@ class JobsFolder:
             result=result,
             problem=about["problem"],
         )
+    except _UNREADABLE as error:
+        log("a job of the folder is deleted", reason=type(error).__name__)
+        return None
 
 
 def _stored(name: str, path: Path) -> Upload:
@@ -146,7 +187,7 @@ def _result_json(result: Result) -> dict[str, Any]:
         rows = [prediction_json(row) | {"utterance_id": row.utterance_id} for row in result]
         return {"predictions": rows, "fingerprint": result.model_fingerprint}
     fingerprint = next((row.model_fingerprint for row in result if row.error is None), None)
-    timelines = [timeline_json(row) for row in result]
+    timelines = [timeline_to_json(row) for row in result]
     return {"timelines": timelines, "settings": settings_of(result.rows), "fingerprint": fingerprint}
 
 
@@ -155,7 +196,7 @@ def _result_of(data: dict[str, Any], space: LabelSpace) -> Result:
     if "predictions" in data:
         rows = tuple(_prediction_of(row) for row in data["predictions"])
         return Predictions(rows, space, data["fingerprint"])
-    plain = (_timeline_of(row, space) for row in data["timelines"])
+    plain = (timeline_from_json(row, space) for row in data["timelines"])
     settled = (replace(row, settings=data["settings"], model_fingerprint=data["fingerprint"]) for row in plain)
     return Timelines(tuple(settled), space)
 
@@ -164,24 +205,3 @@ def _prediction_of(row: dict[str, Any]) -> Prediction:
     extra = {"file": row["file"], **({} if row["channel"] is None else {"channel": row["channel"]})}
     fields = ("probabilities", "dimensions", "conditions_used", "error", "uncertain", "warning")
     return Prediction(row["utterance_id"], extra=extra, **{name: row[name] for name in fields})
-
-
-def _timeline_of(row: dict[str, Any], space: LabelSpace) -> Timeline:
-    return Timeline(
-        row["file"],
-        space,
-        row["duration_s"],
-        tuple(
-            TimelineSegment(
-                one["start_ms"] / 1000,
-                one["end_ms"] / 1000,
-                one["probabilities"],
-                one["dimensions"],
-                Track(one["channel"], one["speaker"]),
-                one["uncertain"],
-            )
-            for one in row["segments"]
-        ),
-        tuple(Track(channel) for channel in row["channels"]),
-        row["error"],
-    )

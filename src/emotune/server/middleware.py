@@ -53,8 +53,11 @@ class Wrapped:
         exchange = _Exchange(scope, receive, send, request_id, self._service)
         began = time.monotonic()
         fault: Exception | None = None
+        asked = scope
+        if scope.get("method") == "HEAD":  # answered as GET is; servers leave out the body
+            asked = {**scope, "method": "GET"}
         try:
-            await self.app(scope, exchange.receive, exchange.send)
+            await self.app(asked, exchange.receive, exchange.send)
         except ClientGone:
             exchange.status = _CLIENT_CLOSED
         except Exception as error:  # whatever it is, the client gets an answer, and the log its traceback
@@ -65,7 +68,13 @@ class Wrapped:
                 ).response(request_id)(scope, exchange.receive, exchange.send)
             exchange.status = 500
         finally:
-            self._told(scope, exchange.status, request_id, time.monotonic() - began, fault)
+            self._told(
+                {**asked, "method": scope.get("method", "WEBSOCKET")},
+                exchange.status,
+                request_id,
+                time.monotonic() - began,
+                fault,
+            )
 
     def _told(self, scope: Scope, status: int | None, request_id: str, took_s: float, fault: Exception | None) -> None:
         route = getattr(scope.get("route"), "path", "none")  # not the path, which is the client's
@@ -78,7 +87,7 @@ class Wrapped:
             level=logging.INFO if fault is None else logging.ERROR,
             fault=fault,
             request_id=request_id,
-            method=scope.get("method", "WEBSOCKET"),
+            method=scope["method"],
             route=route,
             status=status,
             took_s=round(took_s, 4),

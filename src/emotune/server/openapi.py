@@ -45,6 +45,7 @@ _RECORDING = {
     "channels": [None],
     "segments": [{"start_ms": 924, "end_ms": 2628, "channel": None, "speaker": None, **_EMOTION}],
     "silences": [{"start_ms": 0, "end_ms": 924, "channel": None, "emotion": "no speech"}],
+    "errors": [],
     "summary": {
         "voices": [
             {

@@ -6,7 +6,8 @@ Reference:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from starlette.responses import Response
@@ -14,6 +15,7 @@ from starlette.responses import Response
 from emotune.errors import AudioError, ConfigError, EmotuneError, ModelError
 from emotune.inference.engine import EngineError
 from emotune.io.tables import to_json
+from emotune.server.faults import words_of
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -21,6 +23,7 @@ TITLES: Mapping[str, tuple[int, str]] = {
     "malformed-body": (400, "The body is malformed"),
     "key-needed": (401, "A key is needed"),
     "origin-refused": (403, "The page's origin is not allowed"),
+    "host-refused": (403, "The server has another name"),
     "not-found": (404, "There is nothing here"),
     "method-not-allowed": (405, "The method is not allowed"),
     "upload-too-slow": (408, "The upload took too long"),
@@ -90,17 +93,28 @@ def no_room(error: OSError) -> Problem:
     return Problem("no-room", f"The server cannot hold the upload ({error.strerror or error}).", retry_after_s=60)
 
 
-def option_problem(faults: Sequence[Mapping[str, Any]], *place: str) -> Problem:
-    """Problem of options that pydantic refuses, each with its place."""
-    errors = [
-        {
-            "field": ".".join(map(str, (*place, *one["loc"]))),
-            "message": str(one["msg"]).removeprefix("Value error, "),
-        }
-        for one in faults
-    ]
+def option_problem(faults: Sequence[Mapping[str, Any]], *place: str, known: Sequence[str] = ()) -> Problem:
+    """Problem of options that pydantic refuses, each with its place; ``known`` are those that there are."""
+    errors = [{"field": ".".join(map(str, (*place, *one["loc"]))), "message": words_of(one, known)} for one in faults]
     told = "; ".join(f"{one['field']}: {one['message']}" for one in errors)
     return Problem("option", f"{told[:1000]}.", errors=errors)
+
+
+def check_given_once(given: Iterable[tuple[str, str]]) -> None:
+    """Refuses options that are given twice, since one of them would be passed over.
+
+    Raises:
+        Problem: that names them.
+    """
+    counts = Counter(name for name, _ in given)
+    errors = [
+        {"field": f"query.{name[:100]}", "message": f"given {count} times, expected once"}
+        for name, count in counts.items()
+        if count > 1
+    ]
+    if errors:
+        told = "; ".join(f"{one['field']}: {one['message']}" for one in errors)
+        raise Problem("option", f"{told[:1000]}.", errors=errors)
 
 
 def problem_of(error: EmotuneError) -> Problem:

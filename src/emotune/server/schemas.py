@@ -93,6 +93,16 @@ class SilenceAnswer(BaseModel):
     emotion: Literal["no speech"]
 
 
+class UnansweredAnswer(BaseModel):
+    """Window of speech that could not be answered."""
+
+    start_ms: int
+    end_ms: int
+    channel: int | None
+    speaker: str | None
+    error: str
+
+
 class VoiceAnswer(BaseModel):
     """Summary of a voice."""
 
@@ -122,6 +132,7 @@ class RecordingAnswer(BaseModel):
     channels: list[int | None]
     segments: list[SegmentAnswer]
     silences: list[SilenceAnswer]
+    errors: list[UnansweredAnswer] = Field(description="Windows of speech without an answer; none of them is silence.")
     summary: SummaryAnswer
     error: str | None
 

@@ -56,7 +56,8 @@ def serve(
             f"warning: whoever reaches {host} may ask this server, since it has no keys: see emotune serve --new-key"
         )
     with _bound(host, port) as bound:
-        app = create_app(models, settings)
+        found_host, found_port = bound.getsockname()[:2]
+        app = create_app(models, named_on(settings, host, found_host))
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -66,12 +67,25 @@ def serve(
             timeout_graceful_shutdown=_LAST_WORDS_S,
         )
         log_as_json()
-        found_host, found_port = bound.getsockname()[:2]
         shown = f"[{found_host}]" if ":" in found_host else found_host
         service: Service = app.state.service
         listener.say(f"serving {', '.join(service.models)} at http://{shown}:{found_port}")
         asyncio.run(_serve(_Server(config), bound, service))
         _leave_behind(service)
+
+
+def named_on(settings: Settings, host: str, address: str) -> Settings:
+    """Settings that let a server without keys, on this machine alone, be asked by this machine's names alone.
+
+    Args:
+        settings: of which only ``hosts`` changes.
+        host: as it was given.
+        address: that it stands for.
+    """
+    if settings.keys or not is_loopback(address):
+        return settings
+    names = dict.fromkeys(("localhost", "127.0.0.1", "::1", host.lower(), address))
+    return settings.model_copy(update={"hosts": tuple(names)})
 
 
 def is_loopback(host: str) -> bool:

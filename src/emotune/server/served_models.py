@@ -161,7 +161,9 @@ def load_models(names: Sequence[str], settings: Settings, observe: Observer) -> 
 
 def _name_and_model(given: str) -> tuple[str, str]:
     name, equals, model = given.partition("=")
-    if equals and name and "/" not in name:
+    if equals and "/" not in name:
+        if not name or not model:
+            raise ConfigError(f"'{given}': expected MODEL or NAME=MODEL, such as mini or mine=runs/mine.")
         return name, model
     if is_hub_name(given):
         return given.partition(":")[2].partition("@")[0], given

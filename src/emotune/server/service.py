@@ -11,8 +11,10 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
+from emotune.errors import EmotuneError
 from emotune.schema.labels import LabelSpace
 from emotune.server.admission import Admission
+from emotune.server.job import Job
 from emotune.server.jobs import Jobs
 from emotune.server.jobs_folder import JobsFolder
 from emotune.server.metrics import Metrics
@@ -52,11 +54,14 @@ class Service:
             "requests", places=limits.requests, places_of_client=limits.client_requests, turns=limits.working
         )
         self._folder = None if settings.jobs_folder is None else JobsFolder(settings.jobs_folder)
+        self._kept = [] if self._folder is None else self._jobs_of(self._folder)
         self.jobs = Jobs(limits, lambda job: job_result(models, limits, job), self._folder)
+        self._stream_places = Admission(
+            "streams", places=limits.streams, places_of_client=limits.client_streams, turns=max(1, limits.streams)
+        )
         self._stream_threads = ThreadPoolExecutor(max(1, limits.streams), thread_name_prefix="stream")
         self._heard: set[Future[None]] = set()
         self.draining = asyncio.Event()
-        self.streams = 0
         self._running: set[asyncio.Future[None]] = set()
         metrics.watch("emotune_requests_taken", "Requests that are taken.", lambda: self.admission.taken)
         metrics.watch("emotune_requests_working", "Requests that work.", lambda: self.admission.working)
@@ -89,20 +94,20 @@ class Service:
             raise _ending("The server finishes what it has taken, and ends.")
 
     @contextmanager
-    def stream_place(self) -> Iterator[None]:
+    def stream_place(self, client: str) -> Iterator[None]:
         """Holds a stream's place for the block.
 
         Raises:
             Problem: when there is none, or the service is about to end.
         """
         self.refuse_new_work()
-        if self.streams >= self.settings.limits.streams:
-            raise Problem("too-many", f"There are {self.streams} streams, as many as may be.", retry_after_s=5)
-        self.streams += 1
-        try:
+        with self._stream_places.place(client):
             yield
-        finally:
-            self.streams -= 1
+
+    @property
+    def streams(self) -> int:
+        """Streams that are open."""
+        return self._stream_places.taken
 
     def hear(self, work: Callable[[], None]) -> asyncio.Future[None]:
         """Hears a stream in a thread of its own."""
@@ -174,8 +179,8 @@ class Service:
 
     def open(self) -> None:
         """Takes up the jobs of before."""
-        if self._folder is not None:
-            self.jobs.restore(self._folder.jobs(self._space_of))
+        self.jobs.restore(self._kept)
+        self._kept = []
 
     async def close(self) -> None:
         """Ends all threads."""
@@ -191,6 +196,13 @@ class Service:
     def has_threads(self) -> bool:
         """Whether a thread of a request or a job still works."""
         return bool(self.admission.has_threads or self.jobs.has_threads or self._heard)
+
+    def _jobs_of(self, folder: JobsFolder) -> list[Job]:
+        try:
+            return folder.jobs(self._space_of)
+        except EmotuneError:
+            folder.close()
+            raise
 
     def _space_of(self, model: str) -> LabelSpace | None:
         return self.models[model].predictor.label_space if model in self.models else None

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from emotune.errors import ConfigError
 from emotune.inference.jobs.workers import usable_cores
+from emotune.server.faults import words_of
 
 
 class Limits(BaseModel):
     """Limits of requests, streams and jobs; what is beyond one is refused with a problem that names it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     files: int = Field(default=32, ge=1, description="recordings of a request")
     upload_mb: float = Field(default=100, gt=0, description="megabytes of a request")
@@ -28,6 +30,7 @@ class Limits(BaseModel):
     upload_s: float = Field(default=60, gt=0, description="seconds in which a request must have come")
     request_s: float = Field(default=120, gt=0, description="seconds in which it must be answered once it has come")
     streams: int = Field(default=32, ge=0, description="streams at a time")
+    client_streams: int = Field(default=8, ge=1, description="of these, those of one client")
     stream_s: float = Field(default=14400, gt=0, description="seconds of sound of a stream")
     stream_idle_s: float = Field(default=60, gt=0, description="seconds without sound after which a stream ends")
     jobs: int = Field(default=32, ge=1, description="jobs at a time that are not done")
@@ -49,6 +52,7 @@ class Settings(BaseModel):
         device: where models of PyTorch run; None = a GPU where there is one.
         batch_wait_s: longest that a clip waits for others to share a batch with, where the engine gains from batches.
         keys: hashed keys of clients, see ``server.keys``; none = everyone may ask.
+        hosts: names by which it may be asked, in lower case; none = by any.
         origins: of web pages elsewhere that browsers may call the service from.
         jobs_folder: where jobs survive a restart; None = in memory alone.
     """
@@ -60,13 +64,34 @@ class Settings(BaseModel):
     device: str | None = None
     batch_wait_s: float = Field(default=0.005, ge=0, le=1)
     keys: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     jobs_folder: Path | None = None
+
+    @field_validator("origins")
+    @classmethod
+    def _as_browsers_send(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_origin, origins))
 
     @property
     def threads(self) -> int:
         """Threads that run a model."""
         return self.workers or usable_cores()
+
+
+_ORIGIN = re.compile(r"([a-z]+-extension|https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?", re.ASCII)
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+def _origin(given: str) -> str:
+    """Origin as browsers send it: in lower case, without the usual port and without a slash at its end."""
+    found = _ORIGIN.fullmatch(given.strip().lower().removesuffix("/"))
+    if found is None:
+        raise ConfigError(
+            f"--origin {given}: expected SCHEME://NAME or SCHEME://NAME:PORT, such as https://example.org."
+        )
+    scheme, name, port = found.groups()
+    return f"{scheme}://{name}{'' if port is None or port == _DEFAULT_PORTS.get(scheme) else port}"
 
 
 def settings_of(limits: Mapping[str, float], **others: Any) -> Settings:
@@ -81,5 +106,5 @@ def settings_of(limits: Mapping[str, float], **others: Any) -> Settings:
     try:
         return Settings(limits=Limits.model_validate(limits), **others)
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        faults = "; ".join(f"{'.'.join(map(str, one['loc']))}: {words_of(one)}" for one in error.errors())
         raise ConfigError(f"--limit {faults}.") from error

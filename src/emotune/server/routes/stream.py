@@ -18,7 +18,7 @@ from emotune.server.clients import PROTOCOL, client, protocols_of, service_of
 from emotune.server.hearing import Event, Hearing, held_bytes
 from emotune.server.logs import log
 from emotune.server.options import StreamOptions
-from emotune.server.problems import Problem, option_problem, problem_of
+from emotune.server.problems import Problem, check_given_once, option_problem, problem_of
 from emotune.server.scheduler import Asker, Priority
 from emotune.server.service import Service
 
@@ -42,7 +42,7 @@ async def stream(websocket: WebSocket) -> None:
         asker = Asker(await client(websocket), Priority.STREAM, exchange.cancellation)
         options = _options(websocket)
         model = service.models.named(options.model)
-        with service.stream_place():
+        with service.stream_place(asker.client):
             predictor = model.predictor_for(asker, coverage=options.coverage, threshold=options.threshold)
             hearing = Hearing(predictor, options, service.settings.limits)
             await exchange.send(
@@ -84,6 +84,8 @@ class _Exchange:
         hears = service.hear(lambda: hearing.run(backlog, self._send_from_thread))
         receives = asyncio.ensure_future(self._receive(backlog, service.settings.limits.stream_idle_s))
         drains = asyncio.ensure_future(service.draining.wait())
+        for task in (hears, receives, drains):
+            task.add_done_callback(_look_at)
         try:
             await asyncio.wait({hears, receives, drains}, return_when=asyncio.FIRST_COMPLETED)
             if receives.done():
@@ -145,12 +147,19 @@ class _Exchange:
                 await self._websocket.close(code, reason)
 
 
+def _look_at(ended: asyncio.Future[Any]) -> None:
+    """Takes note of an error that nobody waits for any more, or the log would call it forgotten."""
+    if not ended.cancelled():
+        ended.exception()
+
+
 def _options(websocket: WebSocket) -> StreamOptions:
+    check_given_once(websocket.query_params.multi_items())
     given: dict[str, Any] = dict(websocket.query_params)
     try:
         return StreamOptions.model_validate(given)
     except ValidationError as error:
-        raise option_problem(error.errors(), "query") from error
+        raise option_problem(error.errors(), "query", known=list(StreamOptions.model_fields)) from error
 
 
 def _is_end(text: str | None) -> bool:

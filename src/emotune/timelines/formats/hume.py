@@ -50,16 +50,19 @@ def hume_batch_text(timelines: Timelines) -> str:
 
 
 def _source(timeline: Timeline) -> dict[str, Any]:
-    failed = [{"message": timeline.error, "file": timeline.recording}] if timeline.error is not None else []
+    faults = [timeline.error] if timeline.error is not None else [one.error for one in timeline.unanswered]
     groups = [
         {"id": track.name or "unknown", "predictions": [_prediction(one) for one in timeline.of(track)]}
         for track in timeline.tracks
     ]
     prosody = {"metadata": None, "grouped_predictions": groups}
-    predictions = [] if failed else [{"file": timeline.recording, "models": {"prosody": prosody}}]
+    predictions = [] if timeline.error is not None else [{"file": timeline.recording, "models": {"prosody": prosody}}]
     return {
         "source": {"type": "file", "filename": timeline.recording},
-        "results": {"predictions": predictions, "errors": failed},
+        "results": {
+            "predictions": predictions,
+            "errors": [{"message": fault, "file": timeline.recording} for fault in faults],
+        },
     }
 
 
