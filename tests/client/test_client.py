@@ -15,6 +15,7 @@ from builders.recordings import encoded, noise, tone, write_recording
 from builders.served import served, wait_until
 from emotune.client import AsyncClient, Client, failures, synchronous
 from emotune.errors import AudioError, ConfigError, ServerError
+from emotune.inference.items import Item
 from emotune.inference.timeline.recording import TimelineRule
 from emotune.inference.timeline.windows import WindowRule
 from emotune.server.keys import new_key
@@ -82,6 +83,28 @@ def test_each_channel_is_a_row_as_with_load(client, here, tmp_path):
     assert client.predict(path, channel="each") == here.predict(path, channel="each")
     assert client.predict(path, channel=1) == here.predict(path, channel=1)
     assert client.predict([path], channel="each").rows == here.predict([path], channel="each").rows
+
+
+def public(cls: type) -> set[str]:
+    return {name for name in dir(cls) if not name.startswith("_")}
+
+
+def test_both_clients_have_the_same_names_and_answers(client, server, tmp_path):
+    assert public(AsyncClient) == public(Client)
+    path = write_recording(tmp_path / "call.wav", channels=2, seconds=2)
+    right = Item("right", path, channel=1, extra={"channel": 1})
+    items = [right, Item("mixed", path), Item("none", tmp_path / "none.wav", channel=1, extra={"channel": 1})]
+    rule = TimelineRule(vad="none")
+    assert client.predict_items([right]).rows[0].probabilities == client.predict(path, channel=1).probabilities
+    for channel in ("mix", 0, "each"):
+        there = client.predict_items(items, channel=channel)
+        assert awaited(server, lambda asked, channel=channel: asked.predict_items(items, channel=channel)) == there
+        assert there.rows[0].extra == there.rows[-1].extra == {"channel": 1}
+        there = client.timeline_item(right, channel=channel, rule=rule)
+        assert awaited(server, lambda asked, c=channel: asked.timeline_item(right, channel=c, rule=rule)) == there
+    assert awaited(server, lambda asked: asked.about()) == client.about
+    assert awaited(server, lambda asked: asked.label_space()) == client.label_space
+    assert awaited(server, lambda asked: asked.fingerprint()) == client.fingerprint
 
 
 @pytest.mark.parametrize(
