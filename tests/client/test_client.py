@@ -158,6 +158,26 @@ def test_a_key_is_sent_with_questions_and_streams(loudness):
                 list(client.listen([SPOKEN], RATE))
 
 
+@pytest.mark.parametrize("key", ["se\ncret", "secr\u00e9t", "secret\x00"])
+def test_a_key_that_no_header_carries_is_refused_and_not_shown(key, monkeypatch, tmp_path):
+    for kind in (Client, AsyncClient):
+        with pytest.raises(ConfigError, match=r"key=.*EMOTUNE_KEY") as refused:
+            kind("http://127.0.0.1:9", key=key)
+        assert key not in str(refused.value)
+    if "\0" not in key:
+        monkeypatch.setenv("EMOTUNE_KEY", key)
+        ended = run_command("predict", "m", write_recording(tmp_path / "a.wav"), "--server", "http://127.0.0.1:9")
+        assert ended.code == 2 and "EMOTUNE_KEY" in ended.err and key not in ended.err + ended.out
+
+
+def test_white_space_around_a_key_is_no_part_of_it():
+    network, _ = answers(DONE)
+    with Client("http://server", transport=network, key="secret\n") as client:
+        assert client.models() and client.settings.headers == {"Authorization": "Bearer secret"}
+        assert "secret" not in repr(client.settings)
+    assert Client("http://server", key=" ").settings.headers == {}
+
+
 def test_a_server_that_is_not_there_is_one_clear_error():
     with Client("http://127.0.0.1:9", patience_s=0) as client, pytest.raises(ServerError, match="emotune serve"):
         client.predict(encoded())
