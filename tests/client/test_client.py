@@ -213,6 +213,68 @@ def test_a_busy_server_is_asked_again_when_it_says(monkeypatch):
     assert len(came) == 4
 
 
+@pytest.mark.parametrize("kind", [httpx2.ReadError, httpx2.RemoteProtocolError, httpx2.WriteError])
+def test_a_connection_that_breaks_is_made_again(kind, monkeypatch):
+    waits = []
+    monkeypatch.setattr(synchronous.time, "sleep", waits.append)
+    network, came = answers(kind("gone"), kind("gone"), DONE)
+    assert Client("http://server", transport=network).models() == [{"name": "one"}]
+    assert waits == [0.5, 1.0] and len(came) == 3
+
+
+def test_an_answer_that_does_not_come_in_time_uses_patience_up(monkeypatch):
+    monkeypatch.setattr(synchronous.time, "sleep", lambda seconds: None)
+    network, came = answers(*[httpx2.ReadTimeout("late")] * 9)
+    with pytest.raises(ServerError, match="late"):
+        Client("http://server", transport=network, timeout_s=20, patience_s=60).models()
+    assert len(came) == 3
+
+
+def breaking(server, broken: bytes):
+    """A network in front of a server that breaks at one recording."""
+    there = httpx2.HTTPTransport()
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if broken in request.read():
+            raise httpx2.ReadError("cut off")
+        passed = httpx2.Request(request.method, request.url, headers=request.headers, content=request.content)
+        came = there.handle_request(passed)
+        return httpx2.Response(came.status_code, content=came.read())
+
+    return httpx2.MockTransport(answer)
+
+
+def test_a_recording_that_breaks_the_connection_is_a_row_among_others(server, tmp_path, monkeypatch):
+    paths = [write_recording(tmp_path / f"{name}.wav") for name in "abc"]
+    network = breaking(server, paths[1].read_bytes())
+    with Client(server.url, transport=network, patience_s=0.5) as client:
+        assert [bool(row.error) for row in client.predict(paths)] == [False, True, False]
+
+    async def asked():
+        async with AsyncClient(server.url, transport=network, patience_s=0) as client:
+            return await client.predict(paths)
+
+    assert "cut off" in asyncio.run(asked()).rows[1].error
+    made = httpx2.Client
+    monkeypatch.setattr(httpx2, "Client", lambda **given: made(**{**given, "transport": network}))
+    monkeypatch.setattr(synchronous, "Patience", lambda seconds, timeout_s: failures.Patience(0, timeout_s))
+    for command in ("predict", "timeline"):
+        found = tmp_path / f"{command}.csv"
+        ended = run_command(command, "loudness", *paths, "--server", server.url, "-o", found)
+        assert ended.code == 1 and "cut off" in ended.err and found.exists()
+
+
+def test_a_server_that_is_gone_is_waited_for_once(monkeypatch, tmp_path):
+    waits = []
+    monkeypatch.setattr(synchronous.time, "sleep", waits.append)
+    model = {"name": "one", "classes": ["anger"], "dimensions": {}, "fingerprint": "f"}
+    network, _ = answers((200, {}, {"models": [model]}), *[httpx2.ConnectError("refused")] * 99)
+    monkeypatch.setattr(synchronous, "TOGETHER", 1)
+    with Client("http://server", transport=network, patience_s=4) as client:
+        found = client.predict([encoded()] * 20)
+    assert all("refused" in row.error for row in found) and waits == [0.5, 1.0, 2.0]
+
+
 def test_patience_has_an_end(monkeypatch):
     waits = []
     monkeypatch.setattr(synchronous.time, "sleep", waits.append)

@@ -11,11 +11,11 @@ import httpx2
 
 from emotune.audio.channels import EACH, Channels
 from emotune.client.answers import Event, label_space_of
-from emotune.client.failures import Patience, checked_json, unreachable
+from emotune.client.failures import Patience, body_of
 from emotune.client.questions import Question, file_of, prediction_asked, rows_of_failure, table_of, timeline_asked
 from emotune.client.settings import TOGETHER, ClientSettings
 from emotune.client.streams import listen_async
-from emotune.errors import AudioError
+from emotune.errors import AudioError, ServerError
 from emotune.inference.items import Item, holds_several, items_given
 from emotune.inference.timeline.recording import TimelineRule
 from emotune.schema.labels import LabelSpace
@@ -46,6 +46,7 @@ class AsyncClient:
         )
         self._places = asyncio.Semaphore(TOGETHER)
         self._about: dict[str, Any] | None = None
+        self._is_lost = False  # patience ended without any answer: until one comes, no other question waits as long
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -92,11 +93,12 @@ class AsyncClient:
             async with self._places:
                 try:
                     return await self._answer(prediction_asked(item, channel))
-                except AudioError as error:
+                except (AudioError, ServerError) as error:
                     return rows_of_failure(item, error, channel)
 
+        about = await self.about()
         rows = await asyncio.gather(*map(row, items))
-        return table_of(itertools.chain.from_iterable(rows), await self.about())
+        return table_of(itertools.chain.from_iterable(rows), about)
 
     async def timeline(
         self,
@@ -134,16 +136,15 @@ class AsyncClient:
 
     async def _ask(self, question: Callable[[], Awaitable[httpx2.Response]]) -> dict[str, Any]:
         """Answer to a question, which is asked again where that may help."""
-        patience = Patience(self.settings.patience_s)
+        settings = self.settings
+        patience = Patience(0 if self._is_lost else settings.patience_s, settings.timeout_s)
         while True:
             try:
-                answer = await question()
+                came = await question()
             except httpx2.HTTPError as error:
-                wait_s = patience.wait_s(None) if isinstance(error, httpx2.ConnectError) else None
-                if wait_s is None:
-                    raise unreachable(self.settings.url, error) from error
-            else:
-                wait_s = patience.wait_s(answer)
-                if wait_s is None:
-                    return checked_json(answer)
+                came = error
+            wait_s = patience.wait_s(came)
+            if wait_s is None:
+                self._is_lost = isinstance(came, httpx2.HTTPError)
+                return body_of(came, settings.url)
             await asyncio.sleep(wait_s)

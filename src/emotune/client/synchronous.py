@@ -13,11 +13,11 @@ import httpx2
 from emotune import audio
 from emotune.audio.channels import EACH, Channels
 from emotune.client.answers import Event, label_space_of
-from emotune.client.failures import Patience, checked_json, unreachable
+from emotune.client.failures import Patience, body_of
 from emotune.client.questions import Question, file_of, prediction_asked, rows_of_failure, table_of, timeline_asked
 from emotune.client.settings import TOGETHER, ClientSettings
 from emotune.client.streams import listen
-from emotune.errors import AudioError
+from emotune.errors import AudioError, ServerError
 from emotune.inference.items import Item, holds_several, items_given
 from emotune.inference.timeline.recording import TimelineRule
 from emotune.runtime.progress import Progress, silent
@@ -48,6 +48,7 @@ class Client:
             transport=transport,
         )
         self._about: dict[str, Any] | None = None
+        self._is_lost = False  # patience ended without any answer: until one comes, no other question waits as long
 
     def __enter__(self) -> Client:
         return self
@@ -115,21 +116,22 @@ class Client:
     def predict_items(
         self, items: Sequence[Item], *, channel: Channels = "mix", progress: Progress = silent
     ) -> Predictions:
-        """Predicts items in their order, some at a time; one that cannot be used is a row with its error.
+        """Predicts items in their order, some at a time; one without an answer is a row with its error.
 
         Raises:
-            ServerError: when the server does not answer.
+            ServerError: when the server does not say which model it has.
         """
 
         def row(item: Item) -> list[Prediction]:
             try:
                 return self._answer(prediction_asked(item, channel))
-            except AudioError as error:
+            except (AudioError, ServerError) as error:
                 return rows_of_failure(item, error, channel)
 
+        about = self.about  # a server that is not there is one error, and not one for each row
         with ThreadPoolExecutor(TOGETHER) as threads:
             rows = list(progress(threads.map(row, items), total=len(items), title="predicting"))
-        return table_of(itertools.chain.from_iterable(rows), self.about)
+        return table_of(itertools.chain.from_iterable(rows), about)
 
     def timeline(
         self,
@@ -186,16 +188,15 @@ class Client:
 
     def _ask(self, question: Callable[[], httpx2.Response]) -> dict[str, Any]:
         """Answer to a question, which is asked again where that may help."""
-        patience = Patience(self.settings.patience_s)
+        settings = self.settings
+        patience = Patience(0 if self._is_lost else settings.patience_s, settings.timeout_s)
         while True:
             try:
-                answer = question()
+                came = question()
             except httpx2.HTTPError as error:
-                wait_s = patience.wait_s(None) if isinstance(error, httpx2.ConnectError) else None
-                if wait_s is None:
-                    raise unreachable(self.settings.url, error) from error
-            else:
-                wait_s = patience.wait_s(answer)
-                if wait_s is None:
-                    return checked_json(answer)
+                came = error
+            wait_s = patience.wait_s(came)
+            if wait_s is None:
+                self._is_lost = isinstance(came, httpx2.HTTPError)
+                return body_of(came, settings.url)
             time.sleep(wait_s)
