@@ -2,18 +2,21 @@
 
 import asyncio
 import itertools
+import json
 import threading
 import time
+from types import SimpleNamespace
 
 import httpx2
 import numpy as np
 import pytest
+from websockets.sync.server import serve
 
 import emotune
 from builders.command import run_command
 from builders.recordings import encoded, noise, tone, write_recording
 from builders.served import served, wait_until
-from emotune.client import AsyncClient, Client, failures, synchronous
+from emotune.client import AsyncClient, Client, failures, streams, synchronous
 from emotune.errors import AudioError, ConfigError, ServerError
 from emotune.inference.items import Item
 from emotune.inference.timeline.recording import TimelineRule
@@ -182,7 +185,7 @@ def test_a_server_that_is_not_there_is_one_clear_error():
     with Client("http://127.0.0.1:9", patience_s=0) as client, pytest.raises(ServerError, match="emotune serve"):
         client.predict(encoded())
     with pytest.raises(ServerError, match="does not answer"):
-        list(Client("http://127.0.0.1:9").listen([noise(RATE)], RATE))
+        list(Client("http://127.0.0.1:9", patience_s=0).listen([noise(RATE)], RATE))
 
 
 def answers(*given):
@@ -370,6 +373,58 @@ def test_faults_on_either_side_of_a_stream_are_raised(client, server):
 
     with pytest.raises(OSError, match="the microphone is gone"):
         awaited(server, heard)
+
+
+def a_stream_server(firsts):
+    """Opens a server that greets each stream with the next of these and then closes it; its address, and what came."""
+    left, came = iter(firsts), []
+
+    def handle(stream):
+        first, code = next(left)
+        if first is not None:
+            stream.send(json.dumps(first))
+        if first == READY:
+            came.extend(message for message in stream if isinstance(message, bytes) or stream.close(code))
+        stream.close(code)
+
+    server = serve(handle, "127.0.0.1", 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server, f"http://127.0.0.1:{server.socket.getsockname()[1]}", came
+
+
+READY = {"type": "ready"}
+TOO_MANY = {"type": "error", "problem": {"status": 429, "type": "urn:emotune:problem:too-many", "detail": "Too many."}}
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_a_stream_is_opened_again_until_it_is_ready(kind, monkeypatch):
+    waits = []
+
+    async def waited(seconds):
+        waits.append(seconds)
+
+    monkeypatch.setattr(streams, "time", SimpleNamespace(sleep=waits.append))
+    monkeypatch.setattr(streams, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": waited}))
+
+    def listened(url, **options):
+        if kind is Client:
+            return list(Client(url, **options).listen([noise(400), noise(400)], RATE))
+
+        async def asked():
+            return [one async for one in AsyncClient(url, **options).listen([noise(400), noise(400)], RATE)]
+
+        return asyncio.run(asked())
+
+    server, url, came = a_stream_server([(TOO_MANY, 1013), (None, 1013), (READY, 1000)])
+    with server:
+        assert listened(url) == []
+    assert waits == [0.5, 1.0] and [len(block) for block in came] == [1600, 1600]
+    server, url, _ = a_stream_server([(TOO_MANY, 1013)])
+    with server, pytest.raises(ServerError, match="Too many"):
+        listened(url, patience_s=0)
+    with pytest.raises(ServerError, match="does not answer"):
+        listened(url, patience_s=4)
+    assert waits == [0.5, 1.0, 0.5, 1.0, 2.0]
 
 
 def test_a_stream_that_nobody_reads_any_more_is_closed(client, server):

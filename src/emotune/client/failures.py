@@ -9,7 +9,8 @@ import httpx2
 
 from emotune.errors import AudioError, ConfigError, EmotuneError, ServerError
 
-_AGAIN = (429, 503)
+AGAIN = (429, 503)
+"""Statuses of a server that is busy or about to end."""
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
 _IN_VAIN = (httpx2.LocalProtocolError, httpx2.UnsupportedProtocol)
 _KINDS: Mapping[str, type[EmotuneError]] = {"recording": AudioError, "too-large": AudioError, "option": ConfigError}
@@ -42,20 +43,24 @@ class Patience:
         """
         stated = ""
         if isinstance(came, httpx2.Response):
-            if came.status_code not in _AGAIN:
+            if came.status_code not in AGAIN:
                 return None
             stated = came.headers.get("retry-after", "")
         elif not isinstance(came, httpx2.TransportError) or isinstance(came, _IN_VAIN):
             return None
-        elif isinstance(came, httpx2.TimeoutException):
-            self._left_s -= self._timeout_s
-        return self.next_s(float(stated) if stated.isdecimal() else None)
+        spent_s = self._timeout_s if isinstance(came, httpx2.TimeoutException) else 0.0
+        return self.next_s(float(stated) if stated.isdecimal() else None, spent_s=spent_s)
 
-    def next_s(self, stated_s: float | None = None) -> float | None:
-        """Seconds to wait before the next attempt, by what the server stated; None when patience ends."""
+    def next_s(self, stated_s: float | None = None, *, spent_s: float = 0.0) -> float | None:
+        """Seconds to wait before the next attempt; None when patience ends.
+
+        Args:
+            stated_s: seconds that the server states.
+            spent_s: seconds that the attempt took in vain.
+        """
         wait_s = min(self._following_s if stated_s is None else stated_s, _LONGEST_WAIT_S)
         self._following_s *= 2
-        self._left_s -= wait_s
+        self._left_s -= wait_s + spent_s
         return wait_s if self._left_s >= 0 else None
 
 
