@@ -10,12 +10,14 @@ from types import SimpleNamespace
 import httpx2
 import numpy as np
 import pytest
+import typer.main
 from websockets.sync.server import serve
 
 import emotune
 from builders.command import run_command
 from builders.recordings import encoded, noise, tone, write_recording
 from builders.served import served, wait_until
+from emotune.cli import app
 from emotune.client import AsyncClient, Client, failures, streams, synchronous
 from emotune.errors import AudioError, ConfigError, ServerError
 from emotune.inference.items import Item
@@ -451,3 +453,30 @@ def test_the_command_line_asks_a_server(server, loudness, tmp_path):
     assert (tmp_path / "here.json").read_text() == (tmp_path / "there.json").read_text()
     refused = run_command("predict", "loudness", path, "--server", server.url, "--device", "cpu")
     assert refused.code == 2 and "--device" in refused.err
+
+
+VALUES = {"--vad": "energy", "--part-format": "csv", "--engine": "ray", "--adapt": "auto", "--retry-errors": None}
+
+
+def options_of_a_command(name: str) -> list[str]:
+    parameters = typer.main.get_command(app).commands[name].params
+    return [max(one.opts, key=len) for one in parameters if one.param_type_name == "option"]
+
+
+OF_BOTH = {"--output", "--split", "--column", "--channel", "--coverage", "--server", "--spreadsheet-safe", "--help"}
+OF_TIMELINES = OF_BOTH | {"--window", "--hop", "--vad", "--summary"}
+FOR_HERE = [
+    (command, option)
+    for command, taken in (("predict", OF_BOTH), ("timeline", OF_TIMELINES))
+    for option in options_of_a_command(command)
+    if option not in taken
+]
+
+
+@pytest.mark.parametrize(("command", "option"), FOR_HERE)
+def test_every_option_for_a_model_here_is_refused_with_a_server(command, option, tmp_path):
+    value = VALUES.get(option, "gender=predict" if option == "--condition" else "3")
+    words = [option] if value is None else [option, value]
+    path = write_recording(tmp_path / "a.wav")
+    ended = run_command(command, "m", path, "--server", "http://127.0.0.1:9", *words)
+    assert ended.code == 2 and f"{option} is for a model on this machine" in ended.err
