@@ -74,7 +74,7 @@ def import_encoder(file: Path, output: Path, *, model_type: str | None = None) -
     try:
         weights, dropped = _weights(original)
         kind = model_type or _type_of(weights, original)
-        config = {**config_of(weights, kind, source=file), **settings_of(original.settings)}
+        config = {**config_of(weights, kind, source="it"), **settings_of(original.settings)}
     except ModelError as error:
         raise ModelError(f"{file}: {error}") from error
     about = ImportedEncoder(output, original.layout, kind, 0, tuple(dropped), original.normalize)
