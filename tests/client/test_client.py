@@ -2,19 +2,25 @@
 
 import asyncio
 import itertools
+import json
 import threading
 import time
+from types import SimpleNamespace
 
 import httpx2
 import numpy as np
 import pytest
+import typer.main
+from websockets.sync.server import serve
 
 import emotune
 from builders.command import run_command
 from builders.recordings import encoded, noise, tone, write_recording
 from builders.served import served, wait_until
-from emotune.client import AsyncClient, Client, failures, synchronous
+from emotune.cli import app
+from emotune.client import AsyncClient, Client, failures, streams, synchronous
 from emotune.errors import AudioError, ConfigError, ServerError
+from emotune.inference.items import Item
 from emotune.inference.timeline.recording import TimelineRule
 from emotune.inference.timeline.windows import WindowRule
 from emotune.server.keys import new_key
@@ -84,6 +90,28 @@ def test_each_channel_is_a_row_as_with_load(client, here, tmp_path):
     assert client.predict([path], channel="each").rows == here.predict([path], channel="each").rows
 
 
+def public(cls: type) -> set[str]:
+    return {name for name in dir(cls) if not name.startswith("_")}
+
+
+def test_both_clients_have_the_same_names_and_answers(client, server, tmp_path):
+    assert public(AsyncClient) == public(Client)
+    path = write_recording(tmp_path / "call.wav", channels=2, seconds=2)
+    right = Item("right", path, channel=1, extra={"channel": 1})
+    items = [right, Item("mixed", path), Item("none", tmp_path / "none.wav", channel=1, extra={"channel": 1})]
+    rule = TimelineRule(vad="none")
+    assert client.predict_items([right]).rows[0].probabilities == client.predict(path, channel=1).probabilities
+    for channel in ("mix", 0, "each"):
+        there = client.predict_items(items, channel=channel)
+        assert awaited(server, lambda asked, channel=channel: asked.predict_items(items, channel=channel)) == there
+        assert there.rows[0].extra == there.rows[-1].extra == {"channel": 1}
+        there = client.timeline_item(right, channel=channel, rule=rule)
+        assert awaited(server, lambda asked, c=channel: asked.timeline_item(right, channel=c, rule=rule)) == there
+    assert awaited(server, lambda asked: asked.about()) == client.about
+    assert awaited(server, lambda asked: asked.label_space()) == client.label_space
+    assert awaited(server, lambda asked: asked.fingerprint()) == client.fingerprint
+
+
 @pytest.mark.parametrize(
     "rule", [None, TimelineRule(vad="energy"), TimelineRule(WindowRule(1.0, 0.5), "none")], ids=["", "energy", "none"]
 )
@@ -135,11 +163,31 @@ def test_a_key_is_sent_with_questions_and_streams(loudness):
                 list(client.listen([SPOKEN], RATE))
 
 
+@pytest.mark.parametrize("key", ["se\ncret", "secr\u00e9t", "secret\x00"])
+def test_a_key_that_no_header_carries_is_refused_and_not_shown(key, monkeypatch, tmp_path):
+    for kind in (Client, AsyncClient):
+        with pytest.raises(ConfigError, match=r"key=.*EMOTUNE_KEY") as refused:
+            kind("http://127.0.0.1:9", key=key)
+        assert key not in str(refused.value)
+    if "\0" not in key:
+        monkeypatch.setenv("EMOTUNE_KEY", key)
+        ended = run_command("predict", "m", write_recording(tmp_path / "a.wav"), "--server", "http://127.0.0.1:9")
+        assert ended.code == 2 and "EMOTUNE_KEY" in ended.err and key not in ended.err + ended.out
+
+
+def test_white_space_around_a_key_is_no_part_of_it():
+    network, _ = answers(DONE)
+    with Client("http://server", transport=network, key="secret\n") as client:
+        assert client.models() and client.settings.headers == {"Authorization": "Bearer secret"}
+        assert "secret" not in repr(client.settings)
+    assert Client("http://server", key=" ").settings.headers == {}
+
+
 def test_a_server_that_is_not_there_is_one_clear_error():
     with Client("http://127.0.0.1:9", patience_s=0) as client, pytest.raises(ServerError, match="emotune serve"):
         client.predict(encoded())
     with pytest.raises(ServerError, match="does not answer"):
-        list(Client("http://127.0.0.1:9").listen([noise(RATE)], RATE))
+        list(Client("http://127.0.0.1:9", patience_s=0).listen([noise(RATE)], RATE))
 
 
 def answers(*given):
@@ -168,6 +216,68 @@ def test_a_busy_server_is_asked_again_when_it_says(monkeypatch):
     assert Client("http://server", transport=network).models() == [{"name": "one"}]
     assert waits == [7.0, 1.0, 2.0]
     assert len(came) == 4
+
+
+@pytest.mark.parametrize("kind", [httpx2.ReadError, httpx2.RemoteProtocolError, httpx2.WriteError])
+def test_a_connection_that_breaks_is_made_again(kind, monkeypatch):
+    waits = []
+    monkeypatch.setattr(synchronous.time, "sleep", waits.append)
+    network, came = answers(kind("gone"), kind("gone"), DONE)
+    assert Client("http://server", transport=network).models() == [{"name": "one"}]
+    assert waits == [0.5, 1.0] and len(came) == 3
+
+
+def test_an_answer_that_does_not_come_in_time_uses_patience_up(monkeypatch):
+    monkeypatch.setattr(synchronous.time, "sleep", lambda seconds: None)
+    network, came = answers(*[httpx2.ReadTimeout("late")] * 9)
+    with pytest.raises(ServerError, match="late"):
+        Client("http://server", transport=network, timeout_s=20, patience_s=60).models()
+    assert len(came) == 3
+
+
+def breaking(server, broken: bytes):
+    """A network in front of a server that breaks at one recording."""
+    there = httpx2.HTTPTransport()
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if broken in request.read():
+            raise httpx2.ReadError("cut off")
+        passed = httpx2.Request(request.method, request.url, headers=request.headers, content=request.content)
+        came = there.handle_request(passed)
+        return httpx2.Response(came.status_code, content=came.read())
+
+    return httpx2.MockTransport(answer)
+
+
+def test_a_recording_that_breaks_the_connection_is_a_row_among_others(server, tmp_path, monkeypatch):
+    paths = [write_recording(tmp_path / f"{name}.wav") for name in "abc"]
+    network = breaking(server, paths[1].read_bytes())
+    with Client(server.url, transport=network, patience_s=0.5) as client:
+        assert [bool(row.error) for row in client.predict(paths)] == [False, True, False]
+
+    async def asked():
+        async with AsyncClient(server.url, transport=network, patience_s=0) as client:
+            return await client.predict(paths)
+
+    assert "cut off" in asyncio.run(asked()).rows[1].error
+    made = httpx2.Client
+    monkeypatch.setattr(httpx2, "Client", lambda **given: made(**{**given, "transport": network}))
+    monkeypatch.setattr(synchronous, "Patience", lambda seconds, timeout_s: failures.Patience(0, timeout_s))
+    for command in ("predict", "timeline"):
+        found = tmp_path / f"{command}.csv"
+        ended = run_command(command, "loudness", *paths, "--server", server.url, "-o", found)
+        assert ended.code == 1 and "cut off" in ended.err and found.exists()
+
+
+def test_a_server_that_is_gone_is_waited_for_once(monkeypatch, tmp_path):
+    waits = []
+    monkeypatch.setattr(synchronous.time, "sleep", waits.append)
+    model = {"name": "one", "classes": ["anger"], "dimensions": {}, "fingerprint": "f"}
+    network, _ = answers((200, {}, {"models": [model]}), *[httpx2.ConnectError("refused")] * 99)
+    monkeypatch.setattr(synchronous, "TOGETHER", 1)
+    with Client("http://server", transport=network, patience_s=4) as client:
+        found = client.predict([encoded()] * 20)
+    assert all("refused" in row.error for row in found) and waits == [0.5, 1.0, 2.0]
 
 
 def test_patience_has_an_end(monkeypatch):
@@ -267,6 +377,58 @@ def test_faults_on_either_side_of_a_stream_are_raised(client, server):
         awaited(server, heard)
 
 
+def a_stream_server(firsts):
+    """Opens a server that greets each stream with the next of these and then closes it; its address, and what came."""
+    left, came = iter(firsts), []
+
+    def handle(stream):
+        first, code = next(left)
+        if first is not None:
+            stream.send(json.dumps(first))
+        if first == READY:
+            came.extend(message for message in stream if isinstance(message, bytes) or stream.close(code))
+        stream.close(code)
+
+    server = serve(handle, "127.0.0.1", 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server, f"http://127.0.0.1:{server.socket.getsockname()[1]}", came
+
+
+READY = {"type": "ready"}
+TOO_MANY = {"type": "error", "problem": {"status": 429, "type": "urn:emotune:problem:too-many", "detail": "Too many."}}
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_a_stream_is_opened_again_until_it_is_ready(kind, monkeypatch):
+    waits = []
+
+    async def waited(seconds):
+        waits.append(seconds)
+
+    monkeypatch.setattr(streams, "time", SimpleNamespace(sleep=waits.append))
+    monkeypatch.setattr(streams, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": waited}))
+
+    def listened(url, **options):
+        if kind is Client:
+            return list(Client(url, **options).listen([noise(400), noise(400)], RATE))
+
+        async def asked():
+            return [one async for one in AsyncClient(url, **options).listen([noise(400), noise(400)], RATE)]
+
+        return asyncio.run(asked())
+
+    server, url, came = a_stream_server([(TOO_MANY, 1013), (None, 1013), (READY, 1000)])
+    with server:
+        assert listened(url) == []
+    assert waits == [0.5, 1.0] and [len(block) for block in came] == [1600, 1600]
+    server, url, _ = a_stream_server([(TOO_MANY, 1013)])
+    with server, pytest.raises(ServerError, match="Too many"):
+        listened(url, patience_s=0)
+    with pytest.raises(ServerError, match="does not answer"):
+        listened(url, patience_s=4)
+    assert waits == [0.5, 1.0, 0.5, 1.0, 2.0]
+
+
 def test_a_stream_that_nobody_reads_any_more_is_closed(client, server):
     wait_until(lambda: server.service.streams == 0)
     events = client.listen(itertools.cycle(blocks()), RATE, vad="none")
@@ -291,3 +453,30 @@ def test_the_command_line_asks_a_server(server, loudness, tmp_path):
     assert (tmp_path / "here.json").read_text() == (tmp_path / "there.json").read_text()
     refused = run_command("predict", "loudness", path, "--server", server.url, "--device", "cpu")
     assert refused.code == 2 and "--device" in refused.err
+
+
+VALUES = {"--vad": "energy", "--part-format": "csv", "--engine": "ray", "--adapt": "auto", "--retry-errors": None}
+
+
+def options_of_a_command(name: str) -> list[str]:
+    parameters = typer.main.get_command(app).commands[name].params
+    return [max(one.opts, key=len) for one in parameters if one.param_type_name == "option"]
+
+
+OF_BOTH = {"--output", "--split", "--column", "--channel", "--coverage", "--server", "--spreadsheet-safe", "--help"}
+OF_TIMELINES = OF_BOTH | {"--window", "--hop", "--vad", "--summary"}
+FOR_HERE = [
+    (command, option)
+    for command, taken in (("predict", OF_BOTH), ("timeline", OF_TIMELINES))
+    for option in options_of_a_command(command)
+    if option not in taken
+]
+
+
+@pytest.mark.parametrize(("command", "option"), FOR_HERE)
+def test_every_option_for_a_model_here_is_refused_with_a_server(command, option, tmp_path):
+    value = VALUES.get(option, "gender=predict" if option == "--condition" else "3")
+    words = [option] if value is None else [option, value]
+    path = write_recording(tmp_path / "a.wav")
+    ended = run_command(command, "m", path, "--server", "http://127.0.0.1:9", *words)
+    assert ended.code == 2 and f"{option} is for a model on this machine" in ended.err

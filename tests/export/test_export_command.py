@@ -66,8 +66,9 @@ def test_the_check_scores_both_alike(exported):
     assert exported.parity.largest < 1e-4
 
 
-def test_an_export_is_not_exported_again(folder, exported, tmp_path, emotune_command):
-    ended = emotune_command("export", folder / "onnx", "-o", tmp_path / "again")
+@pytest.mark.parametrize("form", ["onnx", "hf"])
+def test_an_export_is_not_exported_again(folder, exported, tmp_path, emotune_command, form):
+    ended = emotune_command("export", folder / "onnx", "-o", tmp_path / "again", "--format", form)
     assert ended.code == 2
     assert "is an export already" in ended.err
 

@@ -19,6 +19,7 @@ from layer_states import raw_states
 from torch import Tensor
 
 from builders.command import run_command
+from builders.recordings import write_recording
 from emotune.errors import ConfigError, ModelError
 from emotune.models.backbones.checkpoint import load_pretrained
 from emotune.models.originals.import_encoder import import_encoder
@@ -284,9 +285,47 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(tmp_path, spoil, me
     assert [path.name for path in tmp_path.iterdir()] == ["x.pt"]
 
 
+@pytest.mark.parametrize(
+    ("name", "spoilt", "message"),
+    [
+        ("encoder.pos_conv.0.weight_v", None, r"weight encoder\.pos_conv_embed\.conv\.weight_v is missing"),
+        ("post_extract_proj.weight", (), r"feature_projection\.projection\.weight has the shape \(\), expected 2 axes"),
+        (
+            "feature_extractor.conv_layers.0.0.weight",
+            (16,),
+            r"conv_layers\.0\.conv\.weight has the shape \(16,\), expec",
+        ),
+        ("feature_extractor.conv_layers.6.0.weight", None, r"6 convolutions .*, expected 7"),
+        ("encoder.pos_conv.0.weight_v", (64, 0, 16), r"weight_v has the shape \(64, 0, 16\)"),
+        (
+            "encoder.layers.0.self_attn.relative_attention_bias.weight",
+            (4,),
+            r"rel_attn_embed\.weight has the shape \(4,\)",
+        ),
+        ("encoder.layers.0.fc1.weight", None, r"0\.feed_forward\.intermediate_dense\.weight is missing"),
+    ],
+)
+def test_a_weight_that_tells_no_shape_is_named(tmp_path, name, spoilt, message) -> None:
+    content, _ = unilm(model_of("wavlm", SMALL), SMALL, None)
+    del content["model"][name]
+    if spoilt is not None:
+        content["model"][name] = torch.zeros(spoilt)
+    torch.save(content, tmp_path / "x.pt")
+    ended = run_command("import", "encoder", tmp_path / "x.pt", "-o", tmp_path / "encoder")
+    assert ended.code == 2 and re.search(message, ended.err)
+    assert ended.err.count("x.pt") == 1
+
+
+def test_a_recording_is_no_pytorch_file(tmp_path) -> None:
+    for path in (write_recording(tmp_path / "a.flac"), write_recording(tmp_path / "a.wav"), tmp_path / "empty.pt"):
+        path.touch()
+        with pytest.raises(ModelError, match="is no PyTorch file"):
+            import_encoder(path, tmp_path / "encoder")
+
+
 def test_a_wrong_call_is_refused(tmp_path) -> None:
     (tmp_path / "x.pt").write_bytes(b"no checkpoint")
-    with pytest.raises(ModelError, match=r"cannot be read as a PyTorch file|more than plain weights"):
+    with pytest.raises(ModelError, match="is no PyTorch file"):
         import_encoder(tmp_path / "x.pt", tmp_path / "encoder")
     with pytest.raises(ModelError, match="is no file"):
         import_encoder(tmp_path, tmp_path / "encoder")

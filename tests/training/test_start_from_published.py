@@ -133,6 +133,19 @@ def test_what_is_emotunes_own_is_not_imported(tmp_path, tiny_model) -> None:
         import_model(tiny_model, tiny_model)
 
 
+def test_an_import_that_fails_leaves_nothing(tmp_path, monkeypatch) -> None:
+    wavlm(tmp_path / "published")
+
+    def fails(folder, *given, **named):
+        (folder / "half").touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("emotune.models.published.import_model.save_model", fails)
+    with pytest.raises(OSError, match="No space"):
+        import_model(tmp_path / "published", tmp_path / "there" / "imported")
+    assert list((tmp_path / "there").iterdir()) == []
+
+
 def test_the_card_of_an_imported_model_keeps_the_licence(tmp_path) -> None:
     wavlm(tmp_path / "published")
     (tmp_path / "published" / "README.md").write_text("---\nlicense: apache-2.0\n---\n")

@@ -54,7 +54,9 @@ def predict(
     channel: Annotated[
         str, typer.Option(help="mix (the mean), a number (the first is 0), or each: a row for every channel.")
     ] = "mix",
-    batch_seconds: Annotated[float, typer.Option(min=1.0, help="Audio-seconds a batch; changes speed only.")] = 40.0,
+    batch_seconds: Annotated[
+        float | None, typer.Option(min=1.0, help="Audio-seconds a batch, default 40; changes speed only.")
+    ] = None,
     window: Annotated[
         float | None,
         typer.Option(help="Seconds: a row for each window, of recordings of any length; default with --vad 2."),
@@ -99,7 +101,7 @@ def predict(
     from emotune.inference.predict_files import predict_files
 
     options = {
-        "batch_seconds": batch_seconds,
+        "batch_seconds": batch_seconds or 40.0,
         "device": device,
         "workers": workers,
         "coverage": coverage,
@@ -114,7 +116,9 @@ def predict(
         local = {"--window": window, "--hop": hop, "--vad": vad, "--device": device, "--workers": workers}
         local |= {"--part-rows": part_rows, "--part-format": part_format, "--retry-errors": retry_errors}
         local |= {"--adapt": adapt, "--condition": condition, "--gender-model": gender_model, "--asr": asr}
-        asked = server_options(server, model, coverage, local | {"--text-encoder": text_encoder})
+        local |= {"--text-encoder": text_encoder, "--batch-seconds": batch_seconds}
+        local |= {"--engine": None if engine == "local" else engine}
+        asked = server_options(server, model, coverage, local)
         with needs("client", "--server"):
             from emotune.client import Client, files
         with Client(**asked) as client:

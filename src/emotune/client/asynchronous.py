@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 
 from emotune.audio.channels import EACH, Channels
-from emotune.client.answers import Event, failed_row, label_space_of, predictions_of, timeline_of
-from emotune.client.failures import Patience, checked_json, unreachable
-from emotune.client.questions import file_of, options_of
+from emotune.client.answers import Event, label_space_of
+from emotune.client.failures import Patience, body_of
+from emotune.client.questions import Question, file_of, prediction_asked, rows_of_failure, table_of, timeline_asked
 from emotune.client.settings import TOGETHER, ClientSettings
 from emotune.client.streams import listen_async
-from emotune.errors import AudioError
+from emotune.errors import AudioError, ServerError
 from emotune.inference.items import Item, holds_several, items_given
 from emotune.inference.timeline.recording import TimelineRule
+from emotune.schema.labels import LabelSpace
 from emotune.schema.predictions import Prediction, Predictions
 from emotune.timelines import Timeline
+
+_Found = TypeVar("_Found")
 
 
 class AsyncClient:
@@ -43,6 +46,7 @@ class AsyncClient:
         )
         self._places = asyncio.Semaphore(TOGETHER)
         self._about: dict[str, Any] | None = None
+        self._is_lost = False  # patience ended without any answer: until one comes, no other question waits as long
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -64,6 +68,14 @@ class AsyncClient:
             self._about = self.settings.chosen(await self.models())
         return self._about
 
+    async def label_space(self) -> LabelSpace:
+        """Classes and dimensions that are predicted."""
+        return label_space_of(await self.about())
+
+    async def fingerprint(self) -> str | None:
+        """Fingerprint of the model, and of what it is adapted by."""
+        return (await self.about())["fingerprint"]
+
     async def predict(
         self, source: Any, sampling_rate_hz: int | None = None, *, channel: Channels = "mix"
     ) -> Prediction | Predictions:
@@ -71,8 +83,8 @@ class AsyncClient:
         items = list(items_given(source, sampling_rate_hz, "mix"))
         if holds_several(source):
             return await self.predict_items(items, channel=channel)
-        rows = await self._predicted(items[0], channel)
-        return await self._table(rows) if channel == EACH else rows[0]
+        rows = await self._answer(prediction_asked(items[0], channel))
+        return table_of(rows, await self.about()) if channel == EACH else rows[0]
 
     async def predict_items(self, items: Sequence[Item], *, channel: Channels = "mix") -> Predictions:
         """See ``Client.predict_items``."""
@@ -80,11 +92,13 @@ class AsyncClient:
         async def row(item: Item) -> list[Prediction]:
             async with self._places:
                 try:
-                    return await self._predicted(item, channel)
-                except AudioError as error:
-                    return [failed_row(item, error, channel)]
+                    return await self._answer(prediction_asked(item, channel))
+                except (AudioError, ServerError) as error:
+                    return rows_of_failure(item, error, channel)
 
-        return await self._table(itertools.chain.from_iterable(await asyncio.gather(*map(row, items))))
+        about = await self.about()
+        rows = await asyncio.gather(*map(row, items))
+        return table_of(itertools.chain.from_iterable(rows), about)
 
     async def timeline(
         self,
@@ -96,7 +110,13 @@ class AsyncClient:
     ) -> Timeline:
         """See ``Client.timeline``."""
         (item,) = items_given(source, sampling_rate_hz, "mix")
-        return timeline_of(item, await self._sent("/v1/timeline", item, channel=channel, **options_of(rule)))
+        return await self.timeline_item(item, channel=channel, rule=rule)
+
+    async def timeline_item(
+        self, item: Item, *, channel: Channels = "mix", rule: TimelineRule | None = None
+    ) -> Timeline:
+        """See ``Client.timeline_item``."""
+        return await self._answer(timeline_asked(item, channel, rule))
 
     def listen(
         self, blocks: AsyncIterable[Any] | Iterable[Any], sampling_rate_hz: int | None = None, **options: Any
@@ -104,34 +124,27 @@ class AsyncClient:
         """See ``Client.listen``; blocks may come asynchronously."""
         return listen_async(self.settings, blocks, sampling_rate_hz, options)
 
-    async def _table(self, rows: Iterable[Prediction]) -> Predictions:
-        about = await self.about()
-        return Predictions(tuple(rows), label_space_of(about), about["fingerprint"])
+    async def _answer(self, question: Question[_Found]) -> _Found:
+        query = self.settings.query(**question.options)
 
-    async def _predicted(self, item: Item, channel: Channels) -> list[Prediction]:
-        return predictions_of(item, await self._sent("/v1/predict", item, channel=channel), channel)
-
-    async def _sent(self, route: str, item: Item, **options: Any) -> dict[str, Any]:
         async def post() -> httpx2.Response:
-            name, content = await asyncio.to_thread(file_of, item)
+            name, content = await asyncio.to_thread(file_of, question.item)
             with content:
-                query = self.settings.query(**options)
-                return await self._http.post(route, params=query, files={"file": (name, content)})
+                return await self._http.post(question.route, params=query, files={"file": (name, content)})
 
-        return await self._ask(post)
+        return question.read(await self._ask(post))
 
     async def _ask(self, question: Callable[[], Awaitable[httpx2.Response]]) -> dict[str, Any]:
         """Answer to a question, which is asked again where that may help."""
-        patience = Patience(self.settings.patience_s)
+        settings = self.settings
+        patience = Patience(0 if self._is_lost else settings.patience_s, settings.timeout_s)
         while True:
             try:
-                answer = await question()
+                came = await question()
             except httpx2.HTTPError as error:
-                wait_s = patience.wait_s(None) if isinstance(error, httpx2.ConnectError) else None
-                if wait_s is None:
-                    raise unreachable(self.settings.url, error) from error
-            else:
-                wait_s = patience.wait_s(answer)
-                if wait_s is None:
-                    return checked_json(answer)
+                came = error
+            wait_s = patience.wait_s(came)
+            if wait_s is None:
+                self._is_lost = isinstance(came, httpx2.HTTPError)
+                return body_of(came, settings.url)
             await asyncio.sleep(wait_s)

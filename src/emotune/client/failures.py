@@ -9,8 +9,10 @@ import httpx2
 
 from emotune.errors import AudioError, ConfigError, EmotuneError, ServerError
 
-_AGAIN = (429, 503)
+AGAIN = (429, 503)
+"""Statuses of a server that is busy or about to end."""
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
+_IN_VAIN = (httpx2.LocalProtocolError, httpx2.UnsupportedProtocol)
 _KINDS: Mapping[str, type[EmotuneError]] = {"recording": AudioError, "too-large": AudioError, "option": ConfigError}
 
 
@@ -21,29 +23,56 @@ def unreachable(url: str, error: httpx2.HTTPError) -> ServerError:
 
 
 class Patience:
-    """Waits before a question is asked again, of a server that is busy or not there yet.
+    """Waits before a question is asked again, of a server that is busy, not there, or lost the connection.
 
     Args:
         seconds: of all waits together.
+        timeout_s: that an attempt without an answer has taken.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, timeout_s: float) -> None:
         self._left_s = seconds
+        self._timeout_s = timeout_s
         self._following_s = _FIRST_WAIT_S
 
-    def wait_s(self, answer: httpx2.Response | None) -> float | None:
+    def wait_s(self, came: httpx2.Response | httpx2.HTTPError) -> float | None:
         """Seconds to wait before the next attempt; None where that would be in vain, or too long.
 
         Args:
-            answer: that came; None where no connection was made.
+            came: the answer, or the error in its place.
         """
-        if answer is not None and answer.status_code not in _AGAIN:
+        stated = ""
+        if isinstance(came, httpx2.Response):
+            if came.status_code not in AGAIN:
+                return None
+            stated = came.headers.get("retry-after", "")
+        elif not isinstance(came, httpx2.TransportError) or isinstance(came, _IN_VAIN):
             return None
-        stated = "" if answer is None else answer.headers.get("retry-after", "")
-        wait_s = min(float(stated) if stated.isdecimal() else self._following_s, _LONGEST_WAIT_S)
+        spent_s = self._timeout_s if isinstance(came, httpx2.TimeoutException) else 0.0
+        return self.next_s(float(stated) if stated.isdecimal() else None, spent_s=spent_s)
+
+    def next_s(self, stated_s: float | None = None, *, spent_s: float = 0.0) -> float | None:
+        """Seconds to wait before the next attempt; None when patience ends.
+
+        Args:
+            stated_s: seconds that the server states.
+            spent_s: seconds that the attempt took in vain.
+        """
+        wait_s = min(self._following_s if stated_s is None else stated_s, _LONGEST_WAIT_S)
         self._following_s *= 2
-        self._left_s -= wait_s
+        self._left_s -= wait_s + spent_s
         return wait_s if self._left_s >= 0 else None
+
+
+def body_of(came: httpx2.Response | httpx2.HTTPError, url: str) -> dict[str, Any]:
+    """Body of the answer that came in the end.
+
+    Raises:
+        EmotuneError: when none came, or as ``checked_json`` has it.
+    """
+    if isinstance(came, httpx2.HTTPError):
+        raise unreachable(url, came) from came
+    return checked_json(came)
 
 
 def checked_json(answer: httpx2.Response) -> dict[str, Any]:

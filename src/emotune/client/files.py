@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emotune.client.synchronous import Client
+from emotune.errors import ServerError
 from emotune.inference.inputs import Inputs
+from emotune.inference.items import Item
 from emotune.inference.predict_files import PredictedFiles
 from emotune.inference.timeline.files import checked_items, written_timelines
 from emotune.inference.timeline.recording import TimelineRule
 from emotune.io.tables import check_output
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
-from emotune.timelines import Timelines
+from emotune.timelines import Timeline, Timelines
 
 
 def predict_files(
@@ -56,10 +58,18 @@ def timeline_files(
         EmotuneError: for inputs, a server or an output that cannot be used.
     """
     items = checked_items(inputs, outputs, summary=summary, pictures=(), listener=listener or Listener())
+    space = client.label_space
+
+    def timeline(item: Item) -> Timeline:
+        try:
+            return client.timeline_item(item, channel=inputs.channel, rule=rule)
+        except ServerError as error:
+            return Timeline(item.utterance_id, space, error=str(error))
+
     return written_timelines(
         progress(items, total=len(items), title="timelines"),
-        lambda item: client.timeline_item(item, channel=inputs.channel, rule=rule),
-        client.label_space,
+        timeline,
+        space,
         outputs,
         summary=summary,
     )

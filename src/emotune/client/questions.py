@@ -3,18 +3,76 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Generic, TypeVar
 
 import numpy as np
 import soundfile
 
+from emotune.audio.channels import Channels
 from emotune.audio.decoding import SoundSource, opened_array
 from emotune.audio.decoding.in_memory import plain
+from emotune.client.answers import Json, failed_row, label_space_of, predictions_of, timeline_of
 from emotune.errors import AudioError, ConfigError
 from emotune.inference.items import Item
 from emotune.inference.timeline.recording import TimelineRule
+from emotune.schema.predictions import Prediction, Predictions
+from emotune.timelines import Timeline
+
+_Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True)
+class Question(Generic[_Found]):
+    """Question about one recording, the same for every client.
+
+    Args:
+        route: of the server.
+        item: that it is about.
+        options: beside those of all questions.
+        read: makes the object that a loaded model would give of the answer.
+    """
+
+    route: str
+    item: Item
+    options: Mapping[str, Any]
+    read: Callable[[Json], _Found]
+
+
+def prediction_asked(item: Item, channel: Channels) -> Question[list[Prediction]]:
+    """Question for the rows of a recording; its own channel comes before the one that is asked for."""
+    heard = channel if item.channel == "mix" else item.channel
+    return Question(
+        "/v1/predict", item, {"channel": heard}, lambda body: predictions_of(item, body, _named(item, channel))
+    )
+
+
+def rows_of_failure(item: Item, error: Exception, channel: Channels) -> list[Prediction]:
+    """Rows of a recording that has no answer."""
+    return [failed_row(item, error, _named(item, channel))]
+
+
+def _named(item: Item, channel: Channels) -> Channels:
+    """Channel that the rows have yet to name: an item's own stands in its columns already."""
+    return channel if item.channel == "mix" else "mix"
+
+
+def timeline_asked(item: Item, channel: Channels, rule: TimelineRule | None) -> Question[Timeline]:
+    """Question for the timeline of a recording; its own channel comes before the one that is asked for.
+
+    Raises:
+        ConfigError: for a rule that servers do not take.
+    """
+    heard = channel if item.channel == "mix" else item.channel
+    options = {"channel": heard, **options_of(rule)}
+    return Question("/v1/timeline", item, options, lambda body: timeline_of(item, body))
+
+
+def table_of(rows: Iterable[Prediction], about: Json) -> Predictions:
+    """Rows with the classes, dimensions and fingerprint of the model that gave them."""
+    return Predictions(tuple(rows), label_space_of(about), about["fingerprint"])
 
 
 def file_of(item: Item) -> tuple[str, BinaryIO]:

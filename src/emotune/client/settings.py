@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -21,18 +21,18 @@ class ClientSettings:
         url: of the server, such as ``http://127.0.0.1:8000``.
         model: name of one of its models; None = its first.
         coverage: share that is answered, the others being uncertain; see ``emotune.load``.
-        key: where the server asks for one.
+        key: where the server asks for one; white space around it is no part of it.
         timeout_s: longest wait for an answer.
         patience_s: longest time in all to ask again of a server that is busy, or not there yet.
 
     Raises:
-        ConfigError: for what is no address.
+        ConfigError: for what is no address, or a key that no header can carry.
     """
 
     url: str
     model: str | None = None
     coverage: float | None = None
-    key: str | None = None
+    key: str | None = field(default=None, repr=False)
     timeout_s: float = 150.0
     patience_s: float = 60.0
 
@@ -40,11 +40,21 @@ class ClientSettings:
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise ConfigError(f"'{self.url}' is no address of a server, expected one such as http://127.0.0.1:8000.")
+        key = self._key
+        if not (key.isascii() and key.isprintable()):
+            raise ConfigError(
+                "The key (key=, or EMOTUNE_KEY of the command line) holds a line break or a sign that is not ASCII:"
+                " give the one line that `emotune serve` was told of."
+            )
+
+    @property
+    def _key(self) -> str:
+        return (self.key or "").strip()
 
     @property
     def headers(self) -> Mapping[str, str]:
         """Headers of each question."""
-        return {} if self.key is None else {"Authorization": f"Bearer {self.key}"}
+        return {"Authorization": f"Bearer {self._key}"} if self._key else {}
 
     def query(self, **options: Any) -> Mapping[str, Any]:
         """Options that are not None, with those of all questions."""

@@ -5,22 +5,28 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, ExitStack, suppress
 from typing import Any
 
 import numpy as np
+from websockets.asyncio.client import ClientConnection as AsyncConnection
 from websockets.asyncio.client import connect as connect_async
-from websockets.exceptions import ConnectionClosed, WebSocketException
-from websockets.sync.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus, WebSocketException
+from websockets.sync.client import ClientConnection, connect
 
 from emotune.audio.decoding import opened_array
 from emotune.client.answers import Event, event_of
+from emotune.client.failures import AGAIN, Patience
 from emotune.client.settings import ClientSettings
 from emotune.errors import ConfigError, ServerError
 
 _END = json.dumps({"type": "end"})
 _BYTES_AT_ONCE = 2**18
+_LATER = (1001, 1012, 1013)
+"""Codes with which a stream is closed that may be opened again."""
+_OPEN_S = 10.0  # that opening a connection may take
 _SAMPLES = "f32le"
 
 
@@ -43,7 +49,7 @@ def listen(
             stream.close()
 
     try:
-        with connect(settings.stream_url(**query), additional_headers=settings.headers, max_size=None) as stream:
+        with _opened(settings, query) as stream:
             thread = threading.Thread(target=sends, daemon=True)  # blocks may wait for ever
             thread.start()
             for message in stream:
@@ -62,10 +68,9 @@ async def listen_async(
 ) -> AsyncIterator[Event]:
     """Sends blocks from a task and yields the events; see ``AsyncClient.listen``."""
     query, encoded = _ways(rate, options)
-    url, headers = settings.stream_url(**query), settings.headers
     failed: list[Exception] = []
     try:
-        async with connect_async(url, additional_headers=headers, max_size=None) as stream:
+        async with await _opened_async(settings, query) as stream:
 
             async def sends() -> None:
                 try:
@@ -91,6 +96,83 @@ async def listen_async(
             raise _lost(settings, error) from error
     if failed:
         raise failed[0]
+
+
+class _Opening:
+    """Patience with a server until a stream to it is ready; no sound is sent before."""
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self._settings = settings
+        self._patience = Patience(settings.patience_s, settings.timeout_s)
+
+    def after(self, message: str | bytes) -> float | None:
+        """Seconds to wait before the stream is opened again; None where it is ready.
+
+        Raises:
+            EmotuneError: that the server refuses the stream with.
+        """
+        event = json.loads(message)
+        if event.get("type") == "error" and event["problem"].get("status") in AGAIN:
+            wait_s = self._patience.next_s()
+            if wait_s is not None:
+                return wait_s
+        event_of(event)
+        return None
+
+    def after_error(self, error: Exception) -> float:
+        """Seconds to wait before the stream is opened again.
+
+        Raises:
+            ServerError: when that would be in vain, or take too long.
+        """
+        spent_s = _OPEN_S if isinstance(error, TimeoutError) else 0.0
+        wait_s = self._patience.next_s(spent_s=spent_s) if _may_pass(error) else None
+        if wait_s is None:
+            raise _lost(self._settings, error) from error
+        return wait_s
+
+
+def _may_pass(error: Exception) -> bool:
+    """Tells a server that is not there yet or busy from one that takes no such streams."""
+    if isinstance(error, InvalidStatus):
+        return error.response.status_code in AGAIN
+    if isinstance(error, ConnectionClosed):
+        return error.rcvd is None or error.rcvd.code in _LATER
+    return isinstance(error, OSError | InvalidMessage)
+
+
+def _opened(settings: ClientSettings, query: Mapping[str, Any]) -> ClientConnection:
+    opening = _Opening(settings)
+    url, headers = settings.stream_url(**query), settings.headers
+    while True:
+        with ExitStack() as kept:
+            try:
+                stream = connect(url, additional_headers=headers, max_size=None, open_timeout=_OPEN_S)
+                wait_s = opening.after(kept.enter_context(stream).recv())
+            except (OSError, WebSocketException) as error:
+                wait_s = opening.after_error(error)
+            else:
+                if wait_s is None:
+                    kept.pop_all()
+                    return stream
+        time.sleep(wait_s)
+
+
+async def _opened_async(settings: ClientSettings, query: Mapping[str, Any]) -> AsyncConnection:
+    opening = _Opening(settings)
+    url, headers = settings.stream_url(**query), settings.headers
+    while True:
+        async with AsyncExitStack() as kept:
+            try:
+                stream = await connect_async(url, additional_headers=headers, max_size=None, open_timeout=_OPEN_S)
+                wait_s = opening.after(await (await kept.enter_async_context(stream)).recv())
+            except (OSError, WebSocketException) as error:
+                wait_s = opening.after_error(error)
+            else:
+                if wait_s is None:
+                    kept.pop_all()
+                    return stream
+        await asyncio.sleep(wait_s)
 
 
 def _ways(rate: int | None, options: Mapping[str, Any]) -> tuple[dict[str, Any], Callable[[Any], Iterator[bytes]]]:

@@ -6,24 +6,26 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeVar, overload
 
 import httpx2
 
 from emotune import audio
 from emotune.audio.channels import EACH, Channels
-from emotune.client.answers import Event, failed_row, label_space_of, predictions_of, timeline_of
-from emotune.client.failures import Patience, checked_json, unreachable
-from emotune.client.questions import file_of, options_of
+from emotune.client.answers import Event, label_space_of
+from emotune.client.failures import Patience, body_of
+from emotune.client.questions import Question, file_of, prediction_asked, rows_of_failure, table_of, timeline_asked
 from emotune.client.settings import TOGETHER, ClientSettings
 from emotune.client.streams import listen
-from emotune.errors import AudioError
+from emotune.errors import AudioError, ServerError
 from emotune.inference.items import Item, holds_several, items_given
 from emotune.inference.timeline.recording import TimelineRule
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.labels import LabelSpace
 from emotune.schema.predictions import Prediction, Predictions
 from emotune.timelines import Timeline
+
+_Found = TypeVar("_Found")
 
 
 class Client:
@@ -46,6 +48,7 @@ class Client:
             transport=transport,
         )
         self._about: dict[str, Any] | None = None
+        self._is_lost = False  # patience ended without any answer: until one comes, no other question waits as long
 
     def __enter__(self) -> Client:
         return self
@@ -107,27 +110,28 @@ class Client:
         items = list(items_given(source, sampling_rate_hz, "mix"))
         if holds_several(source):
             return self.predict_items(items, channel=channel)
-        rows = tuple(self._predicted(items[0], channel))
-        return Predictions(rows, self.label_space, self.fingerprint) if channel == EACH else rows[0]
+        rows = self._answer(prediction_asked(items[0], channel))
+        return table_of(rows, self.about) if channel == EACH else rows[0]
 
     def predict_items(
         self, items: Sequence[Item], *, channel: Channels = "mix", progress: Progress = silent
     ) -> Predictions:
-        """Predicts items in their order, some at a time; one that cannot be used is a row with its error.
+        """Predicts items in their order, some at a time; one without an answer is a row with its error.
 
         Raises:
-            ServerError: when the server does not answer.
+            ServerError: when the server does not say which model it has.
         """
 
         def row(item: Item) -> list[Prediction]:
             try:
-                return self._predicted(item, channel)
-            except AudioError as error:
-                return [failed_row(item, error, channel)]
+                return self._answer(prediction_asked(item, channel))
+            except (AudioError, ServerError) as error:
+                return rows_of_failure(item, error, channel)
 
+        about = self.about  # a server that is not there is one error, and not one for each row
         with ThreadPoolExecutor(TOGETHER) as threads:
             rows = list(progress(threads.map(row, items), total=len(items), title="predicting"))
-        return Predictions(tuple(itertools.chain.from_iterable(rows)), self.label_space, self.fingerprint)
+        return table_of(itertools.chain.from_iterable(rows), about)
 
     def timeline(
         self,
@@ -153,8 +157,7 @@ class Client:
         Raises:
             EmotuneError: as ``timeline`` does.
         """
-        heard = channel if item.channel == "mix" else item.channel
-        return timeline_of(item, self._sent("/v1/timeline", item, channel=heard, **options_of(rule)))
+        return self._answer(timeline_asked(item, channel, rule))
 
     def listen(self, blocks: Iterable[Any], sampling_rate_hz: int | None = None, **options: Any) -> Iterator[Event]:
         """Yields the events of a stream while its sound is sent.
@@ -173,31 +176,27 @@ class Client:
         """
         return listen(self.settings, blocks, sampling_rate_hz, options)
 
-    def _predicted(self, item: Item, channel: Channels) -> list[Prediction]:
-        if item.channel != "mix":  # it is in the item's columns already
-            return predictions_of(item, self._sent("/v1/predict", item, channel=item.channel), "mix")
-        return predictions_of(item, self._sent("/v1/predict", item, channel=channel), channel)
+    def _answer(self, question: Question[_Found]) -> _Found:
+        query = self.settings.query(**question.options)
 
-    def _sent(self, route: str, item: Item, **options: Any) -> dict[str, Any]:
         def post() -> httpx2.Response:
-            name, content = file_of(item)
+            name, content = file_of(question.item)
             with content:
-                return self._http.post(route, params=self.settings.query(**options), files={"file": (name, content)})
+                return self._http.post(question.route, params=query, files={"file": (name, content)})
 
-        return self._ask(post)
+        return question.read(self._ask(post))
 
     def _ask(self, question: Callable[[], httpx2.Response]) -> dict[str, Any]:
         """Answer to a question, which is asked again where that may help."""
-        patience = Patience(self.settings.patience_s)
+        settings = self.settings
+        patience = Patience(0 if self._is_lost else settings.patience_s, settings.timeout_s)
         while True:
             try:
-                answer = question()
+                came = question()
             except httpx2.HTTPError as error:
-                wait_s = patience.wait_s(None) if isinstance(error, httpx2.ConnectError) else None
-                if wait_s is None:
-                    raise unreachable(self.settings.url, error) from error
-            else:
-                wait_s = patience.wait_s(answer)
-                if wait_s is None:
-                    return checked_json(answer)
+                came = error
+            wait_s = patience.wait_s(came)
+            if wait_s is None:
+                self._is_lost = isinstance(came, httpx2.HTTPError)
+                return body_of(came, settings.url)
             time.sleep(wait_s)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -21,15 +20,17 @@ from emotune.export.graph import simplify
 from emotune.export.int8 import quantize
 from emotune.export.onnx import OPSET, heads_graph, whole_graph
 from emotune.export.parity import Parity, answers_of, compare, generated_clips, scores_of
+from emotune.export.source import source_of
 from emotune.export.weights import WEIGHTS, Place, places_of
 from emotune.inference.loading import load
 from emotune.inference.onnx_engine import OnnxEngine
 from emotune.inference.predictor import Predictor
 from emotune.inference.torch_engine import TorchEngine
 from emotune.io.hub import CARD
+from emotune.io.new_folders import new_folder
 from emotune.io.tables import atomic_path, to_json, write_text
-from emotune.models.exported import PRECISIONS, SCHEMA, is_exported
-from emotune.models.folder import CONFIG, GRAPH, HEADS_GRAPH, PREPROCESSOR, find_model_folder
+from emotune.models.exported import PRECISIONS, SCHEMA
+from emotune.models.folder import CONFIG, GRAPH, HEADS_GRAPH, PREPROCESSOR
 from emotune.models.store import StoredModel, load_model
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
@@ -78,14 +79,8 @@ def export_model(
     """
     if precision not in PRECISIONS:
         raise ConfigError(f"Unknown precision '{precision}'. Known: {', '.join(PRECISIONS)}.")
-    if output.exists():
-        raise ConfigError(f"{output} is there already; name another folder with -o, or remove it.")
     listener = listener or Listener()
-    found = find_model_folder(model)
-    if is_exported(found.folder):
-        raise ConfigError(
-            f"{model} is an export already: `emotune predict` takes it as it is. Export its source instead."
-        )
+    found = source_of(model, output)
     stored = load_model(found.folder)
     source = TorchEngine(stored.model, stored.preprocessing, calibration=stored.calibration)
     clips = generated_clips(source)
@@ -102,10 +97,7 @@ def export_model(
     preprocessing = stored.preprocessing.to_json() | {"normalize": "none"}  # it is done inside
     card = found.folder / CARD
     text = card.read_text(encoding="utf-8") if card.is_file() else ""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as temporary:
-        made = Path(temporary) / "model"
-        made.mkdir()
+    with new_folder(output) as made:
         _write(made / PREPROCESSOR, preprocessing)
         if text:
             write_text(made / CARD, text)
@@ -123,7 +115,6 @@ def export_model(
             parity = replace(parity, scores=scores)
         config["export"]["parity"] = asdict(parity)
         _write(made / CONFIG, config)
-        made.rename(output)
     size = sum(file.stat().st_size for file in output.iterdir())
     return Export(output, size, precision, parity)
 

@@ -7,7 +7,6 @@ first, our head and its temperature into the second. What a model has beyond tha
 from __future__ import annotations
 
 import importlib.util
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +19,15 @@ from torch import Tensor
 
 from emotune.audio.preprocessing import Preprocessing
 from emotune.errors import ConfigError, ModelError
+from emotune.export.source import source_of
 from emotune.inference.torch_engine import TorchEngine
 from emotune.io.hub import CARD
+from emotune.io.new_folders import new_folder
 from emotune.io.tables import to_json, write_text
 from emotune.models.aggregations.layer_mix import WeightedSum
 from emotune.models.backbones.log_mel import HOP, WINDOW
 from emotune.models.emotion_model import EmotionModel
-from emotune.models.folder import CONFIG, PREPROCESSOR, WEIGHTS, find_model_folder
+from emotune.models.folder import CONFIG, PREPROCESSOR, WEIGHTS
 from emotune.models.heads.network import HeadNetwork
 from emotune.models.published.read import read_published
 from emotune.models.published.state_conventions import has_final_norm
@@ -72,9 +73,7 @@ def export_for_transformers(model: str | Path, output: Path) -> TransformersExpo
             named.
         ModelError: when the model cannot be loaded, or the export answers differently.
     """
-    if output.exists():
-        raise ConfigError(f"{output} is there already; name another folder with -o, or remove it.")
-    found = find_model_folder(model)
+    found = source_of(model, output)
     stored = load_model(found.folder)
     stored.model.merge_adapter()
     reasons = list(obstacles(stored.model, stored.preprocessing))
@@ -82,15 +81,11 @@ def export_for_transformers(model: str | Path, output: Path) -> TransformersExpo
         listed = "\n".join(f"  {reason}" for reason in reasons)
         raise ConfigError(f"{found.name} cannot be a model of transformers' own classes:\n{listed}")
     card = found.folder / CARD
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as temporary:
-        made = Path(temporary) / "model"
-        made.mkdir()
+    with new_folder(output) as made:
         _write(made, stored)
         if card.is_file():
             write_text(made / CARD, card.read_text(encoding="utf-8"))
         ours, theirs = _compare(stored, made)
-        made.rename(output)
     return TransformersExport(output, CLASSES[stored.model.backbone.model_type][0], ours, theirs)
 
 
@@ -123,7 +118,10 @@ def _unheard(preprocessing: Preprocessing, *, whisper: bool, longest: int | None
     if preprocessing.trim_silence_db is not None:
         yield "it cuts silence at both ends, and transformers does not: train with data.trim_silence_db: null"
     if whisper and preprocessing.min_samples != longest:
-        yield "it hears clips as long as they are, and transformers' Whisper within 30 s of silence"
+        yield (
+            "it hears clips as long as they are, and transformers' Whisper within 30 s of silence: only a model that"
+            " went on from transformers' own classifier (model.start) hears so"
+        )
 
 
 def _name_of(part: Any) -> str:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from emotune.errors import ConfigError, ModelError
+from emotune.io.new_folders import check_new, new_folder
 from emotune.io.tables import to_json, write_text
 from emotune.models.backbones.checkpoint import load_pretrained
 from emotune.models.folder import CONFIG, PREPROCESSOR, WEIGHTS
@@ -62,8 +62,7 @@ def import_encoder(file: Path, output: Path, *, model_type: str | None = None) -
         ModelError: for a file that is broken, of no known layout, with weights that are not known, or that would run
             code.
     """
-    if output.exists():
-        raise ConfigError(f"{output} is there already; name another folder with -o, or remove it.")
+    check_new(output)
     if model_type not in (None, *_ENCODERS):
         raise ConfigError(f"Unknown type of encoder '{model_type}'. Known: {', '.join(_ENCODERS)}.")
     if not file.is_file():
@@ -74,7 +73,7 @@ def import_encoder(file: Path, output: Path, *, model_type: str | None = None) -
     try:
         weights, dropped = _weights(original)
         kind = model_type or _type_of(weights, original)
-        config = {**config_of(weights, kind, source=file), **settings_of(original.settings)}
+        config = {**config_of(weights, kind, source="it"), **settings_of(original.settings)}
     except ModelError as error:
         raise ModelError(f"{file}: {error}") from error
     about = ImportedEncoder(output, original.layout, kind, 0, tuple(dropped), original.normalize)
@@ -101,10 +100,7 @@ def _type_of(weights: Mapping[str, Tensor], original: Original) -> str:
 
 def _written(about: ImportedEncoder, weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> ImportedEncoder:
     output = about.folder
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as temporary:
-        made = Path(temporary) / "encoder"
-        made.mkdir()
+    with new_folder(output) as made:
         write_text(made / CONFIG, to_json(dict(config)) + "\n")
         if about.normalize is not None:
             said = {
@@ -119,5 +115,4 @@ def _written(about: ImportedEncoder, weights: Mapping[str, Tensor], config: Mapp
             loaded = load_pretrained(about.model_type, made)
         except ModelError as error:
             raise ModelError(str(error).replace(str(made), str(output))) from error
-        made.rename(output)
     return replace(about, parameters=sum(parameter.numel() for parameter in loaded.parameters()))

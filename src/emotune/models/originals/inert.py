@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -60,6 +61,7 @@ def read_inert(path: Path) -> Any:
     Raises:
         ModelError: for a broken file, or one that holds objects of any other class, naming them.
     """
+    _check_pytorch(path)
     allowed: list[Any] = [(_stand_in(name), name) for name in STAND_INS]
     with torch.serialization.safe_globals(allowed):
         try:
@@ -68,6 +70,23 @@ def read_inert(path: Path) -> Any:
             raise ModelError(f"{path} holds {_strangers(path, error)}, which is not read. {_TRUSTED}") from error
         except Exception as error:  # of a file that is no PyTorch file, its reader raises what it likes
             raise ModelError(f"{path} cannot be read as a PyTorch file ({type(error).__name__}).") from error
+
+
+def _check_pytorch(path: Path) -> None:
+    """Refuses what does not begin as PyTorch's files do: as an archive, or as a pickle or tar of old.
+
+    Raises:
+        ModelError: for any other file.
+    """
+    try:
+        with path.open("rb") as file:
+            begins = file.read(4)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
+    if not (begins.startswith((b"PK", b"\x80")) or tarfile.is_tarfile(path)):
+        raise ModelError(
+            f"{path} is no PyTorch file, expected a checkpoint as torch.save writes it, such as WavLM-Large.pt."
+        )
 
 
 def _stand_in(name: str) -> type[Inert]:

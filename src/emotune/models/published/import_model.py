@@ -7,6 +7,7 @@ from pathlib import Path
 
 from emotune.errors import ConfigError
 from emotune.io.hub import CARD, Download, download_snapshot, licence_of
+from emotune.io.new_folders import check_new, new_folder
 from emotune.models.card import model_card
 from emotune.models.folder import find_model_folder
 from emotune.models.published.read import read_published
@@ -35,8 +36,7 @@ def import_model(name: str | Path, output: Path, *, download: Download = downloa
         ConfigError: for an output that is there, or a model that is emotune's own.
         ModelError: where it cannot be loaded.
     """
-    if output.exists():
-        raise ConfigError(f"{output} is there already; name another folder with -o, or remove it.")
+    check_new(output)
     found = find_model_folder(name, download=download)
     if is_ours(found.folder):
         raise ConfigError(f"{name} is a model of emotune already: nothing is to be imported.")
@@ -51,6 +51,6 @@ def import_model(name: str | Path, output: Path, *, download: Download = downloa
         scores={},
         notice="Made by others and imported: figures, data and conditions of use are on its own card.",
     )
-    output.mkdir(parents=True)
-    save_model(output, published.model, published.preprocessing, card=card)
+    with new_folder(output) as made:
+        save_model(made, published.model, published.preprocessing, card=card)
     return ImportedModel(output, source, licence, published.model.label_space)
