@@ -33,7 +33,7 @@ from emotune.audio.preprocessing import Preprocessing
 from emotune.batch import pad
 from emotune.data.duration_batches import DurationBatches
 from emotune.inference.items import Item
-from emotune.inference.jobs.workers import usable_cores
+from emotune.runtime.threads import usable_cores
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.family import LARGE_SHAPE
 from emotune.models.emotion_model import EmotionModel

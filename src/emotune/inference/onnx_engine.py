@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from emotune.errors import ConfigError, ModelError
 from emotune.inference.engine import EngineError, EngineOutput
 from emotune.models.exported import CURE, EMBEDDING, LENGTHS, PROBABILITIES, WAVEFORMS, ExportedModel, read_exported
 from emotune.models.folder import GRAPH, HEADS_GRAPH
+from emotune.runtime.threads import usable_cores
 
 _FLOATS, _COUNTS = "tensor(float)", "tensor(int64)"
 _SOURCE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : (\S+\.(cc|h):\d+ .*?\) (?=[A-Z!]))?")
@@ -29,12 +31,13 @@ _SOURCE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : (\S+\.(cc|h):\d+ .*?\)
 class OnnxEngine:
     """An ``Engine`` over the graphs of an exported model.
 
-    Its threads sleep when they wait (spinning would double the processor time), and memory that a batch took is given
+    Every clip is run by one thread, and as many clips of a batch at a time as there are threads: that beats several
+    threads for each clip, and an answer is the same to the bit for any number of them. Memory that a clip took is given
     back after it, so that ever-changing lengths do not pile up. The graph of the heads is read when it is first asked.
 
     Args:
         model: as its folder describes it.
-        threads: of a run; None = one a core.
+        threads: clips at a time; None = one a core.
 
     Raises:
         ModelError: for a graph that cannot be run, or that does not fit the description.
@@ -48,8 +51,8 @@ class OnnxEngine:
         self.calibration = model.calibration
         self.fingerprint: str | None = model.fingerprint
         self.conditions: Mapping[str, Mapping[str, Any]] = model.conditions
-        self._whole = _session(model.folder / GRAPH, threads)
-        self._model, self._threads = model, threads
+        self._whole = _session(model.folder / GRAPH)
+        self._model, self._at_a_time = model, threads or usable_cores()
         _check(self._whole, model.inputs, [*model.answers, EMBEDDING], model, GRAPH)
 
     @classmethod
@@ -66,9 +69,18 @@ class OnnxEngine:
         return cls(read_exported(Path(folder)), threads=threads)
 
     @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._at_a_time, thread_name_prefix="onnx")
+
+    def _alone(
+        self, waveforms: Sequence[FloatArray], conditions: Sequence[Mapping[str, FloatArray]], place: int
+    ) -> EngineOutput:
+        return self.run_padded(waveforms[place : place + 1], conditions[place : place + 1])
+
+    @cached_property
     def _heads(self) -> onnxruntime.InferenceSession:
         model = self._model
-        heads = _session(model.folder / HEADS_GRAPH, self._threads)
+        heads = _session(model.folder / HEADS_GRAPH)
         _check(heads, [EMBEDDING, *model.conditions], model.answers, model, HEADS_GRAPH)
         _check_embedding(self._whole, heads, model)
         return heads
@@ -79,11 +91,10 @@ class OnnxEngine:
         Each goes alone: on a CPU that is no slower, nothing is computed on padding, and no clip depends on another.
 
         Raises:
-            EngineError: when memory does not suffice for the batch.
+            EngineError: when memory does not suffice for a clip.
         """
-        outputs = [
-            self.run_padded([waveform], conditions[place : place + 1]) for place, waveform in enumerate(waveforms)
-        ]
+        run_each = map if min(len(waveforms), self._at_a_time) == 1 else self._threads.map
+        outputs = list(run_each(lambda place: self._alone(waveforms, conditions, place), range(len(waveforms))))
         return EngineOutput(
             np.concatenate([output.probabilities for output in outputs]),
             np.concatenate([output.dimensions for output in outputs]),
@@ -149,13 +160,11 @@ def _padded(waveforms: Sequence[FloatArray]) -> dict[str, NDArray[Any]]:
     return {WAVEFORMS: padded, LENGTHS: lengths}
 
 
-def _session(path: Path, threads: int | None) -> onnxruntime.InferenceSession:
+def _session(path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or 0
+    options.intra_op_num_threads = 1  # the engine runs several clips at a time instead
     options.log_severity_level = 4  # what is wrong is told by the error
     options.enable_mem_pattern = False  # plans for lengths that do not come again
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     # a graph holds its weights itself: those that it would take from other files are looked for where none can be
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path))
     try:

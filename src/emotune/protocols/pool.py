@@ -14,8 +14,8 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
-from emotune.inference.jobs.workers import usable_cores
 from emotune.runtime import interruption
+from emotune.runtime.threads import usable_cores
 
 Value = TypeVar("Value")
 Given = ParamSpec("Given")

@@ -1,4 +1,4 @@
-"""Threads of one computation: a short spin before one that has finished its part sleeps until the others have."""
+"""Threads on this machine: how many there may be; a short spin before one sleeps until others have done their part."""
 
 from __future__ import annotations
 
@@ -18,3 +18,8 @@ def spin_briefly() -> None:
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", _ROUNDS)
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from emotune.errors import ConfigError
-from emotune.inference.jobs.workers import usable_cores
+from emotune.runtime.threads import usable_cores
 from emotune.server.faults import words_of
 
 

@@ -16,11 +16,11 @@ from emotune.data.decoded_clips import DecodedClips
 from emotune.errors import CorpusError
 from emotune.evaluation import scores
 from emotune.inference.items import Item
-from emotune.inference.jobs.workers import usable_cores
 from emotune.inference.predictor import Predictor
 from emotune.inference.torch_engine import TorchEngine
 from emotune.metrics import negative_log_likelihood
 from emotune.models.emotion_model import EmotionModel
+from emotune.runtime.threads import usable_cores
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Prediction, Predictions
 from emotune.schema.truth import class_index

@@ -116,11 +116,6 @@ class WorkerEngine:
             worker.close()
 
 
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class _Worker:
     """One process: pickled requests on its standard input, pickled answers on its standard output."""
 
