@@ -33,12 +33,12 @@ from emotune.audio.preprocessing import Preprocessing
 from emotune.batch import pad
 from emotune.data.duration_batches import DurationBatches
 from emotune.inference.items import Item
-from emotune.runtime.threads import usable_cores
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.family import LARGE_SHAPE
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.store import save_model
 from emotune.runtime.memory_allocator import keep_freed_memory
+from emotune.runtime.threads import usable_cores
 
 BASE_PLUS: dict = {}
 SAMPLING_RATE_HZ = 16000

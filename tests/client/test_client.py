@@ -131,6 +131,18 @@ def test_abstention_is_that_of_load(server, loudness):
     assert found.emotion == "uncertain"
 
 
+def test_a_threshold_is_that_of_the_server(server):
+    for least, emotion in ((0.0, "anger"), (1.0, "uncertain")):
+        with Client(server.url, threshold=least) as client:
+            assert client.predict(encoded(tone())).emotion == emotion
+            answered = [one for one in client.listen([SPOKEN], RATE, vad="none") if one.prediction]
+            assert {one.prediction.uncertain for one in answered} == {least == 1}
+    with pytest.raises(ConfigError, match="leave out one"):
+        Client(server.url, threshold=0.5, coverage=0.5)
+    with pytest.raises(ConfigError, match="threshold"):
+        Client(server.url, threshold=2).predict(encoded())
+
+
 def test_errors_are_those_of_this_library(client, server, tmp_path):
     with pytest.raises(AudioError, match="cannot be decoded"):
         client.predict(b"no recording")

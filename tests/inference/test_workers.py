@@ -10,8 +10,9 @@ import pytest
 from emotune.errors import ConfigError, ModelError
 from emotune.inference import load
 from emotune.inference.items import Item
-from emotune.inference.jobs.workers import WorkerEngine, _Worker, usable_cores
+from emotune.inference.jobs.workers import WorkerEngine, _Worker
 from emotune.runtime.memory_allocator import keep_freed_memory
+from emotune.runtime.threads import usable_cores
 
 
 def items(count: int) -> list[Item]:

@@ -449,6 +449,14 @@ def test_the_list_of_models_names_what_others_published() -> None:
     assert "hf:superb/hubert-large-superb-er" in run_command("models").out
 
 
+def test_models_of_a_folder_that_is_not_there_are_not_listed(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_command("models").code == 0  # there are no runs yet
+    assert run_command("models", tmp_path).code == 0
+    ended = run_command("models", "nope")
+    assert ended.code == 2 and "nope is no folder" in ended.err and not ended.out
+
+
 def test_a_published_model_of_the_hub_is_fetched_with_the_files_that_it_has(tmp_path) -> None:
     asked: list[list[str]] = []
 

@@ -89,6 +89,12 @@ def test_a_split_that_is_not_there_is_answered_with_those_that_are():
         manifest(FIRST, SECOND).split("development")
 
 
+def test_a_split_that_is_not_there_names_the_file(tmp_path):
+    manifest(FIRST, SECOND).write(tmp_path / "m.csv")
+    with pytest.raises(CorpusError, match=r"m\.csv has no utterance in split 'development'; it has: test, train"):
+        Manifest.read(tmp_path / "m.csv").filter(lambda utterance: True).split("development")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

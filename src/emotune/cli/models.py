@@ -9,18 +9,23 @@ from typing import Annotated
 import typer
 
 from emotune.cli.console import out, table
+from emotune.errors import ConfigError
 from emotune.io.tables import to_json
 
 
 def models(
-    folder: Annotated[Path, typer.Argument(help="Whose models are listed too, such as those of runs.")] = Path("runs"),
+    folder: Annotated[
+        Path | None, typer.Argument(help="Whose models are listed too, such as those of runs; default runs.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
     """List the models that `emotune predict` takes by name, with licence, size and classes; nothing is fetched."""
     from emotune.inference.known_models import encoders_of_recipes, known_models
     from emotune.models.published.known import PUBLISHED
 
-    found, encoders = known_models(folder), encoders_of_recipes()
+    if folder is not None and not folder.is_dir():
+        raise ConfigError(f"{folder} is no folder, expected one with models, such as runs.")
+    found, encoders = known_models(folder or "runs"), encoders_of_recipes()
     if as_json:
         published = [asdict(one) for one in PUBLISHED]
         typer.echo(to_json({"models": [one.to_json() for one in found], "published": published, "encoders": encoders}))

@@ -21,22 +21,26 @@ class ClientSettings:
         url: of the server, such as ``http://127.0.0.1:8000``.
         model: name of one of its models; None = its first.
         coverage: share that is answered, the others being uncertain; see ``emotune.load``.
+        threshold: least confidence of an answer, in place of a coverage.
         key: where the server asks for one; white space around it is no part of it.
         timeout_s: longest wait for an answer.
         patience_s: longest time in all to ask again of a server that is busy, or not there yet.
 
     Raises:
-        ConfigError: for what is no address, or a key that no header can carry.
+        ConfigError: for what is no address, a key that no header can carry, or both a coverage and a threshold.
     """
 
     url: str
     model: str | None = None
     coverage: float | None = None
+    threshold: float | None = None
     key: str | None = field(default=None, repr=False)
     timeout_s: float = 150.0
     patience_s: float = 60.0
 
     def __post_init__(self) -> None:
+        if self.coverage is not None and self.threshold is not None:
+            raise ConfigError("coverage and threshold say the same in two ways: leave out one of them.")
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise ConfigError(f"'{self.url}' is no address of a server, expected one such as http://127.0.0.1:8000.")
@@ -58,7 +62,7 @@ class ClientSettings:
 
     def query(self, **options: Any) -> Mapping[str, Any]:
         """Options that are not None, with those of all questions."""
-        given = {"model": self.model, "coverage": self.coverage, **options}
+        given = {"model": self.model, "coverage": self.coverage, "threshold": self.threshold, **options}
         return {name: value for name, value in given.items() if value is not None}
 
     def chosen(self, models: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class Manifest:
         root: the folder that ``file`` is relative to.
         information: corpus name, licence, version, reference, warnings, mappings made.
         skipped: what the reader left out.
+        file: that it was read from; errors name it.
     """
 
     utterances: tuple[Utterance, ...]
@@ -52,6 +53,7 @@ class Manifest:
     root: Path
     information: Mapping[str, Any] = field(default_factory=dict[str, Any])
     skipped: tuple[Skipped, ...] = ()
+    file: Path | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -122,7 +124,7 @@ class Manifest:
         if not len(part):
             known = sorted({utterance.split or "(none)" for utterance in self.utterances})
             raise CorpusError(
-                f"The manifest has no utterance in split '{name}'; it has: {', '.join(known)}."
+                f"{self.file or 'The manifest'} has no utterance in split '{name}'; it has: {', '.join(known)}."
                 " Make splits with `emotune corpus split`, or name them in the recipe under data.splits."
             )
         return part
@@ -216,7 +218,7 @@ class Manifest:
                 " Read the corpus again with `emotune corpus read`."
             )
         left_out = tuple(Skipped(str(item.get("file")), str(item.get("reason"))) for item in skipped)
-        head = cls((), label_space, path.parent / metadata["root"], cast(dict[str, Any], information), left_out)
+        head = cls((), label_space, path.parent / metadata["root"], cast(dict[str, Any], information), left_out, path)
         wordless = {str(utterance_id) for utterance_id in cast(list[Any], without_words)}
 
         def utterances() -> Iterator[Utterance]:
