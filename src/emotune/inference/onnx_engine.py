@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,7 @@ class OnnxEngine:
             EngineError: when memory does not suffice for a clip.
         """
         run_each = map if min(len(waveforms), self._at_a_time) == 1 else self._threads.map
-        outputs = list(run_each(lambda place: self._alone(waveforms, conditions, place), range(len(waveforms))))
+        outputs = list(run_each(partial(self._alone, waveforms, conditions), range(len(waveforms))))
         return EngineOutput(
             np.concatenate([output.probabilities for output in outputs]),
             np.concatenate([output.dimensions for output in outputs]),
