@@ -51,12 +51,7 @@ $(MINI): $(wildcard packages/emotune-mini/src/emotune_mini/model/*)
 demo: $(EXPORT) $(MINI)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo/run.sh
 
-study-$(MINI): $(wildcard packages/emotune-mini/src/emotune_mini/model/*)
-	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --no-deps packages/emotune-mini
-	touch $@
-
-demo: $(EXPORT) $(MINI)
+study-demo: $(TRAIN)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/study/run.sh
 
 test: $(TEST) $(MINI)
