@@ -293,7 +293,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(tmp_path, spoil, me
         (
             "feature_extractor.conv_layers.0.0.weight",
             (16,),
-            r"conv_layers\.0\.conv\.weight has the shape \(16,\), expec",
+            r"conv_layers\.0\.conv\.weight has the shape \(16,\), expected",
         ),
         ("feature_extractor.conv_layers.6.0.weight", None, r"6 convolutions .*, expected 7"),
         ("encoder.pos_conv.0.weight_v", (64, 0, 16), r"weight_v has the shape \(64, 0, 16\)"),
