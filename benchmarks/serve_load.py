@@ -26,7 +26,7 @@ BLOCK_S = 0.1
 
 @dataclass
 class Load:
-    """What clients met: seconds of each answer, statuses, and requests that were sent and never answered."""
+    """Experience of clients: seconds of each answer, statuses, and requests that were sent and never answered."""
 
     seconds: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)

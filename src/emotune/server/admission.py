@@ -81,7 +81,7 @@ class Admission:
 
     @property
     def has_threads(self) -> bool:
-        """Whether a thread still works."""
+        """Tells that a thread still works."""
         return bool(self._futures)
 
     def close(self) -> None:

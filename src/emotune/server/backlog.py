@@ -52,7 +52,7 @@ class Backlog:
 
     @property
     def is_read(self) -> bool:
-        """Whether all that was taken has been read; more may be waiting."""
+        """Tells that all that was taken has been read; more may be waiting."""
         return not self._taken
 
     def read(self, most: int = -1) -> bytes:

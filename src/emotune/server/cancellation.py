@@ -21,7 +21,7 @@ class Cancellation:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether nobody waits any more."""
+        """Tells that nobody waits any more."""
         return self._is_cancelled
 
     def cancel(self) -> None:

@@ -57,12 +57,12 @@ class Job:
 
     @property
     def is_active(self) -> bool:
-        """Whether it is still to be done."""
+        """Tells that it is still to be done."""
         return self.outcome is None
 
     @property
     def status(self) -> Status:
-        """Where it stands."""
+        """State of the job."""
         return self.outcome or ("running" if self.has_begun else "queued")
 
     def to_json(self) -> dict[str, Any]:

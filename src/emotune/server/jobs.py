@@ -44,7 +44,7 @@ class Jobs:
 
     @property
     def must_be_done(self) -> bool:
-        """Whether jobs would be lost if the service ended now."""
+        """Tells that jobs would be lost if the service ended now."""
         return bool(self._tasks) and self._folder is None
 
     def place(self, client: str) -> AbstractContextManager[None]:
@@ -86,7 +86,7 @@ class Jobs:
         return job
 
     def result_of(self, job: Job) -> Result:
-        """What a job came to.
+        """Result of a job.
 
         Raises:
             Problem: while it is not done, or why it failed.
@@ -117,7 +117,7 @@ class Jobs:
 
     @property
     def has_threads(self) -> bool:
-        """Whether a thread still works."""
+        """Tells that a thread still works."""
         return self._admission.has_threads
 
     def close(self) -> None:

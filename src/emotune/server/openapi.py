@@ -12,7 +12,7 @@ from emotune.server.rendering import JSON, MEDIA_TYPES
 from emotune.server.schemas import JobAnswer, PredictAnswer, ProblemAnswer, TimelineAnswer
 
 URL = "http://127.0.0.1:8000"
-"""Where the server is in examples."""
+"""Address of the server in examples."""
 
 _MODEL = {
     "name": "mini",

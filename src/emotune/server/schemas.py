@@ -17,7 +17,7 @@ class ScaleAnswer(BaseModel):
 
 
 class PreprocessingAnswer(BaseModel):
-    """What a model hears."""
+    """Sound that a model hears."""
 
     sampling_rate_hz: int
 

@@ -174,7 +174,7 @@ class Service:
 
     @property
     def is_busy(self) -> bool:
-        """Whether anything that was taken is not done."""
+        """Tells that something that was taken is not done."""
         return bool(self.admission.taken or self.admission.working or self.streams or self.jobs.must_be_done)
 
     def open(self) -> None:
@@ -194,7 +194,7 @@ class Service:
 
     @property
     def has_threads(self) -> bool:
-        """Whether a thread of a request or a job still works."""
+        """Tells that a thread of a request or a job still works."""
         return bool(self.admission.has_threads or self.jobs.has_threads or self._heard)
 
     def _jobs_of(self, folder: JobsFolder) -> list[Job]:

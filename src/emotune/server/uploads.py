@@ -143,7 +143,7 @@ class Uploads(list[Upload]):
 
     @property
     def on_disk(self) -> bool:
-        """Whether writing goes to a file."""
+        """Tells that writing goes to a file."""
         return self._in_memory != self._bytes
 
     def begin(self, name: str) -> Upload:

@@ -159,7 +159,7 @@ class Timelines:
 
     @property
     def errors(self) -> list[str]:
-        """What went wrong: with whole recordings, and with windows of others."""
+        """Errors with whole recordings, and with windows of others."""
         return [
             error
             for row in self.rows

@@ -31,7 +31,7 @@ _RENAMED: tuple[tuple[str, str], ...] = (
     (_LAYER + r"final_layer_norm\.", r"encoder.layers.\1.final_layer_norm."),
 )
 LEFT_OUT = re.compile(r"quantizer\.|project_q\.|final_proj\.|label_embs_concat$|target_glu\.|proj\.")
-"""What training needed beside the encoder: quantiser, projections, the head of a recogniser."""
+"""Weights that training needed beside the encoder: quantiser, projections, the head of a recogniser."""
 _PREFIX = re.compile(r"(w2v_encoder\.)?(w2v_model\.)?")
 
 
