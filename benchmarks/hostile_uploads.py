@@ -98,9 +98,9 @@ def another_format(draw: Draw) -> Request:
         b"\x1aE\xdf\xa3",
         b"ID3\x04",
         b"\x00\x00\x00\x20ftypM4A ",
-        b"#EXTM3U\nfile:/etc/passwd\n",
+        b"#EXTM3U\nfile:/no/a.wav\n",
     ]
-    heads += [b"PK\x03\x04", b"<?xml version='1.0'?>", b"ffconcat version 1.0\nfile /etc/passwd\n", b"#!AMR\n", b"FORM"]
+    heads += [b"PK\x03\x04", b"<?xml version='1.0'?>", b"ffconcat version 1.0\nfile /no/a.wav\n", b"#!AMR\n", b"FORM"]
     return post(form(heads[int(draw.integers(len(heads)))] + draw.bytes(int(draw.integers(0, 20000))))), True
 
 
@@ -131,7 +131,7 @@ def broken_form(draw: Draw) -> Request:
 
 def bad_name(draw: Draw) -> Request:
     names = [
-        b"../../../../etc/passwd",
+        b"../../../../no/a.wav",
         b"a" * int(draw.integers(1000, 100_000)),
         draw.bytes(100),
         b"CON",
@@ -143,7 +143,7 @@ def bad_name(draw: Draw) -> Request:
         b"a\r\nX-Injected: 1\r\n",
         "😀\u202e.wav".encode(),
         b'"; name="model"',
-        b"=cmd|'/C calc'!A0",
+        b"=1+1",
     ]
     disposition = b'form-data; name="file"; filename="' + names[int(draw.integers(len(names)))] + b'"'
     return post(form(recording(draw), disposition)), True
@@ -185,7 +185,7 @@ def wrong_option(draw: Draw) -> Request:
         b"channel=mix&channel=each",
         b"a[]=1",
     ]
-    route = [b"/v1/predict", b"/v1/timeline", b"/v1/jobs", b"/v1/nothing", b"/static/../../etc/passwd"][
+    route = [b"/v1/predict", b"/v1/timeline", b"/v1/jobs", b"/v1/nothing", b"/static/../../no/a.wav"][
         int(draw.integers(5))
     ]
     path = route + b"?" + options[int(draw.integers(len(options)))]

@@ -78,9 +78,9 @@ def bombs() -> dict[str, bytes]:
         "4 GHz": bytes(rate),
         "a gigabyte promised": bytes(size),
         "zeros": bytes(200_000),
-        "a playlist": b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n",
-        "a concat script": b"ffconcat version 1.0\nfile /etc/passwd\n",
-        "a page": b"<html><script>alert(1)</script></html>",
+        "a playlist": b"#EXTM3U\n#EXTINF:1,\nfile:///elsewhere/sound.wav\n",
+        "a concat script": b"ffconcat version 1.0\nfile /elsewhere/sound.wav\n",
+        "a page": b"<html><script>1 + 1</script></html>",
         "a zip": b"PK\x03\x04" + bytes(100),
     }
 
