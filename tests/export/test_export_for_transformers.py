@@ -10,6 +10,7 @@ import torch
 import emotune
 from builders.command import run_command
 from builders.models import WAVLM, tiny_backbone
+from builders.transformers_shapes import WAV2VEC2_SHAPE, WHISPER_SHAPE
 from emotune.audio.preprocessing import Preprocessing
 from emotune.errors import ConfigError
 from emotune.export.transformers_folder import export_for_transformers
@@ -22,38 +23,27 @@ transformers = pytest.importorskip("transformers")
 
 CLASSES = ("anger", "neutral", "sadness")
 STABLE = {"do_stable_layer_norm": True, "feat_extract_norm": "layer"}
-SMALL = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 48,
-    "num_conv_pos_embedding_groups": 4,
-    "conv_dim": [16] * 7,
-}
 WHISPER = {
-    "d_model": 16,
-    "encoder_layers": 2,
-    "encoder_attention_heads": 2,
-    "encoder_ffn_dim": 32,
+    **WHISPER_SHAPE,
     "max_source_positions": 200,
 }
 LORA = {"name": "lora", "rank": 2, "targets": ["q_proj", "v_proj"]}
 CASES = {
-    "wavlm base": ("wavlm", SMALL, {"layer_mix": "last"}),
-    "wavlm base, weighted": ("wavlm", SMALL, {}),
-    "wavlm large, weighted, raw": ("wavlm", SMALL | STABLE, {}),
-    "wavlm large, weighted, normed": ("wavlm", SMALL | STABLE | {"final_norm": True}, {}),
-    "wavlm with lora": ("wavlm", SMALL, {"layer_mix": "last", "adapter": LORA}),
-    "hubert large": ("hubert", SMALL | STABLE | {"final_norm": True}, {"layer_mix": "last"}),
-    "wav2vec2": ("wav2vec2", SMALL, {"layer_mix": "last"}),
-    "unispeech-sat": ("unispeech-sat", SMALL, {}),
-    "data2vec-audio": ("data2vec-audio", SMALL, {"layer_mix": "last"}),
+    "wavlm base": ("wavlm", WAV2VEC2_SHAPE, {"layer_mix": "last"}),
+    "wavlm base, weighted": ("wavlm", WAV2VEC2_SHAPE, {}),
+    "wavlm large, weighted, raw": ("wavlm", WAV2VEC2_SHAPE | STABLE, {}),
+    "wavlm large, weighted, normed": ("wavlm", WAV2VEC2_SHAPE | STABLE | {"final_norm": True}, {}),
+    "wavlm with lora": ("wavlm", WAV2VEC2_SHAPE, {"layer_mix": "last", "adapter": LORA}),
+    "hubert large": ("hubert", WAV2VEC2_SHAPE | STABLE | {"final_norm": True}, {"layer_mix": "last"}),
+    "wav2vec2": ("wav2vec2", WAV2VEC2_SHAPE, {"layer_mix": "last"}),
+    "unispeech-sat": ("unispeech-sat", WAV2VEC2_SHAPE, {}),
+    "data2vec-audio": ("data2vec-audio", WAV2VEC2_SHAPE, {"layer_mix": "last"}),
     "whisper": ("whisper", WHISPER | {"final_norm": True}, {"layer_mix": "last"}),
     "whisper, weighted, raw": ("whisper", WHISPER, {}),
 }
 
 
-def saved(folder, kind="wavlm", config=SMALL, space=None, *, hears=None, temperature=1.7, **options):
+def saved(folder, kind="wavlm", config=WAV2VEC2_SHAPE, space=None, *, hears=None, temperature=1.7, **options):
     """A folder of a model whose weights, standardisation and temperature are none of their defaults."""
     backbone = tiny_backbone(config, kind)
     model = EmotionModel(backbone, space or LabelSpace(CLASSES), pooling=options.pop("pooling", "mean"), **options)
@@ -91,7 +81,9 @@ def test_transformers_answers_the_same_and_so_do_we_when_it_comes_back(tmp_path,
 def test_the_round_trip_begins_with_transformers_too(tmp_path) -> None:
     torch.manual_seed(0)
     labels = {"id2label": dict(enumerate(CLASSES)), "label2id": {name: place for place, name in enumerate(CLASSES)}}
-    config = transformers.WavLMConfig(**SMALL, **STABLE, **labels, use_weighted_layer_sum=True, classifier_proj_size=8)
+    config = transformers.WavLMConfig(
+        **WAV2VEC2_SHAPE, **STABLE, **labels, use_weighted_layer_sum=True, classifier_proj_size=8
+    )
     first = transformers.WavLMForSequenceClassification(config).eval()
     first.save_pretrained(tmp_path / "first")
     transformers.Wav2Vec2FeatureExtractor().save_pretrained(tmp_path / "first")
@@ -121,7 +113,7 @@ OBSTACLES = {
     "pooling": ({"pooling": "mean_std"}, "its pooling is mean_std"),
     "mix": ({"layer_mix": "attentive_merging"}, "its layer mix is attentive_merging"),
     "adapter": ({"adapter": {"name": "bottleneck", "size": 2}}, "adapter bottleneck cannot be merged"),
-    "raw last state": ({"config": SMALL | STABLE, "layer_mix": "last"}, "its last state is the raw one"),
+    "raw last state": ({"config": WAV2VEC2_SHAPE | STABLE, "layer_mix": "last"}, "its last state is the raw one"),
     "trimmed": ({"hears": dataclasses.replace(PLAIN, trim_silence_db=40.0)}, "it cuts silence"),
     "one mean for all": ({"hears": dataclasses.replace(PLAIN, normalize="fixed", std=0.1)}, "normalised otherwise"),
     "other floor": (

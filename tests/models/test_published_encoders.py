@@ -7,6 +7,7 @@ import pytest
 import torch
 from layer_states import raw_states
 
+from builders.transformers_shapes import WAV2VEC2_SHAPE, WHISPER_SHAPE
 from emotune.errors import ModelError
 from emotune.models.backbones.checkpoint import load_pretrained
 from emotune.models.backbones.log_mel import log_mel
@@ -15,12 +16,7 @@ from emotune.models.store import load_model
 transformers = pytest.importorskip("transformers")
 
 SMALL = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 48,
-    "num_conv_pos_embedding_groups": 4,
-    "conv_dim": [16] * 7,
+    **WAV2VEC2_SHAPE,
     "vocab_size": 9,
     "classifier_proj_size": 8,
     "tdnn_dim": [8, 8],
@@ -32,11 +28,8 @@ SMALL = {
 }
 LARGE = {**SMALL, "feat_extract_norm": "layer", "do_stable_layer_norm": True}
 WHISPER = {
-    "d_model": 16,
+    **WHISPER_SHAPE,
     "max_source_positions": 100,
-    "encoder_layers": 2,
-    "encoder_attention_heads": 2,
-    "encoder_ffn_dim": 32,
     "decoder_layers": 1,
     "decoder_attention_heads": 2,
     "decoder_ffn_dim": 32,

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import emotune
+from builders.transformers_shapes import WAV2VEC2_SHAPE, WHISPER_SHAPE
 from emotune.errors import ModelError
 from emotune.models.store import load_model
 from emotune.training.start import take_over
@@ -19,22 +20,14 @@ transformers = pytest.importorskip("transformers")
 NAMES = ["neu", "hap", "ang", "sad"]
 LABELS = {"id2label": dict(enumerate(NAMES)), "label2id": {name: index for index, name in enumerate(NAMES)}}
 SMALL = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 48,
-    "num_conv_pos_embedding_groups": 4,
-    "conv_dim": [16] * 7,
+    **WAV2VEC2_SHAPE,
     "classifier_proj_size": 8,
     **LABELS,
 }
 LARGE = {**SMALL, "feat_extract_norm": "layer", "do_stable_layer_norm": True}
 WHISPER = {
     **LABELS,
-    "d_model": 16,
-    "encoder_layers": 2,
-    "encoder_attention_heads": 2,
-    "encoder_ffn_dim": 32,
+    **WHISPER_SHAPE,
     "vocab_size": 20,
     "classifier_proj_size": 8,
     "pad_token_id": 0,

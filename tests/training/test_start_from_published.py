@@ -11,6 +11,7 @@ import torch
 import emotune
 from builders.command import run_command
 from builders.recipes import sections_over
+from builders.transformers_shapes import WAV2VEC2_SHAPE, WHISPER_SHAPE
 from emotune.config.recipe import Recipe
 from emotune.errors import ConfigError
 from emotune.models.published.import_model import import_model
@@ -25,20 +26,12 @@ transformers = pytest.importorskip("transformers")
 LABELS = {"id2label": {0: "neu", 1: "ang"}, "label2id": {"neu": 0, "ang": 1}}
 WAVLM = {
     **LABELS,
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 48,
-    "num_conv_pos_embedding_groups": 4,
-    "conv_dim": [16] * 7,
+    **WAV2VEC2_SHAPE,
 }
 WHISPER = {
     **LABELS,
-    "d_model": 16,
+    **WHISPER_SHAPE,
     "max_source_positions": 100,
-    "encoder_layers": 2,
-    "encoder_attention_heads": 2,
-    "encoder_ffn_dim": 32,
     "pad_token_id": 0,
     "bos_token_id": 1,
     "eos_token_id": 2,
