@@ -24,9 +24,7 @@ from emotune.server.cancellation import Cancellation, Cancelled
 Conditions = Sequence[Mapping[str, FloatArray]]
 _ALIKE = 0.7
 """Clips share a batch where the shortest has at least this share of the longest one's samples: the rest is padding."""
-
-
-_CLIENTS = 1000
+_CLIENTS = 1000  # whose use is remembered
 
 
 class Priority(IntEnum):
