@@ -28,6 +28,7 @@ from emotune.cli import (
     serve,
     study,
     submit,
+    sweep,
     timeline,
     train,
     transcribe,
@@ -71,6 +72,7 @@ app.command("train")(train.train)
 app.command("probe")(probe.probe)
 app.command("baseline")(probe.baseline)
 app.command("study")(study.study)
+app.command("sweep")(sweep.sweep)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("fuse")(fuse.fuse)
