@@ -326,7 +326,7 @@ def test_what_cannot_be_fused_is_refused_plainly():
         fuse_tables(["a", "b"], manifest, [first, second], method="weight")
     with pytest.raises(ConfigError, match="--metric"):
         fuse_tables(["a", "b"], manifest, [first, second], metric="f1")
-    with pytest.raises(ConfigError, match="majority vote is of classes"):
+    with pytest.raises(ConfigError, match="--method majority is of classes"):
         fuse_tables(["a", "b"], manifest, [first, second], method="majority", metric="ccc")
     with pytest.raises(TableError, match="predicts no dimensions"):
         fuse_tables(["a", "b"], manifest, [first, second], metric="ccc")

@@ -25,7 +25,7 @@ def fuse(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the fused table and its page.")],
     split: Annotated[str, typer.Option(help="What is fused.")] = "test",
-    method: Annotated[str, typer.Option(help="weights, stacking or majority.")] = "weights",
+    method: Annotated[str, typer.Option(help="weights, stacking, meta (a small network) or majority.")] = "weights",
     metric: Annotated[
         str, typer.Option(help="macro_f1, uar or accuracy, to fuse classes; ccc, to fuse dimensions.")
     ] = "macro_f1",

@@ -11,7 +11,7 @@ import numpy as np
 
 from emotune.errors import ConfigError, CorpusError, TableError
 from emotune.evaluation.notes import FEW_SPEAKERS
-from emotune.fusion import majority, stacking, weights
+from emotune.fusion import majority, meta_classifier, stacking, weights
 from emotune.fusion.answers import Answers, known, stack_answers, task_space, truth_of
 from emotune.fusion.development_parts import in_two
 from emotune.fusion.objective import CCC, Objective, check_metric
@@ -44,6 +44,7 @@ class Combiner(Protocol):
 METHODS: Mapping[str, Callable[..., Combiner]] = {
     "weights": weights.fit,
     "stacking": stacking.fit,
+    "meta": meta_classifier.fit,
     "majority": majority.fit,
 }
 """f(values of shape (systems, utterances, outputs), objective, *, seed, speakers) -> Combiner."""
@@ -205,7 +206,7 @@ def fuse_tables(
         names: one a system, different.
         truth: the development split.
         development: each system's predictions of it.
-        method: weights, stacking or majority.
+        method: weights, stacking, meta or majority.
         metric: macro_f1, uar or accuracy, to fuse classes; ccc, the mean over dimensions, to fuse these.
         seed: of the parting and the search.
         fit_share: of the utterances, to fit on.
@@ -274,8 +275,8 @@ def check_method(method: str, metric: str) -> None:
     if method not in METHODS:
         raise ConfigError("--method: " + unknown_name_message("fusion method", method, METHODS))
     check_metric(metric)
-    if method == "majority" and metric == CCC:
-        raise ConfigError("The majority vote is of classes: choose weights or stacking for dimensions.")
+    if method in ("majority", "meta") and metric == CCC:
+        raise ConfigError(f"--method {method} is of classes: choose weights or stacking for dimensions.")
 
 
 class _Lined:

@@ -75,18 +75,22 @@ def fit(
     mean, spread = features.mean(axis=0), features.std(axis=0)
     spread = np.where(spread > 0, spread, 1.0)
     standard = (features - mean) / spread
-    folds = _folds(speakers or [None] * values.shape[1], seed)
+    folds = folds_of(speakers or [None] * values.shape[1], seed)
     coefficients, bias = _logistic(standard, objective, folds) if of_classes else _ridge(standard, objective)
     return Stacked(mean, spread, coefficients, bias, of_classes)
 
 
+def log_probabilities(values: FloatArray) -> FloatArray:
+    """Systems' log-probabilities side by side: (systems, utterances, classes) -> (utterances, systems * classes)."""
+    return np.concatenate(list(np.log(np.maximum(values, _SMALLEST))), axis=1)
+
+
 def _features(values: FloatArray, *, of_classes: bool) -> FloatArray:
     """Systems side by side, shape (utterances, systems * outputs)."""
-    shown = np.log(np.maximum(values, _SMALLEST)) if of_classes else values
-    return np.concatenate(list(shown), axis=1)
+    return log_probabilities(values) if of_classes else np.concatenate(list(values), axis=1)
 
 
-def _folds(speakers: Sequence[str | None], seed: int) -> NDArray[np.int64]:
+def folds_of(speakers: Sequence[str | None], seed: int) -> NDArray[np.int64]:
     """The fold of each utterance: speakers whole, the most talkative first, each to the fold that has the least.
 
     An utterance of an unknown speaker counts as a speaker of its own.
