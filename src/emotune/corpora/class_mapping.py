@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from emotune.errors import CorpusError
-from emotune.schema.labels import LabelSpace, in_class_order
+from emotune.schema.labels import LabelSpace, class_noun, in_class_order
 from emotune.schema.manifest import Manifest
 from emotune.schema.utterance import Utterance
 
@@ -36,11 +36,16 @@ def mapped(
 ) -> tuple[list[Utterance], tuple[str, ...], dict[str, int]]:
     """Renames and drops classes of utterances outside a manifest; gives these, their classes and the report.
 
+    A class may be given in the spelling of the user's own table, such as Wut for what was read as anger.
+
     Raises:
         CorpusError: when a class to map or drop does not occur.
     """
     voted = {name for utterance in utterances for name in utterance.votes}
-    unknown = [name for name in [*mapping, *drop] if name not in {*classes, *voted}]
+    known = {*classes, *voted}
+    mapping = {_as_read(name, known): target for name, target in mapping.items()}
+    drop = [_as_read(name, known) for name in drop]
+    unknown = [name for name in [*mapping, *drop] if name not in known]
     if unknown:
         raise CorpusError(
             f"Classes to map or drop that the manifest does not have: {', '.join(unknown)}."
@@ -67,6 +72,11 @@ def mapped(
             )
         )
     return kept, in_class_order(mapping.get(name, name) for name in classes if name not in drop), dict(report)
+
+
+def _as_read(name: str, known: Collection[str]) -> str:
+    """The class that a word of the table became, where there is one."""
+    return class_noun(name) if name not in known and class_noun(name) in known else name
 
 
 def _merged(votes: Mapping[str, float], mapping: Mapping[str, str], drop: Sequence[str]) -> dict[str, float]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeGuard, cast
 
 from emotune.errors import CorpusError, quoted
+from emotune.schema.emotion_words import class_of_word
 
 CLASSES = (
     "anger",
@@ -43,7 +44,8 @@ _WORDS = {
     "frustration": "frustrated fru",
     "other": "oth",
 }
-_NOUN = {word: noun for noun, words in _WORDS.items() for word in (noun, *words.split())}
+ENGLISH = {word: noun for noun, words in _WORDS.items() for word in (noun, *words.split())}
+"""English words and usual abbreviations -> class."""
 
 RESERVED = {
     "utterance_id", "file", "start_s", "end_s", "duration_s", "content_sha256", "copy_of", "corpus", "speaker",
@@ -61,13 +63,19 @@ _FARTHEST, _CLOSEST = 1e9, 1e-9
 def class_noun(word: str) -> str:
     """The noun that stands for a corpus's own emotion word; a word we do not know stays, in lower case.
 
-    One spelling stands for all that look alike: composed letters, single spaces.
+    Known are English words and those of ``emotion_words.yaml``. One spelling stands for all that look alike: composed
+    letters, single spaces.
 
-    >>> class_noun("Angry"), class_noun("stress"), class_noun("Cold  Anger")
-    ('anger', 'stress', 'cold anger')
+    >>> class_noun("Angry"), class_noun("stress"), class_noun("Cold  Anger"), class_noun("Wut")
+    ('anger', 'stress', 'cold anger', 'anger')
     """
-    plain = " ".join(unicodedata.normalize("NFC", word).lower().split())
-    return _NOUN.get(plain, plain)
+    plain = plain_word(word)
+    return ENGLISH.get(plain) or class_of_word().get(plain, plain)
+
+
+def plain_word(word: str) -> str:
+    """A word with composed letters, in lower case, with single spaces."""
+    return " ".join(unicodedata.normalize("NFC", word).lower().split())
 
 
 def in_class_order(names: Iterable[str]) -> tuple[str, ...]:

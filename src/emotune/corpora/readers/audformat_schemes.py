@@ -94,14 +94,14 @@ def emotion_words(described: Mapping[Any, Any]) -> dict[Any, str]:
 
 
 def _name_in(description: Any) -> str | None:
-    """The name in what a scheme tells of a label: under a key for one, else the only word that is an emotion."""
+    """The name in what a scheme tells of a label: under a key for one, else the only emotion, in whatever languages."""
     if isinstance(description, str):
         return description
     if not isinstance(description, Mapping):
         return None
     named = next((description[key] for key in _NAME_KEYS if isinstance(description.get(key), str)), None)
-    emotions = {value for value in description.values() if _is_emotion(value)}
-    return named if named is not None else emotions.pop() if len(emotions) == 1 else None
+    emotions = {class_noun(value): value for value in description.values() if _is_emotion(value)}
+    return named if named is not None else next(iter(emotions.values())) if len(emotions) == 1 else None
 
 
 def _is_emotion(word: Any) -> bool:
