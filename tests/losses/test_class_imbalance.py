@@ -144,3 +144,11 @@ def test_a_balanced_run_trains_and_its_model_says_what_it_was_taught(tones, tiny
     config = json.loads((tmp_path / "run" / "model" / "config.json").read_text())
     assert config["training_prior"] == pytest.approx({"anger": 0.5, "neutral": 0.5})
     assert emotune_command("evaluate", tmp_path / "run", "--split", "development").code == 0
+
+
+def test_a_power_tempers_balanced_weights():
+    counts = torch.tensor([1.0, 4.0, 16.0, 0.0])
+    plain, tempered = balanced_class_weights(counts), balanced_class_weights(counts, power=0.5)
+    torch.testing.assert_close(tempered**2, plain)
+    assert tempered[3] == 0
+    assert (tempered[0] / tempered[2]).item() == pytest.approx(4.0)

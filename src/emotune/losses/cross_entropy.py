@@ -36,10 +36,18 @@ class CrossEntropy(ClassLoss):
         return -(1 - self.smoothing) * of_truth - self.smoothing * of_all
 
 
-def balanced_class_weights(counts: Tensor) -> Tensor:
-    """N / (C n_c) for class counts of shape (classes,); a class that does not occur weighs nothing."""
+def balanced_class_weights(counts: Tensor, *, power: float = 1.0) -> Tensor:
+    """(N / (C n_c))^power for class counts of shape (classes,); a class that does not occur weighs nothing.
+
+    Reference:
+        A power of .5 is in MEDUSA's configuration (Interspeech 2025 challenge).
+
+    >>> balanced_class_weights(torch.tensor([2.0, 8.0]), power=0.5).square()
+    tensor([2.5000, 0.6250])
+    """
     occurring = counts > 0
-    return torch.where(occurring, counts.sum() / (occurring.sum() * counts.clamp(min=1)), torch.zeros_like(counts))
+    weights = (counts.sum() / (occurring.sum() * counts.clamp(min=1))) ** power
+    return torch.where(occurring, weights, torch.zeros_like(counts))
 
 
 def effective_number_class_weights(counts: Tensor, *, beta: float = 0.999) -> Tensor:

@@ -24,7 +24,9 @@ class ClassWeightOptions(LossOptions):
 
     class_truth = "labels"
     class_weights: Literal["balanced", "effective_number", "none"] = "balanced"
-    """balanced = N / (C n_c) of the training split; effective_number; none"""
+    """balanced = (N / (C n_c))^g of the training split; effective_number; none"""
+    balanced_power: float = Field(default=1.0, gt=0, le=1)
+    """g of balanced weights (N / (C n_c))^g; 0.5 as MEDUSA"""
     effective_beta: float = Field(default=0.999, ge=0, lt=1)
     """of effective_number"""
 

@@ -27,6 +27,7 @@ from emotune.losses import LOSSES
 from emotune.losses.base import BatchLoss, Loss
 from emotune.losses.combined import CombinedLoss
 from emotune.losses.cross_entropy import balanced_class_weights, effective_number_class_weights
+from emotune.losses.options import ClassWeightOptions
 from emotune.metrics.division import FloatArray
 from emotune.models.aggregations import VARAN
 from emotune.models.backbones import BACKBONES
@@ -164,9 +165,9 @@ def build_loss(recipe: Recipe, space: LabelSpace, train: Manifest) -> CombinedLo
         weight = options.pop("weight")
         if not weight or not (head := HEADS[LOSSES[name].head](space)).size:
             continue
-        if "class_weights" in options:
-            beta = options.pop("effective_beta")
-            options["class_weights"] = class_weights(options["class_weights"], train, space, beta=beta, times=times)
+        if isinstance(section, ClassWeightOptions):
+            del options["effective_beta"], options["balanced_power"]
+            options["class_weights"] = class_weights(section, train, space, times=times)
         truth = head.truths[LOSSES[name].truth]
         if truth.missing is not None and not any(map(truth.is_known, train)):
             raise CorpusError(f"loss.{name} {truth.missing}")
@@ -176,14 +177,15 @@ def build_loss(recipe: Recipe, space: LabelSpace, train: Manifest) -> CombinedLo
     return CombinedLoss(losses)
 
 
-def class_weights(rule: str, train: Manifest, space: LabelSpace, *, beta: float, times: FloatArray) -> Tensor | None:
+def class_weights(
+    section: ClassWeightOptions, train: Manifest, space: LabelSpace, *, times: FloatArray
+) -> Tensor | None:
     """The weights of ``class_weights`` of a loss, shape (classes,); None = all one.
 
     Args:
-        rule: of the recipe.
+        section: of the loss in the recipe.
         train: the training split.
         space: the model's classes.
-        beta: of ``effective_number``.
         times: how often each utterance comes in an epoch, shape (utterances,).
 
     Raises:
@@ -199,9 +201,9 @@ def class_weights(rule: str, train: Manifest, space: LabelSpace, *, beta: float,
         raise CorpusError(
             f"No training utterance of class {', '.join(absent)}; drop it with data.drop, or change the splits."
         )
-    if rule == "effective_number":
-        return effective_number_class_weights(counts, beta=beta)
-    return balanced_class_weights(counts) if rule == "balanced" else None
+    if section.class_weights == "effective_number":
+        return effective_number_class_weights(counts, beta=section.effective_beta)
+    return balanced_class_weights(counts, power=section.balanced_power) if section.class_weights == "balanced" else None
 
 
 @dataclass(frozen=True)

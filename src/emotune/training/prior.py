@@ -37,7 +37,7 @@ def training_prior(recipe: Recipe, space: LabelSpace, train: Manifest) -> dict[s
             shares = _label_shares(train, space, weights)
             chosen = None
             if isinstance(section, ClassWeightOptions):
-                chosen = class_weights(section.class_weights, train, space, beta=section.effective_beta, times=weights)
+                chosen = class_weights(section, train, space, times=weights)
             shares = shares if chosen is None else shares * chosen.double().numpy()
         else:
             shares = _vote_shares(train, space, weights)
