@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from emotune.config.reading import load_recipe
 from emotune.config.recipe import Recipe
 from emotune.data.duration_batches import REPEATED, DurationBatches
+from emotune.data.group_draws import GroupDraws
 from emotune.errors import ConfigError
 from emotune.losses.cross_entropy import balanced_class_weights, effective_number_class_weights
 from emotune.schema.manifest import Manifest
@@ -54,7 +55,7 @@ def epoch_of(sampler: DurationBatches, epoch: int) -> list[list[tuple[int, int]]
 
 def balanced(seed: int = 0) -> DurationBatches:
     durations = np.random.default_rng(7).uniform(1, 5, len(CLASSES))
-    return DurationBatches(durations, batch_seconds=20, together=2, seed=seed, groups=CLASSES)
+    return DurationBatches(durations, batch_seconds=20, together=2, seed=seed, draws=GroupDraws(CLASSES))
 
 
 def test_balanced_sampling_draws_classes_equally_often_and_keeps_the_unlabelled():

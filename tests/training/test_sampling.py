@@ -23,7 +23,7 @@ from emotune.schema.manifest import Manifest
 from emotune.training.build import build_loss
 from emotune.training.fine_tune import train_run
 from emotune.training.prior import training_prior
-from emotune.training.sampling import mean_times, sampling_groups
+from emotune.training.sampling import draws_of, mean_times, sampling_groups
 
 COUNTS = {("large", "anger"): 300, ("large", "neutral"): 60, ("small", "anger"): 10, ("small", "neutral"): 30}
 """Of 400 utterances; roots of the corpora's sizes are 18.97 and 6.32: shares of 3/4 and 1/4."""
@@ -57,16 +57,14 @@ def recipe_with(sampling, manifest="m.csv", **sections) -> Recipe:
 )
 def test_groups_come_as_often_as_their_size_to_the_power_says(sampling, by, shares):
     plain = {"cross_entropy": {"class_weights": "none"}}
-    train, section = two_corpora(), recipe_with(sampling, loss=plain).train.sampling
-    sampler = DurationBatches(
-        [1.0] * len(train), batch_seconds=20, groups=sampling_groups(train, section), power=section.power
-    )
+    train, section = two_corpora(), recipe_with(sampling, loss=plain).train
+    sampler = DurationBatches([1.0] * len(train), batch_seconds=20, draws=draws_of(train, section))
     for epoch in range(2):
         sampler.set_epoch(epoch)
         drawn = [train.utterances[index] for batch in sampler for _, index in batch]
         groups = [(u.corpus, u.emotion) if by == "both" else getattr(u, by) for u in drawn]
         assert Counter(groups) == shares
-    assert mean_times(train, section).sum() == pytest.approx(len(train))
+    assert mean_times(train, section.sampling).sum() == pytest.approx(len(train))
 
 
 @given(

@@ -74,6 +74,7 @@ class Recipe(Section):
             faults.append("train.start_from_probe needs a linear head: leave model.hidden_size out")
         if self.train.sampling.by in ("class", "corpus_and_class"):
             faults += self._sampled_by_class()
+        faults += self._schedule_faults()
         if self.data.target == GENDER and (self.loss.gender.weight or dict(self.model.conditions)[GENDER]):
             faults.append(
                 "data.target: gender learns gender already: leave out loss.gender and model.conditions.gender"
@@ -96,13 +97,31 @@ class Recipe(Section):
             raise ValueError("; ".join(faults))
         return self
 
+    def _schedule_faults(self) -> list[str]:
+        """What an epoch holds changes within the epochs that there are."""
+        faults: list[str] = []
+        curriculum = self.train.curriculum
+        if curriculum is not None and self.train.sampling.by is not None:
+            faults.append("train.curriculum and train.sampling.by both choose what an epoch holds: leave out either")
+        if curriculum is not None and curriculum.epochs[-1] >= self.train.epochs:
+            faults.append(
+                f"train.curriculum: all utterances come from epoch {curriculum.epochs[-1]} on, counted from 0, expected"
+                f" less than train.epochs = {self.train.epochs}: some would never be heard"
+            )
+        if self.train.sampling.from_epoch >= self.train.epochs:
+            faults.append(
+                f"train.sampling.from_epoch is {self.train.sampling.from_epoch}, counted from 0, expected less than"
+                f" train.epochs = {self.train.epochs}"
+            )
+        return faults
+
     def _sampled_by_class(self) -> list[str]:
         """Options that do not go with sampling by class."""
         if not self.data.classes:
             return [
                 f"train.sampling.by: {self.train.sampling.by} draws classes, and data.classes is false; use natural"
             ]
-        if self.train.sampling != SamplingSection(by="class"):
+        if self.train.sampling.model_copy(update={"from_epoch": 0}) != SamplingSection(by="class"):
             return []
         weighted = {name: loss for name, loss in self.loss if isinstance(loss, ClassWeightOptions)}
         return [

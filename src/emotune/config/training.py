@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from emotune.config.entries import OpenSection
-from emotune.config.sampling import Sampling, SamplingSection
+from emotune.config.sampling import CurriculumSection, Sampling, SamplingSection
 from emotune.data.augmentations import AUGMENTATIONS
 from emotune.data.augmentations.options import (
     CompressionOptions,
@@ -118,6 +118,8 @@ class TrainSection(Section):
     """passes over the training utterances"""
     sampling: Sampling = SamplingSection()
     """natural, balanced, or {by: corpus, power: 0.5}"""
+    curriculum: CurriculumSection | None = None
+    """{}: utterances whose votes agree first, others as epochs go by"""
     batch_seconds: float = Field(default=60.0, gt=0)
     """audio-seconds a batch, of clips of similar duration"""
     accumulate: int = Field(default=1, ge=1)

@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
-from emotune.data.group_draws import GroupDraws
 from emotune.errors import ConfigError
 
 REPEATED = 1_000_000
 _JITTER = 0.1  # durations are scaled by up to +-10 % before sorting, so that batch mates change from epoch to epoch
 
 
+class Draws(Protocol):
+    """Draws of the utterances of an epoch."""
+
+    def draw(self, generator: np.random.Generator, epoch: int) -> NDArray[np.int64]:
+        """Indices of an epoch's utterances, in any order; some may come several times."""
+        ...
+
+    def longest_epoch(self, durations_s: NDArray[np.float64]) -> float:
+        """Seconds of the longest kind of epoch, on average."""
+        ...
+
+
 class DurationBatches(Sampler[list[tuple[int, int]]]):
-    """Every utterance once an epoch, or as many drawn by groups, as lists of (epoch, index).
+    """Every utterance once an epoch, or those that are drawn, as lists of (epoch, index).
 
     Utterances are sorted by slightly jittered duration and cut into batches of about ``batch_seconds``, as many in
     every epoch; the batches come in random order. All randomness comes from the seed and the epoch.
 
-    With groups, an epoch is drawn as ``GroupDraws`` does it. What comes again in an epoch has an epoch number of its
+    With draws, an epoch is what they draw. What comes again in an epoch has an epoch number of its
     own, ``REPEATED`` apart, so that it is augmented otherwise.
 
     Args:
@@ -29,8 +42,7 @@ class DurationBatches(Sampler[list[tuple[int, int]]]):
         batch_seconds: audio-seconds a batch.
         together: how many batches make an optimiser step; there are only whole steps.
         seed: another seed, another order.
-        groups: the group of each utterance, such as its class, -1 for none; None = every utterance once.
-        power: of ``GroupDraws``.
+        draws: which utterances an epoch has; None = every utterance once.
 
     Raises:
         ConfigError: when there are fewer utterances than batches in a step.
@@ -43,13 +55,12 @@ class DurationBatches(Sampler[list[tuple[int, int]]]):
         batch_seconds: float,
         together: int = 1,
         seed: int = 0,
-        groups: Sequence[int] | None = None,
-        power: float = 0.0,
+        draws: Draws | None = None,
     ) -> None:
         self.durations_s = np.asarray(durations_s, dtype=float)
         self.together = together
-        self.groups = None if groups is None else GroupDraws(groups, power=power)
-        seconds = self.durations_s.sum() if self.groups is None else self.durations_s @ self.groups.mean_times()
+        self.draws = draws
+        seconds = self.durations_s.sum() if draws is None else draws.longest_epoch(self.durations_s)
         most, wanted = len(self.durations_s) // together, seconds / batch_seconds / together
         if not most:
             raise ConfigError(
@@ -69,7 +80,8 @@ class DurationBatches(Sampler[list[tuple[int, int]]]):
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         generator = np.random.default_rng((self.seed, self.epoch))
-        drawn = np.arange(len(self.durations_s)) if self.groups is None else self.groups.draw(generator)
+        everything = np.arange(len(self.durations_s))
+        drawn = everything if self.draws is None else self.draws.draw(generator, self.epoch)
         jittered = self.durations_s[drawn] * generator.uniform(1 - _JITTER, 1 + _JITTER, len(drawn))
         places = np.argsort(jittered)
         order, rounds = drawn[places], _times_before(drawn)[places]

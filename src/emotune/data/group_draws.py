@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+FloatArray = NDArray[np.float64]
+
 _ROUNDING = 1e-9
 
 
@@ -19,21 +21,25 @@ class GroupDraws:
     Args:
         groups: the group of each utterance, -1 for none.
         power: 0 = the groups come equally often, 1 = each utterance once.
+        from_epoch: before this epoch, counted from 0, each utterance comes once.
 
     >>> draws = GroupDraws([0] * 9 + [1], power=0.5)
     >>> draws.shares.tolist(), draws.mean_times().round(2).tolist()[-2:]
     ([0.75, 0.25], [0.83, 2.5])
     """
 
-    def __init__(self, groups: Sequence[int], *, power: float = 0.0) -> None:
+    def __init__(self, groups: Sequence[int], *, power: float = 0.0, from_epoch: int = 0) -> None:
         codes = np.asarray(groups)
+        self.from_epoch = from_epoch
         self.ungrouped = np.flatnonzero(codes < 0)
         self.members = [np.flatnonzero(codes == code) for code in np.unique(codes[codes >= 0])]
         self.sizes = np.array([len(members) for members in self.members], dtype=float)
         self.shares: NDArray[np.float64] = self.sizes**power / (self.sizes**power).sum()
 
-    def draw(self, generator: np.random.Generator) -> NDArray[np.int64]:
+    def draw(self, generator: np.random.Generator, epoch: int = 0) -> NDArray[np.int64]:
         """Indices of an epoch's utterances; which groups get one more than others is drawn too."""
+        if epoch < self.from_epoch:
+            return np.arange(len(self.ungrouped) + int(self.sizes.sum()))
         quotas = np.floor(self.sizes.sum() * self.shares + _ROUNDING).astype(int)
         quotas[generator.permutation(len(quotas))[: int(self.sizes.sum()) - quotas.sum()]] += 1
         drawn = [
@@ -43,8 +49,13 @@ class GroupDraws:
         ]
         return np.concatenate([self.ungrouped, *drawn])
 
+    def longest_epoch(self, durations_s: FloatArray) -> float:
+        """Seconds of an epoch on average, of the longer kind where there are two."""
+        drawn = float(durations_s @ self.mean_times())
+        return max(drawn, float(durations_s.sum())) if self.from_epoch else drawn
+
     def mean_times(self) -> NDArray[np.float64]:
-        """Mean number of times that each utterance comes in an epoch, shape (utterances,)."""
+        """Mean number of times that each utterance comes in an epoch from ``from_epoch`` on, shape (utterances,)."""
         times = np.ones(len(self.ungrouped) + int(self.sizes.sum()))
         for members, share in zip(self.members, self.shares.tolist(), strict=True):
             times[members] = self.sizes.sum() * share / len(members)

@@ -10,11 +10,11 @@ from emotune.config.training import TrainSection
 from emotune.training.build import Experiment
 from emotune.training.loop.checkpoints import state_of
 from emotune.training.loop.estimate import Clips, within_memory
-from emotune.training.sampling import sampling_groups
+from emotune.training.sampling import draws_of
 
 
 def clips_of(recipe: Recipe, experiment: Experiment) -> Clips:
-    """The training clips, padded, cut and cropped, and as slow as augmentation makes them, with their groups."""
+    """The training clips, padded, cut and cropped, and as slow as augmentation makes them, with their draws."""
     preprocessing, augmentation = experiment.preprocessing, recipe.augmentation
     least_s = preprocessing.min_samples / preprocessing.sampling_rate_hz
     most_s = min(augmentation.crop_s or math.inf, preprocessing.max_duration_s)
@@ -23,7 +23,7 @@ def clips_of(recipe: Recipe, experiment: Experiment) -> Clips:
     return Clips(
         durations_s,
         [min(duration_s * slowest, most_s) for duration_s in durations_s],
-        sampling_groups(experiment.train, recipe.train.sampling),
+        draws_of(experiment.train, recipe.train),
         recipe.seed,
     )
 

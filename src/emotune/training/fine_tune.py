@@ -149,7 +149,7 @@ def trainer_of(
     return Trainer(
         experiment.model,
         experiment.task,
-        batches_of(clips.durations_s, section, seed=recipe.seed, groups=clips.groups),
+        batches_of(clips.durations_s, section, seed=recipe.seed, draws=clips.draws),
         Loading(experiment.dataset, workers=section.workers),
         score,
         section,
@@ -210,7 +210,7 @@ def _describe(recipe: Recipe, progress: Progress) -> dict[str, Any]:
     experiment = build_experiment(recipe, build_manifest(recipe, progress=progress))
     experiment.model.to(best_device())
     section, clips = fitting(recipe, experiment), clips_of(recipe, experiment)
-    batches = batches_of(clips.durations_s, section, seed=recipe.seed, groups=clips.groups)
+    batches = batches_of(clips.durations_s, section, seed=recipe.seed, draws=clips.draws)
     sizes = [len(batch) for batch in batches]
     return {
         "model": {**experiment.model.settings, "losses": list(experiment.task.loss.weights)},

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotune.config.sampling import SamplingSection
+from emotune.config.training import TrainSection
+from emotune.data.curriculum import CurriculumDraws
+from emotune.data.duration_batches import Draws
 from emotune.data.group_draws import GroupDraws
 from emotune.errors import CorpusError
 from emotune.schema.manifest import Manifest
 from emotune.schema.utterance import Utterance
+from emotune.votes.consensus import vote_shares
 
 _KEYS: Mapping[str, Callable[[Utterance], tuple[str | None, ...]]] = {
     "class": lambda utterance: (utterance.emotion,),
@@ -27,6 +32,30 @@ def sampling_groups(train: Iterable[Utterance], sampling: SamplingSection) -> li
     keys = [_KEYS[sampling.by](utterance) for utterance in train]
     codes = {key: code for code, key in enumerate(sorted({key for key in keys if None not in key}))}
     return [codes.get(key, -1) for key in keys]
+
+
+def draws_of(train: Manifest, section: TrainSection) -> Draws | None:
+    """Draws of the utterances of an epoch; None where all come once.
+
+    Raises:
+        CorpusError: for a curriculum of votes where no training utterance has any.
+    """
+    if section.curriculum is not None:
+        return CurriculumDraws(_entropies(train), shares=section.curriculum.shares, epochs=section.curriculum.epochs)
+    groups, sampling = sampling_groups(train, section.sampling), section.sampling
+    return None if groups is None else GroupDraws(groups, power=sampling.power, from_epoch=sampling.from_epoch)
+
+
+def _entropies(train: Manifest) -> list[float]:
+    """Entropy of each utterance's votes in bits; 0 without votes, since its label is all that is known."""
+    if not any(utterance.votes for utterance in train):
+        raise CorpusError(
+            "train.curriculum goes by the entropy of annotators' votes, and no training utterance has any; the manifest"
+            " holds them in columns votes.<class>. Leave train.curriculum out, or read the corpus with its votes."
+        )
+    classes = sorted({name for utterance in train for name in utterance.votes})
+    shares = [vote_shares(utterance.votes, classes) if utterance.votes else (1.0,) for utterance in train]
+    return [-sum(share * math.log2(share) for share in own if share > 0) for own in shares]
 
 
 def mean_times(train: Manifest, sampling: SamplingSection) -> NDArray[np.float64]:

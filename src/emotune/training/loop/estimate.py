@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_leaves
 
 from emotune.batch import Batch
 from emotune.config.training import TrainSection
+from emotune.data.duration_batches import Draws
 from emotune.errors import ConfigError
 from emotune.runtime.out_of_memory import is_out_of_memory
 from emotune.training.loop import processes
@@ -40,13 +41,13 @@ class Clips:
     Args:
         durations_s: seconds of each clip as batches count it, cropped.
         longest_s: seconds of each at its longest, as slow as augmentation makes it.
-        groups: the group of each that ``train.sampling`` draws by, -1 for none; None = all come once.
+        draws: which of them an epoch has; None = all come once.
         seed: of the order of batches.
     """
 
     durations_s: Sequence[float]
     longest_s: Sequence[float]
-    groups: Sequence[int] | None = None
+    draws: Draws | None = None
     seed: int = 0
 
 
@@ -223,7 +224,7 @@ def _fixed_bytes_of(train: TrainSection, model: nn.Module) -> tuple[int, int]:
 
 def _largest_batch_s(train: TrainSection, clips: Clips) -> float:
     """Padded seconds of the largest batch of the first epochs."""
-    batches, largest = batches_of(clips.durations_s, train, seed=clips.seed, groups=clips.groups), 0.0
+    batches, largest = batches_of(clips.durations_s, train, seed=clips.seed, draws=clips.draws), 0.0
     for epoch in range(_EPOCHS):
         batches.set_epoch(epoch)
         largest = max(largest, *(len(batch) * max(clips.longest_s[index] for _, index in batch) for batch in batches))

@@ -26,7 +26,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from emotune.batch import Batch
 from emotune.config.training import TrainSection
-from emotune.data.duration_batches import DurationBatches
+from emotune.data.duration_batches import Draws, DurationBatches
 from emotune.data.loading import Loading
 from emotune.errors import ModelError
 from emotune.runtime import interruption
@@ -304,7 +304,7 @@ class Trainer(Generic[Model]):
 
 
 def batches_of(
-    durations_s: Sequence[float], train: TrainSection, *, seed: int, groups: Sequence[int] | None = None
+    durations_s: Sequence[float], train: TrainSection, *, seed: int, draws: Draws | None = None
 ) -> DurationBatches:
     """Training batches of similar duration, about ``train.batch_seconds`` each, as many as make whole steps.
 
@@ -312,13 +312,12 @@ def batches_of(
         durations_s: of each utterance as training hears it.
         train: the train section.
         seed: of the order.
-        groups: the group of each utterance that ``train.sampling`` draws by, -1 for none; None = all come once.
+        draws: which utterances an epoch has; None = all come once.
     """
     return DurationBatches(
         durations_s,
         batch_seconds=train.batch_seconds,
         together=train.accumulate * processes.count(),
         seed=seed,
-        groups=groups,
-        power=train.sampling.power,
+        draws=draws,
     )
