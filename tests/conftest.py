@@ -1,5 +1,6 @@
 """Fixtures that several test folders share."""
 
+import gc
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -24,6 +25,11 @@ from emotune.schema.manifest import Manifest
 
 collect_ignore = ["third_party"]  # importing it would put its folder, and so its entry points, on the path for good
 REPOSITORY = Path(__file__).parents[1]
+
+
+def pytest_collection_finish() -> None:
+    """Lets the collector of garbage leave modules and tests alone, which stay to the end."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
