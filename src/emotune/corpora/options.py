@@ -16,7 +16,7 @@ from emotune.schema.labels import LabelSpace, Scale
 
 @dataclass(frozen=True, kw_only=True)
 class ReadingOptions:
-    """Options of ``read_corpus``; most corpora need none of them.
+    """Options of ``read_corpus``; most corpora need none.
 
     Args:
         audio_root, columns, dimensions, unlabelled, extract_to: for corpora that take them, see
