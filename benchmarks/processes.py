@@ -19,7 +19,7 @@ from torch.distributed.tensor import DTensor
 
 from emotune.config.reading import load_recipe
 from emotune.config.recipe import Recipe
-from emotune.corpora import CORPORA, read_corpus
+from emotune.corpora import CORPORA, ReadingOptions, read_corpus
 from emotune.io.tables import read_rows
 from emotune.models.store import load_model
 from emotune.schema.labels import LabelSpace, Scale
@@ -34,7 +34,7 @@ WAYS = {"one process, accumulate 2": (1, 2, False), "two processes": (2, 1, Fals
 
 def manifest_of(folder: Path) -> Path:
     """The demo corpus with splits, and an arousal that follows the number of the clip."""
-    manifest = read_corpus(CORPORA["table"], CORPUS / "labels.csv", audio_root=CORPUS)
+    manifest = read_corpus(CORPORA["table"], CORPUS / "labels.csv", ReadingOptions(audio_root=CORPUS))
     manifest = assign_splits(manifest, {"train": 0.7, "development": 0.3})
     rows = [dataclasses.replace(u, dimensions={"arousal": 1 + 6 * (n % 7) / 6}) for n, u in enumerate(manifest)]
     space = LabelSpace(manifest.label_space.classes, {"arousal": Scale(1, 7)})

@@ -1,6 +1,6 @@
 """Fixtures that several test folders share."""
 
-import io
+import gc
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -15,6 +15,7 @@ import pytest
 import soundfile
 
 from builders.command import Ended, run_command
+from builders.figures import BlankFigure
 from builders.recordings import write_tones
 from emotune.audio import recordings
 from emotune.corpora import CORPORA, read_corpus
@@ -24,6 +25,11 @@ from emotune.schema.manifest import Manifest
 
 collect_ignore = ["third_party"]  # importing it would put its folder, and so its entry points, on the path for good
 REPOSITORY = Path(__file__).parents[1]
+
+
+def pytest_collection_finish() -> None:
+    """Lets the collector of garbage leave modules and tests alone, which stay to the end."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -78,23 +84,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _undrawn_figures() -> Iterator[None]:
-    """Leaves the drawing itself out of pages: it takes longer than to train and score a tiny model."""
+    """Leaves figures of pages blank where they are not wanted: all of our code runs, matplotlib's does not."""
     try:
-        from matplotlib.figure import Figure
-    except ImportError:
+        from emotune.report.figures import canvas, curves, scatter
+    except (ImportError, EmotuneError):  # without the extra
         yield
         return
-    draw = Figure.savefig
-
-    def undrawn(figure: Figure, place: object, **options: object) -> None:
-        if Drawing.wanted or not isinstance(place, io.StringIO):  # a picture by itself is no part of a page
-            draw(figure, place, **options)
-            return
-        width, height = figure.get_size_inches() * 72
-        place.write(f'<svg viewBox="0 0 {width} {height}"></svg>')
-
+    figure = canvas.Figure
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Figure, "savefig", undrawn)
+        for module in (canvas, curves, scatter):
+            patch.setattr(module, "Figure", lambda **o: figure(**o) if Drawing.wanted else BlankFigure(**o))
         yield
 
 

@@ -48,12 +48,15 @@ class EmotionStage:
     Args:
         url: of the server.
         push: hands a frame to the next stage.
+        patience_s: longest time in all to ask again of a server that is busy, or not there yet.
         options: of ``AsyncClient.listen``, such as ``hop_s``.
     """
 
-    def __init__(self, url: str, *, push: Callable[[Any], Awaitable[None]], **options: Any) -> None:
+    def __init__(
+        self, url: str, *, push: Callable[[Any], Awaitable[None]], patience_s: float = 60.0, **options: Any
+    ) -> None:
         self.dropped = 0
-        self._client, self._push, self._options = AsyncClient(url), push, options
+        self._client, self._push, self._options = AsyncClient(url, patience_s=patience_s), push, options
         self._waiting: asyncio.Queue[tuple[bytes, int] | None] = asyncio.Queue(_HOLDS)
         self._listening: asyncio.Task[None] | None = None
 

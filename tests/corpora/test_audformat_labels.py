@@ -11,7 +11,7 @@ import pytest
 
 from builders.corpora.audformat import set_column, write_labels
 from builders.recordings import write_recordings
-from emotune.corpora import CORPORA, read_corpus
+from emotune.corpora import CORPORA, ReadingOptions, read_corpus
 from emotune.errors import CorpusError
 
 AUDFORMAT = CORPORA["audformat"]
@@ -158,7 +158,7 @@ def test_a_database_of_pickles_is_read_when_it_is_trusted(tmp_path):
     (tmp_path / "db.emotion.csv").unlink()
     with pytest.raises(CorpusError, match="--trust-pickle"):
         read_corpus(AUDFORMAT, tmp_path)
-    assert read_corpus(AUDFORMAT, tmp_path, trust_pickle=True).utterances == expected
+    assert read_corpus(AUDFORMAT, tmp_path, ReadingOptions(trust_pickle=True)).utterances == expected
 
 
 def test_a_table_that_is_named_like_a_path_is_refused(tmp_path):
@@ -168,7 +168,7 @@ def test_a_table_that_is_named_like_a_path_is_refused(tmp_path):
     header = tmp_path / "db.yaml"
     header.write_text(header.read_text().replace("tables:\n  emotion:", "tables:\n  y/../../x:"))
     with pytest.raises(CorpusError, match="is no name of a table, but a path"):
-        read_corpus(AUDFORMAT, tmp_path, trust_pickle=True)
+        read_corpus(AUDFORMAT, tmp_path, ReadingOptions(trust_pickle=True))
 
 
 @pytest.mark.parametrize("trust_pickle", [False, True])
@@ -178,7 +178,7 @@ def test_a_header_that_asks_for_objects_of_python_is_refused(tmp_path, trust_pic
     header = tmp_path / "db.yaml"
     header.write_text(header.read_text() + "note: !!python/tuple [a, b]\n")
     with pytest.raises(CorpusError, match=r"db\.yaml holds a value that plain YAML does not know"):
-        read_corpus(AUDFORMAT, tmp_path, trust_pickle=trust_pickle)
+        read_corpus(AUDFORMAT, tmp_path, ReadingOptions(trust_pickle=trust_pickle))
 
 
 @pytest.mark.parametrize("content", ["- a\n- b\n", "", "name: [broken"])
@@ -190,4 +190,4 @@ def test_a_header_that_is_none_says_so(tmp_path, content):
 
 def test_pickles_are_for_audformat_alone(tmp_path):
     with pytest.raises(CorpusError, match=r"Corpus 'emodb' takes no trust_pickle\.$"):
-        read_corpus(CORPORA["emodb"], tmp_path, trust_pickle=True)
+        read_corpus(CORPORA["emodb"], tmp_path, ReadingOptions(trust_pickle=True))

@@ -9,7 +9,7 @@ import pytest
 from builders.manifests import manifest_of, reasons, utterances
 from builders.recordings import write_recording
 from emotune import audio
-from emotune.corpora import CORPORA, map_classes, read_corpus
+from emotune.corpora import CORPORA, ReadingOptions, map_classes, read_corpus
 from emotune.corpora.tables.rows import COLUMN_NAMES
 from emotune.errors import CorpusError
 from emotune.schema.labels import Scale
@@ -141,7 +141,7 @@ def test_every_known_column_name_fills_its_field_whatever_its_case(tmp_path, fie
     header = {"file": "file", "start_s": "start_s", "end_s": "end_s"} | {field: column.upper()}
     cells = {"file": "a.wav", "start_s": "0.1", "end_s": "0.9"} | ({field: VALUES[field]} if field != "file" else {})
     path = table(tmp_path, ",".join(header.values()), ",".join(str(cells[name]) for name in header))
-    (utterance,) = read_corpus(CORPORA["table"], path, unlabelled=True)
+    (utterance,) = read_corpus(CORPORA["table"], path, ReadingOptions(unlabelled=True))
     assert getattr(utterance, field) == VALUES.get(field, "a.wav")
     assert column.upper() not in utterance.extra
 
@@ -151,7 +151,7 @@ def test_a_label_that_no_class_may_have_is_renamed_or_left_out_while_reading(tmp
     path = table(tmp_path, "file,label", "a.wav,uncertain", "b.wav,sad")
     with pytest.raises(CorpusError, match=r"--map 'uncertain=NAME'.*--drop 'uncertain'"):
         read_corpus(CORPORA["table"], path)
-    manifest = read_corpus(CORPORA["table"], path, **option)
+    manifest = read_corpus(CORPORA["table"], path, ReadingOptions(**option))
     assert manifest.label_space.classes == (("sadness", "unsure") if "mapping" in option else ("sadness",))
     assert sum(manifest.information["class_mapping"].values()) == 1
 
@@ -159,7 +159,7 @@ def test_a_label_that_no_class_may_have_is_renamed_or_left_out_while_reading(tmp
 def test_a_value_that_single_precision_moved_beyond_its_scale_is_its_end(tmp_path):
     single = float(np.float32(0.7))  # a little under .7
     path = table(tmp_path, "file,arousal", f"a.wav,{single!r}", "b.wav,0.6")
-    manifest = read_corpus(CORPORA["table"], path, dimensions={"arousal": Scale(0.7, 5)})
+    manifest = read_corpus(CORPORA["table"], path, ReadingOptions(dimensions={"arousal": Scale(0.7, 5)}))
     assert [u.dimensions["arousal"] for u in manifest] == [0.7]
     assert reasons(manifest) == {"b.wav": "b.wav: arousal is 0.6, outside its scale [0.7, 5]."}
 
@@ -178,8 +178,8 @@ def test_votes_scales_and_other_columns_of_a_table(tmp_path):
         "b.wav,,2,,0,right",
     )
     manifest = read_corpus(
-        CORPORA["table"], path, columns={"arousal": "EmoAct"},
-        dimensions={"arousal": Scale(1, 7), "valence": Scale(-1, 1)}, licence="CC0",
+        CORPORA["table"], path, ReadingOptions(columns={"arousal": "EmoAct"},
+        dimensions={"arousal": Scale(1, 7), "valence": Scale(-1, 1)}, licence="CC0"),
     )  # fmt: skip
     first, second = manifest
     assert first.votes == {"anger": 3, "neutral": 1}
@@ -196,7 +196,9 @@ def test_votes_scales_and_other_columns_of_a_table(tmp_path):
     [("dev", "development"), ("Validation", "development"), ("TRAINING", "train"), ("eval", "test"), ("odd", "odd")],
 )
 def test_split_names_are_brought_to_ours(tmp_path, word, expected):
-    (utterance,) = read_corpus(CORPORA["table"], table(tmp_path, "file,split", f"a.wav,{word}"), unlabelled=True)
+    (utterance,) = read_corpus(
+        CORPORA["table"], table(tmp_path, "file,split", f"a.wav,{word}"), ReadingOptions(unlabelled=True)
+    )
     assert utterance.split == expected
 
 
@@ -215,7 +217,7 @@ def test_an_absolute_path_inside_the_root_is_made_relative_and_one_outside_is_sk
     folder = tmp_path / "corpus"
     folder.mkdir()
     path = table(folder, "file", str((folder / "a.wav").resolve()), str(outside.resolve()), "../outside.wav")
-    manifest = read_corpus(CORPORA["table"], path, unlabelled=True)
+    manifest = read_corpus(CORPORA["table"], path, ReadingOptions(unlabelled=True))
     assert [u.file for u in manifest] == ["a.wav"]
     assert all("lies outside the folder of the recordings" in item.reason for item in manifest.skipped)
     assert len(manifest.skipped) == 2
@@ -225,7 +227,7 @@ def test_the_recordings_may_lie_in_another_folder(tmp_path):
     write_recording(tmp_path / "wavs" / "c.wav")
     (tmp_path / "lists").mkdir()
     path = table(tmp_path / "lists", "file,emotion", "c.wav,joy")
-    manifest = read_corpus(CORPORA["table"], path, audio_root=tmp_path / "wavs")
+    manifest = read_corpus(CORPORA["table"], path, ReadingOptions(audio_root=tmp_path / "wavs"))
     assert [u.emotion for u in manifest] == ["happiness"]
     manifest.write(tmp_path / "lists" / "m.csv")
     read = Manifest.read(tmp_path / "lists" / "m.csv")
@@ -260,12 +262,12 @@ def test_a_table_with_a_column_of_our_own_names_gives_a_manifest_that_can_be_rea
 def test_a_table_that_cannot_be_understood_is_an_error(tmp_path, header, options, message):
     row = ",".join(["a.wav", *["3"] * header.count(",")])
     with pytest.raises(CorpusError, match=message):
-        read_corpus(CORPORA["table"], table(tmp_path, header, row), **options)
+        read_corpus(CORPORA["table"], table(tmp_path, header, row), ReadingOptions(**options))
 
 
 def test_options_of_a_table_are_refused_for_other_corpora(tmp_path):
     with pytest.raises(CorpusError, match="'emodb' takes no columns"):
-        read_corpus(CORPORA["emodb"], tmp_path, columns={"file": "x"})
+        read_corpus(CORPORA["emodb"], tmp_path, ReadingOptions(columns={"file": "x"}))
 
 
 def labelled(*emotions: str | None, votes=None) -> Manifest:

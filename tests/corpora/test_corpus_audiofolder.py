@@ -9,7 +9,7 @@ import soundfile
 from builders.corpora.audiofolder import FILES, write_labels, write_metadata
 from builders.manifests import reasons
 from builders.recordings import write_recording, write_recordings
-from emotune.corpora import CORPORA, read_corpus
+from emotune.corpora import CORPORA, ReadingOptions, read_corpus
 from emotune.errors import CorpusError
 from emotune.schema.labels import Scale
 
@@ -94,7 +94,7 @@ def test_other_columns_and_scales_are_taken_by_name(tmp_path):
     with pytest.raises(CorpusError, match="looks like the dimension valence, but its scale is not known"):
         read_corpus(AUDIOFOLDER, tmp_path)
     scales = {"valence": Scale(1, 5)}
-    manifest = read_corpus(AUDIOFOLDER, tmp_path, columns={"emotion": "feeling"}, dimensions=scales)
+    manifest = read_corpus(AUDIOFOLDER, tmp_path, ReadingOptions(columns={"emotion": "feeling"}, dimensions=scales))
     assert manifest.label_space.dimensions == scales
     assert [(u.emotion, u.dimensions) for u in manifest] == [("sadness", {"valence": 2})]
 

@@ -9,7 +9,7 @@ import pytest
 
 from builders.corpora.crema_d import TABLES, write_tables, write_tree
 from builders.recordings import write_recording
-from emotune.corpora import CORPORA, read_corpus
+from emotune.corpora import CORPORA, ReadingOptions, read_corpus
 from emotune.errors import CorpusError
 from emotune.schema.manifest import Manifest
 
@@ -79,20 +79,20 @@ VOTED = {
 @pytest.mark.parametrize("source", VOTED)
 def test_voted_labels_are_the_plurality_of_their_modality_and_ties_have_no_emotion(tmp_path, source):
     write_tree(tmp_path)
-    assert labels_of(read_corpus(CREMA_D, tmp_path, labels=source)) == VOTED[source]
+    assert labels_of(read_corpus(CREMA_D, tmp_path, ReadingOptions(labels=source))) == VOTED[source]
 
 
 @pytest.mark.parametrize("source", VOTED)
 def test_without_the_summary_the_plurality_is_counted_and_is_the_same(tmp_path, source):
     write_tree(tmp_path)
     (tmp_path / SUMMARY).unlink()
-    assert labels_of(read_corpus(CREMA_D, tmp_path, labels=source)) == VOTED[source]
+    assert labels_of(read_corpus(CREMA_D, tmp_path, ReadingOptions(labels=source))) == VOTED[source]
 
 
 def test_without_counts_the_votes_are_those_of_the_single_ratings_of_that_modality(tmp_path):
     write_tree(tmp_path)
     (tmp_path / COUNTS).unlink()
-    found = labels_of(read_corpus(CREMA_D, tmp_path, labels="voice"))
+    found = labels_of(read_corpus(CREMA_D, tmp_path, ReadingOptions(labels="voice")))
     assert found["1001_DFA_ANG_XX"] == ("anger", "A", {"anger": 2, "disgust": 1})
     assert found["1001_IEO_HAP_HI"] == ("neutral", "N", {"happiness": 1, "neutral": 1})
     assert found["1002_ITS_FEA_MD"] == ("fear", "F", {})
@@ -102,7 +102,7 @@ def test_single_ratings_alone_give_labels_and_what_nobody_rated_is_skipped(tmp_p
     write_tree(tmp_path)
     (tmp_path / COUNTS).unlink()
     (tmp_path / SUMMARY).unlink()
-    manifest = read_corpus(CREMA_D, tmp_path, labels="voice")
+    manifest = read_corpus(CREMA_D, tmp_path, ReadingOptions(labels="voice"))
     assert labels_of(manifest) == {
         "1001_DFA_ANG_XX": ("anger", "A", {"anger": 2, "disgust": 1}),
         "1001_IEO_HAP_HI": (None, "H:N", {"happiness": 1, "neutral": 1}),
@@ -114,7 +114,7 @@ def test_the_summary_alone_gives_labels_without_votes(tmp_path):
     write_tree(tmp_path)
     (tmp_path / COUNTS).unlink()
     (tmp_path / "finishedResponses.csv").unlink()
-    found = labels_of(read_corpus(CREMA_D, tmp_path, labels="face"))
+    found = labels_of(read_corpus(CREMA_D, tmp_path, ReadingOptions(labels="face")))
     assert found == {clip: (emotion, word, {}) for clip, (emotion, word, _) in VOTED["face"].items()}
 
 
@@ -122,7 +122,7 @@ def test_the_summary_alone_gives_labels_without_votes(tmp_path):
 @pytest.mark.parametrize("kept", [("summaryTable.csv",), ("tabulatedVotes.csv",), tuple(TABLES)])
 def test_without_recordings_the_rows_of_the_tables_are_the_utterances(tmp_path, flat, kept):
     write_tables(tmp_path, kept, flat=flat)
-    manifest = read_corpus(CREMA_D, tmp_path, labels="multimodal", labels_only=True)
+    manifest = read_corpus(CREMA_D, tmp_path, ReadingOptions(labels="multimodal", labels_only=True))
     expected = {clip: label[:2] for clip, label in VOTED["multimodal"].items()}
     assert {clip: label[:2] for clip, label in labels_of(manifest).items()} == expected
     assert manifest.utterances[0].file == "AudioWAV/1001_DFA_ANG_XX.wav"
@@ -155,7 +155,7 @@ def test_a_name_of_a_table_that_does_not_follow_the_pattern_is_skipped(tmp_path)
     write_tables(tmp_path)
     with (tmp_path / SUMMARY).open("a") as stream:
         stream.write('"5","1040_ITH_SAD_X","N","1","N","1","N","1"\n')
-    manifest = read_corpus(CREMA_D, tmp_path, labels_only=True)
+    manifest = read_corpus(CREMA_D, tmp_path, ReadingOptions(labels_only=True))
     assert len(manifest) == 4
     assert [item.file for item in manifest.skipped] == ["AudioWAV/1040_ITH_SAD_X.wav"]
 
@@ -163,7 +163,7 @@ def test_a_name_of_a_table_that_does_not_follow_the_pattern_is_skipped(tmp_path)
 def test_flac_is_read_like_wav_and_the_mp3_twins_beside_are_not(tmp_path):
     write_tree(tmp_path, suffix=".flac")
     write_recording(tmp_path / "AudioMP3" / "1001_DFA_ANG_XX.mp3")
-    manifest = read_corpus(CREMA_D, tmp_path, labels="voice")
+    manifest = read_corpus(CREMA_D, tmp_path, ReadingOptions(labels="voice"))
     assert next(u.file for u in manifest) == "AudioWAV/1001_DFA_ANG_XX.flac"
     assert len(manifest) == 4
     assert not manifest.skipped
@@ -175,7 +175,7 @@ def test_the_folder_of_recordings_alone_gives_acted_labels(tmp_path):
     assert [u.emotion for u in manifest] == ["anger", "happiness", "fear", "neutral"]
     assert {u.gender for u in manifest} == {None}
     with pytest.raises(CorpusError, match=r"none of summaryTable.csv, .* voted labels come from them.*--labels acted"):
-        read_corpus(CREMA_D, tmp_path / "AudioWAV", labels="voice")
+        read_corpus(CREMA_D, tmp_path / "AudioWAV", ReadingOptions(labels="voice"))
 
 
 def test_a_git_lfs_pointer_is_named_with_its_cure(tmp_path):
@@ -205,7 +205,7 @@ def test_a_broken_row_of_a_table_is_skipped_with_file_row_and_what_was_expected(
     write_tree(tmp_path)
     with (tmp_path / table).open("a") as stream:
         stream.write(row + "\n")
-    manifest = read_corpus(CREMA_D, tmp_path, labels="voice")
+    manifest = read_corpus(CREMA_D, tmp_path, ReadingOptions(labels="voice"))
     assert labels_of(manifest) == VOTED["voice"]
     (skipped,) = manifest.skipped
     assert message in skipped.reason
@@ -223,7 +223,7 @@ def test_a_broken_rating_is_skipped_and_not_counted(tmp_path, row, message):
     (tmp_path / COUNTS).unlink()
     with (tmp_path / "finishedResponses.csv").open("a") as stream:
         stream.write(row + "\n")
-    manifest = read_corpus(CREMA_D, tmp_path, labels="voice")
+    manifest = read_corpus(CREMA_D, tmp_path, ReadingOptions(labels="voice"))
     assert labels_of(manifest)["1001_DFA_ANG_XX"][2] == {"anger": 2, "disgust": 1}
     assert message in manifest.skipped[0].reason
 
@@ -232,7 +232,7 @@ def test_a_table_without_a_column_that_is_needed_is_an_error_naming_it(tmp_path)
     write_tree(tmp_path)
     (tmp_path / COUNTS).write_text("name,A,D,F,H,N\nx,1,0,0,0,0\n")
     with pytest.raises(CorpusError, match=r"tabulatedVotes.csv has no column fileName, S; expected .* got name, A, D"):
-        read_corpus(CREMA_D, tmp_path, labels="voice")
+        read_corpus(CREMA_D, tmp_path, ReadingOptions(labels="voice"))
 
 
 def test_a_folder_with_neither_recordings_nor_tables_is_an_error(tmp_path):
@@ -245,7 +245,7 @@ def test_a_folder_with_neither_recordings_nor_tables_is_an_error(tmp_path):
 def test_an_unknown_source_of_labels_is_an_error_that_lists_the_known_ones(tmp_path):
     write_tree(tmp_path)
     with pytest.raises(CorpusError, match=r"acted, .*face, .*multimodal, .*voice"):
-        read_corpus(CREMA_D, tmp_path, labels="listeners")
+        read_corpus(CREMA_D, tmp_path, ReadingOptions(labels="listeners"))
 
 
 REAL = {  # counted with a few lines of csv and collections from summaryTable.csv
@@ -270,7 +270,9 @@ def real_votes(shared):
 @pytest.fixture(scope="module")
 def real(real_votes) -> Callable[[str], Manifest]:
     """Reads the real votes of a source, once."""
-    return functools.cache(lambda source: read_corpus(CREMA_D, real_votes, labels=source, labels_only=True))
+    return functools.cache(
+        lambda source: read_corpus(CREMA_D, real_votes, ReadingOptions(labels=source, labels_only=True))
+    )
 
 
 @pytest.mark.parametrize("source", REAL)
@@ -301,7 +303,7 @@ def test_rows_of_the_real_votes_that_were_looked_up_by_hand(real):
 @pytest.mark.parametrize("source", VOTED)
 def test_the_real_summary_is_the_plurality_of_the_real_counts(real, real_votes, tmp_path, source):
     (tmp_path / "tabulatedVotes.csv").symlink_to(real_votes / "tabulatedVotes.csv")
-    counted = read_corpus(CREMA_D, tmp_path, labels=source, labels_only=True)
+    counted = read_corpus(CREMA_D, tmp_path, ReadingOptions(labels=source, labels_only=True))
     assert {u.utterance_id: u.emotion_original for u in counted} == {
         u.utterance_id: u.emotion_original for u in real(source)
     }

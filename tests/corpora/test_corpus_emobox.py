@@ -5,7 +5,7 @@ import pytest
 from builders.corpora.emobox import FILES, row, write_labels, write_rows
 from builders.manifests import reasons
 from builders.recordings import write_recording, write_recordings
-from emotune.corpora import CORPORA, read_corpus
+from emotune.corpora import CORPORA, ReadingOptions, read_corpus
 from emotune.errors import CorpusError
 
 EMOBOX = CORPORA["emobox"]
@@ -39,7 +39,7 @@ def test_the_names_of_a_folds_files_are_the_splits_and_the_whole_list_adds_what_
 def test_recordings_lie_below_the_audio_root_as_wav_or_flac(tmp_path):
     write_recordings(tmp_path / "downloads", "own/a.wav", "own/b.flac")
     fold = write_rows(tmp_path / "fold_1" / "train.jsonl", row("own/a.wav"), row("own/b.wav")).parent
-    manifest = read_corpus(EMOBOX, fold, audio_root=tmp_path / "downloads")
+    manifest = read_corpus(EMOBOX, fold, ReadingOptions(audio_root=tmp_path / "downloads"))
     assert [(u.file, u.split) for u in manifest] == [("own/a.wav", "train"), ("own/b.flac", "train")]
     assert all(manifest.path_of(u).is_file() for u in manifest)
 
@@ -79,4 +79,4 @@ def test_a_corpus_that_takes_no_columns_says_so(tmp_path):
     write_recordings(tmp_path, *FILES)
     write_labels(tmp_path, FILES)
     with pytest.raises(CorpusError, match="'emobox' takes no columns"):
-        read_corpus(EMOBOX, tmp_path, columns={"file": "wav"})
+        read_corpus(EMOBOX, tmp_path, ReadingOptions(columns={"file": "wav"}))

@@ -4,7 +4,7 @@ import pytest
 
 from builders.corpora.iemocap import HEADER, write_labels, write_tree
 from builders.recordings import write_recording
-from emotune.corpora import CORPORA, map_classes, read_corpus
+from emotune.corpora import CORPORA, ReadingOptions, map_classes, read_corpus
 from emotune.errors import CorpusError
 from emotune.schema.labels import Scale
 
@@ -151,7 +151,7 @@ def test_a_broken_label_line_is_skipped_with_its_place_and_takes_no_votes_of_oth
     write_tree(tmp_path)
     good = line("Ses01F_impro09_M001", "sad")
     write_labels(tmp_path, "Ses01F_impro09", HEADER + broken + "C-E1:\tAnger;\t()\n" + good + "C-E1:\tSadness;\t()\n")
-    manifest = read_corpus(IEMOCAP, tmp_path, labels_only=True)
+    manifest = read_corpus(IEMOCAP, tmp_path, ReadingOptions(labels_only=True))
     found = {u.utterance_id: u for u in manifest}
     assert len(found) == 4
     assert found["Ses01F_impro09_M001"].votes == {"sadness": 1}
@@ -180,7 +180,7 @@ def test_a_mean_outside_the_scale_is_left_out_and_named_but_the_utterance_stays(
 def test_the_labels_are_read_without_any_recording(tmp_path):
     for file in write_tree(tmp_path):
         (tmp_path / file).unlink()
-    manifest = read_corpus(IEMOCAP, tmp_path, labels_only=True)
+    manifest = read_corpus(IEMOCAP, tmp_path, ReadingOptions(labels_only=True))
     assert [u.emotion for u in manifest] == ["neutral", "excitement", "frustration"]
 
 

@@ -7,7 +7,7 @@ import soundfile
 from builders.corpora.kaldi import FILES, write_labels, write_lines
 from builders.manifests import reasons
 from builders.recordings import write_recording, write_recordings
-from emotune.corpora import CORPORA, read_corpus
+from emotune.corpora import CORPORA, ReadingOptions, read_corpus
 from emotune.errors import CorpusError
 from emotune.schema.manifest import Manifest
 
@@ -59,7 +59,7 @@ def test_absolute_and_relative_paths_lead_below_the_audio_root(tmp_path):
     data = write_lines(
         tmp_path / "data", wav_scp=f"a {tmp_path}/speech/a.wav\nb deep/b.wav", utt2emo="a happy\nb happy"
     )
-    manifest = read_corpus(KALDI, data, audio_root=tmp_path / "speech")
+    manifest = read_corpus(KALDI, data, ReadingOptions(audio_root=tmp_path / "speech"))
     assert [u.file for u in manifest] == ["a.wav", "deep/b.wav"]
     manifest.write(tmp_path / "m.csv")
     assert Manifest.read(tmp_path / "m.csv").path_of(manifest.utterances[1]).is_file()

@@ -6,7 +6,7 @@ from builders.corpora.meld import FILES, HEADER, row, write_labels, write_table
 from builders.manifests import reasons
 from builders.media import write_media
 from builders.recordings import write_recording, write_recordings
-from emotune.corpora import CORPORA, read_corpus
+from emotune.corpora import CORPORA, ReadingOptions, read_corpus
 from emotune.corpora.tables.text_files import unmangled
 from emotune.errors import CorpusError
 
@@ -147,7 +147,7 @@ def test_that_characters_return_in_every_split_and_a_shortfall_are_warnings(tmp_
 def test_the_tables_alone_give_the_labels_when_no_recording_is_looked_at(tmp_path):
     write_table(tmp_path / "train_sent_emo.csv", row(3, 12, "anger", "Monica", "No!"), row(4, 0, "hunger"))
     write_table(tmp_path / "test_sent_emo.csv", row(3, 12, "joy"))
-    manifest = read_corpus(MELD, tmp_path, labels_only=True)
+    manifest = read_corpus(MELD, tmp_path, ReadingOptions(labels_only=True))
     assert [(u.utterance_id, u.file, u.emotion, u.split) for u in manifest] == [
         ("train_dia3_utt12", "train/train_splits/dia3_utt12.mp4", "anger", "train"),
         ("test_dia3_utt12", "test/output_repeated_splits_test/dia3_utt12.mp4", "happiness", "test"),

@@ -6,7 +6,7 @@ import pytest
 
 from builders.corpora.msp_podcast import COLUMNS, ROWS, write_consensus, write_detailed, write_tree
 from builders.recordings import write_recording
-from emotune.corpora import CORPORA, read_corpus
+from emotune.corpora import CORPORA, ReadingOptions, read_corpus
 from emotune.errors import CorpusError, TableError
 from emotune.schema.labels import Scale
 from emotune.schema.manifest import Manifest
@@ -24,7 +24,7 @@ def row(name: str = "MSP-PODCAST_0003_0001.wav", **changed: str) -> tuple[str, .
 
 def of_rows(folder, *rows: tuple[str, ...], labels: str = "consensus", detailed: str | None = None) -> Manifest:
     write_tree(folder, rows=rows, detailed=detailed)
-    return read_corpus(MSP_PODCAST, folder, labels=labels)
+    return read_corpus(MSP_PODCAST, folder, ReadingOptions(labels=labels))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ LABELS = {
 @pytest.mark.parametrize("detailed", ["columns", "quoted strings", "bare strings"])
 def test_both_layouts_of_single_ratings_give_the_same_votes_and_labels(tmp_path, detailed, source):
     write_tree(tmp_path, detailed=detailed)
-    manifest = read_corpus(MSP_PODCAST, tmp_path, labels=source)
+    manifest = read_corpus(MSP_PODCAST, tmp_path, ReadingOptions(labels=source))
     assert {u.utterance_id: u.votes for u in manifest} == VOTES[source]
     assert {u.utterance_id: (u.emotion, u.emotion_original) for u in manifest} == LABELS[source]
     assert not manifest.skipped
@@ -111,7 +111,7 @@ def test_both_layouts_of_single_ratings_give_the_same_votes_and_labels(tmp_path,
 @pytest.mark.parametrize("source", SOURCES)
 def test_the_json_twin_of_single_ratings_gives_them_too(tmp_path, source):
     write_tree(tmp_path, label_file="labels/labels_consensus.json", detailed="json")
-    manifest = read_corpus(MSP_PODCAST, tmp_path, labels=source)
+    manifest = read_corpus(MSP_PODCAST, tmp_path, ReadingOptions(labels=source))
     assert {u.utterance_id: u.votes for u in manifest} == VOTES[source]
     assert {u.utterance_id: (u.emotion, u.emotion_original) for u in manifest} == LABELS[source]
 
@@ -120,7 +120,7 @@ def test_the_json_of_single_ratings_may_have_no_second_emotions(tmp_path):
     write_tree(tmp_path, detailed=None)
     workers = {"WORKER1": {"EmoClass_Major": "Happy", "EmoAct": 5, "EmoDom": 4, "EmoVal": 6}}
     (tmp_path / "Labels" / "labels_detailed.json").write_text(json.dumps({f"{FIRST}.wav": workers}))
-    manifest = read_corpus(MSP_PODCAST, tmp_path, labels="primary_secondary")
+    manifest = read_corpus(MSP_PODCAST, tmp_path, ReadingOptions(labels="primary_secondary"))
     assert [u.votes for u in manifest] == [{"happiness": 1}, {}]
     assert [u.emotion for u in manifest] == ["happiness", None]
 
@@ -139,7 +139,7 @@ def test_the_json_of_single_ratings_may_have_no_second_emotions(tmp_path):
 def test_each_of_a_workers_words_is_one_vote(tmp_path, primary, secondary, votes):
     write_tree(tmp_path, rows=ROWS[:1], detailed=None)
     write_detailed(tmp_path / "Labels", "columns", {f"{FIRST}.wav": [("WORKER1", primary, secondary, 4, 4, 4)]})
-    (utterance,) = read_corpus(MSP_PODCAST, tmp_path, labels="primary_secondary")
+    (utterance,) = read_corpus(MSP_PODCAST, tmp_path, ReadingOptions(labels="primary_secondary"))
     assert utterance.votes == votes
 
 
@@ -158,7 +158,7 @@ def test_without_single_ratings_the_consensus_is_read_and_the_other_sources_are_
         with pytest.raises(
             CorpusError, match=rf"neither labels_detailed.csv nor .*'{source}' labels .* --labels consens"
         ):
-            read_corpus(MSP_PODCAST, tmp_path, labels=source)
+            read_corpus(MSP_PODCAST, tmp_path, ReadingOptions(labels=source))
 
 
 def test_stereo_at_another_rate_and_flac_are_read(tmp_path):
@@ -230,7 +230,7 @@ def test_where_rows_of_test3_are_listed_other_strays_are_skipped(tmp_path):
 def test_a_broken_row_is_skipped_with_its_place_and_what_was_expected(tmp_path, broken, message):
     write_tree(tmp_path, rows=[ROWS[0], row()], detailed=None)
     write_consensus(tmp_path / "Labels" / "labels_consensus.csv", [ROWS[0], broken])
-    manifest = read_corpus(MSP_PODCAST, tmp_path, labels_only=True)
+    manifest = read_corpus(MSP_PODCAST, tmp_path, ReadingOptions(labels_only=True))
     assert FIRST in [u.utterance_id for u in manifest]
     assert any(message in item.reason for item in manifest.skipped)
 

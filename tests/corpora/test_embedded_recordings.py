@@ -10,7 +10,7 @@ from pyarrow import parquet
 from builders import recordings
 from builders.recordings import noise, write_recording
 from emotune import audio
-from emotune.corpora import CORPORA, read_corpus
+from emotune.corpora import CORPORA, ReadingOptions, read_corpus
 from emotune.errors import CorpusError, TableError
 from emotune.inference.inputs import items_of
 from emotune.inference.jobs.parts import inputs_sha256
@@ -58,7 +58,7 @@ NAMES = ["a.wav", "deep/b.flac", "a-row3.wav", "row-000004.ogg", "c.wav", "d.wav
 
 
 def test_a_shard_is_written_out_to_a_folder_and_read_as_a_corpus(tmp_path, shard):
-    manifest = read_corpus(TABLE, shard, extract_to=tmp_path / "recordings")
+    manifest = read_corpus(TABLE, shard, ReadingOptions(extract_to=tmp_path / "recordings"))
     assert [u.file for u in manifest] == NAMES
     assert not manifest.skipped
     assert manifest.root == tmp_path / "recordings"
@@ -74,20 +74,20 @@ def test_a_shard_is_written_out_to_a_folder_and_read_as_a_corpus(tmp_path, shard
 @pytest.mark.parametrize("path", ["", ".", "..", "/", "a\0.wav", "z" * 300 + ".wav", "..\\..\\", "x/.."])
 def test_a_name_that_cannot_be_that_of_a_file_is_replaced_by_the_rows_number(tmp_path, path):
     write_shard(tmp_path / "t.parquet", [{"bytes": encoded(1), "path": path}], label=[0])
-    (utterance,) = read_corpus(TABLE, tmp_path / "t.parquet", extract_to=tmp_path / "recordings")
+    (utterance,) = read_corpus(TABLE, tmp_path / "t.parquet", ReadingOptions(extract_to=tmp_path / "recordings"))
     assert utterance.file == "row-000001.wav"
     assert [item.name for item in (tmp_path / "recordings").iterdir()] == ["row-000001.wav"]
 
 
 def test_numbers_that_stand_for_classes_get_their_names(tmp_path, shard):
-    manifest = read_corpus(TABLE, shard, extract_to=tmp_path / "recordings")
+    manifest = read_corpus(TABLE, shard, ReadingOptions(extract_to=tmp_path / "recordings"))
     assert [u.emotion for u in manifest] == ["neutral", "happiness", "sadness", None, "neutral", "happiness"]
 
 
 def test_a_second_reading_writes_nothing_and_finds_the_same(tmp_path, shard):
-    first = read_corpus(TABLE, shard, extract_to=tmp_path / "recordings")
+    first = read_corpus(TABLE, shard, ReadingOptions(extract_to=tmp_path / "recordings"))
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "recordings").rglob("*")}
-    second = read_corpus(TABLE, shard, extract_to=tmp_path / "recordings")
+    second = read_corpus(TABLE, shard, ReadingOptions(extract_to=tmp_path / "recordings"))
     assert second.fingerprint() == first.fingerprint()
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "recordings").rglob("*")} == times
 
@@ -98,7 +98,7 @@ def test_nothing_that_lies_in_the_folder_is_overwritten(tmp_path, shard):
     for name in ("a.wav", "a-row1.wav"):
         (folder / name).write_bytes(b"mine")
     with pytest.raises(TableError, match=r"a-row1\.wav is there already .* Name an empty folder with --extract-to"):
-        read_corpus(TABLE, shard, extract_to=folder)
+        read_corpus(TABLE, shard, ReadingOptions(extract_to=folder))
     assert {path.read_bytes() for path in folder.iterdir()} == {b"mine"}
 
 
@@ -139,7 +139,7 @@ def test_a_shard_is_predicted_from_its_bytes(tmp_path, shard, tiny_model, emotun
     assert rows[1].extra == {"audio": "deep/b.flac", "label": "neutral"}
     assert len((tmp_path / "out.csv").read_text()) < 4000
 
-    read_corpus(TABLE, shard, extract_to=tmp_path / "files").write(tmp_path / "m.csv")
+    read_corpus(TABLE, shard, ReadingOptions(extract_to=tmp_path / "files")).write(tmp_path / "m.csv")
     ended = emotune_command("predict", tiny_model, tmp_path / "m.csv", "-o", tmp_path / "same.csv", "--device", "cpu")
     assert ended.code == 0, ended.err
     by_file = [row.probabilities for row in Predictions.read(tmp_path / "same.csv")]
@@ -159,13 +159,13 @@ def test_a_column_of_bytes_alone_holds_recordings_too(tmp_path):
     parquet.write_table(pyarrow.table({"wav": [encoded(1)], "emotion": ["sad"]}), tmp_path / "t.parquet")
     (item,) = items_of([tmp_path / "t.parquet"])
     assert (item.utterance_id, item.source, item.extra) == ("row 1", encoded(1), {"wav": None, "emotion": "sad"})
-    (utterance,) = read_corpus(TABLE, tmp_path / "t.parquet", extract_to=tmp_path / "recordings")
+    (utterance,) = read_corpus(TABLE, tmp_path / "t.parquet", ReadingOptions(extract_to=tmp_path / "recordings"))
     assert (utterance.file, utterance.emotion) == ("row-000001.wav", "sadness")
 
 
 def test_a_folder_to_write_to_is_for_tables_alone(tmp_path):
     with pytest.raises(CorpusError, match="'emodb' takes no extract_to"):
-        read_corpus(CORPORA["emodb"], tmp_path, extract_to=tmp_path / "recordings")
+        read_corpus(CORPORA["emodb"], tmp_path, ReadingOptions(extract_to=tmp_path / "recordings"))
 
 
 def test_columns_of_other_names_are_named_for_predict(tmp_path, tiny_model, emotune_command):
@@ -223,7 +223,7 @@ def test_a_table_for_people_holds_no_formulas_when_asked(tmp_path, tiny_model, e
 def test_a_shard_whose_first_rows_hold_no_recording_is_read(tmp_path, emotune_command):
     cells = [None, {"bytes": encoded(1), "path": "a.wav"}, {"bytes": encoded(2), "path": "b.wav"}]
     path = write_shard(tmp_path / "late.parquet", cells, label=[0, 1, 2])
-    manifest = read_corpus(TABLE, path, extract_to=tmp_path / "sound")
+    manifest = read_corpus(TABLE, path, ReadingOptions(extract_to=tmp_path / "sound"))
     assert {u.file: u.emotion for u in manifest} == {"a.wav": "happiness", "b.wav": "sadness"}
     assert [item.reason for item in manifest.skipped] == [f"{path}, row 1: audio is empty."]
 
@@ -231,8 +231,8 @@ def test_a_shard_whose_first_rows_hold_no_recording_is_read(tmp_path, emotune_co
 def test_names_of_people_beside_recordings_without_names_are_no_ids(tmp_path):
     cells = [{"bytes": encoded(n), "path": None} for n in range(3)]
     path = write_shard(tmp_path / "shard.parquet", cells, label=[0, 1, 2], name=["anna", "anna", "bob"])
-    manifest = read_corpus(TABLE, path, extract_to=tmp_path / "sound")
+    manifest = read_corpus(TABLE, path, ReadingOptions(extract_to=tmp_path / "sound"))
     assert [u.utterance_id for u in manifest] == ["row-000001", "row-000002", "row-000003"]
     assert any("--column speaker='name'" in warning for warning in manifest.information["warnings"])
     with pytest.raises(CorpusError, match="'anna' stands for different clips"):
-        read_corpus(TABLE, path, extract_to=tmp_path / "sound", columns={"utterance_id": "name"})
+        read_corpus(TABLE, path, ReadingOptions(extract_to=tmp_path / "sound", columns={"utterance_id": "name"}))

@@ -10,7 +10,7 @@ import pytest
 
 from builders.corpora import audformat, audiofolder, crema_d, emobox, iemocap, kaldi, meld, msp_podcast
 from builders.recordings import write_recording
-from emotune.corpora import CORPORA, read_corpus
+from emotune.corpora import CORPORA, ReadingOptions, read_corpus
 from emotune.errors import CorpusError
 from emotune.schema.manifest import Manifest, Skipped
 from emotune.schema.utterance import Utterance
@@ -143,7 +143,7 @@ def test_a_corpus_of_broken_recordings_only_is_an_error(name, miniature, tmp_pat
 
 @over_all_sources
 def test_every_source_of_labels_can_be_read_and_is_named_in_the_manifest(name, source, miniature):
-    manifest = read_corpus(CORPORA[name], miniature.given, labels=source)
+    manifest = read_corpus(CORPORA[name], miniature.given, ReadingOptions(labels=source))
     assert len(manifest) == len(miniature.files)
     assert manifest.information["labels"] == source
     assert any(utterance.emotion for utterance in manifest)
@@ -154,6 +154,6 @@ def test_labels_can_be_read_without_the_recordings(name, source, miniature, tmp_
     with_recordings = list(CORPORA[name].read(miniature.given, labels=source))
     for file in miniature.files:
         (tmp_path / file).unlink()
-    manifest = read_corpus(CORPORA[name], miniature.given, labels=source, labels_only=True)
+    manifest = read_corpus(CORPORA[name], miniature.given, ReadingOptions(labels=source, labels_only=True))
     found = {u.utterance_id: (u.file, u.emotion, u.votes) for u in manifest}
     assert found == {u.utterance_id: (u.file, u.emotion, u.votes) for u in with_recordings}

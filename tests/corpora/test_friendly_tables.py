@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from builders.recordings import write_recording
-from emotune.corpora import CORPORA, read_corpus
+from emotune.corpora import CORPORA, ReadingOptions, read_corpus
 from emotune.errors import CorpusError, TableError
 from emotune.inference.inputs import items_of
 from emotune.io.tables import read_rows
@@ -36,7 +36,7 @@ def people(tmp_path):
 
 def read(folder, text: str, **options):
     (folder / "own.csv").write_text(text)
-    return read_corpus(CORPORA["table"], folder / "own.csv", **options)
+    return read_corpus(CORPORA["table"], folder / "own.csv", ReadingOptions(**options))
 
 
 @pytest.mark.parametrize("column", ["name", "id", "key", "ID", "utterance_id"])

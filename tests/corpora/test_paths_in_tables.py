@@ -7,7 +7,7 @@ import pytest
 
 from builders.corpora.kaldi import write_lines
 from builders.recordings import write_recording, write_recordings
-from emotune.corpora import CORPORA, read_corpus
+from emotune.corpora import CORPORA, ReadingOptions, read_corpus
 from emotune.corpora.tables.paths import recording_at
 from emotune.errors import CorpusError, TableError
 from emotune.inference.inputs import items_of
@@ -17,7 +17,7 @@ from emotune.schema.manifest import Manifest
 
 def read_table(folder: Path, *files: str, **options) -> Manifest:
     (folder / "own.csv").write_text("\n".join(["file,emotion", *(f'"{file}",sad' for file in files)]) + "\n")
-    return read_corpus(CORPORA["table"], folder / "own.csv", **options)
+    return read_corpus(CORPORA["table"], folder / "own.csv", ReadingOptions(**options))
 
 
 @pytest.fixture
@@ -50,13 +50,16 @@ def test_a_folder_that_is_a_link_itself_holds_paths_of_either_name(tmp_path, lin
     (tmp_path / "own.csv").write_text(
         f"file,emotion\n{tmp_path}/link/s1/a.wav,sad\n{linked}/c.wav,sad\ns2/deep/b.wav,sad\n"
     )
-    manifest = read_corpus(CORPORA["table"], tmp_path / "own.csv", audio_root=tmp_path / "link")
+    manifest = read_corpus(CORPORA["table"], tmp_path / "own.csv", ReadingOptions(audio_root=tmp_path / "link"))
     assert [u.file for u in manifest] == ["s1/a.wav", "c.wav", "s2/deep/b.wav"]
 
 
 def test_kaldis_paths_may_lead_over_links(tmp_path, linked):
     data = write_lines(tmp_path / "data", wav_scp=f"a {linked}/s1/a.wav\nb s2/deep/b.wav", utt2emo="a sad\nb sad")
-    assert [u.file for u in read_corpus(CORPORA["kaldi"], data, audio_root=linked)] == ["s1/a.wav", "s2/deep/b.wav"]
+    assert [u.file for u in read_corpus(CORPORA["kaldi"], data, ReadingOptions(audio_root=linked))] == [
+        "s1/a.wav",
+        "s2/deep/b.wav",
+    ]
 
 
 def test_what_is_written_to_lead_outside_is_refused_in_one_sentence_for_all_rows(tmp_path, linked):

@@ -3,7 +3,7 @@
 import pytest
 
 from builders.recordings import write_recording, write_recordings
-from emotune.corpora import CORPORA, read_corpus
+from emotune.corpora import CORPORA, ReadingOptions, read_corpus
 from emotune.corpora.tables.rows import votes_of
 from emotune.errors import CorpusError, TableError
 from emotune.schema.labels import Scale
@@ -23,7 +23,7 @@ def own(tmp_path):
 
 
 def read(path, **options) -> Manifest:
-    return read_corpus(CORPORA["table"], path, labels_only=True, **options)
+    return read_corpus(CORPORA["table"], path, ReadingOptions(labels_only=True, **options))
 
 
 def said(manifest: Manifest) -> dict:

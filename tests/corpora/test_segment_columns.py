@@ -8,7 +8,7 @@ import pytest
 
 from builders.recordings import write_recording
 from emotune import audio
-from emotune.corpora import CORPORA, read_corpus
+from emotune.corpora import CORPORA, ReadingOptions, read_corpus
 from emotune.errors import CorpusError
 from emotune.inference.inputs import items_of
 from emotune.schema.manifest import Manifest
@@ -167,21 +167,23 @@ def test_a_table_of_which_one_end_is_understood_is_refused_with_the_cure(folder,
 )
 def test_the_user_may_say_which_column_is_which_end_or_that_none_is(folder, header, columns, expected):
     path = written(folder, header, "2,4")
-    (utterance,) = read_corpus(CORPORA["table"], path, columns=columns)
+    (utterance,) = read_corpus(CORPORA["table"], path, ReadingOptions(columns=columns))
     (item,) = items_of([path], columns=columns)
     assert (utterance.start_s, utterance.end_s) == (item.start_s, item.end_s) == expected
 
 
 def test_a_chosen_column_in_milliseconds_is_not_read_as_seconds(folder):
     path = written(folder, "Anfang_ms,Schluss_ms", "2000,4000")
-    (utterance,) = read_corpus(CORPORA["table"], path, columns={"start_s": "Anfang_ms", "end_s": "Schluss_ms"})
+    (utterance,) = read_corpus(
+        CORPORA["table"], path, ReadingOptions(columns={"start_s": "Anfang_ms", "end_s": "Schluss_ms"})
+    )
     assert (utterance.start_s, utterance.end_s) == (2.0, 4.0)
 
 
 def test_frames_have_no_known_rate(folder):
     path = written(folder, "start_frame,end_frame", "50,100")
     with pytest.raises(CorpusError, match="'start_frame' counts frames, and their rate is not known"):
-        read_corpus(CORPORA["table"], path, columns={"start_s": "start_frame", "end_s": "end_frame"})
+        read_corpus(CORPORA["table"], path, ReadingOptions(columns={"start_s": "start_frame", "end_s": "end_frame"}))
 
 
 def test_columns_that_may_hold_segments_and_are_not_taken_are_a_warning(folder):

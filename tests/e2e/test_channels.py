@@ -10,7 +10,7 @@ import soundfile
 
 from emotune import audio
 from emotune.audio.preprocessing import Preprocessing
-from emotune.corpora import CORPORA, read_corpus
+from emotune.corpora import CORPORA, ReadingOptions, read_corpus
 from emotune.data.dataset import EmotionDataset
 from emotune.doctor.checkup import check_manifest
 from emotune.doctor.overlaps import refuse_overlaps
@@ -195,7 +195,7 @@ def test_a_channel_that_is_none_is_refused(calls, tiny_model, tmp_path, emotune_
 
 
 def read_as(calls: Path, channel="mix") -> Manifest:
-    return read_corpus(CORPORA["table"], calls / "table.csv", channel=channel)
+    return read_corpus(CORPORA["table"], calls / "table.csv", ReadingOptions(channel=channel))
 
 
 def test_corpus_read_warns_of_what_cannot_be_heard(calls, tmp_path, emotune_command):
@@ -241,7 +241,7 @@ def test_a_channel_that_a_recording_lacks_is_skipped_and_named(calls):
     assert sorted(Path(item.file).stem for item in manifest.skipped) == ["constant", "faint", "mono", "silent"]
     assert "has no channel 1" in manifest.skipped[0].reason
     with pytest.raises(CorpusError, match="no recording is looked at"):
-        read_corpus(CORPORA["table"], calls / "table.csv", channel="each", labels_only=True)
+        read_corpus(CORPORA["table"], calls / "table.csv", ReadingOptions(channel="each", labels_only=True))
 
 
 def test_training_features_and_prediction_hear_the_channel_of_the_manifest(calls, tiny_model):

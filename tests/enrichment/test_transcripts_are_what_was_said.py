@@ -1,5 +1,7 @@
 """Whisper on real speech: what the actors said, whatever a clip is batched with, and nothing in silence."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,18 @@ def test_the_sentences_of_ravdess_come_out(heard):
 
 def test_a_clip_is_heard_alike_alone_and_in_company(transcriber, clips, heard):
     assert [transcriber.transcribe([clip])[0] for clip in clips[:2]] == heard[:2]
+
+
+def test_pytorch_keeps_its_number_of_threads(shared):
+    torch = pytest.importorskip("torch")
+    before, other = torch.get_num_threads(), (os.cpu_count() or 1) + 1  # CTranslate2 takes one a core
+    torch.set_num_threads(other)
+    try:
+        recogniser = Transcriber(shared / "models" / "whisper-tiny.en-ct2", device="cpu", batch_size=1)
+        recogniser.transcribe([np.zeros(16000, np.float32)])
+        assert torch.get_num_threads() == other
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_silence_and_noise_have_no_words(transcriber):

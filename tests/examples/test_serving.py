@@ -121,7 +121,7 @@ def test_a_pipelines_frames_go_on_and_emotions_come_beside_them(server, rate):
 
 def test_a_pipeline_goes_on_without_a_server():
     frames = [SoundFrame(bytes(640), RATE)] * 10
-    pushed = Host("http://127.0.0.1:9").run(frames)
+    pushed = Host("http://127.0.0.1:9", patience_s=1.0).run(frames)
     assert [frame for frame in pushed if isinstance(frame, SoundFrame)] == frames
     (failed,) = [frame for frame in pushed if hasattr(frame, "error")]
     assert "does not answer" in failed.error

@@ -29,6 +29,18 @@ def start(tmp_path_factory):
     return save_tiny_model(folder, LabelSpace(("anger", "neutral"), {"arousal": Scale(1, 7)}), pooling="mean")
 
 
+@pytest.fixture(scope="module")
+def exported(start, tmp_path_factory):
+    """The same model exported, by precision."""
+    pytest.importorskip("onnxscript")
+    from emotune.export.export_model import export_model
+
+    folders = {precision: tmp_path_factory.mktemp("exported") / precision for precision in ("fp32", "int8")}
+    for precision, folder in folders.items():
+        export_model(start, folder, precision=precision)
+    return folders
+
+
 @pytest.fixture
 def recipe_from(tones, tmp_path):
     """Builds a recipe over the tones that goes on from a model; ``classes`` renames theirs."""
@@ -115,9 +127,8 @@ def test_clips_are_normalised_as_the_start_has_them(tmp_path, recipe_from):
     assert build_experiment(recipe, build_manifest(recipe)).preprocessing.normalize == "clip"
 
 
-def test_an_exported_model_is_a_start_like_its_source(start, recipe_from, tmp_path):
-    pytest.importorskip("onnxscript")
-    from emotune.export.export_model import export_model
+@pytest.mark.load
+def test_an_exported_model_is_a_start_like_its_source(start, exported, recipe_from):
     from emotune.export.read_back import read_back
 
     source = built(recipe_from(start))
@@ -126,26 +137,22 @@ def test_an_exported_model_is_a_start_like_its_source(start, recipe_from, tmp_pa
         torch.randn(1, 8000, generator=torch.Generator().manual_seed(0)),
         torch.ones(1, 8000, dtype=torch.bool),
     )
-    for precision in ("fp32", "int8"):
-        folder = tmp_path / precision
-        export_model(start, folder, precision=precision)
-        exported = built(recipe_from(folder))
-        assert exported.keys() == source.keys()
+    for precision, folder in exported.items():
+        ours = built(recipe_from(folder))
+        assert ours.keys() == source.keys()
         for name in plain:
             bound = float(source[name].abs().max()) / 100 if precision == "int8" else 0.0
-            torch.testing.assert_close(exported[name], source[name], rtol=0, atol=bound)
+            torch.testing.assert_close(ours[name], source[name], rtol=0, atol=bound)
         one, other = (
             model.pooled(waveform, mask).detach() for model in (load_model(start).model, read_back(folder).model)
         )
         torch.testing.assert_close(one, other, rtol=0, atol=0.05 if precision == "int8" else 1e-5)
 
 
-def test_a_graph_without_some_weight_is_no_start(start, recipe_from, tmp_path):
+@pytest.mark.load
+def test_a_graph_without_some_weight_is_no_start(exported, recipe_from, tmp_path):
     onnx = pytest.importorskip("onnx")
-    pytest.importorskip("onnxscript")
-    from emotune.export.export_model import export_model
-
-    export_model(start, tmp_path / "exported")
+    shutil.copytree(exported["fp32"], tmp_path / "exported")
     graph = onnx.load_model(tmp_path / "exported" / "model.onnx")
     noted = next(entry for entry in graph.metadata_props if entry.key == "emotune.weights")
     noted.value = json.dumps({name: place for name, place in json.loads(noted.value).items() if "q_proj" not in name})

@@ -25,7 +25,7 @@ from emotune.cli.console import (
 )
 from emotune.cli.join import join
 from emotune.cli.label import label
-from emotune.corpora import CORPORA
+from emotune.corpora import CORPORA, ReadingOptions
 from emotune.io.tables import check_output, to_json
 
 if TYPE_CHECKING:
@@ -109,21 +109,23 @@ def read(
     manifest = read_corpus(
         CORPORA[name],
         root,
-        audio_root=audio_root,
-        columns=pairs(column, "--column", "FIELD=COLUMN"),
-        dimensions=scales_named(scale),
-        extract_to=extract_to,
-        trust_pickle=trust_pickle,
-        licence=licence,
-        labels=labels,
-        labels_only=labels_only,
-        unlabelled=unlabelled,
-        channel=channels_named(channel),
-        ratings=ratings,
-        separator=separator,
-        mapping=pairs(map, "--map", "CLASS=CLASS"),
-        drop=drop,
-        merge_speakers=merge_speakers,
+        ReadingOptions(
+            audio_root=audio_root,
+            columns=pairs(column, "--column", "FIELD=COLUMN"),
+            dimensions=scales_named(scale),
+            extract_to=extract_to,
+            trust_pickle=trust_pickle,
+            licence=licence,
+            labels=labels,
+            labels_only=labels_only,
+            unlabelled=unlabelled,
+            channel=channels_named(channel),
+            ratings=ratings,
+            separator=separator,
+            mapping=pairs(map, "--map", "CLASS=CLASS"),
+            drop=drop,
+            merge_speakers=merge_speakers,
+        ),
         progress=show_progress,
     )
     manifest.write(output, spreadsheet_safe=spreadsheet_safe)

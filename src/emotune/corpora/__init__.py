@@ -10,6 +10,7 @@ from emotune.registry import Registry
 if TYPE_CHECKING:
     from emotune.corpora.base import Corpus
     from emotune.corpora.class_mapping import map_classes
+    from emotune.corpora.options import ReadingOptions
     from emotune.corpora.read import read_corpus
 
 CORPORA: Registry[Corpus] = Registry(
@@ -32,10 +33,11 @@ CORPORA: Registry[Corpus] = Registry(
     },
 )
 
-__all__ = ["CORPORA", "Corpus", "map_classes", "read_corpus"]
+__all__ = ["CORPORA", "Corpus", "ReadingOptions", "map_classes", "read_corpus"]
 
 _PUBLIC = {
     "Corpus": "emotune.corpora.base",
+    "ReadingOptions": "emotune.corpora.options",
     "map_classes": "emotune.corpora.class_mapping",
     "read_corpus": "emotune.corpora.read",
 }

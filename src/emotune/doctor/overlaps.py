@@ -74,6 +74,9 @@ def refuse_overlaps(manifest: Manifest, *, allow: Collection[str] = ()) -> None:
     """Refuses splits that leak into each other, save by the kinds that ``allow`` names.
 
     ``speaker_overlap`` allows shared speakers; ``recording_overlap`` allows shared recordings, copies and files.
+
+    Raises:
+        CorpusError: that names what the splits share, and the cures.
     """
     errors = [finding for finding in overlaps(manifest) if finding.severity == "error"]
     refused = [finding for finding in errors if ALLOWED_BY[finding.code] not in allow]

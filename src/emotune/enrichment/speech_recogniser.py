@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,13 +112,16 @@ class Transcriber:
     def _load(self, pretrained: Pretrained, device: str) -> Any:
         if device == "auto":
             device = "cuda" if self._library.ctranslate2.get_cuda_device_count() else "cpu"
+        load = partial(
+            self._library.WhisperModel,
+            str(pretrained.folder),
+            device=device,
+            compute_type="float32" if device == "cpu" else "default",
+            cpu_threads=os.cpu_count() or 1,
+        )
         try:
-            return self._library.WhisperModel(
-                str(pretrained.folder),
-                device=device,
-                compute_type="float32" if device == "cpu" else "default",
-                cpu_threads=os.cpu_count() or 1,
-            )
+            with ThreadPoolExecutor(1) as apart:  # OpenMP keeps the number for the thread that loads: PyTorch's stays
+                return apart.submit(load).result()
         except Exception as error:  # CTranslate2 raises RuntimeError and ValueError, tokenizers a bare Exception
             raise ModelError(
                 f"'{pretrained.name}' cannot be loaded as a Whisper model for CTranslate2 on {device}:"

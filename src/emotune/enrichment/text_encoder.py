@@ -44,13 +44,7 @@ class TextEncoder:
         ModelError: when there is no such model, or it cannot be loaded.
     """
 
-    def __init__(
-        self,
-        name: str | Path,
-        *,
-        revision: str | None = None,
-        device: str | None = None,
-    ) -> None:
+    def __init__(self, name: str | Path, *, revision: str | None = None, device: str | None = None) -> None:
         with needs(EXTRA, f"A {WHAT}"):
             from sentence_transformers import SentenceTransformer  # noqa: PLC0415
         self._pretrained = find_pretrained(

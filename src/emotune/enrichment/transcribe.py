@@ -12,7 +12,7 @@ from emotune.audio import SAMPLING_RATE_HZ, FloatArray
 from emotune.enrichment.answer_cache import AnswerCache, open_cache
 from emotune.enrichment.speech_recogniser import Transcript
 from emotune.errors import AudioError
-from emotune.io.tables import parse_json
+from emotune.io.nested_json import parse_json
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest
 from emotune.schema.utterance import Utterance

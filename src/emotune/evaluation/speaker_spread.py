@@ -69,7 +69,7 @@ class SpeakerSpread:
 def spread_of(
     pairs: Pairs, speakers: Sequence[tuple[str, IntArray]], *, seed: int, shuffles: int = SHUFFLES
 ) -> SpeakerSpread | None:
-    """The spread between speakers, each with the rows that are theirs; None where there are fewer than two."""
+    """Spread between speakers, each with the rows that are theirs, shape (utterances,); None for fewer than two."""
     if len(speakers) < 2:
         return None
     classes = len(pairs.classes)

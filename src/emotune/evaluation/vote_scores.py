@@ -165,7 +165,7 @@ def score_votes(manifest: Manifest, predictions: Predictions, *, resamples: int,
 
 
 def agreement_level(votes: Mapping[str, float], shares: NDArray) -> str:
-    """The level of an utterance by the share of its most voted class; a single vote agrees with nothing.
+    """Level of an utterance by its largest share, of shape (classes,); a single vote agrees with nothing.
 
     >>> agreement_level({"anger": 3, "fear": 1}, np.array([0.75, 0.25]))
     'up to three quarters'

@@ -35,7 +35,7 @@ def quantize(proto: ModelProto) -> ModelProto:
 
 
 def whole_constant(constants: Mapping[str, NDArray[Any]], name: str) -> NDArray[np.float32]:
-    """A constant of a graph in float32, by the name that it had before it was quantised.
+    """A constant of a graph in float32, of its own shape, by the name that it had before it was quantised.
 
     Raises:
         KeyError: for a name that the graph never had.

@@ -28,7 +28,7 @@ Place = str | list[Any]
 
 
 def places_of(proto: ModelProto, weights: Mapping[str, Tensor]) -> dict[str, Place]:
-    """Places of a model's weights in its graph, found by their content.
+    """Places of a model's weights in its graph, found by their content and shape.
 
     Of some weights the exporter keeps only what it has computed from them, such as the shares of a layer mix: where
     they are small they are noted themselves, else they have no place.

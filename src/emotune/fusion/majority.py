@@ -40,7 +40,7 @@ class Majority:
 def fit(
     values: FloatArray, objective: Objective, *, seed: int, speakers: Sequence[str | None] | None = None
 ) -> Majority:
-    """Returns the majority vote, which has nothing to fit.
+    """Returns the majority vote of values of shape (systems, utterances, classes), which has nothing to fit.
 
     Raises:
         ConfigError: for dimensions, for which nobody votes.

@@ -27,7 +27,11 @@ CCC = "ccc"
 
 
 def check_metric(metric: str) -> None:
-    """Refuses a metric that nothing can be fitted for."""
+    """Refuses a metric that nothing can be fitted for.
+
+    Raises:
+        ConfigError: that lists the metrics that there are.
+    """
     known = (*CLASS_METRICS, CCC)
     if metric not in known:
         raise ConfigError("--metric: " + unknown_name_message("metric", metric, known))

@@ -46,6 +46,6 @@ def read_array(path: Path, shape: tuple[int | None, ...]) -> FloatArray | None:
 
 
 def write_array(path: Path, values: FloatArray) -> None:
-    """Writes an array, whole or not at all."""
+    """Writes an array of any shape, whole or not at all."""
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.save(stream, values)

@@ -9,7 +9,11 @@ from emotune.errors import TableError, quoted
 
 
 def number_or_none(value: object, where: str) -> float | None:
-    """A finite number, or None for an empty field; anything else is an error at ``where``."""
+    """A finite number, or None for an empty field.
+
+    Raises:
+        TableError: for anything else, at ``where``.
+    """
     if value is None or value == "":
         return None
     try:
@@ -24,7 +28,11 @@ def number_or_none(value: object, where: str) -> float | None:
 
 
 def channel_or_none(value: object, where: str) -> int | None:
-    """The number of a channel; None for the mean of all (``mix``, or empty). Anything else is an error at ``where``."""
+    """Number of a channel; None for the mean of all (``mix``, or empty).
+
+    Raises:
+        TableError: for anything else, at ``where``.
+    """
     if isinstance(value, str) and value.strip().lower() in ("", "mix"):
         return None
     try:
@@ -42,7 +50,11 @@ def channel_or_none(value: object, where: str) -> int | None:
 
 
 def text_or_none(value: object, where: str) -> str | None:
-    """A field as text, or None for an empty one (Parquet's NaN too); a list or an object is an error at ``where``."""
+    """A field as text, or None for an empty one (Parquet's NaN too).
+
+    Raises:
+        TableError: for a list or an object, at ``where``.
+    """
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, list | tuple | Mapping):

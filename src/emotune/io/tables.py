@@ -6,7 +6,6 @@ TSV is read as well.
 from __future__ import annotations
 
 import csv
-import importlib
 import json
 import math
 import os
@@ -20,9 +19,9 @@ from typing import Any, TextIO
 
 from emotune.errors import TableError
 from emotune.io.delimited import iter_delimited, plain_cell, safe_cell
+from emotune.io.nested_json import parse_json
+from emotune.io.parquet import check_parquet, iter_parquet, write_parquet
 
-MOST_LEVELS = 100
-"""Of lists and mappings in each other, in a file: what walks through them afterwards must reach the innermost."""
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 """Of the tables that are written."""
 
@@ -88,7 +87,11 @@ def _without_nan(value: object) -> object:
 
 
 def read_json(path: Path, what: str) -> dict[str, Any]:
-    """Reads a JSON object, or raises a TableError that names the file and its expected content."""
+    """Reads a JSON object.
+
+    Raises:
+        TableError: for anything else, naming the file and its expected content.
+    """
     try:
         data = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -100,36 +103,12 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     return data
 
 
-def parse_json(text: str) -> Any:
-    """JSON that is not nested deeper than anyone writes.
+def check_suffix(path: Path, known: Sequence[str] = SUFFIXES) -> str:
+    """Format of a table by its suffix.
 
     Raises:
-        ValueError: for anything else.
+        TableError: for any other suffix, listing the known ones.
     """
-    try:
-        data = json.loads(text)
-        if nesting(data) <= MOST_LEVELS:
-            return data
-    except RecursionError:
-        pass
-    raise ValueError(f"it is nested deeper than {MOST_LEVELS} levels")
-
-
-def nesting(data: object) -> int:
-    """Levels of lists and mappings in each other.
-
-    >>> nesting(1), nesting([]), nesting({"a": [1, {}]})
-    (0, 1, 3)
-    """
-    levels, inner = 0, [data]
-    while inner := [item for item in inner if isinstance(item, dict | list)]:
-        levels += 1
-        inner = [child for item in inner for child in (item.values() if isinstance(item, dict) else item)]
-    return levels
-
-
-def check_suffix(path: Path, known: Sequence[str] = SUFFIXES) -> str:
-    """The table's format by its suffix, or an error that lists the known ones."""
     suffix = path.suffix.lower()
     if suffix not in known and path.is_dir():
         raise TableError(f"{path} is a folder, expected a table: a file whose name ends in {', '.join(known)}.")
@@ -145,11 +124,14 @@ def check_output(path: Path, *, inputs: Iterable[Path] = (), spreadsheet_safe: b
         path: of the table to be.
         inputs: files that are read, which it must not replace.
         spreadsheet_safe: as for ``write_rows``.
+
+    Raises:
+        TableError: that says what is in the way.
     """
     sources = list(inputs)
     suffix = check_suffix(path)
     if suffix == ".parquet":
-        _pyarrow_parquet(path)
+        check_parquet(path)
     if spreadsheet_safe and suffix != ".csv":
         raise TableError(f"{path}: --spreadsheet-safe goes with a .csv; in {suffix} nothing is run as a formula.")
     for file in (path, metadata_path(path)):
@@ -223,7 +205,7 @@ def iter_rows(path: Path) -> Iterator[Row]:
     if path.is_dir():
         raise TableError(f"{path} is a folder, expected a table file.")
     tsv = partial(_iter_csv, delimiter="\t")
-    rows = {".csv": _iter_csv, ".tsv": tsv, ".jsonl": _iter_jsonl, ".parquet": _iter_parquet}[suffix](path)
+    rows = {".csv": _iter_csv, ".tsv": tsv, ".jsonl": _iter_jsonl, ".parquet": iter_parquet}[suffix](path)
     try:
         yield from rows
     except UnicodeDecodeError as error:
@@ -266,50 +248,6 @@ def _iter_jsonl(path: Path) -> Iterator[Row]:
             yield row
 
 
-def _pyarrow_parquet(path: Path) -> Any:
-    try:
-        return importlib.import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise TableError(
-            f"{path}: Parquet needs the extra 'tables' (pip install 'emotune[tables]'); CSV and JSONL do not."
-        ) from error
-
-
-def _iter_parquet(path: Path) -> Iterator[Row]:
-    parquet = _pyarrow_parquet(path)
-    try:
-        file = parquet.ParquetFile(path)
-        class_names = _class_names(file.schema_arrow.metadata or {})
-        large = any("binary" in str(column.type) for column in file.schema_arrow)  # recordings, perhaps
-        for batch in file.iter_batches(batch_size=16 if large else 65536):
-            for row in batch.to_pylist():
-                for column, names in class_names.items():
-                    row[column] = _class_name(row.get(column), names)
-                yield row
-    except Exception as error:  # pyarrow raises its own and OSError alike for a file that is not Parquet
-        raise TableError(f"{path} cannot be read as Parquet: {error}.") from error
-
-
-def _class_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
-    """The columns of numbers that stand for classes, in a table of Hugging Face's ``datasets``, and their names."""
-    try:
-        features = parse_json(metadata[b"huggingface"].decode())["info"]["features"]
-        return {
-            column: feature["names"]
-            for column, feature in features.items()
-            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and feature.get("names")
-        }
-    except (KeyError, ValueError, TypeError, AttributeError):  # none of theirs
-        return {}
-
-
-def _class_name(value: object, names: Sequence[str]) -> object:
-    """The name behind a number; theirs is -1 where nothing is known."""
-    if value == -1:
-        return None
-    return names[value] if isinstance(value, int) and 0 <= value < len(names) else value
-
-
 def write_rows(
     path: Path,
     columns: Sequence[str],
@@ -338,10 +276,8 @@ def write_rows(
             with temporary.open("w", encoding="utf-8", errors=_UNENCODABLE) as stream:
                 write_jsonl(stream, columns, rows)
         else:
-            parquet = _pyarrow_parquet(path)
-            pyarrow = importlib.import_module("pyarrow")
-            table = pyarrow.table({name: _parquet_column(pyarrow, rows, name, name in numbers) for name in columns})
-            parquet.write_table(table, temporary)
+            check_parquet(path)
+            write_parquet(temporary, columns, rows, numbers=numbers)
 
 
 def write_csv(stream: TextIO, columns: Sequence[str], rows: Iterable[Row], *, spreadsheet_safe: bool = False) -> None:
@@ -365,16 +301,3 @@ def _csv_field(value: object) -> object:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return repr(float(value)) if isinstance(value, float) else value  # float() for NumPy's, which repr otherwise
-
-
-def _parquet_column(pyarrow: Any, rows: Sequence[Row], name: str, is_number: bool) -> Any:
-    values = [row.get(name) for row in rows]
-    if is_number:
-        return pyarrow.array(values, type=pyarrow.float64())
-    if all(value is None for value in values):
-        return pyarrow.array(values, type=pyarrow.string())
-    try:
-        return pyarrow.array(values)
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, OverflowError, UnicodeEncodeError):
-        texts = [None if value is None else str(value).encode(errors=_UNENCODABLE).decode() for value in values]
-        return pyarrow.array(texts)  # a user's own column of mixed types stays readable

@@ -77,6 +77,7 @@ def ccc(truth: ArrayLike, prediction: ArrayLike) -> float:
 
     Penalises shift and scale, which Pearson's correlation does not. NaN for fewer than two utterances, and where truth
     and prediction are one and the same constant (0 / 0). A constant prediction of a truth that varies has a CCC of 0.
+    Both have the shape (utterances,).
 
     Raises:
         ValueError: if the lengths differ.
@@ -93,6 +94,8 @@ def ccc(truth: ArrayLike, prediction: ArrayLike) -> float:
 def pearson(truth: ArrayLike, prediction: ArrayLike) -> float:
     """Pearson's correlation coefficient, in [-1, 1]; NaN when either is constant or has fewer than two values.
 
+    Both have the shape (utterances,).
+
     Raises:
         ValueError: if the lengths differ.
 
@@ -106,7 +109,7 @@ def pearson(truth: ArrayLike, prediction: ArrayLike) -> float:
 
 
 def rmse(truth: ArrayLike, prediction: ArrayLike) -> float:
-    """Root mean square error, on the scale of the values; NaN without utterances.
+    """Root mean square error, on the scale of the values, shape (utterances,); NaN without utterances.
 
     Raises:
         ValueError: if the lengths differ.

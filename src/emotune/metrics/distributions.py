@@ -117,7 +117,7 @@ def micro_f1_of(shared: FloatArray) -> FloatArray:
 
 
 def f1s_of(shared: FloatArray) -> FloatArray:
-    """2 shared / (truth + prediction), sums (..., 3) -> (...)."""
+    """2 shared / (truth + prediction), sums of shape (..., 3) -> (...)."""
     return ratio(2 * shared[..., 0], shared[..., 1] + shared[..., 2])
 
 

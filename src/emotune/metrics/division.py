@@ -13,7 +13,7 @@ NumberArray = NDArray[np.number[Any]]  # counts or weighted sums of them
 
 
 def ratio(numerator: NumberArray, denominator: NumberArray) -> FloatArray:
-    """Elementwise ``numerator / denominator``; NaN wherever the denominator is not above zero.
+    """Elementwise ``numerator / denominator``, of one shape; NaN wherever the denominator is not above zero.
 
     >>> ratio(np.array([1.0, 1.0]), np.array([2.0, 0.0]))
     array([0.5, nan])
@@ -23,7 +23,7 @@ def ratio(numerator: NumberArray, denominator: NumberArray) -> FloatArray:
 
 
 def mean_of_defined(values: FloatArray, defined: NDArray[np.bool_]) -> FloatArray:
-    """Mean over the last axis of the entries that are defined; NaN where none is.
+    """Mean over the last axis of the entries that are defined, shape (..., n) -> (...); NaN where none is.
 
     >>> float(mean_of_defined(np.array([0.5, np.nan, 1.0]), np.array([True, False, True])))
     0.75

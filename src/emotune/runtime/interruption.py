@@ -74,6 +74,9 @@ def put_off() -> Iterator[None]:
     """Runs the block as a whole: an interrupt that arrives meanwhile is raised after it.
 
     A second Ctrl-C, a second or more after the first, is raised at once.
+
+    Raises:
+        KeyboardInterrupt: after the block, where an interrupt came.
     """
     _state.depth += 1
     try:

@@ -103,13 +103,17 @@ class Calibration:
 
 
 def thresholds_of(confidence: Sequence[float] | NDArray[np.float64]) -> tuple[float, ...]:
-    """The least confidence of the 1 %, 2 %, ... 100 % most confident, rounded up to whole clips."""
+    """Least confidence, of shape (clips,), of the 1 %, 2 %, ... 100 % most confident, rounded up to whole clips."""
     ranked = np.sort(np.asarray(confidence, dtype=np.float64))[::-1]
     return tuple(least_confidence(ranked, percent / 100) for percent in range(1, 101))
 
 
 def least_confidence(ranked: NDArray[np.float64], share: float) -> float:
-    """The least confidence of a share of the clips, rounded up to whole ones, of confidences from the highest down.
+    """Least confidence of a share of the clips, rounded up to whole ones.
+
+    Args:
+        ranked: confidences from the highest down, shape (clips,).
+        share: of the clips, above 0.
 
     >>> least_confidence(np.array([0.9, 0.8, 0.6, 0.5]), 0.5), least_confidence(np.array([0.9, 0.8, 0.6, 0.5]), 0.51)
     (0.8, 0.6)

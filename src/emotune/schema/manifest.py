@@ -119,7 +119,11 @@ class Manifest:
         return self.replace_utterances([utterance for utterance in self.utterances if keep(utterance)])
 
     def split(self, name: str) -> Manifest:
-        """Manifest of one split; an empty split is an error that lists those there are."""
+        """Manifest of one split.
+
+        Raises:
+            CorpusError: for an empty split, listing those there are.
+        """
         part = self.filter(lambda utterance: utterance.split == name)
         if not len(part):
             known = sorted({utterance.split or "(none)" for utterance in self.utterances})

@@ -90,7 +90,11 @@ def as_written(name: str) -> str:
 
 
 def refuse_spelled_apart(utterances: Iterable[Utterance], column: str) -> None:
-    """Refuses a name written in several ways: it would count as several."""
+    """Refuses a name written in several ways: it would count as several.
+
+    Raises:
+        CorpusError: that lists the spellings.
+    """
     groups = list(spelled_apart(utterances, column).values())
     if groups:
         raise CorpusError(

@@ -104,7 +104,7 @@ def fit_linear(
 
 
 def predict_linear(model: LinearModel, features: FloatArray, manifest: Manifest, space: LabelSpace) -> Predictions:
-    """Predictions of a linear model for the utterances of a manifest, in its order."""
+    """Predictions of a linear model for a manifest, in its order; features have the shape (utterances, features)."""
     standard = (features - model.mean) / model.std
     logits = standard @ model.class_weight.T + model.class_bias
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf)) if space.classes else logits
@@ -239,6 +239,9 @@ def leave_groups_out(
 
     Returns:
         The pooled predictions of all utterances, and what was chosen for each group.
+
+    Raises:
+        CorpusError: for fewer than three groups.
     """
     labels = np.array(groups)
     rows: dict[str, Prediction] = {}

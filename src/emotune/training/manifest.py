@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from emotune.config.data import VotesSection
 from emotune.config.recipe import Recipe
-from emotune.corpora import CORPORA, map_classes, read_corpus
+from emotune.corpora import CORPORA, ReadingOptions, map_classes, read_corpus
 from emotune.doctor import refuse_overlaps
 from emotune.errors import ConfigError, CorpusError
 from emotune.runtime.progress import Progress, silent
@@ -45,7 +45,7 @@ def source_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
     if data.manifest is not None:
         return Manifest.read(data.manifest)
     assert data.corpus is not None and data.root is not None
-    return read_corpus(CORPORA[data.corpus], data.root, labels=data.labels, progress=progress)
+    return read_corpus(CORPORA[data.corpus], data.root, ReadingOptions(labels=data.labels), progress=progress)
 
 
 def with_classes_mapped(manifest: Manifest, recipe: Recipe) -> Manifest:

@@ -59,6 +59,9 @@ def read(root: Path, *, trust_pickle: bool = False) -> Iterator[Utterance | Skip
     Args:
         root: the folder of ``db.yaml``.
         trust_pickle: let the library load pickled tables; else they are refused.
+
+    Raises:
+        CorpusError: when no table has either.
     """
     database = _load(root, trust_pickle=trust_pickle)
     emotions, dimensions = emotion_scheme(database), dimension_schemes(database)

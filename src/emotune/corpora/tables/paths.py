@@ -54,10 +54,13 @@ def _stored(path: Path) -> Path:
 
 
 def inside(path: Path, root: Path, where: str) -> str:
-    """The path of a recording relative to the root, or a TableError for one that is written to lead outside.
+    """Path of a recording relative to the root.
 
     Symbolic links below the root may lead anywhere. A recording that is stored as FLAC where the labels say WAV, or the
     other way round, is found all the same; see also ``recording_at``.
+
+    Raises:
+        TableError: for one that is written to lead outside, or no path at all.
     """
     try:
         if "\0" in str(path):

@@ -56,6 +56,9 @@ def refuse_several_labels(found: Iterable[Found]) -> None:
     """Refuses a cell that holds several labels: together they would be a class of their own.
 
     A comma, semicolon, bar or line break always parts labels; ``/``, ``+``, ``&`` and ``:`` where each part is a label.
+
+    Raises:
+        CorpusError: that names the first such cell, and the options.
     """
     labelled = [item for item in found if isinstance(item, Utterance) and item.emotion is not None]
     known = {*CLASSES, *(utterance.emotion for utterance in labelled)}
@@ -86,6 +89,9 @@ def refuse_ratings(found: Iterable[Found], *, rater: str | None) -> None:
     Args:
         found: what a table says, row by row.
         rater: the column that says who rated, where there is one.
+
+    Raises:
+        CorpusError: that names the recording, and the options.
     """
     several = [rows for rows in _by_recording(found) if len(rows) > 1 and _contradict(rows, rater)]
     if several:

@@ -69,7 +69,11 @@ def columns_of(header: Sequence[str], chosen: Mapping[str, str], dimensions: Map
 
 
 def check_scales(header: Sequence[str], found: Mapping[str, str], table: Path) -> None:
-    """Refuses a column that looks like a dimension, but was given no scale."""
+    """Refuses a column that looks like a dimension, but was given no scale.
+
+    Raises:
+        CorpusError: that names the column, and the option.
+    """
     for name, aliases in DIMENSION_NAMES.items():
         unscaled = [column for column in header if column.lower() in aliases and column not in found.values()]
         if unscaled:

@@ -19,7 +19,7 @@ class Crop(Step):
 
 
 def piece_of(samples: FloatArray, length: int, generator: np.random.Generator) -> FloatArray:
-    """``length`` samples from a random place; the clip itself where it is not longer."""
+    """``length`` samples from a random place of a clip, shape (samples,); the clip itself where it is not longer."""
     if len(samples) <= length:
         return samples
     start = int(generator.integers(0, len(samples) - length + 1))
@@ -27,6 +27,6 @@ def piece_of(samples: FloatArray, length: int, generator: np.random.Generator) -
 
 
 def filled_to(samples: FloatArray, length: int, generator: np.random.Generator) -> FloatArray:
-    """Exactly ``length`` samples: a random piece, or the clip again and again."""
+    """Exactly ``length`` samples of a clip, shape (samples,): a random piece, or the clip again and again."""
     repeats = -(-length // max(len(samples), 1))
     return piece_of(np.tile(samples, repeats) if repeats > 1 else samples, length, generator)

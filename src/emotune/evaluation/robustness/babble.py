@@ -53,7 +53,11 @@ class Voices:
         return samples
 
     def check_babble(self) -> None:
-        """Refuses a manifest with too few speakers for babble."""
+        """Refuses a manifest with too few speakers for babble.
+
+        Raises:
+            CorpusError: for fewer speakers than babble needs.
+        """
         unknown = sum(utterance.speaker is None for utterance in self.manifest)
         if unknown:
             raise CorpusError(

@@ -55,7 +55,7 @@ def white_noise(snr_db: float) -> Change:
 
 
 def telephone(samples: FloatArray, generator: np.random.Generator) -> FloatArray:
-    """Telephone channel: 300 to 3400 Hz at 8 kHz in A-law, 64 kbit/s."""
+    """Telephone channel of a clip, shape (samples,): 300 to 3400 Hz at 8 kHz in A-law, 64 kbit/s."""
     return coded(Telephone()(samples, generator), CODECS["alaw"])
 
 

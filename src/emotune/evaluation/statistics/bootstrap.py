@@ -70,7 +70,7 @@ def cluster_codes(speakers: Sequence[str | None]) -> IntArray:
 
 
 def recoded(clusters: IntArray) -> tuple[IntArray, int]:
-    """Clusters of some of the utterances renumbered from 0 without gaps, and how many there are.
+    """Clusters of some utterances, shape (utterances,), renumbered from 0 without gaps, and how many there are.
 
     >>> recoded(np.array([5, 2, 5]))
     (array([1, 0, 1]), 2)
@@ -138,6 +138,7 @@ class ClusterBootstrap:
 def mean_estimate(bootstraps: Sequence[ClusterBootstrap], measure: Callable[[FloatArray], FloatArray]) -> Estimate:
     """Mean of a measure over several sets of clusters, such as corpora, each set resampled by itself.
 
+    The measure takes sums of shape (..., quantities), and gives shape (...).
     The interval is as wide as the fewest clusters ask for; none where a set has too few of its own.
 
     >>> sets = [ClusterBootstrap(np.array([[9, 10], [5, 10], [7, 10]]), seed=n) for n in range(2)]

@@ -184,7 +184,11 @@ def _folder(checkpoint: str, revision: str | None, download: Download) -> Path:
 
 
 def settings_of(path: Path) -> dict[str, Any]:
-    """Settings in a JSON file of a checkpoint."""
+    """Settings in a JSON file of a checkpoint.
+
+    Raises:
+        ModelError: when it cannot be read.
+    """
     try:
         return read_json(path, "The checkpoint's file")
     except TableError as error:

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 
 def dense(linear: nn.Module, hidden: Tensor) -> Tensor:
-    """Output of a linear layer, (..., inputs) -> (..., outputs); anything but a plain one is called as it is."""
+    """Output of a linear layer, shape (..., inputs) -> (..., outputs); anything but a plain one is called as it is."""
     if is_plain(linear):
         return product(hidden, linear.weight, linear.bias)
     return linear(hidden)

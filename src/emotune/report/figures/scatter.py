@@ -18,7 +18,7 @@ DRAWN_POINTS = 1000
 
 
 def entropy_scatter(entropies: FloatArray, classes: int) -> Markup:
-    """Entropy of predictions against that of votes in bits, at most ``DRAWN_POINTS`` of them, evenly chosen."""
+    """Entropy of predictions against that of votes in bits, shape (utterances, 2): ``DRAWN_POINTS`` at most, evenly."""
     figure = Figure(figsize=(WIDTH * 0.8, WIDTH * 0.8), layout="constrained")
     axes = figure.subplots()
     bare(axes)

@@ -30,6 +30,9 @@ def joined() -> Iterator[None]:
     """Join the processes that a launcher started, for the time of the block; alone, or inside another block, nothing.
 
     After an error the group is left as it is: a goodbye could wait for ever, and the launcher ends the others.
+
+    Raises:
+        ModelError: when another process has ended.
     """
     if dist.is_initialized() or launched_count() == 1:
         yield
