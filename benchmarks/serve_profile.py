@@ -3,7 +3,7 @@
     python benchmarks/serve_profile.py [MODEL] [--repeats 5]
 
 One thread runs the graph, as in the server. `equal` clips are of 4 s; `mixed` ones of 2 to 6 s, padded to the longest
-of their batch; `sorted` are the same clips, those of like length together. Medians over repeats, in milliseconds a clip.
+of their batch; `sorted` are the same clips, those of like length together. Medians over repeats, in ms a clip.
 """
 
 from __future__ import annotations

@@ -398,7 +398,7 @@ def test_a_job_can_be_looked_at_waited_for_and_cancelled(client, server, here):
     assert awaited(server, cancels) == (here.predict(encoded(tone())), 1.0)
 
 
-def test_who_stops_waiting_ends_the_job(loudness):
+def test_who_stops_waiting_ends_the_job(loudness, monkeypatch):
     with served(f"loudness={loudness}", seconds=60) as slow:
         slowed(slow, 0.5)
 
@@ -412,8 +412,9 @@ def test_who_stops_waiting_ends_the_job(loudness):
             with pytest.raises(KeyboardInterrupt):
                 client.timeline_item(item, rule=TimelineRule(vad="none"), progress=stops)
             wait_until(lambda: slow.service.jobs.active == 0, seconds=3)
+            monkeypatch.setattr(questions, "_AT_ONCE_BYTES", 0)
             with pytest.raises(KeyboardInterrupt):
-                client.predict_items([item] * 9, progress=stops)
+                client.predict_items([Item("short", (tone(), RATE))] * 9, progress=stops)
             wait_until(lambda: slow.service.jobs.active == 0, seconds=3)
 
         async def cancelled():
@@ -421,6 +422,7 @@ def test_who_stops_waiting_ends_the_job(loudness):
                 asking = asyncio.ensure_future(client.timeline(LONG, rule=TimelineRule(vad="none")))
                 while not slow.service.jobs.active:
                     await asyncio.sleep(0.01)
+                await asyncio.sleep(0.3)  # the client knows the job
                 asking.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await asking
