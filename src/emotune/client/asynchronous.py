@@ -199,7 +199,7 @@ class AsyncClient:
     async def _come(
         self, question: Callable[[], Awaitable[httpx2.Response]], patience_s: float | None = None
     ) -> httpx2.Response | httpx2.HTTPError:
-        """What comes in answer to a question, which is asked again where that may help."""
+        """Answer to a question, which is asked again where that may help, or the error in its place."""
         patience_s = self.settings.patience_s if patience_s is None else patience_s
         patience = Patience(0 if self._is_lost else patience_s, self.settings.timeout_s)
         while True:
