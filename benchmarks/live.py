@@ -23,10 +23,11 @@ import soxr
 
 import emotune
 from emotune import audio
-from emotune.audio.live import Encoding, Played, RawSound, raw_blocks
+from emotune.audio.live import Played, RawSound, raw_blocks
+from emotune.choices import SampleEncoding
 from emotune.inference.listen import Summary, listen
 
-SOURCES: dict[str, tuple[Encoding, str, int]] = {
+SOURCES: dict[str, tuple[SampleEncoding, str, int]] = {
     "pcm16, 16 kHz": ("pcm16", "PCM_16", 16000),
     "mu-law, 8 kHz": ("mulaw", "ULAW", 8000),
 }

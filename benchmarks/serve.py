@@ -3,10 +3,12 @@
     python benchmarks/serve.py OUTPUT.json [--model mini] [--seconds 60] [--requests 10000] [--only load peers ...]
 
 Sections: `load` (64 clients), `batches` (a model of PyTorch, shared batches against one clip at a time, 32 clients),
-`memory` (resident memory over many requests), `overload` (far more clients than places, and the time after), `sigterm`
-(the signal comes under load, 20 times), `peers` (1, 8 and 32 clients on the same clips, in turn), `streams` (lag of
-events for 1 and 16 streams that speak in real time). All on the loopback. Clients are a process of their own on the
-same cores; their share of a core is told. Writes JSON, prints tables.
+`profile` (of an exported model: processor time of a clip in batches of one to eight, by part of the graph), `memory`
+(resident memory over many requests, after a tenth as many that warm it up), `overload` (far more clients than places,
+and the time after), `sigterm` (the signal comes under load, 20 times), `peers` (1, 8 and 32 clients on the same clips,
+in turn), `streams` (lag of --events events for 1 and 16 streams that speak in real time, RAVDESS where it is there).
+All on the loopback. Clients are a process of their own on the same cores; their share of a core is told. Writes JSON,
+prints tables.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from typing import Any
 
 import numpy as np
 from serve_load import RATE, clips, lags, loaded
+from serve_profile import profile as profiled
 
 from emotune.models.folder import find_model_folder
 
@@ -134,15 +137,21 @@ def torch_model(model: Path, folder: Path) -> Path:
     return folder / "model"
 
 
+def profile(model: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
+    return profiled(model, 5)
+
+
 def memory(model: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     short = clips(64, shortest_s=0.5, longest_s=1.5, seed=1)
-    rows = []
+    tenth = max(1, options.requests // 10)
     with server("ours", model, **MANY) as running:
-        tenth = max(1, options.requests // 10)
-        for done in range(0, options.requests, tenth):
+        rows = []
+        for done in range(-tenth, options.requests, tenth):
             found = loaded(running.url, short, clients=16, requests=tenth)
             rows.append({"requests": done + tenth, "rss_mb": round(running.rss_mb, 1), **found.row()})
-    return [*rows, {"requests": "last/first", "rss_mb": round(rows[-1]["rss_mb"] / rows[0]["rss_mb"], 3)}]
+    highest = max(row["rss_mb"] for row in rows)
+    first, last = rows[0]["rss_mb"], rows[-1]["rss_mb"]
+    return [*rows, {"requests": f"last/first {last / first:.3f}, highest/first {highest / first:.3f}"}]
 
 
 def overload(model: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -190,10 +199,11 @@ def peers(model: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def streams(model: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     rows = []
-    sound = voices(options.recordings, max(6.0, options.seconds))
     with server("ours", model, **MANY) as running:
-        for events in ("estimates", "segments"):
+        for events, every_s in (("estimates", 0.5), ("segments", 2.5)):
             for count in (1, 16):
+                spoken_s = min(600.0, max(20.0, 1.1 * options.events * every_s / count))
+                sound = voices(options.recordings, spoken_s)
                 used, began = running.cpu_s(), time.monotonic()
                 url = f"{running.url.replace('http', 'ws').replace('predict', 'stream')}?events={events}"
                 found, clients_cpu = lags(url, sound, streams=count)
@@ -203,6 +213,7 @@ def streams(model: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
                     {
                         "events": events,
                         "streams": count,
+                        "spoken_s": round(spoken_s),
                         "count": len(found[kind]),
                         "lag_p50_ms": round(1000 * float(quantiles[0])),
                         "lag_p95_ms": round(1000 * float(quantiles[1])),
@@ -213,20 +224,30 @@ def streams(model: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
+RAVDESS = Path(os.environ.get("EMOTUNE_SHARED", "../shared")) / "data" / "ravdess" / "audio"
+PAUSE_S = 0.7
+
+
 def voices(recordings: list[Path], seconds: float) -> np.ndarray:
-    """Recordings with pauses, shape (samples,); those of the demo corpus where none are given."""
+    """Speech with pauses, shape (samples,): of the recordings given, of RAVDESS, or else of the demo corpus."""
     from emotune import audio
 
     corpus = Path(__file__).parents[1] / "examples" / "demo" / "corpus" / "audio"
-    paths = recordings or sorted(corpus.glob("*.ogg"))[::7]
+    acted = sorted(path for path in RAVDESS.rglob("*") if path.suffix in (".wav", ".flac", ".ogg", ".opus"))
+    paths = recordings or acted or sorted(corpus.glob("*.ogg"))
+    pause = np.zeros(round(PAUSE_S * RATE), dtype=np.float32)
     parts: list[np.ndarray] = []
     while sum(map(len, parts)) < seconds * RATE:
-        for path in paths:
-            parts += [audio.clip(path).samples, np.zeros(RATE, dtype=np.float32)]
+        for number in np.random.default_rng(len(parts)).permutation(len(paths)):
+            parts += [audio.trim_silence(audio.clip(paths[number]).samples, threshold_db=30.0), pause]
+            if sum(map(len, parts)) >= seconds * RATE:
+                break
     return np.concatenate(parts)[: round(seconds * RATE)]
 
 
-SECTIONS = {function.__name__: function for function in (load, batches, memory, overload, sigterm, peers, streams)}
+SECTIONS = {
+    function.__name__: function for function in (load, batches, profile, memory, overload, sigterm, peers, streams)
+}
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -249,6 +270,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--signals", type=int, default=20)
+    parser.add_argument("--events", type=int, default=250, help="of each kind in `streams`, about")
     parser.add_argument("--recordings", type=Path, nargs="*", default=[], help="spoken in `streams`")
     parser.add_argument("--only", nargs="*", choices=SECTIONS, default=list(SECTIONS))
     options = parser.parse_args()

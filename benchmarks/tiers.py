@@ -3,16 +3,19 @@
     python benchmarks/tiers.py [TIER ...] [--model FOLDER] [--clip FILE] [--keep FOLDER] [--json FILE]
 
 A tier is `base`, an extra, or several such as `tables,media`. The prediction is by --model, by default `mini`, which is
-installed beside the others after they were weighed.
+installed beside the others after they were weighed. With the extra `serve`, also how soon after its start the service
+answers, on the loopback alone.
 """
 
 import argparse
 import json
 import os
+import socket
 import statistics
 import subprocess
 import tempfile
 import time
+import urllib.request
 import venv
 from pathlib import Path
 from typing import Any
@@ -40,6 +43,21 @@ top = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_n
 status = open("/proc/self/status").read()
 memory = int(re.search(r"VmHWM:\\s+(\\d+)", status)[1]) * 1024 / 1e6
 print("USED", memory, time.process_time(), *sorted(name for name in top if not name.startswith("_")), file=sys.stderr)
+"""
+
+
+SERVICE = """
+import ipaddress, socket, sys
+
+def on_this_machine(own, address, *rest, connect=socket.socket.connect):
+    if own.family != socket.AF_UNIX and not ipaddress.ip_address(address[0]).is_loopback:
+        raise OSError("no network here")
+    return connect(own, address, *rest)
+
+socket.socket.connect = on_this_machine
+from emotune.cli import main
+sys.argv = ["emotune", "serve", *sys.argv[1:]]
+main()
 """
 
 
@@ -90,6 +108,45 @@ def first_prediction(python: Path, model: str, clip: Path) -> dict[str, Any]:
     return {**medians, "modules": modules[0]}
 
 
+def first_answer(python: Path, model: str, clip: Path) -> dict[str, float]:
+    """Seconds from the start of the service to its first answer, and its memory then: medians of five."""
+    found = []
+    for _ in range(RUNS + 1):
+        with socket.create_server(("127.0.0.1", 0)) as bound:
+            port = bound.getsockname()[1]
+        began = time.perf_counter()
+        service = subprocess.Popen(
+            [python, "-I", "-c", SERVICE, model, "--port", str(port)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        url, content = f"http://127.0.0.1:{port}/v1/predict", clip.read_bytes()
+        asked = urllib.request.Request(url, content, {"Content-Type": "audio/ogg"}, method="POST")
+        try:
+            while not (answer := _answered(asked)):
+                if service.poll() is not None or time.perf_counter() - began > 60:
+                    raise SystemExit(f"emotune serve ended with {service.returncode}, or did not answer in a minute")
+                time.sleep(0.02)
+            took = time.perf_counter() - began
+            assert json.loads(answer)["predictions"][0]["probabilities"], answer
+            status = Path(f"/proc/{service.pid}/status").read_text()
+            found.append((took, int(status.partition("VmHWM:")[2].split()[0]) / 1000))
+        finally:
+            service.terminate()
+            service.wait(30)
+    seconds, memory = zip(*found[1:], strict=True)
+    return {"answer_after_start_s": statistics.median(seconds), "serving_mb": statistics.median(memory)}
+
+
+def _answered(asked: urllib.request.Request) -> bytes:
+    """Body of the answer; nothing while nobody answers."""
+    try:
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            return answer.read()
+    except OSError:
+        return b""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("tiers", nargs="*", default=TIERS)
@@ -111,11 +168,17 @@ def main() -> None:
                 install(python, ROOT / OF_MODELS[model])
             used = first_prediction(python, model if model in OF_MODELS else str(Path(model).resolve()), clip)
             rows[tier] = {"packages": count, "megabytes": megabytes, "heaviest": heaviest, **used}
+            if "serve" in tier.split(","):
+                rows[tier] |= first_answer(python, model if model in OF_MODELS else str(Path(model).resolve()), clip)
             print(
                 f"| {tier} | {count} | {megabytes:.0f} | {heaviest} | {used['wall']:.2f} | {used['cpu']:.2f}"
                 f" | {used['memory']:.0f} |",
                 flush=True,
             )
+    for tier, row in rows.items():
+        if "answer_after_start_s" in row:
+            said = f"its first answer after {row['answer_after_start_s']:.2f} s, {row['serving_mb']:.0f} MB then"
+            print(f"\n{tier}: emotune serve {row['megabytes']:.0f} MB on disk, {said}")
     print(f"\nimported by a prediction: {', '.join(rows[options.tiers[0]]['modules'])}")
     if options.json is not None:
         options.json.write_text(json.dumps(rows, indent=2) + "\n")

@@ -33,7 +33,7 @@ _HOLDS = 250  # frames of sound that may wait: five seconds of the usual 20 ms
 
 @dataclass(frozen=True)
 class EmotionFrame:
-    """What the last seconds of speech sound like; ``error`` says why there will be no more of these."""
+    """What the last seconds of speech sound like; ``error`` says why there is no answer."""
 
     emotion: str | None
     probabilities: dict[str, float]
@@ -85,8 +85,8 @@ class EmotionStage:
         try:
             async for estimate in self._client.listen(self._sound(), RATE_HZ, **self._options):
                 row = estimate.prediction
-                shares = {} if row is None else dict(row.probabilities)
-                await self._push(EmotionFrame(estimate.emotion, shares, estimate.is_speaking, estimate.lag_s))
+                shares, error = ({}, None) if row is None else (dict(row.probabilities), row.error)
+                await self._push(EmotionFrame(estimate.emotion, shares, estimate.is_speaking, estimate.lag_s, error))
         except EmotuneError as error:  # the conversation goes on without it
             await self._push(EmotionFrame(None, {}, False, 0.0, str(error)))
             while await self._waiting.get() is not None:

@@ -73,6 +73,7 @@ export class Desk {
   /** A file in one of the server's formats, for one recording or, where the format holds many, for all. */
   async download(recordings: Recording[], model: string, format: string, threshold: number): Promise<Blob> {
     const query: Record<string, string> = threshold > 0 ? { format, threshold: String(threshold) } : { format };
+    if (format === "csv") query["spreadsheet_safe"] = "true";
     const [only] = recordings;
     const kept = recordings.length === 1 ? only?.answers.get(model)?.job : undefined;
     const { signal } = new AbortController();

@@ -21,5 +21,5 @@ def loudness(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def server(loudness) -> Iterator[Served]:
     """Server of that model."""
-    with served(f"loudness={loudness}", seconds=60, channels=3) as running:
+    with served(f"loudness={loudness}", seconds=60, channels=3, job_seconds=100) as running:
         yield running

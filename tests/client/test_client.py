@@ -16,11 +16,11 @@ from websockets.sync.server import serve
 import emotune
 from builders.command import run_command
 from builders.recordings import encoded, noise, tone, write_recording
-from builders.served import served, wait_until
+from builders.served import served, slowed, wait_until
 from emotune.cli import app
-from emotune.client import AsyncClient, Client, failures, streams, synchronous
+from emotune.client import AsyncClient, Client, failures, questions, streams, synchronous
 from emotune.errors import AudioError, ConfigError, ServerError
-from emotune.inference.items import Item
+from emotune.inference.items import Item, items_given
 from emotune.inference.timeline.recording import TimelineRule
 from emotune.inference.timeline.windows import WindowRule
 from emotune.server.keys import new_key
@@ -148,8 +148,8 @@ def test_errors_are_those_of_this_library(client, server, tmp_path):
         client.predict(b"no recording")
     with pytest.raises(AudioError, match="No such file"):
         client.predict(tmp_path / "none.wav")
-    with pytest.raises(AudioError, match="60 s"):
-        client.timeline((noise(RATE * 61), RATE))
+    with pytest.raises(AudioError, match="the most are 100 s"):
+        client.timeline((noise(RATE * 101), RATE))
     with pytest.raises(ConfigError, match="The window is 99"):
         client.timeline((SPOKEN, RATE), rule=TimelineRule(WindowRule(99.0, 1.0)))
     with pytest.raises(ConfigError, match="There is no model 'other'"):
@@ -321,6 +321,129 @@ def test_an_answer_that_is_no_json_is_one_clear_error():
     network = httpx2.MockTransport(lambda request: httpx2.Response(502, text="<html>Bad gateway"))
     with pytest.raises(ServerError, match="502, and no JSON"):
         Client("http://server", transport=network).models()
+
+
+LONG = encoded(tone(seconds=80, sampling_rate_hz=4000), 4000)
+
+
+def test_a_recording_that_outlasts_a_request_is_a_job(client, server, here, tmp_path):
+    rule, steps = TimelineRule(vad="none"), []
+
+    def progress(items, *, total, title):
+        for item in items:
+            steps.append((total, title))
+            yield item
+
+    (item,) = items_given(LONG, None, "mix")
+    expected = here.timeline(LONG, rule=rule)
+    assert client.timeline_item(item, rule=rule, progress=progress) == expected
+    assert steps == [(100, item.utterance_id)] * 100
+    assert awaited(server, lambda asked: asked.timeline(LONG, rule=rule)) == expected
+    (tmp_path / "long.wav").write_bytes(LONG)
+    made = tmp_path / "long.json"
+    ended = run_command(
+        "timeline", "loudness", tmp_path / "long.wav", "--server", server.url, "-o", made, "--vad", "none"
+    )
+    assert ended.code == 0 and json.loads(made.read_text())["recordings"][0]["duration_s"] == 80
+    assert server.service.jobs.active == 0 and server.service.jobs._jobs == {}  # nothing is kept
+
+
+def test_a_large_recording_is_a_job_from_the_beginning(server, here, monkeypatch):
+    monkeypatch.setattr(questions, "_AT_ONCE_BYTES", 1000)
+    network, came = httpx2.HTTPTransport(), []
+    monkeypatch.setattr(network, "handle_request", told(network.handle_request, came))
+    with Client(server.url, transport=network) as client:
+        for source in (encoded(tone()), (tone().astype("f4"), RATE)):
+            assert client.predict(source) == here.predict(source)
+        assert client.predict(encoded(tone()), channel="each") == here.predict(encoded(tone()), channel="each")
+    assert "/v1/predict" not in came and came.count("/v1/jobs") == 3
+
+
+def told(handle, came):
+    """The same network, which remembers paths."""
+
+    def remembers(request: httpx2.Request) -> httpx2.Response:
+        came.append(request.url.path)
+        return handle(request)
+
+    return remembers
+
+
+def test_a_job_can_be_looked_at_waited_for_and_cancelled(client, server, here):
+    job = client.job(encoded(tone()), kind="predict")
+    assert job.result() == job.result() == here.predict(encoded(tone()))
+    assert (job.status().status, job.status().progress, job.status().is_active) == ("done", 1.0, False)
+    job.cancel()
+    with pytest.raises(ServerError, match="There is no such job"):
+        job.status()
+    assert client.job(LONG, rule=TimelineRule(vad="none")).result() == here.timeline(
+        LONG, rule=TimelineRule(vad="none")
+    )
+    with pytest.raises(AudioError, match="cannot be decoded"):
+        client.job(b"no recording").result()
+    with pytest.raises(ConfigError, match="'dance', but of timeline and predict"):
+        client.job(LONG, kind="dance")
+    with pytest.raises(ConfigError, match="A rule is for timelines"):
+        client.job(LONG, kind="predict", rule=TimelineRule())
+
+    async def cancels(asked):
+        shares = []
+        job = await asked.job(encoded(tone()), kind="predict")
+        found = await job.result(shares.append)
+        await job.cancel()
+        with pytest.raises(ServerError, match="There is no such job"):
+            await job.status()
+        return found, shares[-1]
+
+    assert awaited(server, cancels) == (here.predict(encoded(tone())), 1.0)
+
+
+def test_who_stops_waiting_ends_the_job(loudness, monkeypatch):
+    with served(f"loudness={loudness}", seconds=60) as slow:
+        slowed(slow, 0.5)
+
+        def stops(items, *, total, title):
+            wait_until(lambda: slow.service.jobs.active)
+            raise KeyboardInterrupt
+            yield
+
+        (item,) = items_given(LONG, None, "mix")
+        with Client(slow.url, patience_s=0) as client:
+            with pytest.raises(KeyboardInterrupt):
+                client.timeline_item(item, rule=TimelineRule(vad="none"), progress=stops)
+            wait_until(lambda: slow.service.jobs.active == 0, seconds=3)
+            monkeypatch.setattr(questions, "_AT_ONCE_BYTES", 0)
+            with pytest.raises(KeyboardInterrupt):
+                client.predict_items([Item("short", (tone(), RATE))] * 9, progress=stops)
+            wait_until(lambda: slow.service.jobs.active == 0, seconds=3)
+
+        async def cancelled():
+            async with AsyncClient(slow.url) as client:
+                asking = asyncio.ensure_future(client.timeline(LONG, rule=TimelineRule(vad="none")))
+                while not slow.service.jobs.active:
+                    await asyncio.sleep(0.01)
+                await asyncio.sleep(0.3)  # the client knows the job
+                asking.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await asking
+
+        asyncio.run(cancelled())
+        wait_until(lambda: slow.service.jobs.active == 0, seconds=3)
+
+
+TOO_LONG = (503, {"Retry-After": "9"}, {"type": "urn:emotune:problem:took-too-long", "detail": "There was no answer."})
+
+
+def test_an_answer_that_took_too_long_is_asked_for_as_a_job_and_not_again(monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail("it waits"))
+    about = {"id": "x", "status": "cancelled", "progress": 0.5, "error": None}
+    network, came = answers(TOO_LONG, (202, {}, about), (200, {}, about), (204, {}, None))
+    with (
+        Client("http://server", transport=network) as client,
+        pytest.raises(ServerError, match="The job was cancelled"),
+    ):
+        client.predict(encoded())
+    assert len(came) == 4
 
 
 def test_a_fault_is_told_with_the_id_that_the_log_knows():

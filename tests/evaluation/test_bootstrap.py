@@ -7,10 +7,12 @@ import pytest
 import scipy.stats
 
 from emotune.evaluation.statistics.bootstrap import (
+    UNIT,
     ClusterBootstrap,
     Estimate,
     cluster_codes,
     draws,
+    mean_estimate,
     percentile_interval,
 )
 from emotune.evaluation.statistics.t_distribution import t_cdf, t_quantile
@@ -146,3 +148,40 @@ def test_for_a_mean_of_ten_clusters_the_interval_is_about_that_by_t():
     found = ClusterBootstrap(statistics, resamples=20000, seed=0).estimate(lambda s: s[..., 0] / s[..., 1])
     low, high = scipy.stats.t.interval(0.95, 9, loc=values.mean(), scale=scipy.stats.sem(values))
     assert found.high - found.low == pytest.approx(high - low, rel=0.05)
+
+
+@pytest.mark.parametrize("speakers", [3, 8, 40])
+def test_where_every_speaker_is_understood_the_interval_is_the_exact_one_over_speakers(speakers):
+    truth = np.tile([0, 1, 2], 4 * speakers)
+    speaker = np.repeat(np.arange(speakers), 12)
+    exact = scipy.stats.binomtest(speakers, speakers).proportion_ci(0.95, method="exact")
+    right = ClusterBootstrap(matrices(speaker, truth, truth, speakers))
+    wrong = ClusterBootstrap(matrices(speaker, truth, (truth + 1) % 3, speakers))
+    for measure in (uar_of, accuracy_of, macro_f1_of):
+        found = right.estimate(measure, within=UNIT)
+        assert (found.value, found.low, found.high) == pytest.approx((1, exact.low, 1))
+        found = wrong.estimate(measure, within=UNIT)
+        assert (found.value, found.low, found.high) == pytest.approx((0, 0, 1 - exact.low))
+        assert right.estimate(measure) == Estimate(1, 1, 1)  # of what may be beyond
+    assert mean_estimate([right, right], uar_of, within=UNIT).low == pytest.approx(exact.low)
+
+
+def test_only_speakers_who_have_a_score_count_and_scores_between_the_edges_stay():
+    hits_and_counts = np.array([[[5, 5], [5, 10]]] * 3 + [[[0, 0], [5, 10]]] * 5)
+    bootstrap = ClusterBootstrap(hits_and_counts, seed=0)
+    with np.errstate(invalid="ignore"):
+        full, half = bootstrap.estimates(lambda sums: sums[..., 0] / sums[..., 1], within=UNIT)
+    assert full.low == pytest.approx(scipy.stats.binomtest(3, 3).proportion_ci(0.95, method="exact").low)
+    assert (half.low, half.high) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("share", [0.99, 0.9, 0.7])
+def test_intervals_of_speakers_who_are_nearly_all_understood_hold_the_truth(share):
+    """Speakers are understood, or not at all: the worst case for what nobody has seen."""
+    generator = np.random.default_rng(0)
+    held = []
+    for _ in range(300):
+        speakers = np.stack([20 * (generator.random(8) < share), np.full(8, 20)], axis=1)
+        found = ClusterBootstrap(speakers, resamples=200).estimate(lambda s: s[..., 0] / s[..., 1], within=UNIT)
+        held.append(found.low <= share <= found.high)
+    assert np.mean(held) >= 0.93

@@ -119,7 +119,10 @@ def test_a_pipelines_frames_go_on_and_emotions_come_beside_them(server, rate):
     assert host.stage.dropped == 0
 
 
-def test_a_pipeline_goes_on_without_a_server():
+def test_a_pipeline_goes_on_without_a_server(monkeypatch):
+    from emotune.client import failures, streams
+
+    monkeypatch.setattr(streams, "Patience", lambda seconds, timeout_s: failures.Patience(1, timeout_s))
     frames = [SoundFrame(bytes(640), RATE)] * 10
     pushed = Host("http://127.0.0.1:9", patience_s=1.0).run(frames)
     assert [frame for frame in pushed if isinstance(frame, SoundFrame)] == frames

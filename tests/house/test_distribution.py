@@ -1,5 +1,6 @@
 """What `make dist` builds, installed into an environment of its own without any extra, is used there."""
 
+import json
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from builders.recordings import write_recording
 from emotune.schema.labels import LabelSpace
 
 ROOT = Path(__file__).parents[2]
-MEGABYTES, OF_MINI = 220, 16
+MEGABYTES, OF_MINI, MEGABYTES_OF_SERVICE = 220, 16, 350
 """Most that `pip install 'emotune[mini]'` may bring to site-packages, as `du -m` counts, and the model's part of it."""
 OFFLINE = """
 import socket, sys
@@ -120,6 +121,16 @@ def test_the_base_tier_and_its_model_stay_small(base):
     }
     largest = sorted(sizes.items(), key=lambda pair: -pair[1])[:8]
     assert sum(sizes.values()) <= (MEGABYTES - OF_MINI) * 2**20, largest
+
+
+@pytest.mark.load
+def test_the_service_is_small_and_answers_soon_after_its_start_without_a_network(tmp_path):
+    found = tmp_path / "tiers.json"
+    run(sys.executable, ROOT / "benchmarks" / "tiers.py", "serve", "--json", found, folder=tmp_path)
+    tier = json.loads(found.read_text(encoding="utf-8"))["serve"]
+    assert tier["megabytes"] <= MEGABYTES_OF_SERVICE
+    assert tier["answer_after_start_s"] <= 10
+    assert tier["serving_mb"] <= 300
 
 
 @pytest.mark.load

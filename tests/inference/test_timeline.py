@@ -7,11 +7,11 @@ import pytest
 import soundfile
 
 import emotune
+from builders.engines import SometimesDeaf, spiked
 from builders.recordings import encoded, noise
 from emotune.audio.decoding import sound
 from emotune.audio.voice_activity import Stretch, Turns
 from emotune.errors import AudioError, ConfigError
-from emotune.inference.engine import EngineError
 from emotune.inference.items import Item
 from emotune.inference.predictor import Predictor
 from emotune.inference.timeline.recording import RecordingTimeline, TimelineRule
@@ -178,31 +178,9 @@ def test_turns_are_joined_and_end_in_order():
     assert turns.finish() == [Stretch(4 * RATE, 4 * RATE + 10)]
 
 
-class SometimesDeaf:
-    """An engine that cannot run clips with a loud sample in them."""
-
-    def __init__(self, engine):
-        self._engine = engine
-
-    def __getattr__(self, name):
-        return getattr(self._engine, name)
-
-    def run(self, waveforms, conditions=()):
-        if any(np.abs(waveform).max() > 50 * waveform.std() for waveform in waveforms):
-            raise EngineError("out of memory")
-        return self._engine.run(waveforms, conditions)
-
-
 @pytest.fixture
 def deaf(predictor):
     return Predictor(SometimesDeaf(predictor.engine))
-
-
-def spiked(*seconds: float, of: int = 6) -> np.ndarray:
-    samples = noise(of * RATE, seed=3) / 100
-    for at in seconds:
-        samples[round(at * RATE)] = 0.9
-    return samples
 
 
 def test_a_window_without_an_answer_is_an_error_of_its_time_and_the_rest_stands(deaf, predictor):

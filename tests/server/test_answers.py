@@ -12,7 +12,7 @@ import pytest
 
 import emotune
 from builders.recordings import encoded, noise, tone
-from builders.served import served
+from builders.served import served, wait_until
 from emotune.server.settings import Settings
 
 LOUD, QUIET = encoded(tone(peak=0.9)), encoded(tone(peak=0.01))
@@ -131,6 +131,22 @@ def test_a_timeline_comes_in_every_format_that_files_have(server, loudness, tmp_
     expected = emotune.load(loudness).timeline({"bytes": SPEECH, "path": "call.wav"}, rule=TimelineRule(vad="energy"))
     expected.write(tmp_path / f"call.{form}")
     assert answer.text == (tmp_path / f"call.{form}").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("route", ["predict", "timeline", "jobs"])
+def test_a_table_for_spreadsheets_runs_no_formula(server, route):
+    def table(query: str):
+        if route != "jobs":
+            return server.client.post(f"/v1/{route}?{query}", files={"file": ("=1+1.wav", LOUD)})
+        place = server.client.post("/v1/jobs?vad=none", files={"file": ("=1+1.wav", LOUD)}).headers["location"]
+        wait_until(lambda: server.client.get(place).json()["status"] == "done")
+        return server.client.get(f"{place}/result?{query}")
+
+    assert "\n=1+1.wav," in table("format=csv").text
+    assert "\n'=1+1.wav," in table("format=csv&spreadsheet_safe=true").text
+    refused = table("format=jsonl&spreadsheet_safe=true")
+    assert refused.status_code == 422 and refused.json()["errors"][0]["field"] == "query.spreadsheet_safe"
+    assert "format=csv" in refused.json()["detail"]
 
 
 def test_a_format_of_one_recording_refuses_several_before_any_work(server):

@@ -111,6 +111,39 @@ def test_a_done_job_is_forgotten_after_its_time_and_when_others_take_its_room(lo
         wait_until(lambda: server.client.get(places[2]).status_code == 404, seconds=3)
 
 
+def two_clients(loudness, **limits):
+    """A server with two keys, and the headers of each."""
+    (key, hashed), (other, other_hashed) = new_key(), new_key()
+    settings = Settings(keys=(hashed, other_hashed), limits=Limits(**limits))
+    headers = [{"headers": {"Authorization": f"Bearer {one}"}} for one in (key, other)]
+    return served(f"loudness={loudness}", settings=settings), *headers
+
+
+def test_one_client_cannot_fill_the_queue_of_jobs(loudness):
+    running, mine, theirs = two_clients(loudness, jobs=8, client_jobs=2)
+    with running as server:
+        slowed(server, 0.1)
+        places = [(begun(server, **mine), mine) for _ in range(2)]
+        full = server.client.post(QUERY, files={"file": SOUND}, **mine)
+        assert "You have 2 jobs here" in refused(full, "too-many")["detail"]
+        assert int(full.headers["retry-after"]) >= 1
+        for place, own in [*places, (begun(server, **theirs), theirs)]:
+            server.client.delete(place, **own)
+        wait_until(lambda: server.service.jobs.active == 0)
+        begun(server, **mine)
+
+
+def test_results_of_one_client_do_not_take_the_room_of_another(loudness):
+    running, mine, theirs = two_clients(loudness, results=2)
+    with running as server:
+        places = []
+        for own in (theirs, mine, mine, mine):
+            places.append((begun(server, **own), own))
+            wait_until(lambda: server.service.jobs.active == 0)
+        found = [server.client.get(f"{place}/result", **own).status_code for place, own in places]
+        assert found == [200, 404, 404, 200]
+
+
 def test_a_job_is_seen_by_its_client_alone(loudness):
     (key, hashed), (other, other_hashed) = new_key(), new_key()
     settings = Settings(keys=(hashed, other_hashed))

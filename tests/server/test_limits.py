@@ -139,7 +139,7 @@ def test_an_option_that_is_wrong_is_named_before_the_upload_is_read(server, quer
 def test_what_is_not_there_is_a_problem_too(server):
     refused(server.client.get("/v2/predict"), "not-found")
     refused(server.client.get("/v1/predict"), "method-not-allowed")
-    assert server.client.put("/v1/jobs/x").headers["allow"] == "DELETE, GET"
+    assert server.client.put("/v1/jobs/x").headers["allow"] == "DELETE, GET, HEAD"
 
 
 def slow_parts(go_on: threading.Event):

@@ -111,6 +111,16 @@ def test_head_is_answered_as_get_without_the_body(server):
         got, head = server.client.get(path), server.client.head(path)
         assert (head.status_code, head.content) == (got.status_code, b""), path
         assert head.headers["content-type"] == got.headers["content-type"]
+    for path, allowed in (
+        ("/v1/predict", "POST"),
+        ("/v1/jobs/none", "DELETE, GET, HEAD"),
+        ("/health", "GET, HEAD"),
+        ("/", "GET, HEAD"),
+        ("/static/none", "GET, HEAD"),
+        ("/openapi.json", "GET, HEAD"),
+    ):
+        answer = server.client.put(path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed), path
     assert server.client.head("/v1/predict").status_code == 405
     assert server.client.get("/health").text
 

@@ -13,16 +13,19 @@ import pytest
 from starlette import testclient
 
 import emotune
+from builders.engines import SometimesDeaf, spiked
 from builders.recordings import encoded, noise
 from builders.served import wait_until
+from emotune.inference.predictor import Predictor
 from emotune.inference.stream import Stream
 from emotune.inference.timeline.recording import TimelineRule
+from emotune.inference.timeline.windows import WindowRule
 from emotune.server.app import create_app
 from emotune.server.backlog import Backlog
 from emotune.server.cancellation import Cancellation, Cancelled
 from emotune.server.keys import new_key
 from emotune.server.settings import Limits, Settings
-from emotune.timelines.answer_json import segment_to_json
+from emotune.timelines.answer_json import segment_to_json, unanswered_to_json
 
 RATE = 16000
 END = {"type": "end"}
@@ -328,6 +331,27 @@ def test_who_waits_for_sound_is_woken_when_the_client_goes():
             await reading
 
     asyncio.run(goes())
+
+
+def test_windows_without_an_answer_are_told_and_the_stream_goes_on(loudness, predictor):
+    content = encoded(spiked(3.1), container="RAW", subtype="FLOAT", endian="LITTLE")
+    deaf, rule = Predictor(SometimesDeaf(predictor.engine)), TimelineRule(WindowRule(1.0, 0.5), "none")
+    whole = deaf.timeline(spiked(3.1).astype("f4"), RATE, rule=rule)
+    with client_of(loudness) as client:
+        scheduler = client.app.state.service.models.default.scheduler
+        scheduler.engine = SometimesDeaf(scheduler.engine)
+        found = events(client, content, "encoding=f32le&events=segments&vad=none&window_s=1&hop_s=0.5")
+        estimates = events(client, content, "encoding=f32le&vad=none&window_s=1&hop_s=1&smoothing_s=0", step=256000)
+    told = of("unanswered", found)
+    expected = [unanswered_to_json(one) for one in whole.unanswered]
+    assert [{**one, "error": ""} for one in told] == [{"type": "unanswered", **one, "error": ""} for one in expected]
+    assert [(one["start_ms"], one["end_ms"]) for one in told] == [(2500, 3500), (3000, 4000)]
+    assert all("out of memory" in one["error"] for one in told)
+    assert of("segment", found) == [{"type": "segment", **segment_to_json(one)} for one in whole.segments]
+    assert [one["type"] for one in found[-2:]] == ["done", "closed"]
+    failed, *others = of("estimate", estimates)
+    assert (failed["end_ms"], failed["emotion"], failed["probabilities"]) == (4000, None, {})
+    assert "out of memory" in failed["error"] and others and all(one["error"] is None for one in others)
 
 
 def test_a_client_that_sends_without_end_waits_for_the_server(client, monkeypatch):

@@ -32,6 +32,9 @@ def adapt(
     channel: Annotated[
         str, typer.Option(help="mix (the mean), a number (the first is 0), or each: a speaker a channel.")
     ] = "mix",
+    speakers: Annotated[
+        Path | None, typer.Option(help="An RTTM file of a diarisation: its turns in place of whole recordings.")
+    ] = None,
     batch_seconds: Annotated[float, typer.Option(min=1.0, help="Audio-seconds a batch; changes speed only.")] = 40.0,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="CPU processes of one thread, a model in each.")] = None,
@@ -46,7 +49,7 @@ def adapt(
 
     found = adapt_files(
         model,
-        Inputs(inputs, pairs(column, "--column", "FIELD=COLUMN"), split, channels_named(channel)),
+        Inputs(inputs, pairs(column, "--column", "FIELD=COLUMN"), split, channels_named(channel), speakers),
         output,
         by=by,
         listener=Words(),

@@ -81,9 +81,15 @@ def predict(
     coverage: Annotated[
         float | None, typer.Option(help="Answer about this share, such as 0.8; the others are 'uncertain'.")
     ] = None,
+    speakers: Annotated[
+        Path | None, typer.Option(help="An RTTM file of a diarisation: a row for each of its turns.")
+    ] = None,
     adapt: Annotated[
         Literal["none", AdaptedBy],
-        typer.Option(help="Adapt the answers to these recordings, without labels: by speaker, recording, or auto."),
+        typer.Option(
+            help="Adapt the answers to these recordings, without labels: by speaker, recording, or auto. Off by"
+            " default: it helps where speakers show several emotions, and can cost a little where they do not."
+        ),
     ] = "none",
     condition: Condition = [],
     gender_model: Annotated[str | None, typer.Option(help="In place of the model's own gender predictor.")] = None,
@@ -111,11 +117,17 @@ def predict(
         "listener": Words(),
         "progress": show_progress,
     }
-    named = Inputs(inputs, pairs(column, "--column", "FIELD=COLUMN"), split, channels_named(channel))
+    named = Inputs(inputs, pairs(column, "--column", "FIELD=COLUMN"), split, channels_named(channel), speakers)
     if server is not None:
         local = {"--window": window, "--hop": hop, "--vad": vad, "--device": device, "--workers": workers}
         local |= {"--part-rows": part_rows, "--part-format": part_format, "--retry-errors": retry_errors}
-        local |= {"--adapt": adapt, "--condition": condition, "--gender-model": gender_model, "--asr": asr}
+        local |= {
+            "--speakers": speakers,
+            "--adapt": adapt,
+            "--condition": condition,
+            "--gender-model": gender_model,
+            "--asr": asr,
+        }
         local |= {"--text-encoder": text_encoder, "--batch-seconds": batch_seconds}
         local |= {"--engine": None if engine == "local" else engine}
         asked = server_options(server, model, coverage, local)
@@ -144,6 +156,8 @@ def predict(
             raise ConfigError("--window, --hop and --vad go into one table: leave out --part-rows.")
         if output is None:
             raise ConfigError("--part-rows needs a folder for the parts: name it with -o.")
+        if speakers is not None:
+            raise ConfigError("--speakers goes into one table: leave out --part-rows.")
         if adapt != "none":
             raise ConfigError(
                 "--adapt needs all answers at once, and --part-rows keeps few: make a model with `emotune adapt`, and"

@@ -14,11 +14,11 @@ from emotune.inference.items import Item
 from emotune.inference.stream import Estimate
 from emotune.schema.labels import LabelSpace, Scale
 from emotune.schema.predictions import Prediction
-from emotune.timelines import Timeline, TimelineSegment
-from emotune.timelines.answer_json import segment_from_json, timeline_from_json
+from emotune.timelines import Timeline, TimelineSegment, UnansweredWindow
+from emotune.timelines.answer_json import segment_from_json, timeline_from_json, unanswered_from_json
 
 Json = Mapping[str, Any]
-Event = Estimate | TimelineSegment
+Event = Estimate | TimelineSegment | UnansweredWindow
 _Given = ParamSpec("_Given")
 _Found = TypeVar("_Found")
 
@@ -78,7 +78,7 @@ def timeline_of(item: Item, body: Json) -> Timeline:
 
 @_understood
 def event_of(event: Json) -> Event | None:
-    """Estimate or segment of a stream; None for its beginning and its end.
+    """Estimate, segment or window without an answer; None for a stream's beginning and its end.
 
     Raises:
         EmotuneError: that ended the stream.
@@ -87,12 +87,15 @@ def event_of(event: Json) -> Event | None:
         raise error_of(event["problem"])
     if event["type"] == "segment":
         return segment_from_json(event)
+    if event["type"] == "unanswered":
+        return unanswered_from_json(event)
     return _estimate(event) if event["type"] == "estimate" else None
 
 
 def _estimate(one: Json) -> Estimate:
-    answered = Prediction("window", one["probabilities"], one["dimensions"], uncertain=one["uncertain"])
-    is_answered = bool(one["probabilities"] or one["dimensions"])
+    error = one.get("error")  # servers before this field ended the stream
+    answered = Prediction("window", one["probabilities"], one["dimensions"], error=error, uncertain=one["uncertain"])
+    is_answered = bool(one["probabilities"] or one["dimensions"] or error)
     return Estimate(
         one["start_ms"] / 1000,
         one["end_ms"] / 1000,

@@ -5,14 +5,25 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, overload
 
 import httpx2
 
-from emotune.audio.channels import EACH, Channels
+from emotune.audio.channels import Channels
 from emotune.client.answers import Event, label_space_of
-from emotune.client.failures import Patience, body_of
-from emotune.client.questions import Question, file_of, prediction_asked, rows_of_failure, table_of, timeline_asked
+from emotune.client.failures import Patience, body_of, outlasts_request
+from emotune.client.jobs import JOBS, AsyncJob, id_of
+from emotune.client.questions import (
+    Kind,
+    Question,
+    file_of,
+    job_asked,
+    one_asked,
+    prediction_asked,
+    rows_of_failure,
+    table_of,
+    timeline_asked,
+)
 from emotune.client.settings import TOGETHER, ClientSettings
 from emotune.client.streams import listen_async
 from emotune.errors import AudioError, ServerError
@@ -60,7 +71,7 @@ class AsyncClient:
 
     async def models(self) -> list[dict[str, Any]]:
         """See ``Client.models``."""
-        return (await self._ask(lambda: self._http.get("/v1/models")))["models"]
+        return (await self._ask("GET", "/v1/models"))["models"]
 
     async def about(self) -> dict[str, Any]:
         """Description of the model that answers."""
@@ -83,8 +94,7 @@ class AsyncClient:
         items = list(items_given(source, sampling_rate_hz, "mix"))
         if holds_several(source):
             return await self.predict_items(items, channel=channel)
-        rows = await self._answer(prediction_asked(items[0], channel))
-        return table_of(rows, await self.about()) if channel == EACH else rows[0]
+        return await self._answer(one_asked(items[0], channel))
 
     async def predict_items(self, items: Sequence[Item], *, channel: Channels = "mix") -> Predictions:
         """See ``Client.predict_items``."""
@@ -118,6 +128,41 @@ class AsyncClient:
         """See ``Client.timeline_item``."""
         return await self._answer(timeline_asked(item, channel, rule))
 
+    @overload
+    async def job(
+        self,
+        source: Any,
+        sampling_rate_hz: int | None = None,
+        *,
+        kind: Literal["timeline"] = "timeline",
+        channel: Channels = "mix",
+        rule: TimelineRule | None = None,
+    ) -> AsyncJob[Timeline]: ...
+
+    @overload
+    async def job(
+        self,
+        source: Any,
+        sampling_rate_hz: int | None = None,
+        *,
+        kind: Literal["predict"],
+        channel: Channels = "mix",
+        rule: None = None,
+    ) -> AsyncJob[Prediction | Predictions]: ...
+
+    async def job(
+        self,
+        source: Any,
+        sampling_rate_hz: int | None = None,
+        *,
+        kind: Kind = "timeline",
+        channel: Channels = "mix",
+        rule: TimelineRule | None = None,
+    ) -> AsyncJob[Any]:
+        """See ``Client.job``."""
+        (item,) = items_given(source, sampling_rate_hz, "mix")
+        return await self._begun(job_asked(kind, item, channel, rule))
+
     def listen(
         self, blocks: AsyncIterable[Any] | Iterable[Any], sampling_rate_hz: int | None = None, **options: Any
     ) -> AsyncIterator[Event]:
@@ -125,19 +170,38 @@ class AsyncClient:
         return listen_async(self.settings, blocks, sampling_rate_hz, options)
 
     async def _answer(self, question: Question[_Found]) -> _Found:
-        query = self.settings.query(**question.options)
+        """Answer to a question: at once, or by a job where the recording outlasts a request."""
+        if not question.is_large:
+            came = await self._come(lambda: self._posted(question.route, question))
+            if not outlasts_request(came):
+                return question.read(body_of(came, self.settings.url))
+        job = await self._begun(question)
+        try:
+            return await job.result()
+        finally:
+            await job.let_go()
 
-        async def post() -> httpx2.Response:
-            name, content = await asyncio.to_thread(file_of, question.item)
-            with content:
-                return await self._http.post(question.route, params=query, files={"file": (name, content)})
+    async def _begun(self, question: Question[_Found]) -> AsyncJob[_Found]:
+        came = await self._come(lambda: self._posted(JOBS, question, kind=question.kind))
+        return AsyncJob(id_of(body_of(came, self.settings.url)), question, self._ask)
 
-        return question.read(await self._ask(post))
+    async def _posted(self, route: str, question: Question[Any], **further: Any) -> httpx2.Response:
+        query = self.settings.query(**question.options, **further)
+        name, content = await asyncio.to_thread(file_of, question.item)
+        with content:
+            return await self._http.post(route, params=query, files={"file": (name, content)})
 
-    async def _ask(self, question: Callable[[], Awaitable[httpx2.Response]]) -> dict[str, Any]:
-        """Answer to a question, which is asked again where that may help."""
-        settings = self.settings
-        patience = Patience(0 if self._is_lost else settings.patience_s, settings.timeout_s)
+    async def _ask(self, method: str, path: str) -> dict[str, Any]:
+        patience_s = 0.0 if method == "DELETE" else self.settings.patience_s  # nobody waits to end something
+        came = await self._come(lambda: self._http.request(method, path), patience_s)
+        return body_of(came, self.settings.url)
+
+    async def _come(
+        self, question: Callable[[], Awaitable[httpx2.Response]], patience_s: float | None = None
+    ) -> httpx2.Response | httpx2.HTTPError:
+        """Answer to a question, which is asked again where that may help, or the error in its place."""
+        patience_s = self.settings.patience_s if patience_s is None else patience_s
+        patience = Patience(0 if self._is_lost else patience_s, self.settings.timeout_s)
         while True:
             try:
                 came = await question()
@@ -146,5 +210,5 @@ class AsyncClient:
             wait_s = patience.wait_s(came)
             if wait_s is None:
                 self._is_lost = isinstance(came, httpx2.HTTPError)
-                return body_of(came, settings.url)
+                return came
             await asyncio.sleep(wait_s)

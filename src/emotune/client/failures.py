@@ -13,6 +13,7 @@ AGAIN = (429, 503)
 """Statuses of a server that is busy or about to end."""
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
 _IN_VAIN = (httpx2.LocalProtocolError, httpx2.UnsupportedProtocol)
+_OUTLASTS = ("too-large", "took-too-long")
 _KINDS: Mapping[str, type[EmotuneError]] = {"recording": AudioError, "too-large": AudioError, "option": ConfigError}
 
 
@@ -43,7 +44,7 @@ class Patience:
         """
         stated = ""
         if isinstance(came, httpx2.Response):
-            if came.status_code not in AGAIN:
+            if came.status_code not in AGAIN or outlasts_request(came):
                 return None
             stated = came.headers.get("retry-after", "")
         elif not isinstance(came, httpx2.TransportError) or isinstance(came, _IN_VAIN):
@@ -62,6 +63,16 @@ class Patience:
         self._following_s *= 2
         self._left_s -= wait_s + spent_s
         return wait_s if self._left_s >= 0 else None
+
+
+def outlasts_request(came: httpx2.Response | httpx2.HTTPError) -> bool:
+    """Tells that the server would rather take the recording as a job."""
+    if isinstance(came, httpx2.HTTPError) or came.status_code not in (413, 503):
+        return False
+    try:
+        return _kind_of(came.json()) in _OUTLASTS
+    except (ValueError, AttributeError):  # somebody else's answer
+        return False
 
 
 def body_of(came: httpx2.Response | httpx2.HTTPError, url: str) -> dict[str, Any]:
@@ -83,6 +94,8 @@ def checked_json(answer: httpx2.Response) -> dict[str, Any]:
         ConfigError: when it does not know an option.
         ServerError: for any other failure, and for what is no answer of emotune.
     """
+    if answer.status_code == 204:
+        return {}
     try:
         body = answer.json()
     except ValueError:
@@ -98,8 +111,11 @@ def checked_json(answer: httpx2.Response) -> dict[str, Any]:
 
 def error_of(problem: Mapping[str, Any]) -> EmotuneError:
     """Error that a problem of RFC 9457 is here; a fault of the server comes with the id that its log knows."""
-    kind = str(problem.get("type")).rpartition(":")[2]
     words = str(problem.get("detail") or problem.get("title") or problem)
     if problem.get("status") == 500:
         words += f" The request was {problem.get('request_id')}."
-    return _KINDS.get(kind, ServerError)(words)
+    return _KINDS.get(_kind_of(problem), ServerError)(words)
+
+
+def _kind_of(problem: Mapping[str, Any]) -> str:
+    return str(problem.get("type")).rpartition(":")[2]

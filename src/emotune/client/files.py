@@ -62,12 +62,14 @@ def timeline_files(
 
     def timeline(item: Item) -> Timeline:
         try:
-            return client.timeline_item(item, channel=inputs.channel, rule=rule)
+            return client.timeline_item(
+                item, channel=inputs.channel, rule=rule, progress=progress if len(items) == 1 else silent
+            )
         except ServerError as error:
             return Timeline(item.utterance_id, space, error=str(error))
 
     return written_timelines(
-        progress(items, total=len(items), title="timelines"),
+        items if len(items) == 1 else progress(items, total=len(items), title="timelines"),
         timeline,
         space,
         outputs,

@@ -11,10 +11,21 @@ from typing import Any, Literal, TypeVar, overload
 import httpx2
 
 from emotune import audio
-from emotune.audio.channels import EACH, Channels
+from emotune.audio.channels import Channels
 from emotune.client.answers import Event, label_space_of
-from emotune.client.failures import Patience, body_of
-from emotune.client.questions import Question, file_of, prediction_asked, rows_of_failure, table_of, timeline_asked
+from emotune.client.failures import Patience, body_of, outlasts_request
+from emotune.client.jobs import JOBS, Job, id_of
+from emotune.client.questions import (
+    Kind,
+    Question,
+    file_of,
+    job_asked,
+    one_asked,
+    prediction_asked,
+    rows_of_failure,
+    table_of,
+    timeline_asked,
+)
 from emotune.client.settings import TOGETHER, ClientSettings
 from emotune.client.streams import listen
 from emotune.errors import AudioError, ServerError
@@ -30,6 +41,8 @@ _Found = TypeVar("_Found")
 
 class Client:
     """Asks a server as one would ask a ``Predictor``; also a context manager.
+
+    A recording that outlasts a request is sent as a job, which the server forgets once its answer is here.
 
     Args:
         url, options: see ``ClientSettings``.
@@ -49,6 +62,8 @@ class Client:
         )
         self._about: dict[str, Any] | None = None
         self._is_lost = False  # patience ended without any answer: until one comes, no other question waits as long
+        self._jobs: set[Job[Any]] = set()  # whose answers are waited for
+        self._gives_up = False  # begins no further ones
 
     def __enter__(self) -> Client:
         return self
@@ -66,7 +81,7 @@ class Client:
         Raises:
             ServerError: when it cannot be reached.
         """
-        return self._ask(lambda: self._http.get("/v1/models"))["models"]
+        return self._ask("GET", "/v1/models")["models"]
 
     @property
     def about(self) -> dict[str, Any]:
@@ -110,8 +125,7 @@ class Client:
         items = list(items_given(source, sampling_rate_hz, "mix"))
         if holds_several(source):
             return self.predict_items(items, channel=channel)
-        rows = self._answer(prediction_asked(items[0], channel))
-        return table_of(rows, self.about) if channel == EACH else rows[0]
+        return self._answer(one_asked(items[0], channel))
 
     def predict_items(
         self, items: Sequence[Item], *, channel: Channels = "mix", progress: Progress = silent
@@ -129,8 +143,16 @@ class Client:
                 return rows_of_failure(item, error, channel)
 
         about = self.about  # a server that is not there is one error, and not one for each row
+        self._gives_up = False
         with ThreadPoolExecutor(TOGETHER) as threads:
-            rows = list(progress(threads.map(row, items), total=len(items), title="predicting"))
+            try:
+                rows = list(progress(threads.map(row, items), total=len(items), title="predicting"))
+            except BaseException:  # Ctrl-C, say: jobs are ended, and what has not been asked is not
+                self._gives_up = True
+                threads.shutdown(wait=False, cancel_futures=True)
+                for job in list(self._jobs):
+                    job.let_go()
+                raise
         return table_of(itertools.chain.from_iterable(rows), about)
 
     def timeline(
@@ -151,13 +173,64 @@ class Client:
         (item,) = items_given(source, sampling_rate_hz, "mix")
         return self.timeline_item(item, channel=channel, rule=rule)
 
-    def timeline_item(self, item: Item, *, channel: Channels = "mix", rule: TimelineRule | None = None) -> Timeline:
+    def timeline_item(
+        self,
+        item: Item,
+        *,
+        channel: Channels = "mix",
+        rule: TimelineRule | None = None,
+        progress: Progress = silent,
+    ) -> Timeline:
         """Timeline of an item; its own channel comes before the one that is asked for.
+
+        Args:
+            item, channel, rule: as for ``timeline``.
+            progress: shows how much of a long recording is done.
 
         Raises:
             EmotuneError: as ``timeline`` does.
         """
-        return self._answer(timeline_asked(item, channel, rule))
+        return self._answer(timeline_asked(item, channel, rule), progress)
+
+    @overload
+    def job(
+        self,
+        source: Any,
+        sampling_rate_hz: int | None = None,
+        *,
+        kind: Literal["timeline"] = "timeline",
+        channel: Channels = "mix",
+        rule: TimelineRule | None = None,
+    ) -> Job[Timeline]: ...
+
+    @overload
+    def job(
+        self,
+        source: Any,
+        sampling_rate_hz: int | None = None,
+        *,
+        kind: Literal["predict"],
+        channel: Channels = "mix",
+        rule: None = None,
+    ) -> Job[Prediction | Predictions]: ...
+
+    def job(
+        self,
+        source: Any,
+        sampling_rate_hz: int | None = None,
+        *,
+        kind: Kind = "timeline",
+        channel: Channels = "mix",
+        rule: TimelineRule | None = None,
+    ) -> Job[Any]:
+        """Begins a job, to be looked at, waited for or cancelled: what ``timeline`` or ``predict`` gives, later.
+
+        Raises:
+            AudioError: when the recording cannot be sent.
+            ServerError: when the server takes no job, or does not answer.
+        """
+        (item,) = items_given(source, sampling_rate_hz, "mix")
+        return self._begun(job_asked(kind, item, channel, rule))
 
     def listen(self, blocks: Iterable[Any], sampling_rate_hz: int | None = None, **options: Any) -> Iterator[Event]:
         """Yields the events of a stream while its sound is sent.
@@ -169,27 +242,51 @@ class Client:
             options: of ``/v1/stream``: ``encoding``, ``events``, ``window_s`` and so on.
 
         Yields:
-            ``Estimate``, or with ``events="segments"`` a ``TimelineSegment``.
+            ``Estimate``; or with ``events="segments"`` a ``TimelineSegment``, and an ``UnansweredWindow`` with its
+            reason for what the model could not answer.
 
         Raises:
             EmotuneError: that ended the stream.
         """
         return listen(self.settings, blocks, sampling_rate_hz, options)
 
-    def _answer(self, question: Question[_Found]) -> _Found:
-        query = self.settings.query(**question.options)
+    def _answer(self, question: Question[_Found], progress: Progress = silent) -> _Found:
+        """Answer to a question: at once, or by a job where the recording outlasts a request."""
+        if not question.is_large:
+            came = self._come(lambda: self._posted(question.route, question))
+            if not outlasts_request(came):
+                return question.read(body_of(came, self.settings.url))
+        job = self._begun(question)
+        self._jobs.add(job)
+        try:
+            if self._gives_up:
+                raise ServerError("Nobody waits for the job any more.")
+            return job.result(progress)
+        finally:
+            self._jobs.discard(job)
+            job.let_go()
 
-        def post() -> httpx2.Response:
-            name, content = file_of(question.item)
-            with content:
-                return self._http.post(question.route, params=query, files={"file": (name, content)})
+    def _begun(self, question: Question[_Found]) -> Job[_Found]:
+        came = self._come(lambda: self._posted(JOBS, question, kind=question.kind))
+        return Job(id_of(body_of(came, self.settings.url)), question, self._ask)
 
-        return question.read(self._ask(post))
+    def _posted(self, route: str, question: Question[Any], **further: Any) -> httpx2.Response:
+        query = self.settings.query(**question.options, **further)
+        name, content = file_of(question.item)
+        with content:
+            return self._http.post(route, params=query, files={"file": (name, content)})
 
-    def _ask(self, question: Callable[[], httpx2.Response]) -> dict[str, Any]:
-        """Answer to a question, which is asked again where that may help."""
-        settings = self.settings
-        patience = Patience(0 if self._is_lost else settings.patience_s, settings.timeout_s)
+    def _ask(self, method: str, path: str) -> dict[str, Any]:
+        patience_s = 0.0 if method == "DELETE" else self.settings.patience_s  # nobody waits to end something
+        came = self._come(lambda: self._http.request(method, path), patience_s)
+        return body_of(came, self.settings.url)
+
+    def _come(
+        self, question: Callable[[], httpx2.Response], patience_s: float | None = None
+    ) -> httpx2.Response | httpx2.HTTPError:
+        """Answer to a question, which is asked again where that may help, or the error in its place."""
+        patience_s = self.settings.patience_s if patience_s is None else patience_s
+        patience = Patience(0 if self._is_lost else patience_s, self.settings.timeout_s)
         while True:
             try:
                 came = question()
@@ -198,5 +295,5 @@ class Client:
             wait_s = patience.wait_s(came)
             if wait_s is None:
                 self._is_lost = isinstance(came, httpx2.HTTPError)
-                return body_of(came, settings.url)
+                return came
             time.sleep(wait_s)

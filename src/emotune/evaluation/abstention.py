@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from emotune.evaluation.pairs import Pairs
-from emotune.evaluation.statistics.bootstrap import ClusterBootstrap, Estimate, recoded
+from emotune.evaluation.statistics.bootstrap import UNIT, ClusterBootstrap, Estimate, recoded
 from emotune.metrics.classes import accuracy_of, confusion_matrices, uar_of
 from emotune.metrics.division import FloatArray, IntArray, ratio
 from emotune.metrics.probabilities import expected_calibration_error, negative_log_likelihood
@@ -146,8 +146,8 @@ class _Answers:
         return OperatingPoint(
             float(threshold),
             bootstrap.estimate(lambda sums: ratio(sums[..., :-1].sum(axis=(-1, -2)), sums.sum(axis=(-1, -2)))),
-            bootstrap.estimate(lambda sums: accuracy_of(sums[..., :-1, :-1])),
-            bootstrap.estimate(lambda sums: uar_of(sums[..., :-1, :-1])),
+            bootstrap.estimate(lambda sums: accuracy_of(sums[..., :-1, :-1]), within=UNIT),
+            bootstrap.estimate(lambda sums: uar_of(sums[..., :-1, :-1]), within=UNIT),
         )
 
 

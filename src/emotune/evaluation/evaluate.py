@@ -22,7 +22,7 @@ from emotune.evaluation.result import (
     Evaluation,
     Group,
 )
-from emotune.evaluation.statistics.bootstrap import ClusterBootstrap, Estimate, mean_estimate, recoded
+from emotune.evaluation.statistics.bootstrap import UNIT, ClusterBootstrap, Estimate, mean_estimate, recoded
 from emotune.evaluation.vote_scores import VOTE_SIMILARITY, score_votes, vote_similarity
 from emotune.metrics.classes import (
     accuracy_of,
@@ -163,7 +163,7 @@ def _overall(pairs: Pairs, *, resamples: int, seed: int) -> dict[str, Estimate]:
     found: dict[str, Estimate] = {}
     if pairs.classes:
         confusion = _class_bootstrap(pairs, resamples=resamples, seed=seed)
-        found.update({name: confusion.estimate(measure) for name, measure in CLASS_MEASURES.items()})
+        found.update({name: confusion.estimate(measure, within=UNIT) for name, measure in CLASS_MEASURES.items()})
     if pairs.dimensions:
         moments = _dimension_bootstrap(pairs, resamples=resamples, seed=seed)
         found["ccc"] = moments.estimate(lambda sums: ccc_of(sums).mean(axis=-1))
@@ -180,7 +180,7 @@ def _per_class(pairs: Pairs, confusion: ClusterBootstrap) -> tuple[ClassScores, 
     columns = (
         supports_of(total),
         total.sum(axis=0),
-        confusion.estimates(recalls_of),
+        confusion.estimates(recalls_of, within=UNIT),
         precisions_of(total),
         f1s_of(total),
     )
@@ -251,7 +251,11 @@ def _corpora_mean(pairs: Pairs, *, resamples: int, seed: int) -> dict[str, Estim
     labelled = [part for part in parts if part.has_class.any()]
     if pairs.classes and len(labelled) > 1:
         of_classes = [_class_bootstrap(part, resamples=resamples, seed=seed + n) for n, part in enumerate(labelled)]
-        found |= {name: mean_estimate(of_classes, CLASS_MEASURES[name]) for name in GROUP_METRICS if name != "ccc"}
+        found |= {
+            name: mean_estimate(of_classes, CLASS_MEASURES[name], within=UNIT)
+            for name in GROUP_METRICS
+            if name != "ccc"
+        }
     rated = [part for part in parts if all(np.isfinite(v).any() for v in part.dimension_truth.values())]
     if pairs.dimensions and len(rated) > 1:
         of_values = [_dimension_bootstrap(part, resamples=resamples, seed=seed + n) for n, part in enumerate(rated)]

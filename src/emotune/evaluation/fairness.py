@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from emotune.evaluation.groups import AGE, GENDER, LANGUAGE, SPEAKER, UNKNOWN, groups_of
 from emotune.evaluation.pairs import Pairs
 from emotune.evaluation.speaker_spread import SpeakerSpread, spread_of
-from emotune.evaluation.statistics.bootstrap import ClusterBootstrap, Estimate, recoded
+from emotune.evaluation.statistics.bootstrap import UNIT, ClusterBootstrap, Estimate, recoded
 from emotune.evaluation.statistics.group_differences import difference_of_groups
 from emotune.metrics.classes import confusion_matrices, recalls_of, supports_of
 from emotune.metrics.division import FloatArray, IntArray, ratio
@@ -160,7 +160,8 @@ def _compared(
         return each[..., 0, :] - each[..., 1, :]
 
     sides = [
-        ClusterBootstrap(matrices[present[:, n], n], resamples=resamples, seed=seed).estimate(uar) for n in range(2)
+        ClusterBootstrap(matrices[present[:, n], n], resamples=resamples, seed=seed).estimate(uar, within=UNIT)
+        for n in range(2)
     ]
     recalls, said, true = (of(total) for of in (recalls_of, _said_of, _true_of))
     difference, *found = difference_of_groups(matrices, gaps, present=present)
@@ -224,7 +225,9 @@ def _worst(
         for name, rows in groups:
             if set(pairs.truth[rows].tolist()) == everyone:
                 bootstrap = ClusterBootstrap(_matrices(pairs, (rows,)), resamples=resamples, seed=seed)
-                score = bootstrap.estimate(lambda sums: recalls_of(sums[..., 0, :, :])[..., present].mean(axis=-1))
+                score = bootstrap.estimate(
+                    lambda sums: recalls_of(sums[..., 0, :, :])[..., present].mean(axis=-1), within=UNIT
+                )
                 found.append((by, name, score))
         worst = min(found, key=lambda item: item[2].value, default=None)
         if worst is not None and any(item[2].value > worst[2].value for item in found):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.evaluation.pairs import FAILED, NO_ROW, NOT_FINITE, NotScored, speakers_of
-from emotune.evaluation.statistics.bootstrap import ClusterBootstrap, Estimate, cluster_codes, recoded
+from emotune.evaluation.statistics.bootstrap import UNIT, ClusterBootstrap, Estimate, cluster_codes, recoded
 from emotune.metrics.dimensions import grouped_moments, pearson_of
 from emotune.metrics.distributions import (
     cosine_similarities,
@@ -140,9 +140,9 @@ def score_votes(manifest: Manifest, predictions: Predictions, *, resamples: int,
     found = dict(zip(MEANS, means.estimates(lambda s: ratio(s[..., 1:], s[..., :1])), strict=True))
     mass = _bootstrap(shared_mass(votes, probabilities), pairs.clusters, resamples, seed)
     sets = _bootstrap(shared_classes(votes, probabilities), pairs.clusters, resamples, seed)
-    found["soft_macro_f1"] = mass.estimate(macro_f1_of)
-    found["multilabel_macro_f1"] = sets.estimate(macro_f1_of)
-    found["multilabel_micro_f1"] = sets.estimate(micro_f1_of)
+    found["soft_macro_f1"] = mass.estimate(macro_f1_of, within=UNIT)
+    found["multilabel_macro_f1"] = sets.estimate(macro_f1_of, within=UNIT)
+    found["multilabel_micro_f1"] = sets.estimate(micro_f1_of, within=UNIT)
     both = np.stack([entropies(votes), entropies(probabilities)], axis=-1)
     clusters = int(pairs.clusters.max()) + 1
     moments = grouped_moments(both[:, 0], both[:, 1], groups=pairs.clusters, group_count=clusters)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from emotune import audio
-from emotune.audio.channels import Channels
+from emotune.audio.channels import EACH, Channels
 from emotune.corpora.tables.paths import recording_at
 from emotune.errors import ConfigError, TableError, quoted
 from emotune.inference.items import Item, of_channels, with_unique_ids
@@ -29,12 +29,23 @@ class Inputs:
         columns: for tables, field -> column.
         split: of a manifest or table; all of it when None.
         channel: see ``items_of``.
+        speakers: RTTM file of a diarisation: an item for each turn in place of each recording, see ``items_of_turns``.
+
+    Raises:
+        ConfigError: for a diarisation and the channel ``each``, which both say who speaks.
     """
 
     paths: Sequence[Path]
     columns: Mapping[str, str] = field(default_factory=dict[str, str])
     split: str | None = None
     channel: Channels = "mix"
+    speakers: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.speakers is not None and self.channel == EACH:
+            raise ConfigError(
+                "--channel each takes each channel for a speaker: leave out --speakers, or name a channel."
+            )
 
     def items(self, passed_over: Counter[str], *, channels_apart: bool = True) -> Iterator[Item]:
         """Yields what is to be predicted, and counts files that are no recordings as ``items_of`` does.
@@ -49,7 +60,12 @@ class Inputs:
         """
         empty, splits, wanted = True, set[str](), self._splits_wanted()
         channel = self.channel if channels_apart else "mix"
-        for item in items_of(self.paths, columns=self.columns, channel=channel, passed_over=passed_over):
+        found = items_of(self.paths, columns=self.columns, channel=channel, passed_over=passed_over)
+        if self.speakers is not None:
+            from emotune.inference.turn_items import items_of_turns  # noqa: PLC0415 (most inputs have no diarisation)
+
+            found = with_unique_ids(items_of_turns(found, self.speakers))
+        for item in found:
             splits.add(item.split or "(none)")
             if wanted is None or item.split in wanted:
                 empty = False

@@ -21,11 +21,15 @@ from emotune.errors import ConfigError, ModelError
 from emotune.inference.engine import EngineError, EngineOutput
 from emotune.models.exported import CURE, EMBEDDING, LENGTHS, PROBABILITIES, WAVEFORMS, ExportedModel, read_exported
 from emotune.models.folder import GRAPH, HEADS_GRAPH
+from emotune.runtime.memory_allocator import give_back_freed_memory
 from emotune.runtime.threads import usable_cores
 
 _FLOATS, _COUNTS = "tensor(float)", "tensor(int64)"
 _SOURCE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : (\S+\.(cc|h):\d+ .*?\) (?=[A-Z!]))?")
 """Beginning of a message of onnxruntime: its code, and the line of its own source with the function's signature."""
+
+_KEPT_S = 100.0
+"""Seconds of sound after which freed memory goes back: oftener costs time, and more seldom the heaps grow."""
 
 
 class OnnxEngine:
@@ -53,6 +57,7 @@ class OnnxEngine:
         self.conditions: Mapping[str, Mapping[str, Any]] = model.conditions
         self._whole = _session(model.folder / GRAPH)
         self._model, self._at_a_time = model, threads or usable_cores()
+        self._heard_s = 0.0  # since memory was given back
         _check(self._whole, model.inputs, [*model.answers, EMBEDDING], model, GRAPH)
 
     @classmethod
@@ -95,6 +100,10 @@ class OnnxEngine:
         """
         run_each = map if min(len(waveforms), self._at_a_time) == 1 else self._threads.map
         outputs = list(run_each(partial(self._alone, waveforms, conditions), range(len(waveforms))))
+        self._heard_s += sum(map(len, waveforms)) / self.preprocessing.sampling_rate_hz
+        if self._heard_s > _KEPT_S:
+            self._heard_s = 0.0
+            give_back_freed_memory()
         return EngineOutput(
             np.concatenate([output.probabilities for output in outputs]),
             np.concatenate([output.dimensions for output in outputs]),

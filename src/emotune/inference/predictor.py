@@ -188,6 +188,7 @@ class Predictor:
                 for batch, answers in zip(batches, self._answers_to(batches), strict=True):
                     for clip, answer in zip(batch, answers, strict=True):
                         yield clip.position, self._prediction(clip, answer)
+                del pool, ready, batches  # else three pools are held at a time
 
     @property
     def _pool_seconds(self) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Callable
+from functools import cache
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8  # options of glibc's mallopt, from malloc.h
 _LARGEST = 2**31 - 1
@@ -22,6 +24,16 @@ def keep_few_kernels() -> None:
         os.environ.setdefault(name, value)
 
 
+def give_back_freed_memory() -> None:
+    """Gives pages of freed blocks back to the system, where the C library is glibc.
+
+    Blocks of ever other sizes leave gaps in the heaps of all threads, which grow without end in small steps.
+    """
+    give_back = _of_glibc("malloc_trim")
+    if give_back is not None:
+        give_back(0)
+
+
 def keep_freed_memory() -> bool:
     """Lets this process keep and reuse freed memory instead of giving every large tensor back to the system.
 
@@ -32,12 +44,15 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether the C library took the settings; False where it is not glibc.
     """
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except AttributeError:  # another C library
+    mallopt = _of_glibc("mallopt")
+    if mallopt is None:
         return False
     wanted = ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, _LARGEST), (_TOP_PAD, _PAD_BYTES))
     taken = [bool(mallopt(option, value)) for option, value in wanted]
     return all(taken)
+
+
+@cache
+def _of_glibc(name: str) -> Callable[..., int] | None:
+    """Function of the C library; None where another one serves."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform.startswith("linux") else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 
@@ -109,8 +109,16 @@ async def _of_http(request: Request, error: Exception) -> Response:
     kind, headers = _KINDS.get(error.status_code, "not-found"), dict(error.headers or {})
     route = getattr(request.scope.get("route"), "path", "")
     if error.status_code == 405 and route in request.app.openapi()["paths"]:  # Starlette names those of one route alone
-        headers["Allow"] = ", ".join(sorted(map(str.upper, request.app.openapi()["paths"][route])))
+        headers["Allow"] = _allowed(map(str.upper, request.app.openapi()["paths"][route]))
+    elif error.status_code == 405:
+        headers["Allow"] = _allowed(headers.get("allow", headers.get("Allow", "")).split(", "))
     return _answer(request, Problem(kind, str(error.detail) + ".", headers=headers))
+
+
+def _allowed(methods: Iterable[str]) -> str:
+    """Methods of a header: HEAD is answered where GET is."""
+    named = set(methods)
+    return ", ".join(sorted(named | {"HEAD"} if "GET" in named else named))
 
 
 async def _of_nobody(request: Request, error: Exception) -> Response:

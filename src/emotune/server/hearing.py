@@ -8,16 +8,17 @@ from typing import Any
 from emotune.audio.live import RawSound, webm_blocks
 from emotune.audio.live.played import Sampled
 from emotune.choices import SampleEncoding
-from emotune.errors import AudioError, ModelError
+from emotune.errors import AudioError
 from emotune.inference.predictor import Predictor
 from emotune.inference.stream import Estimate, Stream
-from emotune.inference.timeline.live import LiveTimeline
+from emotune.inference.timeline.live import Heard, LiveTimeline
 from emotune.inference.timeline.recording import TimelineRule
 from emotune.inference.timeline.windows import window_rule
 from emotune.server.backlog import Backlog
 from emotune.server.options import StreamEncoding, StreamOptions
 from emotune.server.settings import Limits
-from emotune.timelines.answer_json import segment_to_json
+from emotune.timelines import UnansweredWindow
+from emotune.timelines.answer_json import segment_to_json, unanswered_to_json
 
 Event = dict[str, Any]
 Send = Callable[[Event], None]
@@ -118,23 +119,22 @@ class _Segments:
         return {"window_s": self._rule.windows.window_s, "hop_s": self._rule.windows.hop_s}
 
     def hear(self, samples: Any, rate: int, backlog: Backlog) -> Iterator[Event]:
-        for segment in self._timeline.feed(samples, rate):
-            yield {"type": "segment", **segment_to_json(segment)}
+        yield from map(timeline_json, self._timeline.feed(samples, rate))
 
     def finish(self) -> Iterator[Event]:
-        for segment in self._timeline.finish():
-            yield {"type": "segment", **segment_to_json(segment)}
+        yield from map(timeline_json, self._timeline.finish())
+
+
+def timeline_json(heard: Heard) -> Event:
+    """Event of a segment, or of a window without an answer."""
+    if isinstance(heard, UnansweredWindow):
+        return {"type": "unanswered", **unanswered_to_json(heard)}
+    return {"type": "segment", **segment_to_json(heard)}
 
 
 def estimate_json(estimate: Estimate) -> Event:
-    """Event of an estimate.
-
-    Raises:
-        ModelError: for one that the model could not make.
-    """
+    """Event of an estimate."""
     row = estimate.prediction
-    if row is not None and row.error is not None:
-        raise ModelError(row.error)
     return {
         "type": "estimate",
         "start_ms": round(estimate.start_s * 1000),
@@ -148,4 +148,5 @@ def estimate_json(estimate: Estimate) -> Event:
         "dimensions": {} if row is None else dict(row.dimensions),
         "lag_ms": round(estimate.lag_s * 1000),
         "skipped": estimate.skipped,
+        "error": None if row is None else row.error,
     }

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 
@@ -33,7 +34,9 @@ class Jobs:
     def __init__(self, limits: Limits, work: Callable[[Job], Result], folder: JobsFolder | None = None) -> None:
         self._limits, self._work, self._folder = limits, work, folder
         self._jobs: dict[str, Job] = {}
-        self._admission = Admission("jobs", places=limits.jobs, places_of_client=limits.jobs, turns=limits.jobs_working)
+        self._admission = Admission(
+            "jobs", places=limits.jobs, places_of_client=limits.client_jobs, turns=limits.jobs_working
+        )
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._suspended = False
 
@@ -144,9 +147,7 @@ class Jobs:
         took_s = round(time.monotonic() - began, 3)
         log("job", kind=job.options.kind, outcome=outcome, took_s=took_s)
         self._forget_later(job)
-        done = [one for one in self._jobs.values() if not one.is_active]
-        for one in sorted(done, key=lambda one: one.expires or 0.0)[: -self._limits.results]:
-            self._forget(one)
+        self._make_room()
 
     async def _outcome(self, job: Job) -> Outcome:
         try:
@@ -168,6 +169,15 @@ class Jobs:
         job.cancellation.check()
         job.has_begun = True
         return self._work(job)
+
+    def _make_room(self) -> None:
+        """Forgets results beyond what is kept: the oldest of the client who has the most."""
+        done = [one for one in self._jobs.values() if not one.is_active]
+        for _ in range(len(done) - self._limits.results):
+            counts = Counter(one.client for one in done)
+            oldest = min(done, key=lambda one: (-counts[one.client], one.expires or 0.0))
+            done.remove(oldest)
+            self._forget(oldest)
 
     def _forget_later(self, job: Job) -> None:
         left_s = max(0.0, (job.expires or 0.0) - time.time())

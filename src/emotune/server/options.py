@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from emotune.audio.channels import Channels, channels_named
 from emotune.choices import VadMethod
@@ -24,6 +24,20 @@ Coverage = Annotated[
 Threshold = Annotated[
     float | None,
     Field(ge=0, le=1, description="In place of a coverage: least confidence of an answer that is not 'uncertain'."),
+]
+
+
+def _in_csv_alone(spreadsheet_safe: bool, info: ValidationInfo) -> bool:
+    form = info.data.get("format", "csv")
+    if spreadsheet_safe and form != "csv":
+        raise ValueError(f"it goes with format=csv: in {form} nothing is run as a formula")
+    return spreadsheet_safe
+
+
+SpreadsheetSafe = Annotated[
+    bool,
+    AfterValidator(_in_csv_alone),
+    Field(description="Of csv: an apostrophe before text that a spreadsheet would run as a formula."),
 ]
 
 
@@ -63,6 +77,7 @@ class PredictionOptions(Common):
     """Options of ``/v1/predict``."""
 
     format: Annotated[PredictionFormat, Field(description="Format of the answer.")] = "json"
+    spreadsheet_safe: SpreadsheetSafe = False
 
 
 class Windows(Common):
@@ -136,6 +151,7 @@ class TimelineOptions(Windows):
     """Options of ``/v1/timeline``."""
 
     format: Annotated[TimelineFormat, Field(description="Format of the answer.")] = "json"
+    spreadsheet_safe: SpreadsheetSafe = False
 
 
 class JobOptions(Windows):
@@ -159,7 +175,7 @@ class JobResultOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     format: Annotated[TimelineFormat, Field(description="Of predictions json, csv or jsonl.")] = "json"
-
+    spreadsheet_safe: SpreadsheetSafe = False
     threshold: Annotated[
         float | None, Field(ge=0, le=1, description="In place of the job's: least confidence of an answer.")
     ] = None

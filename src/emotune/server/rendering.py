@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
@@ -43,14 +43,16 @@ def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None
     return Response(body, status, headers=headers, media_type=JSON)
 
 
-def predictions_answer(model: ServedModel, found: Predictions, form: str) -> Response:
+def predictions_answer(
+    model: ServedModel, found: Predictions, form: str, *, spreadsheet_safe: bool = False
+) -> Response:
     """Predictions in a format of ``PredictionFormat``."""
     if form == "json":
         return json_answer({"model": model.to_json(), "predictions": [prediction_json(row) for row in found]})
-    return _table(found.columns(), found.to_rows(), form)
+    return _table(found.columns(), found.to_rows(), form, spreadsheet_safe)
 
 
-def timelines_answer(model: ServedModel, found: Timelines, form: str) -> Response:
+def timelines_answer(model: ServedModel, found: Timelines, form: str, *, spreadsheet_safe: bool = False) -> Response:
     """Timelines in a format of ``TimelineFormat``.
 
     Raises:
@@ -60,7 +62,7 @@ def timelines_answer(model: ServedModel, found: Timelines, form: str) -> Respons
         rows = [timeline_to_json(row) for row in found]
         return json_answer({"model": model.to_json(), "timelines": rows, "settings": settings_of(found.rows)})
     if form in ("csv", "jsonl"):
-        return _table(columns_of(found), [cells for row in found for cells in rows_of(row)], form)
+        return _table(columns_of(found), [cells for row in found for cells in rows_of(row)], form, spreadsheet_safe)
     return _text(_timelines_text(found, _SUFFIXES.get(form, f".{form}")), form)
 
 
@@ -82,10 +84,12 @@ def _timelines_text(found: Timelines, suffix: str) -> str:
     return OF_ONE[suffix](whole)
 
 
-def _table(columns: list[str], rows: list[dict[str, Any]], form: str) -> Response:
+def _table(columns: list[str], rows: list[dict[str, Any]], form: str, spreadsheet_safe: bool) -> Response:
     text = io.StringIO()
-    write: Callable[..., None] = write_csv if form == "csv" else write_jsonl
-    write(text, columns, rows)
+    if form == "csv":
+        write_csv(text, columns, rows, spreadsheet_safe=spreadsheet_safe)
+    else:
+        write_jsonl(text, columns, rows)
     return _text(text.getvalue(), form)
 
 

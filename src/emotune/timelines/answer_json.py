@@ -30,7 +30,7 @@ def timeline_to_json(timeline: Timeline) -> dict[str, Any]:
             for channel in timeline.channels
             for start_s, end_s in timeline.silences(channel)
         ],
-        "errors": [{**_place(one), "error": one.error} for one in timeline.unanswered],
+        "errors": [unanswered_to_json(one) for one in timeline.unanswered],
         "summary": {"voices": [_voice(one) for one in summaries(timeline)] if timeline.error is None else []},
         "error": timeline.error,
     }
@@ -49,10 +49,7 @@ def timeline_from_json(found: Json, label_space: LabelSpace) -> Timeline:
         tuple(segment_from_json(one) for one in found["segments"]),
         tuple(_track(one) for one in found["summary"]["voices"]),
         found["error"],
-        tuple(
-            UnansweredWindow(one["start_ms"] / 1000, one["end_ms"] / 1000, one["error"], _track(one))
-            for one in found.get("errors", ())  # servers before this field had none
-        ),
+        tuple(unanswered_from_json(one) for one in found.get("errors", ())),  # servers before this field had none
     )
 
 
@@ -78,6 +75,16 @@ def segment_from_json(one: Json) -> TimelineSegment:
         _track(one),
         one["uncertain"],
     )
+
+
+def unanswered_to_json(window: UnansweredWindow) -> dict[str, Any]:
+    """One window without an answer, with the reason."""
+    return {**_place(window), "error": window.error}
+
+
+def unanswered_from_json(one: Json) -> UnansweredWindow:
+    """Reads the output of ``unanswered_to_json``."""
+    return UnansweredWindow(one["start_ms"] / 1000, one["end_ms"] / 1000, one["error"], _track(one))
 
 
 def _place(one: TimelineSegment | UnansweredWindow) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from emotune.evaluation.comparing.comparison import POWER, SIGNIFICANT, Comparis
 from emotune.evaluation.comparing.line_up import Lineup, System, line_up
 from emotune.evaluation.comparing.verdicts import notes_of_comparison, verdict
 from emotune.evaluation.evaluate import CLASS_MEASURES
-from emotune.evaluation.statistics.bootstrap import ClusterBootstrap, Estimate
+from emotune.evaluation.statistics.bootstrap import UNIT, ClusterBootstrap, Estimate
 from emotune.evaluation.statistics.chance import chance_of, chance_words
 from emotune.evaluation.statistics.permutation import enumerates, holm, swap_test
 from emotune.evaluation.statistics.t_distribution import t_quantile
@@ -112,7 +112,8 @@ def _against_chance(
         if sums is not None and asked:
             bootstrap = ClusterBootstrap(sums, resamples=resamples, seed=seed)
             measure = measures_of(lineup, [metric])[metric]
-            found = bootstrap.estimates(partial(score_of_systems, measure, lineup.columns))
+            of_systems = partial(score_of_systems, measure, lineup.columns)
+            found = bootstrap.estimates(of_systems, within=UNIT if metric == "uar" else None)
             yield chance_words(
                 metric, dict(zip(lineup.names, found, strict=True)), chance_of(metric, lineup.truth[lineup.answered])
             )
@@ -195,7 +196,8 @@ def _rate(
             continue
         bootstrap = ClusterBootstrap(sums, resamples=resamples, seed=seed)
         of_systems = partial(score_of_systems, measure, lineup.columns)
-        scores[metric] = dict(zip(lineup.names, bootstrap.estimates(of_systems), strict=True))
+        within = UNIT if metric in CLASS_MEASURES else None
+        scores[metric] = dict(zip(lineup.names, bootstrap.estimates(of_systems, within=within), strict=True))
         of_metric = [
             _difference(
                 metric,

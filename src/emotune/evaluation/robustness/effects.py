@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from emotune.evaluation.pairs import Pairs, pair
 from emotune.evaluation.robustness.degradations import Degradation
-from emotune.evaluation.statistics.bootstrap import ClusterBootstrap, Estimate, recoded
+from emotune.evaluation.statistics.bootstrap import UNIT, ClusterBootstrap, Estimate, recoded
 from emotune.metrics.classes import accuracy_of, confusion_matrices, recalls_of, supports_of, uar_of
 from emotune.metrics.dimensions import ccc_of, grouped_moments
 from emotune.metrics.division import FloatArray, ratio
@@ -76,7 +76,7 @@ def effect_of(
     if before.classes:
         sums = ClusterBootstrap(_confusions(before, after), resamples=resamples, seed=seed)
         for metric, measure in (("uar", uar_of), ("accuracy", accuracy_of)):
-            scores[metric] = sums.estimate(lambda s, of=measure: of(s[..., 1, :, :]))
+            scores[metric] = sums.estimate(lambda s, of=measure: of(s[..., 1, :, :]), within=UNIT)
             differences[metric] = sums.estimate(lambda s, of=measure: of(s[..., 1, :, :]) - of(s[..., 0, :, :]))
         recalls = dict(zip(before.classes, recalls_of(sums.total[1]).tolist(), strict=True))
         chance = float(ratio(np.array(1.0), np.array(np.count_nonzero(supports_of(sums.total[1])))))

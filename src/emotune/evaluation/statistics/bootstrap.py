@@ -20,6 +20,8 @@ from emotune.metrics.division import FloatArray, IntArray, NumberArray
 LEVEL = 0.95
 FEWEST_CLUSTERS = 3
 """With fewer there is no interval: what two speakers span holds the truth half of the time."""
+UNIT = (0.0, 1.0)
+"""Worst and best of shares, UAR and F1."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ class ClusterBootstrap:
 
     def __init__(self, statistics: NumberArray, *, resamples: int = 1000, seed: int = 0) -> None:
         statistics = np.asarray(statistics, dtype=np.float64)
+        self.statistics = statistics
         self.clusters = len(statistics)
         self.total: FloatArray = statistics.sum(axis=0)
         self.resampled: FloatArray | None = None
@@ -119,27 +122,45 @@ class ClusterBootstrap:
             sums = [counts @ flat for counts in _as_floats(draws(self.clusters, resamples=resamples, seed=seed))]
             self.resampled = np.concatenate(sums).reshape(resamples, *statistics.shape[1:])
 
-    def estimate(self, measure: Callable[[FloatArray], FloatArray]) -> Estimate:
-        """The score of everything and its interval; ``measure`` maps sums (..., statistics) to scores (...)."""
-        return self.estimates(lambda sums: np.asarray(measure(sums))[..., None])[0]
+    def estimate(
+        self, measure: Callable[[FloatArray], FloatArray], *, within: tuple[float, float] | None = None
+    ) -> Estimate:
+        """The score of everything and its interval.
 
-    def estimates(self, measure: Callable[[FloatArray], FloatArray]) -> list[Estimate]:
-        """Estimates of a measure that gives several scores, shape (..., scores)."""
+        Args:
+            measure: maps sums (..., statistics) to scores (...).
+            within: smallest and largest score that there can be; where every speaker has one of these, the interval is
+                that of ``widened_at_edges``, since resamples have no width there. None = it keeps none.
+        """
+        return self.estimates(lambda sums: np.asarray(measure(sums))[..., None], within=within)[0]
+
+    def estimates(
+        self, measure: Callable[[FloatArray], FloatArray], *, within: tuple[float, float] | None = None
+    ) -> list[Estimate]:
+        """Estimates of a measure that gives several scores, shape (..., scores); see ``estimate``."""
         values = np.asarray(measure(self.total), dtype=float)
         if self.resampled is None:
             return [Estimate(float(value)) for value in values]
         lows, highs = percentile_interval(np.asarray(measure(self.resampled), dtype=float), clusters=self.clusters)
+        if within is not None:
+            seen = np.isfinite(np.asarray(measure(self.statistics), dtype=float)).sum(axis=0)
+            lows, highs = widened_at_edges(lows, highs, within=within, clusters=seen)
         return [
             Estimate(float(value), float(low), float(high)) if np.isfinite(value) else Estimate(float(value))
             for value, low, high in zip(values, lows, highs, strict=True)
         ]
 
 
-def mean_estimate(bootstraps: Sequence[ClusterBootstrap], measure: Callable[[FloatArray], FloatArray]) -> Estimate:
+def mean_estimate(
+    bootstraps: Sequence[ClusterBootstrap],
+    measure: Callable[[FloatArray], FloatArray],
+    *,
+    within: tuple[float, float] | None = None,
+) -> Estimate:
     """Mean of a measure over several sets of clusters, such as corpora, each set resampled by itself.
 
-    The measure takes sums of shape (..., quantities), and gives shape (...).
-    The interval is as wide as the fewest clusters ask for; none where a set has too few of its own.
+    The measure takes sums of shape (..., quantities), and gives shape (...). The interval is as wide as the fewest
+    clusters ask for; none where a set has too few of its own. ``within`` as for ``ClusterBootstrap.estimate``.
 
     >>> sets = [ClusterBootstrap(np.array([[9, 10], [5, 10], [7, 10]]), seed=n) for n in range(2)]
     >>> mean_estimate(sets, lambda sums: sums[..., 0] / sums[..., 1]).value
@@ -150,8 +171,41 @@ def mean_estimate(bootstraps: Sequence[ClusterBootstrap], measure: Callable[[Flo
     if len(resampled) < len(bootstraps) or not math.isfinite(value):
         return Estimate(value)
     values = np.mean([measure(sums) for sums in resampled], axis=0)
-    low, high = percentile_interval(values, clusters=min(own.clusters for own in bootstraps))
+    fewest = min(own.clusters for own in bootstraps)
+    low, high = percentile_interval(values, clusters=fewest)
+    if within is not None:
+        low, high = widened_at_edges(low, high, within=within, clusters=np.asarray(fewest))
     return Estimate(value, float(low), float(high))
+
+
+def widened_at_edges(
+    lows: FloatArray, highs: FloatArray, *, within: tuple[float, float], clusters: IntArray, level: float = LEVEL
+) -> tuple[FloatArray, FloatArray]:
+    """Bounds with a width where all resamples have the best or the worst score that there can be.
+
+    Speakers who all have the best score were drawn with probability q^n, where q is the share of such speakers. So q is
+    at least ((1 - level) / 2)^(1 / n), about 1 - 3.7 / n, by the exact interval of Clopper and Pearson; and a mean over
+    speakers is at least q, however badly the others may fare. The worst score is the mirror image.
+
+    Args:
+        lows, highs: bounds, each shape (scores,).
+        within: worst and best score.
+        clusters: speakers who have a score, shape (scores,).
+        level: how often the interval is to hold the truth.
+
+    Reference:
+        Clopper and Pearson (1934), The Use of Confidence or Fiducial Limits Illustrated in the Case of the Binomial,
+        Biometrika 26(4); Hanley and Lippman-Hand (1983), If Nothing Goes Wrong, Is Everything All Right?, JAMA 249(13).
+
+    >>> low, high = widened_at_edges(np.array([1.0]), np.array([1.0]), within=UNIT, clusters=np.array([8]))
+    >>> low.round(3), high
+    (array([0.631]), array([1.]))
+    """
+    worst, best = within
+    unseen = (best - worst) * (1 - ((1 - level) / 2) ** (1 / np.maximum(clusters, 1)))
+    has_width = ~np.isclose(lows, highs, rtol=0, atol=1e-12)
+    at_best, at_worst = (np.isclose(lows, edge, rtol=0, atol=1e-12) & ~has_width for edge in (best, worst))
+    return np.where(at_best, best - unseen, lows), np.where(at_worst, worst + unseen, highs)
 
 
 def expanded_tail(clusters: int, *, level: float = LEVEL) -> float:

@@ -28,11 +28,11 @@ def check_way(by: str) -> None:
 def group_of(item: Item, by: str) -> str | None:
     """Name of an item's group: ``speaker 03`` or ``recording call.wav#ch0``; ``auto`` prefers the speaker.
 
-    None where the way is by speaker and the speaker is not known.
+    None where the way is by speaker and the speaker is not known. What has an error moves nothing, whoever speaks.
     """
     if by != "recording" and item.speaker is not None:
         return f"speaker {item.speaker}"
-    if by == "speaker":
+    if by == "speaker" and item.error is None:
         return None
     named = isinstance(item.source, str | Path)
     recording = os.fspath(item.source) if isinstance(item.source, str | Path) else item.utterance_id

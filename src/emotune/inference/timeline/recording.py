@@ -243,13 +243,7 @@ class RecordingTimeline:
 
 
 def values_of(row: Prediction) -> Values:
-    """Probabilities and dimensions of a window, shape (classes + dimensions,).
-
-    Raises:
-        AudioError: where the window could not be answered.
-    """
-    if row.error is not None:
-        raise AudioError(row.error)
+    """Probabilities and dimensions of an answered window, shape (classes + dimensions,)."""
     return np.array([*row.probabilities.values(), *row.dimensions.values()], dtype=np.float64)
 
 

@@ -57,9 +57,9 @@ async def result(
         found = with_threshold(found, options.threshold)
     model = service.models.named(job.model)
     if isinstance(found, Predictions):
-        return predictions_answer(model, found, options.format)
+        return predictions_answer(model, found, options.format, spreadsheet_safe=options.spreadsheet_safe)
     check_format(options.format, len(found))
-    return timelines_answer(model, found, options.format)
+    return timelines_answer(model, found, options.format, spreadsheet_safe=options.spreadsheet_safe)
 
 
 @router.delete("/{job_id}", summary="End a job", status_code=204, **END_JOB)

@@ -38,6 +38,6 @@ async def predict(
             longest_s = predictor.engine.preprocessing.longest_decoded_s
             judge(uploads, asker.cancellation, limits, of_model_s=longest_s)
             found = predictions_of(predictor, uploads, options.channels)
-            return predictions_answer(model, found, options.format)
+            return predictions_answer(model, found, options.format, spreadsheet_safe=options.spreadsheet_safe)
 
         return await service.run(request, asker, work)

@@ -38,6 +38,6 @@ async def timeline(
         def work() -> Response:
             judge(uploads, asker.cancellation, limits)
             found = timelines_of(predictor, uploads, options.channels, rule)
-            return timelines_answer(model, found, options.format)
+            return timelines_answer(model, found, options.format, spreadsheet_safe=options.spreadsheet_safe)
 
         return await service.run(request, asker, work)
