@@ -10,6 +10,7 @@ from typing import Any
 from emotune.corpora.annotations import Annotations, annotations_of
 from emotune.corpora.base import Corpus
 from emotune.corpora.class_mapping import mapped
+from emotune.corpora.emotion_words import notes_on_words
 from emotune.corpora.hearing import Recordings, hear
 from emotune.corpora.options import ReadingOptions
 from emotune.corpora.skip_reasons import reason_counts
@@ -58,6 +59,7 @@ def read_corpus(
         *annotations.warnings,
         *recordings.warnings(),
         *_spellings(manifest),
+        *notes_on_words(manifest),
     ]
     return dataclasses.replace(manifest, information={**manifest.information, "warnings": warnings})
 
