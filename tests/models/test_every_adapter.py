@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from builders.models import SEVEN_CONVOLUTIONS, WIDER_WHISPER, tiny_backbone
+from builders.models import SEVEN_CONVOLUTIONS, SHAPES, tiny_backbone
 from emotune.audio.preprocessing import Preprocessing
 from emotune.batch import Batch, pad
 from emotune.errors import ConfigError
@@ -15,8 +15,13 @@ from emotune.models.emotion_model import EmotionModel
 from emotune.models.store import load_model, save_model
 from emotune.schema.labels import LabelSpace
 
-CONFIGS = {name: WIDER_WHISPER if name == "whisper" else SEVEN_CONVOLUTIONS for name in BACKBONES}
-ATTENTION = ["q_proj", "k_proj", "v_proj", "out_proj"]
+CONFIGS = {name: SHAPES.get(name, SEVEN_CONVOLUTIONS) for name in BACKBONES}
+ATTENTION = {
+    name: ["linear_q", "linear_k", "linear_v", "linear_out"]
+    if name == "wav2vec2-bert"
+    else ["q_proj", "k_proj", "v_proj", "out_proj"]
+    for name in BACKBONES
+}
 ENDS = {name: ["fc1", "fc2"] if name == "whisper" else ["intermediate_dense", "output_dense"] for name in BACKBONES}
 SPACE = LabelSpace(("anger", "neutral"))
 
@@ -25,7 +30,7 @@ def options(adapter: str, backbone: str) -> dict:
     return {
         "bitfit": {"name": "bitfit"},
         "bottleneck": {"name": "bottleneck", "size": 32, "after": ["attention", "feed_forward"]},
-        "lora": {"name": "lora", "rank": 3, "alpha": 6.0, "targets": ATTENTION + ENDS[backbone]},
+        "lora": {"name": "lora", "rank": 3, "alpha": 6.0, "targets": ATTENTION[backbone] + ENDS[backbone]},
     }[adapter]
 
 
@@ -75,7 +80,7 @@ def test_the_adapter_trains_and_the_encoder_does_not(adapter, backbone):
     for name, parameter in of_encoder.items():
         if name not in model.adapter_parameters:
             assert parameter.grad is None, name
-        elif not name.endswith("k_proj.bias"):  # the softmax takes it out
+        elif not name.endswith(("k_proj.bias", "linear_k.bias")):  # the softmax takes it out
             assert parameter.grad is not None and parameter.grad.any(), name
 
 

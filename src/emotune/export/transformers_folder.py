@@ -38,6 +38,7 @@ CLASSES = {
     "hubert": ("HubertForSequenceClassification", "hubert."),
     "unispeech-sat": ("UniSpeechSatForSequenceClassification", "unispeech_sat."),
     "wav2vec2": ("Wav2Vec2ForSequenceClassification", "wav2vec2."),
+    "wav2vec2-bert": ("Wav2Vec2BertForSequenceClassification", "wav2vec2_bert."),
     "wavlm": ("WavLMForSequenceClassification", "wavlm."),
     "whisper": ("WhisperForAudioClassification", "encoder."),
 }
@@ -188,6 +189,14 @@ def _head(model: EmotionModel, temperature: float) -> dict[str, Tensor]:
 def _extractor(stored: StoredModel) -> dict[str, Any]:
     """Settings of transformers' feature extractor that hears as the model does."""
     common = {"sampling_rate": stored.preprocessing.sampling_rate_hz, "padding_side": "right", "padding_value": 0.0}
+    if stored.model.backbone.model_type == "wav2vec2-bert":
+        bins = stored.model.backbone.config["feature_projection_input_dim"] // 2
+        return common | {
+            "feature_extractor_type": "SeamlessM4TFeatureExtractor",
+            "feature_size": bins,
+            "num_mel_bins": bins,
+            "stride": 2,
+        }
     if stored.model.backbone.model_type != "whisper":
         return common | {
             "feature_extractor_type": "Wav2Vec2FeatureExtractor",

@@ -39,6 +39,27 @@ DATA2VEC_AUDIO: Mapping[str, Any] = {
     "conv_pos_kernel_size": 19,
     "add_adapter": False,
 }
+WAV2VEC2_BERT: Mapping[str, Any] = {
+    "hidden_size": 1024,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "intermediate_size": 4096,
+    "feature_projection_input_dim": 160,
+    "hidden_act": "swish",
+    "position_embeddings_type": "relative_key",
+    "left_max_position_embeddings": 64,
+    "right_max_position_embeddings": 8,
+    "conv_depthwise_kernel_size": 31,
+    "layer_norm_eps": 1e-5,
+    "hidden_dropout": 0.0,
+    "activation_dropout": 0.0,
+    "attention_dropout": 0.0,
+    "feat_proj_dropout": 0.0,
+    "conformer_conv_dropout": 0.1,
+    "layerdrop": 0.0,
+    "add_adapter": False,
+    "use_intermediate_ffn_before_adapter": False,
+}
 WHISPER: Mapping[str, Any] = {
     "d_model": 384,
     "encoder_layers": 4,

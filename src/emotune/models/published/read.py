@@ -19,7 +19,9 @@ from emotune.models.backbones.base import Backbone
 from emotune.models.backbones.checkpoint import fitting_names, settings_of
 from emotune.models.backbones.parts_on_top import left_out, prefix_of_encoder
 from emotune.models.emotion_model import EmotionModel
-from emotune.models.folder import CONFIG, PREPROCESSOR, SPEECHBRAIN
+from emotune.models.folder import CONFIG, PREPROCESSOR, SPEECHBRAIN, is_adapter
+from emotune.models.peft.base import base_of
+from emotune.models.peft.merged import merged
 from emotune.models.published import FORMATS
 from emotune.models.published.checkpoint_format import CheckpointFormat, Description, PublishedFolder, in_folder
 from emotune.models.published.sequence_classification import looks_untrained
@@ -71,16 +73,31 @@ def read_published(path: Path) -> PublishedModel:
     format_of = _format_of(folder)
     description = format_of.describe(folder)
     model, remark = _loaded(folder, description)
-    settings = [file for file in (path / CONFIG, path / PREPROCESSOR) if file.is_file()]
+    settings = [file for file in (path / CONFIG, folder.hearing) if file.is_file()]
     files = (*settings, *folder.weights.files)
     said = _about(folder, format_of, description)
     return PublishedModel(model, description.preprocessing, files, format_of.about, said, remark)
 
 
 def _opened(path: Path) -> PublishedFolder:
+    if is_adapter(path):
+        return _adapted(path)
     config = settings_of(path / CONFIG) if (path / CONFIG).is_file() else {}
     preprocessor = settings_of(path / PREPROCESSOR) if (path / PREPROCESSOR).is_file() else None
-    return PublishedFolder(path, config, preprocessor, _weights(path))
+    return PublishedFolder(path, config, preprocessor, _weights(path), path / PREPROCESSOR)
+
+
+def _adapted(path: Path) -> PublishedFolder:
+    """An adapter of PEFT folded into its base; settings that lie beside it go before those of the base."""
+    base = _opened(base_of(path))
+    config = {**base.config, **(settings_of(path / CONFIG) if (path / CONFIG).is_file() else {})}
+    kind = config.get("model_type")
+    if not isinstance(kind, str) or kind not in BACKBONES:
+        raise ModelError(f"{path}: its base {base.path} is of type {kind!r}, which is not known here.")
+    weights = merged(path, base.weights, model_type=kind, anchor=BACKBONES[kind].anchor)
+    own = (path / PREPROCESSOR).is_file()
+    preprocessor = settings_of(path / PREPROCESSOR) if own else base.preprocessor
+    return PublishedFolder(path, config, preprocessor, weights, path / PREPROCESSOR if own else base.hearing)
 
 
 def _weights(path: Path) -> Weights:
