@@ -99,7 +99,7 @@ def classifier_with(folder: Path, name: str) -> tuple[Any, Any]:
     """A classifier whose adapter and head PEFT saved, which knows no names of classes, and what it hears with."""
     torch.manual_seed(0)
     if name == "whisper":
-        config = transformers.WhisperConfig(**WHISPER_SHAPE, max_source_positions=100, classifier_proj_size=8)
+        config = transformers.WhisperConfig(**WHISPER_SHAPE, max_source_positions=100, classifier_proj_size=8, num_labels=3)
         base = transformers.WhisperForAudioClassification(config)
         model_class, extractor = type(base), transformers.WhisperFeatureExtractor(chunk_length=2)
     else:
