@@ -87,7 +87,7 @@ def test_a_head_that_transformers_lacks_stays_and_is_said(tmp_path: Path) -> Non
     ours = load_pretrained("wav2vec2", tmp_path / "made").eval()
     with torch.no_grad():
         state = ours(waveforms, torch.ones_like(waveforms, dtype=torch.bool)).states[-1]
-        torch.testing.assert_close(state, adapted(waveforms).last_hidden_state, rtol=0, atol=1e-4)
+        torch.testing.assert_close(state, adapted(input_values=waveforms).last_hidden_state, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from builders.models import CONFORMER, SEVEN_CONVOLUTIONS, WIDER_WHISPER, tiny_backbone
+from builders.models import CONFORMER, EMOTION2VEC, SEVEN_CONVOLUTIONS, WIDER_WHISPER, tiny_backbone
 from emotune.errors import AudioError, ConfigError
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone, HiddenStates
@@ -20,6 +20,7 @@ TINY_CONFIGS = {
         "five positions": SEVEN_CONVOLUTIONS,
         "even kernel": {**SEVEN_CONVOLUTIONS, "num_conv_pos_embeddings": 2, "conv_pos_kernel_size": 6},
     },
+    "emotion2vec": {"extra tokens": EMOTION2VEC},
     "hubert": FAMILY,
     "unispeech-sat": FAMILY,
     "wav2vec2": FAMILY,

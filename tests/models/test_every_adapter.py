@@ -16,13 +16,13 @@ from emotune.models.store import load_model, save_model
 from emotune.schema.labels import LabelSpace
 
 CONFIGS = {name: SHAPES.get(name, SEVEN_CONVOLUTIONS) for name in BACKBONES}
-ATTENTION = {
-    name: ["linear_q", "linear_k", "linear_v", "linear_out"]
-    if name == "wav2vec2-bert"
-    else ["q_proj", "k_proj", "v_proj", "out_proj"]
-    for name in BACKBONES
+ATTENTION = dict.fromkeys(BACKBONES, ["q_proj", "k_proj", "v_proj", "out_proj"]) | {
+    "emotion2vec": ["qkv", "proj"],
+    "wav2vec2-bert": ["linear_q", "linear_k", "linear_v", "linear_out"],
 }
-ENDS = {name: ["fc1", "fc2"] if name == "whisper" else ["intermediate_dense", "output_dense"] for name in BACKBONES}
+ENDS = dict.fromkeys(BACKBONES, ["intermediate_dense", "output_dense"]) | dict.fromkeys(
+    ("emotion2vec", "whisper"), ["fc1", "fc2"]
+)
 SPACE = LabelSpace(("anger", "neutral"))
 
 

@@ -26,6 +26,8 @@ PEFT_CONFIG = "adapter_config.json"
 PEFT_FILES = (PEFT_CONFIG, "adapter_model.safetensors", "adapter_model.bin")
 SPEECHBRAIN = ("wav2vec2.ckpt", "model.ckpt", "label_encoder.txt")
 """in place of config and weights, in folders of that library"""
+FUNASR = ("model.pt", "config.yaml", "tokens.txt")
+"""likewise of FunASR"""
 GRAPH, HEADS_GRAPH = "model.onnx", "heads.onnx"
 """of an exported model, in place of the weights: the whole, and what comes behind the pooling"""
 _LOG = logging.getLogger(__name__)
@@ -56,7 +58,7 @@ def find_model_folder(name: str | Path, *, download: Download = download_snapsho
         patterns = [CONFIG, PREPROCESSOR, *SAFETENSORS, GRAPH, HEADS_GRAPH, *PEFT_FILES, CARD]
         found = fetch(str(name), patterns=patterns, what="model", download=download)
         if not any((found.folder / file).exists() for file in (WEIGHTS, f"{WEIGHTS}.index.json", GRAPH, PEFT_CONFIG)):
-            fetch(found.name, patterns=[*OTHER_WEIGHTS, *SPEECHBRAIN], what="model's weights", download=download)
+            fetch(found.name, patterns=[*OTHER_WEIGHTS, *SPEECHBRAIN, *FUNASR], what="model's weights", download=download)
         if not _holds_model(found.folder):
             raise ModelError(f"{name} on the Hugging Face Hub holds no {CONFIG}, so it is no model. Name another one.")
         return ModelFolder(found.folder, found.name)
@@ -98,8 +100,9 @@ def is_adapter(folder: Path) -> bool:
 
 
 def _holds_model(folder: Path) -> bool:
-    """Tells whether a folder has a config, or what PEFT or SpeechBrain have in its place."""
-    return any((folder / name).exists() for name in (CONFIG, PEFT_CONFIG)) or all((folder / name).exists() for name in SPEECHBRAIN[:2])
+    """Tells whether a folder has a config, or what PEFT, SpeechBrain or FunASR have in its place."""
+    places = ([CONFIG], [PEFT_CONFIG], SPEECHBRAIN[:2], FUNASR[:2])
+    return any(all((folder / name).exists() for name in names) for names in places)
 
 
 def digest_of(files: Sequence[Path]) -> str:

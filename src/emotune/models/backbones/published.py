@@ -39,6 +39,27 @@ DATA2VEC_AUDIO: Mapping[str, Any] = {
     "conv_pos_kernel_size": 19,
     "add_adapter": False,
 }
+EMOTION2VEC: Mapping[str, Any] = {
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_prenet_layers": 4,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "hidden_act": "gelu",
+    "conv_dim": [512, 512, 512, 512, 512, 512, 512],
+    "conv_kernel": [10, 3, 3, 3, 3, 2, 2],
+    "conv_stride": [5, 2, 2, 2, 2, 2, 2],
+    "num_conv_pos_embeddings": 5,
+    "conv_pos_kernel_size": 19,
+    "num_conv_pos_embedding_groups": 16,
+    "num_extra_tokens": 10,
+    "layer_norm_eps": 1e-5,
+    "hidden_dropout": 0.1,
+    "activation_dropout": 0.0,
+    "attention_dropout": 0.1,
+    "feat_proj_dropout": 0.0,
+    "layerdrop": 0.0,
+}
 WAV2VEC2_BERT: Mapping[str, Any] = {
     "hidden_size": 1024,
     "num_hidden_layers": 24,

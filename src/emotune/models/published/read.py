@@ -19,7 +19,7 @@ from emotune.models.backbones.base import Backbone
 from emotune.models.backbones.checkpoint import fitting_names, settings_of
 from emotune.models.backbones.parts_on_top import left_out, prefix_of_encoder
 from emotune.models.emotion_model import EmotionModel
-from emotune.models.folder import CONFIG, PREPROCESSOR, SPEECHBRAIN, is_adapter
+from emotune.models.folder import CONFIG, FUNASR, PREPROCESSOR, SPEECHBRAIN, is_adapter
 from emotune.models.peft.base import base_of
 from emotune.models.peft.merged import merged
 from emotune.models.published import FORMATS
@@ -83,6 +83,8 @@ def _opened(path: Path) -> PublishedFolder:
     if is_adapter(path):
         return _adapted(path)
     config = settings_of(path / CONFIG) if (path / CONFIG).is_file() else {}
+    if _is_of_funasr(path):
+        config = _of_yaml(path / FUNASR[1])
     preprocessor = settings_of(path / PREPROCESSOR) if (path / PREPROCESSOR).is_file() else None
     return PublishedFolder(path, config, preprocessor, _weights(path), path / PREPROCESSOR)
 
@@ -101,10 +103,26 @@ def _adapted(path: Path) -> PublishedFolder:
 
 
 def _weights(path: Path) -> Weights:
+    if _is_of_funasr(path):
+        return StateDict(read_pickle(path / FUNASR[0], cure=_CURE, inside="model"), [path / FUNASR[0]])
     pickled = [path / name for name in SPEECHBRAIN[:2]]
     if all(file.is_file() for file in pickled):
         return Shards([StateDict(read_pickle(file, cure=_CURE), [file]) for file in pickled])
     return open_weights(path, cure=_CURE)
+
+
+def _is_of_funasr(path: Path) -> bool:
+    return not (path / CONFIG).is_file() and all((path / name).is_file() for name in FUNASR[:2])
+
+
+def _of_yaml(path: Path) -> dict[str, Any]:
+    import yaml  # noqa: PLC0415 (no other format needs it)
+
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise ModelError(f"{path} cannot be read as plain YAML. {_CURE}") from error
+    return found if isinstance(found, dict) else {}
 
 
 def _format_of(folder: PublishedFolder) -> type[CheckpointFormat]:
