@@ -54,7 +54,7 @@ def saved(folder, kind="wavlm", config=WAV2VEC2_SHAPE, space=None, *, hears=None
         model.standardize.set(0.3 * torch.randn(shape), 0.5 + torch.rand(shape))
     heard = Preprocessing("clip" if kind == "hubert" else "none", min_samples=backbone.min_samples)
     if kind == "whisper":
-        samples = backbone.max_samples
+        samples = backbone.window_samples
         heard = Preprocessing(max_duration_s=samples / 16000, min_samples=samples, too_short="pad", too_long="cut")
     save_model(folder, model, hears or heard, calibration=Calibration(temperature))
     return folder

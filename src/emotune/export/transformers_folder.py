@@ -109,7 +109,7 @@ def obstacles(model: EmotionModel, preprocessing: Preprocessing) -> Iterator[str
     config = backbone.config
     if options["layer_mix"] == "last" and has_final_norm(config) and backbone.final_norm is None:
         yield "its last state is the raw one, and theirs has passed the final norm: train with final_norm: true"
-    yield from _unheard(preprocessing, whisper=config["model_type"] == "whisper", longest=backbone.max_samples)
+    yield from _unheard(preprocessing, whisper=config["model_type"] == "whisper", longest=backbone.window_samples)
 
 
 def _unheard(preprocessing: Preprocessing, *, whisper: bool, longest: int | None) -> Iterator[str]:
