@@ -41,7 +41,10 @@ def weights_of(*, seed: int = 0, classes: int = 9, **sizes: int) -> dict[str, Te
         shapes[f"{layer}.0.weight"] = (channels, channels if place else 1, kernel)
         shapes |= {f"{layer}.2.1.weight": (channels,), f"{layer}.2.1.bias": (channels,)}
     shapes |= {f"{audio}project_features.1.weight": (channels,), f"{audio}project_features.1.bias": (channels,)}
-    shapes |= {f"{audio}project_features.2.weight": (features, channels), f"{audio}project_features.2.bias": (features,)}
+    shapes |= {
+        f"{audio}project_features.2.weight": (features, channels),
+        f"{audio}project_features.2.bias": (features,),
+    }
     for place in range(1, size["positions"] + 1):
         layer = f"{audio}relative_positional_encoder.{place}.0"
         shapes[f"{layer}.weight"] = (features, features // GROUPS, size["kernel"])
@@ -62,7 +65,9 @@ def weights_of(*, seed: int = 0, classes: int = 9, **sizes: int) -> dict[str, Te
     shapes |= {f"{audio}decoder.proj.weight": (features, 8), f"{audio}decoder.proj.bias": (features,)}
     shapes |= {"proj.weight": (classes, features), "proj.bias": (classes,)} if classes else {}
     drawn = {name: torch.randn(shape) / math.sqrt(math.prod(shape[1:]) or 1) for name, shape in shapes.items()}
-    return {name: value + 1 if value.ndim == 1 and name.endswith("weight") else value for name, value in drawn.items()} | {
+    return {
+        name: value + 1 if value.ndim == 1 and name.endswith("weight") else value for name, value in drawn.items()
+    } | {
         f"{audio}alibi_scale": torch.rand(1, 1, size["heads"], 1, 1) - 0.2  # below zero counts as zero
     }
 
@@ -91,7 +96,9 @@ def states_of(weights: dict[str, Tensor], waveform: Tensor) -> list[Tensor]:
     tokens = own["extra_tokens"][0]
     hidden = norm("context_encoder.norm", torch.cat([tokens, hidden + position]))
     scale, states = own["alibi_scale"].flatten(), [hidden[len(tokens) :]]
-    blocks = sorted({name.split(".attn.")[0] for name in own if ".attn." in name}, key=lambda name: (name[0] == "b", name))
+    blocks = sorted(
+        {name.split(".attn.")[0] for name in own if ".attn." in name}, key=lambda name: (name[0] == "b", name)
+    )
     for block in blocks:
         hidden = norm(f"{block}.norm1", hidden + attention(own, block, hidden, scale, extra=len(tokens)))
         inner = F.gelu(F.linear(hidden, own[f"{block}.mlp.fc1.weight"], own[f"{block}.mlp.fc1.bias"]))
@@ -118,12 +125,12 @@ def attention(own: dict[str, Tensor], block: str, hidden: Tensor, scale: Tensor,
     return F.linear(mixed, own[f"{block}.attn.proj.weight"], own[f"{block}.attn.proj.bias"])
 
 
-def save_folder(folder: Path, weights: dict[str, Tensor], *, settings: str = SETTINGS, tokens: list[str] = TOKENS) -> Path:
+def save_folder(
+    folder: Path, weights: dict[str, Tensor], *, settings: str = SETTINGS, tokens: list[str] = TOKENS
+) -> Path:
     """A folder as FunASR publishes it."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.save({"model": weights}, folder / "model.pt")
     (folder / "config.yaml").write_text(settings)
     (folder / "tokens.txt").write_text("\n".join(f"x/{token}" if token != "<unk>" else token for token in tokens))
     return folder
-
-

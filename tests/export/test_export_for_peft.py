@@ -7,7 +7,6 @@ import torch
 
 import emotune
 from builders.command import run_command
-from builders.models import tiny_backbone
 from builders.transformers_shapes import WAV2VEC2_SHAPE
 from emotune.audio.preprocessing import Preprocessing
 from emotune.errors import ConfigError
@@ -28,7 +27,9 @@ def trained(folder: Path, *, kind: str = "Wav2Vec2", targets: tuple[str, ...] = 
     """A base as transformers saves it, and a model of ours whose LoRA went on from it."""
     torch.manual_seed(0)
     shape = WAV2VEC2_SHAPE
-    getattr(transformers, f"{kind}Model")(getattr(transformers, f"{kind}Config")(**shape)).save_pretrained(folder / "base")
+    getattr(transformers, f"{kind}Model")(getattr(transformers, f"{kind}Config")(**shape)).save_pretrained(
+        folder / "base"
+    )
     transformers.Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(folder / "base")
     backbone = load_pretrained(kind.lower(), folder / "base")
     lora = {"name": "lora", "rank": 2, "targets": list(targets)}

@@ -99,7 +99,9 @@ def classifier_with(folder: Path, name: str) -> tuple[Any, Any]:
     """A classifier whose adapter and head PEFT saved, which knows no names of classes, and what it hears with."""
     torch.manual_seed(0)
     if name == "whisper":
-        config = transformers.WhisperConfig(**WHISPER_SHAPE, max_source_positions=100, classifier_proj_size=8, num_labels=3)
+        config = transformers.WhisperConfig(
+            **WHISPER_SHAPE, max_source_positions=100, classifier_proj_size=8, num_labels=3
+        )
         base = transformers.WhisperForAudioClassification(config)
         model_class, extractor = type(base), transformers.WhisperFeatureExtractor(chunk_length=2)
     else:
@@ -170,7 +172,10 @@ def test_what_would_be_another_model_is_refused(whole: Path, settings: dict, mes
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        (lambda values: values.pop(next(name for name in values if "lora_B" in name)), "lora_B.weight of .* is missing"),
+        (
+            lambda values: values.pop(next(name for name in values if "lora_B" in name)),
+            "lora_B.weight of .* is missing",
+        ),
         (lambda values: values.update({"stranger.weight": torch.ones(2)}), "does not begin with base_model"),
         (lambda values: next(iter(values.values())).fill_(torch.nan), "NaN or infinite"),
         (

@@ -158,7 +158,9 @@ def test_gradients_reach_every_trainable_parameter(name: str, flavour: str) -> N
             continue
         assert parameter.grad is not None, parameter_name
         assert bool(parameter.grad.isfinite().all()), parameter_name
-        if not parameter_name.endswith(("k_proj.bias", "linear_k.bias")):  # the softmax takes it out: its gradient is zero
+        if not parameter_name.endswith(
+            ("k_proj.bias", "linear_k.bias")
+        ):  # the softmax takes it out: its gradient is zero
             assert float(parameter.grad.abs().max()) > 0, parameter_name
 
 
@@ -275,4 +277,6 @@ def test_a_clip_beyond_a_window_has_the_states_of_its_windows_in_a_row(graph: bo
             expected = torch.cat([part.states[layer][0] for part in parts])
             torch.testing.assert_close(state[0], expected, rtol=0, atol=1e-5)
             torch.testing.assert_close(together.states[layer][1, : len(expected)], expected, rtol=0, atol=1e-5)
-        torch.testing.assert_close(together.states[-1][0, :9], encode(backbone, [short]).states[-1][0], rtol=0, atol=1e-5)
+        torch.testing.assert_close(
+            together.states[-1][0, :9], encode(backbone, [short]).states[-1][0], rtol=0, atol=1e-5
+        )

@@ -16,13 +16,14 @@ from emotune.models.store import load_model, save_model
 from emotune.schema.labels import LabelSpace
 
 CONFIGS = {name: SHAPES.get(name, SEVEN_CONVOLUTIONS) for name in BACKBONES}
-ATTENTION = dict.fromkeys(BACKBONES, ["q_proj", "k_proj", "v_proj", "out_proj"]) | {
+ATTENTION = {name: ["q_proj", "k_proj", "v_proj", "out_proj"] for name in BACKBONES} | {
     "emotion2vec": ["qkv", "proj"],
     "wav2vec2-bert": ["linear_q", "linear_k", "linear_v", "linear_out"],
 }
-ENDS = dict.fromkeys(BACKBONES, ["intermediate_dense", "output_dense"]) | dict.fromkeys(
-    ("emotion2vec", "whisper"), ["fc1", "fc2"]
-)
+ENDS = {
+    name: ["fc1", "fc2"] if name in ("emotion2vec", "whisper") else ["intermediate_dense", "output_dense"]
+    for name in BACKBONES
+}
 SPACE = LabelSpace(("anger", "neutral"))
 
 

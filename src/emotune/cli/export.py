@@ -20,7 +20,8 @@ def export(
     model: Annotated[str, typer.Argument(help="A model folder, a run folder, or hf:owner/name[@revision].")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to make; it must not be there yet.")],
     form: Annotated[
-        ExportFormat, typer.Option("--format", help="hf: a folder for transformers; peft: what LoRA trained, as an adapter.")
+        ExportFormat,
+        typer.Option("--format", help="hf: a folder for transformers; peft: an adapter of PEFT."),
     ] = "onnx",
     base: Annotated[
         str | None, typer.Option(help="With peft: the encoder that training started from, a folder or hf:owner/name.")

@@ -71,7 +71,9 @@ def export_for_peft(model: str | Path, output: Path, *, base: str) -> PeftExport
     backbone = stored.model.backbone
     start = load_pretrained(backbone.model_type, base, final_norm=backbone.final_norm is not None)
     if start.config != backbone.config:
-        raise ConfigError(f"{base} has another encoder than {found.name}, or more layers. Name the one it started from.")
+        raise ConfigError(
+            f"{base} has another encoder than {found.name}, or more layers. Name the one it started from."
+        )
     changes = dict(_changes(start, backbone, name=found.name))
     beside = tuple(obstacles(stored.model, stored.preprocessing))
     if stored.model.options["layer_mix"] != "last":
@@ -92,8 +94,8 @@ def _changes(start: Backbone, backbone: Backbone, *, name: str) -> Iterator[tupl
         layer, _, part = key.rpartition(".")
         if part != "weight" or after.ndim != 2:
             raise ConfigError(
-                f"{name}: training changed {key}, which LoRA does not. Only what model.adapter.name: lora trained can be"
-                " an adapter; `--format hf` writes the whole model."
+                f"{name}: training changed {key}, which LoRA does not. Only what model.adapter.name: lora trained can"
+                " be an adapter; `--format hf` writes the whole model."
             )
         if pattern is not None and pattern.fullmatch(layer):
             raise ConfigError(
@@ -109,8 +111,8 @@ def _factors(before: Tensor, after: Tensor, key: str, name: str) -> tuple[Tensor
     rank = max(int((values > _NOISE * rounding).sum()), 1)
     if rank * _LARGEST_SHARE > len(values):
         raise ConfigError(
-            f"{name}: the change of {key} has rank {rank} of {len(values)}, more than LoRA makes. Was it trained in full,"
-            " or from another encoder? `--format hf` writes the whole model."
+            f"{name}: the change of {key} has rank {rank} of {len(values)}, more than LoRA makes. Was it trained in"
+            " full, or from another encoder? `--format hf` writes the whole model."
         )
     root = values[:rank].sqrt()
     return (root[:, None] * right[:rank]).float(), (left[:, :rank] * root).float()

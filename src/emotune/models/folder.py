@@ -58,7 +58,9 @@ def find_model_folder(name: str | Path, *, download: Download = download_snapsho
         patterns = [CONFIG, PREPROCESSOR, *SAFETENSORS, GRAPH, HEADS_GRAPH, *PEFT_FILES, CARD]
         found = fetch(str(name), patterns=patterns, what="model", download=download)
         if not any((found.folder / file).exists() for file in (WEIGHTS, f"{WEIGHTS}.index.json", GRAPH, PEFT_CONFIG)):
-            fetch(found.name, patterns=[*OTHER_WEIGHTS, *SPEECHBRAIN, *FUNASR], what="model's weights", download=download)
+            fetch(
+                found.name, patterns=[*OTHER_WEIGHTS, *SPEECHBRAIN, *FUNASR], what="model's weights", download=download
+            )
         if not _holds_model(found.folder):
             raise ModelError(f"{name} on the Hugging Face Hub holds no {CONFIG}, so it is no model. Name another one.")
         return ModelFolder(found.folder, found.name)

@@ -45,8 +45,9 @@ def load_pretrained(
     Args:
         backbone: name in `BACKBONES`.
         checkpoint: a folder with config.json and weights in one of `FILES`, of any of transformers' classes over this
-            encoder, whose heads are left out; or one of an adapter of PEFT, which is folded into its base; or ``hf:owner/name[@revision]`` on the Hugging Face Hub, which the plain
-            names of `PUBLISHERS` stand for too. Its preprocessor_config.json decides whether clips are normalised.
+            encoder, whose heads are left out; one of an adapter of PEFT, which is folded into its base; or
+            ``hf:owner/name[@revision]`` on the Hugging Face Hub, which the plain names of `PUBLISHERS` stand for too.
+            Its preprocessor_config.json decides whether clips are normalised.
         layers: keep only the first ones, None = all.
         final_norm: let the last state pass the norm that stands behind the last layer.
         revision: branch, tag or commit on the Hub, None = its main branch. A local folder has none.

@@ -95,7 +95,7 @@ class MergedWeights:
             if name in self.changes:
                 self.changes[name].apply(place)
             if name in self.shifts:
-                place += self.shifts[name]
+                place.add_(self.shifts[name])
 
 
 def merged(folder: Path, base: Weights, *, model_type: str, anchor: str) -> MergedWeights:
@@ -108,7 +108,8 @@ def merged(folder: Path, base: Weights, *, model_type: str, anchor: str) -> Merg
         folder: of the adapter.
         base: weights of the model that it changes.
         model_type: of the base's config.
-        anchor: the weight by which the encoder is found; of what lies beside it in the base only a classification is kept.
+        anchor: the weight by which the encoder is found; of what lies beside it in the base only a classification is
+            kept.
 
     Raises:
         ModelError: for an adapter that is not known, is damaged, or does not fit the base.
@@ -133,11 +134,16 @@ def merged(folder: Path, base: Weights, *, model_type: str, anchor: str) -> Merg
     replaced = {beside + name if beside + name in names else name: value for name, value in replaced.items()}
     _without_effect(folder, parts, model_type)
     shapes = {name: base.header[theirs].shape for name, theirs in names.items()}
+    biased = {layer: own[_BIAS] for layer, own in parts.items() if _BIAS in own}
     return MergedWeights(
         base,
         names,
         {f"{layer}.weight": _change(path, layer, own, settings, shapes) for layer, own in parts.items()},
-        {f"{layer}.bias": own["lora_B.bias"] * settings.scale_of(layer) for layer, own in parts.items() if _BIAS in own},
+        {
+            f"{layer}.bias": own["lora_B.bias"] * settings.scale_of(layer)
+            for layer, own in parts.items()
+            if _BIAS in own
+        },
         replaced,
         [*base.files, folder / PEFT_CONFIG, path],
     )
@@ -195,8 +201,8 @@ def _without_effect(folder: Path, parts: dict[str, dict[str, Tensor]], model_typ
     if unheard:
         kinds = ", ".join(sorted({layer.rsplit(".", 1)[-1] for layer in unheard}))
         _LOG.warning(
-            "%s: %d adapters on %s of WavLM's attention are left out: transformers reads the weights of these layers and"
-            " does not call them, so they had no effect while the adapter was trained.%s",
+            "%s: %d adapters on %s of WavLM's attention are left out: transformers reads the weights of these layers"
+            " and does not call them, so they had no effect while the adapter was trained.%s",
             folder,
             len(unheard),
             kinds,
@@ -221,7 +227,9 @@ def _change(
         there = "lacks" if lengths is None else "holds"
         raise ModelError(f"{path}: use_dora is {str(settings.is_dora).lower()}, and {layer} {there} lengths. {_CURE}")
     if lengths is not None and _BIAS in parts:
-        raise ModelError(f"{path}: {layer} has a bias of its LoRA beside the lengths of a DoRA, which is not known. {_CURE}")
+        raise ModelError(
+            f"{path}: {layer} has a bias of its LoRA beside the lengths of a DoRA, which is not known. {_CURE}"
+        )
     shape, rank = shapes[f"{layer}.weight"], settings.rank_of(layer)
     if len(shape) != 2:
         raise ModelError(

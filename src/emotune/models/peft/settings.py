@@ -27,8 +27,8 @@ _STARTS = (True, False, "gaussian", "eva", "orthogonal")
 """starts of a LoRA that leave the weights of the base as they are"""
 _PATTERN = re.compile(r"\^?[\w.]+")
 _CURE = (
-    "Merge it in the library that made it (PeftModel.from_pretrained(model, folder).merge_and_unload()), save the result"
-    " with save_pretrained, and name that folder."
+    "Merge it in the library that made it (PeftModel.from_pretrained(model, folder).merge_and_unload()), save the"
+    " result with save_pretrained, and name that folder."
 )
 
 
@@ -87,8 +87,8 @@ def read_settings(folder: Path) -> PeftSettings:
     base = found.get("base_model_name_or_path")
     if not isinstance(base, str) or not base:
         raise ModelError(
-            f"{folder / PEFT_CONFIG} does not say which model it changes. Write the model's folder, or owner/name on the"
-            " Hugging Face Hub, into base_model_name_or_path."
+            f"{folder / PEFT_CONFIG} does not say which model it changes. Write the model's folder, or owner/name on"
+            " the Hugging Face Hub, into base_model_name_or_path."
         )
     return PeftSettings(
         base=base,

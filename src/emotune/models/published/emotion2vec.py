@@ -102,7 +102,7 @@ def _config(folder: PublishedFolder) -> dict[str, Any]:
         dims, kernels = [shape[0] for shape in convolutions], [shape[2] for shape in convolutions]
         groups = hidden_size // per_group
     except (KeyError, IndexError, ValueError, ZeroDivisionError) as error:
-        raise in_folder(folder, f"its weights are not those of emotion2vec: {error} is missing or misshapen.") from error
+        raise in_folder(folder, f"its weights are not those of emotion2vec: {error}, missing or misshapen.") from error
     prenet = _count(weights, rf"{_AUDIO}context_encoder\.blocks\.(\d+)\.")
     return {
         "model_type": "emotion2vec",
