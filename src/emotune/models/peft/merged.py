@@ -139,11 +139,7 @@ def merged(folder: Path, base: Weights, *, model_type: str, anchor: str) -> Merg
         base,
         names,
         {f"{layer}.weight": _change(path, layer, own, settings, shapes) for layer, own in parts.items()},
-        {
-            f"{layer}.bias": own["lora_B.bias"] * settings.scale_of(layer)
-            for layer, own in parts.items()
-            if _BIAS in own
-        },
+        {f"{layer}.bias": bias * settings.scale_of(layer) for layer, bias in biased.items()},
         replaced,
         [*base.files, folder / PEFT_CONFIG, path],
     )
