@@ -104,7 +104,3 @@ def test_training_goes_on_with_us(trained, shared, tmp_path) -> None:
         name.split(".")[2] for name in before if name.startswith("backbone.layers.") and not same(kept, before, name)
     }
     assert changed == {"3"}  # the top one of four, which was asked to train
-
-
-def same(one: dict, other: dict, name: str) -> bool:
-    return torch.equal(one[name], other[name])
