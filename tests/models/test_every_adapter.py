@@ -16,7 +16,6 @@ from emotune.models.emotion_model import EmotionModel
 from emotune.models.store import load_model, save_model
 from emotune.schema.labels import LabelSpace
 
-pytest.importorskip("peft")
 CONFIGS = {name: SHAPES.get(name, SEVEN_CONVOLUTIONS) for name in BACKBONES}
 ATTENTION = {name: ["q_proj", "k_proj", "v_proj", "out_proj"] for name in BACKBONES} | {
     "emotion2vec": ["qkv", "proj"],
@@ -30,6 +29,8 @@ SPACE = LabelSpace(("anger", "neutral"))
 
 
 def options(adapter: str, backbone: str) -> dict:
+    if adapter == "peft":
+        pytest.importorskip("peft")
     return {
         "bitfit": {"name": "bitfit"},
         "bottleneck": {"name": "bottleneck", "size": 32, "after": ["attention", "feed_forward"]},
@@ -153,6 +154,7 @@ def test_what_cannot_be_is_an_error(adapter, message):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_of_peft_acts_and_is_kept(method):
+    pytest.importorskip("peft")
     options = {"name": "peft", "method": method, "rank": 2, "targets": ["q_proj", "output_dense"]}
     model = model_with(options, "wavlm")
     model.check_adapter()

@@ -48,9 +48,8 @@ def hub_card(run: RunFolder, repository: str, stated: StatedMetadata) -> str:
         ConfigError: naming all metadata that is missing, each with its option.
         ModelError: where the figures are those of another model.
     """
-    information = run.information()
     report = _test_report(run)
-    metadata = _metadata(run, repository, stated, information, report)
+    metadata = _metadata(run, repository, stated, report)
     body = _FRONT.sub("", (run.model / CARD).read_text(encoding="utf-8"))
     body = _FIGURES.sub(lambda _: _figures(report), body, count=1).replace("this/folder", f"hf:{repository}")
     body = _FOLDERS.sub(lambda found: Path(found[0].replace("\\", "/")).name, body)  # nobody's folders
@@ -76,14 +75,13 @@ def _metadata(
     run: RunFolder,
     repository: str,
     stated: StatedMetadata,
-    information: Mapping[str, Any],
     report: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    recipe = yaml.safe_load(run.recipe.read_text(encoding="utf-8"))
-    base = stated.base_model or _base_of(recipe)
+    model = _model_section(run)
+    base = stated.base_model or _base_of(model)
     corpus = read_json(run.manifest.with_name(f"{run.manifest.name}.meta.json"), "The manifest's metadata")
     datasets = list(stated.datasets) or _known(corpus.get("corpus"))
-    drawn = recipe["model"]["backbone"].get("checkpoint") is None and recipe["model"].get("start") is None
+    drawn = _start_of(model) is None
     missing = []
     if stated.licence is None:
         missing.append("licence (--licence, as the Hub names it, such as cc-by-4.0)")
@@ -95,7 +93,7 @@ def _metadata(
         raise ConfigError(f"The card of {run.path} lacks {'; '.join(missing)}.")
     if base is not None and not _ON_HUB.fullmatch(base):
         raise ConfigError(f"--base-model: '{base}' is no owner/name on the Hugging Face Hub.")
-    encoder = recipe["model"]["backbone"].get("name")
+    encoder = model["backbone"].get("name")
     tags = ["emotune", "speech-emotion-recognition", *([encoder] if encoder else []), *stated.tags]
     metadata: dict[str, Any] = {
         "license": stated.licence,
@@ -111,12 +109,30 @@ def _metadata(
     return metadata
 
 
-def _base_of(recipe: Mapping[str, Any]) -> str | None:
+def _model_section(run: RunFolder) -> Mapping[str, Any]:
+    """The section ``model`` of a run's recipe, with its ``backbone``.
+
+    Raises:
+        ModelError: for a recipe that is not there or damaged.
+    """
+    try:
+        model = yaml.safe_load(run.recipe.read_text(encoding="utf-8"))["model"]
+        return {**model, "backbone": dict(model.get("backbone") or {})}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"{run.recipe} is missing or damaged ({type(error).__name__}): copy the run again.") from error
+
+
+def _start_of(model: Mapping[str, Any]) -> str | None:
+    """The checkpoint or model that training started from; None for weights that were drawn."""
+    named = model.get("start") or model["backbone"].get("checkpoint")
+    return None if named is None else str(named)
+
+
+def _base_of(model: Mapping[str, Any]) -> str | None:
     """The encoder's name on the Hub; None where it came from a folder, as far as one can tell."""
-    named = recipe["model"].get("start") or recipe["model"]["backbone"].get("checkpoint")
-    name = str(named or "")
+    name = _start_of(model) or ""
     plain = name.removeprefix(PREFIX).partition("@")[0]
-    on_hub = name.startswith(PREFIX) or (name and not Path(name).exists())
+    on_hub = name.startswith(PREFIX) or not Path(name).exists()
     return plain if on_hub and _ON_HUB.fullmatch(plain) else None
 
 
