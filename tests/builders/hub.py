@@ -25,7 +25,7 @@ class FakeHub(http.server.ThreadingHTTPServer):
 class _Answers(http.server.BaseHTTPRequestHandler):
     server: FakeHub
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
     def do_POST(self) -> None:

@@ -1,7 +1,10 @@
 """Models to a hub on this machine: what is sent, what never is, and how a hub's refusal reads."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -117,6 +120,16 @@ def test_a_hub_that_is_not_there_is_an_error_of_ours(run: Path) -> None:
         address = hub.address
     with pytest.raises(ModelError, match="did not take someone/mine: ConnectError"):
         push(run, "someone/mine", STATED, endpoint=address, token="hf_test")
+
+
+@pytest.mark.load
+def test_the_command_sends_to_the_hub_that_the_environment_names(run: Path) -> None:
+    with fake_hub() as hub:
+        environment = {**os.environ, "HF_ENDPOINT": hub.address, "HF_TOKEN": "hf_test"}
+        command = [sys.executable, "-m", "emotune", "push", str(run), "someone/mine", "--licence", "mit"]
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert f"{hub.address}/someone/mine: uploaded" in ended.stdout
+    assert "README.md" in hub.files
 
 
 def test_what_must_not_leave_is_refused(run: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Reference:
     Hu et al. (2021), LoRA, arXiv 2106.09685; Liu et al. (2024), DoRA, arXiv 2402.09353, section 4.1.
 """
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import logging
