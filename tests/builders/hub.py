@@ -44,7 +44,9 @@ class _Answers(http.server.BaseHTTPRequestHandler):
             for line in map(json.loads, body.splitlines()):
                 if line["key"] == "file":
                     self.server.files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
-            self._say({"commitOid": "b" * 40, "commitUrl": f"{self.server.address}/commit/b", "success": True})
+            repository = "/".join(self.path.split("/")[3:5])
+            address = f"{self.server.address}/{repository}/commit/{'b' * 40}"
+            self._say({"commitOid": "b" * 40, "commitUrl": address, "success": True})
         else:
             self._say({"errors": [], "warnings": []})
 
