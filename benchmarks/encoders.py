@@ -24,7 +24,7 @@ from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.checkpoint import load_weights
 
 SECONDS = (1.3, 1.8, 2.2, 2.7, 3.1, 3.9, 5.2, 7.5)
-REPEATS = 3
+REPEATS = 3  # and one to warm up
 CLASSES = {
     "wav2vec2-bert": ("Wav2Vec2BertConfig", "Wav2Vec2BertModel"),
     "data2vec-audio": ("Data2VecAudioConfig", "Data2VecAudioModel"),
@@ -96,7 +96,8 @@ def main() -> None:
         batch, packed, single, own, apart = compare(name, options.layers)
         print(
             f"{name}: batch of 8 {batch:.2f} s -> {packed:.2f} s ({batch / packed:.2f}x),"
-            f" alone {single:.2f} s -> {own:.2f} s ({single / own:.2f}x), differs {apart:.1e}"
+            f" alone {single:.2f} s -> {own:.2f} s ({single / own:.2f}x), differs {apart:.1e}",
+            flush=True,
         )
 
 
