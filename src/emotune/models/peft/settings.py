@@ -1,5 +1,6 @@
 """Settings of an adapter of PEFT, all of which are known or refused: another forward would be another model."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import re

@@ -7,6 +7,7 @@ Reference:
     Ma et al. (2023), emotion2vec: Self-Supervised Pre-Training for Speech Emotion Representation, arXiv 2312.15185.
 """
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import re
