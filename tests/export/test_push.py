@@ -30,7 +30,7 @@ FIGURES = {"uar": {"value": 0.71, "low": 0.6, "high": 0.8}, "accuracy": {"value"
 def run(tmp_path: Path, tiny_model: Path) -> Path:
     """A finished run with a model, sound and tables beside it, and figures of both splits."""
     folder = tmp_path / "run"
-    manifest = manifest_of(*utterances(2, emotion="anger"), information={"corpus": "emodb"})
+    manifest = manifest_of(*utterances(2, emotion="anger"), classes=["anger"], information={"corpus": "emodb"})
     finished_run(folder, manifest, kind="fine-tuned")
     shutil.copytree(tiny_model, folder / "model")
     card = "---\nlibrary_name: emotune\n---\n# tiny\n\n## Data\n- encoder: /home/anna/encoders/big\n\n"
@@ -100,8 +100,7 @@ def test_a_dry_run_asks_no_hub_and_says_what_is_missing(run: Path, monkeypatch) 
     assert "base_model: microsoft/wavlm-base" in ended.out
     assert "no figures: the test split has none yet" in ended.out
     assert "nothing was sent" in ended.out
-    manifest = run / "manifest.csv.meta.json"
-    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "corpus": "unknown"}))
+    manifest_of(*utterances(2, emotion="anger"), classes=["anger"]).write(run / "manifest.csv")
     (run / "recipe.yaml").write_text(yaml.safe_dump({"model": {"backbone": {"checkpoint": "/encoders/big"}}}))
     with pytest.raises(ConfigError, match=r"licence \(--licence.*base_model \(--base-model.*datasets \(--dataset"):
         push(run, "someone/mine", dry_run=True)

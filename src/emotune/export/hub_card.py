@@ -14,6 +14,7 @@ from emotune.errors import ConfigError, ModelError
 from emotune.io.hub import CARD, PREFIX
 from emotune.io.tables import read_json
 from emotune.models.folder import CONFIG, PREPROCESSOR, WEIGHTS, digest_of
+from emotune.schema.manifest import Manifest
 from emotune.schema.run_folder import RunFolder
 
 _TASK = "audio-classification"
@@ -79,8 +80,7 @@ def _metadata(
 ) -> dict[str, Any]:
     model = _model_section(run)
     base = stated.base_model or _base_of(model)
-    corpus = read_json(run.manifest.with_name(f"{run.manifest.name}.meta.json"), "The manifest's metadata")
-    datasets = list(stated.datasets) or _known(corpus.get("corpus"))
+    datasets = list(stated.datasets) or _known(Manifest.read(run.manifest).information.get("corpus"))
     drawn = _start_of(model) is None
     missing = []
     if stated.licence is None:
