@@ -164,7 +164,7 @@ class Emotion2vec(Backbone):
         frame_mask = mask_of(counts, frames.shape[1])
         plain = Padded(frame_mask, None, is_padded=padded)
         hidden = self._placed(frames, plain)
-        tokens = self.extra_tokens.to(hidden.dtype).expand(len(hidden), -1, -1)
+        tokens = self.extra_tokens.to(hidden.dtype).expand(hidden.shape[0], -1, -1)
         real = F.pad(frame_mask, (extra, 0), value=True)
         layout = Padded(real, self._distances(frames.shape[1], hidden), is_padded=padded)
         states = self._states(torch.cat([tokens, hidden], dim=1), layout)
