@@ -19,8 +19,8 @@ PartFormat = Literal["parquet", "csv", "jsonl"]
 SampleEncoding = Literal["pcm16", "float32", "mulaw", "alaw"]
 """Encodings of samples without a header."""
 
-ExportFormat = Literal["onnx", "hf"]
-"""Forms of an export: a graph, or a folder of transformers."""
+ExportFormat = Literal["onnx", "hf", "peft"]
+"""Forms of an export: a graph, a folder of transformers, or an adapter folder of PEFT."""
 
 ExportPrecision = Literal["fp32", "int8"]
 """Precisions of the weights of an export."""

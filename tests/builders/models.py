@@ -38,6 +38,24 @@ SEVEN_CONVOLUTIONS = {
     "num_conv_pos_embedding_groups": 4,
 }
 WIDER_WHISPER = {"d_model": 32, "encoder_layers": 3, "encoder_attention_heads": 4, "encoder_ffn_dim": 64}
+CONFORMER = {
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "left_max_position_embeddings": 9,
+    "right_max_position_embeddings": 4,
+    "conv_depthwise_kernel_size": 5,
+}
+EMOTION2VEC = {
+    **SEVEN_CONVOLUTIONS,
+    "num_prenet_layers": 1,
+    "num_conv_pos_embeddings": 2,
+    "conv_pos_kernel_size": 6,
+    "num_extra_tokens": 3,
+}
+SHAPES = {"emotion2vec": EMOTION2VEC, "wav2vec2-bert": CONFORMER, "whisper": WIDER_WHISPER}
+"""Of encoders that are not of the wav2vec 2.0 family."""
 
 _TWO_LAYERS = SEVEN_CONVOLUTIONS | {"num_hidden_layers": 2}
 TINY = {
@@ -48,6 +66,8 @@ TINY = {
     "hubert": _TWO_LAYERS,
     "unispeech-sat": _TWO_LAYERS,
     "wav2vec2": {**_TWO_LAYERS, "feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True},
+    "emotion2vec": EMOTION2VEC | {"num_hidden_layers": 2},
+    "wav2vec2-bert": CONFORMER | {"num_hidden_layers": 2},
     "whisper": WIDER_WHISPER | {"encoder_layers": 2},
 }
 """Tiny configs of every backbone, in the flavours that take other ways through it."""

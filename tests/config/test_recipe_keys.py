@@ -34,7 +34,7 @@ def with_value(path: str, value: object) -> dict:
         place = place.setdefault(section, {})
     if path.startswith("model.adapter."):
         place["name"] = next(
-            name for name in ("lora", "bottleneck") if last in ("name", *ADAPTERS.options(name).model_fields)
+            name for name in ("lora", "bottleneck", "peft") if last in ("name", *ADAPTERS.options(name).model_fields)
         )
     if path.startswith("model.varan."):
         recipe["model"]["layer_mix"] = "varan"

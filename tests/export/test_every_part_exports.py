@@ -37,6 +37,8 @@ FLAVOURS = {
     for name, config in TINY.items()
     if "final norm" not in name
 }
+TARGETS = {"wav2vec2-bert": ["linear_q", "linear_v"], "emotion2vec": ["qkv", "proj"]}
+"""of LoRA and PEFT, where they are not called q_proj and v_proj"""
 PARTS: dict[str, list] = {
     "backbone": list(FLAVOURS),
     "layer_mix": [*LAYER_MIXES, VARAN],
@@ -78,6 +80,11 @@ def every_pair() -> list[tuple]:
     return rows
 
 
+def adapter_of(name: str, backbone: str) -> dict:
+    targets = TARGETS.get(backbone) if name in ("lora", "peft") else None
+    return {"name": name} | ({"targets": targets} if targets else {})
+
+
 def saved(folder: Path, parts: dict) -> Path:
     backbone = tiny_backbone(FLAVOURS[parts["backbone"]], parts["backbone"].split(",")[0])
     torch.manual_seed(1)
@@ -87,7 +94,7 @@ def saved(folder: Path, parts: dict) -> Path:
         layer_mix=parts["layer_mix"],
         varan={"parameter": 5.0} if parts["layer_mix"] == VARAN else None,
         pooling=parts["pooling"],
-        adapter=parts["adapter"] and {"name": parts["adapter"]},
+        adapter=parts["adapter"] and adapter_of(parts["adapter"], parts["backbone"]),
         conditions={name: WIDTHS[name] for name in parts["conditions"]} or None,
         join=parts["join"],
         hidden_size=parts["hidden_size"],

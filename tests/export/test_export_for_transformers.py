@@ -9,7 +9,7 @@ import torch
 
 import emotune
 from builders.command import run_command
-from builders.models import WAVLM, tiny_backbone
+from builders.models import CONFORMER, WAVLM, tiny_backbone
 from builders.transformers_shapes import WAV2VEC2_SHAPE, WHISPER_SHAPE
 from emotune.audio.preprocessing import Preprocessing
 from emotune.errors import ConfigError
@@ -38,6 +38,7 @@ CASES = {
     "wav2vec2": ("wav2vec2", WAV2VEC2_SHAPE, {"layer_mix": "last"}),
     "unispeech-sat": ("unispeech-sat", WAV2VEC2_SHAPE, {}),
     "data2vec-audio": ("data2vec-audio", WAV2VEC2_SHAPE, {"layer_mix": "last"}),
+    "wav2vec2-bert": ("wav2vec2-bert", CONFORMER, {"layer_mix": "last"}),
     "whisper": ("whisper", WHISPER | {"final_norm": True}, {"layer_mix": "last"}),
     "whisper, weighted, raw": ("whisper", WHISPER, {}),
 }
@@ -54,7 +55,7 @@ def saved(folder, kind="wavlm", config=WAV2VEC2_SHAPE, space=None, *, hears=None
         model.standardize.set(0.3 * torch.randn(shape), 0.5 + torch.rand(shape))
     heard = Preprocessing("clip" if kind == "hubert" else "none", min_samples=backbone.min_samples)
     if kind == "whisper":
-        samples = backbone.max_samples
+        samples = backbone.window_samples
         heard = Preprocessing(max_duration_s=samples / 16000, min_samples=samples, too_short="pad", too_long="cut")
     save_model(folder, model, hears or heard, calibration=Calibration(temperature))
     return folder

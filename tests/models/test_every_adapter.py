@@ -5,27 +5,37 @@ import copy
 import pytest
 import torch
 
-from builders.models import SEVEN_CONVOLUTIONS, WIDER_WHISPER, tiny_backbone
+from builders.models import SEVEN_CONVOLUTIONS, SHAPES, tiny_backbone
 from emotune.audio.preprocessing import Preprocessing
 from emotune.batch import Batch, pad
 from emotune.errors import ConfigError
 from emotune.models.adapters import ADAPTERS
+from emotune.models.adapters.peft import METHODS
 from emotune.models.backbones import BACKBONES
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.store import load_model, save_model
 from emotune.schema.labels import LabelSpace
 
-CONFIGS = {name: WIDER_WHISPER if name == "whisper" else SEVEN_CONVOLUTIONS for name in BACKBONES}
-ATTENTION = ["q_proj", "k_proj", "v_proj", "out_proj"]
-ENDS = {name: ["fc1", "fc2"] if name == "whisper" else ["intermediate_dense", "output_dense"] for name in BACKBONES}
+CONFIGS = {name: SHAPES.get(name, SEVEN_CONVOLUTIONS) for name in BACKBONES}
+ATTENTION = {name: ["q_proj", "k_proj", "v_proj", "out_proj"] for name in BACKBONES} | {
+    "emotion2vec": ["qkv", "proj"],
+    "wav2vec2-bert": ["linear_q", "linear_k", "linear_v", "linear_out"],
+}
+ENDS = {
+    name: ["fc1", "fc2"] if name in ("emotion2vec", "whisper") else ["intermediate_dense", "output_dense"]
+    for name in BACKBONES
+}
 SPACE = LabelSpace(("anger", "neutral"))
 
 
 def options(adapter: str, backbone: str) -> dict:
+    if adapter == "peft":
+        pytest.importorskip("peft")
     return {
         "bitfit": {"name": "bitfit"},
         "bottleneck": {"name": "bottleneck", "size": 32, "after": ["attention", "feed_forward"]},
-        "lora": {"name": "lora", "rank": 3, "alpha": 6.0, "targets": ATTENTION + ENDS[backbone]},
+        "peft": {"name": "peft", "rank": 3, "alpha": 6.0, "targets": ATTENTION[backbone] + ENDS[backbone]},
+        "lora": {"name": "lora", "rank": 3, "alpha": 6.0, "targets": ATTENTION[backbone] + ENDS[backbone]},
     }[adapter]
 
 
@@ -75,7 +85,7 @@ def test_the_adapter_trains_and_the_encoder_does_not(adapter, backbone):
     for name, parameter in of_encoder.items():
         if name not in model.adapter_parameters:
             assert parameter.grad is None, name
-        elif not name.endswith("k_proj.bias"):  # the softmax takes it out
+        elif not name.endswith(("k_proj.bias", "linear_k.bias")):  # the softmax takes it out
             assert parameter.grad is not None and parameter.grad.any(), name
 
 
@@ -100,7 +110,7 @@ def test_what_is_kept_predicts_as_what_was_trained(adapter, backbone, tmp_path):
     encoder = model.backbone
     save_model(tmp_path, model, Preprocessing(encoder.normalize, min_samples=encoder.min_samples))
     torch.testing.assert_close(load_model(tmp_path).model(batch).heads["classes"], trained, rtol=0, atol=2e-5)
-    if adapter == "lora":
+    if adapter in ("lora", "peft"):
         plain = model_with(None, backbone)
         assert model.state_dict().keys() == plain.state_dict().keys()
 
@@ -132,6 +142,7 @@ def test_a_copy_keeps_its_adapter(adapter, backbone):
         ({"name": "lora", "rank": 0}, "rank is 0, expected a whole number from 1"),
         ({"name": "bottleneck", "after": ["mouth"]}, "Unknown sublayer 'mouth'"),
         ({"name": "bottleneck", "size": 0}, "size is 0"),
+        ({"name": "peft", "method": "magic"}, "method is 'magic', expected one of dora, rslora, ia3"),
         ({"name": "prefix"}, "Unknown adapter 'prefix'"),
         ({"name": "lora", "layers": 9}, "9 top layers"),
     ],
@@ -139,6 +150,19 @@ def test_a_copy_keeps_its_adapter(adapter, backbone):
 def test_what_cannot_be_is_an_error(adapter, message):
     with pytest.raises(ConfigError, match=message):
         model_with(adapter, "wavlm")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_of_peft_acts_and_is_kept(method):
+    pytest.importorskip("peft")
+    options = {"name": "peft", "method": method, "rank": 2, "targets": ["q_proj", "output_dense"]}
+    model = model_with(options, "wavlm")
+    model.check_adapter()
+    plain = model(clips()).features.detach()
+    trained = stirred(model)(clips()).features.detach()
+    assert (trained - plain).abs().max() > 1e-3
+    model.merge_adapter()
+    torch.testing.assert_close(model(clips()).features.detach(), trained, rtol=0, atol=2e-5)
 
 
 def test_an_adapter_without_effect_is_an_error():

@@ -414,7 +414,11 @@ def test_the_published_shapes_fit(tmp_path, name, kind, shape, prefix, head, con
         weights = {prefix + key: tensor for key, tensor in shapes_of(kind, shape).items()} | head()
     stated = {"model_type": kind, **shape, **config}
     folder = PublishedFolder(
-        tmp_path, stated, {"do_normalize": True} if kind == "wav2vec2" else None, StateDict(weights)
+        tmp_path,
+        stated,
+        {"do_normalize": True} if kind == "wav2vec2" else None,
+        StateDict(weights),
+        tmp_path / "preprocessor_config.json",
     )
     assert [one for one in FORMATS if FORMATS[one].fits(weights)] == [name]
     encoder_names = fitting_encoder(folder, FORMATS[name].describe(folder))

@@ -11,7 +11,6 @@ from builders.transformers_shapes import WAV2VEC2_SHAPE, WHISPER_SHAPE
 from emotune.errors import ModelError
 from emotune.models.backbones.checkpoint import load_pretrained
 from emotune.models.backbones.log_mel import log_mel
-from emotune.models.store import load_model
 
 transformers = pytest.importorskip("transformers")
 
@@ -170,13 +169,6 @@ def test_a_head_that_nobody_knows_is_refused(tmp_path: Path) -> None:
     model.save_pretrained(tmp_path)
     with pytest.raises(ModelError, match=r"2 unexpected: mystery\.bias, mystery\.weight"):
         load_pretrained("wavlm", tmp_path)
-
-
-def test_a_folder_of_peft_is_refused_with_the_way_to_merge_it(tmp_path: Path) -> None:
-    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA"}')
-    for load in (lambda folder: load_pretrained("wavlm", folder), load_model):
-        with pytest.raises(ModelError, match=r"adapter of PEFT .*merge_and_unload"):
-            load(tmp_path)
 
 
 def test_adapter_layers_of_transformers_are_refused_by_name(tmp_path: Path) -> None:

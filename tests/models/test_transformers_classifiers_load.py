@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import emotune
+from builders.models import CONFORMER
 from builders.transformers_shapes import WAV2VEC2_SHAPE, WHISPER_SHAPE
 from emotune.errors import ModelError
 from emotune.models.store import load_model
@@ -41,6 +43,7 @@ CLASSES = {
     "wav2vec2": ("Wav2Vec2ForSequenceClassification", "Wav2Vec2Config"),
     "unispeech-sat": ("UniSpeechSatForSequenceClassification", "UniSpeechSatConfig"),
     "data2vec-audio": ("Data2VecAudioForSequenceClassification", "Data2VecAudioConfig"),
+    "wav2vec2-bert": ("Wav2Vec2BertForSequenceClassification", "Wav2Vec2BertConfig"),
     "whisper": ("WhisperForAudioClassification", "WhisperConfig"),
 }
 CLIP = (0.1 * np.random.default_rng(0).standard_normal(9000)).astype(np.float32)
@@ -55,12 +58,10 @@ def saved(folder: Path, kind: str, shape: dict, *, weighted: bool = False, do_no
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     model.save_pretrained(folder)
-    whisper = kind == "whisper"
-    extractor = (
-        transformers.WhisperFeatureExtractor()
-        if whisper
-        else transformers.Wav2Vec2FeatureExtractor(do_normalize=do_normalize)
-    )
+    extractor = {
+        "wav2vec2-bert": transformers.SeamlessM4TFeatureExtractor,
+        "whisper": transformers.WhisperFeatureExtractor,
+    }.get(kind, partial(transformers.Wav2Vec2FeatureExtractor, do_normalize=do_normalize))()
     extractor.save_pretrained(folder)
     return model, extractor
 
@@ -90,11 +91,12 @@ def change(path: Path, **settings: object) -> None:
         *((kind, LARGE, True) for kind in ("wavlm", "hubert", "wav2vec2")),
         ("unispeech-sat", LARGE, True),
         ("data2vec-audio", SMALL, True),
+        ("wav2vec2-bert", {**LABELS, **CONFORMER, "classifier_proj_size": 8}, True),
         ("whisper", WHISPER, True),
     ],
     ids=[
         *("wavlm", "hubert", "wav2vec2", "wavlm large", "hubert large", "wav2vec2 large"),
-        *("unispeech-sat large", "data2vec-audio", "whisper"),
+        *("unispeech-sat large", "data2vec-audio", "w2v-BERT", "whisper"),
     ],
 )
 def test_the_probabilities_are_those_of_transformers(tmp_path, kind, shape, do_normalize, weighted) -> None:
@@ -197,7 +199,7 @@ def test_a_wrong_weight_is_refused_by_name(tmp_path, spoil, message) -> None:
         ({"problem_type": "regression"}, "problem_type 'regression'"),
         ({"problem_type": "multi_label_classification"}, "problem_type 'multi_label_classification'"),
         ({"use_weighted_layer_sum": True}, "use_weighted_layer_sum is true, and the file lacks layer_weights"),
-        ({"model_type": "sew"}, r"type 'sew', which is not known here\. Known: data2vec-audio, hubert,"),
+        ({"model_type": "sew"}, r"type 'sew', which is not known here\. Known: data2vec-audio, emotion2vec, hubert,"),
         ({"add_adapter": True}, "add_adapter is true"),
     ],
 )

@@ -24,6 +24,7 @@ from emotune.cli import (
     models,
     predict,
     probe,
+    push,
     recipes,
     serve,
     study,
@@ -82,6 +83,7 @@ app.command("predict")(predict.predict)
 app.command("models")(models.models)
 app.command("adapt")(adapt.adapt)
 app.command("export")(export.export)
+app.command("push")(push.push)
 app.command("listen")(listen.listen)
 app.command("timeline")(timeline.timeline)
 app.command("serve")(serve.serve)

@@ -20,8 +20,12 @@ def export(
     model: Annotated[str, typer.Argument(help="A model folder, a run folder, or hf:owner/name[@revision].")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to make; it must not be there yet.")],
     form: Annotated[
-        ExportFormat, typer.Option("--format", help="hf: a folder for transformers' AutoModelForAudioClassification.")
+        ExportFormat,
+        typer.Option("--format", help="hf: a folder for transformers; peft: an adapter of PEFT."),
     ] = "onnx",
+    base: Annotated[
+        str | None, typer.Option(help="With peft: the encoder that training started from, a folder or hf:owner/name.")
+    ] = None,
     precision: Annotated[
         ExportPrecision, typer.Option(help="int8: eight-bit weights, a quarter of the size and faster.")
     ] = "fp32",
@@ -32,12 +36,17 @@ def export(
 ) -> None:
     """Export a model as ONNX: samples in, named answers out; `emotune predict` runs it without torch.
 
-    Or, with --format hf, as a classifier that transformers loads, where that has all its parts. The answers of both are
-    compared on generated clips, and nothing is written where they differ.
+    Or, with --format hf, as a classifier that transformers loads, where that has all its parts; with --format peft, as
+    an adapter over its base. Both sides are compared on generated clips, and nothing is written where they differ.
     """
+    if form != "onnx" and (precision != "fp32" or check is not None or split is not None):
+        raise ConfigError("--precision, --check and --split go with --format onnx; leave them out.")
+    if (form == "peft") != (base is not None):
+        raise ConfigError("--format peft and --base, the encoder that training started from, go together.")
+    if base is not None:
+        _for_peft(model, output, base)
+        return
     if form == "hf":
-        if precision != "fp32" or check is not None or split is not None:
-            raise ConfigError("--precision, --check and --split go with --format onnx; leave them out.")
         _for_transformers(model, output)
         return
     with needs("export"):
@@ -60,6 +69,19 @@ def _for_transformers(model: str, output: Path) -> None:
     theirs = "transformers is not installed" if made.theirs is None else f"read by transformers {made.theirs:.1e}"
     out.print(f"{output}: {made.architecture}", markup=False)
     out.print(f"largest difference of a probability: read back {made.ours:.1e}, {theirs}", markup=False)
+
+
+def _for_peft(model: str, output: Path, base: str) -> None:
+    with needs("train"):
+        from emotune.export.peft_folder import export_for_peft
+
+    made = export_for_peft(model, output, base=base)
+    out.print(f"{output}: LoRA of rank {made.rank} on {made.layers} layers of {base}", markup=False)
+    out.print(f"largest difference of a state, read back: {made.difference:.1e}", markup=False)
+    if not made.with_head:
+        out.print("without the head, which stays with emotune:", markup=False)
+        for part in made.beside:
+            out.print(f"  {part}", markup=False)
 
 
 def _print(parity: Parity) -> None:

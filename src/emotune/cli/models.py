@@ -43,7 +43,7 @@ def models(
     rows = [
         [
             one.name,
-            f"{one.megabytes} MB",
+            "-" if one.megabytes is None else f"{one.megabytes} MB",
             one.licence,
             ", ".join([*one.classes, *one.dimensions]) or "as its config says",
         ]

@@ -95,7 +95,7 @@ class ModelSection(Section):
     backbone: BackboneSection
     """the encoder"""
     adapter: Annotated[EntrySection | None, Chosen(ADAPTERS, example="{name: lora, rank: 8}")] = None
-    """{name: lora, rank: 8, ...}, {name: bottleneck, ...} or {name: bitfit}"""
+    """{name: lora, rank: 8, ...}, {name: bottleneck, ...}, {name: peft, ...} or {name: bitfit}"""
     layer_mix: Annotated[str | EntrySection, Chosen(LAYER_MIXES, beside=(VARAN,))] = "weighted_sum"
     """how the layers' states become one"""
     layer_mix_initial: list[Annotated[float, Field(gt=0)]] | None = None

@@ -82,6 +82,7 @@ def export_model(
     listener = listener or Listener()
     found = source_of(model, output)
     stored = load_model(found.folder)
+    _refuse_windows(stored)
     source = TorchEngine(stored.model, stored.preprocessing, calibration=stored.calibration)
     clips = generated_clips(source)
     expected = answers_of(source, clips)
@@ -117,6 +118,16 @@ def export_model(
         _write(made / CONFIG, config)
     size = sum(file.stat().st_size for file in output.iterdir())
     return Export(output, size, precision, parity)
+
+
+def _refuse_windows(source: StoredModel) -> None:
+    window = source.model.backbone.window_samples
+    rate, longest_s = source.preprocessing.sampling_rate_hz, source.preprocessing.max_duration_s
+    if window is not None and longest_s * rate > window:
+        raise ConfigError(
+            f"The model takes clips of {longest_s:g} s in windows of {window / rate:g} s, and a graph holds one window."
+            f" Train with data.max_duration_s of at most {window / rate:g}; recordings are then cut by --window."
+        )
 
 
 def _config(source: StoredModel, precision: str) -> dict[str, Any]:

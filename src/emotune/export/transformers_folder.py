@@ -38,6 +38,7 @@ CLASSES = {
     "hubert": ("HubertForSequenceClassification", "hubert."),
     "unispeech-sat": ("UniSpeechSatForSequenceClassification", "unispeech_sat."),
     "wav2vec2": ("Wav2Vec2ForSequenceClassification", "wav2vec2."),
+    "wav2vec2-bert": ("Wav2Vec2BertForSequenceClassification", "wav2vec2_bert."),
     "wavlm": ("WavLMForSequenceClassification", "wavlm."),
     "whisper": ("WhisperForAudioClassification", "encoder."),
 }
@@ -108,7 +109,7 @@ def obstacles(model: EmotionModel, preprocessing: Preprocessing) -> Iterator[str
     config = backbone.config
     if options["layer_mix"] == "last" and has_final_norm(config) and backbone.final_norm is None:
         yield "its last state is the raw one, and theirs has passed the final norm: train with final_norm: true"
-    yield from _unheard(preprocessing, whisper=config["model_type"] == "whisper", longest=backbone.max_samples)
+    yield from _unheard(preprocessing, whisper=config["model_type"] == "whisper", longest=backbone.window_samples)
 
 
 def _unheard(preprocessing: Preprocessing, *, whisper: bool, longest: int | None) -> Iterator[str]:
@@ -149,8 +150,8 @@ def _write(folder: Path, stored: StoredModel) -> None:
     if weighted and has_final_norm(config):
         config["tie_last_hidden_states"] = model.backbone.final_norm is not None
     write_text(folder / CONFIG, to_json(config) + "\n")
-    write_text(folder / PREPROCESSOR, to_json(_extractor(stored)) + "\n")
-    tensors = _encoder(model, prefix) | _head(model, stored.calibration.temperature)
+    write_text(folder / PREPROCESSOR, to_json(extractor_of(stored)) + "\n")
+    tensors = _encoder(model, prefix) | classifier_of(stored)
     values = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     safetensors.torch.save_file(values, folder / WEIGHTS, metadata={"format": "pt"})
 
@@ -170,7 +171,9 @@ def _encoder(model: EmotionModel, prefix: str) -> dict[str, Tensor]:
     return weights
 
 
-def _head(model: EmotionModel, temperature: float) -> dict[str, Tensor]:
+def classifier_of(stored: StoredModel) -> dict[str, Tensor]:
+    """Weights of transformers' two linear layers, and of its weighted sum, that say what the head says."""
+    model, temperature = stored.model, stored.calibration.temperature
     network, standard = model.heads["classes"], model.standardize
     assert isinstance(network, HeadNetwork)
     out = network.out
@@ -185,9 +188,17 @@ def _head(model: EmotionModel, temperature: float) -> dict[str, Tensor]:
     return head
 
 
-def _extractor(stored: StoredModel) -> dict[str, Any]:
+def extractor_of(stored: StoredModel) -> dict[str, Any]:
     """Settings of transformers' feature extractor that hears as the model does."""
     common = {"sampling_rate": stored.preprocessing.sampling_rate_hz, "padding_side": "right", "padding_value": 0.0}
+    if stored.model.backbone.model_type == "wav2vec2-bert":
+        bins = stored.model.backbone.config["feature_projection_input_dim"] // 2
+        return common | {
+            "feature_extractor_type": "SeamlessM4TFeatureExtractor",
+            "feature_size": bins,
+            "num_mel_bins": bins,
+            "stride": 2,
+        }
     if stored.model.backbone.model_type != "whisper":
         return common | {
             "feature_extractor_type": "Wav2Vec2FeatureExtractor",

@@ -21,9 +21,13 @@ OTHER_WEIGHTS = (
     *("model.fp16*.safetensors", "model.safetensors.index.fp16.json"),
     *("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"),
 )
+_WHOLE = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 PEFT_CONFIG = "adapter_config.json"
+PEFT_FILES = (PEFT_CONFIG, "adapter_model.safetensors", "adapter_model.bin")
 SPEECHBRAIN = ("wav2vec2.ckpt", "model.ckpt", "label_encoder.txt")
 """in place of config and weights, in folders of that library"""
+FUNASR = ("model.pt", "config.yaml", "tokens.txt")
+"""likewise of FunASR"""
 GRAPH, HEADS_GRAPH = "model.onnx", "heads.onnx"
 """of an exported model, in place of the weights: the whole, and what comes behind the pooling"""
 _LOG = logging.getLogger(__name__)
@@ -51,10 +55,12 @@ def find_model_folder(name: str | Path, *, download: Download = download_snapsho
         ModelError: when there is none of that name, or the folder holds no model.
     """
     if is_hub_name(name):
-        patterns = [CONFIG, PREPROCESSOR, *SAFETENSORS, GRAPH, HEADS_GRAPH, CARD]
+        patterns = [CONFIG, PREPROCESSOR, *SAFETENSORS, GRAPH, HEADS_GRAPH, *PEFT_FILES, CARD]
         found = fetch(str(name), patterns=patterns, what="model", download=download)
-        if not any((found.folder / file).exists() for file in (WEIGHTS, f"{WEIGHTS}.index.json", GRAPH)):
-            fetch(found.name, patterns=[*OTHER_WEIGHTS, *SPEECHBRAIN], what="model's weights", download=download)
+        if not any((found.folder / file).exists() for file in (WEIGHTS, f"{WEIGHTS}.index.json", GRAPH, PEFT_CONFIG)):
+            fetch(
+                found.name, patterns=[*OTHER_WEIGHTS, *SPEECHBRAIN, *FUNASR], what="model's weights", download=download
+            )
         if not _holds_model(found.folder):
             raise ModelError(f"{name} on the Hugging Face Hub holds no {CONFIG}, so it is no model. Name another one.")
         return ModelFolder(found.folder, found.name)
@@ -67,26 +73,38 @@ def find_model_folder(name: str | Path, *, download: Download = download_snapsho
         return ModelFolder(installed, str(name))
     if here is not None:
         return ModelFolder(here, str(here))
-    if (path / PEFT_CONFIG).exists():
-        raise of_peft(path)
     if path.exists():
         raise ModelError(" ".join(filter(None, [why_no_model(path), cure_of_absence(name)])))
     known = "" if "/" in str(name) else "Give a model's folder or a run's, such as runs/NAME of `emotune train`."
     raise no_folder(name, "model", cure=cure_of_absence(name) or known)
 
 
-def of_peft(folder: Path) -> ModelError:
-    """Error for a folder that holds an adapter of PEFT alone."""
-    return ModelError(
-        f"{folder} holds an adapter of PEFT without the model that it changes. Merge both with peft"
-        " (PeftModel.from_pretrained(model, folder).merge_and_unload()), save the result with save_pretrained, and name"
-        " that folder."
-    )
+def fetch_published(name: str, *, what: str, revision: str | None, download: Download) -> Path:
+    """Folder of a published model of the Hub: its settings and weights, safetensors where there are any.
+
+    Raises:
+        ConfigError: for a name of another shape, or two revisions.
+        ModelError: when it cannot be had.
+    """
+    return fetch(
+        name,
+        patterns=[CONFIG, PREPROCESSOR, *SAFETENSORS, *PEFT_FILES],
+        old_patterns=[CONFIG, *OTHER_WEIGHTS],
+        what=what,
+        revision=revision,
+        download=download,
+    ).folder
+
+
+def is_adapter(folder: Path) -> bool:
+    """Tells whether a folder holds an adapter of PEFT, and no model of its own that it was merged into."""
+    return (folder / PEFT_CONFIG).exists() and not any((folder / name).exists() for name in _WHOLE)
 
 
 def _holds_model(folder: Path) -> bool:
-    """Tells whether a folder has a config, or what SpeechBrain has in its place."""
-    return (folder / CONFIG).exists() or all((folder / name).exists() for name in SPEECHBRAIN[:2])
+    """Tells whether a folder has a config, or what PEFT, SpeechBrain or FunASR have in its place."""
+    places = ([CONFIG], [PEFT_CONFIG], SPEECHBRAIN[:2], FUNASR[:2])
+    return any(all((folder / name).exists() for name in names) for names in places)
 
 
 def digest_of(files: Sequence[Path]) -> str:

@@ -112,8 +112,13 @@ def _open(path: Path, cure: str) -> Weights:
         raise ModelError(f"{error} {cure}") from error
 
 
-def read_pickle(path: Path, *, cure: str) -> dict[str, Tensor]:
+def read_pickle(path: Path, *, cure: str, inside: str | None = None) -> dict[str, Tensor]:
     """Named weights of a PyTorch file, mapped into memory; nothing in it is executed.
+
+    Args:
+        path: of the file.
+        cure: last sentence of an error.
+        inside: entry of the file that holds the weights where they do not lie open.
 
     Raises:
         ModelError: for a file that is broken or holds anything else.
@@ -124,6 +129,8 @@ def read_pickle(path: Path, *, cure: str) -> dict[str, Tensor]:
         raise ModelError(
             f"{path} cannot be read as plain weights ({type(error).__name__}). Use its safetensors version. {cure}"
         ) from error
+    if inside is not None and isinstance(state, dict) and isinstance(state.get(inside), dict):
+        state = state[inside]
     if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise ModelError(f"{path} holds something else than named weights. Use its safetensors version. {cure}")
     return state

@@ -19,6 +19,7 @@ ADAPTERS: Registry[Callable[..., Inserted]] = Registry(
             "emotune.models.adapters.bottleneck:add_bottleneck",
             "emotune.models.adapters.options:BottleneckOptions",
         ),
+        "peft": ("emotune.models.adapters.peft:add_peft", "emotune.models.adapters.options:PeftOptions"),
         "bitfit": "emotune.models.adapters.bitfit:choose_biases",
     },
     extra="train",

@@ -30,3 +30,18 @@ class BottleneckOptions(Section):
     """width of each network"""
     after: list[Literal["attention", "feed_forward"]] = Field(default=["feed_forward"], min_length=1)
     """the sublayers that get one"""
+
+
+class PeftOptions(Section):
+    """A method of the library PEFT on the linear layers named in ``targets``."""
+
+    method: Literal["dora", "rslora", "ia3"] = "dora"
+    """of the library"""
+    rank: int = Field(default=8, ge=1)
+    """of each change; not of ia3"""
+    alpha: float = Field(default=16.0, gt=0)
+    """scale of each change; not of ia3"""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """before each change; not of ia3"""
+    targets: list[str] = Field(default=["q_proj", "v_proj"], min_length=1)
+    """last parts of the names of linear layers"""

@@ -54,6 +54,7 @@ class Backbone(nn.Module, ABC):
             clip's own samples, "none" = nothing.
         min_samples: the shortest clip that gives a frame.
         max_samples: the longest clip, None = any.
+        window_samples: a longer clip is encoded in windows of so many samples, one after the other; None = whole.
         recompute_layers: whether a forward with a graph keeps only the input of each transformer layer, and the
             backward pass computes the layer again: less memory, about a third more work.
     """
@@ -71,6 +72,7 @@ class Backbone(nn.Module, ABC):
     normalize: Literal["clip", "none"]
     min_samples: int
     max_samples: int | None
+    window_samples: int | None = None
     recompute_layers: bool = False
 
     def __init__(self, settings: Mapping[str, Any], *, layers: int | None = None) -> None:

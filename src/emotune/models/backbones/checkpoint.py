@@ -13,12 +13,14 @@ from typing import Any, Literal
 from torch import Tensor
 
 from emotune.errors import ConfigError, ModelError, TableError
-from emotune.io.hub import PREFIX, Download, download_snapshot, fetch, is_hub_name, no_folder
+from emotune.io.hub import PREFIX, Download, download_snapshot, is_hub_name, no_folder
 from emotune.io.tables import read_json
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone
 from emotune.models.backbones.parts_on_top import in_words, left_out
-from emotune.models.folder import OTHER_WEIGHTS, PEFT_CONFIG, SAFETENSORS, of_peft
+from emotune.models.folder import PREPROCESSOR, fetch_published, is_adapter
+from emotune.models.peft.base import base_of
+from emotune.models.peft.merged import merged
 from emotune.models.weight_files import open_weights
 from emotune.models.weights import is_finite, nothing_drawn, without_memory
 
@@ -26,7 +28,6 @@ CURE = "Name a folder that holds one: model.backbone.checkpoint=/path/to/folder"
 PUBLISHERS = ("facebook", "microsoft", "openai")
 """Whose plain names mean the Hub, unless there is a folder of that name: the encoders of the literature."""
 NAMED_AT_MOST = 5
-PREPROCESSOR = "preprocessor_config.json"
 _LOG = logging.getLogger(__name__)
 
 
@@ -44,8 +45,9 @@ def load_pretrained(
     Args:
         backbone: name in `BACKBONES`.
         checkpoint: a folder with config.json and weights in one of `FILES`, of any of transformers' classes over this
-            encoder, whose heads are left out; or ``hf:owner/name[@revision]`` on the Hugging Face Hub, which the plain
-            names of `PUBLISHERS` stand for too. Its preprocessor_config.json decides whether clips are normalised.
+            encoder, whose heads are left out; one of an adapter of PEFT, which is folded into its base; or
+            ``hf:owner/name[@revision]`` on the Hugging Face Hub, which the plain names of `PUBLISHERS` stand for too.
+            Its preprocessor_config.json decides whether clips are normalised.
         layers: keep only the first ones, None = all.
         final_norm: let the last state pass the norm that stands behind the last layer.
         revision: branch, tag or commit on the Hub, None = its main branch. A local folder has none.
@@ -57,8 +59,9 @@ def load_pretrained(
     """
     backbone_class = BACKBONES[backbone]
     folder = _folder(str(checkpoint), revision, download)
-    if (folder / PEFT_CONFIG).exists() and not (folder / "config.json").exists():
-        raise of_peft(folder)
+    adapter = folder if is_adapter(folder) else None
+    if adapter is not None:
+        folder = base_of(adapter, download=download)
     config = settings_of(folder / "config.json")
     found = config.get("model_type")
     if found != backbone_class.model_type:
@@ -73,6 +76,8 @@ def load_pretrained(
         raise ModelError(f"{folder / 'config.json'} is not as expected. {error}") from error
     build = partial(backbone_class.from_config, {**settings, "final_norm": final_norm}, layers=layers)
     weights = open_weights(folder, cure=CURE)
+    if adapter is not None:
+        weights = merged(adapter, weights, model_type=backbone_class.model_type, anchor=backbone_class.anchor)
     names = fitting_names(without_memory(build), weights.header, source=str(checkpoint))
     with nothing_drawn():
         model = build()
@@ -80,14 +85,15 @@ def load_pretrained(
     weights.read_into({name: own[own_name] for own_name, name in names.items()})
     _refuse(model, {"not finite": [name for name, tensor in own.items() if not is_finite(tensor)]}, str(checkpoint))
     if model.obeys_do_normalize:
-        model.normalize = normalization_of(folder)
+        hearing = adapter if adapter is not None and (adapter / PREPROCESSOR).is_file() else folder
+        model.normalize = normalization_of(hearing / PREPROCESSOR)
     dropped = left_out(weights.header, backbone_class.anchor)
     if dropped:
         _LOG.info("%s: used as an encoder; left out of it: %s", checkpoint, in_words(dropped))
     return model
 
 
-def normalization_of(folder: Path) -> Literal["clip", "none"]:
+def normalization_of(path: Path) -> Literal["clip", "none"]:
     """Normalisation that a published folder of the wav2vec 2.0 family asks for, by its preprocessor_config.json.
 
     Without one, or without the key, it is transformers' own default, and a warning says so.
@@ -95,7 +101,6 @@ def normalization_of(folder: Path) -> Literal["clip", "none"]:
     Raises:
         ModelError: for one that says something else than true or false.
     """
-    path = folder / PREPROCESSOR
     do_normalize = settings_of(path).get("do_normalize") if path.exists() else None
     if not isinstance(do_normalize, bool | None):
         raise ModelError(f"{path}: do_normalize is {do_normalize!r}, expected true or false. {CURE}")
@@ -173,14 +178,8 @@ def _folder(checkpoint: str, revision: str | None, download: Download) -> Path:
     is_published = owner in PUBLISHERS and not Path(owner).exists()
     if not (is_hub_name(checkpoint) or is_published):
         raise no_folder(checkpoint, "checkpoint", cure=CURE)
-    return fetch(
-        PREFIX + checkpoint.removeprefix(PREFIX),
-        patterns=["config.json", PREPROCESSOR, *SAFETENSORS],
-        old_patterns=["config.json", *OTHER_WEIGHTS],
-        what="checkpoint",
-        revision=revision,
-        download=download,
-    ).folder
+    name = PREFIX + checkpoint.removeprefix(PREFIX)
+    return fetch_published(name, what="checkpoint", revision=revision, download=download)
 
 
 def settings_of(path: Path) -> dict[str, Any]:

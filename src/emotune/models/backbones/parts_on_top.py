@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+CLASSIFICATION = "classification"
 PARTS_ON_TOP: Mapping[str, re.Pattern[str]] = {
-    "classification": re.compile(r"layer_weights$|(projector|classifier(\.(dense|out_proj|output))?)\.(weight|bias)$"),
+    CLASSIFICATION: re.compile(r"layer_weights$|(projector|classifier(\.(dense|out_proj|output))?)\.(weight|bias)$"),
     "speaker vectors": re.compile(r"tdnn\.\d+\.kernel\.|feature_extractor\.(weight|bias)$|objective\.weight$"),
     "recognition": re.compile(r"lm_head\."),
     "pre-training": re.compile(

@@ -77,8 +77,12 @@ class WhisperLayer(nn.Module):
 class Whisper(Backbone):
     """The Whisper encoder of any size, cut after any layer, its final norm left out or kept.
 
-    It takes the waveform as it is (`normalize` is "none") and at most 30 s of it.
+    It takes the waveform as it is (`normalize` is "none"). A clip beyond 30 s, the length of the published encoder's
+    positions, is encoded in windows of 30 s, each as if it were a clip: they follow each other without overlap, none
+    hears another, and the last is as long as what is left. Their frames stand in a row, 50 a second all through.
     """
+
+    window_samples: int
 
     model_type = "whisper"
     anchor = "conv1.weight"
@@ -105,7 +109,8 @@ class Whisper(Backbone):
         self.frame_rate_hz = 16000 / (2 * HOP)
         self.normalize = "none"
         self.min_samples = HOP
-        self.max_samples = positions * 2 * HOP
+        self.max_samples = None
+        self.window_samples = positions * 2 * HOP
 
     @classmethod
     def _contradictions(cls, settings: Mapping[str, Any]) -> list[str]:
@@ -119,7 +124,33 @@ class Whisper(Backbone):
 
     def forward(self, waveforms: Tensor, mask: Tensor) -> HiddenStates:
         lengths, padded = self._lengths(mask)
-        waveforms = waveforms.masked_fill(~mask, 0)[:, : self.max_samples]
+        if not torch.compiler.is_compiling() and int(lengths.max()) > self.window_samples:
+            return self._in_windows(waveforms, lengths)
+        return self._encoded(waveforms.masked_fill(~mask, 0)[:, : self.window_samples], lengths, padded=padded)
+
+    def _in_windows(self, waveforms: Tensor, lengths: Tensor) -> HiddenStates:
+        """The windows of all clips as one batch, and their states in a row again."""
+        counts: list[int] = lengths.tolist()
+        windows, shares = list[Tensor](), list[int]()
+        for waveform, count in zip(waveforms, counts, strict=True):
+            parts = waveform[:count].split(self.window_samples)
+            parts = parts if len(parts[-1]) >= self.min_samples else parts[:-1]  # it would not give a frame
+            windows += parts
+            shares.append(len(parts))
+        padded = nn.utils.rnn.pad_sequence(windows, batch_first=True)
+        samples = torch.tensor([len(window) for window in windows], device=waveforms.device)
+        hidden = self._encoded(padded, samples, padded=True)
+        joined = [
+            nn.utils.rnn.pad_sequence(
+                [part[real] for part, real in zip(state.split(shares), hidden.mask.split(shares), strict=True)],
+                batch_first=True,
+            )
+            for state in hidden.states
+        ]
+        return HiddenStates(tuple(joined), mask_of(self.frame_count(lengths), joined[0].shape[1]))
+
+    def _encoded(self, waveforms: Tensor, lengths: Tensor, *, padded: bool) -> HiddenStates:
+        """States of clips of at most one window, whose padding is zero."""
         spectrogram = log_mel(waveforms, lengths, bins=self._settings["num_mel_bins"]).to(self.conv1.weight.dtype)
         hidden = F.gelu(self.conv1(spectrogram))
         if padded:

@@ -17,6 +17,7 @@ FORMATS: Registry[type[CheckpointFormat]] = Registry(
     {
         "sequence_classification": "emotune.models.published.sequence_classification:SequenceClassification",
         "dense_head": "emotune.models.published.dense_head:DenseHead",
+        "emotion2vec": "emotune.models.published.emotion2vec:Emotion2vecPlus",
         "odyssey": "emotune.models.published.odyssey:Odyssey",
         "vox_profile": "emotune.models.published.vox_profile:VoxProfile",
         "speechbrain": "emotune.models.published.speechbrain:SpeechBrain",

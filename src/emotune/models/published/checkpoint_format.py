@@ -25,12 +25,14 @@ class PublishedFolder:
         config: of its config.json; empty where there is none.
         preprocessor: of its preprocessor_config.json; None where there is none.
         weights: by their published names.
+        hearing: the file that ``preprocessor`` was read from, or would be.
     """
 
     path: Path
     config: Mapping[str, Any]
     preprocessor: Mapping[str, Any] | None
     weights: Weights
+    hearing: Path
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ _ODYSSEY = ("anger", "sadness", "happiness", "surprise", "fear", "disgust", "con
 _VOX = ("anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise", "other")
 _SUPERB = ("neutral", "happiness", "anger", "sadness")
 _RAVDESS = ("anger", "calm", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+_PLUS = ("anger", "disgust", "fear", "happiness", "neutral", "other", "sadness", "surprise", "unknown")
 _ADV, _AVD = ("arousal", "dominance", "valence"), ("arousal", "valence", "dominance")
 _TEST3 = "MSP-Podcast Test3"
 
@@ -20,7 +21,7 @@ class PublishedCheckpoint:
         name: as ``load`` takes it.
         format: entry of ``FORMATS``.
         licence: as its authors state it.
-        megabytes: of its weights, from their number.
+        megabytes: of its weights, from their number; None where that is not known here.
         classes: in the order of its head; () where its own config names them.
         dimensions: likewise.
         figures: that its authors publish; empty where none are known here.
@@ -29,7 +30,7 @@ class PublishedCheckpoint:
     name: str
     format: str
     licence: str
-    megabytes: int
+    megabytes: int | None
     classes: tuple[str, ...] = ()
     dimensions: tuple[str, ...] = ()
     figures: str = ""
@@ -101,5 +102,9 @@ PUBLISHED = (
         "Apache-2.0",
         378,
         classes=("neutral", "anger", "happiness", "sadness"),
+    ),
+    PublishedCheckpoint("hf:emotion2vec/emotion2vec_plus_base", "emotion2vec", "its authors' own", 373, classes=_PLUS),
+    PublishedCheckpoint(
+        "hf:emotion2vec/emotion2vec_plus_large", "emotion2vec", "its authors' own", None, classes=_PLUS
     ),
 )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -19,7 +19,9 @@ from emotune.models.backbones.base import Backbone
 from emotune.models.backbones.checkpoint import fitting_names, settings_of
 from emotune.models.backbones.parts_on_top import left_out, prefix_of_encoder
 from emotune.models.emotion_model import EmotionModel
-from emotune.models.folder import CONFIG, PREPROCESSOR, SPEECHBRAIN
+from emotune.models.folder import CONFIG, FUNASR, PREPROCESSOR, SPEECHBRAIN, is_adapter
+from emotune.models.peft.base import base_of
+from emotune.models.peft.merged import merged
 from emotune.models.published import FORMATS
 from emotune.models.published.checkpoint_format import CheckpointFormat, Description, PublishedFolder, in_folder
 from emotune.models.published.sequence_classification import looks_untrained
@@ -71,23 +73,56 @@ def read_published(path: Path) -> PublishedModel:
     format_of = _format_of(folder)
     description = format_of.describe(folder)
     model, remark = _loaded(folder, description)
-    settings = [file for file in (path / CONFIG, path / PREPROCESSOR) if file.is_file()]
+    settings = [file for file in (path / CONFIG, folder.hearing) if file.is_file()]
     files = (*settings, *folder.weights.files)
     said = _about(folder, format_of, description)
     return PublishedModel(model, description.preprocessing, files, format_of.about, said, remark)
 
 
 def _opened(path: Path) -> PublishedFolder:
+    if is_adapter(path):
+        return _adapted(path)
     config = settings_of(path / CONFIG) if (path / CONFIG).is_file() else {}
+    if _is_of_funasr(path):
+        config = _of_yaml(path / FUNASR[1])
     preprocessor = settings_of(path / PREPROCESSOR) if (path / PREPROCESSOR).is_file() else None
-    return PublishedFolder(path, config, preprocessor, _weights(path))
+    return PublishedFolder(path, config, preprocessor, _weights(path), path / PREPROCESSOR)
+
+
+def _adapted(path: Path) -> PublishedFolder:
+    """An adapter of PEFT folded into its base; settings that lie beside it go before those of the base."""
+    base = _opened(base_of(path))
+    config = {**base.config, **(settings_of(path / CONFIG) if (path / CONFIG).is_file() else {})}
+    kind = config.get("model_type")
+    if not isinstance(kind, str) or kind not in BACKBONES:
+        raise ModelError(f"{path}: its base {base.path} is of type {kind!r}, which is not known here.")
+    weights = merged(path, base.weights, model_type=kind, anchor=BACKBONES[kind].anchor)
+    own = (path / PREPROCESSOR).is_file()
+    preprocessor = settings_of(path / PREPROCESSOR) if own else base.preprocessor
+    return PublishedFolder(path, config, preprocessor, weights, path / PREPROCESSOR if own else base.hearing)
 
 
 def _weights(path: Path) -> Weights:
+    if _is_of_funasr(path):
+        return StateDict(read_pickle(path / FUNASR[0], cure=_CURE, inside="model"), [path / FUNASR[0]])
     pickled = [path / name for name in SPEECHBRAIN[:2]]
     if all(file.is_file() for file in pickled):
         return Shards([StateDict(read_pickle(file, cure=_CURE), [file]) for file in pickled])
     return open_weights(path, cure=_CURE)
+
+
+def _is_of_funasr(path: Path) -> bool:
+    return not (path / CONFIG).is_file() and all((path / name).is_file() for name in FUNASR[:2])
+
+
+def _of_yaml(path: Path) -> dict[str, Any]:
+    import yaml  # noqa: PLC0415 (no other format needs it)
+
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise ModelError(f"{path} cannot be read as plain YAML. {_CURE}") from error
+    return cast(dict[str, Any], found) if isinstance(found, dict) else {}
 
 
 def _format_of(folder: PublishedFolder) -> type[CheckpointFormat]:

@@ -16,6 +16,9 @@ from emotune.audio.preprocessing import Preprocessing
 from emotune.errors import ConfigError
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.checkpoint import normalization_of
+from emotune.models.backbones.filter_bank import HOP as FILTER_HOP
+from emotune.models.backbones.filter_bank import STRIDE as FILTER_WINDOWS
+from emotune.models.backbones.filter_bank import WINDOW as FILTER_WINDOW
 from emotune.models.backbones.log_mel import HOP, WINDOW
 from emotune.models.published.checkpoint_format import (
     CheckpointFormat,
@@ -96,8 +99,13 @@ def preprocessing_of(folder: PublishedFolder, encoder: Mapping[str, Any]) -> Pre
     """
     settings = folder.preprocessor or {}
     expect(folder, settings, "sampling_rate", SAMPLING_RATE_HZ)
+    if encoder["model_type"] == "wav2vec2-bert":
+        bins = encoder["feature_projection_input_dim"] // FILTER_WINDOWS
+        for key, known in (("num_mel_bins", bins), ("feature_size", bins), ("stride", FILTER_WINDOWS)):
+            expect(folder, settings, key, known)
+        return Preprocessing(min_samples=FILTER_WINDOW + FILTER_HOP)
     if encoder["model_type"] != "whisper":
-        return Preprocessing(normalization_of(folder.path))
+        return Preprocessing(normalization_of(folder.hearing))
     samples = encoder["max_source_positions"] * 2 * HOP
     for key, known in (("n_fft", WINDOW), ("hop_length", HOP), ("do_normalize", False), ("n_samples", samples)):
         expect(folder, settings, key, known)
