@@ -21,7 +21,7 @@ from emotune.models.adapters.lora import merge_lora
 from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN
 from emotune.models.aggregations.varan import LayerPosterior
 from emotune.models.backbones import BACKBONES
-from emotune.models.backbones.base import Backbone
+from emotune.models.backbones.base import Backbone, HiddenStates
 from emotune.models.backbones.remembered import RememberedStates
 from emotune.models.conditions.joined import Joined
 from emotune.models.heads import HEADS, LABELS
@@ -136,7 +136,10 @@ class EmotionModel(nn.Module):
 
         Where every layer has its own head they have shape (batch, layers, features).
         """
-        states = (self.remembered or self.backbone)(waveforms, mask)
+        return self.pooled_states((self.remembered or self.backbone)(waveforms, mask))
+
+    def pooled_states(self, states: HiddenStates) -> Tensor:
+        """Pooled features of an encoder's states, as ``pooled`` gives them."""
         if isinstance(self.layer_mix, LayerPosterior):
             return torch.stack([self.pooling(state, states.mask) for state in states.states[1:]], dim=1)
         return self.pooling(self.layer_mix(states), states.mask)

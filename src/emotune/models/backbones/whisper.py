@@ -118,9 +118,17 @@ class Whisper(Backbone):
         return faults
 
     def forward(self, waveforms: Tensor, mask: Tensor) -> HiddenStates:
-        lengths, padded = self._lengths(mask)
+        return self.of_spectrogram(self.spectrogram(waveforms, mask), mask)
+
+    def spectrogram(self, waveforms: Tensor, mask: Tensor) -> Tensor:
+        """Log-mel spectrograms of padded clips, both of shape (batch, samples): (batch, bins, frames)."""
         waveforms = waveforms.masked_fill(~mask, 0)[:, : self.max_samples]
-        spectrogram = log_mel(waveforms, lengths, bins=self._settings["num_mel_bins"]).to(self.conv1.weight.dtype)
+        return log_mel(waveforms, self._lengths(mask)[0], bins=self._settings["num_mel_bins"])
+
+    def of_spectrogram(self, spectrogram: Tensor, mask: Tensor) -> HiddenStates:
+        """States for spectrograms as ``spectrogram`` gives them, with the mask of the clips, shape (batch, samples)."""
+        lengths, padded = self._lengths(mask)
+        spectrogram = spectrogram.to(self.conv1.weight.dtype)
         hidden = F.gelu(self.conv1(spectrogram))
         if padded:
             hidden = hidden.masked_fill(~mask_of(mel_frame_count(lengths), hidden.shape[2])[:, None, :], 0)
