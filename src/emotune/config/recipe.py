@@ -90,11 +90,20 @@ class Recipe(Section):
             metrics = [*metrics, "ccc", *(f"ccc.{name}" for name in self.data.dimensions)]
         if self.train.metric not in metrics:
             faults.append("train.metric: " + unknown_name_message("metric", self.train.metric, metrics))
-        if self.train.fsdp and self.train.average is not None:
-            faults.append("train.fsdp has no whole weights to average: set train.average to null")
+        if self.train.fsdp:
+            faults += self._not_spread()
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    def _not_spread(self) -> list[str]:
+        """Options that need whole weights in each process."""
+        faults = []
+        if self.train.average is not None:
+            faults.append("train.fsdp has no whole weights to average: set train.average to null")
+        if self.train.adversarial is not None:
+            faults.append("train.fsdp has no whole weights to attack: set train.adversarial to null")
+        return faults
 
     def _sampled_by_class(self) -> list[str]:
         """Options that do not go with sampling by class."""

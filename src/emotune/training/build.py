@@ -38,6 +38,7 @@ from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest
 from emotune.schema.splits import DEVELOPMENT, TRAIN
 from emotune.section import Section
+from emotune.training.adversarial_task import AdversarialTask
 from emotune.training.clip_lengths import with_lengths_settled
 from emotune.training.conditions import build_conditioner, condition_table
 from emotune.training.label_task import LabelTask
@@ -176,6 +177,12 @@ def build_loss(recipe: Recipe, space: LabelSpace, train: Manifest) -> CombinedLo
     return CombinedLoss(losses)
 
 
+def build_task(recipe: Recipe, loss: CombinedLoss) -> LabelTask:
+    """What the recipe's losses teach: the clips as they are, or attacked as ``train.adversarial`` says."""
+    section = recipe.train.adversarial
+    return LabelTask(loss) if section is None else AdversarialTask(loss, **section.model_dump())
+
+
 def class_weights(rule: str, train: Manifest, space: LabelSpace, *, beta: float, times: FloatArray) -> Tensor | None:
     """The weights of ``class_weights`` of a loss, shape (classes,); None = all one.
 
@@ -264,7 +271,7 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
     preprocessing = build_preprocessing(recipe, backbone)
     manifest = settle_lengths(recipe, manifest, preprocessing, learnt=(TRAIN, DEVELOPMENT))
     train, development = manifest.split(TRAIN), manifest.split(DEVELOPMENT)
-    task = LabelTask(build_loss(recipe, space, train))
+    task = build_task(recipe, build_loss(recipe, space, train))
     _refuse_short_crop(recipe, preprocessing)
     conditioner = build_conditioner(recipe.model.conditions, manifest)
     model = build_model(recipe, space, backbone, conditioner=conditioner)

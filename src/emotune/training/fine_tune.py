@@ -165,7 +165,8 @@ def _hears_the_same(recipe: Recipe, experiment: Experiment) -> bool:
     """Tells if a frozen encoder gets the very same clips in every epoch, so that its states are worth keeping."""
     frozen = not any(parameter.requires_grad for parameter in experiment.model.backbone.parameters())
     augmented = recipe.augmentation.model_copy(update={"probability": 1.0}) != AugmentationSection()
-    return frozen and not augmented and recipe.train.states_gb > 0 and not recipe.train.fsdp
+    same = recipe.train.adversarial is None and not augmented
+    return frozen and same and recipe.train.states_gb > 0 and not recipe.train.fsdp
 
 
 @contextmanager
