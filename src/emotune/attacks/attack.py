@@ -67,5 +67,5 @@ def jacobian(victim: Victim, inputs: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def level(clean: Tensor) -> float:
-    """Root mean square of a clip, or its standard deviation where that is less, as of a spectrogram with an offset."""
+    """Standard deviation of a clip's numbers, by which lengths of changes are measured; never 0."""
     return max(float(clean.double().std(correction=0)), 1e-9)

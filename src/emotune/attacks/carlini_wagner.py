@@ -16,6 +16,9 @@ from emotune.attacks.victim import Victim
 
 _FIRST_WEIGHT = 0.01
 _STRONGEST_WEIGHT = 1e4
+_PENALTY = 10.0
+"""of the mean share by which numbers go beyond the bound"""
+_TOLERANCE = 1.01
 
 
 class CarliniWagnerL2(Attack):
@@ -38,7 +41,7 @@ class CarliniWagnerL2(Attack):
             moments = Descent(change, self.rate * scale)
             for _ in range(self.steps):
                 size, gap, gradient = self._looked(victim, change, truth, weight, scale)
-                if gap < 0:
+                if gap < 0 and gap + self.confidence <= 0:
                     found = True
                     if size < least:
                         best, least = victim.clean + change, size
@@ -88,7 +91,7 @@ class CarliniWagnerLinf(CarliniWagnerL2):
         return victim.clipped(best)
 
     def _within(self, victim: Victim, truth: int, bound: float, scale: float) -> Tensor | None:
-        """A change that hardly goes beyond a bound and changes the answer, or None."""
+        """A clip that another class is answered to, changed by no more than a bound and its tolerance, or None."""
         change = torch.zeros_like(victim.clean)
         moments = Descent(change, min(self.rate * scale, bound / 4))
         for _ in range(self.steps):
@@ -96,8 +99,9 @@ class CarliniWagnerLinf(CarliniWagnerL2):
                 leaf = change.detach().requires_grad_(True)
                 gap = lead(victim.scores((victim.clean + leaf)[None]), truth)[0]
                 beyond = (leaf.abs() / bound - 1).clamp(min=0).mean()
-                (gradient,) = torch.autograd.grad((gap + self.confidence).clamp(min=0) + 10 * beyond, leaf)
-            if float(gap.detach()) < 0:
+                (gradient,) = torch.autograd.grad((gap + self.confidence).clamp(min=0) + _PENALTY * beyond, leaf)
+            is_within = float(change.abs().max()) <= bound * _TOLERANCE
+            if is_within and float(gap.detach()) < 0 and float(gap.detach()) + self.confidence <= 0:
                 return victim.clean + change
             change = victim.clipped(victim.clean + moments.step(change, gradient)) - victim.clean
         return None

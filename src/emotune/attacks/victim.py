@@ -79,7 +79,7 @@ class WaveformVictim(Victim):
         heard = normalised(inputs, self.preprocessing)
         given = {name: value.expand(len(inputs), -1) for name, value in self.conditions.items()}
         batch = Batch(heard, torch.ones_like(heard, dtype=torch.bool), conditions=given)
-        return self.model(batch).heads["classes"].float()
+        return self.model(batch).heads["classes"]
 
 
 class LogMelVictim(WaveformVictim):
@@ -106,7 +106,7 @@ class LogMelVictim(WaveformVictim):
     def _scores(self, inputs: Tensor) -> Tensor:
         given = {name: value.expand(len(inputs), -1) for name, value in self.conditions.items()}
         states = self.encoder.of_spectrogram(inputs, self.mask.expand(len(inputs), -1))
-        return self.model.of_features(self.model.pooled_states(states), given).heads["classes"].float()
+        return self.model.of_features(self.model.pooled_states(states), given).heads["classes"]
 
 
 class ClosedVictim(Victim):

@@ -139,7 +139,8 @@ def run_audit(
         if reason is not None:
             skipped[attack.slug] = reason
             continue
-        attacked = _attacked(predictor, chosen, folder / f"{attack.slug}.csv", attack, seed, progress)
+        path, fingerprint = folder / f"{attack.slug}.csv", manifest.fingerprint()
+        attacked = _attacked(predictor, chosen, path, attack, fingerprint=fingerprint, seed=seed, progress=progress)
         try:
             effects.append(attack_effect(attack, chosen, clean, attacked, resamples=resamples, seed=seed))
         except ModelError as error:
@@ -176,11 +177,21 @@ def _digest(text: str) -> bytes:
 
 
 def _attacked(
-    predictor: Predictor, manifest: Manifest, path: Path, attack: PlannedAttack, seed: int, progress: Progress
+    predictor: Predictor,
+    manifest: Manifest,
+    path: Path,
+    attack: PlannedAttack,
+    *,
+    fingerprint: str,
+    seed: int,
+    progress: Progress,
 ) -> Predictions:
-    """Predictions of every utterance under an attack; those that lie in the table already are kept."""
+    """Predictions of every utterance under an attack; those that lie in the table already are kept.
+
+    ``fingerprint`` is that of the whole manifest, so that an audit of more clips goes on from one of fewer.
+    """
     stamp = f"{attack.text} seed={seed}"
-    rows = _known(path, predictor, manifest, stamp)
+    rows = _known(path, predictor, fingerprint, stamp)
     missing = [utterance for utterance in manifest if utterance.utterance_id not in rows]
     clips = ((utterance, _attack_one(predictor, manifest, utterance, attack, seed)) for utterance in missing)
     waiting: list[tuple[Utterance, AttackedClip | AudioError]] = []
@@ -189,7 +200,7 @@ def _attacked(
         rows.update(_answered(predictor, waiting, stamp))
         waiting.clear()
         kept = tuple(rows[own.utterance_id] for own in manifest if own.utterance_id in rows)
-        return Predictions(kept, predictor.label_space, predictor.fingerprint, manifest.fingerprint())
+        return Predictions(kept, predictor.label_space, predictor.fingerprint, fingerprint)
 
     for entry in progress(clips, total=len(missing), title=attack.slug):
         waiting.append(entry)
@@ -201,13 +212,13 @@ def _attacked(
     return found
 
 
-def _known(path: Path, predictor: Predictor, manifest: Manifest, stamp: str) -> dict[str, Prediction]:
+def _known(path: Path, predictor: Predictor, fingerprint: str, stamp: str) -> dict[str, Prediction]:
     """Rows of an earlier run by id, if of the same model, manifest and attack."""
     if not (path.exists() and metadata_path(path).exists()):
         return {}
     known = Predictions.read(path)
     same_model = known.model_fingerprint == predictor.fingerprint
-    same_manifest = known.manifest_fingerprint == manifest.fingerprint()
+    same_manifest = known.manifest_fingerprint == fingerprint
     same_attack = all(row.extra.get(_ATTACK) == stamp for row in known)
     return known.by_id() if same_model and same_manifest and same_attack else {}
 
