@@ -17,6 +17,8 @@ from emotune.attacks.victim import Victim
 FEATURES = 64
 SMALL = {
     **{name: {"epsilon": 0.02} for name in ("random_sign", "fgsm", "bim", "pgd")},
+    "cw_l2": {"rate": 0.02},
+    "cw_linf": {"rate": 0.02},
     "jsma": {"share": 0.5, "together": 0.02},
     "hop_skip_jump": {"iterations": 4},
 }

@@ -12,6 +12,8 @@ from emotune.attacks.victim import Victim
 
 _STARTS = (0.3, 1.0, 3.0, 10.0, 30.0)
 """levels of the noise that the search may start from, relative to the clip"""
+_TRIES = 8
+"""noises of each level"""
 _HALVINGS = 10
 _AT_ONCE = 16
 
@@ -58,12 +60,13 @@ class HopSkipJump(Attack):
         return torch.cat(rows) != truth
 
     def _noisy(self, victim: Victim, truth: int, generator: torch.Generator) -> Tensor | None:
-        """The clip under the weakest noise that changes its answer."""
+        """The clip under a noise of the lowest level at which one of several changes its answer."""
         for relative in _STARTS:
-            noise = torch.randn(victim.clean.shape, generator=generator).to(victim.clean)
-            moved = victim.clipped(victim.clean + relative * level(victim.clean) * noise)
-            if self._is_wrong(victim, moved[None], truth)[0]:
-                return moved
+            noises = torch.randn((_TRIES, *victim.clean.shape), generator=generator).to(victim.clean)
+            moved = victim.clipped(victim.clean + relative * level(victim.clean) * noises)
+            wrong = self._is_wrong(victim, moved, truth)
+            if bool(wrong.any()):
+                return moved[wrong][0]
         return None
 
     def _on_boundary(self, victim: Victim, wrong: Tensor, truth: int) -> Tensor:

@@ -191,6 +191,10 @@ def _say_what_trains(recipe: Recipe, experiment: Experiment, counts: Mapping[str
     train = recipe.train
     cut = "" if counts["accumulate"] == train.accumulate else f", cut to fit into train.memory_gb={train.memory_gb:g}"
     listener.say(f"batches of {counts['batch_seconds']:.1f} s, {counts['accumulate']} a step in each process{cut}")
+    if (attacks := train.adversarial) is not None:
+        listener.say(
+            f"{attacks.attack} attacks a share of {attacks.share:g} of each batch, {attacks.snr_db:g} dB under it"
+        )
     if "votes" in experiment.task.loss.truths:
         voteless = without_votes(experiment.train, experiment.space.classes)
         listener.say(
