@@ -70,7 +70,7 @@ def table(found: dict[str, dict]) -> list[str]:
         apart = ", ".join(f"{name[0]} {own['scores']['uar']['value']:.2f}" for name, own in genders.items())
         return scored(effect["scores"]["uar"]) + (f" ({apart})" if apart else "")
 
-    clean = [scored(own["clean"]["scores"]["uar"]) for own in found.values()]
+    clean = [cell(own["clean"]) for own in found.values()]
     lines.append("| none | " + " | ".join(clean) + " |")
     for slug in next(iter(found.values()))["attacks"]:
         effects = [own["attacks"].get(slug) for own in found.values()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -107,7 +108,8 @@ def _print_audit(found: Audit, folder: Path) -> None:
     out.print(f"attacked {found.clips} of {found.of} clips, clean uar {found.clean.scores['uar'].value:.3f}")
     for item in found.effects:
         score, change = item.effect.scores["uar"], item.effect.differences["uar"]
-        at = "" if item.attack.options.domain == "log_mel" else f", {item.size.snr_db:.1f} dB under the speech"
+        at = f", {item.size.snr_db:.1f} dB under the speech" if math.isfinite(item.size.snr_db) else ""
+        at = ", half of the clips or more unchanged" if item.size.snr_db == math.inf else at
         seconds = f"{item.size.seconds:.2g} s a clip"
         out.print(
             f"{item.attack.slug} uar {score.value:.3f}, change {change.in_words('+')}{at}, {seconds}", markup=False

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from emotune.evaluation.adversarial.audit import ATTACKED, FOLDER, ORIGINAL, Audit
-from emotune.evaluation.adversarial.effects import AttackEffect
 from emotune.evaluation.robustness.effects import DegradationEffect
 from emotune.evaluation.statistics.bootstrap import LEVEL
 from emotune.io.tables import to_json, write_text
-from emotune.report.adversarial_words import audibility, conclusions, limits
+from emotune.report.adversarial_words import conclusions, heard_words, limits
 from emotune.report.figures.dots import degradation_dots
 from emotune.report.robustness_words import LOSS, verdict_of
 from emotune.report.template import Markup, render
@@ -39,13 +38,13 @@ def audit_json(audit: Audit) -> dict[str, object]:
         "clips": audit.clips,
         "of": audit.of,
         "chance_uar": audit.clean.chance,
-        "clean": _effect_json(audit.clean),
+        "clean": {**_effect_json(audit.clean), "by_gender": _by_gender_json(audit.clean_by_gender)},
         "attacks": {
             item.attack.slug: {
                 "attack": item.attack.text,
                 "words": item.attack.words,
                 **_effect_json(item.effect),
-                "by_gender": {gender: _effect_json(effect) for gender, effect in item.by_gender.items()},
+                "by_gender": _by_gender_json(item.by_gender),
                 "size": dataclasses.asdict(item.size),
             }
             for item in audit.effects
@@ -55,6 +54,10 @@ def audit_json(audit: Audit) -> dict[str, object]:
         "conclusions": conclusions(audit),
         "limits": limits(audit),
     }
+
+
+def _by_gender_json(effects: Mapping[str, DegradationEffect]) -> dict[str, dict[str, object]]:
+    return {gender: _effect_json(effect) for gender, effect in effects.items()}
 
 
 def _effect_json(effect: DegradationEffect) -> dict[str, object]:
@@ -72,7 +75,8 @@ def _effect_json(effect: DegradationEffect) -> dict[str, object]:
 def page(audit: Audit, title: str, notices: Sequence[str] = ()) -> str:
     """The whole page as HTML."""
     effects = audit.effects
-    genders = list(dict.fromkeys(gender for item in effects for gender in item.by_gender))
+    genders = list(audit.clean_by_gender)
+    of_genders = [("none", audit.clean_by_gender), *((item.attack.words, item.by_gender) for item in effects)]
     return render(
         "adversarial.html.j2",
         title=title,
@@ -83,17 +87,13 @@ def page(audit: Audit, title: str, notices: Sequence[str] = ()) -> str:
         conclusions=conclusions(audit),
         limits=limits(audit),
         genders=genders,
-        by_gender=[(item.attack.words, _of_genders(item, genders)) for item in effects],
-        sizes=[(item, audibility(item) if item.attack.options.domain == "waveform" else "") for item in effects],
+        by_gender=[(words, [own.get(gender) for gender in genders]) for words, own in of_genders],
+        sizes=[(item, heard_words(item.size)) for item in effects],
         recalls=[(words, list(recalls.values())) for words, recalls in _recalls(audit)],
         classes=list(audit.clean.recalls),
         original=f"{FOLDER}/{ORIGINAL}",
         attacked=f"{FOLDER}/{ATTACKED}",
     )
-
-
-def _of_genders(item: AttackEffect, genders: Sequence[str]) -> list[DegradationEffect | None]:
-    return [item.by_gender.get(gender) for gender in genders]
 
 
 def _recalls(audit: Audit) -> list[tuple[str, Mapping[str, float]]]:

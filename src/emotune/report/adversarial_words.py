@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from emotune.evaluation.adversarial.audit import Audit
-from emotune.evaluation.adversarial.effects import AttackEffect
+from emotune.evaluation.adversarial.effects import AttackEffect, ChangeSize
 from emotune.evaluation.notes import FEW_SPEAKERS
 from emotune.evaluation.statistics.bootstrap import FEWEST_CLUSTERS
 from emotune.report.numbers import percent
@@ -29,16 +29,23 @@ def _sentence(item: AttackEffect) -> str:
     said = f"{words[0].upper()}{words[1:]}: UAR {effect.scores['uar'].value:.3f}, a change of"
     said += f" {effect.differences['uar'].in_words('+')}."
     if item.attack.options.domain == "waveform":
-        said += f" {audibility(item)}"
+        said += f" {_audibility(item)}"
     return said + confidence_words(effect)
 
 
-def audibility(item: AttackEffect) -> str:
+def heard_words(size: ChangeSize) -> str:
+    """Says whether a change is likely to be heard; empty for none, and for that of a spectrogram."""
+    if not math.isfinite(size.snr_db):
+        return ""
+    return "likely" if size.exposed > EXPOSED or size.snr_db < QUIET_DB else "hardly"
+
+
+def _audibility(item: AttackEffect) -> str:
     """Says how far the change lies under the speech, and whether it is likely to be heard."""
     size = item.size
     if not math.isfinite(size.snr_db):
         return "Half of the clips or more stayed as they were."
-    likely = size.exposed > EXPOSED or size.snr_db < QUIET_DB
+    likely = heard_words(size) == "likely"
     heard = "likely to be heard" if likely else "hardly to be heard beside the speech"
     return (
         f"The change lies {size.snr_db:.0f} dB under the speech and is louder in {percent(size.exposed)} of time"

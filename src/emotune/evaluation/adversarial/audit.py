@@ -16,7 +16,7 @@ from emotune.attacks.plan import PlannedAttack
 from emotune.audio import SAMPLING_RATE_HZ
 from emotune.conditions.known import known_of
 from emotune.errors import AudioError, ConfigError, ModelError
-from emotune.evaluation.adversarial.effects import AttackEffect, attack_effect
+from emotune.evaluation.adversarial.effects import AttackEffect, attack_effect, effects_by_gender
 from emotune.evaluation.pairs import pair
 from emotune.evaluation.robustness.degradations import Degradation
 from emotune.evaluation.robustness.effects import DegradationEffect, effect_of
@@ -65,6 +65,7 @@ class Audit:
 
     Args:
         clean: the same clips as they are.
+        clean_by_gender: the same by gender, where it is known.
         effects: one an attack.
         skipped: attacks that could not be made -> why.
         clips: how many were attacked.
@@ -75,6 +76,7 @@ class Audit:
     """
 
     clean: DegradationEffect
+    clean_by_gender: Mapping[str, DegradationEffect]
     effects: tuple[AttackEffect, ...]
     skipped: Mapping[str, str]
     clips: int
@@ -145,11 +147,14 @@ def run_audit(
             effects.append(attack_effect(attack, chosen, clean, attacked, resamples=resamples, seed=seed))
         except ModelError as error:
             skipped[attack.slug] = str(error)
-    itself = effect_of(
-        "clean", Degradation("clean", "as they are"), chosen, clean, clean, resamples=resamples, seed=seed
-    )
+
+    def as_they_are(part: Manifest) -> DegradationEffect:
+        kind = Degradation("clean", "as they are")
+        return effect_of("clean", kind, part, clean, clean, resamples=resamples, seed=seed)
+
+    itself, by_gender = as_they_are(chosen), effects_by_gender(chosen, as_they_are)
     example = _write_example(predictor, chosen, clean, folder, effects, seed)
-    return Audit(itself, tuple(effects), skipped, len(chosen), len(labelled), example, resamples, seed)
+    return Audit(itself, by_gender, tuple(effects), skipped, len(chosen), len(labelled), example, resamples, seed)
 
 
 def _refuse(predictor: Predictor) -> None:

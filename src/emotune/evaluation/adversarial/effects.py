@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,16 +85,22 @@ def attack_effect(
     def effect(part: Manifest) -> DegradationEffect:
         return effect_of(attack.slug, kind, part, clean, attacked, resamples=resamples, seed=seed)
 
-    whole, by_gender = effect(manifest), {}
+    is_sound = attack.options.domain == "waveform"
+    by_gender = effects_by_gender(manifest, effect)
+    return AttackEffect(attack, effect(manifest), by_gender, _size(attacked, is_sound), attacked.rows)
+
+
+def effects_by_gender(
+    manifest: Manifest, effect: Callable[[Manifest], DegradationEffect]
+) -> dict[str, DegradationEffect]:
+    """Effects on the utterances of each gender that is known."""
+    found: dict[str, DegradationEffect] = {}
     for gender in GENDERS:
         part = manifest.filter(lambda utterance, gender=gender: utterance.gender == gender)
-        if not len(part):
-            continue
-        try:
-            by_gender[gender] = effect(part)
-        except ModelError:  # not one of theirs could be predicted
-            continue
-    return AttackEffect(attack, whole, by_gender, _size(attacked, attack.options.domain == "waveform"), attacked.rows)
+        if len(part):
+            with suppress(ModelError):  # not one of theirs could be predicted
+                found[gender] = effect(part)
+    return found
 
 
 def _size(attacked: Predictions, is_sound: bool) -> ChangeSize:
