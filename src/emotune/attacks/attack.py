@@ -11,7 +11,7 @@ from torch import Tensor
 from emotune.attacks.victim import Victim
 
 Needs = Literal["gradients", "scores", "decisions"]
-"""What an attack asks of a model; an exported one has no gradients."""
+"""Access to a model that an attack needs; an exported one has no gradients."""
 
 
 class Attack(ABC):
@@ -24,7 +24,7 @@ class Attack(ABC):
 
     @abstractmethod
     def perturbed(self, victim: Victim, truth: int, generator: torch.Generator) -> Tensor:
-        """The changed clip, of the shape of ``victim.clean`` and between ``victim.low`` and ``victim.high``.
+        """Changes the clip, in the shape of ``victim.clean`` and between ``victim.low`` and ``victim.high``.
 
         Args:
             victim: the model, and the clip that it hears.

@@ -28,7 +28,7 @@ from emotune.schema.calibration import with_temperature
 
 @dataclass(frozen=True)
 class ClipChange:
-    """How far an attack changed a clip.
+    """Size of an attack's change of a clip.
 
     Args:
         snr_db: power of what the model hears over that of the change; infinite where nothing changed, NaN for a
@@ -52,7 +52,7 @@ class ClipChange:
 
 @dataclass(frozen=True)
 class AttackedClip:
-    """A clip after an attack.
+    """Clip after an attack.
 
     Args:
         samples: the whole clip, shape (samples,); None where the spectrogram was attacked, which has no sound.
@@ -66,7 +66,7 @@ class AttackedClip:
 
 
 def refusal_of(engine: Engine, attack: PlannedAttack) -> str | None:
-    """Why an attack cannot be made on a model, with the cure; None where it can."""
+    """Gives the reason why an attack cannot be made on a model, with the cure; None where it can."""
     if attack.options.domain == "log_mel":
         if not isinstance(engine, TorchEngine):
             return _no_gradients(attack, "changes the spectrogram inside the model")
@@ -132,7 +132,7 @@ def attack_clip(
 
 
 def heard_part(preprocessing: Preprocessing, samples: FloatArray) -> tuple[FloatArray, int]:
-    """What the model hears of a clip before it is normalised, and the sample at which that begins.
+    """Part of a clip that the model hears, before it is normalised, and the sample at which that begins.
 
     Raises:
         AudioError: for a clip that is too short or too long for the model.

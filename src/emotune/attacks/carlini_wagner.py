@@ -1,4 +1,4 @@
-"""The attacks of Carlini and Wagner: the smallest change by descent on its size and on the lead of the true class.
+"""Attacks of Carlini and Wagner: the smallest change by descent on its size and on the lead of the true class.
 
 The valid range is kept by clipping after each step, the first of their three ways, not by a change of variables.
 
@@ -22,7 +22,7 @@ _TOLERANCE = 1.01
 
 
 class CarliniWagnerL2(Attack):
-    """The smallest mean square, relative to the clip's own; the weight of the classes against it comes by bisection."""
+    """Smallest mean square, relative to the clip's own; the weight of the classes against it comes by bisection."""
 
     def __init__(self, *, rounds: int = 4, steps: int = 30, rate: float = 0.003, confidence: float = 0.0) -> None:
         self.rounds = rounds
@@ -63,7 +63,7 @@ class CarliniWagnerL2(Attack):
 
 
 class CarliniWagnerLinf(CarliniWagnerL2):
-    """The smallest largest change: what lies beyond a bound is penalised, and the bound shrinks while it succeeds."""
+    """Smallest largest change: what lies beyond a bound is penalised, and the bound shrinks while it succeeds."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class CarliniWagnerLinf(CarliniWagnerL2):
         return victim.clipped(best)
 
     def _within(self, victim: Victim, truth: int, bound: float, scale: float) -> Tensor | None:
-        """A clip that another class is answered to, changed by no more than a bound and its tolerance, or None."""
+        """Clip that another class is answered to, changed by no more than a bound and its tolerance, or None."""
         change = torch.zeros_like(victim.clean)
         moments = Descent(change, min(self.rate * scale, bound / 4))
         for _ in range(self.steps):
@@ -115,7 +115,7 @@ class Descent:
         self.first, self.second = torch.zeros_like(like), torch.zeros_like(like)
 
     def step(self, value: Tensor, gradient: Tensor) -> Tensor:
-        """The value after a step down the gradient, all of one shape."""
+        """Value after a step down the gradient, all of one shape."""
         self.steps += 1
         self.first = 0.9 * self.first + 0.1 * gradient
         self.second = 0.999 * self.second + 0.001 * gradient.square()

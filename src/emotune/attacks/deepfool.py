@@ -10,7 +10,7 @@ from emotune.attacks.victim import Victim
 
 
 class DeepFool(Attack):
-    """The smallest change in the Euclidean norm, were the model linear; for a linear one, exactly that.
+    """Smallest change in the Euclidean norm, were the model linear; for a linear one, exactly that.
 
     A clip whose class it cannot change stays as it is.
 

@@ -17,7 +17,7 @@ from emotune.attacks.attack import Attack, Needs, margin_gradient
 from emotune.attacks.victim import Victim
 
 PGD_STRIDE = 2.5
-"""The steps of PGD together, in units of the bound: so it reaches the bound from any start, and can turn back."""
+"""Length of all steps of PGD together, in units of the bound: from any start it reaches the bound and can turn back."""
 
 
 def bound_by_snr(clean: Tensor, snr_db: float) -> Tensor:
@@ -65,7 +65,7 @@ class RandomSign(Attack):
         self.epsilon, self.snr_db = epsilon, snr_db
 
     def bound(self, clean: Tensor) -> Tensor | float:
-        """The largest change of a number."""
+        """Largest change of a number."""
         if self.snr_db is not None:
             return bound_by_snr(clean, self.snr_db)
         assert self.epsilon is not None
@@ -84,7 +84,7 @@ class FGSM(RandomSign):
     stride: float = 1.0
 
     def start(self, victim: Victim, generator: torch.Generator) -> Tensor:
-        """Where the first gradient is taken."""
+        """Inputs at which the first gradient is taken."""
         return victim.clean
 
     def perturbed(self, victim: Victim, truth: int, generator: torch.Generator) -> Tensor:

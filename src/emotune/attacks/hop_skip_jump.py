@@ -19,7 +19,7 @@ _AT_ONCE = 16
 
 
 class HopSkipJump(Attack):
-    """The nearest clip of another class in the Euclidean norm, as far as the queries allow.
+    """Nearest clip of another class in the Euclidean norm, as far as the queries allow.
 
     It starts from noise that is loud enough to change the answer; where none is, the clip stays as it is.
 
@@ -60,7 +60,7 @@ class HopSkipJump(Attack):
         return torch.cat(rows) != truth
 
     def _noisy(self, victim: Victim, truth: int, generator: torch.Generator) -> Tensor | None:
-        """The clip under a noise of the lowest level at which one of several changes its answer."""
+        """Clip under a noise of the lowest level at which one of several changes its answer."""
         for relative in _STARTS:
             noises = torch.randn((_TRIES, *victim.clean.shape), generator=generator).to(victim.clean)
             moved = victim.clipped(victim.clean + relative * level(victim.clean) * noises)
@@ -70,7 +70,7 @@ class HopSkipJump(Attack):
         return None
 
     def _on_boundary(self, victim: Victim, wrong: Tensor, truth: int) -> Tensor:
-        """The last wrong clip on the way from a wrong one to the clean one, by bisection."""
+        """Last wrong clip on the way from a wrong one to the clean one, by bisection."""
         low, high = 0.0, 1.0  # shares of the wrong clip: right, wrong
         for _ in range(_HALVINGS):
             middle = (low + high) / 2

@@ -10,23 +10,23 @@ from pydantic import Field, model_validator
 from emotune.section import Section
 
 Domain = Literal["waveform", "log_mel"]
-"""What an attack changes: the samples, or the spectrogram that an encoder such as Whisper's makes of them."""
+"""Input that an attack changes: the samples, or the spectrogram that an encoder such as Whisper's makes of them."""
 
 
 class AttackOptions(Section):
-    """What every attack has; options of other packages begin with this."""
+    """Options that every attack has; options of other packages begin with this."""
 
     domain: Domain = "waveform"
     """waveform, or log_mel: the spectrogram of an encoder that hears one"""
 
     @property
     def strength(self) -> str:
-        """How far the attack may go, in words."""
+        """Reach of the attack, in words."""
         return "as little as it takes"
 
 
 class BoundedOptions(AttackOptions):
-    """An attack that changes no number by more than a bound: ``epsilon``, or by ``snr_db``."""
+    """Attack that changes no number by more than a bound: ``epsilon``, or by ``snr_db``."""
 
     epsilon: float | None = Field(default=None, ge=0)
     """largest change: of a sample, full scale being 1; of a log-mel bin, Whisper's 0.025 being 1 dB"""
@@ -47,7 +47,7 @@ class BoundedOptions(AttackOptions):
 
 
 class StepOptions(BoundedOptions):
-    """A bounded attack of several steps."""
+    """Bounded attack of several steps."""
 
     steps: int = Field(default=10, ge=1, le=10000)
     """gradients that are taken"""
@@ -58,7 +58,7 @@ class StepOptions(BoundedOptions):
 
 
 class DeepFoolOptions(AttackOptions):
-    """The nearest boundary between classes, as if these were linear."""
+    """Nearest boundary between classes, as if these were linear."""
 
     steps: int = Field(default=30, ge=1, le=10000)
     """linearisations at most"""
@@ -67,7 +67,7 @@ class DeepFoolOptions(AttackOptions):
 
 
 class CarliniWagnerL2Options(AttackOptions):
-    """The smallest sum of squares, by descent."""
+    """Smallest sum of squares, by descent."""
 
     rounds: int = Field(default=4, ge=1, le=30)
     """weights of the classes against the size of the change that are tried, by bisection"""
@@ -80,7 +80,7 @@ class CarliniWagnerL2Options(AttackOptions):
 
 
 class CarliniWagnerLinfOptions(CarliniWagnerL2Options):
-    """The smallest largest change, by descent under a bound that shrinks."""
+    """Smallest largest change, by descent under a bound that shrinks."""
 
     rounds: int = Field(default=8, ge=1, le=100)
     """bounds that are tried, each below the last that was kept"""
@@ -104,7 +104,7 @@ class JSMAOptions(AttackOptions):
 
 
 class SparseOptions(AttackOptions):
-    """A few numbers, found by differential evolution from the scores alone."""
+    """Few numbers, found by differential evolution from the scores alone."""
 
     count: int = Field(default=20, ge=1, le=100000)
     """numbers that are changed"""
@@ -121,7 +121,7 @@ class SparseOptions(AttackOptions):
 
 
 class HopSkipJumpOptions(AttackOptions):
-    """The nearest boundary, from the decisions alone."""
+    """Nearest boundary, from the decisions alone."""
 
     iterations: int = Field(default=8, ge=1, le=1000)
     """times that the boundary is found and followed"""

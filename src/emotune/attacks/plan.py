@@ -22,12 +22,12 @@ STANDARD = (
     *("fgsm:domain=log_mel,epsilon=0.025", "bim:domain=log_mel,epsilon=0.025"),
     *("deepfool", "cw_l2", "cw_linf", "jsma", "jsma:domain=log_mel", "sparse", "hop_skip_jump"),
 )
-"""The attacks of an audit that names none."""
+"""Attacks of an audit that names none."""
 
 
 @dataclass(frozen=True)
 class PlannedAttack:
-    """An attack with its options.
+    """Attack with its options.
 
     Args:
         name: an entry of ``ATTACKS``.
@@ -52,12 +52,12 @@ class PlannedAttack:
 
     @property
     def words(self) -> str:
-        """What it is, for a reader."""
+        """Name, domain and strength, for a reader."""
         domain = " on the spectrogram" if self.options.domain == "log_mel" else ""
         return f"{self.name}{domain}, {self.options.strength}"
 
     def make(self) -> Any:
-        """The ``Attack`` itself, which needs torch."""
+        """Builds the ``Attack`` itself, which needs torch."""
         return ATTACKS[self.name](**self.options.model_dump(exclude={"domain"}))
 
 

@@ -19,7 +19,7 @@ from emotune.models.emotion_model import EmotionModel
 
 
 class Victim(ABC):
-    """A model that hears one clip.
+    """Model that hears one clip.
 
     Args:
         clean: what an attack changes, of any shape.
@@ -54,7 +54,7 @@ class Victim(ABC):
 
 
 class WaveformVictim(Victim):
-    """The samples of a trimmed clip, of full scale 1, before they are normalised; gradients flow through all of it.
+    """Samples of a trimmed clip, of full scale 1, before they are normalised; gradients flow through all of it.
 
     Args:
         model: in evaluation mode.
@@ -83,7 +83,7 @@ class WaveformVictim(Victim):
 
 
 class LogMelVictim(WaveformVictim):
-    """The log-mel spectrogram that the model's encoder makes of a clip, shape (bins, frames), in the clip's own range.
+    """Log-mel spectrogram that the model's encoder makes of a clip, shape (bins, frames), in the clip's own range.
 
     Raises:
         ConfigError: for an encoder that hears the samples.
@@ -110,7 +110,7 @@ class LogMelVictim(WaveformVictim):
 
 
 class ClosedVictim(Victim):
-    """A model of which only the answers are known, such as an exported one; its scores are logarithms of probabilities.
+    """Model of which only the answers are known, such as an exported one; its scores are logarithms of probabilities.
 
     Args:
         engine: runs it.
@@ -131,7 +131,7 @@ class ClosedVictim(Victim):
 
 
 def encoder_of_log_mel(model: EmotionModel) -> Whisper:
-    """The encoder of a model, if it hears log-mel spectrograms.
+    """Encoder of a model, if it hears log-mel spectrograms.
 
     Raises:
         ConfigError: for another one.
@@ -155,7 +155,7 @@ def normalised(samples: Tensor, preprocessing: Preprocessing) -> Tensor:
 
 
 def _full_scale(samples: FloatArray) -> dict[str, float]:
-    """The range of samples, which a decoded clip may go beyond."""
+    """Range of samples, which a decoded clip may go beyond."""
     return {"low": min(-1.0, float(samples.min())), "high": max(1.0, float(samples.max()))}
 
 

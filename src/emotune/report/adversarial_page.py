@@ -1,4 +1,4 @@
-"""An audit for machines, adversarial.json, and for people, adversarial.html, with an example to listen to beside it."""
+"""Audit for machines, adversarial.json, and for people, adversarial.html, with an example to listen to beside it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _effect_json(effect: DegradationEffect) -> dict[str, object]:
 
 
 def page(audit: Audit, title: str, notices: Sequence[str] = ()) -> str:
-    """The whole page as HTML."""
+    """Renders the whole page as HTML."""
     effects = audit.effects
     genders = list(audit.clean_by_gender)
     of_genders = [("none", audit.clean_by_gender), *((item.attack.words, item.by_gender) for item in effects)]
@@ -97,7 +97,7 @@ def page(audit: Audit, title: str, notices: Sequence[str] = ()) -> str:
 
 
 def _recalls(audit: Audit) -> list[tuple[str, Mapping[str, float]]]:
-    """A row for clean clips and each attack: the recall of each class."""
+    """Rows for clean clips and each attack: the recall of each class."""
     return [("clean", audit.clean.recalls), *((item.attack.words, item.effect.recalls) for item in audit.effects)]
 
 

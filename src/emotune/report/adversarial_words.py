@@ -12,7 +12,7 @@ from emotune.report.numbers import percent
 from emotune.report.robustness_words import LOSS, confidence_words, verdict_of
 
 QUIET_DB = 30.0
-"""A change so far under the speech is hardly heard beside it."""
+"""Level under the speech at which a change is hardly heard beside it."""
 EXPOSED = 0.05
 """With more of time and frequency uncovered, a change is likely to be heard."""
 

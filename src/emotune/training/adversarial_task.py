@@ -1,4 +1,4 @@
-"""The task of adversarial training: heads learn the truth of clips that an attack has just made hard."""
+"""Task of adversarial training: heads learn the truth of clips that an attack has just made hard."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class AdversarialTask(LabelTask):
 
 
 def _rows_of(batch: Batch, rows: Tensor) -> Batch:
-    """The clips of a mask of shape (batch,), with their padding."""
+    """Clips of a mask of shape (batch,), with their padding."""
     targets, conditions = (
         {name: value[rows.to(value.device)] for name, value in named.items()}
         for named in (batch.targets, batch.conditions)

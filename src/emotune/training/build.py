@@ -178,7 +178,7 @@ def build_loss(recipe: Recipe, space: LabelSpace, train: Manifest) -> CombinedLo
 
 
 def build_task(recipe: Recipe, loss: CombinedLoss) -> LabelTask:
-    """What the recipe's losses teach: the clips as they are, or attacked as ``train.adversarial`` says."""
+    """Builds the task of the recipe's losses: on the clips as they are, or attacked as ``train.adversarial`` says."""
     section = recipe.train.adversarial
     return LabelTask(loss) if section is None else AdversarialTask(loss, **section.model_dump())
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from emotune.attacks.attacking import AttackedClip
 
 FOLDER = "adversarial"
-"""Where the tables of predictions and the example lie, under the results that they belong to."""
+"""Folder of the tables of predictions and the example, under the results that they belong to."""
 ORIGINAL, ATTACKED = "example-original.wav", "example-attacked.wav"
 
 _ATTACK = "attack"
@@ -42,7 +42,7 @@ _TOGETHER = 16  # clips between two writes of the table
 
 @dataclass(frozen=True)
 class Example:
-    """A clip whose answer an attack changed, to listen to.
+    """Clip whose answer an attack changed, to listen to.
 
     Args:
         utterance_id: whose.
@@ -253,7 +253,7 @@ def _attack_one(
 def _answered(
     predictor: Predictor, clips: Sequence[tuple[Utterance, AttackedClip | AudioError]], stamp: str
 ) -> Iterator[tuple[str, Prediction]]:
-    """What the model says of attacked clips: of sound by the whole way of any prediction, of spectrograms at once."""
+    """Answers to attacked clips: of sound by the whole way of any prediction, of spectrograms at once."""
     items: list[Item] = []
     for utterance, clip in clips:
         name = utterance.utterance_id

@@ -41,7 +41,7 @@ class Task(nn.Module, ABC, Generic[Said]):
     """``heard`` takes gradients by the waveforms, whatever of the module trains"""
 
     def heard(self, model: nn.Module, batch: Batch) -> Batch:
-        """A training batch as the module hears it, on its device; the same for the same state of torch's generator."""
+        """Training batch as the module hears it, on its device; the same for the same state of torch's generator."""
         return batch
 
     @abstractmethod
