@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from emotune.attacks import ATTACKS
 from emotune.conditions import CONDITIONS
 from emotune.corpora import CORPORA
 from emotune.data.augmentations import AUGMENTATIONS
@@ -25,7 +26,7 @@ from emotune.registry import Registry, unknown_name_message
 from emotune.section import Section
 
 TABLES = [
-    *(ADAPTERS, AUGMENTATIONS, BACKBONES, CONDITIONS, CORPORA, DEGRADATIONS, FORMATS, HEADS),
+    *(ADAPTERS, ATTACKS, AUGMENTATIONS, BACKBONES, CONDITIONS, CORPORA, DEGRADATIONS, FORMATS, HEADS),
     *(JOINS, LAYER_MIXES, LOSSES, METRICS, POOLINGS),
 ]
 

@@ -277,14 +277,19 @@ def trim_silence(samples: FloatArray, *, threshold_db: float, sampling_rate_hz: 
     >>> len(trim_silence(clip, threshold_db=40.0))
     8560
     """
+    return samples[sounding(samples, threshold_db=threshold_db, sampling_rate_hz=sampling_rate_hz)]
+
+
+def sounding(samples: FloatArray, *, threshold_db: float, sampling_rate_hz: int = SAMPLING_RATE_HZ) -> slice:
+    """Part of a clip, shape (samples,), that ``trim_silence`` leaves."""
     length, hop = sampling_rate_hz // 40, sampling_rate_hz // 100
     if len(samples) <= length:
-        return samples
+        return slice(0, len(samples))
     power = np.concatenate([[0.0], np.cumsum(samples.astype(np.float64) ** 2)])
     starts = np.arange(0, len(samples) - length + 1, hop)
     energy = power[starts + length] - power[starts]
     if energy.max() <= 0:
-        return samples
+        return slice(0, len(samples))
     loud = np.flatnonzero(energy >= energy.max() * 10 ** (-threshold_db / 10))
     first, last = starts[loud[0]], starts[loud[-1]] + length
-    return samples[first : len(samples) if loud[-1] == len(starts) - 1 else last]
+    return slice(int(first), len(samples) if loud[-1] == len(starts) - 1 else int(last))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from emotune.cli.train import print_evaluation
 from emotune.runtime.extras import needs
 
 if TYPE_CHECKING:
+    from emotune.evaluation.adversarial.audit import Audit
     from emotune.evaluation.robustness.run import Robustness
     from emotune.schema.manifest import Manifest
     from emotune.schema.predictions import Predictions
@@ -35,6 +37,14 @@ def evaluate(
     robustness: Annotated[
         bool, typer.Option("--robustness", help="Also under noise, babble, telephone, codecs, rooms and cuts.")
     ] = False,
+    adversarial: Annotated[
+        bool, typer.Option("--adversarial", help="Also under attacks: an audit of your own model's robustness.")
+    ] = False,
+    attack: Annotated[
+        list[str],
+        typer.Option(help="--adversarial: one instead, such as pgd:snr_db=30 or fgsm:domain=log_mel,epsilon=0.05."),
+    ] = [],
+    attack_clips: Annotated[int, typer.Option(min=1, help="--adversarial: clips that are attacked at most.")] = 100,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
     coverage: Annotated[
         float | None, typer.Option(help="Say 'uncertain' in predictions.csv beyond this share, such as 0.8.")
@@ -44,12 +54,14 @@ def evaluate(
     """Score a split that training did not see: table of predictions, report.json and report.html."""
     with needs("train"):
         from emotune.report.evaluate_run import Scored, evaluate_run
+        from emotune.report.score_attacks import Attacks
     found = evaluate_run(
         run_path,
         Scored(split, manifest_path, pairs(map, "--map", "CLASS=CLASS"), drop),
         output,
         shared=shared,
         robustness=robustness,
+        attacks=Attacks.asked(adversarial, attack, attack_clips),
         resamples=resamples,
         device=device,
         coverage=coverage,
@@ -63,6 +75,8 @@ def evaluate(
         _print_answered(found.predictions, found.manifest)
     if found.robustness is not None:
         _print_robustness(found.robustness, found.folder)
+    if found.audit is not None:
+        _print_audit(found.audit, found.folder)
     if found.failed:
         raise typer.Exit(1)
 
@@ -85,3 +99,20 @@ def _print_robustness(found: Robustness, folder: Path) -> None:
         out.print(f"{item.name} {found.metric} {score.value:.3f}, change {change.in_words('+')}", markup=False)
     warn_all(f"{degradation} left out: {reason}." for degradation, reason in found.skipped.items())
     out.print(f"robustness: {folder / PAGE}", markup=False)
+
+
+def _print_audit(found: Audit, folder: Path) -> None:
+    """A line for every attack, and where page and example lie."""
+    from emotune.report.adversarial_page import PAGE
+
+    out.print(f"attacked {found.clips} of {found.of} clips, clean uar {found.clean.scores['uar'].value:.3f}")
+    for item in found.effects:
+        score, change = item.effect.scores["uar"], item.effect.differences["uar"]
+        at = f", {item.size.snr_db:.1f} dB under the speech" if math.isfinite(item.size.snr_db) else ""
+        at = ", half of the clips or more unchanged" if item.size.snr_db == math.inf else at
+        seconds = f"{item.size.seconds:.2g} s a clip"
+        out.print(
+            f"{item.attack.slug} uar {score.value:.3f}, change {change.in_words('+')}{at}, {seconds}", markup=False
+        )
+    warn_all(f"{attack} left out: {reason}" for attack, reason in found.skipped.items())
+    out.print(f"adversarial: {folder / PAGE}", markup=False)

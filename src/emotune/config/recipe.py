@@ -91,8 +91,8 @@ class Recipe(Section):
             metrics = [*metrics, "ccc", *(f"ccc.{name}" for name in self.data.dimensions)]
         if self.train.metric not in metrics:
             faults.append("train.metric: " + unknown_name_message("metric", self.train.metric, metrics))
-        if self.train.fsdp and self.train.average is not None:
-            faults.append("train.fsdp has no whole weights to average: set train.average to null")
+        if self.train.fsdp:
+            faults += self._not_spread()
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -113,6 +113,15 @@ class Recipe(Section):
                 f"train.sampling.from_epoch is {self.train.sampling.from_epoch}, counted from 0, expected less than"
                 f" train.epochs = {self.train.epochs}"
             )
+        return faults
+
+    def _not_spread(self) -> list[str]:
+        """Options that need whole weights in each process."""
+        faults = []
+        if self.train.average is not None:
+            faults.append("train.fsdp has no whole weights to average: set train.average to null")
+        if self.train.adversarial is not None:
+            faults.append("train.fsdp has no whole weights to attack: set train.adversarial to null")
         return faults
 
     def _sampled_by_class(self) -> list[str]:

@@ -101,6 +101,22 @@ class UnfreezeSection(Section):
     """how many layers more train each epoch, from the top; null = all at once"""
 
 
+class AdversarialSection(Section):
+    """Attacks on a share of each training batch, made anew against the model as it is then.
+
+    ``pgd`` takes ``steps`` gradients more for an attacked clip, ``fgsm`` one.
+    """
+
+    attack: Literal["fgsm", "pgd"] = "pgd"
+    """fgsm: one step; pgd: several"""
+    snr_db: float = Field(default=30.0, ge=-20, le=120)
+    """the change of no sample is larger than the clip's root mean square, so many dB lower"""
+    share: float = Field(default=0.5, gt=0, le=1)
+    """of the clips of a batch, drawn for each on its own"""
+    steps: int = Field(default=3, ge=1, le=1000)
+    """of pgd"""
+
+
 class TrainSection(Section):
     """Fine-tuning. Learning rates rise over ``warmup_share`` of the steps and fall to zero as ``schedule`` says.
 
@@ -152,6 +168,8 @@ class TrainSection(Section):
     """between checkpoints inside an epoch; one more after each epoch"""
     memory_gb: float | None = Field(default=None, gt=0)
     """8: batches are cut, and accumulate raised, until a step fits into this"""
+    adversarial: AdversarialSection | None = None
+    """{attack: pgd, snr_db: 30, share: 0.5, steps: 3}: learns from attacked clips too"""
     gradient_checkpointing: bool = False
     """about a third more work, much less memory"""
     fsdp: bool = False

@@ -22,7 +22,7 @@ from emotune.models.adapters.peft import merge_peft
 from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN
 from emotune.models.aggregations.varan import LayerPosterior
 from emotune.models.backbones import BACKBONES
-from emotune.models.backbones.base import Backbone
+from emotune.models.backbones.base import Backbone, HiddenStates
 from emotune.models.backbones.remembered import RememberedStates
 from emotune.models.conditions.joined import Joined
 from emotune.models.heads import HEADS, LABELS
@@ -137,7 +137,10 @@ class EmotionModel(nn.Module):
 
         Where every layer has its own head they have shape (batch, layers, features).
         """
-        states = (self.remembered or self.backbone)(waveforms, mask)
+        return self.pooled_states((self.remembered or self.backbone)(waveforms, mask))
+
+    def pooled_states(self, states: HiddenStates) -> Tensor:
+        """Pooled features of an encoder's states, as ``pooled`` gives them."""
         if isinstance(self.layer_mix, LayerPosterior):
             return torch.stack([self.pooling(state, states.mask) for state in states.states[1:]], dim=1)
         return self.pooling(self.layer_mix(states), states.mask)

@@ -16,6 +16,7 @@ from emotune.inference.loading import load
 from emotune.inference.predictor import Predictor
 from emotune.io.tables import check_output
 from emotune.models.folder import find_model_folder
+from emotune.report.score_attacks import Attacks, score_attacks
 from emotune.report.score_run import TRAINED_ELSEWHERE, score_run, seen_before
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.gender import GENDER_CLASSES, gender_as_class
@@ -24,6 +25,7 @@ from emotune.schema.predictions import Predictions
 from emotune.schema.run_folder import LoneModel, RunFolder, runs_with_models, why_no_model
 
 if TYPE_CHECKING:
+    from emotune.evaluation.adversarial.audit import Audit
     from emotune.evaluation.robustness.run import Robustness
 
 
@@ -80,6 +82,7 @@ class EvaluatedRun:
         predictions: as they were scored.
         class_changes: what was renamed and dropped of the manifest -> utterances.
         robustness: the scores under degradations, where these were asked for.
+        audit: the scores under attacks, likewise.
     """
 
     name: str
@@ -89,11 +92,13 @@ class EvaluatedRun:
     predictions: Predictions
     class_changes: Mapping[str, int]
     robustness: Robustness | None = None
+    audit: Audit | None = None
 
     @property
     def failed(self) -> int:
-        """Number of failed predictions, with those under degradations."""
-        return len(self.predictions.failed) + (self.robustness.failed if self.robustness is not None else 0)
+        """Number of failed predictions, with those under degradations and attacks."""
+        more = [found.failed for found in (self.robustness, self.audit) if found is not None]
+        return len(self.predictions.failed) + sum(more)
 
 
 def evaluate_run(
@@ -103,6 +108,7 @@ def evaluate_run(
     *,
     shared: bool = False,
     robustness: bool = False,
+    attacks: Attacks | None = None,
     resamples: int = 1000,
     device: str | None = None,
     coverage: float | None = None,
@@ -117,6 +123,7 @@ def evaluate_run(
         output: where to write; ``<run>/<name>`` when None.
         shared: score on the classes that model and manifest share.
         robustness: also under every degradation.
+        attacks: also under these attacks, see ``docs/adversarial.md``.
         resamples: of the bootstrap over speakers.
         device: as ``emotune.load`` has it.
         coverage: as ``emotune.load`` has it.
@@ -129,6 +136,8 @@ def evaluate_run(
     run, scored, sources = _run_of(run_path, output), scored or Scored(), conditions or {}
     if robustness and shared:
         raise ConfigError("--robustness scores all classes of the model: leave out either it or --shared-classes.")
+    if attacks and shared:
+        raise ConfigError("--adversarial attacks all classes of the model: leave out either it or --shared-classes.")
     name, manifest, changes = scored.read(run)
     name += "".join(f"-{condition}-{source}" for condition, source in sources.items())
     folder = output or run.results(name)
@@ -156,10 +165,15 @@ def evaluate_run(
         notes=notes,
         extra=extra,
     )
-    found = None
+    found = audit = None
     if robustness:
         found = _score_robustness(run, predictor, manifest, predictions, folder, name, resamples, notes, progress)
-    return EvaluatedRun(name, folder, evaluation, manifest, predictions, changes, found)
+    if attacks:
+        title, notices = _about(run, manifest, name, notes)
+        audit = score_attacks(
+            attacks, predictor, manifest, predictions, folder, title, notices, resamples=resamples, progress=progress
+        )
+    return EvaluatedRun(name, folder, evaluation, manifest, predictions, changes, found, audit)
 
 
 def _run_of(path: str | Path, output: Path | None) -> RunFolder:
@@ -193,8 +207,13 @@ def _score_robustness(
     from emotune.report.robustness_page import write_robustness  # noqa: PLC0415
 
     found = run_robustness(predictor, manifest, clean, folder / FOLDER, resamples=resamples, progress=progress)
-    title = f"{run.information().get('recipe', run.path.name)}: {name}, robustness"
+    title, notices = _about(run, manifest, name, notes)
+    write_robustness(folder, found, title=f"{title}, robustness", notices=notices)
+    return found
+
+
+def _about(run: RunFolder, manifest: Manifest, name: str, notes: Sequence[str]) -> tuple[str, list[str]]:
+    """Title of a page about a run, and what its readers must know."""
     seen = [TRAINED_ELSEWHERE] if isinstance(run, LoneModel) else seen_before(Manifest.read(run.manifest), manifest)
     notice = run.information().get("notice")
-    write_robustness(folder, found, title=title, notices=[*([notice] if notice else []), *seen, *notes])
-    return found
+    return f"{run.information().get('recipe', run.path.name)}: {name}", [*([notice] if notice else []), *seen, *notes]

@@ -39,6 +39,7 @@ from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest
 from emotune.schema.splits import DEVELOPMENT, TRAIN
 from emotune.section import Section
+from emotune.training.adversarial_task import AdversarialTask
 from emotune.training.clip_lengths import with_lengths_settled
 from emotune.training.conditions import build_conditioner, condition_table
 from emotune.training.label_task import LabelTask
@@ -177,6 +178,12 @@ def build_loss(recipe: Recipe, space: LabelSpace, train: Manifest) -> CombinedLo
     return CombinedLoss(losses)
 
 
+def build_task(recipe: Recipe, loss: CombinedLoss) -> LabelTask:
+    """Builds the task of the recipe's losses: on the clips as they are, or attacked as ``train.adversarial`` says."""
+    section = recipe.train.adversarial
+    return LabelTask(loss) if section is None else AdversarialTask(loss, **section.model_dump())
+
+
 def class_weights(
     section: ClassWeightOptions, train: Manifest, space: LabelSpace, *, times: FloatArray
 ) -> Tensor | None:
@@ -266,7 +273,7 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
     preprocessing = build_preprocessing(recipe, backbone)
     manifest = settle_lengths(recipe, manifest, preprocessing, learnt=(TRAIN, DEVELOPMENT))
     train, development = manifest.split(TRAIN), manifest.split(DEVELOPMENT)
-    task = LabelTask(build_loss(recipe, space, train))
+    task = build_task(recipe, build_loss(recipe, space, train))
     _refuse_short_crop(recipe, preprocessing)
     conditioner = build_conditioner(recipe.model.conditions, manifest)
     model = build_model(recipe, space, backbone, conditioner=conditioner)

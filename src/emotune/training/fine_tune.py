@@ -165,7 +165,8 @@ def _hears_the_same(recipe: Recipe, experiment: Experiment) -> bool:
     """Tells if a frozen encoder gets the very same clips in every epoch, so that its states are worth keeping."""
     frozen = not any(parameter.requires_grad for parameter in experiment.model.backbone.parameters())
     augmented = recipe.augmentation.model_copy(update={"probability": 1.0}) != AugmentationSection()
-    return frozen and not augmented and recipe.train.states_gb > 0 and not recipe.train.fsdp
+    same = recipe.train.adversarial is None and not augmented
+    return frozen and same and recipe.train.states_gb > 0 and not recipe.train.fsdp
 
 
 @contextmanager
@@ -190,6 +191,10 @@ def _say_what_trains(recipe: Recipe, experiment: Experiment, counts: Mapping[str
     train = recipe.train
     cut = "" if counts["accumulate"] == train.accumulate else f", cut to fit into train.memory_gb={train.memory_gb:g}"
     listener.say(f"batches of {counts['batch_seconds']:.1f} s, {counts['accumulate']} a step in each process{cut}")
+    if (attacks := train.adversarial) is not None:
+        listener.say(
+            f"{attacks.attack} attacks a share of {attacks.share:g} of each batch, {attacks.snr_db:g} dB under it"
+        )
     if "votes" in experiment.task.loss.truths:
         voteless = without_votes(experiment.train, experiment.space.classes)
         listener.say(

@@ -149,9 +149,25 @@ class Whisper(Backbone):
         ]
         return HiddenStates(tuple(joined), mask_of(self.frame_count(lengths), joined[0].shape[1]))
 
+    def spectrogram(self, waveforms: Tensor, mask: Tensor) -> Tensor:
+        """Log-mel spectrograms of padded clips, both of shape (batch, samples): (batch, bins, frames).
+
+        Of clips of at most one window; what is beyond it is left out.
+        """
+        waveforms = waveforms.masked_fill(~mask, 0)[:, : self.window_samples]
+        return log_mel(waveforms, self._lengths(mask)[0], bins=self._settings["num_mel_bins"])
+
+    def of_spectrogram(self, spectrogram: Tensor, mask: Tensor) -> HiddenStates:
+        """States for spectrograms as ``spectrogram`` gives them, with the mask of the clips, shape (batch, samples)."""
+        lengths, padded = self._lengths(mask)
+        return self._states(spectrogram, lengths, padded=padded)
+
     def _encoded(self, waveforms: Tensor, lengths: Tensor, *, padded: bool) -> HiddenStates:
         """States of clips of at most one window, whose padding is zero."""
-        spectrogram = log_mel(waveforms, lengths, bins=self._settings["num_mel_bins"]).to(self.conv1.weight.dtype)
+        return self._states(log_mel(waveforms, lengths, bins=self._settings["num_mel_bins"]), lengths, padded=padded)
+
+    def _states(self, spectrogram: Tensor, lengths: Tensor, *, padded: bool) -> HiddenStates:
+        spectrogram = spectrogram.to(self.conv1.weight.dtype)
         hidden = F.gelu(self.conv1(spectrogram))
         if padded:
             hidden = hidden.masked_fill(~mask_of(mel_frame_count(lengths), hidden.shape[2])[:, None, :], 0)

@@ -96,6 +96,7 @@ def bytes_per_second(model: nn.Module, task: Task[Any], clip_s: float) -> float:
         parameter.grad = torch.zeros_like(parameter) if parameter.requires_grad else None
     for clips in (1, 2):
         waveforms = torch.randn(clips, int(clip_s * 16000), device=device) * 0.1
+        waveforms.requires_grad_(task.differentiates_inputs)
         with _all_layers(model), PeakCounter([waveforms, *_tensors_of(model)]) as counter:
             output = model(Batch(waveforms, torch.ones_like(waveforms, dtype=torch.bool)))
             everything = task.everything(output)

@@ -188,8 +188,8 @@ class StepGradients:
     def _forward(self, piece: Piece) -> tuple[Any, Batch]:
         """The module's output for a piece, and the piece on the device; the same dropout each time."""
         torch.manual_seed(int.from_bytes(hashlib.sha256(piece.key.encode()).digest()[:7], "little"))
-        batch = piece.batch.to(self.device)
         with self._precision():
+            batch = self.task.heard(self.model, piece.batch.to(self.device))
             return self.model(batch), batch
 
     def _precision(self) -> AbstractContextManager[Any]:

@@ -37,6 +37,13 @@ class Task(nn.Module, ABC, Generic[Said]):
     What is random in the module is drawn from torch's generator, which the loop seeds for every piece.
     """
 
+    differentiates_inputs: bool = False
+    """``heard`` takes gradients by the waveforms, whatever of the module trains"""
+
+    def heard(self, model: nn.Module, batch: Batch) -> Batch:
+        """Training batch as the module hears it, on its device; the same for the same state of torch's generator."""
+        return batch
+
     @abstractmethod
     def normalisers(self, batch: Batch) -> Mapping[str, Tensor]:
         """Divisors of each mean of a batch, a scalar each, from its masks and targets alone.
