@@ -68,6 +68,7 @@ class SelfAttention(nn.Module):
         self.v_proj = nn.Linear(hidden_size, hidden_size)
         self.out_proj = nn.Linear(hidden_size, hidden_size)
         _put_side_by_side([self.q_proj, self.k_proj, self.v_proj])
+        self.joined: nn.Module | None = None  # what takes the place of the three
 
     def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
         """Shape (..., features) in and out, in the layout."""
@@ -78,6 +79,8 @@ class SelfAttention(nn.Module):
 
     def _project(self, hidden: Tensor) -> Sequence[Tensor]:
         """Query, key and value, each (..., features): one product where their weights still lie side by side."""
+        if self.joined is not None:
+            return self.joined(hidden).chunk(3, dim=-1)
         modules = [self.q_proj, self.k_proj, self.v_proj]
         if not torch.is_grad_enabled() and all(map(is_plain, modules)):
             weight = _side_by_side([module.weight for module in modules])
