@@ -12,7 +12,12 @@ from emotune.runtime.extras import needs
 
 
 def engine_of(
-    folder: Path, *, device: str | None = None, threads: int | None = None, precision: Precision = "fp32"
+    folder: Path,
+    *,
+    device: str | None = None,
+    threads: int | None = None,
+    precision: Precision = "fp32",
+    shared: bool = False,
 ) -> Engine:
     """Loads what runs the model of a folder.
 
@@ -21,6 +26,7 @@ def engine_of(
         device: see ``emotune.load``.
         threads: of a run; None = one a core.
         precision: see ``emotune.load``.
+        shared: whether other processes load the same model, and share its weights in memory.
 
     Raises:
         ModelError: for a folder that is incomplete or broken.
@@ -41,4 +47,4 @@ def engine_of(
         from emotune.inference.torch_engine import TorchEngine  # noqa: PLC0415 (as above)
     if threads is not None:
         torch.set_num_threads(threads)
-    return TorchEngine.load(folder, device=device, precision=precision)
+    return TorchEngine.load(folder, device=device, precision=precision, shared=shared)

@@ -51,8 +51,15 @@ class TorchEngine:
         self.conditions: Mapping[str, Mapping[str, Any]] = model.options["conditions"] or {}
 
     @classmethod
-    def load(cls, folder: str | Path, *, device: str | None = None, precision: Precision = "fp32") -> TorchEngine:
-        """Loads a model folder; see ``emotune.load``.
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        device: str | None = None,
+        precision: Precision = "fp32",
+        shared: bool = False,
+    ) -> TorchEngine:
+        """Loads a model folder; see ``emotune.load``, and ``load_model`` for shared weights.
 
         Raises:
             ConfigError: for a device or a precision that cannot be had.
@@ -66,7 +73,7 @@ class TorchEngine:
                 f"Device '{chosen}' cannot be used here ({reason}). Choose another, such as cpu."
             ) from error
         check_precision(precision, chosen)
-        stored = load_model(folder)
+        stored = load_model(folder, shared=shared)
         if precision == "int8":
             to_eight_bits(stored.model.backbone)
         return cls(

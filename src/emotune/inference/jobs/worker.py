@@ -26,7 +26,7 @@ def main() -> None:
     folder, precision = sys.argv[1:]
     try:
         engine = engine_of(
-            Path(folder), device="cpu", threads=1, precision=cast(Precision, precision)
+            Path(folder), device="cpu", threads=1, precision=cast(Precision, precision), shared=True
         )  # imports torch, after the allocator is set
     except Exception as error:
         send(_clean(error), answers)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from emotune.models.backbones.base import run_layer
+from emotune.models.backbones.dropout import Dropout
 from emotune.models.backbones.layouts import Layout
 from emotune.models.backbones.product import dense, is_plain, product
 
@@ -26,7 +27,7 @@ class FeatureProjection(nn.Module):
         super().__init__()
         self.layer_norm = nn.LayerNorm(channels, eps=eps) if norm else nn.Identity()
         self.projection = nn.Linear(channels, hidden_size)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, features: Tensor) -> Tensor:
         return self.dropout(dense(self.projection, self.layer_norm(features)))
@@ -82,10 +83,13 @@ class SelfAttention(nn.Module):
         if self.joined is not None:
             return self.joined(hidden).chunk(3, dim=-1)
         modules = [self.q_proj, self.k_proj, self.v_proj]
-        if not torch.is_grad_enabled() and all(map(is_plain, modules)):
-            weight = _side_by_side([module.weight for module in modules])
-            if weight is not None:
-                return product(hidden, weight, torch.cat([module.bias for module in modules])).chunk(3, dim=-1)
+        if all(map(is_plain, modules)):
+            weights = [module.weight for module in modules]
+            together = None if torch.is_grad_enabled() else _side_by_side(weights)
+            if torch.is_grad_enabled() and any(weight.requires_grad for weight in weights):
+                together = torch.cat(weights)
+            if together is not None:
+                return product(hidden, together, torch.cat([module.bias for module in modules])).chunk(3, dim=-1)
         return [dense(module, hidden) for module in modules]
 
     def _gate(self, hidden: Tensor) -> Tensor | None:
@@ -122,9 +126,9 @@ class FeedForward(nn.Module):
     def __init__(self, settings: Mapping[str, Any]) -> None:
         super().__init__()
         self.intermediate_dense = nn.Linear(settings["hidden_size"], settings["intermediate_size"])
-        self.intermediate_dropout = nn.Dropout(settings["activation_dropout"])
+        self.intermediate_dropout = Dropout(settings["activation_dropout"])
         self.output_dense = nn.Linear(settings["intermediate_size"], settings["hidden_size"])
-        self.output_dropout = nn.Dropout(settings["hidden_dropout"])
+        self.output_dropout = Dropout(settings["hidden_dropout"])
 
     def forward(self, hidden: Tensor) -> Tensor:
         hidden = self.intermediate_dropout(F.gelu(dense(self.intermediate_dense, hidden)))
@@ -137,7 +141,7 @@ class EncoderLayer(nn.Module):
     def __init__(self, attention: SelfAttention, settings: Mapping[str, Any]) -> None:
         super().__init__()
         self.attention = attention
-        self.dropout = nn.Dropout(settings["hidden_dropout"])
+        self.dropout = Dropout(settings["hidden_dropout"])
         self.layer_norm = nn.LayerNorm(settings["hidden_size"], eps=settings["layer_norm_eps"])
         self.feed_forward = FeedForward(settings)
         self.final_layer_norm = nn.LayerNorm(settings["hidden_size"], eps=settings["layer_norm_eps"])
@@ -161,7 +165,7 @@ class TransformerEncoder(nn.Module):
         norm = nn.LayerNorm(settings["hidden_size"], eps=settings["layer_norm_eps"])
         self.norm_last: bool = settings["do_stable_layer_norm"]
         self.layer_norm = norm if settings["final_norm"] or not self.norm_last else None
-        self.dropout = nn.Dropout(settings["hidden_dropout"])
+        self.dropout = Dropout(settings["hidden_dropout"])
         self.layers = nn.ModuleList(EncoderLayer(attention, settings) for attention in attentions)
         self.layerdrop: float = settings["layerdrop"]
 
