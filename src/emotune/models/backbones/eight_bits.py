@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from emotune.errors import ConfigError
 from emotune.models.backbones.convolutions import ConvolutionLayer, FeatureExtractor
 from emotune.models.backbones.product import bias_of, is_plain
-from emotune.models.backbones.transformer import FeedForward, SelfAttention
+from emotune.models.backbones.transformer import FeedForward, PositionalConvolution, SelfAttention
 
 _LARGEST, _ZERO = 127, 128  # of a weight; of an input, where zero is put since only unsigned inputs are fast
 _LEAST_GELU = 0.17  # GELU gives nothing below minus this
@@ -40,7 +40,6 @@ class EightBitLinear(nn.Module):
         self.scales = scales
         self.zeros = torch.zeros(len(weight), dtype=torch.int32)
         self.bias = torch.zeros(len(weight)) if bias is None else bias.detach().clone()
-        self.half = torch.tensor(_ZERO + 0.5)  # rounds to the nearest, since the fraction is cut off
         self.after_gelu = after_gelu
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -54,12 +53,13 @@ class EightBitLinear(nn.Module):
             scales = rows.amax(dim=1, keepdim=True).clamp_(min=_LEAST_GELU).div_(_LARGEST)
         else:
             scales = rows.abs().amax(dim=1, keepdim=True).clamp_(min=_LEAST_SCALE).div_(_LARGEST)
-        whole = torch.addcmul(self.half, rows, scales.reciprocal()).to(torch.uint8)
+        # in steps, each of which PyTorch vectorises; adding a half rounds to the nearest, since the fraction is cut off
+        whole = (rows * scales.reciprocal()).add_(_ZERO + 0.5).to(torch.uint8)
         outputs = torch.ops.onednn.qlinear_pointwise(
             *(whole, 1.0, _ZERO, self.weight, self.scales, self.zeros),
             *(None, 1.0, 0, torch.float32, "none", [], ""),
         )
-        return torch.addcmul(self.bias, outputs, scales)
+        return outputs.mul_(scales).add_(self.bias)
 
 
 @functools.cache
@@ -89,6 +89,8 @@ def to_eight_bits(encoder: nn.Module) -> None:
     for module in list(encoder.modules()):
         if isinstance(module, SelfAttention):
             _join(module)
+        elif isinstance(module, PositionalConvolution):
+            module.fix()
         elif isinstance(module, FeatureExtractor):
             for layer in list(module.conv_layers)[1:]:
                 assert isinstance(layer, ConvolutionLayer)

@@ -99,6 +99,12 @@ def _suits_onednn(hidden: Tensor, weight: Tensor) -> bool:
     )
 
 
+def suits_cpu(hidden: Tensor) -> bool:
+    """Tells whether a tensor is in float32 on a CPU, and nobody asked for another precision or compiles."""
+    plain = hidden.dtype == torch.float32 and hidden.device.type == "cpu"
+    return plain and not torch.is_autocast_enabled("cpu") and not torch.compiler.is_compiling()
+
+
 @functools.cache
 def is_intel() -> bool:
     """Tells whether this is a processor of Intel, as far as the system says."""

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from emotune.models.backbones.base import run_layer
 from emotune.models.backbones.dropout import Dropout
 from emotune.models.backbones.layouts import Layout
-from emotune.models.backbones.product import dense, is_plain, product
+from emotune.models.backbones.product import dense, is_plain, product, suits_cpu
 
 
 class FeatureProjection(nn.Module):
@@ -43,9 +43,39 @@ class PositionalConvolution(nn.Module):
         nn.init.zeros_(convolution.bias)  # pyright: ignore[reportArgumentType]
         self.conv = nn.utils.parametrizations.weight_norm(convolution, dim=2)
         self.padding, self.groups = kernel // 2, groups
+        self.fixed: tuple[Tensor, Tensor] | None = None  # taps and bias of weights that do not change any more
+
+    def fix(self) -> None:
+        """Works out what follows from the weights, which must not change afterwards."""
+        self.fixed = self._taps()
+
+    def _taps(self) -> tuple[Tensor, Tensor]:
+        """Weight of each tap, shape (taps, groups, inputs, outputs) of a group, and bias."""
+        weight, bias = self.conv.weight, self.conv.bias
+        assert isinstance(weight, Tensor) and isinstance(bias, Tensor)
+        return weight.detach().unflatten(0, (self.groups, -1)).permute(3, 0, 2, 1).contiguous(), bias.detach()
+
+    def _by_taps(self, hidden: Tensor, layout: Layout) -> Tensor:
+        """As ``forward``, a product for each tap: twice as fast as oneDNN's convolution in groups."""
+        taps, bias = self.fixed or self._taps()
+
+        def convolve(frames: Tensor) -> Tensor:
+            (batch, count, _), groups = frames.shape, self.groups
+            edges = F.pad(frames, (0, 0, self.padding, self.padding)).unflatten(2, (groups, -1))
+            together = edges.permute(0, 2, 1, 3).contiguous()
+            total = frames.new_zeros(batch, groups, count, taps.shape[3])
+            for number, tap in enumerate(taps):
+                for seen, clip in zip(together, total, strict=True):
+                    clip.baddbmm_(seen[:, number : number + count], tap)
+            positions = total.transpose(1, 2).flatten(2) + bias
+            return torch.ops.aten.gelu_(positions)
+
+        return layout.along_time(convolve, hidden)
 
     def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
         """Position embedding of each frame, (..., features) in the layout."""
+        if not torch.is_grad_enabled() and suits_cpu(hidden):
+            return self._by_taps(hidden, layout)
         weight, bias = self.conv.weight, self.conv.bias  # the norm is worked out once for all clips
         assert isinstance(weight, Tensor) and isinstance(bias, Tensor)
 
