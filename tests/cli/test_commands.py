@@ -36,7 +36,7 @@ def test_the_list_of_commands_imports_none_of_them():
 def test_a_command_that_was_registered_otherwise_is_listed_and_runs(emotune_command, monkeypatch):
     def spoken() -> None:
         """Speaks."""
-        print("spoken")
+        sys.stdout.write("spoken\n")
 
     monkeypatch.setattr(app, "registered_commands", [])
     app.command("speak")(spoken)
