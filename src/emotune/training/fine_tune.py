@@ -100,7 +100,7 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
             write_provenance(run, provenance)
     elif recipe.train.standardize_features and checkpoint is None:
         _standardize(experiment, progress)
-    score = partial(development_scores, experiment, recipe.train.batch_seconds, recipe.train.workers)
+    score = partial(development_scores, experiment, recipe.train.batch_seconds, recipe.train.workers, listener)
     log = RunLog(run)
     heard_by = Listeners(log, listener) if processes.is_first() else OtherProcess(listener)
     trainer = trainer_of(recipe, experiment, section, score, folder=run.checkpoints, listener=heard_by)
