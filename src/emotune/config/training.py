@@ -164,7 +164,7 @@ class TrainSection(Section):
     calibrate: bool = True
     """fit a temperature and thresholds for abstaining on development, at the end"""
     states_gb: float = Field(default=4.0, ge=0)
-    """memory for the states of a frozen encoder that hears the same clips each epoch; 0 = none"""
+    """memory for what a frozen encoder or front end makes of clips that are the same each epoch; 0 = none"""
     workers: int = Field(default=0, ge=0)
     """processes that decode and augment"""
     precision: Literal["fp32", "bf16"] = "fp32"

@@ -165,7 +165,7 @@ def trainer_of(
 
 
 def _hears_the_same(recipe: Recipe, experiment: Experiment) -> bool:
-    """Tells if a frozen encoder or front end gets the same clips in every epoch, so that its outputs are worth keeping."""
+    """Tells if a frozen front end, at least, gets the same clips in every epoch: what it gives is worth keeping."""
     front_end = experiment.model.backbone.front_end()
     frozen = not any(parameter.requires_grad for module in front_end for parameter in module.parameters())
     augmented = recipe.augmentation.model_copy(update={"probability": 1.0}) != AugmentationSection()
