@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import NoReturn
 
-_ALLOCATIONS = 50_000  # Python's own is 700
+_ALLOCATIONS = 10_000  # Python's own is 700
 
 
 def collect_seldom() -> None:
