@@ -85,7 +85,8 @@ def agreement_with_exact(
     if precision == "fp32":
         return None
     first: Sequence[Item] = list(islice(items, CLIPS))
-    exact = load(model, **{**loading, "precision": "fp32", "workers": None})
+    options: dict[str, Any] = {**loading, "precision": "fp32", "workers": None}
+    exact = load(model, **options)
     agreement = Agreement.of(precision, exact.predict_items(first), predictor.predict_items(first))
     listener.say(agreement.in_words())
     return agreement
