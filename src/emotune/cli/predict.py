@@ -70,7 +70,7 @@ def predict(
         int | None, typer.Option(min=1, help="CPU processes of one thread, a model in each; best: one a core.")
     ] = None,
     precision: Annotated[
-        Precision, typer.Option(help="int8: 2 to 3 times faster on CPUs with VNNI; bf16: on GPUs; fp32: exact.")
+        Precision, typer.Option(help="int8: about twice as fast on CPUs with VNNI; bf16: on GPUs; fp32: exact.")
     ] = "fp32",
     part_rows: Annotated[
         int | None,
