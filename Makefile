@@ -29,7 +29,7 @@ help:
 	@echo "make test-load    the rest of it: Ray, torchrun, studies in processes, jobs that are killed again and again"
 	@echo "make broken-inputs what each broken input led to, as a table in runs/broken-inputs.md"
 	@echo "make bench        speed and memory against transformers, about half an hour on an idle machine with 24 GB"
-	@echo "make check        ruff, pyright, import-linter, codespell, locked versions, licences; the structure in figures"
+	@echo "make check        ruff, pyright, import-linter, codespell, locked versions, licences; structure and cold start in figures"
 	@echo "make keys         the table of a recipe's keys in docs/recipes.md anew, after a new part or option"
 	@echo "make notebook     run examples/predictions.ipynb again and keep what it shows"
 	@echo "make page         the server's page anew, in src/emotune/server/static, from page/; needs Node 20"
@@ -87,6 +87,7 @@ check: $(DEV)
 	$(BIN)/python tools/lock.py
 	$(BIN)/python tools/licences.py
 	-$(BIN)/python tools/structure.py
+	-$(BIN)/python tools/cold_start.py
 
 keys: $(DEV)
 	$(BIN)/python tools/recipe_keys.py

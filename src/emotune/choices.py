@@ -19,6 +19,9 @@ PartFormat = Literal["parquet", "csv", "jsonl"]
 SampleEncoding = Literal["pcm16", "float32", "mulaw", "alaw"]
 """Encodings of samples without a header."""
 
+Precision = Literal["fp32", "bf16", "int8"]
+"""Precisions of the products of a prediction."""
+
 ExportFormat = Literal["onnx", "hf", "peft"]
 """Forms of an export: a graph, a folder of transformers, or an adapter folder of PEFT."""
 

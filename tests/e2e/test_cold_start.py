@@ -1,5 +1,6 @@
 """A prediction from the command line imports what it uses, and is soon there."""
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -96,3 +97,15 @@ def test_a_prediction_costs_little_more_than_the_libraries_that_it_needs(folder)
     bare, runs = [one for one, _ in turns], [one for _, one in turns]  # in turn: a busy moment meets both
     assert min(seconds for seconds, _ in runs) <= TIMES_THE_LIBRARIES * min(seconds for seconds, _ in bare)
     assert max(megabytes for _, megabytes in runs) <= PEAK_MEGABYTES
+
+
+@pytest.mark.load
+def test_the_budgets_of_a_cold_start_are_kept(tmp_path):
+    pytest.importorskip("torch")
+    path = Path(__file__).parents[2] / "tools" / "cold_start.py"
+    spec = importlib.util.spec_from_file_location("cold_start", path)
+    assert spec is not None and spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    for name, seconds, budget in tool.budgets(str(tmp_path), 4):
+        assert seconds <= budget, name

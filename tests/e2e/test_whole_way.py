@@ -18,6 +18,7 @@ from builders.command import Ended, run_command
 from builders.recipes import write_recipe
 from emotune.errors import AudioError
 from emotune.io.tables import read_rows
+from emotune.models.backbones.eight_bits import has_eight_bits
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 
@@ -334,3 +335,13 @@ def test_four_classes_of_emodb_are_read_with_a_warning_of_the_shortfall(shared, 
     manifest = Manifest.read(tmp_path / "m.csv")
     assert (len(manifest), len({u.speaker for u in manifest})) == (339, 10)
     assert len(manifest.label_space.classes) == 4
+
+
+@pytest.mark.skipif(not has_eight_bits(), reason="the processor has no VNNI instructions")
+def test_scores_in_eight_bits_stand_beside_the_exact_ones(home, tmp_path):
+    ended = well("evaluate", home / "run", "--precision", "int8", "--resamples", 20, "-o", tmp_path)
+    assert "test-int8 uar in fp32 " in ended.out
+    kept = json.loads((tmp_path / "report.json").read_text())["information"]["precision"]
+    assert kept["name"] == "int8"
+    assert 0 < kept["largest_difference_of_a_probability"] < 0.2
+    assert f"uar in fp32 {kept['scores_in_fp32']['uar']:.3f}" in ended.out

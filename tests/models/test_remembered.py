@@ -1,5 +1,7 @@
 """A frozen encoder's states are kept and are what the encoder gives."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -79,3 +81,24 @@ def test_states_of_one_precision_do_not_stand_in_for_another(clips):
     exact = remembered(batch.waveforms, batch.mask).states[-1]
     assert (half.dtype, exact.dtype) == (torch.bfloat16, torch.float32)
     assert rows == [3, 3]
+
+
+def test_a_frozen_front_end_is_remembered_to_the_bit_and_within_its_memory(tiny_wavlm, monkeypatch):
+    backbone = tiny_backbone(tiny_wavlm)
+    backbone.feature_extractor.requires_grad_(False)
+    waveforms = torch.randn(2, 9000)
+    mask = torch.ones_like(waveforms, dtype=torch.bool)
+    mask[0, 6000:] = False
+    expected = backbone.train(False)(waveforms, mask).states[-1].detach()
+    encoded, original = [], backbone.feature_extractor.of_each_clip
+    monkeypatch.setattr(
+        backbone.feature_extractor, "of_each_clip", lambda clips: encoded.append(len(clips)) or original(clips)
+    )
+    backbone.remember_front_end(most_gb=1.0)
+    copied = copy.deepcopy(backbone)
+    for model in (backbone, backbone, copied):
+        assert torch.equal(model(waveforms, mask).states[-1].detach(), expected)
+    assert encoded == [1, 1]
+    backbone.remember_front_end(most_gb=0.0)
+    assert torch.equal(backbone(waveforms, mask).states[-1].detach(), expected)
+    assert backbone.remembered_clips.size == 0

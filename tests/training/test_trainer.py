@@ -221,7 +221,7 @@ def rising_scores(values: list[float], kept: list | None = None):
     """A stand-in for the development score that says what it is told, and keeps the weights that it was asked about."""
     told = iter(values)
 
-    def score(experiment, batch_seconds, workers, model) -> dict[str, float]:
+    def score(experiment, batch_seconds, workers, listener, model) -> dict[str, float]:
         if kept is not None:
             kept.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
         return {"uar": next(told), "loss": 1.0}

@@ -5,54 +5,17 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
-from emotune.cli import (
-    adapt,
-    adjust,
-    compare,
-    corpus,
-    evaluate,
-    export,
-    fuse,
-    gender,
-    imports,
-    listen,
-    models,
-    predict,
-    probe,
-    push,
-    recipes,
-    serve,
-    study,
-    submit,
-    sweep,
-    timeline,
-    train,
-    transcribe,
-    version,
-)
+from emotune.cli import version
+from emotune.cli.commands import Commands
 from emotune.cli.console import show_notes
 from emotune.errors import EmotuneError, on_a_screen
 from emotune.runtime import interruption
 from emotune.runtime.memory_allocator import keep_few_kernels, keep_freed_memory
+from emotune.runtime.process import collect_seldom
 from emotune.runtime.threads import spin_briefly
-
-
-class Commands(TyperGroup):
-    """The commands, whose words for a value that is none of the choices are without those of the library below."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Runs a command."""
-        try:
-            return super().invoke(ctx)
-        except typer.BadParameter as error:
-            error.message = error.message.removeprefix("Value error, ")
-            raise
-
 
 app = typer.Typer(
     cls=Commands,
@@ -63,32 +26,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.callback()(version.options)
-app.add_typer(corpus.app, name="corpus")
-app.add_typer(recipes.app, name="recipes")
-app.add_typer(imports.app, name="import")
-app.command("explain")(recipes.explain)
-app.command("protocols")(recipes.protocols)
-app.command("studies")(study.studies)
-app.command("train")(train.train)
-app.command("probe")(probe.probe)
-app.command("baseline")(probe.baseline)
-app.command("study")(study.study)
-app.command("sweep")(sweep.sweep)
-app.command("evaluate")(evaluate.evaluate)
-app.command("compare")(compare.compare)
-app.command("fuse")(fuse.fuse)
-app.command("adjust")(adjust.adjust)
-app.command("submit")(submit.submit)
-app.command("predict")(predict.predict)
-app.command("models")(models.models)
-app.command("adapt")(adapt.adapt)
-app.command("export")(export.export)
-app.command("push")(push.push)
-app.command("listen")(listen.listen)
-app.command("timeline")(timeline.timeline)
-app.command("serve")(serve.serve)
-app.command("gender")(gender.gender)
-app.command("transcribe")(transcribe.transcribe)
 
 
 def main() -> None:
@@ -99,6 +36,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a file name that the terminal cannot spell is printed escaped
             stream.reconfigure(errors="backslashreplace")
+    collect_seldom()
     keep_few_kernels()
     keep_freed_memory()
     spin_briefly()

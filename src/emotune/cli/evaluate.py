@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emotune.choices import Precision
 from emotune.cli.console import Condition, counts_text, err, out, pairs, show_progress, warn_all
 from emotune.cli.train import print_evaluation
 from emotune.runtime.extras import needs
@@ -46,6 +47,9 @@ def evaluate(
     ] = [],
     attack_clips: Annotated[int, typer.Option(min=1, help="--adversarial: clips that are attacked at most.")] = 100,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
+    precision: Annotated[
+        Precision, typer.Option(help="int8 or bf16: faster, and the scores of fp32 beside them for comparison.")
+    ] = "fp32",
     coverage: Annotated[
         float | None, typer.Option(help="Say 'uncertain' in predictions.csv beyond this share, such as 0.8.")
     ] = None,
@@ -65,12 +69,18 @@ def evaluate(
         resamples=resamples,
         device=device,
         coverage=coverage,
+        precision=precision,
         conditions=pairs(condition, "--condition", "CONDITION=SOURCE"),
         progress=show_progress,
     )
     if found.class_changes:
         err.print(f"classes mapped: {counts_text(found.class_changes)}", markup=False)
     print_evaluation(found.evaluation, found.name, found.folder)
+    for metric, value in found.exact_scores.items():
+        scored = found.evaluation.overall.get(metric)
+        if scored is not None:
+            difference = scored.value - value
+            out.print(f"{found.name} {metric} in fp32 {value:.3f}, difference {difference:+.4f}", markup=False)
     if coverage is not None:
         _print_answered(found.predictions, found.manifest)
     if found.robustness is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from emotune.choices import AdaptedBy, PartFormat, PartsEngine, VadMethod
+from emotune.choices import AdaptedBy, PartFormat, PartsEngine, Precision, VadMethod
 from emotune.cli.console import (
     Condition,
     Model,
@@ -69,6 +69,9 @@ def predict(
     workers: Annotated[
         int | None, typer.Option(min=1, help="CPU processes of one thread, a model in each; best: one a core.")
     ] = None,
+    precision: Annotated[
+        Precision, typer.Option(help="int8: about twice as fast on CPUs with VNNI; bf16: on GPUs; fp32: exact.")
+    ] = "fp32",
     part_rows: Annotated[
         int | None,
         typer.Option(min=1, help="For very many recordings: a folder of parts that an interrupted job continues."),
@@ -110,6 +113,7 @@ def predict(
         "batch_seconds": batch_seconds or 40.0,
         "device": device,
         "workers": workers,
+        "precision": precision,
         "coverage": coverage,
         "conditions": pairs(condition, "--condition", "CONDITION=SOURCE") or None,
         "helpers": {"gender_model": gender_model, "asr": asr, "text_encoder": text_encoder},
@@ -129,6 +133,7 @@ def predict(
             "--asr": asr,
         }
         local |= {"--text-encoder": text_encoder, "--batch-seconds": batch_seconds}
+        local |= {"--precision": None if precision == "fp32" else precision}
         local |= {"--engine": None if engine == "local" else engine}
         asked = server_options(server, model, coverage, local)
         with needs("client", "--server"):

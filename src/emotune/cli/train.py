@@ -114,7 +114,7 @@ class TrainingDisplay(Listener):
 
     def __init__(self) -> None:
         self.bar = progress_bar(disable=not err.is_terminal, transient=True)
-        self.task = None
+        self.task = self.scoring_task = None
 
     def __enter__(self) -> TrainingDisplay:
         return self
@@ -129,6 +129,17 @@ class TrainingDisplay(Listener):
         self.bar.update(self.task, completed=done)
         if done == total:
             self.bar.stop()
+
+    def scoring(self, done: int, total: int) -> None:
+        if self.scoring_task is None:
+            self.bar.start()
+            self.scoring_task = self.bar.add_task("scoring", total=total)
+        self.bar.update(self.scoring_task, completed=done)
+        if done == total:
+            self.bar.remove_task(self.scoring_task)
+            self.scoring_task = None
+            if self.bar.finished:
+                self.bar.stop()
 
     def epoch(self, rows: Sequence[Row]) -> None:
         row = rows[-1]

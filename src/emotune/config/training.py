@@ -124,7 +124,7 @@ class TrainSection(Section):
     ``layer_decay`` d gives layer l of L the rate encoder_lr d^(L - l). A checkpoint is written after every epoch, and
     inside one every ``checkpoint_minutes``. With ``memory_gb`` batches are cut into as many as fit into it.
     ``calibrate`` fits a temperature, and thresholds for abstaining, to the finished model on development.
-    The states of a frozen encoder that hears the same clips in every epoch are kept in up to ``states_gb`` of memory.
+    What a frozen encoder or front end makes of clips that are the same in every epoch is kept in up to ``states_gb``.
     ``gradient_checkpointing`` keeps less of a forward pass and computes it again. ``fsdp`` spreads weights, gradients
     and optimiser over the processes. ``sampling: balanced`` draws the classes equally often, {by: corpus, power: 0.5}
     corpora by the root of their sizes.
@@ -184,7 +184,7 @@ class TrainSection(Section):
     calibrate: bool = True
     """fit a temperature and thresholds for abstaining on development, at the end"""
     states_gb: float = Field(default=4.0, ge=0)
-    """memory for the states of a frozen encoder that hears the same clips each epoch; 0 = none"""
+    """memory for what a frozen encoder or front end makes of clips that are the same each epoch; 0 = none"""
     workers: int = Field(default=0, ge=0)
     """processes that decode and augment"""
     precision: Literal["fp32", "bf16"] = "fp32"

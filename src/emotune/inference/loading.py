@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from emotune.choices import Precision
 from emotune.conditions.known import known_of
 from emotune.errors import ConfigError, ModelError
 from emotune.inference.adaptation.folder import FILE, is_adapted, read_adapted
@@ -26,6 +27,7 @@ def load(
     batch_seconds: float = 40.0,
     workers: int | None = None,
     threads: int | None = None,
+    precision: Precision = "fp32",
     coverage: float | None = None,
     conditions: Mapping[str, str] | None = None,
     helpers: Mapping[str, str | None] | None = None,
@@ -41,6 +43,8 @@ def load(
         workers: processes of one thread each, on the CPU: the fastest way through many recordings there, with a copy of
             the model in each. None = this process with all its threads.
         threads: of this process, where there are no workers; None = one a core.
+        precision: of the encoder's products. ``fp32`` = exact; ``int8`` = whole numbers of eight bits, on a CPU with
+            VNNI instructions; ``bf16`` = half as many bits, on a GPU, and on a CPU that was measured to gain by it.
         coverage: see ``Predictor``.
         conditions: condition -> where its value comes from (given, predicted, unknown, wrong); default as in training.
         helpers: ``gender_model``, ``asr`` or ``text_encoder`` -> what takes the place of the one that the model folder
@@ -49,6 +53,7 @@ def load(
         scored: the utterances that the model will be scored on: what one of them needs must then be had.
 
     Raises:
+        ConfigError: for a precision or a device that cannot be had.
         ModelError: when there is no model, or any of its weights is missing, new or misshapen; when a model cannot be
             had that makes a condition of what is scored.
     """
@@ -59,9 +64,9 @@ def load(
             raise ConfigError(f"workers run on the CPU; leave out either workers or device '{device}'.")
         from emotune.inference.jobs.workers import WorkerEngine  # noqa: PLC0415 (one process needs none)
 
-        engine: Engine = WorkerEngine(found.folder, workers=workers)
+        engine: Engine = WorkerEngine(found.folder, workers=workers, precision=precision)
     else:
-        engine = engine_of(found.folder, device=device, threads=threads)
+        engine = engine_of(found.folder, device=device, threads=threads, precision=precision)
     if adapted is not None:
         adapted.check_parent(engine.fingerprint, engine.label_space.classes, Path(model))
     conditioner = conditioner_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -108,6 +109,11 @@ def predict_files(
         if predictor.adaptation is not None:
             raise ConfigError(f"{model} is adapted already; leave out --adapt, or name the model that it was made of.")
         classes_of(predictor.label_space)
+    agreement = None
+    if windows is None and loading.get("precision", "fp32") != "fp32":
+        from emotune.inference.agreement import agreement_with_exact  # noqa: PLC0415 (most predictions are exact)
+
+        agreement = agreement_with_exact(predictor, model, items, loading, listener)
     if windows is None:
         predictions = predictor.predict_items(items, progress=progress)
     else:
@@ -118,6 +124,8 @@ def predict_files(
         adaptation = adaptation_to(predictions, items, by=adapt)
         predictions = adaptation.answers(predictions, items, answered_from=predictor.answered_from)
         listener.say(adaptation.in_words())
+    if agreement is not None:
+        predictions = dataclasses.replace(predictions, precision=agreement.to_json())
     if output is not None:
         predictions.write(output, spreadsheet_safe=spreadsheet_safe)
     say_unknown(loading, [predictions], listener)

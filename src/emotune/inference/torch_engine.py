@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ from numpy.typing import NDArray
 from emotune.audio import FloatArray
 from emotune.audio.preprocessing import Preprocessing
 from emotune.batch import Output, pad, stacked
+from emotune.choices import Precision
 from emotune.errors import ConfigError
 from emotune.inference.engine import EngineError, EngineOutput
+from emotune.models.backbones.eight_bits import to_eight_bits
 from emotune.models.emotion_model import EmotionModel
+from emotune.models.precisions import check_precision
 from emotune.models.store import load_model
 from emotune.runtime.out_of_memory import is_out_of_memory, release_unused
 from emotune.schema.calibration import Calibration, with_temperature
@@ -35,7 +39,9 @@ class TorchEngine:
         calibration: Calibration | None = None,
         fingerprint: str | None = None,
         concurrency: int = 1,
+        autocast: torch.dtype | None = None,
     ) -> None:
+        self.autocast = autocast
         self.concurrency = concurrency
         self.model = model
         self.label_space = model.label_space
@@ -45,11 +51,18 @@ class TorchEngine:
         self.conditions: Mapping[str, Mapping[str, Any]] = model.options["conditions"] or {}
 
     @classmethod
-    def load(cls, folder: str | Path, *, device: str | None = None) -> TorchEngine:
-        """Loads a model folder; see ``emotune.load``.
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        device: str | None = None,
+        precision: Precision = "fp32",
+        shared: bool = False,
+    ) -> TorchEngine:
+        """Loads a model folder; see ``emotune.load``, and ``load_model`` for shared weights.
 
         Raises:
-            ConfigError: for a device that is not there.
+            ConfigError: for a device or a precision that cannot be had.
         """
         chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
@@ -59,12 +72,16 @@ class TorchEngine:
             raise ConfigError(
                 f"Device '{chosen}' cannot be used here ({reason}). Choose another, such as cpu."
             ) from error
-        stored = load_model(folder)
+        check_precision(precision, chosen)
+        stored = load_model(folder, shared=shared)
+        if precision == "int8":
+            to_eight_bits(stored.model.backbone)
         return cls(
             stored.model.to(chosen),
             stored.preprocessing,
             calibration=stored.calibration,
             fingerprint=stored.fingerprint,
+            autocast=torch.bfloat16 if precision == "bf16" else None,
         )
 
     @property
@@ -99,7 +116,7 @@ class TorchEngine:
         was_training = self.model.training
         self.model.eval()
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), self._precision():
                 return work()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -109,6 +126,9 @@ class TorchEngine:
         # out of the handler: what the failed attempt held is free by now
         release_unused(self.device)
         raise EngineError("There is not enough memory to run the model on it.")
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        return nullcontext() if self.autocast is None else torch.autocast(self.device.type, self.autocast)
 
     def _output(self, output: Output) -> EngineOutput:
         answers = {

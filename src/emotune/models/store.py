@@ -87,11 +87,16 @@ def save_config(
     write_text(folder / CONFIG, to_json(config) + "\n")
 
 
-def load_model(name: str | Path) -> StoredModel:
+def load_model(name: str | Path, *, shared: bool = False) -> StoredModel:
     """Loads a model folder, a run folder with a ``model`` inside, or ``hf:owner/name[@revision]`` of the Hub.
 
     A folder of someone else's is read as one of the ``FORMATS`` of published emotion models. Of ours the config is
     compared with the header of the weights before there is memory for a model of its sizes.
+
+    Args:
+        name: of the folder.
+        shared: leave large weights of one of ours in the file and map them into memory, which other processes then
+            share. The file must not be written into while the model is in use.
 
     Raises:
         ModelError: on anything that is missing, new, misshapen or not finite.
@@ -121,13 +126,24 @@ def load_model(name: str | Path) -> StoredModel:
         raise ModelError(f"{folder / CONFIG} does not describe a model: {reason} {_CURE}") from error
     _check_fit(preprocessing, without_values.backbone, folder / PREPROCESSOR)
     weights = _fitting_weights(without_values, folder / WEIGHTS)
-    with nothing_drawn():
-        model = build()
-    weights.read_into(model.state_dict())
+    model = _with_mapped(without_values, weights) if shared else None
+    if model is None:
+        with nothing_drawn():
+            model = build()
+        weights.read_into(model.state_dict())
     spoilt = [name for name, tensor in model.state_dict().items() if not is_finite(tensor)]
     if spoilt:
         raise _misfit(weights.path, [f"{name} holds NaN or infinite values" for name in spoilt])
     return StoredModel(model.eval(), preprocessing, calibration, config, fingerprint_of(folder))
+
+
+def _with_mapped(model: EmotionModel, weights: WeightsFile) -> EmotionModel | None:
+    """A model without values with those of the file, which stay there; None where it has others too."""
+    expected = model.state_dict()
+    found = weights.mapped(expected)
+    model.load_state_dict({name: found[name].to(tensor.dtype) for name, tensor in expected.items()}, assign=True)
+    tensors = [*model.parameters(), *model.buffers()]
+    return None if any(tensor.is_meta for tensor in tensors) else model
 
 
 def _read_config(path: Path) -> dict[str, Any]:

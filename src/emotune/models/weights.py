@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
@@ -31,6 +32,7 @@ _DTYPES = {
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
+_LEAST_MAPPED = 2**16  # bytes: what is smaller would mostly map pages of its neighbours
 _LENGTH_BYTES = 8  # of the header, at the start of the file
 _DRAWS = frozenset(
     ["normal_", "uniform_", "kaiming_normal_", "kaiming_uniform_", "trunc_normal_", "xavier_normal_", "xavier_uniform_"]
@@ -107,6 +109,23 @@ class WeightsFile:
                     waiting = waiting[count:]
                 if not direct:
                     place.copy_(values)
+
+    def mapped(self, names: Iterable[str]) -> dict[str, Tensor]:
+        """Weights where they lie in the file: all processes that map them share one copy in memory.
+
+        What is written into one of them changes neither the file nor what others see.
+        """
+        return {name: self._mapped(name) for name in names}
+
+    def _mapped(self, name: str) -> Tensor:
+        like = self.header[name]
+        if like.numel() * like.element_size() < _LEAST_MAPPED:
+            own = torch.empty(like.shape, dtype=like.dtype)
+            self.read_into({name: own})
+            return own
+        size = like.numel() * like.element_size()
+        values = np.memmap(self.path, dtype=np.uint8, mode="c", offset=self.starts[name], shape=(size,))
+        return torch.from_numpy(values).view(like.dtype).view(like.shape)
 
 
 def without_memory(build: Callable[[], Module]) -> Module:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emotune.choices import Precision
 from emotune.conditions.origins import asked_notes
 from emotune.corpora import map_classes
 from emotune.errors import ConfigError, ModelError
+from emotune.evaluation import scores
 from emotune.evaluation.comparing.shared_classes import on_shared_classes, shared_classes
 from emotune.evaluation.result import Evaluation
+from emotune.inference.agreement import Agreement
 from emotune.inference.loading import load
 from emotune.inference.predictor import Predictor
 from emotune.io.tables import check_output
@@ -83,6 +87,7 @@ class EvaluatedRun:
         class_changes: what was renamed and dropped of the manifest -> utterances.
         robustness: the scores under degradations, where these were asked for.
         audit: the scores under attacks, likewise.
+        exact_scores: in fp32, where another precision was asked for.
     """
 
     name: str
@@ -93,6 +98,7 @@ class EvaluatedRun:
     class_changes: Mapping[str, int]
     robustness: Robustness | None = None
     audit: Audit | None = None
+    exact_scores: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def failed(self) -> int:
@@ -112,6 +118,7 @@ def evaluate_run(
     resamples: int = 1000,
     device: str | None = None,
     coverage: float | None = None,
+    precision: Precision = "fp32",
     conditions: Mapping[str, str] | None = None,
     progress: Progress = silent,
 ) -> EvaluatedRun:
@@ -127,6 +134,7 @@ def evaluate_run(
         resamples: of the bootstrap over speakers.
         device: as ``emotune.load`` has it.
         coverage: as ``emotune.load`` has it.
+        precision: as ``emotune.load`` has it; with another than ``fp32`` the exact scores stand beside.
         conditions: as ``emotune.load`` has it.
         progress: shows how far the work is.
 
@@ -140,20 +148,29 @@ def evaluate_run(
         raise ConfigError("--adversarial attacks all classes of the model: leave out either it or --shared-classes.")
     name, manifest, changes = scored.read(run)
     name += "".join(f"-{condition}-{source}" for condition, source in sources.items())
+    name += "" if precision == "fp32" else f"-{precision}"
     folder = output or run.results(name)
     check_output(folder / "predictions.csv")
-    predictor = load(run_path, device=device, coverage=coverage, conditions=sources, scored=manifest)
+    loading: dict[str, Any] = {"device": device, "coverage": coverage, "conditions": sources, "scored": manifest}
+    predictor = load(run_path, precision=precision, **loading)
     if scored.manifest_path is not None and set(predictor.label_space.classes) == set(GENDER_CLASSES):
         manifest = gender_as_class(manifest)
     if shared:  # what cannot be scored is refused before the long work
         shared_classes([predictor.label_space, manifest.label_space])
     predictions = predictor.predict_manifest(manifest, progress=progress)
+    exact = None if precision == "fp32" else load(run_path, **loading).predict_manifest(manifest, progress=progress)
+    if exact is not None:
+        agreement = Agreement.of(precision, exact, predictions)
+        predictions = dataclasses.replace(predictions, precision=agreement.to_json())
     notes = asked_notes(sources, (row.conditions_used for row in predictions))
     extra: dict[str, Any] = {"conditions_asked_for": sources} if sources else {}
     unrestricted = predictions if shared else None
     if shared:
+        exact = None if exact is None else on_shared_classes(manifest, exact)[1]
         manifest, predictions, note = on_shared_classes(manifest, predictions)
         notes, extra = [note, *notes], {**extra, "shared classes": note}
+    if exact is not None:
+        extra["precision"] = {**(predictions.precision or {}), "scores_in_fp32": scores(manifest, exact)}
     evaluation = score_run(
         run,
         manifest,
@@ -173,7 +190,8 @@ def evaluate_run(
         audit = score_attacks(
             attacks, predictor, manifest, predictions, folder, title, notices, resamples=resamples, progress=progress
         )
-    return EvaluatedRun(name, folder, evaluation, manifest, predictions, changes, found, audit)
+    in_fp32 = {} if exact is None else scores(manifest, exact)
+    return EvaluatedRun(name, folder, evaluation, manifest, predictions, changes, found, audit, in_fp32)
 
 
 def _run_of(path: str | Path, output: Path | None) -> RunFolder:

@@ -18,6 +18,9 @@ class Listener:
     def step(self, done: int, total: int, figures: Mapping[str, float]) -> None:
         """An optimiser step: how many are done, of how many, and its loss, gradient norm and learning rate."""
 
+    def scoring(self, done: int, total: int) -> None:
+        """A development clip was predicted, between two epochs: how many are, of how many of this process."""
+
     def continues(self, rows: Sequence[Row]) -> None:
         """Training goes on after an interruption; the rows are those of all epochs before it."""
 
@@ -40,6 +43,11 @@ class Listeners(Listener):
         """Passes it on."""
         for listener in self.listeners:
             listener.step(done, total, figures)
+
+    def scoring(self, done: int, total: int) -> None:
+        """Passes it on."""
+        for listener in self.listeners:
+            listener.scoring(done, total)
 
     def continues(self, rows: Sequence[Row]) -> None:
         """Passes it on."""

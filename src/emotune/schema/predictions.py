@@ -70,7 +70,9 @@ class Predictions:
     """Predictions of one model, with the label space they are in and where they come from.
 
     ``emotion`` in a written table is the most probable class or ``uncertain``; reading derives the class anew.
-    ``adaptation`` holds the statistics of the collection that moved the answers, see ``inference.adaptation``.
+    ``precision`` tells how far they lie from exact ones where the model did not compute exactly, see
+    ``inference.agreement``. ``adaptation`` holds the statistics of the collection that moved the answers, see
+    ``inference.adaptation``.
     """
 
     rows: tuple[Prediction, ...]
@@ -78,6 +80,7 @@ class Predictions:
     model_fingerprint: str | None = None
     manifest_fingerprint: str | None = None
     adaptation: Mapping[str, Any] | None = None
+    precision: Mapping[str, Any] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -127,6 +130,7 @@ class Predictions:
             "model_fingerprint": self.model_fingerprint,
             "manifest_fingerprint": self.manifest_fingerprint,
             **({} if self.adaptation is None else {"adaptation": self.adaptation}),
+            **({} if self.precision is None else {"precision": self.precision}),
         }
         write_rows(
             Path(path),
@@ -192,7 +196,8 @@ class Predictions:
         repeated = [key for key, count in Counter(p.utterance_id for p in predictions).items() if count > 1]
         if repeated:
             raise TableError(f"{path}: utterance_id must be unique, '{repeated[0]}' appears more than once.")
-        named = (metadata.get(name) for name in ("model_fingerprint", "manifest_fingerprint", "adaptation"))
+        about = ("model_fingerprint", "manifest_fingerprint", "adaptation", "precision")
+        named = (metadata.get(name) for name in about)
         return cls(tuple(predictions), label_space, *named)
 
 

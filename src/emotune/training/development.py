@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from emotune.inference.predictor import Predictor
 from emotune.inference.torch_engine import TorchEngine
 from emotune.metrics import negative_log_likelihood
 from emotune.models.emotion_model import EmotionModel
+from emotune.runtime.listener import Listener
 from emotune.runtime.threads import usable_cores
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Prediction, Predictions
@@ -30,7 +32,7 @@ from emotune.training.loop import processes
 
 
 def development_scores(
-    experiment: Experiment, batch_seconds: float, workers: int, model: EmotionModel
+    experiment: Experiment, batch_seconds: float, workers: int, listener: Listener, model: EmotionModel
 ) -> dict[str, float]:
     """All figures on the whole development split, through the Predictor, with the mean log loss as ``loss``.
 
@@ -41,6 +43,7 @@ def development_scores(
         batch_seconds: longest padded batch.
         workers: processes that prepare training clips. They are idle meanwhile, so on a CPU as many further batches
             are worked on at once, where it has cores for them.
+        listener: told of every clip.
         model: to score.
 
     Raises:
@@ -53,7 +56,8 @@ def development_scores(
     model.eval()  # here, so that no batch changes it while another is worked on
     try:
         found = processes.shared_out(
-            by_length, lambda own: _predicted(predictor, development.replace_utterances(own), experiment.heard)
+            by_length,
+            lambda own: _predicted(predictor, development.replace_utterances(own), experiment.heard, listener),
         )
     finally:
         model.train(was_training)
@@ -76,11 +80,21 @@ def _batches_at_once(model: EmotionModel, workers: int) -> int:
     return max(1, min(1 + workers, usable_cores() // torch.get_num_threads()))
 
 
-def _predicted(predictor: Predictor, development: Manifest, clips: DecodedClips | None) -> Sequence[Prediction]:
+def _predicted(
+    predictor: Predictor, development: Manifest, clips: DecodedClips | None, listener: Listener
+) -> Sequence[Prediction]:
+    progress = partial(_told, listener)
     if clips is None or clips.cache is None:
-        return predictor.predict_manifest(development).rows
+        return predictor.predict_manifest(development, progress=progress).rows
     sounds = [Item(u.utterance_id, cast("audio.Source", _Sound(clips, u)), known=known_of(u)) for u in development]
-    return predictor.predict_items(sounds).rows
+    return predictor.predict_items(sounds, progress=progress).rows
+
+
+def _told(listener: Listener, items: Iterable[Any], *, total: int, title: str) -> Iterator[Any]:
+    """The items, each of which the listener is told of."""
+    for done, item in enumerate(items, start=1):
+        yield item
+        listener.scoring(done, total)
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,10 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
     checkpoint = processes.from_first(_last_checkpoint(Checkpoints(run.checkpoints), listener))
     section = processes.from_first(fitting(recipe, experiment, checkpoint) if processes.is_first() else recipe.train)
     if _hears_the_same(recipe, experiment):
-        model.remembered = RememberedStates(model.backbone, most_gb=recipe.train.states_gb)
+        if any(parameter.requires_grad for parameter in model.backbone.parameters()):
+            model.backbone.remember_front_end(most_gb=recipe.train.states_gb)
+        else:
+            model.remembered = RememberedStates(model.backbone, most_gb=recipe.train.states_gb)
     counts = {
         **count_parameters(model),
         "processes": processes.count(),
@@ -100,7 +103,7 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
             write_provenance(run, provenance)
     elif recipe.train.standardize_features and checkpoint is None:
         _standardize(experiment, progress)
-    score = partial(development_scores, experiment, recipe.train.batch_seconds, recipe.train.workers)
+    score = partial(development_scores, experiment, recipe.train.batch_seconds, recipe.train.workers, listener)
     log = RunLog(run)
     heard_by = Listeners(log, listener) if processes.is_first() else OtherProcess(listener)
     trainer = trainer_of(recipe, experiment, section, score, folder=run.checkpoints, listener=heard_by)
@@ -162,8 +165,9 @@ def trainer_of(
 
 
 def _hears_the_same(recipe: Recipe, experiment: Experiment) -> bool:
-    """Tells if a frozen encoder gets the very same clips in every epoch, so that its states are worth keeping."""
-    frozen = not any(parameter.requires_grad for parameter in experiment.model.backbone.parameters())
+    """Tells if a frozen front end, at least, gets the same clips in every epoch: what it gives is worth keeping."""
+    front_end = experiment.model.backbone.front_end()
+    frozen = not any(parameter.requires_grad for module in front_end for parameter in module.parameters())
     augmented = recipe.augmentation.model_copy(update={"probability": 1.0}) != AugmentationSection()
     same = recipe.train.adversarial is None and not augmented
     return frozen and same and recipe.train.states_gb > 0 and not recipe.train.fsdp

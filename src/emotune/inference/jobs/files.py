@@ -12,6 +12,7 @@ from typing import Any
 from emotune.choices import PartFormat, PartsEngine
 from emotune.errors import ConfigError
 from emotune.inference.adaptation.folder import adapted_fingerprint, is_adapted, read_adapted
+from emotune.inference.agreement import agreement_with_exact
 from emotune.inference.engines import engine_of
 from emotune.inference.inputs import Inputs, say_passed_over
 from emotune.inference.items import Item
@@ -61,7 +62,7 @@ def predict_files_in_parts(
     inputs.say_columns(listener)
     if folder.suffix in SUFFIXES and not folder.is_dir():
         raise ConfigError(f"--part-rows writes a folder: name it without {folder.suffix}, see --part-format.")
-    fingerprint, run = (_ray_job if engine == "ray" else _local_job)(model, listener, loading)
+    fingerprint, run = (_ray_job if engine == "ray" else _local_job)(model, inputs, listener, loading)
     opened = parts_in(
         folder,
         part_rows=part_rows,
@@ -69,6 +70,7 @@ def predict_files_in_parts(
         model_fingerprint=fingerprint,
         options={
             "coverage": loading.get("coverage"),
+            **({} if loading.get("precision", "fp32") == "fp32" else {"precision": loading["precision"]}),
             "conditions": loading.get("conditions"),
             **(loading.get("helpers") or {}),
         },
@@ -104,13 +106,18 @@ def _made(
     return parts
 
 
-def _local_job(model: str, listener: Listener, loading: Mapping[str, Any]) -> tuple[str | None, Callable[..., None]]:
+def _local_job(
+    model: str, inputs: Inputs, listener: Listener, loading: Mapping[str, Any]
+) -> tuple[str | None, Callable[..., None]]:
     """The model's fingerprint, and the prediction of a job's parts."""
     predictor = load_and_say(model, listener, loading)
+    agreement_with_exact(predictor, model, inputs.items(Counter[str]()), loading, listener)
     return predictor.fingerprint, partial(predict_in_parts, predictor)
 
 
-def _ray_job(model: str, _: Listener, loading: Mapping[str, Any]) -> tuple[str | None, Callable[..., None]]:
+def _ray_job(
+    model: str, _inputs: Inputs, _listener: Listener, loading: Mapping[str, Any]
+) -> tuple[str | None, Callable[..., None]]:
     """As ``_local_job``, through Ray."""
     options = dict(loading)
     workers = options.pop("workers", None)

@@ -1,4 +1,4 @@
-"""A worker process of ``WorkerEngine``: ``python -m emotune.inference.jobs.worker FOLDER``."""
+"""A worker process of ``WorkerEngine``: ``python -m emotune.inference.jobs.worker FOLDER PRECISION``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import pickle
 import signal
 import sys
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
+from emotune.choices import Precision
 from emotune.errors import EmotuneError, ModelError
 from emotune.inference.engine import ANSWERS_TO, Description
 from emotune.inference.engines import engine_of
@@ -22,8 +23,11 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not mix with the answers
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then closes our input
     keep_freed_memory()
+    folder, precision = sys.argv[1:]
     try:
-        engine = engine_of(Path(sys.argv[1]), device="cpu", threads=1)  # imports torch, after the allocator is set
+        engine = engine_of(
+            Path(folder), device="cpu", threads=1, precision=cast(Precision, precision), shared=True
+        )  # imports torch, after the allocator is set
     except Exception as error:
         send(_clean(error), answers)
         return

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.audio import FloatArray
+from emotune.choices import Precision
 from emotune.errors import ConfigError, EmotuneError, ModelError
 from emotune.inference.engine import ANSWERS_TO, RUN, Description, EngineError, EngineOutput
 from emotune.runtime.memory_allocator import FEW_KERNELS
@@ -27,6 +28,7 @@ class WorkerEngine:
     Args:
         folder: the model folder; a worker that is replaced later finds it from any working folder.
         workers: how many processes; at most one a core is of use.
+        precision: see ``emotune.load``.
 
     Raises:
         ModelError: when a worker cannot load the model, with its reason, or ends unexpectedly.
@@ -35,14 +37,14 @@ class WorkerEngine:
     fingerprint: str | None
     conditions: Mapping[str, Mapping[str, Any]]
 
-    def __init__(self, folder: str | Path, *, workers: int) -> None:
+    def __init__(self, folder: str | Path, *, workers: int, precision: Precision = "fp32") -> None:
         if workers < 1:
             raise ConfigError(f"workers must be at least 1, got {workers}.")
         self.concurrency = workers
-        self._folder = str(Path(folder).absolute())
+        self._arguments = (str(Path(folder).absolute()), precision)
         self._closed = False
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
-        self._workers = {_Worker(self._folder) for _ in range(workers)}
+        self._workers = {_Worker(*self._arguments) for _ in range(workers)}
         try:
             for worker in self._workers:
                 about = worker.description()
@@ -77,7 +79,7 @@ class WorkerEngine:
 
     def _ask(self, method: str, inputs: Any, conditions: Sequence[Mapping[str, FloatArray]]) -> EngineOutput:
         if self._closed:
-            raise ModelError(f"The workers of {self._folder} were closed; load the model again.")
+            raise ModelError(f"The workers of {self._arguments[0]} were closed; load the model again.")
         worker = self._idle.get()
         try:
             answer = worker.answer_to((method, inputs, list(conditions)))
@@ -93,7 +95,7 @@ class WorkerEngine:
         self._workers.discard(worker)
         worker.kill()
         if not self._closed:
-            worker = _Worker(self._folder)
+            worker = _Worker(*self._arguments)
             self._workers.add(worker)
             self._idle.put(worker)
 
@@ -119,7 +121,7 @@ class WorkerEngine:
 class _Worker:
     """One process: pickled requests on its standard input, pickled answers on its standard output."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, precision: Precision) -> None:
         one_thread = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         self._description: Description | None = None
         self.process = subprocess.Popen(
@@ -129,6 +131,7 @@ class _Worker:
                 "-m",
                 "emotune.inference.jobs.worker",
                 folder,
+                precision,
             ],  # -P: no modules of the working folder
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -165,6 +165,12 @@ class Backbone(nn.Module, ABC):
     def front_end(self) -> list[nn.Module]:
         """The convolutions before the transformer, which fine-tuning usually freezes."""
 
+    def remember_front_end(self, *, most_gb: float) -> None:
+        """Keeps what the front end gives for each clip on a CPU, where it is slow; it must be frozen from now on.
+
+        By itself a backbone keeps nothing.
+        """
+
     @abstractmethod
     def layer_modules(self) -> list[nn.Module]:
         """The transformer layers that are kept, in order."""

@@ -11,7 +11,8 @@ Reference:
 # pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -22,6 +23,7 @@ from emotune.models.backbones.base import mask_of
 from emotune.models.backbones.product import product
 
 Count = TypeVar("Count", int, Tensor)
+Multiplier = Callable[[Tensor], Tensor]
 TILE = 24  # frames of the output that are worked out at once; their layers fill about 3 MB
 
 
@@ -82,6 +84,7 @@ class ConvolutionLayer(nn.Module):
             self.layer_norm = nn.LayerNorm(outputs)
         else:
             self.layer_norm = None
+        self.in_eight_bits: nn.Module | None = None  # its product, for clips in tiles
 
     def forward(self, features: Tensor, lengths: Tensor | None) -> Tensor:
         """Shape (batch, frames, channels) in and out; lengths are those of the output, None = nothing is padded."""
@@ -101,18 +104,21 @@ class ConvolutionLayer(nn.Module):
         """The weight as a matrix over the taps of a window in the order of time, shape (outputs, taps * inputs)."""
         return self.conv.weight.transpose(1, 2).flatten(1).contiguous()
 
-    def of_a_tile(self, frames: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def multiplier(self) -> Multiplier:
+        """Product with the weight, windows of shape (frames, taps * inputs) to (frames, outputs)."""
+        return self.in_eight_bits or partial(product, weight=self.matrix(), bias=self.conv.bias)
+
+    def of_a_tile(self, frames: Tensor, multiply: Multiplier) -> Tensor:
         """As ``forward`` for a piece of one clip, shape (frames, channels) in and out, without a graph.
 
         Args:
             frames: contiguous.
-            weight: shape (outputs, taps * inputs); of a group norm it is folded in.
-            bias: shape (outputs,).
+            multiply: product with the weight; a group norm is folded in.
         """
         kernel, stride, inputs = self.conv.kernel_size[0], self.conv.stride[0], frames.shape[1]
         count = (len(frames) - kernel) // stride + 1
         windows = frames.as_strided((count, kernel * inputs), (stride * inputs, 1), frames.storage_offset())
-        outputs = product(windows, weight, bias)
+        outputs = multiply(windows)
         if isinstance(self.layer_norm, nn.LayerNorm):
             norm = self.layer_norm
             outputs = F.layer_norm(outputs, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
@@ -211,22 +217,23 @@ class FeatureExtractor(nn.Module):
         Hooks on parts of the front end are not called.
         """
         layers = self._layers()
-        matrices = [layer.matrix() for layer in layers]
-        return [self._of_a_clip(waveform, layers, matrices) for waveform in waveforms]
+        multipliers = [layer.multiplier() for layer in layers]
+        return [self._of_a_clip(waveform, layers, multipliers) for waveform in waveforms]
 
-    def _of_a_clip(self, waveform: Tensor, layers: Sequence[ConvolutionLayer], matrices: Sequence[Tensor]) -> Tensor:
-        biases = [layer.conv.bias for layer in layers]
+    def _of_a_clip(
+        self, waveform: Tensor, layers: Sequence[ConvolutionLayer], multipliers: Sequence[Multiplier]
+    ) -> Tensor:
         first = layers[0].layer_norm
         if isinstance(first, ClipChannelNorm):
-            weight, bias = first.folded(waveform.unfold(0, self.kernels[0], self.strides[0]), matrices[0])
-            matrices, biases = [weight, *matrices[1:]], [bias, *biases[1:]]
+            weight, bias = first.folded(waveform.unfold(0, self.kernels[0], self.strides[0]), layers[0].matrix())
+            multipliers = [partial(product, weight=weight, bias=bias), *multipliers[1:]]
         frames, hop = self.frame_count(len(waveform)), self.hop()
-        encoded = waveform.new_empty(frames, matrices[-1].shape[0])
+        encoded = waveform.new_empty(frames, layers[-1].conv.out_channels)
         for start in range(0, frames, TILE):
             end = min(start + TILE, frames)
             tile = waveform[start * hop : (end - 1) * hop + self.min_samples(), None]
-            for layer, matrix, bias in zip(layers, matrices, biases, strict=True):
-                tile = layer.of_a_tile(tile, matrix, bias)
+            for layer, multiply in zip(layers, multipliers, strict=True):
+                tile = layer.of_a_tile(tile, multiply)
             encoded[start:end] = tile
         return encoded
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from emotune.models.backbones.base import Backbone, HiddenStates, mask_of
 from emotune.models.backbones.convolutions import FeatureExtractor
 from emotune.models.backbones.layouts import Layout, Packed, Padded
+from emotune.models.backbones.remembered import RememberedClips
 from emotune.models.backbones.transformer import (
     FeatureProjection,
     PositionalConvolution,
@@ -53,6 +54,7 @@ class Wav2Vec2Family(Backbone):
     obeys_do_normalize = True
     sublayer_ends: ClassVar[Mapping[str, str]] = {"attention": "out_proj", "feed_forward": "output_dense"}
     anchor = "feature_extractor.conv_layers.0.conv.weight"
+    remembered_clips: RememberedClips | None = None
 
     def __init__(self, settings: Mapping[str, Any], *, layers: int | None = None) -> None:
         super().__init__(settings, layers=layers)
@@ -145,9 +147,13 @@ class Wav2Vec2Family(Backbone):
     def _clips(self, waveforms: Tensor, lengths: Tensor) -> list[Tensor]:
         """The front end's output for each clip, shape (frames, channels)."""
         counts: list[int] = lengths.tolist()
-        return self.feature_extractor.of_each_clip(
-            [waveform[:count] for waveform, count in zip(waveforms, counts, strict=True)]
-        )
+        clips = [waveform[:count] for waveform, count in zip(waveforms, counts, strict=True)]
+        if self.remembered_clips is None:
+            return self.feature_extractor.of_each_clip(clips)
+        return self.remembered_clips.of_each_clip(self.feature_extractor.of_each_clip, clips)
+
+    def remember_front_end(self, *, most_gb: float) -> None:
+        self.remembered_clips = RememberedClips(most_gb=most_gb)
 
     def _can_pack(self, waveforms: Tensor) -> bool:
         trains = self.training or any(layer.training for layer in self.encoder.layers)  # dropout is drawn padded

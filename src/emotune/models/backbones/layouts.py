@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from emotune.models.backbones.base import HiddenStates, mask_of, split_heads
+from emotune.models.backbones.dropout import dropped
 
 _ALIGNMENT = 8  # the memory-efficient attention of GPUs wants the rows of a bias to begin at multiples of this
 
@@ -80,7 +81,10 @@ class Padded:
             bias = ~hidden_keys if bias is None else bias.masked_fill(hidden_keys, -math.inf)
         if bias is not None and bias.device.type == "cuda":
             bias = aligned(bias)
-        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout)
+        if dropout and query.device.type == "cpu":
+            attended = _with_dropout(query, key, value, bias, dropout)
+        else:
+            attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout)
         return attended.transpose(1, 2).flatten(2)
 
     def states(self, layers: Sequence[Tensor]) -> HiddenStates:
@@ -134,6 +138,14 @@ class Packed:
             padded[row, :count] = state[start : start + count]
             start += count
         return padded
+
+
+def _with_dropout(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, share: float) -> Tensor:
+    """Attention with a share of its weights dropped, in the steps that PyTorch takes too where there is dropout."""
+    scores = (query / math.sqrt(query.shape[-1])) @ key.transpose(-2, -1)
+    if bias is not None:
+        scores = scores.masked_fill(~bias, -math.inf) if bias.dtype == torch.bool else scores + bias
+    return dropped(scores.softmax(dim=-1), share) @ value
 
 
 def aligned(bias: Tensor) -> Tensor:

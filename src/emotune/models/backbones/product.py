@@ -9,6 +9,7 @@ The numbers are the same but for the order of additions.
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import Any, TypeGuard
 
 import torch
@@ -70,10 +71,15 @@ class _Product(torch.autograd.Function):
         gradient = gradient.contiguous()
         for_rows, for_weight, for_bias = ctx.needs_input_grad
         return (
-            _onednn(gradient, weight.T, None) if for_rows else None,
-            _onednn(gradient.T, rows.T, None) if for_weight else None,
+            _of_transposed(gradient, weight.T) if for_rows else None,
+            _of_transposed(gradient.T, rows.T) if for_weight else None,
             gradient.sum(dim=0) if for_bias else None,
         )
+
+
+def _of_transposed(rows: Tensor, weight: Tensor) -> Tensor:
+    """Product of a gradient, whose operands are transposed: on Intel's processors MKL is faster at those."""
+    return rows @ weight.T if is_intel() else _onednn(rows, weight, None)
 
 
 def _onednn(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -91,6 +97,19 @@ def _suits_onednn(hidden: Tensor, weight: Tensor) -> bool:
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
     )
+
+
+def suits_cpu(hidden: Tensor) -> bool:
+    """Tells whether a tensor is in float32 on a CPU, and nobody asked for another precision or compiles."""
+    plain = hidden.dtype == torch.float32 and hidden.device.type == "cpu"
+    return plain and not torch.is_autocast_enabled("cpu") and not torch.compiler.is_compiling()
+
+
+@functools.cache
+def is_intel() -> bool:
+    """Tells whether this is a processor of Intel, as far as the system says."""
+    about = Path("/proc/cpuinfo")
+    return about.exists() and "GenuineIntel" in about.read_text(encoding="utf-8", errors="replace")
 
 
 @functools.cache

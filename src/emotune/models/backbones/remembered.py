@@ -1,9 +1,10 @@
-"""The states of a frozen encoder, kept in memory: a clip that is heard again is not encoded again."""
+"""What a frozen encoder, or a frozen front end alone, gives: kept, so that a clip that comes again costs nothing."""
 
 # pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,7 +52,7 @@ class RememberedStates:
         lengths = mask.sum(dim=1).tolist()
         clips = [waveform[:length] for waveform, length in zip(waveforms, lengths, strict=True)]
         precision = _precision_on(waveforms.device.type)
-        keys = [(precision, hashlib.blake2b(clip.cpu().numpy().tobytes(), digest_size=16).digest()) for clip in clips]
+        keys = [(precision, _digest_of_clip(clip)) for clip in clips]
         found = {key: self.store.states[key] for key in keys if key in self.store.states}
         new = [row for row, key in enumerate(keys) if key not in found]
         if new:
@@ -68,6 +69,44 @@ class RememberedStates:
         if self.store.size + size <= self.most_bytes and all(map(is_finite, states)):
             self.store.states[key] = states
             self.store.size += size
+
+
+class RememberedClips:
+    """Outputs of a frozen front end by clip, to the bit.
+
+    Args:
+        most_gb: memory for them; what comes when it is full, or is not finite, is worked out anew each time.
+    """
+
+    def __init__(self, *, most_gb: float) -> None:
+        self.most_bytes = most_gb * 1e9
+        self.size = 0
+        self._kept: dict[tuple[str, bytes], Tensor] = {}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> RememberedClips:
+        return self  # a moving average of the weights has the same frozen front end
+
+    def of_each_clip(
+        self, front_end: Callable[[Sequence[Tensor]], list[Tensor]], clips: Sequence[Tensor]
+    ) -> list[Tensor]:
+        """Outputs for clips, each shape (samples,): (frames, channels) each."""
+        precision = _precision_on(clips[0].device.type)
+        found: list[Tensor] = []
+        for clip in clips:
+            key = (precision, _digest_of_clip(clip))
+            if key not in self._kept:
+                (output,) = front_end([clip])
+                if self.size + output.nbytes > self.most_bytes or not is_finite(output):
+                    found.append(output)
+                    continue
+                self._kept[key] = output
+                self.size += output.nbytes
+            found.append(self._kept[key])
+        return found
+
+
+def _digest_of_clip(clip: Tensor) -> bytes:
+    return hashlib.blake2b(clip.cpu().numpy().tobytes(), digest_size=16).digest()
 
 
 def _precision_on(device_type: str) -> str:

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from emotune.models.backbones.base import run_layer
+from emotune.models.backbones.dropout import Dropout
 from emotune.models.backbones.layouts import Layout
-from emotune.models.backbones.product import dense, is_plain, product
+from emotune.models.backbones.product import dense, is_plain, product, suits_cpu
 
 
 class FeatureProjection(nn.Module):
@@ -26,7 +27,7 @@ class FeatureProjection(nn.Module):
         super().__init__()
         self.layer_norm = nn.LayerNorm(channels, eps=eps) if norm else nn.Identity()
         self.projection = nn.Linear(channels, hidden_size)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, features: Tensor) -> Tensor:
         return self.dropout(dense(self.projection, self.layer_norm(features)))
@@ -42,9 +43,39 @@ class PositionalConvolution(nn.Module):
         nn.init.zeros_(convolution.bias)  # pyright: ignore[reportArgumentType]
         self.conv = nn.utils.parametrizations.weight_norm(convolution, dim=2)
         self.padding, self.groups = kernel // 2, groups
+        self.fixed: tuple[Tensor, Tensor] | None = None  # taps and bias of weights that do not change any more
+
+    def fix(self) -> None:
+        """Works out what follows from the weights, which must not change afterwards."""
+        self.fixed = self._taps()
+
+    def _taps(self) -> tuple[Tensor, Tensor]:
+        """Weight of each tap, shape (taps, groups, inputs, outputs) of a group, and bias."""
+        weight, bias = self.conv.weight, self.conv.bias
+        assert isinstance(weight, Tensor) and isinstance(bias, Tensor)
+        return weight.detach().unflatten(0, (self.groups, -1)).permute(3, 0, 2, 1).contiguous(), bias.detach()
+
+    def _by_taps(self, hidden: Tensor, layout: Layout) -> Tensor:
+        """As ``forward``, a product for each tap: twice as fast as oneDNN's convolution in groups."""
+        taps, bias = self.fixed or self._taps()
+
+        def convolve(frames: Tensor) -> Tensor:
+            (batch, count, _), groups = frames.shape, self.groups
+            edges = F.pad(frames, (0, 0, self.padding, self.padding)).unflatten(2, (groups, -1))
+            together = edges.permute(0, 2, 1, 3).contiguous()
+            total = frames.new_zeros(batch, groups, count, taps.shape[3])
+            for number, tap in enumerate(taps):
+                for seen, clip in zip(together, total, strict=True):
+                    clip.baddbmm_(seen[:, number : number + count], tap)
+            positions = total.transpose(1, 2).flatten(2) + bias
+            return torch.ops.aten.gelu_(positions)
+
+        return layout.along_time(convolve, hidden)
 
     def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
         """Position embedding of each frame, (..., features) in the layout."""
+        if not torch.is_grad_enabled() and suits_cpu(hidden):
+            return self._by_taps(hidden, layout)
         weight, bias = self.conv.weight, self.conv.bias  # the norm is worked out once for all clips
         assert isinstance(weight, Tensor) and isinstance(bias, Tensor)
 
@@ -68,6 +99,7 @@ class SelfAttention(nn.Module):
         self.v_proj = nn.Linear(hidden_size, hidden_size)
         self.out_proj = nn.Linear(hidden_size, hidden_size)
         _put_side_by_side([self.q_proj, self.k_proj, self.v_proj])
+        self.joined: nn.Module | None = None  # what takes the place of the three
 
     def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
         """Shape (..., features) in and out, in the layout."""
@@ -78,11 +110,16 @@ class SelfAttention(nn.Module):
 
     def _project(self, hidden: Tensor) -> Sequence[Tensor]:
         """Query, key and value, each (..., features): one product where their weights still lie side by side."""
+        if self.joined is not None:
+            return self.joined(hidden).chunk(3, dim=-1)
         modules = [self.q_proj, self.k_proj, self.v_proj]
-        if not torch.is_grad_enabled() and all(map(is_plain, modules)):
-            weight = _side_by_side([module.weight for module in modules])
-            if weight is not None:
-                return product(hidden, weight, torch.cat([module.bias for module in modules])).chunk(3, dim=-1)
+        if all(map(is_plain, modules)):
+            weights = [module.weight for module in modules]
+            together = None if torch.is_grad_enabled() else _side_by_side(weights)
+            if torch.is_grad_enabled() and any(weight.requires_grad for weight in weights):
+                together = torch.cat(weights)
+            if together is not None:
+                return product(hidden, together, torch.cat([module.bias for module in modules])).chunk(3, dim=-1)
         return [dense(module, hidden) for module in modules]
 
     def _gate(self, hidden: Tensor) -> Tensor | None:
@@ -119,9 +156,9 @@ class FeedForward(nn.Module):
     def __init__(self, settings: Mapping[str, Any]) -> None:
         super().__init__()
         self.intermediate_dense = nn.Linear(settings["hidden_size"], settings["intermediate_size"])
-        self.intermediate_dropout = nn.Dropout(settings["activation_dropout"])
+        self.intermediate_dropout = Dropout(settings["activation_dropout"])
         self.output_dense = nn.Linear(settings["intermediate_size"], settings["hidden_size"])
-        self.output_dropout = nn.Dropout(settings["hidden_dropout"])
+        self.output_dropout = Dropout(settings["hidden_dropout"])
 
     def forward(self, hidden: Tensor) -> Tensor:
         hidden = self.intermediate_dropout(F.gelu(dense(self.intermediate_dense, hidden)))
@@ -134,7 +171,7 @@ class EncoderLayer(nn.Module):
     def __init__(self, attention: SelfAttention, settings: Mapping[str, Any]) -> None:
         super().__init__()
         self.attention = attention
-        self.dropout = nn.Dropout(settings["hidden_dropout"])
+        self.dropout = Dropout(settings["hidden_dropout"])
         self.layer_norm = nn.LayerNorm(settings["hidden_size"], eps=settings["layer_norm_eps"])
         self.feed_forward = FeedForward(settings)
         self.final_layer_norm = nn.LayerNorm(settings["hidden_size"], eps=settings["layer_norm_eps"])
@@ -158,7 +195,7 @@ class TransformerEncoder(nn.Module):
         norm = nn.LayerNorm(settings["hidden_size"], eps=settings["layer_norm_eps"])
         self.norm_last: bool = settings["do_stable_layer_norm"]
         self.layer_norm = norm if settings["final_norm"] or not self.norm_last else None
-        self.dropout = nn.Dropout(settings["hidden_dropout"])
+        self.dropout = Dropout(settings["hidden_dropout"])
         self.layers = nn.ModuleList(EncoderLayer(attention, settings) for attention in attentions)
         self.layerdrop: float = settings["layerdrop"]
 

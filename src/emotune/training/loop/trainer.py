@@ -109,7 +109,10 @@ class Trainer(Generic[Model]):
         self.steps = self.steps_an_epoch * train.epochs
         self.begin_epoch = None if unfreezing is None else unfreezing(model)
         self.trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self.optimiser = torch.optim.AdamW(groups(model))
+        own_groups = groups(model)
+        # in one pass over each parameter; those in pieces, and those without a fused way, go as PyTorch chooses
+        fused = not train.fsdp and self.trained[0].device.type in ("cpu", "cuda")
+        self.optimiser = torch.optim.AdamW(own_groups, fused=fused or None)
         self.rates = [group["lr"] for group in self.optimiser.param_groups]
         decay = train.average
         averaging = None if decay is None else get_ema_multi_avg_fn(decay)

@@ -1,0 +1,111 @@
+"""Linear layers in whole numbers of eight bits, for prediction on processors with VNNI instructions.
+
+Weights have a scale for each output, inputs one for each row, worked out as they come: a clip's answer does not depend
+on what it is batched with, and a loud clip does not spoil a quiet one beside it.
+"""
+
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch import Tensor, nn
+
+from emotune.errors import ConfigError
+from emotune.models.backbones.convolutions import ConvolutionLayer, FeatureExtractor
+from emotune.models.backbones.product import bias_of, is_plain
+from emotune.models.backbones.transformer import FeedForward, PositionalConvolution, SelfAttention
+
+_LARGEST, _ZERO = 127, 128  # of a weight; of an input, where zero is put since only unsigned inputs are fast
+_LEAST_GELU = 0.17  # GELU gives nothing below minus this
+_LEAST_SCALE = 1e-20  # of a row of zeros
+_LEAST_OUTPUTS = 64  # below, a product is not worth it
+
+
+class EightBitLinear(nn.Module):
+    """A linear layer that multiplies whole numbers of eight bits, without a graph.
+
+    Args:
+        weight: shape (outputs, inputs).
+        bias: shape (outputs,).
+        after_gelu: whether inputs are outputs of GELU, whose least value is known.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, *, after_gelu: bool = False) -> None:
+        super().__init__()
+        scales = weight.abs().amax(dim=1).clamp(min=_LEAST_SCALE) / _LARGEST
+        whole = (weight / scales[:, None]).round().to(torch.int8)
+        self.weight = torch.ops.onednn.qlinear_prepack(whole, None)
+        self.scales = scales
+        self.zeros = torch.zeros(len(weight), dtype=torch.int32)
+        self.bias = torch.zeros(len(weight)) if bias is None else bias.detach().clone()
+        self.after_gelu = after_gelu
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Shape (..., inputs) to (..., outputs)."""
+        rows = hidden if hidden.ndim == 2 else hidden.flatten(0, -2)
+        outputs = self._of_rows(rows)
+        return outputs if hidden.ndim == 2 else outputs.unflatten(0, hidden.shape[:-1])
+
+    def _of_rows(self, rows: Tensor) -> Tensor:
+        if self.after_gelu:
+            scales = rows.amax(dim=1, keepdim=True).clamp_(min=_LEAST_GELU).div_(_LARGEST)
+        else:
+            scales = rows.abs().amax(dim=1, keepdim=True).clamp_(min=_LEAST_SCALE).div_(_LARGEST)
+        # in steps, each of which PyTorch vectorises; adding a half rounds to the nearest, since the fraction is cut off
+        whole = (rows * scales.reciprocal()).add_(_ZERO + 0.5).to(torch.uint8)
+        outputs = torch.ops.onednn.qlinear_pointwise(
+            *(whole, 1.0, _ZERO, self.weight, self.scales, self.zeros),
+            *(None, 1.0, 0, torch.float32, "none", [], ""),
+        )
+        return outputs.mul_(scales).add_(self.bias)
+
+
+@functools.cache
+def has_eight_bits() -> bool:
+    """Tells if this processor and this PyTorch multiply whole numbers of eight bits quickly and without overflow."""
+    return (
+        torch.backends.mkldnn.is_available()
+        and torch.cpu._is_vnni_supported()  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
+        and hasattr(torch.ops.onednn, "qlinear_pointwise")
+    )
+
+
+@torch.no_grad()
+def to_eight_bits(encoder: nn.Module) -> None:
+    """Replaces an encoder's linear layers, in place, and lets its front end multiply whole numbers.
+
+    Layers that something else was made of, such as an adapter, stay as they are.
+
+    Raises:
+        ConfigError: on a processor that cannot do it quickly.
+    """
+    if not has_eight_bits():
+        raise ConfigError(
+            "Precision int8 needs a processor with VNNI instructions, and this one has none that PyTorch uses."
+            " Leave --precision out, or export the model: `emotune export --precision int8`."
+        )
+    for module in list(encoder.modules()):
+        if isinstance(module, SelfAttention):
+            _join(module)
+        elif isinstance(module, PositionalConvolution):
+            module.fix()
+        elif isinstance(module, FeatureExtractor):
+            for layer in list(module.conv_layers)[1:]:
+                assert isinstance(layer, ConvolutionLayer)
+                layer.in_eight_bits = EightBitLinear(layer.matrix(), layer.conv.bias, after_gelu=True)
+    for module in list(encoder.modules()):
+        for name, child in module.named_children():
+            if is_plain(child) and child.out_features >= _LEAST_OUTPUTS:
+                after_gelu = isinstance(module, FeedForward) and name == "output_dense"
+                setattr(module, name, EightBitLinear(child.weight, bias_of(child), after_gelu=after_gelu))
+
+
+def _join(attention: SelfAttention) -> None:
+    """Makes one product of query, key and value, so that their input is rounded once."""
+    projections = [attention.q_proj, attention.k_proj, attention.v_proj]
+    if all(map(is_plain, projections)):
+        weight = torch.cat([projection.weight for projection in projections])
+        attention.joined = EightBitLinear(weight, torch.cat([projection.bias for projection in projections]))
+        del attention.q_proj, attention.k_proj, attention.v_proj

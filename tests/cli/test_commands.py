@@ -1,0 +1,44 @@
+"""The list of commands is made without them, and says what they say."""
+
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from emotune.cli import app
+from emotune.cli.commands import SENTENCES
+
+
+@pytest.fixture(scope="module")
+def group():
+    return typer.main.get_command(app)
+
+
+def test_every_command_begins_its_help_with_its_sentence_in_the_list(group):
+    assert [*group.commands] == [*SENTENCES]
+    for name, sentence in SENTENCES.items():
+        command = group.commands[name]
+        assert " ".join((command.help or "").split()).startswith(sentence.rstrip(".")), name
+
+
+def test_the_list_of_commands_imports_none_of_them():
+    program = "import sys; sys.argv = ['emotune', '--help']; import atexit; from emotune.cli import main; " + (
+        "atexit.register(lambda: print(*sys.modules, file=sys.stderr)); main()"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert all(name in ended.stdout for name in SENTENCES)
+    own = {name for name in ended.stderr.split() if name.startswith("emotune.cli.")}
+    assert own == {"emotune.cli.commands", "emotune.cli.console", "emotune.cli.version"}
+    assert "numpy" not in ended.stderr.split()
+
+
+def test_a_command_that_was_registered_otherwise_is_listed_and_runs(emotune_command, monkeypatch):
+    def spoken() -> None:
+        """Speaks."""
+        sys.stdout.write("spoken\n")
+
+    monkeypatch.setattr(app, "registered_commands", [])
+    app.command("speak")(spoken)
+    assert "Speaks." in emotune_command("--help").out
+    assert emotune_command("speak").out == "spoken\n"

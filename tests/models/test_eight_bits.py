@@ -1,0 +1,73 @@
+"""Linear layers in whole numbers of eight bits: near the exact ones, and the same alone and in a batch."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from builders.models import tiny_backbone
+from emotune.errors import ConfigError
+from emotune.models.backbones import eight_bits
+from emotune.models.backbones.eight_bits import EightBitLinear, has_eight_bits, to_eight_bits
+
+needs_vnni = pytest.mark.skipif(not has_eight_bits(), reason="the processor has no VNNI instructions")
+SHAPE = {"hidden_size": 64, "num_attention_heads": 2, "intermediate_size": 128}
+
+
+def rounded(linear: nn.Linear, rows: torch.Tensor) -> torch.Tensor:
+    """The same rounding in exact arithmetic."""
+    scales, weights = rows.abs().amax(dim=1, keepdim=True) / 127, linear.weight.abs().amax(dim=1, keepdim=True) / 127
+    whole = torch.floor(rows.double() / scales + 0.5) @ (linear.weight.double() / weights).round().T
+    return (whole * scales * weights.T + linear.bias).float()
+
+
+@needs_vnni
+@torch.no_grad()
+def test_a_product_is_that_of_the_rounded_numbers_with_a_scale_for_each_row():
+    torch.manual_seed(0)
+    linear = nn.Linear(96, 80)
+    rows = torch.randn(5, 96) * torch.tensor([1e-3, 1.0, 50.0, 1.0, 0.0])[:, None]
+    found = EightBitLinear(linear.weight, linear.bias)(rows)
+    torch.testing.assert_close(found[:4], rounded(linear, rows[:4]), rtol=1e-3, atol=2e-3)
+    torch.testing.assert_close(found[4], linear.bias)
+
+
+@needs_vnni
+@torch.no_grad()
+def test_a_loud_row_does_not_change_a_quiet_one():
+    torch.manual_seed(0)
+    linear = nn.Linear(64, 64)
+    layer, quiet = EightBitLinear(linear.weight, linear.bias), torch.randn(1, 64) * 1e-3
+    beside_a_loud_one = layer(torch.cat([quiet, torch.full((1, 64), 1e4)]))[:1]
+    assert torch.equal(beside_a_loud_one, layer(quiet))
+
+
+@needs_vnni
+@pytest.mark.parametrize("kind", ["wavlm", "wav2vec2", "whisper"])
+@torch.no_grad()
+def test_an_encoder_stays_near_and_a_clip_is_the_same_alone_and_in_a_batch(tiny_wavlm, kind):
+    config = {"d_model": 64, "encoder_attention_heads": 2, "encoder_ffn_dim": 128, "encoder_layers": 2}
+    if kind != "whisper":
+        config = {key: value for key, value in tiny_wavlm.items() if kind == "wavlm" or "bucket" not in key}
+        config = config | SHAPE | {"conv_dim": [64] * len(tiny_wavlm["conv_dim"])}
+    exact = tiny_backbone(config, kind).eval()
+    coarse = copy.deepcopy(exact)
+    to_eight_bits(coarse)
+    assert any(isinstance(module, EightBitLinear) for module in coarse.modules())
+    waveforms = torch.randn(2, 16000)
+    waveforms[1] *= 20
+    mask = torch.ones_like(waveforms, dtype=torch.bool)
+    mask[0, 9000:] = False
+    together = coarse(waveforms, mask)
+    alone = coarse(waveforms[:1, :9000], mask[:1, :9000]).states[-1][0]
+    scale = alone.abs().max()
+    assert (together.states[-1][0, : len(alone)] - alone).abs().max() < 1e-4 * scale
+    expected = exact(waveforms[:1, :9000], mask[:1, :9000]).states[-1][0]
+    assert 0 < (alone - expected).norm() < 0.1 * expected.norm()
+
+
+def test_a_processor_without_the_instructions_is_told_so(tiny_wavlm, monkeypatch):
+    monkeypatch.setattr(eight_bits, "has_eight_bits", lambda: False)
+    with pytest.raises(ConfigError, match="needs a processor with VNNI"):
+        to_eight_bits(nn.Linear(64, 64))
