@@ -17,7 +17,7 @@ COVERAGE ?= no
 COVERAGE_FLOOR ?= 71
 MEASURED = $(if $(filter yes,$(COVERAGE)),--cov=emotune --cov-branch --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR))
 
-.PHONY: help demo study-demo test test-load broken-inputs bench check keys notebook page dist lock lock-check licences clean
+.PHONY: help demo study-demo test test-load broken-inputs bench check notebook page dist lock lock-check licences clean
 
 help:
 	@echo "make demo         train a tiny model on the synthetic corpus and one that goes on from mini, test both, draw the report"
@@ -28,7 +28,6 @@ help:
 	@echo "make broken-inputs what each broken input led to, as a table in runs/broken-inputs.md"
 	@echo "make bench        speed and memory against transformers, about half an hour on an idle machine with 24 GB"
 	@echo "make check        ruff, pyright, import-linter, codespell, locked versions, licences; the structure in figures"
-	@echo "make keys         the table of a recipe's keys in docs/recipes.md anew, after a new part or option"
 	@echo "make notebook     run examples/predictions.ipynb again and keep what it shows"
 	@echo "make page         the server's page anew, in src/emotune/server/static, from page/; needs Node 20"
 	@echo "make dist         source distribution and wheel of emotune and of its models, in dist; make test-load uses them"
@@ -85,9 +84,6 @@ check: $(DEV)
 	$(BIN)/python tools/lock.py
 	$(BIN)/python tools/licences.py
 	-$(BIN)/python tools/structure.py
-
-keys: $(DEV)
-	$(BIN)/python tools/recipe_keys.py
 
 notebook: $(DEV) $(MINI)
 	$(BIN)/pip install --quiet nbclient ipykernel

@@ -15,6 +15,7 @@ from emotune.cli import (
     adjust,
     compare,
     corpus,
+    environment,
     evaluate,
     export,
     fuse,
@@ -22,6 +23,7 @@ from emotune.cli import (
     imports,
     listen,
     models,
+    new,
     predict,
     probe,
     recipes,
@@ -42,6 +44,13 @@ from emotune.runtime.threads import spin_briefly
 
 class Commands(TyperGroup):
     """The commands, whose words for a value that is none of the choices are without those of the library below."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Takes ``--quiet`` wherever it stands among the words."""
+        words = args[: args.index("--")] if "--" in args else args
+        if "--quiet" in words:
+            args = ["--quiet", *(word for word in words if word != "--quiet"), *args[len(words) :]]
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Runs a command."""
@@ -64,6 +73,8 @@ app.callback()(version.options)
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(imports.app, name="import")
+app.add_typer(new.app, name="new")
+app.command("env")(environment.env)
 app.command("explain")(recipes.explain)
 app.command("protocols")(recipes.protocols)
 app.command("studies")(study.studies)
@@ -122,4 +133,6 @@ def _run() -> None:
         if interruption.came() is None:
             where = "" if _process() == "0" else f"process {_process()}: "
             print(f"{where}error: {on_a_screen(str(error))}", file=sys.stderr)  # noqa: T201
+            if isinstance(error, EmotuneError):
+                print(f"more: {error.page}", file=sys.stderr)  # noqa: T201
         sys.exit(2)

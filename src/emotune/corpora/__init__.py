@@ -31,6 +31,7 @@ CORPORA: Registry[Corpus] = Registry(
         "tess": "emotune.corpora.readers.tess:CORPUS",
     },
 )
+"""All readers of corpora by name."""
 
 __all__ = ["CORPORA", "Corpus", "map_classes", "read_corpus"]
 

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from emotune import audio
@@ -29,12 +30,14 @@ class Inputs:
         columns: for tables, field -> column.
         split: of a manifest or table; all of it when None.
         channel: see ``items_of``.
+        piped: a recording that came from standard input; its name is ``-``.
     """
 
     paths: Sequence[Path]
     columns: Mapping[str, str] = field(default_factory=dict[str, str])
     split: str | None = None
     channel: Channels = "mix"
+    piped: bytes | None = None
 
     def items(self, passed_over: Counter[str], *, channels_apart: bool = True) -> Iterator[Item]:
         """Yields what is to be predicted, and counts files that are no recordings as ``items_of`` does.
@@ -49,7 +52,7 @@ class Inputs:
         """
         empty, splits, wanted = True, set[str](), self._splits_wanted()
         channel = self.channel if channels_apart else "mix"
-        for item in items_of(self.paths, columns=self.columns, channel=channel, passed_over=passed_over):
+        for item in chain(self._piped(channel), self._of_paths(channel, passed_over)):
             splits.add(item.split or "(none)")
             if wanted is None or item.split in wanted:
                 empty = False
@@ -70,6 +73,13 @@ class Inputs:
         items = list(self.items(passed_over, channels_apart=channels_apart))
         say_passed_over(passed_over, listener)
         return items
+
+    def _of_paths(self, channel: Channels, passed_over: Counter[str]) -> Iterator[Item]:
+        return items_of(self.paths, columns=self.columns, channel=channel, passed_over=passed_over)
+
+    def _piped(self, channel: Channels) -> Iterator[Item]:
+        if self.piped is not None:
+            yield from of_channels(Item("-", self.piped, extra={"file": "-"}), channel)
 
     def _splits_wanted(self) -> tuple[str | None, ...] | None:
         if self.split is None:
