@@ -11,7 +11,7 @@ from emotune.cli import app
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
 CALLS = sorted(set(re.findall(r"`(emotune(?:\.\w+)+)`", PAGE)))
-LIGHT = ("models", "recipes", "recipes show", "explain", "protocols", "studies")
+LIGHT = ("env", "models", "recipes", "recipes show", "explain", "protocols", "studies")
 
 
 def commands(group, before=""):

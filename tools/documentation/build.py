@@ -16,6 +16,7 @@ from pathlib import Path
 import api
 import commands
 import keys
+import notebooks
 import pages
 from links import foreign
 
@@ -73,6 +74,7 @@ def main() -> None:
         "commands": commands.write(ROOT, source / "reference" / "commands"),
         "recipe keys": keys.write(source / "reference" / "recipe-keys.md"),
         "public names": api.write(ROOT, source / "reference" / "api"),
+        "notebooks": notebooks.write(ROOT, source),
     }
     pages.write_findings(ROOT, source / "findings.md")
     settings = (HERE / "zensical.toml").read_text(encoding="utf-8")
