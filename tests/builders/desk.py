@@ -1,4 +1,4 @@
-"""A reader's folder: recordings of real people, a table of labels, and a run, under the names that the documentation uses."""
+"""A reader's folder: recordings of real people, a table of labels, under the names that the documentation has."""
 
 import csv
 import os
@@ -15,9 +15,9 @@ CALLERS = ("21", "22")
 
 
 def write_desk(folder: Path, shared: Path) -> None:
-    """Writes ``call.wav``, ``recordings``, ``clips``, ``calls.csv`` and ``path/to/ravdess`` into a folder, from RAVDESS.
+    """Writes ``call.wav``, ``recordings``, ``clips``, ``calls.csv`` and ``path/to/ravdess`` into a folder.
 
-    ``call.wav`` has two channels, an actor on each, who speak in turn for half a minute.
+    All of it is of RAVDESS. ``call.wav`` has two channels, an actor on each, who speak in turn for half a minute.
     """
     corpus = shared / "data" / "ravdess"
     with (corpus / "labels.csv").open(encoding="utf-8") as stream:

@@ -72,7 +72,8 @@ def shown(name: str, thing: griffe.Object) -> Iterator[str]:
     """
     if thing.docstring is None:
         raise SystemExit(f"error: {name} is public and has no docstring: {thing.filepath}")
-    yield f"## `{name}`\n"
+    yield f"## `{name.rpartition('.')[2]}`\n"
+    yield f"`{name}`\n"
     if thing.is_class or thing.is_function:
         yield f"```python\n{_signature(name.rpartition('.')[2], thing)}\n```\n"
     yield from _docstring(thing)
@@ -141,7 +142,7 @@ def write(root: Path, folder: Path) -> int:
         "",
         "Signatures and docstrings of the public names. [The commands from Python](../python.md) shows them at work.",
         "",
-        "| | |",
+        "| of | names |",
         "|---|---|",
     ]
     pages = public(package, (root / TWINS).read_text(encoding="utf-8"))

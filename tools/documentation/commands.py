@@ -56,7 +56,7 @@ def page_of(name: str, command: Any, twin: str) -> str:
     lines = [f"# emotune {name}", "", said, "", "```text", " ".join(usage.split()), "```", ""]
     for kind, own in rows.items():
         if own:
-            lines += [f"## {kind.title()}", "", "| | |", "|---|---|", *own, ""]
+            lines += [f"## {kind.title()}", "", f"| {kind.removesuffix('s')} | meaning |", "|---|---|", *own, ""]
     return "\n".join([*lines, "## From Python", "", twin, ""])
 
 
@@ -70,7 +70,7 @@ def write(root: Path, folder: Path) -> int:
         "",
         "`emotune COMMAND --help` says the same. Every command is a function as well.",
         "",
-        "| | |",
+        "| command | what it does |",
         "|---|---|",
     ]
     found = dict(all_commands(typer.main.get_command(app)))
