@@ -34,16 +34,18 @@ def env(as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON."
     table(
         "caches, which may be deleted", ["folder", "MB"], [(path, f"{size:.1f}") for path, size in found.caches.items()]
     )
-    out.print("" if found.lacks else "\nnothing is missing that these extras ask for")
+    out.print("\nan extra comes by pip install 'emotune[NAME]', in a clone by pip install '.[NAME]'", markup=False)
     for lack in found.lacks:
         out.print(f"{lack.what}: {lack.cure}", markup=False)
 
 
 def _in_words(extra: Extra, all_of_them: Sequence[Extra]) -> str:
     """Its packages, those of an extra that it contains under that one's name."""
-    if not extra.complete:
+    if extra.too_old:
         return extra.in_words()
     inner = [one for one in all_of_them if set(one.packages) < set(extra.packages)]
     named = [one.name for one in inner if not any(set(one.packages) < set(other.packages) for other in inner)]
     own = {name: there for name, there in extra.packages.items() if not any(name in one.packages for one in inner)}
-    return ", ".join([*(f"{name} {there}" for name, there in own.items()), *(f"those of {name}" for name in named)])
+    words = [name if there is None else f"{name} {there}" for name, there in own.items()]
+    words += [f"those of {name}" for name in named]
+    return f"{'' if extra.complete else 'needs '}{', '.join(words)}"
