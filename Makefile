@@ -19,7 +19,7 @@ COVERAGE ?= no
 COVERAGE_FLOOR ?= 95
 MEASURED = $(if $(filter yes,$(COVERAGE)),--cov=emotune --cov-branch --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR))
 
-.PHONY: help demo study-demo test test-load broken-inputs bench check keys notebook page dist lock lock-check licences clean
+.PHONY: help demo study-demo test test-load broken-inputs bench check notebook docs page dist release lock lock-check licences clean
 
 help:
 	@echo "make demo         train a tiny model on the synthetic corpus and one that goes on from mini, test both, draw the report"
@@ -30,10 +30,11 @@ help:
 	@echo "make broken-inputs what each broken input led to, as a table in runs/broken-inputs.md"
 	@echo "make bench        speed and memory against transformers, about half an hour on an idle machine with 24 GB"
 	@echo "make check        ruff, pyright, import-linter, codespell, locked versions, licences; structure and cold start in figures"
-	@echo "make keys         the table of a recipe's keys in docs/recipes.md anew, after a new part or option"
 	@echo "make notebook     run examples/predictions.ipynb again and keep what it shows"
+	@echo "make docs         the documentation as a site, in runs/docs/html: a broken link or an undocumented name is an error"
 	@echo "make page         the server's page anew, in src/emotune/server/static, from page/; needs Node 20"
-	@echo "make dist         source distribution and wheel of emotune and of its models, in dist; make test-load uses them"
+	@echo "make dist         sdist and wheel of emotune and of its models, their metadata checked, sbom.json, licences.txt, in dist"
+	@echo "make release      make dist, then each extra in a fresh environment with its first command; EXTRAS=... for some"
 	@echo "make lock         requirements-locked.txt anew, from constraints.txt"
 	@echo "make lock-check   do requirements-locked.txt and constraints.txt agree?"
 	@echo "make licences     the licences of all dependencies; an error where the base tier's are unknown or forbid selling"
@@ -89,12 +90,12 @@ check: $(DEV)
 	-$(BIN)/python tools/structure.py
 	-$(BIN)/python tools/cold_start.py
 
-keys: $(DEV)
-	$(BIN)/python tools/recipe_keys.py
-
 notebook: $(DEV) $(MINI)
 	$(BIN)/pip install --quiet nbclient ipykernel
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/notebook.py examples/predictions.ipynb
+
+docs: $(DEV) $(MINI)
+	$(BIN)/python tools/documentation/build.py
 
 page:
 	cd page && npm ci && npm run build
@@ -102,6 +103,15 @@ page:
 dist: $(DEV)
 	$(BIN)/python -m build
 	for package in packages/*; do $(BIN)/python -m build --outdir dist $$package || exit 1; done
+	$(BIN)/python tools/release.py metadata dist
+	$(BIN)/python tools/sbom.py dist/sbom.json
+	$(BIN)/python tools/licences.py > dist/licences.txt
+
+# packages are fetched for each extra, up to several gigabytes; half an hour and more
+EXTRAS ?=
+release: dist
+	$(BIN)/pyright --pythonversion 3.13
+	$(BIN)/python tools/release.py extras dist $(EXTRAS)
 
 # all platforms' hashes, from what the index says of each version; nothing is downloaded
 lock: $(DEV)

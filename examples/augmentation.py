@@ -3,7 +3,7 @@
     python examples/augmentation.py CLIP OUTPUT_FOLDER [--other CLIP]
 
 Writes one .ogg for each, and augmentation.png with the spectrograms of all. Without a recorded room or noise at hand
-they are simulated. The pictures in docs/augmentation were made with clips of the synthetic demo corpus.
+they are simulated. The pictures in docs/pictures/augmentation were made with clips of the synthetic demo corpus.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """The errors a user can meet. Each message says what was wrong, what was expected and what to do."""
 
 import reprlib
+from typing import ClassVar
 
 _LINES, _FIRST_LINES = 24, 18
 _CHARACTERS, _FIRST_CHARACTERS = 1900, 1300
@@ -40,6 +41,9 @@ def quoted(value: object) -> str:
 class EmotuneError(Exception):
     """Base of every error that emotune raises on user input. Its words are never longer than a screen."""
 
+    page: ClassVar[str] = "docs/how-to/errors.md"
+    """The page, and the heading on it, that explains errors of this kind."""
+
     def __str__(self) -> str:
         return on_a_screen(super().__str__())
 
@@ -47,22 +51,34 @@ class EmotuneError(Exception):
 class ConfigError(EmotuneError):
     """A recipe, an override or an option is wrong. Carries every fault found, one a line."""
 
+    page: ClassVar[str] = "docs/how-to/errors.md#recipes-and-options"
+
 
 class CorpusError(EmotuneError):
     """A corpus folder, its labels or its splits are not as they should be."""
+
+    page: ClassVar[str] = "docs/how-to/errors.md#corpora-labels-and-splits"
 
 
 class TableError(EmotuneError):
     """A manifest, prediction table or user table cannot be read or written."""
 
+    page: ClassVar[str] = "docs/how-to/errors.md#tables"
+
 
 class AudioError(EmotuneError):
     """A recording cannot be decoded or cannot be used."""
+
+    page: ClassVar[str] = "docs/how-to/errors.md#recordings"
 
 
 class ModelError(EmotuneError):
     """A model folder or a pretrained checkpoint cannot be loaded as it should be."""
 
+    page: ClassVar[str] = "docs/how-to/errors.md#models"
+
 
 class ServerError(EmotuneError):
     """A server cannot be reached, does not take what it is asked, or is at fault."""
+
+    page: ClassVar[str] = "docs/how-to/errors.md#servers"

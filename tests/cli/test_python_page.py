@@ -1,4 +1,4 @@
-"""docs/python.md names every command, and only calls that exist."""
+"""docs/reference/python.md names every command, and only calls that exist."""
 
 import importlib
 import re
@@ -9,9 +9,9 @@ import typer
 
 from emotune.cli import app
 
-PAGE = (Path(__file__).parents[2] / "docs" / "python.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
 CALLS = sorted(set(re.findall(r"`(emotune(?:\.\w+)+)`", PAGE)))
-LIGHT = ("models", "recipes", "recipes show", "explain", "protocols", "studies")
+LIGHT = ("env", "models", "recipes", "recipes show", "explain", "protocols", "studies")
 
 
 def commands(group, before=""):

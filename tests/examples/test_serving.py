@@ -131,7 +131,7 @@ def test_a_pipeline_goes_on_without_a_server(monkeypatch):
 
 
 def blocks_of(page: str) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.DOTALL)
+    return re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "how-to" / page).read_text(encoding="utf-8"), re.DOTALL)
 
 
 def test_the_code_of_the_migration_page_reads_our_answers(server, calls, monkeypatch, capsys):
@@ -157,7 +157,7 @@ def test_the_code_of_the_migration_page_reads_our_answers(server, calls, monkeyp
 
 
 def test_the_answer_that_the_migration_page_shows_has_the_fields_of_ours(server, calls):
-    page = (ROOT / "docs" / "migrating-from-hume.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "how-to" / "migrating-from-hume.md").read_text(encoding="utf-8")
     shown = json.loads(re.findall(r"```json\n(.*?)```", page, re.DOTALL)[0])
     content = encoded(tone(seconds=3, peak=0.9))
     found = server.client.post("/v1/timeline?format=hume&vad=none", files={"file": content}).json()

@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_recipe_reference_lists_every_key_and_reads(tmp_path):
-    block = re.search(r"```yaml\n(.*?)```", (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8"), re.DOTALL)
+    block = re.search(
+        r"```yaml\n(.*?)```", (ROOT / "docs" / "reference" / "recipes.md").read_text(encoding="utf-8"), re.DOTALL
+    )
     assert block is not None
     path = tmp_path / "reference.yaml"
     path.write_text(block.group(1), encoding="utf-8")
@@ -33,7 +35,9 @@ def test_the_recipe_reference_lists_every_key_and_reads(tmp_path):
 
 
 def test_the_defaults_in_the_recipe_reference_are_those_of_the_code(tmp_path):
-    block = re.search(r"```yaml\n(.*?)```", (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8"), re.DOTALL)
+    block = re.search(
+        r"```yaml\n(.*?)```", (ROOT / "docs" / "reference" / "recipes.md").read_text(encoding="utf-8"), re.DOTALL
+    )
     assert block is not None
     shown = yaml.safe_load(block.group(1))
     for section in ("train", "augmentation", "probe", "loss"):
@@ -53,7 +57,7 @@ def test_every_bundled_recipe_reads_once_its_data_are_named(tmp_path, monkeypatc
 
 
 def test_every_name_of_a_tables_column_is_in_the_documentation():
-    text = (ROOT / "docs" / "corpora.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "reference" / "corpora.md").read_text(encoding="utf-8")
     section = text[text.index("## A table of your own") : text.index("## Annotators' votes")]
     words = set(re.findall(r"[\w.]+", section))
     names = {name for names in (*COLUMN_NAMES.values(), *DIMENSION_NAMES.values()) for name in names}

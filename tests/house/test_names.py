@@ -54,5 +54,7 @@ def test_every_module_and_file_that_is_spoken_of_is_there():
 
 
 def test_a_name_that_has_gone_is_found():
-    text = "`emotune.io.tables.write_rows`, emotune.io.nothing:write, emotune.loss.options, docs/python.md, docs/no.md."
+    text = (
+        "`emotune.io.tables.write_rows`, emotune.io.nothing:write, emotune.loss.options, docs/results.md, docs/no.md."
+    )
     assert gone(text) == ["emotune.io.nothing:write", "docs/no.md"]

@@ -1,6 +1,8 @@
 """The checks of locked versions and of licences find what they are for."""
 
 import importlib.util
+import sys
+from email.parser import Parser
 from importlib.metadata import Distribution
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +21,7 @@ def tool(name: str) -> ModuleType:
     return module
 
 
-lock, licences = tool("lock"), tool("licences")
+lock, licences, release = tool("lock"), tool("licences"), tool("release")
 CONSTRAINTS = "# a comment\nnumpy==2.0\nPy_YAML==6.0.3\ntorch==2.13.0\n"
 ONE = f" --hash=sha256:{ZEROS}"
 LOCKED = f"numpy==2.0{ONE} \\\n   {ONE}\npy-yaml==6.0.3{ONE}\n"
@@ -107,3 +109,35 @@ def test_only_the_base_tier_fails(monkeypatch, capsys, fields, fails, in_base):
     else:
         licences.main()
     assert f"{'base' if in_base else 'more'} thing" in capsys.readouterr().out
+
+
+def test_the_bill_of_materials_has_every_locked_package_with_hashes_and_licence(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    monkeypatch.delitem(sys.modules, "lock", raising=False)
+    bill = tool("sbom").bill(CONSTRAINTS, LOCKED, "1.0")
+    named = {part["name"]: part for part in bill["components"]}
+    assert named.keys() == {"numpy", "py-yaml", "torch"}
+    assert named["numpy"]["purl"] == "pkg:pypi/numpy@2.0"
+    assert (named["numpy"]["scope"], named["torch"]["scope"]) == ("required", "optional")
+    assert {one["content"] for one in named["numpy"]["hashes"]} == {ZEROS}
+    assert named["numpy"]["licenses"] and "hashes" not in named["torch"]
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("License-Expression: MIT\n", "no License-Expression"),
+        ("License-File: LICENSE\n", "no licence file"),
+        ("Classifier: Programming Language :: Python :: 3\n", "no classifier of Python"),
+        ("Requires-Python: >=3.11\n", "no Requires-Python"),
+    ],
+)
+def test_what_the_metadata_of_a_release_lack_is_named(line, fault):
+    whole = (
+        "Name: a\nVersion: 1\nSummary: s\nLicense-Expression: MIT\nRequires-Python: >=3.11\nLicense-File: LICENSE\n"
+        "Description-Content-Type: text/markdown\nClassifier: Programming Language :: Python :: 3\n"
+    )
+    files = ["a-1.dist-info/licenses/LICENSE"]
+    assert release.faults(Parser().parsestr(whole), files) == []
+    assert fault in release.faults(Parser().parsestr(whole.replace(line, "")), files)
+    assert release.faults(Parser().parsestr(whole), []) == ["License-File LICENSE is not in the wheel"]

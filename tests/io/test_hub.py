@@ -214,6 +214,7 @@ def test_a_typo_gets_no_answer_from_a_model_of_that_name_on_the_hub(tmp_path, ti
     assert ended.stderr == (
         "error: There is no folder runs/cals, did you mean runs/calls?"
         " A model of the Hugging Face Hub is named hf:runs/cals.\n"
+        "more: docs/how-to/errors.md#models\n"
     )
     ended = predicted("hf:runs/cals")
     assert ended.returncode == 0

@@ -1,4 +1,4 @@
-"""What docs/serving.md says of limits, routes and problems is true."""
+"""What docs/reference/serving.md says of limits, routes and problems is true."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ from emotune.server.problems import TITLES
 from emotune.server.settings import Limits
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "serving.md").read_text(encoding="utf-8")
 
 
 def test_the_page_lists_every_limit_with_its_default():

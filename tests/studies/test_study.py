@@ -565,7 +565,7 @@ def test_a_study_with_a_step_better_than_chance_has_no_such_word(tmp_path):
 
 
 def test_the_study_in_the_documentation_has_every_key_and_reads(tmp_path):
-    docs = (Path(__file__).parents[2] / "docs" / "study.md").read_text(encoding="utf-8")
+    docs = (Path(__file__).parents[2] / "docs" / "how-to" / "study.md").read_text(encoding="utf-8")
     block = re.search(r"```yaml\n(.*?)```", docs, re.DOTALL)
     assert block is not None
     shown = yaml.safe_load(block.group(1))

@@ -26,6 +26,7 @@ from emotune.audio.decoding.segments import Channel, Cut, Segment
 from emotune.errors import AudioError
 
 SAMPLING_RATE_HZ = 16000
+"""Rate of what encoders hear."""
 SUFFIXES = (*_FILE_SUFFIXES, *_MEDIA_SUFFIXES)
 """Names of recordings, where a folder is searched for them; a file that is named by its path is judged by content."""
 

@@ -64,4 +64,6 @@ def _run() -> None:
         if interruption.came() is None:
             where = "" if _process() == "0" else f"process {_process()}: "
             print(f"{where}error: {on_a_screen(str(error))}", file=sys.stderr)  # noqa: T201
+            if isinstance(error, EmotuneError):
+                print(f"more: {error.page}", file=sys.stderr)  # noqa: T201
         sys.exit(2)

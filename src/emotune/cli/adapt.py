@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from emotune.choices import AdaptedBy
-from emotune.cli.console import Model, Words, leave_with, out, pairs, show_progress, table
+from emotune.cli.console import Model, Words, inputs_named, leave_with, out, show_progress, table
 
 _SHOWN = 20
 
@@ -43,13 +43,11 @@ def adapt(
 
     It helps where speakers show several emotions; where one seems to be in one mood, nothing moves.
     """
-    from emotune.audio.channels import channels_named
     from emotune.inference.adaptation.adapt import adapt_files
-    from emotune.inference.inputs import Inputs
 
     found = adapt_files(
         model,
-        Inputs(inputs, pairs(column, "--column", "FIELD=COLUMN"), split, channels_named(channel), speakers),
+        inputs_named(inputs, column, split, channel, speakers),
         output,
         by=by,
         listener=Words(),

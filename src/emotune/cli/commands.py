@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 SENTENCES: Mapping[str, str] = {
+    "env": "Show versions, cores, GPU, extras and caches here, what is missing and the cure; nothing is changed.",
     "explain": "Explains keys of a recipe: type and range, default, meaning.",
     "protocols": "List the evaluation protocols that come with emotune, for protocol=NAME.",
     "studies": "List the studies that come with emotune.",
@@ -44,6 +45,7 @@ SENTENCES: Mapping[str, str] = {
     ),
     "corpus": "Read a corpus into a manifest, look at it, join it with others, split it.",
     "recipes": "List the recipes that come with emotune, or show one.",
+    "new": "Write a file to start from.",
     "import": "Bring models and encoders of others into folders that emotune works with.",
 }
 """Command -> the first sentence of its own help, so that a list of all commands imports none of them."""
@@ -90,6 +92,13 @@ class Commands(TyperGroup):
             others = self.by_name.registered.items()
             formatter.write_dl([*SENTENCES.items(), *((name, command.help or "") for name, command in others)])
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Takes ``--quiet`` wherever it stands among the words."""
+        words = args[: args.index("--")] if "--" in args else args
+        if "--quiet" in words:
+            args = ["--quiet", *(word for word in words if word != "--quiet"), *args[len(words) :]]
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """Runs a command."""
         try:
@@ -107,6 +116,8 @@ def _app() -> typer.Typer:
 def _command(name: str) -> Any:  # noqa: PLR0912, PLR0915 (two lines a command)
     """Function or application of a command."""
     match name:
+        case "env":
+            from emotune.cli.environment import env as command
         case "explain":
             from emotune.cli.recipes import explain as command
         case "protocols":
@@ -157,6 +168,8 @@ def _command(name: str) -> Any:  # noqa: PLR0912, PLR0915 (two lines a command)
             from emotune.cli.corpus import app as command
         case "recipes":
             from emotune.cli.recipes import app as command
+        case "new":
+            from emotune.cli.new import app as command
         case "import":
             from emotune.cli.imports import app as command
         case _:

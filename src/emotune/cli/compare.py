@@ -10,6 +10,7 @@ import typer
 
 from emotune.cli.console import out, table, warn_all
 from emotune.errors import ConfigError
+from emotune.io.tables import to_json
 from emotune.runtime.extras import needs
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def compare(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for compare.json and .html.")] = None,
     resamples: Annotated[int, typer.Option(min=100, help="Of bootstrap and test.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Of bootstrap and test.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> None:
     """Paired comparison over speakers: scores, differences with intervals, p, and what could have been found."""
     with needs("report"):
@@ -54,6 +56,9 @@ def compare(
         resamples=resamples,
         seed=seed,
     )
+    if as_json:
+        typer.echo(to_json(comparison.to_json()))
+        return
     print_comparison(comparison)
     if output is not None:
         out.print(f"report: {output / 'compare.html'}", markup=False)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -16,6 +18,7 @@ from emotune.runtime.listener import Listener
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from emotune.inference.inputs import Inputs
     from emotune.schema.labels import Scale
 
 Item = TypeVar("Item")
@@ -48,10 +51,19 @@ EXIT_SOME_FAILED = 1
 
 
 class _Screenful(Console):
-    """A console whose messages are never longer than a screen."""
+    """A console whose messages are never longer than a screen; a quiet one says errors alone and shows no progress."""
+
+    errors_alone = False
 
     def print(self, *objects: Any, **options: Any) -> None:
+        if self.errors_alone and not str(objects[0] if objects else "").startswith("error: "):
+            return
         super().print(*(on_a_screen(item) if isinstance(item, str) else item for item in objects), **options)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether progress is shown."""
+        return not self.errors_alone and super().is_terminal
 
 
 out = Console(highlight=False, soft_wrap=True)
@@ -133,6 +145,26 @@ def pairs(values: Sequence[str], option: str, shape: str = "NAME=VALUE") -> dict
             raise ConfigError(f"{option} {value}: '{name.strip()}' is given twice.")
         parsed[name.strip()] = right.strip()
     return parsed
+
+
+def inputs_named(
+    paths: Sequence[Path], column: Sequence[str], split: str | None, channel: str, speakers: Path | None = None
+) -> Inputs:
+    """What a command is to hear; ``-`` among the paths is a recording from standard input.
+
+    Raises:
+        ConfigError: for ``-`` where nothing comes.
+    """
+    from emotune.audio.channels import channels_named
+    from emotune.inference.inputs import Inputs
+
+    named = [path for path in paths if str(path) != "-"]
+    piped = None
+    if len(named) < len(paths):
+        piped = b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
+        if not piped:
+            raise ConfigError("-: nothing came from standard input, expected the bytes of a recording.")
+    return Inputs(named, pairs(column, "--column", "FIELD=COLUMN"), split, channels_named(channel), speakers, piped)
 
 
 def number_in(text: str, where: str) -> float:

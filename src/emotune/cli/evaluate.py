@@ -16,6 +16,7 @@ from emotune.runtime.extras import needs
 if TYPE_CHECKING:
     from emotune.evaluation.adversarial.audit import Audit
     from emotune.evaluation.robustness.run import Robustness
+    from emotune.report.evaluate_run import EvaluatedRun
     from emotune.schema.manifest import Manifest
     from emotune.schema.predictions import Predictions
 
@@ -54,6 +55,7 @@ def evaluate(
         float | None, typer.Option(help="Say 'uncertain' in predictions.csv beyond this share, such as 0.8.")
     ] = None,
     condition: Condition = [],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON, as report.json has them.")] = False,
 ) -> None:
     """Score a split that training did not see: table of predictions, report.json and report.html."""
     with needs("train"):
@@ -75,6 +77,15 @@ def evaluate(
     )
     if found.class_changes:
         err.print(f"classes mapped: {counts_text(found.class_changes)}", markup=False)
+    if as_json:
+        typer.echo((found.folder / "report.json").read_text(encoding="utf-8").rstrip())
+    else:
+        _print(found, coverage)
+    if found.failed:
+        raise typer.Exit(1)
+
+
+def _print(found: EvaluatedRun, coverage: float | None) -> None:
     print_evaluation(found.evaluation, found.name, found.folder)
     for metric, value in found.exact_scores.items():
         scored = found.evaluation.overall.get(metric)
@@ -87,8 +98,6 @@ def evaluate(
         _print_robustness(found.robustness, found.folder)
     if found.audit is not None:
         _print_audit(found.audit, found.folder)
-    if found.failed:
-        raise typer.Exit(1)
 
 
 def _print_answered(predictions: Predictions, manifest: Manifest) -> None:

@@ -51,7 +51,7 @@ def models(
     ]
     out.print("")
     table("published by others", ["name", "size", "licence", "what it predicts"], rows, right=("size",))
-    out.print("fetched at their first use; docs/checkpoints.md says what of each was verified", markup=False)
+    out.print("fetched at their first use; docs/how-to/checkpoints.md says what of each was verified", markup=False)
     out.print("\nmore: a model folder, a run folder, or hf:owner/name[@revision] on the Hugging Face Hub", markup=False)
     out.print("published encoders that recipes train from; they predict nothing before:", markup=False)
     for name, recipes in sorted(encoders.items()):

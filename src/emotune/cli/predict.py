@@ -14,6 +14,7 @@ from emotune.cli.console import (
     Server,
     SpreadsheetSafe,
     Words,
+    inputs_named,
     leave_with,
     out,
     pairs,
@@ -22,6 +23,7 @@ from emotune.cli.console import (
     warn_all,
 )
 from emotune.errors import ConfigError
+from emotune.io.tables import to_json
 from emotune.runtime.extras import needs
 
 if TYPE_CHECKING:
@@ -35,7 +37,8 @@ def predict(
         list[Path],
         typer.Argument(
             readable=False,  # not checked at the door: a recording that may not be read is a row with its error
-            help="Recordings, folders, a manifest, a table with a file column, or a .txt list of paths.",
+            help="Recordings, folders, a manifest, a table with a file column, a .txt list of paths, or -"
+            " for a recording from standard input.",
         ),
     ],
     output: Annotated[
@@ -99,16 +102,17 @@ def predict(
     asr: Annotated[str | None, typer.Option(help="In place of the model's own speech recogniser.")] = None,
     text_encoder: Annotated[str | None, typer.Option(help="In place of the model's own text encoder.")] = None,
     spreadsheet_safe: SpreadsheetSafe = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Without -o: print each row as a line of JSON.")] = False,
     server: Server = None,
 ) -> None:
     """Predict emotions; a bad recording is a row with its error, and the exit code is then 1.
 
     A clip in which nothing can be heard is a row with a warning.
     """
-    from emotune.audio.channels import channels_named
-    from emotune.inference.inputs import Inputs
     from emotune.inference.predict_files import predict_files
 
+    if as_json and output is not None:
+        raise ConfigError("--json prints the rows: leave out -o, or name a .jsonl with it.")
     options = {
         "batch_seconds": batch_seconds or 40.0,
         "device": device,
@@ -121,7 +125,7 @@ def predict(
         "listener": Words(),
         "progress": show_progress,
     }
-    named = Inputs(inputs, pairs(column, "--column", "FIELD=COLUMN"), split, channels_named(channel), speakers)
+    named = inputs_named(inputs, column, split, channel, speakers)
     if server is not None:
         local = {"--window": window, "--hop": hop, "--vad": vad, "--device": device, "--workers": workers}
         local |= {"--part-rows": part_rows, "--part-format": part_format, "--retry-errors": retry_errors}
@@ -147,7 +151,7 @@ def predict(
                 listener=Words(),
                 progress=show_progress,
             )
-        _tell(found, output)
+        _tell(found, output, as_json=as_json)
         return
     windows = None
     if (window, hop, vad) != (None, None, None):
@@ -195,12 +199,16 @@ def predict(
         vad=vad or "none",
         **options,
     )
-    _tell(found, output)
+    _tell(found, output, as_json=as_json)
 
 
-def _tell(found: PredictedFiles, output: Path | None) -> None:
+def _tell(found: PredictedFiles, output: Path | None, *, as_json: bool) -> None:
     if output is None and found.predictions is not None:
-        _print(found.predictions)
+        if as_json:
+            for row in found.predictions.to_rows():
+                typer.echo(to_json(row, indent=None))
+        else:
+            _print(found.predictions)
     _end(found, "" if output is None else f"{output}: {found.rows} rows")
 
 

@@ -27,7 +27,9 @@ def serve(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
     limit: Annotated[
         list[str],
-        typer.Option(help="NAME=VALUE, such as upload_mb=20; may be given again. docs/serving.md lists them."),
+        typer.Option(
+            help="NAME=VALUE, such as upload_mb=20; may be given again. docs/reference/serving.md lists them."
+        ),
     ] = [],
     keys: Annotated[
         Path | None, typer.Option(help="File of hashed keys, a line each; also in the environment as EMOTUNE_KEYS.")

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emotune.choices import VadMethod
-from emotune.cli.console import Model, Server, Words, leave_with, out, pairs, server_options, show_progress, table
+from emotune.cli.console import (
+    Model,
+    Server,
+    Words,
+    inputs_named,
+    leave_with,
+    out,
+    server_options,
+    show_progress,
+    table,
+)
 from emotune.runtime.extras import needs
 
 if TYPE_CHECKING:
@@ -19,7 +29,7 @@ def timeline(
     model: Model,
     inputs: Annotated[
         list[Path],
-        typer.Argument(readable=False, help="Recordings of any length, folders, tables, or a .txt list of paths."),
+        typer.Argument(readable=False, help="Recordings of any length, folders, tables, a .txt list of paths, or -."),
     ],
     output: Annotated[
         list[Path],
@@ -62,13 +72,11 @@ def timeline(
 
     A bad recording is a row with its error, and the exit code is then 1.
     """
-    from emotune.audio.channels import channels_named
-    from emotune.inference.inputs import Inputs
     from emotune.inference.timeline.files import timeline_files
     from emotune.inference.timeline.recording import TimelineRule
     from emotune.inference.timeline.windows import window_rule
 
-    named = Inputs(inputs, pairs(column, "--column", "FIELD=COLUMN"), split, channels_named(channel))
+    named = inputs_named(inputs, column, split, channel)
     rule = TimelineRule(window_rule(window, hop), vad)
     if server is not None:
         local = {"--speakers": speakers, "--plot": plot, "--page": page, "--device": device, "--workers": workers}

@@ -1,4 +1,4 @@
-"""emotune --version: of emotune, Python and PyTorch."""
+"""emotune --version, of emotune, Python and PyTorch, and --quiet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import emotune
-from emotune.cli.console import out
+from emotune.cli.console import err, out
 
 
 def versions() -> str:
@@ -33,5 +33,9 @@ def options(
         bool,
         typer.Option("--version", callback=_show, is_eager=True, help="Show the versions of emotune, Python, PyTorch."),
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Anywhere in a command: on standard error say errors alone.")
+    ] = False,
 ) -> None:
     """Takes the options of emotune itself."""
+    err.errors_alone = quiet

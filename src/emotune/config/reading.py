@@ -99,8 +99,7 @@ def read_section(section: type[SectionType], path: Path, overrides: Sequence[str
 
 
 def _section_of(section: type[SectionType], path: Path, data: dict[str, Any], overrides: Sequence[str]) -> SectionType:
-    for override in overrides:
-        _apply(data, override)
+    data = with_overrides(data, overrides)
     try:
         return section.model_validate(data)
     except ValidationError as error:
@@ -176,6 +175,18 @@ def _read_yaml(path: Path) -> dict[str, Any]:
             f" not a {type(data).__name__}."
         )
     return data
+
+
+def with_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """A recipe's content with ``key.path=value`` overrides; they are parsed, and not checked.
+
+    Raises:
+        ConfigError: for an override that is none.
+    """
+    changed = dict(data)
+    for override in overrides:
+        _apply(changed, override)
+    return changed
 
 
 def parse_override(override: str) -> tuple[str, Any]:

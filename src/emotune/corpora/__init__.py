@@ -32,6 +32,7 @@ CORPORA: Registry[Corpus] = Registry(
         "tess": "emotune.corpora.readers.tess:CORPUS",
     },
 )
+"""All readers of corpora by name."""
 
 __all__ = ["CORPORA", "Corpus", "ReadingOptions", "map_classes", "read_corpus"]
 

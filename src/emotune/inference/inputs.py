@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from emotune import audio
@@ -30,6 +31,7 @@ class Inputs:
         split: of a manifest or table; all of it when None.
         channel: see ``items_of``.
         speakers: RTTM file of a diarisation: an item for each turn in place of each recording, see ``items_of_turns``.
+        piped: a recording that came from standard input; its name is ``-``.
 
     Raises:
         ConfigError: for a diarisation and the channel ``each``, which both say who speaks.
@@ -40,6 +42,7 @@ class Inputs:
     split: str | None = None
     channel: Channels = "mix"
     speakers: Path | None = None
+    piped: bytes | None = None
 
     def __post_init__(self) -> None:
         if self.speakers is not None and self.channel == EACH:
@@ -60,7 +63,7 @@ class Inputs:
         """
         empty, splits, wanted = True, set[str](), self._splits_wanted()
         channel = self.channel if channels_apart else "mix"
-        found = items_of(self.paths, columns=self.columns, channel=channel, passed_over=passed_over)
+        found: Iterator[Item] = chain(self._piped(channel), self._of_paths(channel, passed_over))
         if self.speakers is not None:
             from emotune.inference.turn_items import items_of_turns  # noqa: PLC0415 (most inputs have no diarisation)
 
@@ -86,6 +89,13 @@ class Inputs:
         items = list(self.items(passed_over, channels_apart=channels_apart))
         say_passed_over(passed_over, listener)
         return items
+
+    def _of_paths(self, channel: Channels, passed_over: Counter[str]) -> Iterator[Item]:
+        return items_of(self.paths, columns=self.columns, channel=channel, passed_over=passed_over)
+
+    def _piped(self, channel: Channels) -> Iterator[Item]:
+        if self.piped is not None:
+            yield from of_channels(Item("-", self.piped, extra={"file": "-"}), channel)
 
     def _splits_wanted(self) -> tuple[str | None, ...] | None:
         if self.split is None:

@@ -48,5 +48,6 @@ METRICS: Registry[Metric] = Registry(
         "multilabel_micro_f1": Metric(multilabel_micro_f1, compares="distributions", perfect=1.0),
     },
 )
+"""All metrics by name; ``METRICS["uar"](truth, prediction)`` is a number."""
 
 __all__ = ["METRICS", "Metric"]

@@ -17,6 +17,7 @@ from emotune.errors import AudioError
 
 HIGHEST_PEAK = 100.0  # 40 dB over full scale: no recording, but integers given as floats
 FULL_SCALE = 0.999
+"""Samples at or beyond this count as clipped."""
 _MOST_RESERVED = 1 << 26  # samples: an hour at 16 kHz, which a header may promise without holding it
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from emotune.errors import AudioError
 
 FloatArray = NDArray[np.float32]
+"""Samples, or features, as 32-bit floats."""
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1000, 768000
 BLOCK_SAMPLES = 1 << 18  # of all channels together: 1 MiB
 

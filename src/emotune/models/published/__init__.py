@@ -1,6 +1,6 @@
 """Formats of published emotion models: each tells its folders by the names of their weights and describes the model.
 
-A new format is a file with a subclass of ``CheckpointFormat`` and a line here; see docs/checkpoints.md.
+A new format is a file with a subclass of ``CheckpointFormat`` and a line here; see docs/how-to/checkpoints.md.
 """
 
 from __future__ import annotations

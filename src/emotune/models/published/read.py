@@ -28,7 +28,7 @@ from emotune.models.published.sequence_classification import looks_untrained
 from emotune.models.weight_files import Shards, StateDict, Weights, open_weights, read_pickle
 from emotune.models.weights import is_finite, nothing_drawn, without_memory
 
-_CURE = "Download it again, or name a folder as its authors published it; docs/checkpoints.md lists the formats."
+_CURE = "Download it again, or name a folder as its authors published it; docs/how-to/checkpoints.md lists the formats."
 _ENCODER = (
     "A pretrained encoder is not an emotion model yet: name it as model.backbone.checkpoint of a recipe and train."
 )

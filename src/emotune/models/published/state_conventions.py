@@ -3,7 +3,7 @@
 Where norms stand first in each layer, one more stands behind the last. transformers' ``last_hidden_state`` has always
 passed it. ``hidden_states[-1]``, which a weighted sum of layers ends with, has passed it in version 4 and in no
 published 5 from 5.23 on, for WavLM, HuBERT and wav2vec 2.0; for Whisper it has in all. ``tie_last_hidden_states`` of a
-config settles it, as it does in transformers itself. docs/checkpoints.md has the table.
+config settles it, as it does in transformers itself. docs/how-to/checkpoints.md has the table.
 """
 
 from __future__ import annotations
