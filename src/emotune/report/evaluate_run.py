@@ -130,7 +130,7 @@ def evaluate_run(
         output: where to write; ``<run>/<name>`` when None.
         shared: score on the classes that model and manifest share.
         robustness: also under every degradation.
-        attacks: also under these attacks, see ``docs/adversarial.md``.
+        attacks: also under these attacks, see ``docs/how-to/adversarial.md``.
         resamples: of the bootstrap over speakers.
         device: as ``emotune.load`` has it.
         coverage: as ``emotune.load`` has it.
