@@ -1,0 +1,1 @@
+"""Prediction of sequences: what a sequence model writes of recordings."""
