@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emotune.cli import sequences
 from emotune.cli.console import Condition, counts_text, err, out, pairs, show_progress, warn_all
 from emotune.cli.train import print_evaluation
+from emotune.models.sequences.folder import find_sequences
 from emotune.runtime.extras import needs
 
 if TYPE_CHECKING:
@@ -42,6 +44,11 @@ def evaluate(
     condition: Condition = [],
 ) -> None:
     """Score a split that training did not see: table of predictions, report.json and report.html."""
+    if find_sequences(run_path) is not None:
+        idle = {"--manifest": manifest_path, "--map": map, "--drop": drop, "--shared-classes": shared}
+        idle |= {"--robustness": robustness, "--coverage": coverage, "--condition": condition}
+        sequences.evaluate_run(run_path, split, output, resamples, device, idle)
+        return
     with needs("train"):
         from emotune.report.evaluate_run import Scored, evaluate_run
     found = evaluate_run(

@@ -71,7 +71,7 @@ class TaskSection(Section):
         if self.metric is not None and self.metric not in known:
             raise ValueError(f"metric: of {self.writes} there is {', '.join(known)}, not {self.metric!r}")
         if self.ctc and self.writes in ("label", "slots"):
-            raise ValueError("ctc goes with writes: text or symbols, which are said in the order in which they are written")
+            raise ValueError("ctc goes with writes: text or symbols, which are said in the order of writing")
         if (self.map or self.drop) and self.column != "emotion":
             raise ValueError("map and drop change emotion classes: leave them out, or name column: emotion")
         return self
@@ -98,9 +98,9 @@ class SequenceModelSection(Section):
         if self.decoder and self.backbone is None:
             raise ValueError("decoder goes with backbone; base brings its own")
         if self.backbone is not None and self.trains != "all":
-            raise ValueError("a new decoder knows nothing: it needs trains: all; adapters go into the base that it makes")
+            raise ValueError("a new decoder knows nothing: give trains: all; adapters go into the base that it makes")
         if self.trains == "all" and self.adapters:
-            raise ValueError("adapters fit the base that they were trained on, and trains: all changes it: leave one out")
+            raise ValueError("adapters fit the base that they were trained on; trains: all changes it: leave one out")
         return self
 
     @property

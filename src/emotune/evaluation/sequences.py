@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from emotune.evaluation.statistics.bootstrap import ClusterBootstrap, Estimate, cluster_codes
-from emotune.metrics.classes import confusion_matrices, uar_of
+from emotune.metrics.classes import uar_of
 from emotune.metrics.division import FloatArray
 from emotune.metrics.sequences import (
     label_scores,

@@ -1,4 +1,4 @@
-"""Scores of written answers: errors of words and symbols, F1 of slots, through jiwer and seqeval (extra ``sequences``)."""
+"""Scores of written answers, by jiwer and seqeval (extra ``sequences``): errors of words and symbols, F1 of slots."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def label_scores(truth: Sequence[str], answers: Sequence[str]) -> dict[str, floa
 
 def word_error_rate(truth: Sequence[str], answers: Sequence[str]) -> float:
     """Word errors over words of the truth, case and punctuation aside; NaN where the truth has no word."""
-    return _error_rate([" ".join(plain_words(text)) for text in truth], [" ".join(plain_words(text)) for text in answers])
+    return _error_rate(
+        [" ".join(plain_words(text)) for text in truth], [" ".join(plain_words(text)) for text in answers]
+    )
 
 
 def symbol_error_rate(truth: Sequence[str], answers: Sequence[str]) -> float:

@@ -12,6 +12,7 @@ from pathlib import Path
 from emotune.errors import ModelError
 from emotune.io.hub import CARD, Download, download_snapshot, fetch, is_hub_name, no_folder
 from emotune.models.installed import cure_of_absence, installed_model
+from emotune.models.sequences.folder import find_sequences
 from emotune.schema.run_folder import why_no_model
 
 CONFIG, PREPROCESSOR, WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"
@@ -69,6 +70,11 @@ def find_model_folder(name: str | Path, *, download: Download = download_snapsho
         return ModelFolder(here, str(here))
     if (path / PEFT_CONFIG).exists():
         raise of_peft(path)
+    if find_sequences(path) is not None:
+        raise ModelError(
+            f"{path} holds a sequence model, which writes answers: `emotune predict` and `emotune evaluate` take it, in"
+            " Python emotune.inference.sequences.writer.load, and nothing else does."
+        )
     if path.exists():
         raise ModelError(" ".join(filter(None, [why_no_model(path), cure_of_absence(name)])))
     known = "" if "/" in str(name) else "Give a model's folder or a run's, such as runs/NAME of `emotune train`."

@@ -72,7 +72,9 @@ def read_task(name: str, section: TaskSection) -> TaskData:
         manifest = select_splits(manifest, section.splits)
     if not has_column(manifest, section.column):
         there = {*(column for u in manifest for column in u.extra), *(c for c in COLUMNS if has_column(manifest, c))}
-        raise CorpusError(f"tasks.{name}.column: {section.manifest}: " + unknown_name_message("column", section.column, there))
+        raise CorpusError(
+            f"tasks.{name}.column: {section.manifest}: " + unknown_name_message("column", section.column, there)
+        )
     known = manifest.filter(lambda utterance: answer_of(utterance, section.column) is not None)
     try:
         refuse_overlaps(known, allow=section.allow)

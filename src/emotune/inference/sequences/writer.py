@@ -6,18 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-
 from emotune import audio
 from emotune.audio import FloatArray
 from emotune.audio.preprocessing import Preprocessing, batches_under
 from emotune.batch import pad
 from emotune.errors import AudioError, ConfigError, ModelError
-from emotune.inference.inputs import Inputs
 from emotune.inference.items import Item
+from emotune.inference.torch_engine import usable_device
 from emotune.models.sequences.decoding import answers
 from emotune.models.sequences.sequence_model import SequenceModel
-from emotune.models.sequences.store import StoredSequences, load_sequences
+from emotune.models.sequences.store import load_sequences
 from emotune.registry import unknown_name_message
 from emotune.runtime.out_of_memory import is_out_of_memory
 from emotune.runtime.progress import Progress, silent
@@ -170,13 +168,6 @@ def load(
     Raises:
         ModelError: for what is no such model, or adapters that do not fit it.
     """
-    stored: StoredSequences = load_sequences(base, adapters=adapters)
-    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    stored = load_sequences(base, adapters=adapters)
+    chosen = usable_device(device)
     return Writer(stored.model.to(chosen), stored.preprocessing, batch_seconds=batch_seconds)
-
-
-def items_of(inputs: Inputs) -> list[Item]:
-    """What is to be written of, with ids that differ."""
-    from emotune.runtime.listener import Listener  # noqa: PLC0415
-
-    return inputs.listed(Listener())

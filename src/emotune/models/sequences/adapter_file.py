@@ -68,7 +68,8 @@ def add_adapters(model: SequenceModel, paths: Iterable[str | Path], *, base: str
         if found != expected:
             differing = sorted(key for key in {*found, *expected} if found.get(key) != expected.get(key))
             raise ModelError(
-                f"{path} does not fit: {differing[0]} is {found.get(differing[0])}, expected {expected.get(differing[0])}."
+                f"{path} does not fit: {differing[0]} has shape {found.get(differing[0])}, expected"
+                f" {expected.get(differing[0])}."
             )
         weights.read_into(places)
         spoilt = [key for key, tensor in places.items() if not is_finite(tensor)]
@@ -98,7 +99,7 @@ def _task_of(path: Path, base: str) -> SpokenTask:
 def _about(path: Path) -> tuple[SpokenTask, str]:
     """Task and base of a file."""
     if not path.is_file():
-        raise ModelError(f"There is no file {path}; an adapter is one, such as runs/NAME/model/adapters/emotion{SUFFIX}.")
+        raise ModelError(f"There is no file {path}; an adapter is one, such as model/adapters/emotion{SUFFIX}.")
     try:
         with safe_open(path, framework="pt") as opened:
             metadata: dict[str, str] = opened.metadata() or {}

@@ -17,7 +17,7 @@ from emotune.errors import ConfigError, ModelError
 from emotune.io.tables import to_json, write_text
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone
-from emotune.models.backbones.checkpoint import load_pretrained, settings_of
+from emotune.models.backbones.checkpoint import fitting_names, settings_of
 from emotune.models.folder import CONFIG, digest_of
 from emotune.models.sequences.decoder import DECODER, Decoder
 from emotune.models.sequences.encoder_decoder import EncoderDecoder
@@ -147,9 +147,11 @@ def _whisper(folder: Path, config: Mapping[str, Any], weights: Weights) -> Encod
     if not isinstance(end, int):
         raise ModelError(f"{folder / CONFIG}: eos_token_id is {end!r}, expected a token. {_CURE}")
     spelling = TokenizerSpelling(folder / TOKENIZER, texts=end)
-    backbone = load_pretrained("whisper", folder, final_norm=True)
+    backbone = _encoder_of_whisper(folder, config, weights)
     build = partial(Decoder, settings, memory_size=backbone.hidden_size)
-    _refuse_misfit(folder, {f"{prefix}{key}": value for key, value in without_memory(build).state_dict().items()}, weights)
+    _refuse_misfit(
+        folder, {f"{prefix}{key}": value for key, value in without_memory(build).state_dict().items()}, weights
+    )
     with nothing_drawn():
         decoder = build()
     weights.read_into({f"{prefix}{key}": tensor for key, tensor in decoder.state_dict().items()})
@@ -162,6 +164,21 @@ def _whisper(folder: Path, config: Mapping[str, Any], weights: Weights) -> Encod
     if missing:
         raise ModelError(f"{folder / TOKENIZER} has no {missing[0]}, so it is no tokenizer of Whisper. {_CURE}")
     return EncoderDecoder(backbone, decoder, spelling, prompt=prompt, end=end)
+
+
+def _encoder_of_whisper(folder: Path, config: Mapping[str, Any], weights: Weights) -> Backbone:
+    """The encoder with the norm behind its last layer."""
+    encoder = BACKBONES["whisper"]
+    try:
+        build = partial(encoder.from_config, {**encoder.read_config(config), "final_norm": True})
+    except ConfigError as error:
+        raise ModelError(f"{folder / CONFIG} is not as expected. {error}") from error
+    names = fitting_names(without_memory(build), weights.header, source=str(folder), cure=_CURE)
+    with nothing_drawn():
+        backbone = build()
+    own = backbone.state_dict()
+    weights.read_into({name: own[key] for key, name in names.items()})
+    return backbone
 
 
 def _own(folder: Path, config: Mapping[str, Any], weights: Weights) -> EncoderDecoder:

@@ -88,13 +88,15 @@ class SequenceModel(nn.Module):
             raise ConfigError(f"The model has a task '{task.name}' already; give this one another name.")
         for other in task.uses:
             if other not in self.tasks:
-                raise ConfigError(f"{task.name} uses the adapter of another task. " + unknown_name_message("task", other, self.tasks))
+                raise ConfigError(
+                    f"{task.name} uses the adapter of another task. " + unknown_name_message("task", other, self.tasks)
+                )
             if self.tasks[other].task.joins != "single" or not self.tasks[other].task.size:
                 raise ConfigError(f"{task.name} uses {other}, which is no adapter by itself: name single ones.")
         spelt = SpeltTask(task, self.base.spelling, end=self.base.end)
         most = self.base.decoder.settings["max_target_positions"] - len(self.base.prompt)
         if task.most_tokens > most:
-            raise ConfigError(f"{task.name}: most_tokens is {task.most_tokens}, the decoder has {most} places for an answer.")
+            raise ConfigError(f"{task.name}: most_tokens is {task.most_tokens}, the decoder has {most} places.")
         token = self.base.decoder.embed_tokens.weight[self.base.prompt[-1]]
         widths = [place.out_features for place in self.places]
         self.parts[task.name] = TaskParts(task, widths, token, spelt.ctc_symbols, self.base.backbone.hidden_size)
@@ -147,7 +149,10 @@ class SequenceModel(nn.Module):
         """Outputs by task for the clips of a batch, each with its own task's adapter."""
         numbers = batch.targets[TASK][:, 0].long()
         names = list(self.tasks)
-        return {names[number]: self._of_task(names[number], batch, numbers == number) for number in numbers.unique().tolist()}
+        return {
+            names[number]: self._of_task(names[number], batch, numbers == number)
+            for number in numbers.unique().tolist()
+        }
 
     def _of_task(self, name: str, batch: Batch, own: Tensor) -> TaskOutput:
         mask = batch.mask[own]

@@ -51,12 +51,12 @@ class SpokenTask:
         if self.writes not in _SEPARATORS:
             raise ConfigError(f"{self.name}: writes is {self.writes!r}, expected one of {', '.join(_SEPARATORS)}.")
         if (self.writes == "text") == bool(self.items):
-            raise ConfigError(f"{self.name}: a task has items unless it writes text, and this one writes {self.writes}.")
+            raise ConfigError(f"{self.name}: a task has items unless it writes text, and it writes {self.writes}.")
         fits = {"single": not self.uses, "stacked": len(self.uses) == 1, "fused": len(self.uses) > 1}
         if not fits.get(self.joins, False) or self.name in self.uses or len(set(self.uses)) < len(self.uses):
             raise ConfigError(
-                f"{self.name}: joins is {self.joins!r} with {len(self.uses)} other adapters. single has none, stacked one,"
-                " fused two or more different ones."
+                f"{self.name}: joins is {self.joins!r} with {len(self.uses)} other adapters. single has none, stacked"
+                " one, fused two or more different ones."
             )
 
     def to_json(self) -> dict[str, Any]:
@@ -72,7 +72,9 @@ class SpokenTask:
         """
         names = {field.name for field in dataclasses.fields(cls)}
         if set(data) != names or not all(isinstance(data[name], list | tuple) for name in ("items", "uses")):
-            raise ModelError(f"its task has {', '.join(sorted(data)) or 'nothing'}, expected {', '.join(sorted(names))}")
+            raise ModelError(
+                f"its task has {', '.join(sorted(data)) or 'nothing'}, expected {', '.join(sorted(names))}"
+            )
         return cls(**{**data, "items": tuple(data["items"]), "uses": tuple(data["uses"])})
 
     def parts(self, answer: str) -> list[str]:
@@ -120,7 +122,9 @@ class SpeltTask:
             further = [] if separator is None else [spelling.encode(f"{separator} {item}") for item in task.items]
             self.grammar = Grammar(first, further, end=end, may_be_empty=separator is not None)
         if self.grammar.fewest > task.most_tokens:
-            raise ConfigError(f"{task.name}: most_tokens is {task.most_tokens}, its shortest answer needs {self.grammar.fewest}.")
+            raise ConfigError(
+                f"{task.name}: most_tokens is {task.most_tokens}, its shortest answer needs {self.grammar.fewest}."
+            )
 
     @property
     def ctc_symbols(self) -> int:
@@ -137,8 +141,8 @@ class SpeltTask:
         unknown = [] if self.task.writes == "text" else [part for part in parts if part not in self.task.items]
         if unknown:
             raise ConfigError(
-                f"{self.task.name}: {unknown[0]!r} is not among its {len(self.task.items)} items. Items are those of the"
-                " training split: give it one with this item, or leave the utterance out."
+                f"{self.task.name}: {unknown[0]!r} is not among its {len(self.task.items)} items, those of the training"
+                " split: give that one with this item, or leave the utterance out."
             )
         if self.task.writes == "text":
             tokens = self.spelling.encode(f" {' '.join(parts)}") if parts else []
@@ -151,8 +155,8 @@ class SpeltTask:
             ]
         if len(tokens) + 1 > self.task.most_tokens:
             raise ConfigError(
-                f"{self.task.name}: {answer[:60]!r} takes {len(tokens) + 1} tokens, and tasks.{self.task.name}.most_tokens is"
-                f" {self.task.most_tokens}. Raise it."
+                f"{answer[:60]!r} takes {len(tokens) + 1} tokens: raise tasks.{self.task.name}.most_tokens, which is"
+                f" {self.task.most_tokens}."
             )
         return tokens
 

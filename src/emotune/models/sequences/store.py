@@ -59,8 +59,8 @@ def load_sequences(base: str | Path, *, adapters: Sequence[str | Path] | None = 
         read = load_base(own if own.is_absolute() else folder / own)
         if read.fingerprint != about["fingerprint"]:
             raise ModelError(
-                f"{folder / FILE} names the base {own}, whose files have changed since. Put the former ones back, or train"
-                " again."
+                f"{folder / FILE} names the base {own}, whose files have changed since. Put the former ones back, or"
+                " train again."
             )
         files = [folder / _ADAPTERS / f"{name}{SUFFIX}" for name in about["tasks"]]
     model = SequenceModel(read.model)
@@ -100,6 +100,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise ModelError(f"{error} Train again, or copy the folder again.") from error
     tasks = about.get("tasks")
     named = isinstance(tasks, list) and all(isinstance(name, str) for name in tasks)
-    if about.get("schema") != SCHEMA or not named or not all(isinstance(about.get(k), str) for k in ("base", "fingerprint")):
+    if (
+        about.get("schema") != SCHEMA
+        or not named
+        or not all(isinstance(about.get(k), str) for k in ("base", "fingerprint"))
+    ):
         raise ModelError(f"{path} is not as expected: it needs schema {SCHEMA!r}, base, fingerprint and tasks.")
     return about

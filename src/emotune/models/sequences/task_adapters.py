@@ -106,7 +106,7 @@ def in_use(places: Sequence[AdaptedLinear], changes: Sequence[Change]) -> Iterat
 
 
 def alone(own: Bottleneck) -> Change:
-    """h + A(h)."""
+    """H + A(h)."""
     return lambda hidden: hidden + own(hidden)
 
 

@@ -65,7 +65,9 @@ def _fitting(manifest: Manifest, preprocessing: Preprocessing, name: str) -> Ite
     for utterance in manifest:
         duration_s = utterance.duration_s
         if duration_s is None:
-            raise CorpusError(f"{utterance.utterance_id} has no duration_s; read the corpus again with `emotune corpus read`.")
+            raise CorpusError(
+                f"{utterance.utterance_id} has no duration_s; read the corpus again with `emotune corpus read`."
+            )
         if not preprocessing.min_samples <= duration_s * preprocessing.sampling_rate_hz <= preprocessing.most_samples:
             raise CorpusError(
                 f"tasks.{name}: {utterance.utterance_id} lasts {duration_s:.2f} s, and this model takes at most"

@@ -25,7 +25,6 @@ from emotune.models.sequences.adapter_file import add_adapters
 from emotune.models.sequences.base import Base, build_base, load_base
 from emotune.models.sequences.sequence_model import SequenceModel
 from emotune.models.sequences.store import preprocessing_of, save_sequences
-from emotune.report.score_sequences import ScoredTask, score_sequences
 from emotune.runtime.listener import Listener, Listeners
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.run_folder import RunFolder
@@ -37,6 +36,7 @@ from emotune.training.loop.trainer import Groups, Trainer, batches_of
 from emotune.training.run import opened, provenance_of, write_end, write_provenance
 from emotune.training.run_log import OtherProcess, RunLog
 from emotune.training.sequences.data import training_data
+from emotune.training.sequences.evaluate import ScoredTask, score_sequences
 from emotune.training.sequences.score import development_scores
 from emotune.training.sequences.sequence_task import SequenceTask, Shares
 
@@ -153,7 +153,13 @@ def train_sequences(
         checkpoint = processes.from_first(found)
         fingerprints = {own.task.name: own.manifest.fingerprint() for own in data}
         provenance = provenance_of(
-            recipe, dataset.manifest, began, kind=KIND, manifests=fingerprints, base=base.fingerprint, **count_parameters(model)
+            recipe,
+            dataset.manifest,
+            began,
+            kind=KIND,
+            manifests=fingerprints,
+            base=base.fingerprint,
+            **count_parameters(model),
         )
         if processes.is_first():
             for message in said:
@@ -162,7 +168,9 @@ def train_sequences(
             if checkpoint is not None:
                 listener.say(f"continuing from {checkpoint.name}")
                 if state_of(checkpoint).processes != processes.count():
-                    raise ConfigError(f"The run was interrupted with {state_of(checkpoint).processes} processes: start as many again.")
+                    raise ConfigError(
+                        f"The run was interrupted with {state_of(checkpoint).processes} processes: start as many again."
+                    )
         log = RunLog(run)
         heard_by = Listeners(log, listener) if processes.is_first() else OtherProcess(listener)
         score = partial(development_scores, recipe, data)

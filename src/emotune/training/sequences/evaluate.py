@@ -101,7 +101,9 @@ def evaluate_sequences(
     """
     run = RunFolder(Path(run_path))
     if find_sequences(run.path) is None or not run.recipe.is_file():
-        raise ConfigError(f"{run_path} is a sequence model without its run, which says on what it is scored; name the run.")
+        raise ConfigError(
+            f"{run_path} is a sequence model without its run, which says on what it is scored; name the run."
+        )
     recipe = read_section(SequenceRecipe, run.recipe)
     sets = {name: read_task(name, section).part(split) for name, section in recipe.tasks.items()}
     writer = load(run.path, device=device, batch_seconds=recipe.train.batch_seconds)
@@ -116,14 +118,24 @@ def _write_table(path: Path, data: TaskData, written: list[Written]) -> None:
     if data.task.writes == "label":
         rows = [
             Prediction(
-                row.utterance_id, row.probabilities.get(name, {}), error=row.error, extra={"truth": truth[row.utterance_id]}
+                row.utterance_id,
+                row.probabilities.get(name, {}),
+                error=row.error,
+                extra={"truth": truth[row.utterance_id]},
             )
             for row in written
         ]
-        Predictions(tuple(rows), LabelSpace(tuple(next(r.probabilities[name] for r in written if not r.error)))).write(path)
+        Predictions(tuple(rows), LabelSpace(tuple(next(r.probabilities[name] for r in written if not r.error)))).write(
+            path
+        )
         return
     cells = [
-        {"utterance_id": r.utterance_id, "truth": truth[r.utterance_id], "answer": r.answers.get(name), "error": r.error}
+        {
+            "utterance_id": r.utterance_id,
+            "truth": truth[r.utterance_id],
+            "answer": r.answers.get(name),
+            "error": r.error,
+        }
         for r in written
     ]
     write_rows(path, ["utterance_id", "truth", "answer", "error"], cells, {"task": name, "writes": data.task.writes})
