@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -127,12 +127,26 @@ class SequenceRecipe(Section):
     """a warning that every report repeats"""
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     """weights of adapters, order of batches"""
+    manifest: UserPath | None = None
+    """the clips of every task that names none of its own"""
     model: SequenceModelSection
     """the encoder-decoder"""
     tasks: Annotated[dict[str, TaskSection], Field(min_length=1)]
     """name -> task"""
     train: SequenceTrainSection = SequenceTrainSection()
     """how training goes"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_common_manifest(cls, data: Any) -> Any:
+        tasks, common = (data.get(name) if isinstance(data, Mapping) else None for name in ("tasks", "manifest"))
+        if common is None or not isinstance(tasks, Mapping):
+            return data
+        filled = {
+            name: {**task, "manifest": common} if isinstance(task, Mapping) and task.get("manifest") is None else task
+            for name, task in tasks.items()
+        }
+        return {**data, "tasks": filled}
 
     @model_validator(mode="after")
     def _fits_together(self) -> SequenceRecipe:

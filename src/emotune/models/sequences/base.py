@@ -142,6 +142,8 @@ def _whisper(folder: Path, config: Mapping[str, Any], weights: Weights) -> Encod
     if config.get("scale_embedding"):
         raise ModelError(f"{folder / CONFIG}: scale_embedding is not supported. {_CURE}")
     prefix = "model.decoder." if any(name.startswith("model.decoder.") for name in weights.header) else "decoder."
+    if not any(name.startswith(prefix) for name in weights.header):
+        raise ModelError(f"{folder} holds an encoder without its decoder. {_CURE}")
     settings = _settings_of(folder, config)
     end = config.get("eos_token_id")
     if not isinstance(end, int):

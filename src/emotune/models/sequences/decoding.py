@@ -43,7 +43,7 @@ def answers(model: SequenceModel, name: str, waveforms: Tensor, mask: Tensor) ->
     if spelt.task.writes == "label":
         probabilities = label_probabilities(model, name, waveforms, mask)
         return Answers([spelt.task.items[place] for place in probabilities.argmax(dim=1).tolist()], probabilities)
-    found = _written(model, name, spelt.grammar, spelt.task.most_tokens, waveforms, mask)
+    found = written(model, name, spelt.grammar, spelt.task.most_tokens, waveforms, mask)
     return Answers([spelt.answer(tokens) for tokens in found])
 
 
@@ -72,15 +72,15 @@ def transcripts(model: SequenceModel, waveforms: Tensor, mask: Tensor) -> list[s
     base = model.base
     grammar = FreeText(base.spelling.texts, end=base.end)
     return [
-        base.spelling.decode(tokens).strip() for tokens in _written(model, None, grammar, _MOST_TOKENS, waveforms, mask)
+        base.spelling.decode(tokens).strip() for tokens in written(model, None, grammar, _MOST_TOKENS, waveforms, mask)
     ]
 
 
 @torch.no_grad()
-def _written(
+def written(
     model: SequenceModel, name: str | None, grammar: Grammar, most_tokens: int, waveforms: Tensor, mask: Tensor
 ) -> list[list[int]]:
-    """Tokens of each clip's answer, the end left out."""
+    """Tokens of each clip's answer, the end left out; name None = without any task."""
     base, alphabet = model.base, alphabet_of(grammar, waveforms.device)
     writings = [Writing(grammar, most_tokens) for _ in range(len(waveforms))]
     with model.doing(name) as token:
