@@ -5,10 +5,10 @@
 
 WHISPER is the folder of a whole Whisper tiny.en, RAVDESS that of the recordings. ``commands`` lets espeak-ng read a
 corpus of commands and trains emotion, words, phonemes, intent and slots, each alone and all together, with adapters:
-figures on the test split, with the share that trains. ``folds`` trains an adapter, the whole
-encoder-decoder, and a fine-tuned encoder with a head (``ravdess/whisper_tiny``) on six folds of four actors: pooled UAR,
-and differences from the encoder with a head over the same resamples of actors. Every run is an `emotune` command on one
-thread, which goes on where it was interrupted; finished runs are kept.
+figures on the test split, with the share that trains. ``folds`` trains an adapter, the whole encoder-decoder, and a
+fine-tuned encoder with a head (``ravdess/whisper_tiny``) on six folds of four actors: pooled UAR, and differences from
+the encoder with a head over the same resamples of actors. Every run is an `emotune` command on one thread, which goes
+on where it was interrupted; finished runs are kept.
 """
 
 import argparse
