@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import numpy as np
 
@@ -20,8 +19,8 @@ from emotune.metrics.sequences import (
     word_error_rate,
     word_errors,
 )
+from emotune.models.sequences.spoken_task import Writes
 
-Writes = Literal["label", "symbols", "slots", "text"]
 LOWER_IS_BETTER = ("wer", "per")
 
 

@@ -73,7 +73,7 @@ def find_model_folder(name: str | Path, *, download: Download = download_snapsho
     if find_sequences(path) is not None:
         raise ModelError(
             f"{path} holds a sequence model, which writes answers: `emotune predict` and `emotune evaluate` take it, in"
-            " Python emotune.inference.sequences.writer.load, and nothing else does."
+            " Python emotune.inference.sequences.load, and nothing else does."
         )
     if path.exists():
         raise ModelError(" ".join(filter(None, [why_no_model(path), cure_of_absence(name)])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,6 +20,8 @@ from emotune.training.loop import processes
 
 def development_scores(recipe: SequenceRecipe, data: Sequence[TaskData], model: SequenceModel) -> dict[str, float]:
     """Every task's figures, its own goodness under its name, and their mean as ``score``.
+
+    A figure that development leaves undefined, such as F1 where no clip has a slot, does not count.
 
     Each process writes its part, and every one gets the figures of all.
 
@@ -49,5 +52,6 @@ def development_scores(recipe: SequenceRecipe, data: Sequence[TaskData], model: 
             figures[name] = goodness(metric, found[metric].value)
     finally:
         model.train(was_training)
-    figures["score"] = float(np.mean([figures[own.task.name] for own in data]))
+    known = [value for own in data if math.isfinite(value := figures[own.task.name])]
+    figures["score"] = float(np.mean(known)) if known else math.nan
     return figures
