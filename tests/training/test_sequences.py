@@ -261,6 +261,10 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(spoken, tmp_path):
         ({"train": {"fsdp": True}}, "train.fsdp does nothing for sequences"),
         ({"train": {"metric": "emotoin"}}, "did you mean 'emotion'"),
         ({"tasks": {"emotion": {**TASKS["emotion"], "adapter": {"joins": "fused"}}}}, "joins is 'fused' with 0"),
+        (
+            {"tasks": {**TASKS, "other": {**TASKS["emotion"], "adapter": {"joins": "stacked", "uses": ["words"]}}}},
+            "words learns in the same recipe: train it first",
+        ),
     ],
 )
 def test_a_recipe_that_cannot_be_trained_is_refused_in_a_users_words(spoken, tmp_path, change, said):

@@ -99,6 +99,8 @@ class SequenceModelSection(Section):
             raise ValueError("decoder goes with backbone; base brings its own")
         if self.backbone is not None and self.trains != "all":
             raise ValueError("a new decoder knows nothing: give trains: all; adapters go into the base that it makes")
+        if self.backbone is not None and (self.backbone.train != "all" or self.backbone.train_front_end):
+            raise ValueError("backbone.train and train_front_end do nothing here: leave them out")
         if self.trains == "all" and self.adapters:
             raise ValueError("adapters fit the base that they were trained on; trains: all changes it: leave one out")
         return self
@@ -157,6 +159,12 @@ class SequenceRecipe(Section):
         ]
         if self.train.metric not in ("score", *self.tasks):
             faults.append("train.metric: " + unknown_name_message("metric", self.train.metric, ["score", *self.tasks]))
+        faults += [
+            f"tasks.{name}.adapter.uses: {other} learns in the same recipe: train it first, and name it in model.adapters"
+            for name, task in self.tasks.items()
+            for other in task.adapter.uses
+            if other in self.tasks
+        ]
         faults += [f"tasks.{name}.manifest is missing" for name, task in self.tasks.items() if task.manifest is None]
         if faults:
             raise ValueError("; ".join(faults))

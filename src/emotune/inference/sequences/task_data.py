@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -40,6 +42,12 @@ class TaskData:
     def split(self, name: str) -> Manifest:
         """The clips of one split."""
         return self.manifest.split(name)
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the manifest and the answers, which may stand in a column of the user's own."""
+        digest = hashlib.sha256(self.manifest.fingerprint().encode())
+        digest.update(json.dumps(dict(self.answers), sort_keys=True).encode())
+        return digest.hexdigest()
 
     def truth_of(self, manifest: Manifest) -> list[str]:
         """Answers of some of the clips, each as the task would write it."""
@@ -103,6 +111,5 @@ def read_task(name: str, section: TaskSection) -> TaskData:
 
 
 def read_tasks(recipe: SequenceRecipe) -> list[TaskData]:
-    """Reads the data of all tasks; those whose adapters others use come first."""
-    found = [read_task(name, section) for name, section in recipe.tasks.items()]
-    return sorted(found, key=lambda data: len(data.task.uses))
+    """Reads the data of all tasks."""
+    return [read_task(name, section) for name, section in recipe.tasks.items()]

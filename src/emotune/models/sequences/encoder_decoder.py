@@ -41,7 +41,7 @@ class EncoderDecoder(nn.Module):
     """A speech encoder with a decoder on top.
 
     Args:
-        backbone: the encoder, whose last state is the one behind its final norm.
+        backbone: the encoder; its last state is what the decoder hears.
         decoder: its memory is as wide as the encoder's states.
         spelling: of the decoder's tokens of text.
         prompt: tokens that come before an answer; a task's own token takes the place of the last one.

@@ -59,24 +59,21 @@ def build_model(recipe: SequenceRecipe, data: Sequence[TaskData]) -> tuple[Seque
         encoder = section.backbone
         if encoder.checkpoint is not None:
             backbone = load_pretrained(
-                encoder.name, encoder.checkpoint, layers=encoder.layers, final_norm=True, revision=encoder.revision
+                encoder.name,
+                encoder.checkpoint,
+                layers=encoder.layers,
+                final_norm=encoder.final_norm,
+                revision=encoder.revision,
             )
         else:
             settings = {**(encoder.config or {}), "final_norm": encoder.final_norm}
             backbone = BACKBONES[encoder.name].from_config(settings, layers=encoder.layers)
         base = Base(build_base(backbone, section.decoder))
     model = SequenceModel(base.model, trains=section.trains)
-    for own in data:
-        if own.task.name in recipe.tasks and not own.task.uses:
-            model.add(own.task)
     add_adapters(model, section.adapters, base=base.fingerprint)
-    taken = [name for name in model.tasks if name not in recipe.tasks]
-    model.freeze(taken)
+    model.freeze(list(model.tasks))
     for own in data:
-        if own.task.uses:
-            model.add(own.task)
-            for other in own.task.uses:
-                model.parts_of(other).layers.requires_grad_(False)
+        model.add(own.task)
     return model, base
 
 
@@ -151,7 +148,7 @@ def train_sequences(
         dataset = training_data(data, model.tasks, preprocessing_of(base.model.backbone), seed=recipe.seed)
         found, said = Checkpoints(run.checkpoints).newest() if processes.is_first() else (None, [])
         checkpoint = processes.from_first(found)
-        fingerprints = {own.task.name: own.manifest.fingerprint() for own in data}
+        fingerprints = {own.task.name: own.fingerprint() for own in data}
         provenance = provenance_of(
             recipe,
             dataset.manifest,
