@@ -263,7 +263,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(spoken, tmp_path):
         ({"tasks": {"emotion": {**TASKS["emotion"], "adapter": {"joins": "fused"}}}}, "joins is 'fused' with 0"),
         (
             {"tasks": {**TASKS, "other": {**TASKS["emotion"], "adapter": {"joins": "stacked", "uses": ["words"]}}}},
-            "words learns in the same recipe: train it first",
+            "words learns here too: train it first",
         ),
     ],
 )

@@ -160,7 +160,7 @@ class SequenceRecipe(Section):
         if self.train.metric not in ("score", *self.tasks):
             faults.append("train.metric: " + unknown_name_message("metric", self.train.metric, ["score", *self.tasks]))
         faults += [
-            f"tasks.{name}.adapter.uses: {other} learns in the same recipe: train it first, and name it in model.adapters"
+            f"tasks.{name}.adapter.uses: {other} learns here too: train it first, and name it in model.adapters"
             for name, task in self.tasks.items()
             for other in task.adapter.uses
             if other in self.tasks
