@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,16 +47,10 @@ def slot_f1(truth: Sequence[Sequence[str]], answers: Sequence[Sequence[str]]) ->
     rows: tuple[list[list[str]], list[list[str]]] = ([], [])
     for expected, found in zip(truth, answers, strict=True):
         row: tuple[list[str], list[str]] = ([], [])
-        matcher = difflib.SequenceMatcher(None, list(expected), list(found), autojunk=False)
-        for kind, start, end, from_, to in matcher.get_opcodes():
-            for slot in expected[start:end]:
-                tags = _tags(slot)
-                row[0].extend(tags)
-                row[1].extend(tags if kind == "equal" else ["O"] * len(tags))
-            for slot in [] if kind == "equal" else found[from_:to]:
-                tags = _tags(slot)
-                row[0].extend(["O"] * len(tags))
-                row[1].extend(tags)
+        for slot, in_truth, in_answer in _side_by_side(expected, found):
+            tags = _tags(slot)
+            row[0].extend(tags if in_truth else ["O"] * len(tags))
+            row[1].extend(tags if in_answer else ["O"] * len(tags))
         for kept, own in zip(rows, row, strict=True):
             kept.append(own)
     if not any(tag != "O" for kept in rows for own in kept for tag in own):
@@ -71,9 +64,30 @@ def slot_counts(truth: Sequence[str], answer: Sequence[str]) -> tuple[int, int, 
     >>> slot_counts(["room hall", "number two"], ["room hall", "number ten", "person tom"])
     (1, 2, 3)
     """
-    matcher = difflib.SequenceMatcher(None, list(truth), list(answer), autojunk=False)
-    right = sum(block.size for block in matcher.get_matching_blocks())
+    right = sum(in_truth and in_answer for _, in_truth, in_answer in _side_by_side(truth, answer))
     return right, len(truth), len(answer)
+
+
+def _side_by_side(truth: Sequence[str], answer: Sequence[str]) -> list[tuple[str, bool, bool]]:
+    """Each slot, whether it is in the truth and whether in the answer; as many as can be in both are, in their order."""
+    common = [[0] * (len(answer) + 1) for _ in range(len(truth) + 1)]  # of what is left from there on
+    for row in reversed(range(len(truth))):
+        for column in reversed(range(len(answer))):
+            same = 1 + common[row + 1][column + 1] if truth[row] == answer[column] else 0
+            common[row][column] = max(same, common[row + 1][column], common[row][column + 1])
+    found: list[tuple[str, bool, bool]] = []
+    row = column = 0
+    while row < len(truth) and column < len(answer):
+        if truth[row] == answer[column]:
+            found.append((truth[row], True, True))
+            row, column = row + 1, column + 1
+        elif common[row + 1][column] >= common[row][column + 1]:
+            found.append((truth[row], True, False))
+            row += 1
+        else:
+            found.append((answer[column], False, True))
+            column += 1
+    return found + [(slot, True, False) for slot in truth[row:]] + [(slot, False, True) for slot in answer[column:]]
 
 
 def word_errors(truth: str, answer: str) -> tuple[int, int]:
