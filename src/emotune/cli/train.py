@@ -32,7 +32,10 @@ def train(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show model, batches and memory; train nothing.")] = False,
     folds_at_a_time: FoldsAtATime = 1,
 ) -> None:
-    """Fine-tune a speech encoder; the run folder holds model, predictions and report. With protocol=NAME, all folds."""
+    """Fine-tune a speech encoder; the run folder holds model, predictions and report. With protocol=NAME, all folds.
+
+    A recipe with tasks, such as sequences/emotion, trains a sequence model.
+    """
     with needs("train"):
         from emotune.config.reading import load_recipe
         from emotune.config.sequences import is_sequence_recipe

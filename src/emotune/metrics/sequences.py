@@ -69,7 +69,7 @@ def slot_counts(truth: Sequence[str], answer: Sequence[str]) -> tuple[int, int, 
 
 
 def _side_by_side(truth: Sequence[str], answer: Sequence[str]) -> list[tuple[str, bool, bool]]:
-    """Each slot, whether it is in the truth and whether in the answer; as many as can be in both are, in their order."""
+    """Each slot, whether it is in the truth and in the answer; as many as can be in both are, in their order."""
     common = [[0] * (len(answer) + 1) for _ in range(len(truth) + 1)]  # of what is left from there on
     for row in reversed(range(len(truth))):
         for column in reversed(range(len(answer))):
