@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from builders.installed import install, package_with_model
 from emotune.config.reading import load_recipe
 from emotune.config.recipe import Recipe
+from emotune.config.sequences import SequenceRecipe, load_sequence_recipe
 from emotune.corpora.tables.rows import COLUMN_NAMES, DIMENSION_NAMES
 from emotune.recipes import recipe_names
 from emotune.schema.labels import LabelSpace
@@ -52,8 +53,24 @@ def test_the_defaults_in_the_recipe_reference_are_those_of_the_code(tmp_path):
 def test_every_bundled_recipe_reads_once_its_data_are_named(tmp_path, monkeypatch):
     install(monkeypatch, package_with_model(tmp_path / "package", "emotune-mini", LabelSpace(("calm", "fear"))))
     for name in recipe_names():
+        if name.startswith("sequences/"):
+            assert load_sequence_recipe(name, ["model.base=b", "manifest=m.csv"]).name == name
+            continue
         place = "data.manifest=m.csv" if name.startswith(("demo/", "gender/", "general/")) else f"data.root={tmp_path}"
         assert load_recipe(name, [place]).name == name
+
+
+def test_the_page_on_sequences_lists_every_key_of_its_recipes(tmp_path):
+    block = re.search(r"```yaml\n(.*?)```", (ROOT / "docs" / "sequences.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert block is not None
+    path = tmp_path / "reference.yaml"
+    path.write_text(block.group(1), encoding="utf-8")
+    shown, recipe = yaml.safe_load(block.group(1)), load_sequence_recipe(path)
+    assert set(shown) == set(SequenceRecipe.model_fields)
+    assert set(shown["model"]) == set(type(recipe.model).model_fields)
+    task = recipe.tasks["emotion"]
+    assert set(shown["tasks"]["emotion"]) == set(type(task).model_fields)
+    assert set(shown["tasks"]["emotion"]["adapter"]) == set(type(task.adapter).model_fields)
 
 
 def test_every_name_of_a_tables_column_is_in_the_documentation():

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emotune.choices import Precision
+from emotune.cli import sequences
 from emotune.cli.console import Condition, counts_text, err, out, pairs, show_progress, warn_all
 from emotune.cli.train import print_evaluation
+from emotune.models.sequences.folder import find_sequences
 from emotune.runtime.extras import needs
 
 if TYPE_CHECKING:
@@ -58,6 +60,12 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON, as report.json has them.")] = False,
 ) -> None:
     """Score a split that training did not see: table of predictions, report.json and report.html."""
+    if find_sequences(run_path) is not None:
+        idle = {"--manifest": manifest_path, "--map": map, "--drop": drop, "--shared-classes": shared}
+        idle |= {"--robustness": robustness, "--coverage": coverage, "--condition": condition}
+        idle |= {"--adversarial": adversarial, "--attack": attack, "--precision": precision != "fp32", "--json": as_json}
+        sequences.evaluate_run(run_path, split, output, resamples, device, idle)
+        return
     with needs("train"):
         from emotune.report.evaluate_run import Scored, evaluate_run
         from emotune.report.score_attacks import Attacks

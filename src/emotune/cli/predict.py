@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from emotune.choices import AdaptedBy, PartFormat, PartsEngine, Precision, VadMethod
+from emotune.cli import sequences
 from emotune.cli.console import (
     Condition,
     Model,
@@ -24,6 +25,7 @@ from emotune.cli.console import (
 )
 from emotune.errors import ConfigError
 from emotune.io.tables import to_json
+from emotune.models.sequences.folder import find_sequences
 from emotune.runtime.extras import needs
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from emotune.schema.predictions import Predictions
 
 
-def predict(
+def predict(  # noqa: PLR0915 (three ways: sequences, a server, here)
     model: Model,
     inputs: Annotated[
         list[Path],
@@ -101,6 +103,10 @@ def predict(
     gender_model: Annotated[str | None, typer.Option(help="In place of the model's own gender predictor.")] = None,
     asr: Annotated[str | None, typer.Option(help="In place of the model's own speech recogniser.")] = None,
     text_encoder: Annotated[str | None, typer.Option(help="In place of the model's own text encoder.")] = None,
+    task: Annotated[list[str], typer.Option(help="Of a sequence model: a task; default all of its.")] = [],
+    adapter: Annotated[
+        list[Path], typer.Option(help="Of an encoder-decoder: the file of a task's adapter, in place of a run's own.")
+    ] = [],
     spreadsheet_safe: SpreadsheetSafe = False,
     as_json: Annotated[bool, typer.Option("--json", help="Without -o: print each row as a line of JSON.")] = False,
     server: Server = None,
@@ -126,6 +132,18 @@ def predict(
         "progress": show_progress,
     }
     named = inputs_named(inputs, column, split, channel, speakers)
+    if adapter or find_sequences(model) is not None:
+        idle = {"--window": window, "--hop": hop, "--vad": vad, "--workers": workers, "--part-rows": part_rows}
+        idle |= {"--part-format": part_format, "--retry-errors": retry_errors, "--coverage": coverage}
+        idle |= {"--adapt": adapt != "none", "--condition": condition, "--gender-model": gender_model, "--asr": asr}
+        idle |= {"--engine": engine != "local", "--text-encoder": text_encoder, "--server": server, "--json": as_json}
+        idle |= {"--precision": precision != "fp32"}
+        asked = {"tasks": task or None, "adapters": adapter or None, "device": device, "listener": Words()}
+        asked |= {"batch_seconds": batch_seconds or 40.0, "spreadsheet_safe": spreadsheet_safe}
+        sequences.predict_inputs(model, named, output, asked, idle)
+        return
+    if task:
+        raise ConfigError(f"--task goes with a sequence model, and {model} is none: leave it out.")
     if server is not None:
         local = {"--window": window, "--hop": hop, "--vad": vad, "--device": device, "--workers": workers}
         local |= {"--part-rows": part_rows, "--part-format": part_format, "--retry-errors": retry_errors}

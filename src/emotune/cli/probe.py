@@ -8,11 +8,11 @@ from emotune.cli.train import (
     Overrides,
     RecipeName,
     RunPath,
-    TrainingDisplay,
     default_folder,
     print_evaluation,
     run_protocol,
 )
+from emotune.cli.training_display import TrainingDisplay
 from emotune.runtime.extras import needs
 
 

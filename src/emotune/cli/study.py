@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from emotune.cli.console import err, out, show_progress, table, warn_all
-from emotune.cli.train import Overrides, TrainingDisplay
+from emotune.cli.train import Overrides
+from emotune.cli.training_display import TrainingDisplay
 from emotune.recipes import first_sentence, study_folder, study_names
 from emotune.runtime.extras import needs
 

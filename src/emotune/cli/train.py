@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from emotune.cli.console import err, out, progress_bar, show_progress, warn_all
+from emotune.cli import sequences
+from emotune.cli.console import err, out, show_progress, warn_all
+from emotune.cli.training_display import TrainingDisplay
 from emotune.io.tables import to_json
 from emotune.runtime.extras import needs
-from emotune.runtime.listener import Listener, Row
 
 if TYPE_CHECKING:
     from emotune.evaluation.result import Evaluation
@@ -31,9 +32,16 @@ def train(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show model, batches and memory; train nothing.")] = False,
     folds_at_a_time: FoldsAtATime = 1,
 ) -> None:
-    """Fine-tune a speech encoder; the run folder holds model, predictions and report. With protocol=NAME, all folds."""
+    """Fine-tune a speech encoder; the run folder holds model, predictions and report. With protocol=NAME, all folds.
+
+    A recipe with tasks, such as sequences/emotion, trains a sequence model.
+    """
     with needs("train"):
         from emotune.config.reading import load_recipe
+        from emotune.config.sequences import is_sequence_recipe
+    if is_sequence_recipe(recipe_name):
+        sequences.train_recipe(recipe_name, overrides or [], output, dry_run=dry_run)
+        return
     recipe = load_recipe(recipe_name, overrides or [])
     with needs("train"):  # once the recipe is without fault: a fault is told at once
         from emotune.protocols.run import first_fold
@@ -107,52 +115,3 @@ def print_description(description: Mapping[str, Any]) -> None:
         f" about {memory:.2f} GB a process",
         markup=False,
     )
-
-
-class TrainingDisplay(Listener):
-    """A bar over all steps and one line an epoch, on standard error."""
-
-    def __init__(self) -> None:
-        self.bar = progress_bar(disable=not err.is_terminal, transient=True)
-        self.task = self.scoring_task = None
-
-    def __enter__(self) -> TrainingDisplay:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
-
-    def step(self, done: int, total: int, figures: Mapping[str, float]) -> None:
-        if self.task is None:
-            self.bar.start()
-            self.task = self.bar.add_task("training", total=total)
-        self.bar.update(self.task, completed=done)
-        if done == total:
-            self.bar.stop()
-
-    def scoring(self, done: int, total: int) -> None:
-        if self.scoring_task is None:
-            self.bar.start()
-            self.scoring_task = self.bar.add_task("scoring", total=total)
-        self.bar.update(self.scoring_task, completed=done)
-        if done == total:
-            self.bar.remove_task(self.scoring_task)
-            self.scoring_task = None
-            if self.bar.finished:
-                self.bar.stop()
-
-    def epoch(self, rows: Sequence[Row]) -> None:
-        row = rows[-1]
-        figures = [
-            f"{name.removeprefix('development_')} {row[name]:.3f}"
-            for name in ("development_loss", "development_uar", "development_macro_f1", "development_ccc")
-            if name in row
-        ]
-        err.print(
-            f"epoch {row['epoch']}: train loss {row['train_loss']:.3f}; development {', '.join(figures)};"
-            f" {row['seconds']:.0f} s",
-            markup=False,
-        )
-
-    def say(self, message: str) -> None:
-        err.print(message, markup=False)

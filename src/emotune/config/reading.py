@@ -33,8 +33,10 @@ def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """
     path = bundled_or_file("recipe", name, recipe_folder(), recipe_names())
     data = _with_base(path, ())
+    if "tasks" in data:
+        raise ConfigError(f"{path} is a recipe of sequences: it goes with `emotune train`, and not with this.")
     own = _encoder_in(data)
-    recipe = _section_of(Recipe, path, data, overrides)
+    recipe = section_of(Recipe, path, data, overrides)
     used = recipe.model.encoder
     if own in (None, used) or any(parse_override(override)[0] == "name" for override in overrides):
         return recipe
@@ -95,10 +97,15 @@ def read_section(section: type[SectionType], path: Path, overrides: Sequence[str
     Raises:
         ConfigError: with every fault found.
     """
-    return _section_of(section, path, _read_yaml(path), overrides)
+    return section_of(section, path, _read_yaml(path), overrides)
 
 
-def _section_of(section: type[SectionType], path: Path, data: dict[str, Any], overrides: Sequence[str]) -> SectionType:
+def section_of(section: type[SectionType], path: Path, data: dict[str, Any], overrides: Sequence[str]) -> SectionType:
+    """The content of a YAML file as a section, with ``key.path=value`` overrides.
+
+    Raises:
+        ConfigError: with every fault found.
+    """
     data = with_overrides(data, overrides)
     try:
         return section.model_validate(data)
@@ -117,7 +124,7 @@ def _is_about(fault: str, override: str) -> bool:
     return place.startswith(key) or key.startswith(place)
 
 
-def dump_recipe(recipe: Recipe) -> str:
+def dump_recipe(recipe: Section) -> str:
     """The resolved recipe as YAML, which reads back to the same recipe."""
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 

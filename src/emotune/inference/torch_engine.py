@@ -64,14 +64,7 @@ class TorchEngine:
         Raises:
             ConfigError: for a device or a precision that cannot be had.
         """
-        chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            torch.zeros(1, device=chosen)
-        except (RuntimeError, AssertionError, NotImplementedError) as error:  # AssertionError: torch without CUDA
-            reason = str(error).splitlines()[0]
-            raise ConfigError(
-                f"Device '{chosen}' cannot be used here ({reason}). Choose another, such as cpu."
-            ) from error
+        chosen = usable_device(device)
         check_precision(precision, chosen)
         stored = load_model(folder, shared=shared)
         if precision == "int8":
@@ -140,3 +133,18 @@ class TorchEngine:
         probabilities = with_temperature(answers.get("probabilities", nothing), self.calibration.temperature)
         embeddings = output.features.float().cpu().numpy()
         return EngineOutput(probabilities, answers.get("dimensions", nothing), embeddings)
+
+
+def usable_device(device: str | None) -> str:
+    """The device that is asked for; None = a GPU where there is one.
+
+    Raises:
+        ConfigError: for a device that is not there.
+    """
+    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.zeros(1, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # AssertionError: torch without CUDA
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"Device '{chosen}' cannot be used here ({reason}). Choose another, such as cpu.") from error
+    return chosen

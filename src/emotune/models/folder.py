@@ -12,6 +12,7 @@ from pathlib import Path
 from emotune.errors import ModelError
 from emotune.io.hub import CARD, Download, download_snapshot, fetch, is_hub_name, no_folder
 from emotune.models.installed import cure_of_absence, installed_model
+from emotune.models.sequences.folder import find_sequences
 from emotune.schema.run_folder import why_no_model
 
 CONFIG, PREPROCESSOR, WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"
@@ -73,6 +74,11 @@ def find_model_folder(name: str | Path, *, download: Download = download_snapsho
         return ModelFolder(installed, str(name))
     if here is not None:
         return ModelFolder(here, str(here))
+    if find_sequences(path) is not None:
+        raise ModelError(
+            f"{path} holds a sequence model, which writes answers: `emotune predict` and `emotune evaluate` take it, in"
+            " Python emotune.inference.sequences.load, and nothing else does."
+        )
     if path.exists():
         raise ModelError(" ".join(filter(None, [why_no_model(path), cure_of_absence(name)])))
     known = "" if "/" in str(name) else "Give a model's folder or a run's, such as runs/NAME of `emotune train`."

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from emotune.config.recipe import Recipe
+from emotune.config.sequences import SequenceRecipe
+from emotune.section import Section
 
 _SOURCES = ("data.manifest", "data.root")
 _CACHES = ("data.cache", "data.cache_gb", "probe.cache")
@@ -19,7 +21,7 @@ def changes_between(
     return _in_words(before.model_dump(mode="json"), after.model_dump(mode="json"), but)
 
 
-def changes_of_work(before: Recipe, after: Recipe) -> list[str]:
+def changes_of_work(before: Recipe | SequenceRecipe, after: Recipe | SequenceRecipe) -> list[str]:
     """Finds the keys that differ between the recipe of a run and the one it is to go on with.
 
     Another spelling of the same folder is no difference, nor are words, or places of data and caches: when it goes on,
@@ -36,7 +38,7 @@ def changes_of_finished_work(before: Recipe, after: Recipe) -> list[str]:
     return _resolved_changes(before, after, but=("description", "notice", *_CACHES))
 
 
-def _resolved_changes(before: Recipe, after: Recipe, *, but: Sequence[str]) -> list[str]:
+def _resolved_changes(before: Section, after: Section, *, but: Sequence[str]) -> list[str]:
     first, second = (_resolved(recipe.model_dump()) for recipe in (before, after))
     return _in_words(first, second, but)
 

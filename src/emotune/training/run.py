@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
@@ -20,6 +20,7 @@ import emotune
 from emotune.audio.preprocessing import Preprocessing
 from emotune.config.reading import dump_recipe
 from emotune.config.recipe import Recipe
+from emotune.config.sequences import SequenceRecipe
 from emotune.errors import ConfigError, CorpusError
 from emotune.evaluation import Evaluation, scores
 from emotune.evaluation.speaker_dependence import speaker_dependence
@@ -44,6 +45,7 @@ from emotune.training.loop import processes
 from emotune.training.prior import training_prior
 from emotune.training.recipe_changes import changes_of_work
 
+AnyRecipe = TypeVar("AnyRecipe", Recipe, SequenceRecipe)
 _VERSIONS = ("emotune", "python", "packages")
 _PACKAGES = ("torch", "numpy", "scikit-learn", "scipy", "soundfile", "soxr")
 
@@ -60,7 +62,7 @@ class Beginning:
 
 
 @contextmanager
-def opened(run: RunFolder, recipe: Recipe, kind: str) -> Iterator[Beginning]:
+def opened(run: RunFolder, recipe: Recipe | SequenceRecipe, kind: str) -> Iterator[Beginning]:
     """Keeps other runs out of a folder; yields how this one began.
 
     Raises:
@@ -73,11 +75,11 @@ def opened(run: RunFolder, recipe: Recipe, kind: str) -> Iterator[Beginning]:
         yield _began(run, recipe, kind)
 
 
-def _began(run: RunFolder, recipe: Recipe, kind: str) -> Beginning:
+def _began(run: RunFolder, recipe: Recipe | SequenceRecipe, kind: str) -> Beginning:
     if run.finished:
         raise ConfigError(f"{run.path} already holds a finished run; choose another folder with -o, or remove it.")
     if run.recipe.exists():
-        changed = changes_of_work(_recipe_of(run), recipe)
+        changed = changes_of_work(_recipe_of(run, type(recipe)), recipe)
         if changed:
             raise ConfigError(
                 f"{run.path} holds an unfinished run of another recipe ({'; '.join(changed[:3])}); choose another"
@@ -99,9 +101,9 @@ def _began(run: RunFolder, recipe: Recipe, kind: str) -> Beginning:
     return Beginning(at, tuple(before if last == _versions() else [*before, last]))
 
 
-def _recipe_of(run: RunFolder) -> Recipe:
+def _recipe_of(run: RunFolder, kind: type[AnyRecipe]) -> AnyRecipe:
     try:
-        return Recipe.model_validate(yaml.safe_load(run.recipe.read_text(encoding="utf-8")))
+        return kind.model_validate(yaml.safe_load(run.recipe.read_text(encoding="utf-8")))
     except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
         raise ConfigError(f"{run.recipe} cannot be read. Remove that run, or choose another folder with -o.") from error
 
@@ -120,7 +122,7 @@ def _changed_versions(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     )
 
 
-def provenance_of(recipe: Recipe, manifest: Manifest, began: Beginning, **more: Any) -> dict[str, Any]:
+def provenance_of(recipe: Recipe | SequenceRecipe, manifest: Manifest, began: Beginning, **more: Any) -> dict[str, Any]:
     """Origin of a run: recipe, encoder, data, versions and state of the code, with ``more`` beside them."""
     return {
         "recipe": recipe.name,

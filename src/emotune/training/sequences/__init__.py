@@ -1,0 +1,1 @@
+"""Training of sequence models: their tasks' data, losses, scores and runs."""
