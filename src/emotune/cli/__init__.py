@@ -13,8 +13,10 @@ from typer.core import TyperGroup
 from emotune.cli import (
     adapt,
     adjust,
+    annotate,
     compare,
     corpus,
+    embed,
     evaluate,
     export,
     fuse,
@@ -77,6 +79,7 @@ app.command("fuse")(fuse.fuse)
 app.command("adjust")(adjust.adjust)
 app.command("submit")(submit.submit)
 app.command("predict")(predict.predict)
+app.command("embed")(embed.embed)
 app.command("models")(models.models)
 app.command("adapt")(adapt.adapt)
 app.command("export")(export.export)
@@ -85,6 +88,8 @@ app.command("timeline")(timeline.timeline)
 app.command("serve")(serve.serve)
 app.command("gender")(gender.gender)
 app.command("transcribe")(transcribe.transcribe)
+app.command("annotate")(annotate.annotate)
+app.command("codebook")(annotate.codebook)
 
 
 def main() -> None:

@@ -35,6 +35,14 @@ def evaluate(
     robustness: Annotated[
         bool, typer.Option("--robustness", help="Also under noise, babble, telephone, codecs, rooms and cuts.")
     ] = False,
+    words: Annotated[
+        bool,
+        typer.Option("--words", help="Words or voice: also levelled, with the words filtered out, and exchanged."),
+    ] = False,
+    text_encoder: Annotated[
+        str | None,
+        typer.Option(help="Reads what the words say, fitted to the run's training split; default: a list of words."),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
     coverage: Annotated[
         float | None, typer.Option(help="Say 'uncertain' in predictions.csv beyond this share, such as 0.8.")
@@ -50,6 +58,8 @@ def evaluate(
         output,
         shared=shared,
         robustness=robustness,
+        words=words,
+        text_encoder=text_encoder,
         resamples=resamples,
         device=device,
         coverage=coverage,
@@ -59,6 +69,9 @@ def evaluate(
     if found.class_changes:
         err.print(f"classes mapped: {counts_text(found.class_changes)}", markup=False)
     print_evaluation(found.evaluation, found.name, found.folder)
+    if words and found.evaluation.words is not None:
+        verdict = found.evaluation.words.verdict
+        out.print(f"words or voice: {verdict.name}. {verdict.reason}", markup=False)
     if coverage is not None:
         _print_answered(found.predictions, found.manifest)
     if found.robustness is not None:

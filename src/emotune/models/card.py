@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,26 @@ def model_card(
         "```",
     ]
     return "\n".join(lines) + "\n"
+
+
+def with_section(card: str, title: str, lines: Sequence[str]) -> str:
+    r"""A card with a section before its last one, in place of an earlier one of the same title.
+
+    >>> print(with_section("# m\n\n## a\nold\n\n## Use\nit\n", "a", ["new"]))
+    # m
+    <BLANKLINE>
+    ## a
+    new
+    <BLANKLINE>
+    ## Use
+    it
+    <BLANKLINE>
+    """
+    parts = re.split(r"(?m)^(?=## )", card)
+    kept = [part for part in parts if part.splitlines()[:1] != [f"## {title}"]]
+    section = "\n".join([f"## {title}", *lines, "", ""])
+    place = len(kept) - 1 if len(kept) > 1 else len(kept)
+    return "".join([*kept[:place], section, *kept[place:]])
 
 
 def _condition_lines(config: Mapping[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ from emotune.inference.loading import load
 from emotune.inference.predictor import Predictor
 from emotune.io.tables import check_output
 from emotune.models.folder import find_model_folder
+from emotune.report.read_words import add_to_card, read_words
 from emotune.report.score_run import TRAINED_ELSEWHERE, score_run, seen_before
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.gender import GENDER_CLASSES, gender_as_class
@@ -103,6 +104,8 @@ def evaluate_run(
     *,
     shared: bool = False,
     robustness: bool = False,
+    words: bool = False,
+    text_encoder: str | None = None,
     resamples: int = 1000,
     device: str | None = None,
     coverage: float | None = None,
@@ -117,6 +120,10 @@ def evaluate_run(
         output: where to write; ``<run>/<name>`` when None.
         shared: score on the classes that model and manifest share.
         robustness: also under every degradation.
+        words: also with the prosody levelled, the words filtered out and transcripts exchanged, for the section on
+            words against voice, which the model's card gets too.
+        text_encoder: reads the transcripts for that section, fitted to those of the run's training split; None = a list
+            of English emotional words.
         resamples: of the bootstrap over speakers.
         device: as ``emotune.load`` has it.
         coverage: as ``emotune.load`` has it.
@@ -129,6 +136,8 @@ def evaluate_run(
     run, scored, sources = _run_of(run_path, output), scored or Scored(), conditions or {}
     if robustness and shared:
         raise ConfigError("--robustness scores all classes of the model: leave out either it or --shared-classes.")
+    if words and shared:
+        raise ConfigError("--words scores all classes of the model: leave out either it or --shared-classes.")
     name, manifest, changes = scored.read(run)
     name += "".join(f"-{condition}-{source}" for condition, source in sources.items())
     folder = output or run.results(name)
@@ -145,6 +154,17 @@ def evaluate_run(
     if shared:
         manifest, predictions, note = on_shared_classes(manifest, predictions)
         notes, extra = [note, *notes], {**extra, "shared classes": note}
+    against_voice = read_words(
+        run,
+        predictor,
+        manifest,
+        predictions,
+        folder,
+        controls=words,
+        text_encoder=text_encoder,
+        resamples=resamples,
+        progress=progress,
+    )
     evaluation = score_run(
         run,
         manifest,
@@ -155,7 +175,10 @@ def evaluate_run(
         resamples=resamples,
         notes=notes,
         extra=extra,
+        words=against_voice,
     )
+    if words and against_voice is not None and not isinstance(run, LoneModel):
+        add_to_card(run, against_voice, name)
     found = None
     if robustness:
         found = _score_robustness(run, predictor, manifest, predictions, folder, name, resamples, notes, progress)
