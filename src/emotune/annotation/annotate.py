@@ -15,11 +15,12 @@ from typing import Any
 from emotune.annotation.engines.engine import AnnotationEngine, Answer, Question
 from emotune.annotation.facts import Facts, sound_of
 from emotune.annotation.parsing import UNPARSED, parsed
-from emotune.annotation.prompts import ACOUSTICS, CODES, LEVELS, TEXT, VERSION, WORDINGS, messages_of
+from emotune.annotation.prompts import CODES, LEVELS, TEXT, VERSION, WORDINGS, messages_of
 from emotune.annotation.shots import chosen_examples, example_pool
 from emotune.annotation.speech_codes import Codes
 from emotune.enrichment.answer_cache import AnswerCache, open_cache
 from emotune.errors import AudioError, ConfigError, CorpusError, ServerError
+from emotune.evaluation.raters import RATERS, are_votes_of
 from emotune.evaluation.words.reader import has_transcript, text_of
 from emotune.io.tables import parse_json
 from emotune.runtime.progress import Progress, silent
@@ -27,8 +28,6 @@ from emotune.schema.manifest import Manifest
 from emotune.schema.utterance import Utterance
 
 CACHE = Path("~/.cache/emotune/annotations")
-RATERS = "raters"
-"""Where a manifest's information names its raters."""
 _CHARACTERS_A_TOKEN = 3
 """Low, so that what a question may cost is guessed too high rather than too low."""
 
@@ -187,8 +186,11 @@ def with_votes_of(
             continue
         columns = {f"{rater}.{name}": own.get(name, 0) for name in (*manifest.label_space.classes, UNPARSED)}
         votes = {name: float(number) for name, number in own.items() if name != UNPARSED and number}
+        takes = not utterance.votes or are_votes_of(utterance, rater, manifest.label_space.classes)
         rows.append(
-            dataclasses.replace(utterance, extra={**utterance.extra, **columns}, votes=utterance.votes or votes)
+            dataclasses.replace(
+                utterance, extra={**utterance.extra, **columns}, votes=votes if takes else utterance.votes
+            )
         )
     raters = {**manifest.information.get(RATERS, {}), rater: dict(about)}
     return dataclasses.replace(manifest, utterances=tuple(rows), information={**manifest.information, RATERS: raters})

@@ -66,7 +66,8 @@ def annotate_manifest(
         found = dataclasses.replace(found, manifest=labelled(found))
     found.manifest.write(output, spreadsheet_safe=spreadsheet_safe)
     if predictions is not None:
-        predictions_of(found, split).write(predictions)
+        asked = manifest if split is None else manifest.split(split)
+        predictions_of(found, asked).write(predictions)
     return found
 
 
@@ -84,13 +85,16 @@ def labelled(found: Annotated) -> Manifest:
     return found.manifest.replace_utterances(rows)
 
 
-def predictions_of(found: Annotated, split: str | None = None) -> Predictions:
-    """Shares of the parsed answers as a table of predictions; an utterance without one is a row with its error."""
-    classes = found.manifest.label_space.classes
+def predictions_of(found: Annotated, asked: Manifest) -> Predictions:
+    """Shares of the parsed answers as a table of predictions; an utterance without one is a row with its error.
+
+    Args:
+        found: the annotation.
+        asked: the utterances that it was of.
+    """
+    classes = asked.label_space.classes
     rows = []
-    for u in found.manifest:
-        if split is not None and u.split != split:
-            continue
+    for u in asked:
         counts = found.counts.get(u.utterance_id, {})
         understood = sum(number for name, number in counts.items() if name != UNPARSED)
         if understood:
@@ -99,4 +103,4 @@ def predictions_of(found: Annotated, split: str | None = None) -> Predictions:
             error = found.errors.get(u.utterance_id) or f"{u.utterance_id}: no answer of {found.rater} names a class"
             rows.append(Prediction(u.utterance_id, error=error))
     space = LabelSpace(classes)
-    return Predictions(tuple(rows), space, found.rater, found.manifest.fingerprint())
+    return Predictions(tuple(rows), space, found.rater, asked.fingerprint())

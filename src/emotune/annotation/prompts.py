@@ -20,10 +20,10 @@ LEVELS = {
 }
 _TASKS = (
     "You label the emotion of one spoken utterance. Choose exactly one of: {classes}. Answer with that word alone.",
-    "Which emotion does the speaker express? The only possible answers are: {classes}. Reply with one of these words and"
-    " nothing else.",
-    "Annotate the following utterance for a study of emotion in speech. Permitted labels: {classes}. Write one label, no"
-    " explanation.",
+    "Which emotion does the speaker express? The only possible answers are: {classes}. Reply with one of these words"
+    " and nothing else.",
+    "Annotate the following utterance for a study of emotion in speech. Permitted labels: {classes}. Write one label,"
+    " no explanation.",
 )
 WORDINGS = len(_TASKS)
 _CODES_SHOWN = 60

@@ -127,3 +127,32 @@ def codebook(
         f" perplexity {about['perplexity']:.1f}",
         markup=False,
     )
+
+
+def augment(
+    manifest_path: Annotated[Path, typer.Argument(metavar="MANIFEST")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The manifest to write: .csv, .jsonl or .parquet.")],
+    rater: Annotated[str, typer.Option(help="Whose labels are added, such as llm:lexicon.")],
+    human: Annotated[float, typer.Option(help="Share of the training split that keeps people's labels.")],
+    extra: Annotated[float, typer.Option(help="Share of the rest that is labelled by the rater; 0 adds none.")],
+    labels: Annotated[
+        Literal["rater", "random", "human"],
+        typer.Option(help="Of what is added; random: the control; human: the best."),
+    ] = "rater",
+    seed: Annotated[int, typer.Option(help="Of the parts and of random labels.")] = 0,
+    spreadsheet_safe: SpreadsheetSafe = False,
+) -> None:
+    """Put a rater's labels in place of people's in part of the training split; other splits stay as they are."""
+    from collections import Counter
+
+    from emotune.annotation.augmentation import SOURCE, augmented
+    from emotune.io.tables import check_output
+    from emotune.schema.manifest import Manifest
+
+    check_output(output, inputs=[manifest_path], spreadsheet_safe=spreadsheet_safe)
+    manifest = Manifest.read(manifest_path)
+    made = augmented(manifest, rater, human_share=human, extra_share=extra, labels=labels, seed=seed)
+    made.write(output, spreadsheet_safe=spreadsheet_safe)
+    sources = Counter(str(u.extra[SOURCE]) for u in made if u.split == "train")
+    counts = ", ".join(f"{count} by {source}" for source, count in sorted(sources.items()))
+    out.print(f"{output}: training split: {counts}; {len(made)} utterances in all", markup=False)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from emotune.cli.annotate import augment
 from emotune.cli.check import check
 from emotune.cli.console import (
     SpreadsheetSafe,
@@ -41,6 +42,7 @@ app = typer.Typer(
 app.command()(check)
 app.command()(join)
 app.command()(label)
+app.command()(augment)
 
 MergeSpeakers = Annotated[
     bool, typer.Option("--merge-speakers", help="Take names that differ only in case, spaces, _ or - for one speaker.")
@@ -275,12 +277,14 @@ def print_raters(manifest: Manifest) -> None:
     for item in rater_agreements(manifest):
         out.print(
             f"\nrater {item.rater}: {item.rated} utterances, {item.answers} answers, {item.unparsed} unparsed,"
-            f" {item.without_answer} utterances without an answer",
+            f" {item.without_answer} utterances without an answer; the votes of {item.votes_written} utterances are its"
+            " own",
             markup=False,
         )
-        if item.compared:
+        if item.labelled:
             out.print(
-                f"  against {item.compared} labels: UAR {item.uar.in_words()} (chance {item.chance:.3f}), Cohen's kappa"
+                f"  against {item.labelled} labels: UAR {item.uar.in_words()} (chance {item.chance:.3f}; without an"
+                f" answer counts as wrong); of the {item.compared} with an answer Cohen's kappa"
                 f" {item.kappa.in_words()}, Krippendorff's alpha {item.alpha.in_words()}",
                 markup=False,
             )

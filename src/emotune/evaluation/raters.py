@@ -15,10 +15,10 @@ from emotune.metrics.classes import confusion_matrices, uar_of
 from emotune.metrics.division import FloatArray, ratio
 from emotune.schema.manifest import Manifest
 from emotune.schema.utterance import Utterance
-from emotune.votes.agreement import nominal_alpha
 from emotune.votes.consensus import plurality
 
 RATERS, UNPARSED = "raters", "unparsed"
+"""Where a manifest's information names its raters, and the end of the column that counts what was not understood."""
 
 
 @dataclass(frozen=True)
@@ -28,22 +28,26 @@ class RaterAgreement:
     Args:
         rater: its name.
         rated: utterances that it was asked about.
+        votes_written: utterances whose ``votes`` are its own, since people gave none.
         answers: of it, over all of these.
         unparsed: answers that name no class.
         without_answer: utterances of which no answer names a class most often.
         compared: utterances with a label and such an answer.
-        uar: of its answers against the labels, over those that are compared.
-        kappa: Cohen's.
-        alpha: Krippendorff's, for nominal data, label and answer being two raters.
+        labelled: utterances with a label that it was asked about.
+        uar: of its answers against the labels of all these; one without an answer counts as wrong.
+        kappa: Cohen's, over those that are compared.
+        alpha: Krippendorff's, for nominal data, label and answer being two raters; over the same.
         chance: the UAR of guessing.
     """
 
     rater: str
     rated: int
+    votes_written: int
     answers: int
     unparsed: int
     without_answer: int
     compared: int
+    labelled: int
     uar: Estimate
     kappa: Estimate
     alpha: Estimate
@@ -70,28 +74,33 @@ def _agreement(manifest: Manifest, rater: str, resamples: int, seed: int) -> Rat
         name: plurality({key: n for key, n in own.items() if key != UNPARSED and n}, classes)
         for name, own in votes.items()
     }
-    both = [u for u in manifest if u.emotion is not None and said.get(u.utterance_id) is not None]
+    labelled = [u for u in manifest if u.emotion is not None and u.utterance_id in votes]
     place = {name: number for number, name in enumerate(classes)}
-    truth = np.array([place[u.emotion or ""] for u in both], dtype=np.int64)
-    answers = np.array([place[said[u.utterance_id] or ""] for u in both], dtype=np.int64)
-    codes, count = recoded(cluster_codes(speakers_of(both)))
-    undefined = Estimate(math.nan)
-    uar = kappa = alpha = undefined
-    if both:
-        matrices = confusion_matrices(truth, answers, classes=len(classes), groups=codes, group_count=count)
+    nothing = len(classes)  # a class of its own: where the rater has no answer
+    truth = np.array([place[u.emotion or ""] for u in labelled], dtype=np.int64)
+    answers = np.array([place.get(said[u.utterance_id] or "", nothing) for u in labelled], dtype=np.int64)
+    uar = kappa = alpha = Estimate(math.nan)
+    if labelled:
+        codes, count = recoded(cluster_codes(speakers_of(labelled)))
+        matrices = confusion_matrices(truth, answers, classes=nothing + 1, groups=codes, group_count=count)
         sums = ClusterBootstrap(np.asarray(matrices, dtype=float), resamples=resamples, seed=seed)
-        uar, kappa, alpha = (sums.estimate(measure) for measure in (uar_of, kappa_of, alpha_of))
+        uar = sums.estimate(uar_of)
+        kappa, alpha = (
+            sums.estimate(lambda s, of=measure: of(s[..., :nothing, :nothing])) for measure in (kappa_of, alpha_of)
+        )
     return RaterAgreement(
         rater,
         len(votes),
+        sum(are_votes_of(u, rater, classes) for u in manifest),
         int(sum(sum(own.values()) for own in votes.values())),
         int(sum(own.get(UNPARSED, 0) for own in votes.values())),
         sum(answer is None for answer in said.values()),
-        len(both),
+        int(np.count_nonzero(answers < nothing)),
+        len(labelled),
         uar,
         kappa,
         alpha,
-        1 / len(set(truth.tolist())) if both else math.nan,
+        1 / len(set(truth.tolist())) if labelled else math.nan,
     )
 
 
@@ -107,6 +116,12 @@ def votes_of(utterance: Utterance, rater: str, classes: tuple[str, ...]) -> dict
         if math.isfinite(number):
             found[name] = number
     return found or None
+
+
+def are_votes_of(utterance: Utterance, rater: str, classes: tuple[str, ...]) -> bool:
+    """Tells whether an utterance's votes are those that a rater wrote there, for want of people's."""
+    own = votes_of(utterance, rater, classes) or {}
+    return bool(utterance.votes) and dict(utterance.votes) == {n: v for n, v in own.items() if v and n != UNPARSED}
 
 
 def kappa_of(confusion: FloatArray) -> FloatArray:
@@ -130,9 +145,8 @@ def alpha_of(confusion: FloatArray) -> FloatArray:
     Reference:
         Krippendorff (2011), Computing Krippendorff's Alpha-Reliability, section B.
 
-    >>> pairs = [{"a": 2}, {"b": 2}, {"a": 1, "b": 1}]
-    >>> bool(np.isclose(alpha_of(np.array([[1.0, 1.0], [0.0, 1.0]])), nominal_alpha(pairs)))
-    True
+    >>> round(float(alpha_of(np.array([[1.0, 1.0], [0.0, 1.0]]))), 4)
+    0.4444
     """
     values = 2 * confusion.sum(axis=(-2, -1))
     of_class = confusion.sum(axis=-1) + confusion.sum(axis=-2)

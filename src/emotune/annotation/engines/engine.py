@@ -107,5 +107,5 @@ class AnnotationEngine(ABC):
             ServerError: when no answer can be had, after all patience.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (most engines hold nothing)
         """Gives back what is held."""
