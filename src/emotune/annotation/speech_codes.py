@@ -1,4 +1,4 @@
-"""Discrete speech codes: k-means over the frame states of an encoder."""
+"""Discrete speech codes over the frame states of an encoder: by k-means, or learnt by a VQ-VAE."""
 
 from __future__ import annotations
 
@@ -28,16 +28,21 @@ _MOST_CODES = 4096
 
 @dataclass(frozen=True)
 class Codebook:
-    """Centroids of frame states, shape (codes, features), and whence they come.
+    """Centroids of frame states, shape (codes, size), and whence they come.
 
-    ``about`` names model, layer, frame rate, and the share of codes that training frames used.
+    ``about`` names model, layer, frame rate, and the share of codes that training frames used. With a ``weight``, shape
+    (size, features), and a ``bias``, shape (size,), states are mapped by these first.
     """
 
     centroids: NDArray[np.float32]
     about: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    weight: NDArray[np.float32] | None = None
+    bias: NDArray[np.float32] | None = None
 
     def encode(self, frames: NDArray[np.floating]) -> NDArray[np.int64]:
         """Nearest centroid of each frame, shape (frames, features) -> (frames,), each from 0 to codes - 1."""
+        if self.weight is not None and self.bias is not None:
+            frames = frames @ self.weight.T + self.bias
         products = frames @ self.centroids.T
         return (np.sum(self.centroids**2, axis=1) - 2 * products).argmin(axis=1)
 
@@ -48,7 +53,9 @@ class Codebook:
             TableError: when it cannot be written.
         """
         with atomic_path(path) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, centroids=self.centroids, about=np.array(to_json({"schema": SCHEMA, **self.about})))
+            about = np.array(to_json({"schema": SCHEMA, **self.about}))
+            mapped = {} if self.weight is None or self.bias is None else {"weight": self.weight, "bias": self.bias}
+            np.savez(stream, centroids=self.centroids, about=about, **mapped)
 
     @classmethod
     def read(cls, path: Path) -> Codebook:
@@ -60,11 +67,12 @@ class Codebook:
         try:
             with np.load(path, allow_pickle=False) as content:
                 centroids, about = content["centroids"], parse_json(str(content["about"]))
+                mapped = {name: content[name].astype(np.float32) for name in ("weight", "bias") if name in content}
             if about.get("schema") != SCHEMA or centroids.ndim != 2 or not np.isfinite(centroids).all():
                 raise ValueError(f"its schema is {about.get('schema')!r}, expected {SCHEMA!r}")
         except Exception as error:  # numpy and zipfile raise what they like for what is no archive
             raise TableError(f"{path} is no codebook of `emotune codebook`: {error}.") from error
-        return cls(centroids.astype(np.float32), about)
+        return cls(centroids.astype(np.float32), about, **mapped)
 
 
 def fit_codebook(
@@ -106,6 +114,44 @@ def fit_codebook(
     return Codebook(
         fitted.centroids, {**embedder.about, "codes": codes, "seed": seed, **use_of(fitted.encode(rows), codes)}
     )
+
+
+def learn_codebook(
+    model: str, manifest: Manifest, *, layer: int, codes: int = 100, epochs: int = 4, seed: int = 0
+) -> Codebook:
+    """Learns codes by a VQ-VAE, a task of the training loop, over the frames of a manifest's utterances.
+
+    Args:
+        model: a bare encoder or a model, as ``embedder_of`` has it.
+        manifest: a training split.
+        layer: the state that is coded.
+        codes: how many there are.
+        epochs: through the utterances.
+        seed: of weights and order.
+
+    Raises:
+        ConfigError: for fewer than two codes.
+        CorpusError: for fewer frames than codes.
+        EmotuneError: for a model or recordings that cannot be used.
+    """
+    if not 2 <= codes <= _MOST_CODES:
+        raise ConfigError(f"codes is {codes}, expected 2 to {_MOST_CODES}.")
+    with needs("train", "A VQ-VAE"):
+        from emotune.inference.embeddings.layer_states import LayerStates  # noqa: PLC0415 (torch)
+        from emotune.training.vq_vae import fit_vq_vae  # noqa: PLC0415 (as above)
+    embedder = embedder_of(model, level=FRAME, layer=layer)
+    assert isinstance(embedder, LayerStates)
+    try:
+        weight, bias, centroids = fit_vq_vae(
+            embedder.backbone, embedder.preprocessing, manifest, layer=layer, codes=codes, epochs=epochs, seed=seed
+        )
+    except ValueError as error:
+        raise CorpusError(f"The codes cannot be learnt: {error}. Name more recordings, or fewer codes.") from error
+    made = Codebook(centroids.numpy(), {}, weight.numpy(), bias.numpy())
+    found = embedded(embedder, [_item(manifest, place) for place in range(len(manifest))])
+    used = np.concatenate([made.encode(own.vectors) for own in found if own.error is None])
+    about = {**embedder.about, "codes": codes, "seed": seed, "epochs": epochs, **use_of(used, codes)}
+    return Codebook(made.centroids, about, made.weight, made.bias)
 
 
 def use_of(codes: NDArray[np.int64], size: int) -> dict[str, float]:

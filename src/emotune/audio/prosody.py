@@ -27,6 +27,8 @@ def flattened(samples: FloatArray, sampling_rate_hz: int) -> FloatArray:
         Moulines and Charpentier (1990), Pitch-Synchronous Waveform Processing Techniques for Text-to-Speech Synthesis
         Using Diphones, Speech Communication 9.
     """
+    if not len(samples):
+        return samples.astype(np.float32)
     pitch_hz, _ = pitch_and_energy(samples, sampling_rate_hz)
     voiced = np.isfinite(pitch_hz)
     levelled = samples.astype(np.float64)
@@ -45,6 +47,8 @@ def without_words(samples: FloatArray, sampling_rate_hz: int) -> FloatArray:
         Rogers, Scherer and Rosenthal (1971), Content Filtering Human Speech: A Simple Electronic System, Behavior
         Research Methods and Instrumentation 3(1).
     """
+    if not len(samples):
+        return samples.astype(np.float32)
     spectrum = np.fft.rfft(samples.astype(np.float64))
     hertz = np.fft.rfftfreq(len(samples), 1 / sampling_rate_hz)
     share = np.clip((_STOP_HZ - hertz) / (_STOP_HZ - _PASS_HZ), 0, 1)
@@ -73,7 +77,7 @@ def _at_one_pitch(samples: np.ndarray, pitch_hz: np.ndarray, target_hz: float, s
 def _pitch_marks(
     samples: np.ndarray, pitch_hz: np.ndarray, sampling_rate_hz: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One mark a period, at the highest sample near where it is due, and one every 5 ms of what has no pitch."""
+    """One mark a period where there is a pitch, and one every 5 ms where there is none."""
     marks: list[int] = []
     periods: list[int] = []
     voiced: list[bool] = []
@@ -84,15 +88,30 @@ def _pitch_marks(
         has_pitch = bool(np.isfinite(pitch_hz[frame]))
         period = round(sampling_rate_hz / pitch_hz[frame]) if has_pitch else unvoiced_step
         if has_pitch:
-            reach = period // 4 if voiced and voiced[-1] else period // 2
-            start = max(place - reach, marks[-1] + 1 if marks else 0)
-            near = samples[start : place + reach + 1]
-            place = start + int(near.argmax()) if len(near) else place
+            place = _aligned(samples, place, period, marks[-1] if voiced and voiced[-1] else None)
         marks.append(place)
         periods.append(period)
         voiced.append(has_pitch)
         place += period
     return np.array(marks), np.array(periods), np.array(voiced)
+
+
+def _aligned(samples: np.ndarray, place: int, period: int, before: int | None) -> int:
+    """Mark of a period that is due at a place: where the sound is most like that around the mark before it.
+
+    The first mark of a stretch is at its highest sample. Marks at the highest sample of each period would jump between
+    the waves of a formant, and every other grain would then be another one: a voice an octave lower.
+    """
+    reach, half = max(1, period // 6), period // 2
+    if before is None:
+        near = samples[place : place + period]
+        return place + int(near.argmax()) if len(near) else place
+    start, end = max(place - reach, before + 1), place + reach + 1
+    if before < half or end + half > len(samples) or end <= start:
+        return place
+    model = samples[before - half : before + half]
+    searched = samples[start - half : end + half - 1]
+    return start + int(np.correlate(searched, model, mode="valid").argmax())
 
 
 def _at_one_loudness(samples: np.ndarray, sampling_rate_hz: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from emotune.cli.console import SpreadsheetSafe, leave_with, out, show_progress
+from emotune.errors import ConfigError
 
 KEY_VARIABLES = ("EMOTUNE_LLM_KEY", "OPENAI_API_KEY")
 """Environment variables of the key for an endpoint, the first that is set: on the command line others could read it."""
@@ -105,11 +106,15 @@ def codebook(
     split: Annotated[str | None, typer.Option(help="Whose frames are clustered; default all.")] = None,
     codes: Annotated[int, typer.Option("-k", "--codes", min=2, help="How many there are.")] = 100,
     layer: Annotated[int | None, typer.Option(help="Of the encoder; default mix or the last.")] = None,
+    vq_vae: Annotated[
+        bool, typer.Option("--vq-vae", help="Learn the codes by a VQ-VAE instead of k-means; needs --layer.")
+    ] = False,
+    epochs: Annotated[int, typer.Option(min=1, help="Of the VQ-VAE.")] = 4,
     seed: Annotated[int, typer.Option(help="Of the clustering.")] = 0,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
 ) -> None:
     """Cluster an encoder's frames into discrete speech codes, and report how many of them are used."""
-    from emotune.annotation.speech_codes import fit_codebook
+    from emotune.annotation.speech_codes import fit_codebook, learn_codebook
     from emotune.inference.embeddings.embedder import embedder_of
     from emotune.io.tables import check_file, check_suffix
     from emotune.schema.manifest import Manifest
@@ -118,8 +123,13 @@ def codebook(
     check_file(output, inputs=[manifest_path])
     manifest = Manifest.read(manifest_path)
     manifest = manifest if split is None else manifest.split(split)
-    embedder = embedder_of(model, level="frame", layer=layer, device=device)
-    made = fit_codebook(embedder, manifest, codes=codes, seed=seed, progress=show_progress)
+    if vq_vae:
+        if layer is None:
+            raise ConfigError("--vq-vae codes one layer: name it with --layer.")
+        made = learn_codebook(model, manifest, layer=layer, codes=codes, epochs=epochs, seed=seed)
+    else:
+        embedder = embedder_of(model, level="frame", layer=layer, device=device)
+        made = fit_codebook(embedder, manifest, codes=codes, seed=seed, progress=show_progress)
     made.write(output)
     about = made.about
     out.print(

@@ -130,7 +130,7 @@ def kappa_of(confusion: FloatArray) -> FloatArray:
     Reference:
         Cohen (1960), A Coefficient of Agreement for Nominal Scales, Educational and Psychological Measurement 20(1).
 
-    >>> float(kappa_of(np.array([[20.0, 5.0], [10.0, 15.0]])))
+    >>> round(float(kappa_of(np.array([[20.0, 5.0], [10.0, 15.0]]))), 4)
     0.4
     """
     total = confusion.sum(axis=(-2, -1))

@@ -151,7 +151,9 @@ def _read(body: Any) -> Answer:
     text = body["choices"][0]["message"]["content"]
     if not isinstance(text, str):
         raise TypeError("content is no text")
-    usage = body.get("usage") or {}
+    usage = body.get("usage")
+    if not isinstance(usage, Mapping):
+        return Answer(text)  # an endpoint that counts nothing
     return Answer(text, _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")))
 
 

@@ -58,7 +58,7 @@ class LayerStates:
     ) -> None:
         self.preprocessing = preprocessing
         self.about = about
-        self._backbone, self._chosen, self._mean = backbone.eval(), chosen, mean
+        self.backbone, self._chosen, self._mean = backbone.eval(), chosen, mean
 
     def embed(self, waveforms: Sequence[FloatArray]) -> list[NDArray[np.float32]]:
         """States of prepared clips, each of shape (samples,): (frames, features) for each, or (1, features).
@@ -66,11 +66,11 @@ class LayerStates:
         Raises:
             EngineError: when memory does not suffice for the batch.
         """
-        device = next(self._backbone.parameters()).device
+        device = next(self.backbone.parameters()).device
         try:
             with torch.inference_mode():
                 batch = pad(waveforms).to(device)
-                states = self._backbone(batch.waveforms, batch.mask)
+                states = self.backbone(batch.waveforms, batch.mask)
                 rows = self._chosen(states).float()
                 return [self._of_clip(own[mask]) for own, mask in zip(rows, states.mask, strict=True)]
         except (RuntimeError, MemoryError) as error:
