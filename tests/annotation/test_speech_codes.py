@@ -48,7 +48,7 @@ def test_learnt_codes_explain_frames_and_come_back_out_of_their_file(embedder, t
     np.testing.assert_array_equal(codes, cdist(frames @ made.weight.T + made.bias, made.centroids).argmin(axis=1))
     made.write(tmp_path / "codes.npz")
     np.testing.assert_array_equal(Codebook.read(tmp_path / "codes.npz").encode(frames), codes)
-    with pytest.raises(CorpusError, match="The codes cannot be learnt: .* frames, expected at least one for each"):
+    with pytest.raises(CorpusError, match=r"The codes cannot be learnt: .* frames, expected at least one for each"):
         learn_codebook(model, tones.replace_utterances(tones.utterances[:1]), layer=2, codes=4000)
 
 

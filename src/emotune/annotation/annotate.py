@@ -152,6 +152,11 @@ def annotate(
     for asked in questions:
         label = parsed(known[asked.key].text, manifest.label_space.classes) or UNPARSED
         counts.setdefault(asked.utterance_id, Counter())[label] += 1
+    if not counts:
+        raise CorpusError(
+            f"Not one of {len(wanted)} utterances can be asked about, such as {next(iter(errors.values()))} Write the"
+            " words down with `emotune transcribe`."
+        )
     rater = f"llm:{engine.name}"
     dollars = (spent.prompt * options.price[0] + spent.answer * options.price[1]) / 1e6
     about = {

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from emotune.errors import ConfigError, CorpusError
 from emotune.evaluation.raters import UNPARSED, votes_of
 from emotune.evaluation.words.reader import text_of
+from emotune.io.tables import check_output
 from emotune.schema.manifest import Manifest
 from emotune.schema.splits import TRAIN
 from emotune.schema.utterance import Utterance
@@ -81,6 +83,29 @@ def augmented(
                 own = {RATER: answer, RANDOM: classes[int(drawn[words])], HUMAN: utterance.emotion}
                 kept.append(_from(utterance, own[labels], labels))
     return manifest.replace_utterances(kept)
+
+
+def augment_manifest(
+    manifest_path: Path,
+    output: Path,
+    rater: str,
+    *,
+    human_share: float,
+    extra_share: float,
+    labels: str = RATER,
+    seed: int = 0,
+    spreadsheet_safe: bool = False,
+) -> Manifest:
+    """Reads a manifest, and writes it as ``augmented`` makes it.
+
+    Raises:
+        EmotuneError: for a manifest or an output that cannot be used, and as ``augmented`` has it.
+    """
+    check_output(output, inputs=[manifest_path], spreadsheet_safe=spreadsheet_safe)
+    manifest = Manifest.read(manifest_path)
+    made = augmented(manifest, rater, human_share=human_share, extra_share=extra_share, labels=labels, seed=seed)
+    made.write(output, spreadsheet_safe=spreadsheet_safe)
+    return made
 
 
 def _words(utterance: Utterance) -> str:

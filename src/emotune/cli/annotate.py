@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 import typer
 
 from emotune.cli.console import SpreadsheetSafe, leave_with, out, show_progress
-from emotune.errors import ConfigError
 
 KEY_VARIABLES = ("EMOTUNE_LLM_KEY", "OPENAI_API_KEY")
 """Environment variables of the key for an endpoint, the first that is set: on the command line others could read it."""
@@ -114,27 +113,25 @@ def codebook(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
 ) -> None:
     """Cluster an encoder's frames into discrete speech codes, and report how many of them are used."""
-    from emotune.annotation.speech_codes import fit_codebook, learn_codebook
-    from emotune.inference.embeddings.embedder import embedder_of
-    from emotune.io.tables import check_file, check_suffix
-    from emotune.schema.manifest import Manifest
+    from emotune.annotation.codebook_file import make_codebook
 
-    check_suffix(output, (".npz",))
-    check_file(output, inputs=[manifest_path])
-    manifest = Manifest.read(manifest_path)
-    manifest = manifest if split is None else manifest.split(split)
-    if vq_vae:
-        if layer is None:
-            raise ConfigError("--vq-vae codes one layer: name it with --layer.")
-        made = learn_codebook(model, manifest, layer=layer, codes=codes, epochs=epochs, seed=seed)
-    else:
-        embedder = embedder_of(model, level="frame", layer=layer, device=device)
-        made = fit_codebook(embedder, manifest, codes=codes, seed=seed, progress=show_progress)
-    made.write(output)
+    made = make_codebook(
+        model,
+        manifest_path,
+        output,
+        split=split,
+        codes=codes,
+        layer=layer,
+        vq_vae=vq_vae,
+        epochs=epochs,
+        seed=seed,
+        device=device,
+        progress=show_progress,
+    )
     about = made.about
     out.print(
-        f"{output}: {codes} codes of layer {about['layer']}, {about['frames']} frames; used {about['used_share']:.1%},"
-        f" perplexity {about['perplexity']:.1f}",
+        f"{output}: {about['codes']} codes of layer {about['layer']}, {about['frames']} frames; used"
+        f" {about['used_share']:.1%}, perplexity {about['perplexity']:.1f}",
         markup=False,
     )
 
@@ -155,14 +152,18 @@ def augment(
     """Put a rater's labels in place of people's in part of the training split; other splits stay as they are."""
     from collections import Counter
 
-    from emotune.annotation.augmentation import SOURCE, augmented
-    from emotune.io.tables import check_output
-    from emotune.schema.manifest import Manifest
+    from emotune.annotation.augmentation import SOURCE, augment_manifest
 
-    check_output(output, inputs=[manifest_path], spreadsheet_safe=spreadsheet_safe)
-    manifest = Manifest.read(manifest_path)
-    made = augmented(manifest, rater, human_share=human, extra_share=extra, labels=labels, seed=seed)
-    made.write(output, spreadsheet_safe=spreadsheet_safe)
+    made = augment_manifest(
+        manifest_path,
+        output,
+        rater,
+        human_share=human,
+        extra_share=extra,
+        labels=labels,
+        seed=seed,
+        spreadsheet_safe=spreadsheet_safe,
+    )
     sources = Counter(str(u.extra[SOURCE]) for u in made if u.split == "train")
     counts = ", ".join(f"{count} by {source}" for source, count in sorted(sources.items()))
     out.print(f"{output}: training split: {counts}; {len(made)} utterances in all", markup=False)

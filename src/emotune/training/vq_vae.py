@@ -82,6 +82,7 @@ class VqVae(nn.Module):
         return (found.states[self.layer][found.mask] - self.mean) / self.deviation
 
     def forward(self, batch: Batch) -> QuantisedFrames:
+        """Codes a batch's frames, and decodes the codes."""
         states = self.states(batch)
         projected = self.encoder(states)
         codes = torch.cdist(projected.detach(), self.codebook.detach()).argmin(dim=1)
@@ -119,12 +120,15 @@ class QuantisationTask(Task[QuantisedFrames]):
         self._frames_of = backbone.frame_count
 
     def normalisers(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Real frames of the batch, for each of the means."""
         frames = self._frames_of(batch.mask.sum(dim=1)).sum().float()
         return dict.fromkeys(("reconstruction", "codebook", "commitment"), frames)
 
     def mean_losses(
         self, output: QuantisedFrames, batch: Batch, normalisers: Mapping[str, Tensor]
     ) -> Mapping[str, Tensor]:
+        """Mean squared errors of what is decoded, of codes, and of frames against their codes."""
+
         def summed(one: Tensor, other: Tensor) -> Tensor:
             return functional.mse_loss(one, other, reduction="none").mean(dim=1).sum()
 
@@ -136,6 +140,7 @@ class QuantisationTask(Task[QuantisedFrames]):
         return {name: part / normalisers[name] for name, part in parts.items()}
 
     def everything(self, output: QuantisedFrames) -> Tensor:
+        """A scalar of all that is trained."""
         return output.decoded.sum() + output.quantised.sum() + output.projected.sum()
 
 

@@ -14,11 +14,11 @@ FEWEST_CONFLICTS = 20
 """With fewer clips in which words and label conflict, these decide nothing."""
 RULE = (
     f"Rule, all with 95 % intervals over speakers. First, where words and label conflict in at least {FEWEST_CONFLICTS}"
-    " clips, as recorded or by exchanged transcripts: the model follows whichever its answers take significantly more"
-    " often, and if neither, it cannot be told. Else, where the words say no emotion: a UAR above chance can only come"
-    " from the voice. Else, where controls were run: it follows the words if more is left with the prosody levelled"
-    " than with the words filtered out, and that above chance; the voice if the other way round. Else it cannot be"
-    " told."
+    " clips, as recorded or by exchanged transcripts: the model follows whichever its answers are significantly more"
+    " often, less what its answers would give by chance; if neither, it cannot be told. Else, where the words say no"
+    " emotion: a UAR above chance can only come from the voice. Else, where controls were run: it follows the words if"
+    " more is left with the prosody levelled than with the words filtered out, and that above chance; the voice if the"
+    " other way round. Else it cannot be told."
 )
 
 
