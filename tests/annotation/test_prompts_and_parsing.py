@@ -86,7 +86,7 @@ def test_an_answer_is_one_class_alone_or_nothing(answer, label):
     assert parsed(answer, CLASSES) == label
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.one_of(
         st.text(max_size=60),

@@ -14,8 +14,8 @@ from emotune.batch import pad
 from emotune.errors import ConfigError, ModelError, TableError
 from emotune.inference.embeddings.embed import embed
 from emotune.inference.embeddings.embedder import embedder_of
+from emotune.inference.embeddings.vector_files import check_vector_output, write_vectors
 from emotune.inference.torch_engine import TorchEngine
-from emotune.io.vector_files import check_vector_output, write_vectors
 from emotune.schema.labels import LabelSpace
 
 SPACE = LabelSpace(("anger", "neutral"))

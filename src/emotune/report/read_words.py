@@ -11,7 +11,7 @@ from emotune.evaluation.words.controls import run_controls, takes_words
 from emotune.evaluation.words.reader import FittedReader, LexiconReader, Reader, has_transcript
 from emotune.inference.predictor import Predictor
 from emotune.io.tables import write_text
-from emotune.models.card import plain, with_section
+from emotune.models.card_text import plain, with_section
 from emotune.models.folder import CARD
 from emotune.report.words_section import TITLE, card_lines
 from emotune.runtime.progress import Progress, silent

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from emotune.errors import ModelError
 from emotune.inference.embeddings.embed import embedded
 from emotune.inference.embeddings.embedder import CLIP, embedder_of
+from emotune.inference.embeddings.vector_files import check_vector_output, write_vectors
 from emotune.inference.inputs import Inputs
-from emotune.io.vector_files import check_vector_output, write_vectors
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
 
