@@ -83,6 +83,17 @@ def test_a_model_gets_the_verdict_of_what_it_goes_by(manifest, answer, verdict):
     assert found.verdict.name == verdict, found.verdict.reason
 
 
+def test_sentences_that_are_each_said_once_could_be_known_by_heart():
+    own = [dataclasses.replace(u, text=f"The bus number {n} leaves.") for n, u in enumerate(NOTHING)]
+    unique = NOTHING.replace_utterances(own)
+    found = words_against_voice(unique, answering(unique, by_voice), LexiconReader(), resamples=300)
+    assert found.verdict.name == OPEN and found.evidence.neutral_by_words == pytest.approx(1)
+    twice = [dataclasses.replace(u, text=("A", "B")[n % 6 == 0]) for n, u in enumerate(NOTHING)]
+    mixed = NOTHING.replace_utterances(twice)  # B is said in anger alone: 15 of its 30 clips
+    found = words_against_voice(mixed, answering(mixed, by_voice), LexiconReader(), resamples=300)
+    assert found.evidence.neutral_by_words == pytest.approx((0.5 + 1) / 3)
+
+
 def test_groups_hold_the_clips_that_they_name():
     kinds = [None, "same", "other"]
     mixed = corpus(

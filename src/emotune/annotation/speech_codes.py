@@ -53,9 +53,9 @@ class Codebook:
             TableError: when it cannot be written.
         """
         with atomic_path(path) as temporary, temporary.open("wb") as stream:
-            about = np.array(to_json({"schema": SCHEMA, **self.about}))
-            mapped = {} if self.weight is None or self.bias is None else {"weight": self.weight, "bias": self.bias}
-            np.savez(stream, centroids=self.centroids, about=about, **mapped)
+            arrays: dict[str, Any] = {"centroids": self.centroids, "weight": self.weight, "bias": self.bias}
+            arrays = {name: array for name, array in arrays.items() if array is not None}
+            np.savez(stream, **arrays, about=np.array(to_json({"schema": SCHEMA, **self.about})))
 
     @classmethod
     def read(cls, path: Path) -> Codebook:
@@ -109,7 +109,8 @@ def fit_codebook(
         raise CorpusError(f"There are {len(rows)} frames, fewer than the {codes} codes: name more recordings.")
     generator = np.random.default_rng(seed)
     drawn = rows[generator.permutation(len(rows))[:_MOST_FRAMES]]
-    clusters: Any = MiniBatchKMeans(n_clusters=codes, random_state=seed, n_init=3, batch_size=4096)
+    kind: Any = MiniBatchKMeans
+    clusters = kind(n_clusters=codes, random_state=seed, n_init=3, batch_size=4096)
     fitted = Codebook(np.asarray(clusters.fit(drawn).cluster_centers_, dtype=np.float32))
     return Codebook(
         fitted.centroids, {**embedder.about, "codes": codes, "seed": seed, **use_of(fitted.encode(rows), codes)}

@@ -1,6 +1,5 @@
 """Speech with one side taken away: its melody and loudness levelled, or its words filtered out."""
 
-# pyright: strict
 from __future__ import annotations
 
 import numpy as np

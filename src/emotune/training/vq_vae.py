@@ -58,6 +58,9 @@ class VqVae(nn.Module):
         van den Oord et al. (2017), Neural Discrete Representation Learning, arXiv 1711.00937.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, backbone: Backbone, layer: int, *, codes: int, size: int) -> None:
         super().__init__()
         self.backbone = backbone.requires_grad_(False)

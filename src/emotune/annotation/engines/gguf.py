@@ -52,14 +52,17 @@ class GgufEngine(AnnotationEngine):
         return self._path.stem
 
     @cached_property
+    def _sha256(self) -> str:
+        with self._path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+    @property
     def identity(self) -> Mapping[str, str]:
         """Hash of the file, and how answers are drawn."""
-        with self._path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return {
             "engine": "gguf",
             "name": self.name,
-            "sha256": digest[:16],
+            "sha256": self._sha256[:16],
             "temperature": f"{self.options.temperature}",
         }
 

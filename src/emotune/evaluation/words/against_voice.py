@@ -10,7 +10,7 @@ import numpy as np
 from emotune.evaluation.pairs import Pairs, pair
 from emotune.evaluation.statistics.bootstrap import ClusterBootstrap, Estimate, recoded
 from emotune.evaluation.words.controls import CONTROLS, EXCHANGED, FLATTENED, WITHOUT_WORDS, Controlled
-from emotune.evaluation.words.reader import Reader, has_transcript
+from emotune.evaluation.words.reader import Reader, has_transcript, text_of
 from emotune.evaluation.words.verdict import Evidence, Verdict, verdict_of
 from emotune.metrics.classes import accuracy_of, confusion_matrices, uar_of
 from emotune.metrics.division import FloatArray, IntArray, ratio
@@ -151,7 +151,7 @@ def words_against_voice(
         conflict=_followed(natural + exchanged, len(pairs.classes), resamples, seed),
         conflicts={"natural": len(natural), "exchanged": len(exchanged)},
         neutral=found[NEUTRAL].uar if NEUTRAL in found else Estimate(float("nan")),
-        neutral_chance=1 / len(found[NEUTRAL].classes) if NEUTRAL in found else float("nan"),
+        neutral_by_words=best_by_words(pairs.take(groups[NEUTRAL])),
         contrast=_contrast(manifest, controlled, resamples, seed),
         flattened=effects[FLATTENED].uar if FLATTENED in effects else Estimate(float("nan")),
         without_words=effects[WITHOUT_WORDS].uar if WITHOUT_WORDS in effects else Estimate(float("nan")),
@@ -179,6 +179,21 @@ def _rows_of(pairs: Pairs, said: Sequence[str | None]) -> dict[str, IntArray]:
         for ok, words, own in zip(usable, said, label, strict=True)
     ]
     return {name: np.array([row for row, own in enumerate(kind) if own == name], dtype=np.int64) for name in GROUPS}
+
+
+def best_by_words(pairs: Pairs) -> float:
+    """The highest UAR of one answer for each sentence, chosen by the labels themselves; NaN without clips.
+
+    Sentences that are said once give all away; two sentences that everybody says in every way give chance.
+    """
+    if not len(pairs):
+        return float("nan")
+    _, texts = np.unique([" ".join((text_of(u) or "").lower().split()) for u in pairs.utterances], return_inverse=True)
+    counts = np.zeros((texts.max() + 1, len(pairs.classes)))
+    np.add.at(counts, (texts, pairs.truth), 1)
+    of_class = counts.sum(axis=0)
+    present = of_class > 0
+    return float((counts[:, present] / of_class[present]).max(axis=1).sum() / present.sum())
 
 
 def _confusions(pairs: Pairs) -> FloatArray:
@@ -245,7 +260,10 @@ def _natural(pairs: Pairs, said: Sequence[str | None], rows: IntArray) -> list[_
     """Conflicts as they were recorded."""
     return [
         _Conflict(
-            _cluster(pairs, row), pairs.prediction[row], pairs.classes.index(said[row] or ""), int(pairs.truth[row])
+            _cluster(pairs, row),
+            int(pairs.prediction[row]),
+            pairs.classes.index(said[row] or ""),
+            int(pairs.truth[row]),
         )
         for row in rows
     ]

@@ -16,9 +16,10 @@ RULE = (
     f"Rule, all with 95 % intervals over speakers. First, where words and label conflict in at least {FEWEST_CONFLICTS}"
     " clips, as recorded or by exchanged transcripts: the model follows whichever its answers are significantly more"
     " often, less what its answers would give by chance; if neither, it cannot be told. Else, where the words say no"
-    " emotion: a UAR above chance can only come from the voice. Else, where controls were run: it follows the words if"
-    " more is left with the prosody levelled than with the words filtered out, and that above chance; the voice if the"
-    " other way round. Else it cannot be told."
+    " emotion: the model follows the voice if its UAR is above the best that could be had there by knowing each"
+    " sentence's own labels, as it can be where the same words are said in several ways. Else, where controls were run:"
+    " it follows the words if more is left with the prosody levelled than with the words filtered out, and that above"
+    " chance; the voice if the other way round. Else it cannot be told."
 )
 
 
@@ -31,7 +32,7 @@ class Evidence:
             the two conflict.
         conflicts: clips that this is over: as recorded (``natural``) and by exchanged transcripts (``exchanged``).
         neutral: UAR where the words say no emotion.
-        neutral_chance: of guessing there.
+        neutral_by_words: the best UAR there of one answer for each sentence, chosen by the labels themselves.
         contrast: UAR with the prosody levelled less UAR with the words filtered out.
         flattened: UAR with the prosody levelled.
         without_words: UAR with the words filtered out.
@@ -41,7 +42,7 @@ class Evidence:
     conflict: Estimate
     conflicts: Mapping[str, int]
     neutral: Estimate
-    neutral_chance: float
+    neutral_by_words: float
     contrast: Estimate
     flattened: Estimate
     without_words: Estimate
@@ -69,18 +70,18 @@ def verdict_of(evidence: Evidence) -> Verdict:
     count = sum(evidence.conflicts.values())
     if count >= FEWEST_CONFLICTS and evidence.conflict.has_interval:
         return _by_conflict(evidence, count)
-    if evidence.neutral.has_interval and evidence.neutral.low > evidence.neutral_chance:
+    if evidence.neutral.has_interval and evidence.neutral.low > evidence.neutral_by_words:
         return Verdict(
             VOICE,
-            f"Where the words say no emotion its UAR is {evidence.neutral.in_words()}, above the chance of"
-            f" {evidence.neutral_chance:.3f}: only the voice can have told it.",
+            f"Where the words say no emotion its UAR is {evidence.neutral.in_words()}; knowing the sentences by heart"
+            f" would at best give {evidence.neutral_by_words:.3f}, so that only the voice can have told it.",
         )
     if evidence.contrast.has_interval:
         return _by_controls(evidence)
     return Verdict(
         OPEN,
-        "There are too few speakers, or too few clips in which words and label conflict or the words say nothing,"
-        " and no controls were run.",
+        "There are too few speakers, or too few clips in which words and label conflict or the same words are said in"
+        " several ways, and no controls were run.",
     )
 
 
