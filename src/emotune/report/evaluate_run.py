@@ -154,17 +154,19 @@ def evaluate_run(
     if shared:
         manifest, predictions, note = on_shared_classes(manifest, predictions)
         notes, extra = [note, *notes], {**extra, "shared classes": note}
-    against_voice = read_words(
-        run,
-        predictor,
-        manifest,
-        predictions,
-        folder,
-        controls=words,
-        text_encoder=text_encoder,
-        resamples=resamples,
-        progress=progress,
-    )
+    against_voice = None
+    if words or text_encoder is not None:
+        against_voice = read_words(
+            run,
+            predictor,
+            manifest,
+            predictions,
+            folder,
+            controls=words,
+            text_encoder=text_encoder,
+            resamples=resamples,
+            progress=progress,
+        )
     evaluation = score_run(
         run,
         manifest,

@@ -35,20 +35,17 @@ def read_words(
     resamples: int,
     progress: Progress = silent,
 ) -> WordsAgainstVoice | None:
-    """Holds words against voice; None without transcripts or classes, unless controls were asked for.
+    """Holds words against voice, with controls or by a text encoder.
 
     Raises:
-        ConfigError: when controls are asked for and there is nothing to run them on, or a text encoder cannot be
-            fitted.
+        ConfigError: without transcripts or classes, or when a text encoder cannot be fitted.
     """
     spoken = any(has_transcript(u) for u in manifest) and bool(manifest.label_space.classes)
     if not spoken or not predictor.label_space.classes:
-        if controls or text_encoder is not None:
-            raise ConfigError(
-                "Words against voice need transcripts and classes: write the words down with `emotune transcribe`, or"
-                " leave out --words and --text-encoder."
-            )
-        return None
+        raise ConfigError(
+            "Words against voice need transcripts and classes: write the words down with `emotune transcribe`, or"
+            " leave out --words and --text-encoder."
+        )
     reader = _reader(run, text_encoder)
     controlled = None
     if controls:

@@ -11,7 +11,8 @@ from emotune.conditions.origins import origins_used
 from emotune.evaluation.evaluate import evaluate
 from emotune.evaluation.result import Evaluation
 from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dependence
-from emotune.evaluation.words.against_voice import WordsAgainstVoice
+from emotune.evaluation.words.against_voice import WordsAgainstVoice, words_against_voice
+from emotune.evaluation.words.reader import LexiconReader
 from emotune.report.evaluation_page import write_report
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
@@ -57,7 +58,8 @@ def score_run(
         extra: more lines for the information table.
         notices: more banners.
         notes: what a reader should know of how truth and predictions came about.
-        words: which of words and voice the answers go by, where that was looked at.
+        words: which of words and voice the answers go by; None = looked at without controls, where there are
+            transcripts.
     """
     target = folder or run.results(name)
     used = origins_used(row.conditions_used for row in predictions)
@@ -65,6 +67,7 @@ def score_run(
     evaluation = evaluate(
         manifest, predictions, resamples=resamples, calibration=calibration, unrestricted=unrestricted
     )
+    words = words or words_against_voice(manifest, predictions, LexiconReader(), resamples=resamples)
     predictions.write(target / "predictions.csv")
     about = run.information()
     banners = [*([about["notice"]] if about.get("notice") else []), *notices]
