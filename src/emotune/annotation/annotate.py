@@ -96,7 +96,7 @@ class Annotated:
 
 @dataclass(frozen=True)
 class _Asked:
-    """A question with its place: whose it is, and the key of its answer."""
+    """Question with its place: whose it is, and the key of its answer."""
 
     utterance_id: str
     key: str
@@ -182,7 +182,7 @@ def annotate(
 def with_votes_of(
     manifest: Manifest, rater: str, counts: Mapping[str, Mapping[str, int]], about: Mapping[str, Any]
 ) -> Manifest:
-    """The manifest with a rater's votes: in columns of its name, and as ``votes.<class>`` where people gave none."""
+    """Writes a rater's votes into a manifest: in columns of its name, and as ``votes.<class>`` where people gave none."""
     rows = []
     for utterance in manifest:
         own = counts.get(utterance.utterance_id)

@@ -72,7 +72,7 @@ def annotate_manifest(
 
 
 def labelled(found: Annotated) -> Manifest:
-    """The manifest with the most voted class as the emotion of utterances that have none; ties stay without."""
+    """Takes the most voted class as the emotion of utterances that have none; ties stay without."""
     classes = found.manifest.label_space.classes
 
     def label_of(utterance_id: str) -> str | None:

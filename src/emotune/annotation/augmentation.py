@@ -125,5 +125,5 @@ def _texts_in_order(training: Sequence[Utterance], seed: int) -> list[str]:
 
 
 def _from(utterance: Utterance, emotion: str | None, source: str) -> Utterance:
-    """The utterance with a label and its source; votes go, lest a recipe learns them in its place."""
+    """Utterance with a label and its source; votes go, lest a recipe learns them in its place."""
     return dataclasses.replace(utterance, emotion=emotion, votes={}, extra={**utterance.extra, SOURCE: source})

@@ -15,7 +15,7 @@ _AROUND = " \t\r\n\"'`*_.,;:!()[]<>|"
 
 
 def parsed(answer: str, classes: Sequence[str]) -> str | None:
-    """The class that an answer names; None for anything but one class alone.
+    """Reads the class that an answer names; None for anything but one class alone.
 
     Understood are the word itself, in any case and between quotes, stars or full stops, after ``Emotion:`` too, and a
     JSON object whose ``emotion`` or ``label`` is such a word. A sentence in which a class occurs is not understood: it

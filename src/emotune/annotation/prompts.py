@@ -67,7 +67,7 @@ def messages_of(
 
 
 def described(facts: Facts, level: str) -> str:
-    """What a level tells of a clip, a line a fact."""
+    """Facts of a clip that a level tells, one a line."""
     lines = [f'Transcript: "{_on_one_line(facts.text)}"' if facts.text else "Transcript: not known"]
     if level in (ACOUSTICS, CODES):
         lines += [f"Speaker: {facts.gender or 'not known'}", *_sound_lines(facts)]

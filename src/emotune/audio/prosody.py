@@ -12,7 +12,7 @@ _SOUNDING_DB = 35.0
 """Frames this far under the loudest one are taken for silence, and are not made louder."""
 _MOST_GAIN_DB = 20.0
 _PASS_HZ, _STOP_HZ = 350.0, 450.0
-"""A voice's pitch lies below, and nearly all that tells one sound of speech from another above."""
+"""Pitch of a voice lies below, and nearly all that tells one sound of speech from another above."""
 
 
 def flattened(samples: FloatArray, sampling_rate_hz: int) -> FloatArray:

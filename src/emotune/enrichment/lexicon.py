@@ -18,7 +18,7 @@ _REACH = 3
 
 @cache
 def _entries() -> tuple[dict[str, str], dict[str, str]]:
-    """Whole words, or pairs of words joined by _, -> class, and stems -> class."""
+    """Entries: whole words, or pairs of words joined by _, -> class, and stems -> class."""
     content = yaml.safe_load(files("emotune.enrichment").joinpath("lexicon.yaml").read_text(encoding="utf-8"))
     entries = [(entry, name) for name, words in content.items() for entry in words.split()]
     whole = {entry: name for entry, name in entries if not entry.endswith("*")}
@@ -52,7 +52,7 @@ def emotional_words(text: str, classes: Sequence[str]) -> Counter[str]:
 
 
 def emotion_of_text(text: str | None, classes: Sequence[str]) -> str | None:
-    """The class with the most emotional words; None without one, or for a tie.
+    """Class with the most emotional words; None without one, or for a tie.
 
     >>> emotion_of_text("Dogs are sitting by the door.", ["anger", "sadness"])
     """

@@ -21,7 +21,7 @@ def plain(value: object) -> str:
 
 
 def with_section(card: str, title: str, lines: Sequence[str]) -> str:
-    r"""A card with a section before its last one, in place of an earlier one of the same title.
+    r"""Puts a section before the last one of a card, in place of an earlier one of the same title.
 
     >>> print(with_section("# m\n\n## a\nold\n\n## Use\nit\n", "a", ["new"]))
     # m

@@ -34,7 +34,7 @@ def words_figure(found: WordsAgainstVoice) -> Markup:
 
 
 def lead(found: WordsAgainstVoice) -> str:
-    """The verdict as the end of a sentence about the model.
+    """Verdict as the end of a sentence about the model.
 
     It ``follows the words``, ``follows the voice``, or of it ``cannot be told`` which.
     """

@@ -28,7 +28,7 @@ _COMMITMENT = 0.25
 _LR = 3e-3
 _SCORE = "explained"
 _FIRST_CLIPS, _SCORED_FRAMES = 200, 20_000
-"""Whose frames give mean, deviation and first codes, and on how many of them each epoch is scored."""
+"""Clips whose frames give mean, deviation and first codes, and on how many of them each epoch is scored."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class QuantisationTask(Task[QuantisedFrames]):
         return {name: part / normalisers[name] for name, part in parts.items()}
 
     def everything(self, output: QuantisedFrames) -> Tensor:
-        """A scalar of all that is trained."""
+        """Scalar of all that is trained."""
         return output.decoded.sum() + output.quantised.sum() + output.projected.sum()
 
 

@@ -97,7 +97,7 @@ class ChatEngine(AnnotationEngine):
             following_s *= 2
 
     def _asked(self, body: Mapping[str, Any]) -> tuple[Answer | None, str, float | None]:
-        """The answer; or None, why there is none, and the seconds that the endpoint asks to wait."""
+        """Asks once: an answer, or None and a reason, and the seconds that the endpoint asks to wait."""
         try:
             came = self._http.post(self._address, json=body)
         except (self._errors.LocalProtocolError, self._errors.UnsupportedProtocol) as error:
@@ -128,7 +128,7 @@ class AudioChatEngine(ChatEngine):
         return {**super().identity, "engine": "openai-audio"}
 
     def messages(self, question: Question) -> Sequence[Mapping[str, Any]]:
-        """The last message with the sound in place of what is told of it."""
+        """Messages with the sound in place of what is told of it."""
         assert question.sound is not None
         stream = io.BytesIO()
         soundfile.write(stream, question.sound(), SAMPLING_RATE_HZ, format="WAV", subtype="PCM_16")
@@ -147,7 +147,7 @@ def _seconds(text: str | None) -> float | None:
 
 
 def _read(body: Any) -> Answer:
-    """The answer in a chat completion."""
+    """Answer in a chat completion."""
     text = body["choices"][0]["message"]["content"]
     if not isinstance(text, str):
         raise TypeError("content is no text")

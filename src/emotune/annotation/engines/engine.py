@@ -71,7 +71,7 @@ class Answer:
 
 
 class AnnotationEngine(ABC):
-    """What answers questions.
+    """Rater by machine: answers questions.
 
     Attributes:
         needs_model: whether a model is named after the engine.
@@ -97,7 +97,7 @@ class AnnotationEngine(ABC):
     @property
     @abstractmethod
     def identity(self) -> Mapping[str, str]:
-        """What an answer hangs on beside the question: another identity keeps its answers apart."""
+        """Properties that an answer hangs on beside the question: another identity keeps its answers apart."""
 
     @abstractmethod
     def answer(self, question: Question) -> Answer:

@@ -48,7 +48,7 @@ class GgufEngine(AnnotationEngine):
 
     @property
     def name(self) -> str:
-        """The file's name without its end."""
+        """Name of the file without its end."""
         return self._path.stem
 
     @cached_property
@@ -67,7 +67,7 @@ class GgufEngine(AnnotationEngine):
         }
 
     def answer(self, question: Question) -> Answer:
-        """The model's words after the prompt, the same for the same question and seed."""
+        """Words of the model after the prompt, the same for the same question and seed."""
         torch, sampled = self._torch, self.options.temperature > 0
         prompt = self._tokenizer.apply_chat_template(
             list(question.messages), add_generation_prompt=True, return_tensors="pt", return_dict=True

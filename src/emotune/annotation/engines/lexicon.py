@@ -22,10 +22,10 @@ class LexiconEngine(AnnotationEngine):
 
     @property
     def identity(self) -> Mapping[str, str]:
-        """The engine alone."""
+        """Nothing but the engine."""
         return {"engine": "lexicon"}
 
     def answer(self, question: Question) -> Answer:
-        """The class of the words; words that name no class where there is none."""
+        """Class of the words; words that name no class where there is none."""
         found = emotion_of_text(question.facts.text, question.classes)
         return Answer(found or (NEUTRAL if NEUTRAL in question.classes else "no emotional word"))

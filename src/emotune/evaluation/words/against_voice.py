@@ -182,7 +182,7 @@ def _rows_of(pairs: Pairs, said: Sequence[str | None]) -> dict[str, IntArray]:
 
 
 def best_by_words(pairs: Pairs) -> float:
-    """The highest UAR of one answer for each sentence, chosen by the labels themselves; NaN without clips.
+    """Highest UAR of one answer for each sentence, chosen by the labels themselves; NaN without clips.
 
     Sentences that are said once give all away; two sentences that everybody says in every way give chance.
     """

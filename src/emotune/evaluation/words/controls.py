@@ -70,7 +70,7 @@ class ControlItems(Sequence[Item]):
         return Item(utterance.utterance_id, (heard, SAMPLING_RATE_HZ), extra=extra, known=known)
 
     def _spoken(self, utterance: Utterance) -> Utterance:
-        """The utterance with the words that the control leaves or gives it."""
+        """Utterance with the words that the control leaves or gives it."""
         if self.control == WITHOUT_WORDS:
             return dataclasses.replace(utterance, text=None, text_predicted="")
         donor = self.donors.get(utterance.utterance_id)

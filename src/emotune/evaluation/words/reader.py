@@ -16,7 +16,7 @@ from emotune.schema.utterance import Utterance
 
 NEUTRAL = "neutral"
 _SURE = 0.5
-"""A fitted reader names a class that is more probable than all others together."""
+"""Threshold: a fitted reader names a class that is more probable than all others together."""
 _ENGLISH = ("en", "und")
 
 
@@ -26,7 +26,7 @@ class Reader(Protocol):
     words: str
 
     def read(self, utterances: Sequence[Utterance], classes: Sequence[str]) -> list[str | None]:
-        """The class that each utterance's words say; None where they say none."""
+        """Classes that the utterances' words say; None where they say none."""
         ...
 
 
@@ -46,7 +46,7 @@ class LexiconReader:
     words = "emotune's list of English emotional words"
 
     def read(self, utterances: Sequence[Utterance], classes: Sequence[str]) -> list[str | None]:
-        """The class with the most words of it; None without one, and for a language that is not English."""
+        """Classes with the most words of it; None without one, and for a language that is not English."""
         known = [name for name in classes if name in lexicon_classes()]
         return [emotion_of_text(text_of(u), known) if _is_english(u) else None for u in utterances]
 
@@ -83,7 +83,7 @@ class FittedReader:
         self.words = f"the text encoder {name}, fitted to {len(shown)} transcripts of the training split"
 
     def read(self, utterances: Sequence[Utterance], classes: Sequence[str]) -> list[str | None]:
-        """The class that is more probable than all others together, neutral aside; else None."""
+        """Classes that are each more probable than all others together, neutral aside; else None."""
         there = [place for place, u in enumerate(utterances) if has_transcript(u)]
         found: list[str | None] = [None] * len(utterances)
         if not there:

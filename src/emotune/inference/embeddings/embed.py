@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,7 @@ def embedded(embedder: Embedder, items: Iterable[Item], *, batch_seconds: float 
 def _heard(pool: Sequence[Item], embedder: Embedder) -> Iterator[tuple[int, FloatArray | AudioError]]:
     """Prepared clips by position, those of one recording that follow each other decoded in one pass."""
     preprocessing = embedder.preprocessing
-    for (_, bad), group in groupby(enumerate(pool), key=lambda pair: (id(pair[1].source), pair[1].error)):
+    for (_, bad), group in groupby(enumerate(pool), key=lambda pair: (_recording(pair[1]), pair[1].error)):
         together = list(group)
         if bad is not None:
             yield from ((position, AudioError(bad)) for position, _ in together)
@@ -103,6 +104,11 @@ def _heard(pool: Sequence[Item], embedder: Embedder) -> Iterator[tuple[int, Floa
                 yield position, right if isinstance(right, AudioError) else preprocessing(right.samples)
             except AudioError as error:
                 yield position, AudioError(f"{item.utterance_id}: {error}")
+
+
+def _recording(item: Item) -> str | int:
+    """Tells recordings apart: by path, or as the object that was given."""
+    return str(item.source) if isinstance(item.source, str | Path) else id(item.source)
 
 
 def _vectors(embedder: Embedder, clips: Sequence[FloatArray]) -> list[NDArray[np.float32] | str]:

@@ -37,7 +37,7 @@ _CURE = "Download it again, or name a folder as its authors published it."
 
 
 class LayerStates:
-    """An ``Embedder`` over one state of an encoder, in evaluation mode and without gradients.
+    """``Embedder`` over one state of an encoder, in evaluation mode and without gradients.
 
     Args:
         backbone: the encoder.

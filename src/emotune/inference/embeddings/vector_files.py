@@ -28,7 +28,7 @@ _ROW_GROUP = 16384
 
 
 class VectorFile(ABC):
-    """A file of vectors that grows; ``close`` makes it whole.
+    """File of vectors that grows; ``close`` makes it whole.
 
     Args:
         path: to write.
