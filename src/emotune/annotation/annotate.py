@@ -182,7 +182,7 @@ def annotate(
 def with_votes_of(
     manifest: Manifest, rater: str, counts: Mapping[str, Mapping[str, int]], about: Mapping[str, Any]
 ) -> Manifest:
-    """Writes a rater's votes into a manifest: in columns of its name, and as ``votes.<class>`` where people gave none."""
+    """Writes a rater's votes into columns of its name, and as ``votes.<class>`` where people gave none."""
     rows = []
     for utterance in manifest:
         own = counts.get(utterance.utterance_id)

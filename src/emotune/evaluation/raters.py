@@ -18,7 +18,7 @@ from emotune.schema.utterance import Utterance
 from emotune.votes.consensus import plurality
 
 RATERS, UNPARSED = "raters", "unparsed"
-"""Key of a manifest's information that names its raters, and the end of the column that counts what was not understood."""
+"""Key of a manifest's information that names its raters, and the end of the column of what was not understood."""
 
 
 @dataclass(frozen=True)
