@@ -30,6 +30,7 @@ SENTENCES: Mapping[str, str] = {
     "adjust": "Shift the classes of predictions to another prior, or by thresholds that are best on development.",
     "submit": "Write a challenge's file: FileName,EmoClass or FileName,EmoAct,EmoVal,EmoDom.",
     "predict": "Predict emotions; a bad recording is a row with its error, and the exit code is then 1.",
+    "embed": "Embed recordings with a model or a bare encoder; layer and frame rate stand in the metadata.",
     "models": (
         "List the models that `emotune predict` takes by name, with licence, size and classes; nothing is fetched."
     ),
@@ -43,6 +44,10 @@ SENTENCES: Mapping[str, str] = {
     "transcribe": (
         "Transcribe a manifest's recordings into its column text_predicted; what was transcribed before is not again."
     ),
+    "annotate": (
+        "Ask a language model for the emotion of each utterance; its answers become votes of the rater llm:MODEL."
+    ),
+    "codebook": "Cluster an encoder's frames into discrete speech codes, and report how many of them are used.",
     "corpus": "Read a corpus into a manifest, look at it, join it with others, split it.",
     "recipes": "List the recipes that come with emotune, or show one.",
     "new": "Write a file to start from.",
@@ -146,6 +151,8 @@ def _command(name: str) -> Any:  # noqa: PLR0912, PLR0915 (two lines a command)
             from emotune.cli.submit import submit as command
         case "predict":
             from emotune.cli.predict import predict as command
+        case "embed":
+            from emotune.cli.embed import embed as command
         case "models":
             from emotune.cli.models import models as command
         case "adapt":
@@ -164,6 +171,10 @@ def _command(name: str) -> Any:  # noqa: PLR0912, PLR0915 (two lines a command)
             from emotune.cli.gender import gender as command
         case "transcribe":
             from emotune.cli.transcribe import transcribe as command
+        case "annotate":
+            from emotune.cli.annotate import annotate as command
+        case "codebook":
+            from emotune.cli.annotate import codebook as command
         case "corpus":
             from emotune.cli.corpus import app as command
         case "recipes":

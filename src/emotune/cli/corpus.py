@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from emotune.cli.annotate import augment
 from emotune.cli.check import check
 from emotune.cli.console import (
     SpreadsheetSafe,
@@ -41,6 +42,7 @@ app = typer.Typer(
 app.command()(check)
 app.command()(join)
 app.command()(label)
+app.command()(augment)
 
 MergeSpeakers = Annotated[
     bool, typer.Option("--merge-speakers", help="Take names that differ only in case, spaces, _ or - for one speaker.")
@@ -175,7 +177,10 @@ def show(
     overview = overview_of(manifest_path)
     manifest, counts = overview.manifest, overview.counts
     if as_json:
-        typer.echo(to_json(overview.to_json()))
+        from emotune.evaluation.raters import rater_agreements
+
+        raters = [item.to_json() for item in rater_agreements(manifest)]
+        typer.echo(to_json({**overview.to_json(), **({"raters": raters} if raters else {})}))
         return
     out.print(_summary(manifest, manifest_path), markup=False)
     splits = sorted({utterance.split or "-" for utterance in manifest})
@@ -194,6 +199,7 @@ def show(
         out.print(f"{name}: {len(values)} values on [{bounds.low:g}, {bounds.high:g}], mean {mean:.3f}")
     if overview.agreement is not None:
         _print_agreement(overview.agreement)
+    print_raters(manifest)
     warn_all(overview.warnings)
 
 
@@ -264,6 +270,26 @@ def _print_agreement(found: Agreement) -> None:
     )
     rows = [[item.name, item.utterances, f"{item.mean_share:.3f}"] for item in found.by_class]
     table("by most voted class", ["class", "utterances", "its mean share"], rows)
+
+
+def print_raters(manifest: Manifest) -> None:
+    """Prints a line for each named rater: its agreement with the labels."""
+    from emotune.evaluation.raters import rater_agreements
+
+    for item in rater_agreements(manifest):
+        out.print(
+            f"\nrater {item.rater}: {item.rated} utterances, {item.answers} answers, {item.unparsed} unparsed,"
+            f" {item.without_answer} utterances without an answer; the votes of {item.votes_written} utterances are its"
+            " own",
+            markup=False,
+        )
+        if item.labelled:
+            out.print(
+                f"  against {item.labelled} labels: UAR {item.uar.in_words()} (chance {item.chance:.3f}; without an"
+                f" answer counts as wrong); of the {item.compared} with an answer Cohen's kappa"
+                f" {item.kappa.in_words()}, Krippendorff's alpha {item.alpha.in_words()}",
+                markup=False,
+            )
 
 
 def _summary(manifest: Manifest, path: Path) -> str:

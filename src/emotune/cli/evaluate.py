@@ -49,6 +49,14 @@ def evaluate(
         typer.Option(help="--adversarial: one instead, such as pgd:snr_db=30 or fgsm:domain=log_mel,epsilon=0.05."),
     ] = [],
     attack_clips: Annotated[int, typer.Option(min=1, help="--adversarial: clips that are attacked at most.")] = 100,
+    words: Annotated[
+        bool,
+        typer.Option("--words", help="Words or voice: also levelled, with the words filtered out, and exchanged."),
+    ] = False,
+    text_encoder: Annotated[
+        str | None,
+        typer.Option(help="Reads what the words say, fitted to the run's training split; default: a list of words."),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
     precision: Annotated[
         Precision, typer.Option(help="int8 or bf16: faster, and the scores of fp32 beside them for comparison.")
@@ -63,7 +71,8 @@ def evaluate(
     if find_sequences(run_path) is not None:
         idle = {"--manifest": manifest_path, "--map": map, "--drop": drop, "--shared-classes": shared}
         idle |= {"--robustness": robustness, "--coverage": coverage, "--condition": condition}
-        idle |= {"--adversarial": adversarial, "--attack": attack, "--precision": precision != "fp32", "--json": as_json}
+        idle |= {"--adversarial": adversarial, "--attack": attack, "--precision": precision != "fp32"}
+        idle |= {"--words": words, "--text-encoder": text_encoder, "--json": as_json}
         sequences.evaluate_run(run_path, split, output, resamples, device, idle)
         return
     with needs("train"):
@@ -76,6 +85,8 @@ def evaluate(
         shared=shared,
         robustness=robustness,
         attacks=Attacks.asked(adversarial, attack, attack_clips),
+        words=words,
+        text_encoder=text_encoder,
         resamples=resamples,
         device=device,
         coverage=coverage,
@@ -88,18 +99,21 @@ def evaluate(
     if as_json:
         typer.echo((found.folder / "report.json").read_text(encoding="utf-8").rstrip())
     else:
-        _print(found, coverage)
+        _print(found, coverage, words=words)
     if found.failed:
         raise typer.Exit(1)
 
 
-def _print(found: EvaluatedRun, coverage: float | None) -> None:
+def _print(found: EvaluatedRun, coverage: float | None, *, words: bool) -> None:
     print_evaluation(found.evaluation, found.name, found.folder)
     for metric, value in found.exact_scores.items():
         scored = found.evaluation.overall.get(metric)
         if scored is not None:
             difference = scored.value - value
             out.print(f"{found.name} {metric} in fp32 {value:.3f}, difference {difference:+.4f}", markup=False)
+    if words and found.evaluation.words is not None:
+        verdict = found.evaluation.words.verdict
+        out.print(f"words or voice: {verdict.name}. {verdict.reason}", markup=False)
     if coverage is not None:
         _print_answered(found.predictions, found.manifest)
     if found.robustness is not None:

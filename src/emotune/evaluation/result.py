@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from emotune.evaluation.statistics.chance import CHANCE_METRICS
 from emotune.evaluation.vote_scores import VoteScores
 from emotune.metrics.division import FloatArray, IntArray
 from emotune.schema.labels import Scale
+
+if TYPE_CHECKING:
+    from emotune.evaluation.words.against_voice import WordsAgainstVoice
 
 SCHEMA = "emotune-evaluation/1"
 
@@ -107,6 +111,7 @@ class Evaluation:
         abstention: risk against coverage; None when classes are not scored.
         fairness: groups and speakers held against each other; None when classes are not scored.
         corpora_mean: metric -> mean of the corpora's scores, each corpus counting as much; empty where there is one.
+        words: which of words and voice the answers go by; None without transcripts.
     """
 
     utterances: int
@@ -128,6 +133,7 @@ class Evaluation:
     abstention: Abstention | None = None
     fairness: Fairness | None = None
     corpora_mean: Mapping[str, Estimate] = field(default_factory=dict[str, Estimate])
+    words: WordsAgainstVoice | None = None
 
     @property
     def chance(self) -> float:
@@ -196,6 +202,7 @@ class Evaluation:
             "abstention": None if self.abstention is None else self.abstention.to_json(),
             "votes": None if self.votes is None else self.votes.to_json(),
             "fairness": None if self.fairness is None else self.fairness.to_json(),
+            "words_against_voice": None if self.words is None else self.words.to_json(),
             "notes": list(self.notes),
         }
 

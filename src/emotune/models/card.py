@@ -4,28 +4,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from emotune.conditions import CONDITIONS
 from emotune.conditions.gender import LIMITS
+from emotune.models.card_text import plain
 from emotune.models.heads import HEADS
 from emotune.schema.gender import GENDER_CLASSES
-
-_MARKUP = re.compile(r"[\\`*~<>$]|\](?=[(\[:])|(?<!\w)_|_(?!\w)|&(?=#?\w+;)")
-_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
-
-
-def plain(value: object) -> str:
-    r"""Text from a corpus or a recipe as Markdown that shows it as it is, on one line.
-
-    >>> print(plain("CC BY-NC 4.0, msp_podcast"), plain("<b>*x*</b> [y](z)"))
-    CC BY-NC 4.0, msp_podcast &lt;b&gt;\*x\*&lt;/b&gt; [y\](z)
-    """
-    words = " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())
-    return _MARKUP.sub(lambda found: _ENTITIES.get(found[0], "\\" + found[0]), words)
 
 
 def model_card(

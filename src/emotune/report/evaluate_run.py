@@ -20,6 +20,7 @@ from emotune.inference.loading import load
 from emotune.inference.predictor import Predictor
 from emotune.io.tables import check_output
 from emotune.models.folder import find_model_folder
+from emotune.report.read_words import add_to_card, read_words
 from emotune.report.score_attacks import Attacks, score_attacks
 from emotune.report.score_run import TRAINED_ELSEWHERE, score_run, seen_before
 from emotune.runtime.progress import Progress, silent
@@ -115,6 +116,8 @@ def evaluate_run(
     shared: bool = False,
     robustness: bool = False,
     attacks: Attacks | None = None,
+    words: bool = False,
+    text_encoder: str | None = None,
     resamples: int = 1000,
     device: str | None = None,
     coverage: float | None = None,
@@ -131,6 +134,10 @@ def evaluate_run(
         shared: score on the classes that model and manifest share.
         robustness: also under every degradation.
         attacks: also under these attacks, see ``docs/how-to/adversarial.md``.
+        words: also with the prosody levelled, the words filtered out and transcripts exchanged, for the section on
+            words against voice, which the model's card gets too.
+        text_encoder: reads the transcripts for that section, fitted to those of the run's training split; None = a list
+            of English emotional words.
         resamples: of the bootstrap over speakers.
         device: as ``emotune.load`` has it.
         coverage: as ``emotune.load`` has it.
@@ -146,6 +153,8 @@ def evaluate_run(
         raise ConfigError("--robustness scores all classes of the model: leave out either it or --shared-classes.")
     if attacks and shared:
         raise ConfigError("--adversarial attacks all classes of the model: leave out either it or --shared-classes.")
+    if words and shared:
+        raise ConfigError("--words scores all classes of the model: leave out either it or --shared-classes.")
     name, manifest, changes = scored.read(run)
     name += "".join(f"-{condition}-{source}" for condition, source in sources.items())
     name += "" if precision == "fp32" else f"-{precision}"
@@ -171,6 +180,19 @@ def evaluate_run(
         notes, extra = [note, *notes], {**extra, "shared classes": note}
     if exact is not None:
         extra["precision"] = {**(predictions.precision or {}), "scores_in_fp32": scores(manifest, exact)}
+    against_voice = None
+    if words or text_encoder is not None:
+        against_voice = read_words(
+            run,
+            predictor,
+            manifest,
+            predictions,
+            folder,
+            controls=words,
+            text_encoder=text_encoder,
+            resamples=resamples,
+            progress=progress,
+        )
     evaluation = score_run(
         run,
         manifest,
@@ -181,7 +203,10 @@ def evaluate_run(
         resamples=resamples,
         notes=notes,
         extra=extra,
+        words=against_voice,
     )
+    if words and against_voice is not None and not isinstance(run, LoneModel):
+        add_to_card(run, against_voice, name)
     found = audit = None
     if robustness:
         found = _score_robustness(run, predictor, manifest, predictions, folder, name, resamples, notes, progress)

@@ -10,6 +10,7 @@ from emotune.report.figures.curves import reliability, risk_coverage
 from emotune.report.figures.dots import paired_dots, speaker_dots
 from emotune.report.figures.scatter import dimension_scatter, entropy_scatter
 from emotune.report.template import Markup
+from emotune.report.words_section import words_figure
 
 
 def evaluation_figures(evaluation: Evaluation) -> dict[str, Markup | list[Markup]]:
@@ -31,6 +32,8 @@ def evaluation_figures(evaluation: Evaluation) -> dict[str, Markup | list[Markup
     if evaluation.votes is not None:
         drawn["agreement"] = agreement_bars(evaluation.votes.levels)
         drawn["entropies"] = entropy_scatter(evaluation.votes.entropies, evaluation.votes.class_count)
+    if evaluation.words is not None:
+        drawn["words"] = words_figure(evaluation.words)
     return drawn
 
 

@@ -18,6 +18,7 @@ from emotune.report.figures.dots import NAMED_SPEAKERS
 from emotune.report.learning import History, learning_curves
 from emotune.report.metric_names import shown_metrics
 from emotune.report.template import render
+from emotune.report.words_section import words_values
 
 
 def write_report(
@@ -84,6 +85,7 @@ def page(
         figures=evaluation_figures(evaluation),
         drawn_of=drawn_of,
         resampled=resampled(evaluation),
+        **words_values(evaluation),
     )
 
 

@@ -11,6 +11,8 @@ from emotune.conditions.origins import origins_used
 from emotune.evaluation.evaluate import evaluate
 from emotune.evaluation.result import Evaluation
 from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dependence
+from emotune.evaluation.words.against_voice import WordsAgainstVoice, words_against_voice
+from emotune.evaluation.words.reader import LexiconReader
 from emotune.report.evaluation_page import write_report
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
@@ -39,6 +41,7 @@ def score_run(
     extra: Mapping[str, Any] | None = None,
     notices: Sequence[str] = (),
     notes: Sequence[str] = (),
+    words: WordsAgainstVoice | None = None,
 ) -> Evaluation:
     """Evaluate, and write ``predictions.csv`` and the report.
 
@@ -55,6 +58,8 @@ def score_run(
         extra: more lines for the information table.
         notices: more banners.
         notes: what a reader should know of how truth and predictions came about.
+        words: which of words and voice the answers go by; None = looked at without controls, where there are
+            transcripts.
     """
     target = folder or run.results(name)
     used = origins_used(row.conditions_used for row in predictions)
@@ -62,6 +67,7 @@ def score_run(
     evaluation = evaluate(
         manifest, predictions, resamples=resamples, calibration=calibration, unrestricted=unrestricted
     )
+    words = words or words_against_voice(manifest, predictions, LexiconReader(), resamples=resamples)
     predictions.write(target / "predictions.csv")
     about = run.information()
     banners = [*([about["notice"]] if about.get("notice") else []), *notices]
@@ -73,7 +79,7 @@ def score_run(
         dependence = dependence or speaker_dependence(trained_on, manifest)
         seen = dependence.notices + ([] if held_out else seen_before(run_manifest, manifest))
     banners += seen
-    evaluation = dataclasses.replace(evaluation, notes=(*seen, *notes, *evaluation.notes))
+    evaluation = dataclasses.replace(evaluation, notes=(*seen, *notes, *evaluation.notes), words=words)
     shown = {
         key: about[key] for key in ("recipe", "seed", "kind", "encoder", "emotune", "git_commit") if about.get(key)
     }

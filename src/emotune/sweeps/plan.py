@@ -98,9 +98,7 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = ()) -> SweepPlan:
     """
     file = Path(path)
     if not file.is_file():
-        raise ConfigError(
-            f"{path} is no file. Give a sweep's YAML file, as in docs/how-to/sweeps.md."
-        )
+        raise ConfigError(f"{path} is no file. Give a sweep's YAML file, as in docs/how-to/sweeps.md.")
     own = [item for item in overrides if item.partition("=")[0] in _OWN_KEYS]
     sweep = read_section(Sweep, file, own)
     plan = SweepPlan(

@@ -1,0 +1,1 @@
+"""Annotation of emotion by language models: prompts, engines, strict reading of answers, votes of a named rater."""

@@ -1,0 +1,1 @@
+"""Words against voice: which of the two a model's answers go by."""

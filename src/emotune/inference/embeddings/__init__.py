@@ -1,0 +1,1 @@
+"""Embeddings of clips and of their frames, for what others build on them."""
