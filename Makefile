@@ -116,7 +116,7 @@ release: dist
 # all platforms' hashes, from what the index says of each version; nothing is downloaded
 lock: $(DEV)
 	$(BIN)/pip install --quiet uv
-	grep -v "^torch==" constraints.txt | $(BIN)/uv pip compile - --quiet --universal --no-deps --generate-hashes \
+	grep -v "^torch==" constraints.txt | $(BIN)/uv pip compile - --quiet --universal --python-version 3.11.5 --no-deps --generate-hashes \
 		--no-header --no-annotate --output-file requirements-locked.txt
 	$(BIN)/python tools/lock.py
 
