@@ -46,7 +46,11 @@ def emotional_words(text: str, classes: Sequence[str]) -> Counter[str]:
     for place, word in enumerate(words):
         name = _class_of(word) or _class_of(f"{word}_{words[place + 1]}" if place + 1 < len(words) else "")
         before = words[max(0, place - _REACH) : place]
-        if name in classes and not any(earlier in _NEGATIONS or earlier.endswith("n't") for earlier in before):
+        if (
+            name is not None
+            and name in classes
+            and not any(earlier in _NEGATIONS or earlier.endswith("n't") for earlier in before)
+        ):
             found[name] += 1
     return found
 

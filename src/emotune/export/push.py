@@ -125,8 +125,8 @@ def _upload(
         hub.create_repo(repository, private=private, exist_ok=True)
         hub.create_commit(repository, operations, commit_message="Upload a model of emotune")
     except Exception as error:  # the hub's HTTP library, and with it its exceptions, differs between its versions
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        said = _REFUSALS.get(status, type(error).__name__ if status is None else f"status {status}")
+        status: int | None = getattr(getattr(error, "response", None), "status_code", None)
+        said = type(error).__name__ if status is None else _REFUSALS.get(status, f"status {status}")
         raise ModelError(
             f"The Hugging Face Hub did not take {repository}: {said}. Log in with `hf auth login`, see that the name is"
             " yours and the network there, and push again."

@@ -42,8 +42,8 @@ def slot_f1(truth: Sequence[Sequence[str]], answers: Sequence[Sequence[str]]) ->
     many. Without any slot it is NaN.
     """
     with needs("sequences", "F1 of slots"):
-        from seqeval.metrics import f1_score  # noqa: PLC0415 (an extra)
-        from seqeval.scheme import IOB2  # noqa: PLC0415
+        from seqeval.metrics import f1_score  # noqa: PLC0415  # pyright: ignore[reportMissingTypeStubs]
+        from seqeval.scheme import IOB2  # noqa: PLC0415  # pyright: ignore[reportMissingTypeStubs]
     rows: tuple[list[list[str]], list[list[str]]] = ([], [])
     for expected, found in zip(truth, answers, strict=True):
         row: tuple[list[str], list[str]] = ([], [])
@@ -55,7 +55,8 @@ def slot_f1(truth: Sequence[Sequence[str]], answers: Sequence[Sequence[str]]) ->
             kept.append(own)
     if not any(tag != "O" for kept in rows for own in kept for tag in own):
         return float("nan")
-    return float(f1_score(*rows, mode="strict", scheme=IOB2, zero_division=0))
+    score: Any = f1_score
+    return float(score(*rows, mode="strict", scheme=IOB2, zero_division=0))
 
 
 def slot_counts(truth: Sequence[str], answer: Sequence[str]) -> tuple[int, int, int]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -45,7 +45,6 @@ from emotune.training.loop import processes
 from emotune.training.prior import training_prior
 from emotune.training.recipe_changes import changes_of_work
 
-AnyRecipe = TypeVar("AnyRecipe", Recipe, SequenceRecipe)
 _VERSIONS = ("emotune", "python", "packages")
 _PACKAGES = ("torch", "numpy", "scikit-learn", "scipy", "soundfile", "soxr")
 
@@ -101,7 +100,7 @@ def _began(run: RunFolder, recipe: Recipe | SequenceRecipe, kind: str) -> Beginn
     return Beginning(at, tuple(before if last == _versions() else [*before, last]))
 
 
-def _recipe_of(run: RunFolder, kind: type[AnyRecipe]) -> AnyRecipe:
+def _recipe_of(run: RunFolder, kind: type[Recipe | SequenceRecipe]) -> Recipe | SequenceRecipe:
     try:
         return kind.model_validate(yaml.safe_load(run.recipe.read_text(encoding="utf-8")))
     except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:

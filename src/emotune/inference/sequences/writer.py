@@ -1,5 +1,6 @@
 """Writer: what a sequence model writes of clips, task by task."""
 
+# pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence

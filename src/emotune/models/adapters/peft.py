@@ -52,7 +52,7 @@ def add_peft(
     if method == "ia3":
         config: Any = peft.IA3Config(target_modules=names, feedforward_modules=[])
     else:
-        lora = {"r": rank, "lora_alpha": alpha, "lora_dropout": dropout}
+        lora: dict[str, Any] = {"r": rank, "lora_alpha": alpha, "lora_dropout": dropout}
         config = peft.LoraConfig(target_modules=names, use_dora=method == "dora", use_rslora=method == "rslora", **lora)
     wanted = {name: parameter.requires_grad for name, parameter in backbone.named_parameters()}
     peft.inject_adapter_in_model(config, backbone, adapter_name=_NAME)

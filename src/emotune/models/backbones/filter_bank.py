@@ -9,6 +9,7 @@ Reference:
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ _VARIANCE_FLOOR = 1e-7
 def kaldi_filters(bins: int) -> NDArray[np.float64]:
     """Triangles of height 1 from 20 to 8000 Hz, shape (bins, _TRANSFORM // 2 + 1)."""
 
-    def mel(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
+    def mel(hertz: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
         return 1127 * np.log(1 + hertz / 700)
 
     low, high = mel(np.array([20.0, 8000.0]))

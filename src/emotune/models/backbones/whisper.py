@@ -110,7 +110,7 @@ class Whisper(Backbone):
         self.normalize = "none"
         self.min_samples = HOP
         self.max_samples = None
-        self.window_samples = positions * 2 * HOP
+        self.window_samples = positions * 2 * HOP  # pyright: ignore[reportIncompatibleVariableOverride]
 
     @classmethod
     def _contradictions(cls, settings: Mapping[str, Any]) -> list[str]:

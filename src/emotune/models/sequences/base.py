@@ -161,11 +161,11 @@ def _whisper(folder: Path, config: Mapping[str, Any], weights: Weights) -> Encod
     words = ["<|startoftranscript|>", "<|notimestamps|>"]
     if number("<|en|>") is not None and end != 50256:  # the models for English alone end with this token
         words = ["<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|notimestamps|>"]
-    prompt = [number(word) for word in words]
-    missing = [word for word, token in zip(words, prompt, strict=True) if token is None]
+    known = {word: token for word in words if (token := number(word)) is not None}
+    missing = [word for word in words if word not in known]
     if missing:
         raise ModelError(f"{folder / TOKENIZER} has no {missing[0]}, so it is no tokenizer of Whisper. {_CURE}")
-    return EncoderDecoder(backbone, decoder, spelling, prompt=prompt, end=end)
+    return EncoderDecoder(backbone, decoder, spelling, prompt=[known[word] for word in words], end=end)
 
 
 def _encoder_of_whisper(folder: Path, config: Mapping[str, Any], weights: Weights) -> Backbone:

@@ -3,7 +3,7 @@
 # pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -133,7 +133,7 @@ class SequenceModel(nn.Module):
         return changes
 
     @contextmanager
-    def doing(self, name: str | None) -> Iterator[Tensor | None]:
+    def doing(self, name: str | None) -> Generator[Tensor | None]:
         """Puts a task's adapter to work in the block and yields its token; None = the base as it is."""
         if name is None:
             yield None

@@ -75,7 +75,8 @@ class SpokenTask:
             raise ModelError(
                 f"its task has {', '.join(sorted(data)) or 'nothing'}, expected {', '.join(sorted(names))}"
             )
-        return cls(**{**data, "items": tuple(data["items"]), "uses": tuple(data["uses"])})
+        read: dict[str, Any] = {**data, "items": tuple(data["items"]), "uses": tuple(data["uses"])}
+        return cls(**read)
 
     def parts(self, answer: str) -> list[str]:
         """Items of an answer as people write it; of a text its words.

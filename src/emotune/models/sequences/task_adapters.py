@@ -12,7 +12,7 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -94,7 +94,7 @@ def adapted_places(layers: Sequence[nn.Module], end: str) -> list[AdaptedLinear]
 
 
 @contextmanager
-def in_use(places: Sequence[AdaptedLinear], changes: Sequence[Change]) -> Iterator[None]:
+def in_use(places: Sequence[AdaptedLinear], changes: Sequence[Change]) -> Generator[None]:
     """Lets each place change its output in the block; before and after it nothing does."""
     for place, change in zip(places, changes, strict=True):
         place.change = change
