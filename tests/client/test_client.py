@@ -590,7 +590,14 @@ def test_the_command_line_asks_a_server(server, loudness, tmp_path):
     assert refused.code == 2 and "--device" in refused.err
 
 
-VALUES = {"--vad": "energy", "--part-format": "csv", "--engine": "ray", "--adapt": "auto", "--retry-errors": None}
+VALUES = {
+    "--vad": "energy",
+    "--part-format": "csv",
+    "--engine": "ray",
+    "--adapt": "auto",
+    "--precision": "int8",
+    "--retry-errors": None,
+}
 
 
 def options_of_a_command(name: str) -> list[str]:
@@ -598,7 +605,17 @@ def options_of_a_command(name: str) -> list[str]:
     return [max(one.opts, key=len) for one in parameters if one.param_type_name == "option"]
 
 
-OF_BOTH = {"--output", "--split", "--column", "--channel", "--coverage", "--server", "--spreadsheet-safe", "--help"}
+OF_BOTH = {
+    "--output",
+    "--split",
+    "--column",
+    "--channel",
+    "--coverage",
+    "--server",
+    "--spreadsheet-safe",
+    "--json",
+    "--help",
+}
 OF_TIMELINES = OF_BOTH | {"--window", "--hop", "--vad", "--summary"}
 FOR_HERE = [
     (command, option)

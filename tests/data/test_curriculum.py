@@ -74,7 +74,7 @@ def test_votes_make_the_curriculum_and_it_needs_some():
         ({"curriculum": {}, "epochs": 5}, "some would never be heard"),
         ({"curriculum": {}, "sampling": "balanced"}, "leave out either"),
         ({"sampling": {"by": "class", "from_epoch": 12}}, "from_epoch is 12"),
-        ({"sampling": {"from_epoch": 2}}, "need by"),
+        ({"sampling": {"from_epoch": 2}}, "needs by"),
     ],
 )
 def test_a_schedule_that_cannot_be_is_refused(train, said):

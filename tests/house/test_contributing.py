@@ -128,6 +128,7 @@ def test_a_package_of_your_own_is_named_by_groups_that_there_are():
         "adapter": "emotune.models.adapters:ADAPTERS",
         "join": "emotune.models.conditions:JOINS",
         "augmentation": "emotune.data.augmentations:AUGMENTATIONS",
+        "attack": "emotune.attacks:ATTACKS",
         "head": "emotune.models.heads:HEADS",
         "metric": "emotune.metrics:METRICS",
         "degradation": "emotune.evaluation.robustness.degradations:DEGRADATIONS",

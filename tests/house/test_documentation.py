@@ -61,7 +61,9 @@ def test_every_bundled_recipe_reads_once_its_data_are_named(tmp_path, monkeypatc
 
 
 def test_the_page_on_sequences_lists_every_key_of_its_recipes(tmp_path):
-    block = re.search(r"```yaml\n(.*?)```", (ROOT / "docs" / "sequences.md").read_text(encoding="utf-8"), re.DOTALL)
+    block = re.search(
+        r"```yaml\n(.*?)```", (ROOT / "docs" / "how-to" / "sequences.md").read_text(encoding="utf-8"), re.DOTALL
+    )
     assert block is not None
     path = tmp_path / "reference.yaml"
     path.write_text(block.group(1), encoding="utf-8")

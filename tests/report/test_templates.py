@@ -143,6 +143,7 @@ write_report(folder / "out", found, title="good")
 
 def test_all_but_fusion_and_robustness_loads_with_the_extra_alone():
     with_scipy = {"fusion_page", "robustness_page", "robustness_words"}  # as fusing and degrading do
+    with_scipy |= {"adversarial_page", "adversarial_words"}  # and attacking
     names = sorted({path.stem for path in (SOURCE / "report").glob("*.py")} - {"__init__", *with_scipy})
     imports = "; ".join(f"import emotune.report.{name}" for name in names)
     found = without_torch(imports)

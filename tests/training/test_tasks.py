@@ -237,6 +237,7 @@ def test_the_loop_names_neither_the_emotion_model_nor_the_whole_recipe():
     allowed = ("emotune.training.loop", "emotune.config", "emotune.batch", "emotune.errors", "emotune.runtime")
     others = {name for name in own if not name.startswith(allowed)}
     assert others <= {
+        "emotune.data.duration_batches.Draws",
         "emotune.data.duration_batches.DurationBatches",
         "emotune.data.loading.Loading",
         "emotune.io.tables.to_json",

@@ -132,17 +132,17 @@ def predict(  # noqa: PLR0915 (three ways: sequences, a server, here)
         "progress": show_progress,
     }
     named = inputs_named(inputs, column, split, channel, speakers)
-    if adapter or find_sequences(model) is not None:
+    if server is None and (adapter or find_sequences(model) is not None):
         idle = {"--window": window, "--hop": hop, "--vad": vad, "--workers": workers, "--part-rows": part_rows}
         idle |= {"--part-format": part_format, "--retry-errors": retry_errors, "--coverage": coverage}
         idle |= {"--adapt": adapt != "none", "--condition": condition, "--gender-model": gender_model, "--asr": asr}
-        idle |= {"--engine": engine != "local", "--text-encoder": text_encoder, "--server": server, "--json": as_json}
+        idle |= {"--engine": engine != "local", "--text-encoder": text_encoder, "--json": as_json}
         idle |= {"--precision": precision != "fp32"}
         asked = {"tasks": task or None, "adapters": adapter or None, "device": device, "listener": Words()}
         asked |= {"batch_seconds": batch_seconds or 40.0, "spreadsheet_safe": spreadsheet_safe}
         sequences.predict_inputs(model, named, output, asked, idle)
         return
-    if task:
+    if server is None and task:
         raise ConfigError(f"--task goes with a sequence model, and {model} is none: leave it out.")
     if server is not None:
         local = {"--window": window, "--hop": hop, "--vad": vad, "--device": device, "--workers": workers}
@@ -156,7 +156,11 @@ def predict(  # noqa: PLR0915 (three ways: sequences, a server, here)
         }
         local |= {"--text-encoder": text_encoder, "--batch-seconds": batch_seconds}
         local |= {"--precision": None if precision == "fp32" else precision}
-        local |= {"--engine": None if engine == "local" else engine}
+        local |= {
+            "--engine": None if engine == "local" else engine,
+            "--task": task or None,
+            "--adapter": adapter or None,
+        }
         asked = server_options(server, model, coverage, local)
         with needs("client", "--server"):
             from emotune.client import Client, files

@@ -55,8 +55,9 @@ class SamplingSection(Section):
 
     @model_validator(mode="after")
     def _power_of_groups(self) -> SamplingSection:
-        if self.by is None and (self.power or self.from_epoch):
-            raise ValueError("power and from_epoch need by: class, corpus or corpus_and_class")
+        for name in ("power", "from_epoch"):
+            if self.by is None and getattr(self, name):
+                raise ValueError(f"{name} needs by: class, corpus or corpus_and_class")
         return self
 
 

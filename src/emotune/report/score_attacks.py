@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emotune.attacks.plan import STANDARD, PlannedAttack, plan_of
 from emotune.errors import ConfigError
-from emotune.evaluation.adversarial.audit import FOLDER, Audit, run_audit
 from emotune.inference.predictor import Predictor
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
+
+if TYPE_CHECKING:
+    from emotune.evaluation.adversarial.audit import Audit
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ def score_attacks(
     Raises:
         EmotuneError: as ``run_audit`` raises.
     """
-    from emotune.report.adversarial_page import write_audit  # noqa: PLC0415 (SciPy comes with it)
+    from emotune.evaluation.adversarial.audit import FOLDER, run_audit  # noqa: PLC0415 (SciPy comes with it)
+    from emotune.report.adversarial_page import write_audit  # noqa: PLC0415
 
     found = run_audit(
         predictor,

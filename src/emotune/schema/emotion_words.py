@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 
-import yaml
-
 _CLOSE = 0.75
 
 
 @cache
 def words_of_languages() -> Mapping[str, Mapping[str, tuple[str, ...]]]:
     """Language -> class -> words in lower case, from ``emotion_words.yaml``, which names its sources."""
+    import yaml  # noqa: PLC0415 (predictions need no words)
+
     text = resources.files("emotune.schema").joinpath("emotion_words.yaml").read_text(encoding="utf-8")
     found: dict[str, dict[str, list[str]]] = yaml.safe_load(text)
     return {language: {name: tuple(words) for name, words in classes.items()} for language, classes in found.items()}
