@@ -21,7 +21,9 @@ from emotune.evaluation.adversarial.audit import ATTACKED, ORIGINAL, Audit, chos
 from emotune.inference import Predictor, load
 from emotune.report.adversarial_page import page, write_audit
 from emotune.report.adversarial_words import conclusions
+from emotune.report.evaluate_run import evaluate_run
 from emotune.report.robustness_words import LOSS, verdict_of
+from emotune.report.score_attacks import Attacks
 from emotune.schema.labels import LabelSpace, Scale
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
@@ -214,6 +216,12 @@ def test_an_exported_model_is_attacked_by_its_answers_and_the_rest_is_refused_wi
     assert "Attacks left out" in page(found, "title")
     with pytest.raises(ConfigError, match=r"--attack pgd:.*answers only\. Give the run folder .*sparse, hop_skip_jump"):
         run_audit(exported, tones, clean, tmp_path, asked[2:], named=True)
+
+
+@pytest.mark.parametrize("precision", ["int8", "bf16"])
+def test_rounded_models_are_not_attacked(tiny_model, tmp_path, precision):
+    with pytest.raises(ConfigError, match="leave out --precision"):
+        evaluate_run(tiny_model, output=tmp_path, attacks=Attacks(), precision=precision)
 
 
 def test_a_model_without_classes_is_refused(tmp_path):

@@ -244,6 +244,9 @@ def test_a_base_and_a_model_come_back_from_their_folders(tmp_path):
     weights.write_bytes(bytes([*weights.read_bytes()[:-1], 0]))
     with pytest.raises(ModelError, match="files have changed since"):
         load_sequences(tmp_path / "model")
+    (tmp_path / "base").rename(tmp_path / "moved")
+    with pytest.raises(ModelError, match="which is not there"):
+        load_sequences(tmp_path / "model")
 
 
 def test_everything_that_trains_is_kept_with_the_model(tmp_path):

@@ -173,7 +173,7 @@ def test_the_commands_evaluate_and_predict_sequences(run, tones, tmp_path, emotu
     recording = tones.path_of(tones.utterances[0])
     (tmp_path / "broken.wav").write_bytes(b"no sound")
     ended = emotune_command(
-        "predict", run, recording, tmp_path / "broken.wav", "--task", "words", "-o", tmp_path / "a.csv"
+        "predict", run, recording, tmp_path / "broken.wav", *("--task", "words") * 2, "-o", tmp_path / "a.csv"
     )
     assert ended.code == 1, ended.err
     first, broken = read_rows(tmp_path / "a.csv")
@@ -185,6 +185,8 @@ def test_the_commands_evaluate_and_predict_sequences(run, tones, tmp_path, emotu
     assert ended.code == 0 and ": emotion: " in ended.out, ended.err
     for options, said in (
         (("predict", run, recording, "--task", "emotions"), "did you mean 'emotion'"),
+        (("evaluate", run, "--split", "tset"), "tasks.emotion: "),
+        (("evaluate", run, "--split", "tset"), "under tasks.emotion.splits"),
         (("predict", run, recording, "--window", "2"), "--window: this is a sequence model"),
         (("evaluate", run, "--robustness"), "--robustness: this is a sequence model"),
         (("timeline", run, recording), "holds a sequence model"),
