@@ -218,6 +218,16 @@ def test_an_exported_model_is_attacked_by_its_answers_and_the_rest_is_refused_wi
         run_audit(exported, tones, clean, tmp_path, asked[2:], named=True)
 
 
+def test_options_of_attacks_go_with_attacks():
+    assert Attacks.asked(False, []) is None
+    asked = Attacks.asked(True, ["deepfool"], 7)
+    assert asked == Attacks(plan_of(["deepfool"]), 7)
+    assert Attacks.asked(True, []) == Attacks()
+    for options in (["deepfool"], None), ([], 7):
+        with pytest.raises(ConfigError, match="goes with --adversarial"):
+            Attacks.asked(False, *options)
+
+
 @pytest.mark.parametrize("precision", ["int8", "bf16"])
 def test_rounded_models_are_not_attacked(tiny_model, tmp_path, precision):
     with pytest.raises(ConfigError, match="leave out --precision"):
