@@ -23,7 +23,7 @@ def test_an_attack_that_is_asked_for_twice_is_made_once():
     ("text", "said"),
     [
         ("pdg:snr_db=30", "Unknown attack 'pdg', did you mean 'pgd'"),
-        ("pgd", "expected one of epsilon and snr_db"),
+        ("pgd", "--attack pgd: expected one of epsilon and snr_db"),
         ("fgsm:snr_db=30,epsilon=0.1", "expected one of epsilon and snr_db"),
         ("fgsm:snr_db=30,domain=log_mel", "snr_db is about sound"),
         ("fgsm:snr_db=loud", "snr_db: input should be a valid number"),

@@ -2,8 +2,10 @@
 
 import copy
 import dataclasses
+import itertools
 import json
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -18,6 +20,10 @@ from emotune.errors import ConfigError
 from emotune.evaluation.adversarial.audit import ATTACKED, ORIGINAL, Audit, chosen_clips, run_audit
 from emotune.inference import Predictor, load
 from emotune.report.adversarial_page import page, write_audit
+from emotune.report.adversarial_words import conclusions
+from emotune.report.evaluate_run import evaluate_run
+from emotune.report.robustness_words import LOSS, verdict_of
+from emotune.report.score_attacks import Attacks
 from emotune.schema.labels import LabelSpace, Scale
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
@@ -156,6 +162,34 @@ def test_clips_are_chosen_evenly_over_classes_and_speakers_and_stay_the_same(ton
     assert chosen_clips(tones, 100, 0) == tones
 
 
+def test_fewer_clips_than_speakers_and_classes_still_hold_every_class_and_are_among_more():
+    classes = [f"class{number}" for number in range(8)]
+    rows = [
+        utterance(f"{emotion}-{speaker}-{take}", emotion=emotion, speaker=f"s{speaker}")
+        for emotion in classes
+        for speaker in range(5)
+        for take in range(3)
+    ]
+    whole = manifest_of(*rows)
+    by_count = {count: chosen_clips(whole, count, 0) for count in (8, 16, 40, 120)}
+    for found, more in itertools.pairwise(by_count.values()):
+        assert {u.utterance_id for u in found} < {u.utterance_id for u in more}
+    for count, found in by_count.items():
+        assert Counter(u.emotion for u in found) == dict.fromkeys(classes, count // 8)
+        assert len({(u.emotion, u.speaker) for u in found}) == min(count, 40)
+
+
+def test_the_direction_counts_only_where_an_attack_of_that_size_costs_something(predictor, clean, tones, tmp_path):
+    said = {}
+    for strong in (25, 60):
+        plan = plan_of(["random_sign:snr_db=60", f"pgd:snr_db={strong},steps=3"])
+        found = run_audit(predictor, tones, clean, tmp_path / str(strong), plan, named=True, resamples=50)
+        lost = verdict_of(found.effects[1].effect.differences["uar"]) == LOSS
+        said[strong] = lost, any("It is the direction that counts" in words for words in conclusions(found))
+    assert said[25] == (True, False)
+    assert said[60][0] == said[60][1]
+
+
 def test_a_clip_that_cannot_be_heard_is_a_row_with_its_error(predictor, tones, tmp_path):
     rows = [dataclasses.replace(tones.utterances[0], file="missing.wav"), *tones.utterances[1:]]
     manifest = tones.replace_utterances(rows)
@@ -182,6 +216,22 @@ def test_an_exported_model_is_attacked_by_its_answers_and_the_rest_is_refused_wi
     assert "Attacks left out" in page(found, "title")
     with pytest.raises(ConfigError, match=r"--attack pgd:.*answers only\. Give the run folder .*sparse, hop_skip_jump"):
         run_audit(exported, tones, clean, tmp_path, asked[2:], named=True)
+
+
+def test_options_of_attacks_go_with_attacks():
+    assert Attacks.asked(False, []) is None
+    asked = Attacks.asked(True, ["deepfool"], 7)
+    assert asked == Attacks(plan_of(["deepfool"]), 7)
+    assert Attacks.asked(True, []) == Attacks()
+    for options in (["deepfool"], None), ([], 7):
+        with pytest.raises(ConfigError, match="goes with --adversarial"):
+            Attacks.asked(False, *options)
+
+
+@pytest.mark.parametrize("precision", ["int8", "bf16"])
+def test_rounded_models_are_not_attacked(tiny_model, tmp_path, precision):
+    with pytest.raises(ConfigError, match="leave out --precision"):
+        evaluate_run(tiny_model, output=tmp_path, attacks=Attacks(), precision=precision)
 
 
 def test_a_model_without_classes_is_refused(tmp_path):

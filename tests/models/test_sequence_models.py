@@ -86,6 +86,24 @@ def test_stacked_and_fused_adapters_follow_their_formulas():
     assert torch.allclose(fused([source, own, third], attentive)(h), (weights[..., None] * outputs).sum(0), atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["type", "items", "train"])
+def test_a_task_may_be_called_as_parts_of_pytorch_are(name, tmp_path):
+    task = dataclasses.replace(EMOTION, name=name)
+    model = shaken(tiny_sequences(task), name)
+    save_adapter(tmp_path / "own.safetensors", model, name, base="b")
+    other = tiny_sequences()
+    add_adapters(other, [tmp_path / "own.safetensors"], base="b")
+    found = other.parts_of(name).state_dict()
+    assert all(torch.equal(found[key], value) for key, value in model.parts_of(name).state_dict().items())
+
+
+def test_a_new_decoder_takes_known_keys_alone():
+    with pytest.raises(ConfigError, match="did you mean 'decoder_layers'"):
+        build_base(tiny_backbone(WAVLM), {"decoder_layer": 2})
+    with pytest.raises(ConfigError, match="vocab_size"):
+        build_base(tiny_backbone(WAVLM), {"vocab_size": 2})
+
+
 def test_doing_one_task_leaves_the_base_and_all_other_tasks_untouched():
     model = shaken(tiny_sequences(*ALL), "emotion", "slots", "phonemes")
     waveforms, mask = clips()
@@ -225,6 +243,9 @@ def test_a_base_and_a_model_come_back_from_their_folders(tmp_path):
     weights = tmp_path / "base" / "model.safetensors"
     weights.write_bytes(bytes([*weights.read_bytes()[:-1], 0]))
     with pytest.raises(ModelError, match="files have changed since"):
+        load_sequences(tmp_path / "model")
+    (tmp_path / "base").rename(tmp_path / "moved")
+    with pytest.raises(ModelError, match="which is not there"):
         load_sequences(tmp_path / "model")
 
 

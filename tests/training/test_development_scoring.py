@@ -27,3 +27,8 @@ def test_every_development_clip_is_told_of(tiny_model, tmp_path):
     assert [row.utterance_id for row in found] == ["a", "b", "c"]
     assert heard.steps == [(1, 3), (2, 3), (3, 3)]
     assert display.scoring_task is None
+
+
+def test_the_score_of_a_sequence_model_is_told_too(capsys):
+    TrainingDisplay().epoch([{"epoch": 1, "train_loss": 1.0, "development_score": 0.5, "seconds": 2.0}])
+    assert "development score 0.500; 2 s" in capsys.readouterr().err

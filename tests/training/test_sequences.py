@@ -14,6 +14,7 @@ from builders.sequences import EMOTION, WORDS, clips, shaken, spoken_tones, tiny
 from emotune.batch import Batch
 from emotune.config.sequences import SequenceRecipe, load_sequence_recipe
 from emotune.errors import ConfigError, CorpusError
+from emotune.inference.sequences.task_data import read_task
 from emotune.inference.sequences.writer import load
 from emotune.io.tables import read_rows
 from emotune.models.sequences.base import save_base
@@ -21,6 +22,7 @@ from emotune.models.sequences.decoding import label_probabilities
 from emotune.models.sequences.sequence_model import CTC, TASK, TOKENS
 from emotune.runtime.listener import Listener
 from emotune.schema.predictions import Predictions
+from emotune.training.sequences.evaluate import evaluate_sequences, score_sequences
 from emotune.training.sequences.sequence_task import SequenceTask, Shares, ctc_losses, decoder_losses
 from emotune.training.sequences.train_sequences import train_sequences
 
@@ -171,7 +173,7 @@ def test_the_commands_evaluate_and_predict_sequences(run, tones, tmp_path, emotu
     recording = tones.path_of(tones.utterances[0])
     (tmp_path / "broken.wav").write_bytes(b"no sound")
     ended = emotune_command(
-        "predict", run, recording, tmp_path / "broken.wav", "--task", "words", "-o", tmp_path / "a.csv"
+        "predict", run, recording, tmp_path / "broken.wav", *("--task", "words") * 2, "-o", tmp_path / "a.csv"
     )
     assert ended.code == 1, ended.err
     first, broken = read_rows(tmp_path / "a.csv")
@@ -183,12 +185,41 @@ def test_the_commands_evaluate_and_predict_sequences(run, tones, tmp_path, emotu
     assert ended.code == 0 and ": emotion: " in ended.out, ended.err
     for options, said in (
         (("predict", run, recording, "--task", "emotions"), "did you mean 'emotion'"),
+        (("evaluate", run, "--split", "tset"), "tasks.emotion: "),
+        (("evaluate", run, "--split", "tset"), "under tasks.emotion.splits"),
         (("predict", run, recording, "--window", "2"), "--window: this is a sequence model"),
         (("evaluate", run, "--robustness"), "--robustness: this is a sequence model"),
         (("timeline", run, recording), "holds a sequence model"),
     ):
         ended = emotune_command(*options)
         assert ended.code == 2 and said in ended.err, (options, ended.err)
+
+
+def test_a_run_is_not_scored_on_a_manifest_that_has_changed_since(spoken, tones, tmp_path):
+    manifest = spoken_tones(tones, tmp_path / "changing.csv")
+    run = tmp_path / "run"
+    train_sequences(recipe_of(spoken, emotion={**TASKS["emotion"], "manifest": manifest}), run)
+    assert evaluate_sequences(run, "development", tmp_path / "scores", resamples=0)[0].clips
+    spoken_tones(tones.replace_utterances(tones.utterances[1:]), manifest)
+    with pytest.raises(CorpusError, match=r"tasks\.emotion: its manifest has changed since"):
+        evaluate_sequences(run, "development", tmp_path / "again")
+
+
+def test_labels_of_clips_that_cannot_be_heard_are_rows_with_their_errors(run, tones, tmp_path):
+    missing = [dataclasses.replace(u, file="missing.wav") for u in tones.split("development")]
+    data = read_task("emotion", recipe_of(run.parent, "emotion").tasks["emotion"])
+    data = dataclasses.replace(data, manifest=tones.replace_utterances(missing))
+    (scored,) = score_sequences(load(run), {"emotion": data}, tmp_path)
+    assert (scored.clips, scored.failed, scored.figures) == (0, len(missing), {})
+    assert all(row.error for row in Predictions.read(tmp_path / "emotion.csv"))
+
+
+def test_a_clip_that_is_too_short_is_refused_with_what_the_model_takes(spoken, tones, tmp_path):
+    rows = [dataclasses.replace(u, duration_s=0.001) for u in tones]
+    manifest = tmp_path / "short.csv"
+    tones.replace_utterances(rows).write(manifest)
+    with pytest.raises(CorpusError, match=r"lasts 0\.001 s, and this model takes 0\.\d+ to 30 s"):
+        train_sequences(recipe_of(spoken, emotion={**TASKS["emotion"], "manifest": manifest}), tmp_path / "run")
 
 
 def test_adapters_of_a_run_serve_others_that_stack_on_them_or_attend_to_them(run, spoken, tmp_path):
@@ -259,6 +290,15 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(spoken, tmp_path):
         ({"model": {}}, "give either base"),
         ({"model": {"base": "b", "decoder": {"d_model": 8}}}, "decoder goes with backbone"),
         ({"train": {"fsdp": True}}, "train.fsdp does nothing for sequences"),
+        ({"train": {"adversarial": {}}}, "train.adversarial does nothing for sequences"),
+        ({"train": {"sampling": "balanced"}}, "train.sampling does nothing for sequences"),
+        ({"train": {"layer_decay": 0.9}}, "train.layer_decay does nothing for sequences"),
+        ({"tasks": {"error": TASKS["emotion"]}}, "a task cannot be called so"),
+        ({"tasks": {"score": TASKS["emotion"]}}, "a task cannot be called so"),
+        (
+            {"tasks": {"emotion": {**TASKS["emotion"], "adapter": {"size": 0, "joins": "stacked", "uses": ["words"]}}}},
+            "a token without an adapter",
+        ),
         ({"train": {"metric": "emotoin"}}, "did you mean 'emotion'"),
         ({"tasks": {"emotion": {**TASKS["emotion"], "adapter": {"joins": "fused"}}}}, "joins is 'fused' with 0"),
         (

@@ -84,7 +84,8 @@ def planned(text: str) -> PlannedAttack:
     try:
         return PlannedAttack(name, section.model_validate(given))
     except ValidationError as error:
-        told = "; ".join(fault.replace("boundedoptions: ", "") for fault in faults(error, section, given))
+        whole = f"{section.__name__.lower()}: "
+        told = "; ".join(fault.removeprefix(whole) for fault in faults(error, section, given))
         keys = ", ".join(section.model_fields)
         raise ConfigError(f"--attack {text}: {told}. Options of {name}: {keys}.") from error
 

@@ -48,7 +48,9 @@ def evaluate(
         list[str],
         typer.Option(help="--adversarial: one instead, such as pgd:snr_db=30 or fgsm:domain=log_mel,epsilon=0.05."),
     ] = [],
-    attack_clips: Annotated[int, typer.Option(min=1, help="--adversarial: clips that are attacked at most.")] = 100,
+    attack_clips: Annotated[
+        int | None, typer.Option(min=1, help="--adversarial: clips that are attacked at most, default 100.")
+    ] = None,
     words: Annotated[
         bool,
         typer.Option("--words", help="Words or voice: also levelled, with the words filtered out, and exchanged."),
@@ -71,7 +73,8 @@ def evaluate(
     if find_sequences(run_path) is not None:
         idle = {"--manifest": manifest_path, "--map": map, "--drop": drop, "--shared-classes": shared}
         idle |= {"--robustness": robustness, "--coverage": coverage, "--condition": condition}
-        idle |= {"--adversarial": adversarial, "--attack": attack, "--precision": precision != "fp32"}
+        idle |= {"--adversarial": adversarial, "--attack": attack, "--attack-clips": attack_clips}
+        idle |= {"--precision": precision != "fp32"}
         idle |= {"--words": words, "--text-encoder": text_encoder, "--json": as_json}
         sequences.evaluate_run(run_path, split, output, resamples, device, idle)
         return

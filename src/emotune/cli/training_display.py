@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from emotune.cli.console import err, progress_bar
 from emotune.runtime.listener import Listener, Row
 
+_SHOWN = ("development_loss", "development_uar", "development_macro_f1", "development_ccc", "development_score")
+
 
 class TrainingDisplay(Listener):
     """A bar over all steps and one line an epoch, on standard error."""
@@ -42,11 +44,7 @@ class TrainingDisplay(Listener):
 
     def epoch(self, rows: Sequence[Row]) -> None:
         row = rows[-1]
-        figures = [
-            f"{name.removeprefix('development_')} {row[name]:.3f}"
-            for name in ("development_loss", "development_uar", "development_macro_f1", "development_ccc")
-            if name in row
-        ]
+        figures = [f"{name.removeprefix('development_')} {row[name]:.3f}" for name in _SHOWN if name in row]
         err.print(
             f"epoch {row['epoch']}: train loss {row['train_loss']:.3f}; development {', '.join(figures)};"
             f" {row['seconds']:.0f} s",

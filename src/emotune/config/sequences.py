@@ -19,7 +19,12 @@ from emotune.section import Section, UserPath
 METRICS = {"label": ("uar", "accuracy"), "text": ("wer",), "symbols": ("per",), "slots": ("f1", "exact")}
 """Figures of each kind of answer, the first of them by default the one that chooses the epoch."""
 
-_IDLE = ("unfreeze", "memory_gb", "gradient_checkpointing", "fsdp", "standardize_features", "start_from_probe")
+_IDLE = (
+    *("unfreeze", "memory_gb", "gradient_checkpointing", "fsdp", "standardize_features", "start_from_probe"),
+    *("adversarial", "sampling", "curriculum", "layer_decay", "head_lr", "mix_lr"),
+)
+_TAKEN = ("score", "error", "utterance_id")
+"""Columns and figures that stand beside those of tasks."""
 
 
 class AdapterSection(Section):
@@ -31,6 +36,12 @@ class AdapterSection(Section):
     """by itself, behind the adapter of another task, or as attention over those of several"""
     uses: list[str] = Field(default=[])
     """the other tasks: one where it is stacked, two or more where it is fused"""
+
+    @model_validator(mode="after")
+    def _has_a_network(self) -> AdapterSection:
+        if not self.size and self.uses:
+            raise ValueError("size: 0 is a token without an adapter, which uses no others: give a size or no uses")
+        return self
 
 
 class TaskSection(Section):
@@ -164,6 +175,11 @@ class SequenceRecipe(Section):
             for name, task in self.tasks.items()
             for other in task.adapter.uses
             if other in self.tasks
+        ]
+        faults += [
+            f"tasks.{name}: a task cannot be called so: {name} stands beside tasks in tables"
+            for name in _TAKEN
+            if name in self.tasks
         ]
         faults += [f"tasks.{name}.manifest is missing" for name, task in self.tasks.items() if task.manifest is None]
         if faults:

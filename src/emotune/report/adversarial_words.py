@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from emotune.attacks.options import BoundedOptions
 from emotune.evaluation.adversarial.audit import Audit
 from emotune.evaluation.adversarial.effects import AttackEffect, ChangeSize
 from emotune.evaluation.notes import FEW_SPEAKERS
@@ -54,14 +55,22 @@ def _audibility(item: AttackEffect) -> str:
 
 
 def _against_chance(audit: Audit) -> list[str]:
-    """Says of each random change that costs nothing that the attacks' losses come from their direction."""
+    """Says of each random change that costs nothing, where an attack of its size does, that the direction counts."""
+    costly = [item for item in audit.effects if verdict_of(item.effect.differences["uar"]) == LOSS]
+    sizes = {_bound(item) for item in costly}
     noises = [item for item in audit.effects if item.attack.name == "random_sign"]
-    harmless = [item for item in noises if verdict_of(item.effect.differences["uar"]) != LOSS]
+    harmless = [item for item in noises if verdict_of(item.effect.differences["uar"]) != LOSS and _bound(item) in sizes]
     return [
         f"A random change of the same size ({item.attack.options.strength}) is not shown to cost as much:"
         f" {item.effect.differences['uar'].in_words('+')}. It is the direction that counts."
         for item in harmless
     ]
+
+
+def _bound(item: AttackEffect) -> tuple[str, float | None, float | None] | None:
+    """Domain and bound of an attack, by which others of its size are known; None where it has none."""
+    options = item.attack.options
+    return (options.domain, options.epsilon, options.snr_db) if isinstance(options, BoundedOptions) else None
 
 
 def limits(audit: Audit) -> list[str]:

@@ -149,12 +149,11 @@ def evaluate_run(
         EmotuneError: for a run, a manifest or an output that cannot be used, or that do not go together.
     """
     run, scored, sources = _run_of(run_path, output), scored or Scored(), conditions or {}
-    if robustness and shared:
-        raise ConfigError("--robustness scores all classes of the model: leave out either it or --shared-classes.")
-    if attacks and shared:
-        raise ConfigError("--adversarial attacks all classes of the model: leave out either it or --shared-classes.")
-    if words and shared:
-        raise ConfigError("--words scores all classes of the model: leave out either it or --shared-classes.")
+    if attacks and precision != "fp32":
+        raise ConfigError("--adversarial attacks the exact model, whose gradients are known: leave out --precision.")
+    wholes = {"--robustness scores": robustness, "--adversarial attacks": attacks, "--words scores": words}
+    for does in (name for name, asked in wholes.items() if asked and shared):
+        raise ConfigError(f"{does} all classes of the model: leave out either it or --shared-classes.")
     name, manifest, changes = scored.read(run)
     name += "".join(f"-{condition}-{source}" for condition, source in sources.items())
     name += "" if precision == "fp32" else f"-{precision}"

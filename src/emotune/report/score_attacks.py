@@ -33,7 +33,7 @@ class Attacks:
     seed: int = 0
 
     @classmethod
-    def asked(cls, adversarial: bool, texts: Sequence[str], clips: int = 100) -> Attacks | None:
+    def asked(cls, adversarial: bool, texts: Sequence[str], clips: int | None = None) -> Attacks | None:
         """Attacks as the command line asks for them; None where it asks for none.
 
         Raises:
@@ -42,8 +42,11 @@ class Attacks:
         if not adversarial:
             if texts:
                 raise ConfigError("--attack goes with --adversarial: add that too.")
+            if clips is not None:
+                raise ConfigError("--attack-clips goes with --adversarial: add that too.")
             return None
-        return cls(plan_of(texts) if texts else None, clips)
+        plan = plan_of(texts) if texts else None
+        return cls(plan) if clips is None else cls(plan, clips)
 
 
 def score_attacks(

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -167,12 +168,20 @@ def _refuse(predictor: Predictor) -> None:
 
 
 def chosen_clips(manifest: Manifest, clips: int, seed: int) -> Manifest:
-    """As many utterances of each class and speaker as possible, in the manifest's order; the same for the same seed."""
+    """As many utterances of each class, and then of each speaker, as possible, in the manifest's order.
+
+    They are the same for the same seed, and those of fewer clips are among those of more.
+    """
     groups: dict[tuple[str | None, str | None], list[Utterance]] = {}
     for utterance in sorted(manifest, key=lambda own: _digest(f"{seed} {own.utterance_id}")):
         groups.setdefault((utterance.emotion, utterance.speaker), []).append(utterance)
-    turns = max(map(len, groups.values()), default=0)
-    order = [group[turn].utterance_id for turn in range(turns) for group in groups.values() if turn < len(group)]
+    rows: dict[str | None, list[tuple[int, int, str]]] = {}  # of a class: turn, place of the speaker, utterance
+    for (emotion, _), group in groups.items():
+        own = rows.setdefault(emotion, [])
+        place = sum(turn == 0 for turn, _, _ in own)
+        own += [(turn, place, utterance.utterance_id) for turn, utterance in enumerate(group)]
+    by_class = [[name for _, _, name in sorted(own)] for own in rows.values()]
+    order = [name for turn in zip_longest(*by_class) for name in turn if name is not None]
     kept = set(order[:clips])
     return manifest.filter(lambda utterance: utterance.utterance_id in kept)
 

@@ -37,11 +37,11 @@ class TaskData:
 
     def part(self, split: str | None) -> TaskData:
         """The clips of one split, or all of them."""
-        return self if split is None else dataclasses.replace(self, manifest=self.manifest.split(split))
+        return self if split is None else dataclasses.replace(self, manifest=self.split(split))
 
     def split(self, name: str) -> Manifest:
         """The clips of one split."""
-        return self.manifest.split(name)
+        return _split(self.manifest, name, self.task.name)
 
     def fingerprint(self) -> str:
         """SHA-256 over the manifest and the answers, which may stand in a column of the user's own."""
@@ -63,6 +63,14 @@ def answer_of(utterance: Utterance, column: str) -> str | None:
 def has_column(manifest: Manifest, column: str) -> bool:
     """Tells whether any utterance has something in a column."""
     return any(answer_of(utterance, column) is not None for utterance in manifest)
+
+
+def _split(manifest: Manifest, split: str, task: str) -> Manifest:
+    """Utterances of one split; a fault names the task."""
+    try:
+        return manifest.split(split)
+    except CorpusError as error:
+        raise CorpusError(f"tasks.{task}: {error}".replace("data.splits", f"tasks.{task}.splits")) from error
 
 
 def read_task(name: str, section: TaskSection) -> TaskData:
@@ -91,8 +99,8 @@ def read_task(name: str, section: TaskSection) -> TaskData:
     plain = SpokenTask(name, "text", section.column)  # reads parts of any answer
     reader = dataclasses.replace(plain, writes=section.writes, items=() if section.writes == "text" else ("-",))
     answers = {u.utterance_id: reader.written(reader.parts(answer_of(u, section.column) or "")) for u in known}
-    items = sorted({part for u in known.split(TRAIN) for part in reader.parts(answers[u.utterance_id])})
-    known.split(DEVELOPMENT)
+    items = sorted({part for u in _split(known, TRAIN, name) for part in reader.parts(answers[u.utterance_id])})
+    _split(known, DEVELOPMENT, name)
     try:
         task = SpokenTask(
             name,

@@ -50,7 +50,7 @@ def write_files(
         check_output(output, inputs=inputs.paths, spreadsheet_safe=spreadsheet_safe)
     items = inputs.listed(listener)
     writer = load(model, adapters=adapters, device=device, batch_seconds=batch_seconds)
-    wanted = writer.tasks if tasks is None else list(tasks)
+    wanted = writer.tasks if tasks is None else list(dict.fromkeys(tasks))
     written = writer.write_items(items, tasks=wanted, progress=progress)
     if output is not None:
         columns = ["utterance_id", *wanted, "error"]

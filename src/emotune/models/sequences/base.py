@@ -24,6 +24,7 @@ from emotune.models.sequences.encoder_decoder import EncoderDecoder
 from emotune.models.sequences.spelling import TOKENIZER, CharacterSpelling, TokenizerSpelling
 from emotune.models.weight_files import Weights, open_weights
 from emotune.models.weights import is_finite, nothing_drawn, without_memory
+from emotune.registry import unknown_name_message
 
 KIND = "emotune-encoder-decoder"
 WEIGHTS = "model.safetensors"
@@ -81,6 +82,10 @@ def build_base(backbone: Backbone, decoder: Mapping[str, Any]) -> EncoderDecoder
     Raises:
         ConfigError: for unknown keys or values that do not fit.
     """
+    known = [key for key in DECODER if key != "vocab_size"]
+    unknown = [key for key in decoder if key not in known]
+    if unknown:
+        raise ConfigError("decoder: " + unknown_name_message("key", unknown[0], known))
     spelling = CharacterSpelling()
     settings = _decoder_settings({**decoder, "vocab_size": spelling.texts + 3})
     start, task, end = range(spelling.texts, spelling.texts + 3)

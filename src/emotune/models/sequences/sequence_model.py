@@ -99,7 +99,7 @@ class SequenceModel(nn.Module):
             raise ConfigError(f"{task.name}: most_tokens is {task.most_tokens}, the decoder has {most} places.")
         token = self.base.decoder.embed_tokens.weight[self.base.prompt[-1]]
         widths = [place.out_features for place in self.places]
-        self.parts[task.name] = TaskParts(task, widths, token, spelt.ctc_symbols, self.base.backbone.hidden_size)
+        self.parts[_part(task.name)] = TaskParts(task, widths, token, spelt.ctc_symbols, self.base.backbone.hidden_size)
         self.tasks[task.name] = spelt
 
     def parts_of(self, name: str) -> TaskParts:
@@ -110,7 +110,7 @@ class SequenceModel(nn.Module):
         """
         if name not in self.tasks:
             raise ConfigError(unknown_name_message("task", name, self.tasks))
-        parts = self.parts[name]
+        parts = self.parts[_part(name)]
         assert isinstance(parts, TaskParts)
         return parts
 
@@ -215,6 +215,11 @@ def alphabet_of(grammar: Grammar, device: torch.device) -> Tensor | slice:
     if isinstance(grammar, FreeText) and grammar.end == grammar.texts:
         return slice(0, grammar.texts + 1)
     return torch.tensor(grammar.alphabet, device=device)
+
+
+def _part(name: str) -> str:
+    """Name of a task's parts among modules, where PyTorch's own, such as ``type`` and ``items``, are taken."""
+    return f"of_{name}"
 
 
 def _filled(targets: Tensor) -> Tensor:

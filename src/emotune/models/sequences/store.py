@@ -56,7 +56,13 @@ def load_sequences(base: str | Path, *, adapters: Sequence[str | Path] | None = 
     else:
         about = _read(folder / FILE)
         own = Path(about["base"])
-        read = load_base(own if own.is_absolute() else folder / own)
+        place = own if own.is_absolute() else folder / own
+        if not place.is_dir():
+            raise ModelError(
+                f"{folder / FILE} names the base {own}, which is not there. Put it back, correct that path, or name the"
+                f" base wherever it is, with the files in {folder / _ADAPTERS} as --adapter."
+            )
+        read = load_base(place)
         if read.fingerprint != about["fingerprint"]:
             raise ModelError(
                 f"{folder / FILE} names the base {own}, whose files have changed since. Put the former ones back, or"

@@ -68,10 +68,12 @@ def _fitting(manifest: Manifest, preprocessing: Preprocessing, name: str) -> Ite
             raise CorpusError(
                 f"{utterance.utterance_id} has no duration_s; read the corpus again with `emotune corpus read`."
             )
-        if not preprocessing.min_samples <= duration_s * preprocessing.sampling_rate_hz <= preprocessing.most_samples:
+        samples = duration_s * preprocessing.sampling_rate_hz
+        if not preprocessing.min_samples <= samples <= preprocessing.most_samples:
+            least_s = preprocessing.min_samples / preprocessing.sampling_rate_hz
             raise CorpusError(
-                f"tasks.{name}: {utterance.utterance_id} lasts {duration_s:.2f} s, and this model takes at most"
-                f" {preprocessing.max_duration_s:g} s. Leave it out of the manifest."
+                f"tasks.{name}: {utterance.utterance_id} lasts {duration_s:.3g} s, and this model takes {least_s:.3g}"
+                f" to {preprocessing.max_duration_s:g} s. Leave it out of the manifest."
             )
         yield utterance
 

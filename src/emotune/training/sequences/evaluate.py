@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from emotune.config.reading import read_section
 from emotune.config.sequences import SequenceRecipe
-from emotune.errors import ConfigError
+from emotune.errors import ConfigError, CorpusError
 from emotune.evaluation.sequences import score_answers
 from emotune.evaluation.statistics.bootstrap import Estimate
-from emotune.inference.sequences.task_data import TaskData, read_task
+from emotune.inference.sequences.task_data import TaskData, read_tasks
 from emotune.inference.sequences.writer import Writer, Written, load
 from emotune.io.tables import to_json, write_rows, write_text
 from emotune.models.sequences.folder import find_sequences
@@ -62,8 +62,8 @@ def score_sequences(
     scored: list[ScoredTask] = []
     for name, data in sets.items():
         written = writer.write_manifest(data.manifest, tasks=[name], progress=progress)
-        _write_table(folder / f"{name}.csv", data, written)
         task = writer.model.tasks[name].task
+        _write_table(folder / f"{name}.csv", data, written, task.items)
         rows = [(u, row) for u, row in zip(data.manifest, written, strict=True) if row.error is None]
         truth = [task.parts(data.answers[utterance.utterance_id]) for utterance, _ in rows]
         answers = [task.parts(row.answers[name]) for _, row in rows]
@@ -105,12 +105,25 @@ def evaluate_sequences(
             f"{run_path} is a sequence model without its run, which says on what it is scored; name the run."
         )
     recipe = read_section(SequenceRecipe, run.recipe)
-    sets = {name: read_task(name, section).part(split) for name, section in recipe.tasks.items()}
+    data = read_tasks(recipe)
+    _refuse_changed(run, data)
+    sets = {own.task.name: own.part(split) for own in data}
     writer = load(run.path, device=device, batch_seconds=recipe.train.batch_seconds)
     return score_sequences(writer, sets, output or run.results(split), resamples=resamples, progress=progress)
 
 
-def _write_table(path: Path, data: TaskData, written: list[Written]) -> None:
+def _refuse_changed(run: RunFolder, data: Sequence[TaskData]) -> None:
+    """Refuses manifests that are no longer those of the run: its test clips may be among those that it trained on."""
+    known = run.information().get("manifests", {}) if run.provenance.exists() else {}
+    for own in data:
+        if known.get(own.task.name, own.fingerprint()) != own.fingerprint():
+            raise CorpusError(
+                f"tasks.{own.task.name}: its manifest has changed since {run.path} was trained. Put the former one"
+                " back, or train again."
+            )
+
+
+def _write_table(path: Path, data: TaskData, written: list[Written], labels: tuple[str, ...]) -> None:
     """Truth and answer of each clip; of labels a prediction table, with every label's probability."""
     name = data.task.name
     truth = {u.utterance_id: data.answers[u.utterance_id] for u in data.manifest}
@@ -125,9 +138,7 @@ def _write_table(path: Path, data: TaskData, written: list[Written]) -> None:
             )
             for row in written
         ]
-        Predictions(tuple(rows), LabelSpace(tuple(next(r.probabilities[name] for r in written if not r.error)))).write(
-            path
-        )
+        Predictions(tuple(rows), LabelSpace(labels)).write(path)
         return
     cells = [
         {
