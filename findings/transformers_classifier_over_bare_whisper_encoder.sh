@@ -6,8 +6,8 @@
 # classifier. There is no error; the model that is returned is random, and fine-tuning goes on from there.
 #
 # Ends with 0 while this is so. Output seen:
-#   wavlm: weights of the encoder that came from the folder: 75 of 75
-#   whisper: weights of the encoder that came from the folder: 0 of 35
+#   wavlm: weights of the encoder that came from the folder: 58 of 58
+#   whisper: weights of the encoder that came from the folder: 0 of 37
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
