@@ -10,6 +10,7 @@ from emotune.annotation.engines import engine_named
 from emotune.annotation.engines.engine import EngineOptions
 from emotune.annotation.parsing import UNPARSED
 from emotune.annotation.speech_codes import Codebook, Codes
+from emotune.errors import ConfigError
 from emotune.io.tables import check_output
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.labels import LabelSpace
@@ -55,6 +56,8 @@ def annotate_manifest(
     check_output(output, inputs=[manifest_path], spreadsheet_safe=spreadsheet_safe)
     if predictions is not None:
         check_output(predictions, inputs=[manifest_path])
+        if predictions.resolve() == output.resolve():
+            raise ConfigError(f"{predictions} is the manifest to write: give --predictions another name.")
     manifest = Manifest.read(manifest_path)
     codes = None if codebook is None else Codes(Codebook.read(codebook))
     engine = engine_named(llm, engine_options)
