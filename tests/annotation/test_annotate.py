@@ -22,6 +22,7 @@ from emotune.annotation.engines.chat import AudioChatEngine, ChatEngine
 from emotune.annotation.engines.engine import AnnotationEngine, Answer, EngineOptions
 from emotune.annotation.shots import chosen_examples, example_pool
 from emotune.errors import ConfigError, CorpusError, ModelError, ServerError
+from emotune.evaluation.raters import rater_agreements
 from emotune.schema.manifest import Manifest
 
 CLASSES = ("anger", "happiness", "sadness")
@@ -140,6 +141,8 @@ def test_labels_are_written_only_where_there_is_none(tmp_path):
     found = annotate(manifest_of(*rows, classes=CLASSES), engine_named("lexicon", EngineOptions()), cache=tmp_path)
     assert [u.emotion for u in found.manifest] == [None, "sadness"]
     assert [u.emotion for u in labelled(found)] == ["anger", "sadness"]
+    (agreement,) = rater_agreements(labelled(found))
+    assert (agreement.rated, agreement.labelled) == (2, 1)  # it agrees with itself on the other one
 
 
 def test_every_engine_resolves_and_one_without_its_model_is_refused():

@@ -154,7 +154,8 @@ def augment(
     """Put a rater's labels in place of people's in part of the training split; other splits stay as they are."""
     from collections import Counter
 
-    from emotune.annotation.augmentation import SOURCE, augment_manifest
+    from emotune.annotation.augmentation import augment_manifest
+    from emotune.evaluation.raters import SOURCE
 
     made = augment_manifest(
         manifest_path,
