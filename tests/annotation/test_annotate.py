@@ -22,6 +22,7 @@ from emotune.annotation.engines.chat import AudioChatEngine, ChatEngine
 from emotune.annotation.engines.engine import AnnotationEngine, Answer, EngineOptions
 from emotune.annotation.shots import chosen_examples, example_pool
 from emotune.errors import ConfigError, CorpusError, ModelError, ServerError
+from emotune.evaluation.raters import rater_agreements
 from emotune.schema.manifest import Manifest
 
 CLASSES = ("anger", "happiness", "sadness")
@@ -140,6 +141,8 @@ def test_labels_are_written_only_where_there_is_none(tmp_path):
     found = annotate(manifest_of(*rows, classes=CLASSES), engine_named("lexicon", EngineOptions()), cache=tmp_path)
     assert [u.emotion for u in found.manifest] == [None, "sadness"]
     assert [u.emotion for u in labelled(found)] == ["anger", "sadness"]
+    (agreement,) = rater_agreements(labelled(found))
+    assert (agreement.rated, agreement.labelled) == (2, 1)  # it agrees with itself on the other one
 
 
 def test_every_engine_resolves_and_one_without_its_model_is_refused():
@@ -300,3 +303,56 @@ def test_a_real_model_in_a_gguf_file_answers_the_same_each_time(tmp_path):
     assert found.rater == f"llm:{file.stem}" and found.tokens[0] > 100
     again = annotate(corpus(6), engine, split="test", cache=tmp_path / "other")
     assert again.counts == found.counts
+
+
+def test_a_recording_that_cannot_be_heard_is_an_error_of_its_own(tmp_path):
+    rows = []
+    for number in range(3):
+        write_recording(tmp_path / f"{number}.wav", seconds=0.3)
+        rows.append(recorded(tmp_path, f"{number}.wav", emotion=CLASSES[number], speaker=f"s{number}"))
+    (tmp_path / "1.wav").write_bytes(b"broken")
+    manifest = manifest_of(*rows, classes=CLASSES, root=tmp_path)
+    engine = Endpoint(completion(), completion()).engine(AudioChatEngine)
+    found = annotate(manifest, engine, cache=tmp_path / "cache")
+    assert found.asked == 2 and set(found.errors) == {rows[1].utterance_id}
+    assert set(found.counts) == {rows[0].utterance_id, rows[2].utterance_id}
+
+
+def test_models_of_two_owners_have_caches_of_their_own(tmp_path):
+    endpoint = Endpoint(completion(), completion())
+    engines = [
+        ChatEngine(f"{owner}/model", EngineOptions(url="http://here/v1"), transport=httpx2.MockTransport(endpoint))
+        for owner in ("one", "other")
+    ]
+    asked = [annotate(corpus(1), engine, cache=tmp_path).asked for engine in engines]
+    assert asked == [1, 1]
+
+
+def test_the_list_of_english_words_says_nothing_of_another_language(tmp_path):
+    engine = engine_named("lexicon", EngineOptions())
+    found = annotate(
+        manifest_of(*corpus(2).utterances, *corpus(3, language="de").utterances[2:], classes=CLASSES),
+        engine,
+        cache=tmp_path,
+    )
+    assert set(found.counts) == {"u0", "u1"}
+    assert found.errors == {"u2": "u2: its language is de, which lexicon does not read."}
+
+
+@pytest.mark.parametrize("command", ["annotate", "codebook", "augment"])
+def test_a_seed_below_zero_is_refused(command, tmp_path, emotune_command):
+    table, made = tmp_path / "m.csv", tmp_path / "n.csv"
+    arguments = {
+        "annotate": ("annotate", table, "-o", made, "--llm", "lexicon"),
+        "codebook": ("codebook", "mini", table, "-o", made),
+        "augment": ("corpus", "augment", table, "-o", made, "--rater", "llm:a", "--human", 1, "--extra", 0),
+    }
+    ended = emotune_command(*arguments[command], "--seed", -1)
+    assert ended.code == 2 and "--seed" in ended.err
+
+
+def test_the_table_of_predictions_does_not_replace_the_manifest(tmp_path, emotune_command):
+    corpus().write(tmp_path / "m.csv")
+    both = tmp_path / "n.csv"
+    ended = emotune_command("annotate", tmp_path / "m.csv", "-o", both, "--llm", "lexicon", "--predictions", both)
+    assert ended.code != 0 and "give --predictions another name" in ended.err and not both.exists()

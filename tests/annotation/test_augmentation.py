@@ -1,10 +1,13 @@
 """Parts of people and of a rater: the same texts whatever the labels, and nothing but people's labels is scored."""
 
+import dataclasses
+
 import pytest
 
 from builders.manifests import manifest_of, utterance
-from emotune.annotation.augmentation import SOURCE, augmented
+from emotune.annotation.augmentation import augmented
 from emotune.errors import ConfigError, CorpusError
+from emotune.evaluation.raters import SOURCE
 
 CLASSES = ("anger", "fear")
 
@@ -62,3 +65,10 @@ def test_what_cannot_be_augmented_is_refused():
     for options in ({"human_share": 0, "extra_share": 1}, {"human_share": 0.5, "extra_share": 2}):
         with pytest.raises(ConfigError, match="shares are"):
             augmented(annotated(), "llm:m", **options)
+
+
+def test_labels_that_a_rater_wrote_are_not_taken_for_those_of_people():
+    whole = annotated()
+    first = dataclasses.replace(whole.utterances[0], extra={**whole.utterances[0].extra, SOURCE: "llm:m"})
+    with pytest.raises(CorpusError, match="1 labels are not people's, such as that of u0"):
+        augmented(whole.replace_utterances([first, *whole.utterances[1:]]), "llm:m", human_share=0.5, extra_share=1)

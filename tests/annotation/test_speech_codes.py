@@ -1,5 +1,6 @@
 """Codes lie in [0, K), are the nearest centroids, and come back out of their file."""
 
+import dataclasses
 from itertools import pairwise
 
 import numpy as np
@@ -87,3 +88,11 @@ def test_what_is_no_codebook_or_cannot_be_fitted_is_refused(embedder, tones, tmp
         fit_codebook(embedder, tones, codes=1)
     with pytest.raises(CorpusError, match="frames, fewer than the 4000 codes"):
         fit_codebook(embedder, tones.replace_utterances(tones.utterances[:1]), codes=4000)
+
+
+def test_recordings_that_cannot_be_coded_are_named(embedder, tones):
+    part = tones.filter(lambda u: u.split == "train")
+    broken = dataclasses.replace(part.utterances[0], utterance_id="gone", file="gone.wav")
+    made = fit_codebook(embedder, part.replace_utterances([*part.utterances, broken]), codes=4)
+    (reason,) = made.about["skipped"]
+    assert "gone" in reason

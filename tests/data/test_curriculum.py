@@ -80,3 +80,10 @@ def test_votes_make_the_curriculum_and_it_needs_some():
 def test_a_schedule_that_cannot_be_is_refused(train, said):
     with pytest.raises(ValueError, match=said):
         recipe(**train)
+
+
+def test_equally_easy_utterances_come_from_all_over_a_manifest_that_is_sorted():
+    draws = CurriculumDraws([0.0] * 200 + [1.0] * 200, shares=[0.25, 1.0], epochs=[0, 1])
+    early = np.unique(draws.draw(np.random.default_rng(0), 0))
+    assert len(early) == 100 and early.max() < 200
+    assert 30 <= np.count_nonzero(early < 100) <= 70

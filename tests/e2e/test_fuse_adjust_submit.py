@@ -14,6 +14,7 @@ from builders.manifests import utterances
 from builders.predictions import softmax
 from builders.runs import finished_run
 from emotune.errors import ConfigError
+from emotune.fusion.fuse import METHODS
 from emotune.fusion.runs import fit_runs
 from emotune.schema.labels import LabelSpace, Scale
 from emotune.schema.manifest import Manifest
@@ -64,7 +65,9 @@ def runs(tmp_path) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("method", [pytest.param("weights", marks=pytest.mark.drawn), "stacking", "majority"])
+@pytest.mark.parametrize(
+    "method", [pytest.param("weights", marks=pytest.mark.drawn), *sorted(METHODS.keys() - {"weights"})]
+)
 def test_three_runs_become_one_table_with_a_page(runs, tmp_path, emotune_command: Callable, method):
     out = tmp_path / "fused"
     ended = emotune_command("fuse", *runs, "--method", method, "-o", out)

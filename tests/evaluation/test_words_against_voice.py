@@ -1,14 +1,16 @@
 """Verdicts on made-up models whose way of answering is known."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from builders.manifests import manifest_of, utterance
+from builders.recordings import write_recording
 from emotune.enrichment.lexicon import emotion_of_text
 from emotune.evaluation.words.against_voice import AGREE, CONFLICT, NEUTRAL, words_against_voice
-from emotune.evaluation.words.controls import EXCHANGED, FLATTENED, WITHOUT_WORDS, Controlled, donors_of
+from emotune.evaluation.words.controls import EXCHANGED, FLATTENED, WITHOUT_WORDS, Controlled, donors_of, run_controls
 from emotune.evaluation.words.reader import FittedReader, LexiconReader
 from emotune.evaluation.words.verdict import OPEN, VOICE, WORDS
 from emotune.schema.labels import LabelSpace
@@ -173,3 +175,31 @@ def test_a_fitted_reader_says_nothing_where_it_is_unsure_or_there_are_no_words()
     reader = FittedReader(encode, SAME, name="letters")
     rows = [utterance("a", text=SAID["anger"]), utterance("b", text=SAID[None]), utterance("c")]
     assert reader.read(rows, CLASSES) == ["anger", None, None]
+
+
+class TextModel:
+    """Predictor that is given transcripts, and keeps which."""
+
+    engine, fingerprint = SimpleNamespace(conditions={"text": {}}), "model"
+
+    def __init__(self):
+        self.given = []
+
+    def predict_items(self, items, *, progress):
+        self.given.append([item.known for item in items])
+        rows = [Prediction(item.utterance_id, dict.fromkeys(CLASSES, 1 / 3), extra=item.extra) for item in items]
+        return Predictions(tuple(rows), LabelSpace(CLASSES), "model")
+
+
+def test_another_reader_exchanges_other_transcripts_and_so_is_predicted_anew(tmp_path):
+    rows = []
+    for number, u in enumerate(SAME.utterances[:8]):
+        write_recording(tmp_path / f"{number}.wav", seconds=0.3)
+        rows.append(dataclasses.replace(u, file=f"{number}.wav", text=f"Sentence {number}."))
+    manifest = manifest_of(*rows, classes=CLASSES, root=tmp_path)
+    model, kinds = TextModel(), CLASSES[:3]
+    first = [kinds[number % 3] for number in range(8)]
+    for said in (first, first, [None] * 7 + [kinds[0]]):
+        run_controls(model, manifest, said, tmp_path / "words")
+    assert len(model.given) == 3 + 1  # all three, nothing, exchanged transcripts alone
+    assert model.given[2] != model.given[3]

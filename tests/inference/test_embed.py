@@ -154,3 +154,12 @@ def test_a_bare_encoder_gives_its_last_layer(shared):
     assert embed(embedder, GIVEN)[2].vectors.shape == (38, 384)
     with pytest.raises(ConfigError, match="without heads, and so pools nothing"):
         embedder_of(str(folder), layer="pooled")
+
+
+def test_a_table_that_is_read_is_not_overwritten_and_no_device_is_no_crash(tmp_path, emotune_command, shared):
+    table = tmp_path / "in.parquet"
+    table.write_bytes(b"mine")
+    ended = emotune_command("embed", "mini", table, "-o", table)
+    assert ended.code != 0 and "is an input and would be overwritten" in ended.err and table.read_bytes() == b"mine"
+    with pytest.raises(ConfigError, match="Device 'nonsense' cannot be used here"):
+        embedder_of(str(shared / "models" / "whisper-tiny.en-encoder"), device="nonsense")

@@ -10,7 +10,7 @@ import yaml
 pytest.importorskip("optuna", reason="optuna is not installed: pip install 'emotune[sweep]'")
 
 from emotune.config.reading import dump_recipe
-from emotune.errors import ConfigError, CorpusError
+from emotune.errors import ConfigError, CorpusError, EmotuneError
 from emotune.io.tables import to_json, write_text
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest
@@ -191,3 +191,11 @@ def test_a_folder_of_another_sweep_is_refused_and_more_trials_are_not(tmp_path):
     with pytest.raises(ConfigError, match="holds another sweep"):
         run(path, tmp_path / "out", overrides=["train.epochs=2"], run_one=untrained)
     assert len(run(path, tmp_path / "out", overrides=["trials=6"], run_one=untrained).arms[0].trials) == 6
+
+
+def test_a_manifest_that_is_not_there_costs_no_trial(tmp_path):
+    file = written(tmp_path)
+    (tmp_path / "manifest.csv").unlink()
+    with pytest.raises(EmotuneError, match=r"manifest\.csv does not exist"):
+        run(file, tmp_path / "sweep", run_one=untrained)
+    assert not (tmp_path / "sweep").exists()

@@ -18,6 +18,7 @@ from emotune.annotation.parsing import UNPARSED, parsed
 from emotune.annotation.prompts import CODES, LEVELS, TEXT, VERSION, WORDINGS, messages_of
 from emotune.annotation.shots import chosen_examples, example_pool
 from emotune.annotation.speech_codes import Codes
+from emotune.config.recipe import LARGEST_SEED
 from emotune.enrichment.answer_cache import AnswerCache, open_cache
 from emotune.errors import AudioError, ConfigError, CorpusError, ServerError
 from emotune.evaluation.raters import RATERS, are_votes_of
@@ -59,7 +60,12 @@ class Annotating:
     def __post_init__(self) -> None:
         if self.level not in LEVELS:
             raise ConfigError(f"level is '{self.level}', expected one of {', '.join(LEVELS)}.")
-        for name, least, most in (("shots", 0, 50), ("samples", 1, 100), ("wordings", 1, WORDINGS)):
+        for name, least, most in (
+            ("shots", 0, 50),
+            ("samples", 1, 100),
+            ("wordings", 1, WORDINGS),
+            ("seed", 0, LARGEST_SEED),
+        ):
             if not least <= getattr(self, name) <= most:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected {least} to {most}.")
 
@@ -147,15 +153,23 @@ def annotate(
         missing = list({asked.key: asked for asked in questions if asked.key not in known}.values())
         kept_count = len(questions) - sum(asked.key not in known for asked in questions)
         new = _new(engine, missing, answers, spent)
+        unheard: dict[str, AudioError] = {}
         for key, answer in progress(new, total=len(missing), title=f"asking {engine.name}"):
-            known[key] = answer
+            if isinstance(answer, AudioError):
+                unheard[key] = answer
+            else:
+                known[key] = answer
     for asked in questions:
+        if asked.key in unheard:
+            errors[asked.utterance_id] = f"{asked.utterance_id}: {unheard[asked.key]}"
+            continue
         label = parsed(known[asked.key].text, manifest.label_space.classes) or UNPARSED
         counts.setdefault(asked.utterance_id, Counter())[label] += 1
     if not counts:
+        cure = "" if any(map(has_transcript, wanted)) else " Write the words down with `emotune transcribe`."
+        cure = "" if engine.hears else cure
         raise CorpusError(
-            f"Not one of {len(wanted)} utterances can be asked about, such as {next(iter(errors.values()))} Write the"
-            " words down with `emotune transcribe`."
+            f"Not one of {len(wanted)} utterances can be asked about, such as {next(iter(errors.values()))}{cure}"
         )
     rater = f"llm:{engine.name}"
     dollars = (spent.prompt * options.price[0] + spent.answer * options.price[1]) / 1e6
@@ -172,7 +186,7 @@ def annotate(
         rater,
         counts,
         errors,
-        len(missing),
+        len(missing) - len(unheard),
         kept_count,
         (spent.prompt, spent.answer),
         dollars,
@@ -232,6 +246,11 @@ def _questions(
         for wording in range(options.wordings)
     }
     for utterance in wanted:
+        if not engine.reads(utterance.language):
+            errors[utterance.utterance_id] = (
+                f"{utterance.utterance_id}: its language is {utterance.language}, which {engine.name} does not read."
+            )
+            continue
         if not has_transcript(utterance) and not engine.hears and options.level == TEXT:
             errors[utterance.utterance_id] = f"{utterance.utterance_id}: it has no transcript."
             continue
@@ -300,8 +319,11 @@ class _Spent:
 
 def _new(
     engine: AnnotationEngine, missing: Sequence[_Asked], answers: AnswerCache, spent: _Spent
-) -> Iterator[tuple[str, Answer]]:
-    """Asks what is missing, as many at a time as the engine takes, and keeps each answer before anything else."""
+) -> Iterator[tuple[str, Answer | AudioError]]:
+    """Asks what is missing, as many at a time as the engine takes, and keeps each answer before anything else.
+
+    A recording that cannot be heard has its error in place of an answer, and the others are asked about.
+    """
     done = 0
     with ThreadPoolExecutor(engine.together) as threads:
         for start in range(0, len(missing), engine.together):
@@ -317,7 +339,10 @@ def _new(
             for asked, coming in zip(batch, waiting, strict=True):
                 try:
                     answer = coming.result()
-                except (ServerError, AudioError) as error:
+                except AudioError as error:
+                    yield asked.key, error
+                    continue
+                except ServerError as error:
                     failed = failed or error
                     continue
                 answers.keep({asked.key: json.dumps(dataclasses.asdict(answer)).encode()})

@@ -10,6 +10,8 @@ from emotune.annotation.engines import engine_named
 from emotune.annotation.engines.engine import EngineOptions
 from emotune.annotation.parsing import UNPARSED
 from emotune.annotation.speech_codes import Codebook, Codes
+from emotune.errors import ConfigError
+from emotune.evaluation.raters import SOURCE
 from emotune.io.tables import check_output
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.labels import LabelSpace
@@ -55,6 +57,8 @@ def annotate_manifest(
     check_output(output, inputs=[manifest_path], spreadsheet_safe=spreadsheet_safe)
     if predictions is not None:
         check_output(predictions, inputs=[manifest_path])
+        if predictions.resolve() == output.resolve():
+            raise ConfigError(f"{predictions} is the manifest to write: give --predictions another name.")
     manifest = Manifest.read(manifest_path)
     codes = None if codebook is None else Codes(Codebook.read(codebook))
     engine = engine_named(llm, engine_options)
@@ -72,7 +76,7 @@ def annotate_manifest(
 
 
 def labelled(found: Annotated) -> Manifest:
-    """Takes the most voted class as the emotion of utterances that have none; ties stay without."""
+    """Takes the most voted class as the emotion of utterances without one, and says whose it is; ties stay without."""
     classes = found.manifest.label_space.classes
 
     def label_of(utterance_id: str) -> str | None:
@@ -80,7 +84,10 @@ def labelled(found: Annotated) -> Manifest:
         return plurality({name: n for name, n in counts.items() if name != UNPARSED}, classes)
 
     rows = [
-        u if u.emotion is not None else dataclasses.replace(u, emotion=label_of(u.utterance_id)) for u in found.manifest
+        dataclasses.replace(u, emotion=label, extra={**u.extra, SOURCE: found.rater})
+        if u.emotion is None and (label := label_of(u.utterance_id)) is not None
+        else u
+        for u in found.manifest
     ]
     return found.manifest.replace_utterances(rows)
 

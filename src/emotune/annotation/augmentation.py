@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from emotune.errors import ConfigError, CorpusError
-from emotune.evaluation.raters import UNPARSED, votes_of
+from emotune.evaluation.raters import HUMAN, SOURCE, UNPARSED, is_of_people, votes_of
 from emotune.evaluation.words.reader import text_of
 from emotune.io.tables import check_output
 from emotune.schema.manifest import Manifest
@@ -17,14 +17,12 @@ from emotune.schema.splits import TRAIN
 from emotune.schema.utterance import Utterance
 from emotune.votes.consensus import plurality
 
-RATER, RANDOM, HUMAN = "rater", "random", "human"
+RATER, RANDOM = "rater", "random"
 LABELS = {
     RATER: "the class that the rater named most often; an utterance without one is left out",
     RANDOM: "a class drawn at random, for the same utterances: the control",
     HUMAN: "the label of people, for the same utterances: what could at best be had",
 }
-SOURCE = "label_source"
-"""Column that says whose label a row of the training split has."""
 
 
 def augmented(
@@ -51,12 +49,18 @@ def augmented(
 
     Raises:
         ConfigError: for shares outside [0, 1], or unknown labels.
-        CorpusError: when the training split is empty, or holds no answer of the rater.
+        CorpusError: when the training split is empty, or holds no answer of the rater, or labels are not people's.
     """
     if not 0 < human_share <= 1 or not 0 <= extra_share <= 1:
         raise ConfigError(f"The shares are {human_share} and {extra_share}, expected above 0, and 0, to 1.")
     if labels not in LABELS:
         raise ConfigError(f"labels is '{labels}', expected one of {', '.join(LABELS)}.")
+    strange = [u.utterance_id for u in manifest if not is_of_people(u)]
+    if strange:
+        raise CorpusError(
+            f"{len(strange)} labels are not people's, such as that of {strange[0]}: annotate the manifest without"
+            " --label, and augment that."
+        )
     training = [u for u in manifest if u.split == TRAIN and u.emotion is not None]
     classes = manifest.label_space.classes
     said = {u.utterance_id: votes_of(u, rater, classes) for u in training}

@@ -51,7 +51,7 @@ def make_codebook(
     if vq_vae:
         if layer is None:
             raise ConfigError("--vq-vae codes one layer: name it with --layer.")
-        made = learn_codebook(model, manifest, layer=layer, codes=codes, epochs=epochs, seed=seed)
+        made = learn_codebook(model, manifest, layer=layer, codes=codes, epochs=epochs, seed=seed, device=device)
     else:
         embedder = embedder_of(model, level=FRAME, layer=layer, device=device)
         made = fit_codebook(embedder, manifest, codes=codes, seed=seed, progress=progress)

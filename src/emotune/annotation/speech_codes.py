@@ -103,22 +103,30 @@ def fit_codebook(
     with needs("train", "Clustering"):
         from sklearn.cluster import MiniBatchKMeans  # noqa: PLC0415
     found = embedded(embedder, [_item(manifest, place) for place in range(len(manifest))])
-    frames = [own.vectors for own in progress(found, total=len(manifest), title="embedding") if own.error is None]
+    clips = list(progress(found, total=len(manifest), title="embedding"))
+    frames, skipped = [own.vectors for own in clips if own.error is None], [own.error for own in clips if own.error]
     rows = np.concatenate(frames) if frames else np.zeros((0, 1), np.float32)
     if len(rows) < codes:
-        raise CorpusError(f"There are {len(rows)} frames, fewer than the {codes} codes: name more recordings.")
+        reason = f" {len(skipped)} cannot be used, such as: {skipped[0]}" if skipped else ""
+        raise CorpusError(f"There are {len(rows)} frames, fewer than the {codes} codes: name more recordings.{reason}")
     generator = np.random.default_rng(seed)
     drawn = rows[generator.permutation(len(rows))[:_MOST_FRAMES]]
     kind: Any = MiniBatchKMeans
     clusters = kind(n_clusters=codes, random_state=seed, n_init=3, batch_size=4096)
     fitted = Codebook(np.asarray(clusters.fit(drawn).cluster_centers_, dtype=np.float32))
-    return Codebook(
-        fitted.centroids, {**embedder.about, "codes": codes, "seed": seed, **use_of(fitted.encode(rows), codes)}
-    )
+    about = {**embedder.about, "codes": codes, "seed": seed, **use_of(fitted.encode(rows), codes)}
+    return Codebook(fitted.centroids, {**about, "skipped": skipped})
 
 
 def learn_codebook(
-    model: str, manifest: Manifest, *, layer: int, codes: int = 100, epochs: int = 4, seed: int = 0
+    model: str,
+    manifest: Manifest,
+    *,
+    layer: int,
+    codes: int = 100,
+    epochs: int = 4,
+    seed: int = 0,
+    device: str | None = None,
 ) -> Codebook:
     """Learns codes by a VQ-VAE, a task of the training loop, over the frames of a manifest's utterances.
 
@@ -129,6 +137,7 @@ def learn_codebook(
         codes: how many there are.
         epochs: through the utterances.
         seed: of weights and order.
+        device: as ``embedder_of`` has it.
 
     Raises:
         ConfigError: for fewer than two codes.
@@ -140,7 +149,7 @@ def learn_codebook(
     with needs("train", "A VQ-VAE"):
         from emotune.inference.embeddings.layer_states import LayerStates  # noqa: PLC0415 (torch)
         from emotune.training.vq_vae import fit_vq_vae  # noqa: PLC0415 (as above)
-    embedder = embedder_of(model, level=FRAME, layer=layer)
+    embedder = embedder_of(model, level=FRAME, layer=layer, device=device)
     assert isinstance(embedder, LayerStates)
     try:
         weight, bias, centroids = fit_vq_vae(

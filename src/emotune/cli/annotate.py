@@ -35,7 +35,7 @@ def annotate(
     samples: Annotated[int, typer.Option(min=1, help="Answers a clip and wording; needs a temperature.")] = 1,
     wordings: Annotated[int, typer.Option(min=1, help="Wordings of the task, each asked; at most 3.")] = 1,
     temperature: Annotated[float, typer.Option(min=0.0, help="0: always the most probable word.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="Of examples and samples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of examples and samples.")] = 0,
     codebook: Annotated[Path | None, typer.Option(help="Of `emotune codebook`, for the level codes.")] = None,
     label: Annotated[
         bool, typer.Option("--label", help="Where there is no emotion, write the most voted class as one.")
@@ -109,7 +109,7 @@ def codebook(
         bool, typer.Option("--vq-vae", help="Learn the codes by a VQ-VAE instead of k-means; needs --layer.")
     ] = False,
     epochs: Annotated[int, typer.Option(min=1, help="Of the VQ-VAE.")] = 4,
-    seed: Annotated[int, typer.Option(help="Of the clustering.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the clustering.")] = 0,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
 ) -> None:
     """Cluster an encoder's frames into discrete speech codes, and report how many of them are used."""
@@ -134,6 +134,8 @@ def codebook(
         f" {about['used_share']:.1%}, perplexity {about['perplexity']:.1f}",
         markup=False,
     )
+    skipped = about.get("skipped", [])
+    leave_with(skipped[:_SHOWN], len(skipped))
 
 
 def augment(
@@ -146,13 +148,14 @@ def augment(
         Literal["rater", "random", "human"],
         typer.Option(help="Of what is added; random: the control; human: the best."),
     ] = "rater",
-    seed: Annotated[int, typer.Option(help="Of the parts and of random labels.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the parts and of random labels.")] = 0,
     spreadsheet_safe: SpreadsheetSafe = False,
 ) -> None:
     """Put a rater's labels in place of people's in part of the training split; other splits stay as they are."""
     from collections import Counter
 
-    from emotune.annotation.augmentation import SOURCE, augment_manifest
+    from emotune.annotation.augmentation import augment_manifest
+    from emotune.evaluation.raters import SOURCE
 
     made = augment_manifest(
         manifest_path,

@@ -13,7 +13,8 @@ FloatArray = NDArray[np.float64]
 class CurriculumDraws:
     """In every epoch as many utterances as there are, of the easiest share alone, all of these about equally often.
 
-    Epochs stay as long as they are without a curriculum, so that rates and schedule mean the same.
+    Epochs stay as long as they are without a curriculum, so that rates and schedule mean the same. Which of several
+    equally easy utterances come first is drawn once: the order of a manifest goes by class, speaker or corpus.
 
     Args:
         difficulty: of each utterance, such as the entropy of its votes; lower is earlier.
@@ -26,7 +27,8 @@ class CurriculumDraws:
     """
 
     def __init__(self, difficulty: Sequence[float], *, shares: Sequence[float], epochs: Sequence[int]) -> None:
-        order = np.argsort(np.asarray(difficulty, dtype=float), kind="stable")
+        drawn = np.random.default_rng(0).permutation(len(difficulty))
+        order = np.lexsort((drawn, np.asarray(difficulty, dtype=float)))
         self.size, self.epochs = len(order), list(epochs)
         self.stages = [np.sort(order[: max(1, round(share * self.size))]) for share in shares]
 

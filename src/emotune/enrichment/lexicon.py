@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -16,13 +17,23 @@ _REACH = 3
 """Words before an emotional one among which a negation silences it."""
 
 
+def _content() -> str:
+    return files("emotune.enrichment").joinpath("lexicon.yaml").read_text(encoding="utf-8")
+
+
 @cache
 def _entries() -> tuple[dict[str, str], dict[str, str]]:
     """Entries: whole words, or pairs of words joined by _, -> class, and stems -> class."""
-    content = yaml.safe_load(files("emotune.enrichment").joinpath("lexicon.yaml").read_text(encoding="utf-8"))
+    content = yaml.safe_load(_content())
     entries = [(entry, name) for name, words in content.items() for entry in words.split()]
     whole = {entry: name for entry, name in entries if not entry.endswith("*")}
     return whole, {entry[:-1]: name for entry, name in entries if entry.endswith("*")}
+
+
+@cache
+def lexicon_hash() -> str:
+    """Hash of the list: answers that are kept are those of this one."""
+    return hashlib.sha256(_content().encode()).hexdigest()[:16]
 
 
 def lexicon_classes() -> tuple[str, ...]:

@@ -19,6 +19,8 @@ from emotune.votes.consensus import plurality
 
 RATERS, UNPARSED = "raters", "unparsed"
 """Key of a manifest's information that names its raters, and the end of the column of what was not understood."""
+SOURCE, HUMAN = "label_source", "human"
+"""Column that says whose an utterance's label is where it may be a rater's, and what it says of people's."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class RaterAgreement:
         unparsed: answers that name no class.
         without_answer: utterances of which no answer names a class most often.
         compared: utterances with a label and such an answer.
-        labelled: utterances with a label that it was asked about.
+        labelled: utterances with a label of people that it was asked about.
         uar: of its answers against the labels of all these; one without an answer counts as wrong.
         kappa: Cohen's, over those that are compared.
         alpha: Krippendorff's, for nominal data, label and answer being two raters; over the same.
@@ -74,7 +76,7 @@ def _agreement(manifest: Manifest, rater: str, resamples: int, seed: int) -> Rat
         name: plurality({key: n for key, n in own.items() if key != UNPARSED and n}, classes)
         for name, own in votes.items()
     }
-    labelled = [u for u in manifest if u.emotion is not None and u.utterance_id in votes]
+    labelled = [u for u in manifest if u.emotion is not None and is_of_people(u) and u.utterance_id in votes]
     place = {name: number for number, name in enumerate(classes)}
     nothing = len(classes)  # a class of its own: where the rater has no answer
     truth = np.array([place[u.emotion or ""] for u in labelled], dtype=np.int64)
@@ -116,6 +118,11 @@ def votes_of(utterance: Utterance, rater: str, classes: tuple[str, ...]) -> dict
         if math.isfinite(number):
             found[name] = number
     return found or None
+
+
+def is_of_people(utterance: Utterance) -> bool:
+    """Tells whether a label is people's; a rater's own labels say nothing of how well it agrees."""
+    return utterance.extra.get(SOURCE) in (None, "", HUMAN)
 
 
 def are_votes_of(utterance: Utterance, rater: str, classes: tuple[str, ...]) -> bool:

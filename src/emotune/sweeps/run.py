@@ -120,7 +120,7 @@ def run(
 
 
 def _begin(plan: SweepPlan, folder: Path) -> None:
-    """Before anything runs: the folder is this sweep's, and what the fresh runs are scored on exists."""
+    """Before anything runs: the folder is this sweep's, and there are the manifests and what is scored."""
     asked = {"sweep": plan.sweep.model_dump(mode="json", by_alias=True), "overrides": list(plan.overrides)}
     asked["sweep"].pop("trials")  # more may be asked for later
     kept = folder / PLAN
@@ -130,14 +130,9 @@ def _begin(plan: SweepPlan, folder: Path) -> None:
         return
     if folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
         raise ConfigError(f"{folder} exists and holds no sweep; choose another folder with -o.")
-    if plan.sweep.seeds:
-        arm = next(iter(plan.sweep.arms))
-        first = {
-            key: domain[0] if isinstance(domain, list) else domain.low
-            for key, domain in plan.sweep.space_of(arm).items()
-        }
-        source = source_of(plan.recipe(arm, first))
-        for name in plan.sweep.tests:
+    for arm in plan.sweep.arms:
+        source = source_of(plan.recipe(arm, plan.first_values(arm)))
+        for name in plan.sweep.tests if plan.sweep.seeds else ():
             source.split(name)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(kept, to_json({"asked": asked}) + "\n")

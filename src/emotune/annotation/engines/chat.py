@@ -58,7 +58,7 @@ class ChatEngine(AnnotationEngine):
         return {
             "engine": "openai",
             "url": (self.options.url or "").rstrip("/").rpartition("://")[2].replace("/", "_"),
-            "name": self.model,
+            "name": self.model.replace("/", "_"),
             "temperature": f"{self.options.temperature}",
         }
 

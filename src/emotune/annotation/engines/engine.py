@@ -99,6 +99,10 @@ class AnnotationEngine(ABC):
     def identity(self) -> Mapping[str, str]:
         """Properties that an answer hangs on beside the question: another identity keeps its answers apart."""
 
+    def reads(self, language: str | None) -> bool:
+        """Tells whether clips of a language, None where it is not known, may be asked about."""
+        return True
+
     @abstractmethod
     def answer(self, question: Question) -> Answer:
         """Answers one question.

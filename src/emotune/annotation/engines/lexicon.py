@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from emotune.annotation.engines.engine import AnnotationEngine, Answer, Question
-from emotune.enrichment.lexicon import emotion_of_text
-from emotune.evaluation.words.reader import NEUTRAL
+from emotune.enrichment.lexicon import emotion_of_text, lexicon_hash
+from emotune.evaluation.words.reader import NEUTRAL, is_english
 
 
 class LexiconEngine(AnnotationEngine):
@@ -22,8 +22,12 @@ class LexiconEngine(AnnotationEngine):
 
     @property
     def identity(self) -> Mapping[str, str]:
-        """Nothing but the engine."""
-        return {"engine": "lexicon"}
+        """Engine and hash of its words."""
+        return {"engine": "lexicon", "words": lexicon_hash()}
+
+    def reads(self, language: str | None) -> bool:
+        """English alone: of another language it would say neutral without having read a word."""
+        return is_english(language)
 
     def answer(self, question: Question) -> Answer:
         """Class of the words; words that name no class where there is none."""

@@ -22,7 +22,8 @@ from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 from emotune.schema.utterance import Utterance
 
-NOTE = "control"
+NOTE, DONOR = "control", "transcript_of"
+"""Columns of the tables: what was done, and whose transcript was given in place of the clip's own."""
 TEXT = "text"
 FLATTENED, WITHOUT_WORDS, EXCHANGED = "flattened", "without_words", "exchanged"
 CONTROLS = {
@@ -60,6 +61,8 @@ class ControlItems(Sequence[Item]):
 
     def _item(self, utterance: Utterance) -> Item:
         extra = {NOTE: CONTROLS[self.control]}
+        if (donor := self.donors.get(utterance.utterance_id)) is not None:
+            extra[DONOR] = donor.utterance_id
         known = known_of(self._spoken(utterance))
         try:
             samples = self.manifest.clip_of(utterance, sampling_rate_hz=SAMPLING_RATE_HZ).samples
@@ -123,7 +126,7 @@ def run_controls(
     """Predicts a manifest under each control that applies; exchanged transcripts are for models that are given some.
 
     The predictions are written as soon as they are there, ``<folder>/<control>.csv``; a table of the same model,
-    manifest and control that is there already is taken as it is.
+    manifest, control and exchanged transcripts that is there already is taken as it is.
 
     Args:
         predictor: the model.
@@ -138,9 +141,9 @@ def run_controls(
         if control == EXCHANGED and not (takes_words(predictor) and donors):
             continue
         path = folder / f"{control}.csv"
-        predictions = _kept(path, predictor, manifest, control)
+        given = {name: donor for name, (donor, _) in donors.items()} if control == EXCHANGED else {}
+        predictions = _kept(path, predictor, manifest, control, given)
         if predictions is None:
-            given = {name: donor for name, (donor, _) in donors.items()} if control == EXCHANGED else {}
             items = ControlItems(manifest, control, given)
             predictions = predictor.predict_items(items, progress=progress)
             predictions = dataclasses.replace(predictions, manifest_fingerprint=manifest.fingerprint())
@@ -149,10 +152,17 @@ def run_controls(
     return Controlled(found, {name: emotion for name, (_, emotion) in donors.items()} if EXCHANGED in found else {})
 
 
-def _kept(path: Path, predictor: Predictor, manifest: Manifest, control: str) -> Predictions | None:
-    """Predictions of an earlier run, if of the same model, manifest and control."""
+def _kept(
+    path: Path, predictor: Predictor, manifest: Manifest, control: str, donors: Mapping[str, Utterance]
+) -> Predictions | None:
+    """Predictions of an earlier run, if of the same model, manifest, control and donors: another reader has others."""
     if not (path.exists() and metadata_path(path).exists()):
         return None
     known = Predictions.read(path)
     same = (known.model_fingerprint, known.manifest_fingerprint) == (predictor.fingerprint, manifest.fingerprint())
-    return known if same and all(row.extra.get(NOTE) == CONTROLS[control] for row in known) else None
+    given = {name: donor.utterance_id for name, donor in donors.items()}
+    same = same and all(
+        row.extra.get(NOTE) == CONTROLS[control] and (row.extra.get(DONOR) or None) == given.get(row.utterance_id)
+        for row in known
+    )
+    return known if same else None

@@ -48,11 +48,12 @@ class LexiconReader:
     def read(self, utterances: Sequence[Utterance], classes: Sequence[str]) -> list[str | None]:
         """Classes with the most words of it; None without one, and for a language that is not English."""
         known = [name for name in classes if name in lexicon_classes()]
-        return [emotion_of_text(text_of(u), known) if _is_english(u) else None for u in utterances]
+        return [emotion_of_text(text_of(u), known) if is_english(u.language) else None for u in utterances]
 
 
-def _is_english(utterance: Utterance) -> bool:
-    return (utterance.language or "und").replace("_", "-").split("-")[0].lower() in _ENGLISH
+def is_english(language: str | None) -> bool:
+    """Tells whether a language is English, or not known."""
+    return (language or "und").replace("_", "-").split("-")[0].lower() in _ENGLISH
 
 
 class FittedReader:

@@ -58,7 +58,7 @@ def embed_files(
         EmotuneError: for inputs, a model or an output that cannot be used, or when no recording can be.
     """
     listener = listener or Listener()
-    check_vector_output(output)
+    check_vector_output(output, inputs=inputs.paths)
     inputs.say_columns(listener)
     items = inputs.listed(listener)
     embedder = embedder_of(model, level=level, layer=layer, device=device)

@@ -18,7 +18,7 @@ from emotune.batch import pad
 from emotune.errors import ConfigError
 from emotune.inference.embeddings.embedder import CLIP, MIX
 from emotune.inference.engine import EngineError
-from emotune.inference.torch_engine import TorchEngine
+from emotune.inference.torch_engine import TorchEngine, usable_device
 from emotune.models.aggregations import VARAN
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone, HiddenStates
@@ -106,7 +106,7 @@ def encoder_states(
     if bare:
         folder = found.folder
         backbone = load_pretrained(str(settings_of(folder / CONFIG)["model_type"]), folder)
-        backbone = backbone.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        backbone = backbone.to(usable_device(device))
         longest_s = _LONGEST_S if backbone.max_samples is None else backbone.max_samples / SAMPLING_RATE_HZ
         preprocessing = Preprocessing(backbone.normalize, max_duration_s=longest_s, min_samples=backbone.min_samples)
         fingerprint = digest_of(sorted(path for path in folder.glob("*") if path.is_file()))

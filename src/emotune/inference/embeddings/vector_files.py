@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
@@ -160,11 +160,11 @@ class Hdf5File(VectorFile):
         self._file.close()
 
 
-def check_vector_output(path: Path) -> None:
+def check_vector_output(path: Path, *, inputs: Iterable[Path] = ()) -> None:
     """Refuses, before any work is done, a path where a file of vectors could not be written afterwards.
 
     Raises:
-        TableError: for another suffix, or a folder that may not be written to.
+        TableError: for another suffix, a folder that may not be written to, or a file that is read.
         ConfigError: where the extra is missing that the format needs.
     """
     suffix = check_suffix(path, SUFFIXES)
@@ -174,8 +174,9 @@ def check_vector_output(path: Path) -> None:
     elif suffix != ".npy":
         with needs("hdf5", f"{path}: HDF5"):
             importlib.import_module("h5py")
+    sources = list(inputs)
     for file in (path, metadata_path(path)):
-        check_file(file)
+        check_file(file, inputs=sources)
 
 
 def write_vectors(path: Path, vectors: Any, about: Mapping[str, Any]) -> VectorFile:
