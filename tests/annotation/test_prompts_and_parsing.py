@@ -79,6 +79,9 @@ def test_the_sound_of_a_tone_is_its_level_and_pitch():
         ('{"emotion": "anger", "label": "neutral"}', None),
         ('{"emotion": "anger"', None),
         ("{" * 300, None),
+        ('```json\n{"emotion": "anger"}\n```', "anger"),
+        ("```\nanger\n```", "anger"),
+        ("```json\nnot anger\n```", None),
         ("anger" + " " * 10 + "x" * 500, None),
     ],
 )

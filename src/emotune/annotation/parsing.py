@@ -11,15 +11,16 @@ UNPARSED = "unparsed"
 _LONGEST = 400
 _KEYS = ("emotion", "label")
 _LABELLED = re.compile(r"^(?:emotion|label|answer)\s*[:=]\s*", re.IGNORECASE)
+_FENCED = re.compile(r"```(?:json)?\s*(.*?)\s*```", re.IGNORECASE | re.DOTALL)
 _AROUND = " \t\r\n\"'`*_.,;:!()[]<>|"
 
 
 def parsed(answer: str, classes: Sequence[str]) -> str | None:
     """Reads the class that an answer names; None for anything but one class alone.
 
-    Understood are the word itself, in any case and between quotes, stars or full stops, after ``Emotion:`` too, and a
-    JSON object whose ``emotion`` or ``label`` is such a word. A sentence in which a class occurs is not understood: it
-    may deny it.
+    Understood are the word itself, in any case and between quotes, stars or full stops, after ``Emotion:`` too, and
+    a JSON object whose ``emotion`` or ``label`` is such a word, between code fences or not. A sentence in which a
+    class occurs is not understood: it may deny it.
 
     >>> parsed("**Anger**.", ["anger", "fear"]), parsed('{"emotion": "fear"}', ["anger", "fear"])
     ('anger', 'fear')
@@ -29,6 +30,8 @@ def parsed(answer: str, classes: Sequence[str]) -> str | None:
     text = answer.strip()
     if len(text) > _LONGEST:
         return None
+    fenced = _FENCED.fullmatch(text)
+    text = text if fenced is None else fenced[1]
     if text.startswith("{"):
         try:
             content = parse_json(text)
