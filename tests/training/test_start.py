@@ -102,6 +102,8 @@ def test_a_probe_hears_with_the_encoder_that_is_gone_on_from(start, recipe_from,
     shared = [name for name in ours if name.startswith("backbone.") and name in theirs]
     assert shared
     assert all(torch.equal(ours[name], theirs[name]) for name in shared)
+    card = (tmp_path / "run" / "model" / "README.md").read_text(encoding="utf-8")
+    assert "; of model, which it goes on from: " in next(line for line in card.splitlines() if "licence: " in line)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
 """Builds the documentation's site in runs/docs, without a network; ends with an error at the first fault.
 
-    python tools/documentation/build.py [FOLDER]
+    python tools/documentation/build.py [FOLDER] [--notebooks-as-written]
 
 A fault is a link to a page, a heading or a file that is not there, a page that no index of its section names, a public
 name or a command without a word about it, and whatever a page would fetch from elsewhere.
 """
 
+import argparse
 import os
 import re
 import shutil
@@ -66,15 +67,23 @@ def toml(value: object) -> str:
 
 
 def main() -> None:
-    target = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/docs").resolve()
+    options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    options.add_argument("folder", nargs="?", type=Path, default=Path("runs/docs"), help="replaced (%(default)s)")
+    options.add_argument(
+        "--notebooks-as-written", action="store_true", help="their pages lack what the cells show; takes seconds less"
+    )
+    given = options.parse_args()
+    target = given.folder.resolve()
     source = target / "source"
+    if target.is_dir() and any(target.iterdir()) and not (target / "zensical.toml").is_file() and not source.is_dir():
+        raise SystemExit(f"error: {target} is not empty and was not written by this program; name another folder")
     shutil.rmtree(target, ignore_errors=True)
     counts = {
         "pages of ours": pages.copy(ROOT, source),
         "commands": commands.write(ROOT, source / "reference" / "commands"),
         "recipe keys": keys.write(source / "reference" / "recipe-keys.md"),
         "public names": api.write(ROOT, source / "reference" / "api"),
-        "notebooks": notebooks.write(ROOT, source),
+        "notebooks": notebooks.write(ROOT, source, execute=not given.notebooks_as_written),
     }
     pages.write_findings(ROOT, source / "findings.md")
     settings = (HERE / "zensical.toml").read_text(encoding="utf-8")

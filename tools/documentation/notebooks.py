@@ -41,13 +41,12 @@ def outputs(cells: list[str]) -> list[tuple[str, str]]:
     return found
 
 
-def run(notebook: Path, root: Path) -> str:
-    """Runs a notebook and gives its page.
+def run(notebook: Path, root: Path) -> list[tuple[str, str]]:
+    """Runs a notebook and gives what each of its cells of code shows.
 
     Raises:
         SystemExit: when a cell fails, with what Python says of it.
     """
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "examples").symlink_to(root / "examples")
         environment = {**os.environ, "PYTHONPATH": str(root / "src"), "HF_HUB_OFFLINE": "1"}
@@ -55,7 +54,13 @@ def run(notebook: Path, root: Path) -> str:
         ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if ran.returncode:
         raise SystemExit(f"{ran.stderr}error: {notebook} fails")
-    said = iter(json.loads(ran.stdout.splitlines()[-1]))
+    return json.loads(ran.stdout.splitlines()[-1])
+
+
+def page_of(notebook: Path, shown: list[tuple[str, str]] | None) -> str:
+    """Page of a notebook, with what its cells of code show where that is known."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    said = iter(shown or [("", "")] * len(cells))
     lines = []
     for cell in cells:
         source = "".join(cell["source"])
@@ -69,12 +74,12 @@ def run(notebook: Path, root: Path) -> str:
     return "\n".join(lines) + f"\n[This notebook]({notebook.name}), to run yourself in a clone of the project.\n"
 
 
-def write(root: Path, source: Path) -> int:
-    """Runs all notebooks, writes their pages beside them, and counts them."""
+def write(root: Path, source: Path, *, execute: bool) -> int:
+    """Writes the pages of all notebooks beside them, and counts them."""
     notebooks = sorted((root / FOLDER).glob("*.ipynb"))
     for notebook in notebooks:
         page = source / FOLDER.removeprefix("docs/") / f"{notebook.stem}.md"
-        page.write_text(run(notebook, root), encoding="utf-8")
+        page.write_text(page_of(notebook, run(notebook, root) if execute else None), encoding="utf-8")
     return len(notebooks)
 
 

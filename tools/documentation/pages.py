@@ -13,6 +13,7 @@ FROM_ELSEWHERE = {
 }
 FINDINGS = {"findings/README.md": "findings.md"}
 LINK = re.compile(r"(!?\[[^\]]*\])\(([^)#\s]+)(#[^)\s]*)?\)")
+ROW, CODE = re.compile(r"^\|.*$", re.MULTILINE), re.compile(r"`[^`]+`")
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -33,6 +34,15 @@ def place(path: str) -> str:
     if path.startswith("docs/"):
         return path.removeprefix("docs/")
     return {**FROM_ELSEWHERE, **FINDINGS}.get(path) or f"files/{path}{'' if path.endswith('.png') else '.txt'}"
+
+
+def with_plain_pipes(text: str) -> str:
+    r"""The text with bare pipes in code in tables: the site shows the backslash there that other readers need.
+
+    >>> print(with_plain_pipes(r"| `--vad a\|b` | one \| two |"))
+    | `--vad a|b` | one \| two |
+    """
+    return ROW.sub(lambda row: CODE.sub(lambda code: code[0].replace("\\|", "|"), row[0]), text)
 
 
 def relinked(text: str, path: str, root: Path, source: Path, at: str | None = None) -> str:
@@ -59,9 +69,9 @@ def relinked(text: str, path: str, root: Path, source: Path, at: str | None = No
 
     parts, end = [], 0
     for block in FENCED.finditer(text):
-        parts += [LINK.sub(moved, text[end : block.start()]), block.group(0)]
+        parts += [LINK.sub(moved, with_plain_pipes(text[end : block.start()])), block.group(0)]
         end = block.end()
-    return "".join([*parts, LINK.sub(moved, text[end:])])
+    return "".join([*parts, LINK.sub(moved, with_plain_pipes(text[end:]))])
 
 
 def copy(root: Path, source: Path) -> int:

@@ -21,16 +21,18 @@ from emotune.audio.preprocessing import Preprocessing
 from emotune.config.reading import dump_recipe
 from emotune.config.recipe import Recipe
 from emotune.config.sequences import SequenceRecipe
-from emotune.errors import ConfigError, CorpusError
+from emotune.errors import ConfigError, CorpusError, ModelError
 from emotune.evaluation import Evaluation, scores
 from emotune.evaluation.speaker_dependence import speaker_dependence
 from emotune.inference.conditioner import Conditioner
+from emotune.inference.known_models import licence_at
 from emotune.inference.predictor import Predictor
 from emotune.inference.torch_engine import TorchEngine
 from emotune.io.locks import LOCK, alone_in
 from emotune.io.tables import to_json, write_text
 from emotune.models.card import model_card
 from emotune.models.emotion_model import EmotionModel
+from emotune.models.folder import find_model_folder
 from emotune.models.store import fingerprint_of, load_model, save_config, save_model
 from emotune.report.score_run import score_run
 from emotune.runtime.listener import Listener
@@ -268,6 +270,17 @@ def _prior_of(recipe: Recipe, model: EmotionModel, manifest: Manifest, kind: str
     return {name: 1 / len(model.label_space.classes) for name in model.label_space.classes}
 
 
+def _licences_with_start(recipe: Recipe, licence: str) -> dict[str, str]:
+    """The line on licences, with that of the model whose weights training went on from; empty without one."""
+    if recipe.model.start is None:
+        return {}
+    try:
+        stated = licence_at(find_model_folder(recipe.model.start).folder)
+    except ModelError:  # removed since: the trained model is still worth its card
+        stated = None
+    return {"licence": f"{licence}; of {recipe.model.encoder}, which it goes on from: {stated or 'unknown'}"}
+
+
 def _card(
     recipe: Recipe, model: EmotionModel, manifest: Manifest, provenance: Mapping[str, Any], evaluation: Evaluation
 ) -> str:
@@ -283,6 +296,7 @@ def _card(
     notices = [*([recipe.notice] if recipe.notice else []), *dependence.notices]
     information = {
         **{name: str(manifest.information.get(name, "unknown")) for name in ("corpus", "licence", "reference")},
+        **_licences_with_start(recipe, str(manifest.information.get("licence", "unknown"))),
         **{name: provenance[name] for name in ("encoder", "recipe", "kind", "seed", "manifest_fingerprint")},
         "speaker_dependent": stamp,
     }
