@@ -64,6 +64,13 @@ def test_rows_of_windows_keep_the_name_of_their_precision(tiny_model, tmp_path):
         assert Predictions.read(tmp_path / "p.csv").precision == kept
 
 
+def test_attacks_on_whole_numbers_are_refused_before_the_work(tiny_model, tmp_path):
+    options = ("--adversarial", "--precision", "int8", "-o", tmp_path / "scores")
+    ended = run_command("evaluate", tiny_model, *options)
+    assert ended.code == 2
+    assert "whole numbers have none" in ended.err
+
+
 @needs_vnni
 def test_parts_of_fewer_bits_are_not_continued_as_exact_ones(tiny_model, tmp_path):
     write_recording(tmp_path / "one.wav")

@@ -153,6 +153,8 @@ def evaluate_run(
         raise ConfigError("--robustness scores all classes of the model: leave out either it or --shared-classes.")
     if attacks and shared:
         raise ConfigError("--adversarial attacks all classes of the model: leave out either it or --shared-classes.")
+    if attacks and precision == "int8":
+        raise ConfigError("--adversarial needs gradients, and whole numbers have none: leave out --precision int8.")
     if words and shared:
         raise ConfigError("--words scores all classes of the model: leave out either it or --shared-classes.")
     name, manifest, changes = scored.read(run)
