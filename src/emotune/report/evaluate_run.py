@@ -149,14 +149,7 @@ def evaluate_run(
         EmotuneError: for a run, a manifest or an output that cannot be used, or that do not go together.
     """
     run, scored, sources = _run_of(run_path, output), scored or Scored(), conditions or {}
-    if robustness and shared:
-        raise ConfigError("--robustness scores all classes of the model: leave out either it or --shared-classes.")
-    if attacks and shared:
-        raise ConfigError("--adversarial attacks all classes of the model: leave out either it or --shared-classes.")
-    if attacks and precision == "int8":
-        raise ConfigError("--adversarial needs gradients, and whole numbers have none: leave out --precision int8.")
-    if words and shared:
-        raise ConfigError("--words scores all classes of the model: leave out either it or --shared-classes.")
+    _check_together(shared=shared, robustness=robustness, attacks=attacks, words=words, precision=precision)
     name, manifest, changes = scored.read(run)
     name += "".join(f"-{condition}-{source}" for condition, source in sources.items())
     name += "" if precision == "fp32" else f"-{precision}"
@@ -219,6 +212,20 @@ def evaluate_run(
         )
     in_fp32 = {} if exact is None else scores(manifest, exact)
     return EvaluatedRun(name, folder, evaluation, manifest, predictions, changes, found, audit, in_fp32)
+
+
+def _check_together(
+    *, shared: bool, robustness: bool, attacks: Attacks | None, words: bool, precision: Precision
+) -> None:
+    """Refuses options that do not go together."""
+    if robustness and shared:
+        raise ConfigError("--robustness scores all classes of the model: leave out either it or --shared-classes.")
+    if attacks and shared:
+        raise ConfigError("--adversarial attacks all classes of the model: leave out either it or --shared-classes.")
+    if attacks and precision == "int8":
+        raise ConfigError("--adversarial needs gradients, and whole numbers have none: leave out --precision int8.")
+    if words and shared:
+        raise ConfigError("--words scores all classes of the model: leave out either it or --shared-classes.")
 
 
 def _run_of(path: str | Path, output: Path | None) -> RunFolder:
