@@ -22,6 +22,13 @@ def test_every_command_begins_its_help_with_its_sentence_in_the_list(group):
         assert " ".join((command.help or "").split()).startswith(sentence.rstrip(".")), name
 
 
+@pytest.mark.parametrize("name", ["corpus", "import", "new", "recipes"])
+def test_a_group_has_no_options_of_completion(group, name):
+    assert [
+        option for parameter in group.commands[name].params for option in parameter.opts if "complet" in option
+    ] == []
+
+
 def test_the_list_of_commands_imports_none_of_them():
     program = "import sys; sys.argv = ['emotune', '--help']; import atexit; from emotune.cli import main; " + (
         "atexit.register(lambda: print(*sys.modules, file=sys.stderr)); main()"

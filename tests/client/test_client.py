@@ -381,6 +381,9 @@ def test_a_job_can_be_looked_at_waited_for_and_cancelled(client, server, here):
     )
     with pytest.raises(AudioError, match="cannot be decoded"):
         client.job(b"no recording").result()
+    for ask in (client.job, client.timeline, here.timeline):
+        with pytest.raises(ConfigError, match="Expected one recording, got a list of several"):
+            ask([LONG, LONG])
     with pytest.raises(ConfigError, match="'dance', but of timeline and predict"):
         client.job(LONG, kind="dance")
     with pytest.raises(ConfigError, match="A rule is for timelines"):
@@ -504,6 +507,10 @@ def test_faults_on_either_side_of_a_stream_are_raised(client, server):
         list(client.listen([np.full(RATE, np.nan)], RATE))
     with pytest.raises(ConfigError, match="sampling_rate_hz"):
         list(client.listen(blocks()))
+    with pytest.raises(ConfigError, match="of type bytes, expected an array of samples"):
+        list(client.listen([SPOKEN.tobytes()], RATE))
+    with pytest.raises(ConfigError, match="of type ndarray, expected bytes in the encoding"):
+        list(client.listen([SPOKEN], RATE, encoding="f32le"))
 
     async def heard(asked):
         return [one async for one in asked.listen(breaks(), RATE)]

@@ -85,6 +85,13 @@ def test_a_model_gets_the_verdict_of_what_it_goes_by(manifest, answer, verdict):
     assert found.verdict.name == verdict, found.verdict.reason
 
 
+def test_the_interval_of_speakers_who_are_all_understood_has_a_width():
+    found = words_against_voice(SAME, answering(SAME, lambda number, u: u.emotion), LexiconReader(), resamples=300)
+    (agree,) = found.groups
+    exact = 0.025 ** (1 / 6)  # Clopper and Pearson (1934), six of six speakers
+    assert (agree.uar.low, agree.uar.high, agree.accuracy.low) == pytest.approx((exact, 1.0, exact))
+
+
 def test_sentences_that_are_each_said_once_could_be_known_by_heart():
     own = [dataclasses.replace(u, text=f"The bus number {n} leaves.") for n, u in enumerate(NOTHING)]
     unique = NOTHING.replace_utterances(own)

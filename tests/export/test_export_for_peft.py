@@ -10,9 +10,12 @@ from builders.command import run_command
 from builders.transformers_shapes import WAV2VEC2_SHAPE
 from emotune.audio.preprocessing import Preprocessing
 from emotune.errors import ConfigError
+from emotune.export import peft_folder
 from emotune.export.peft_folder import export_for_peft
+from emotune.models.backbones import checkpoint
 from emotune.models.backbones.checkpoint import load_pretrained
 from emotune.models.emotion_model import EmotionModel
+from emotune.models.peft.settings import read_settings
 from emotune.models.store import save_model
 from emotune.schema.labels import LabelSpace
 
@@ -89,6 +92,25 @@ def test_a_head_that_transformers_lacks_stays_and_is_said(tmp_path: Path) -> Non
     with torch.no_grad():
         state = ours(waveforms, torch.ones_like(waveforms, dtype=torch.bool)).states[-1]
         torch.testing.assert_close(state, adapted(input_values=waveforms).last_hidden_state, rtol=0, atol=1e-4)
+
+
+def test_a_base_of_a_revision_is_named_as_peft_takes_it(tmp_path: Path, monkeypatch) -> None:
+    trained(tmp_path)
+    made = tmp_path / "made"
+
+    def loaded(name, base, **options):
+        return load_pretrained(name, tmp_path / "base" if base == "hf:owner/name@v1" else base, **options)
+
+    def fetched(folder, **_):
+        settings = read_settings(folder)
+        assert (settings.base, settings.revision) == ("owner/name", "v1")
+        return tmp_path / "base"
+
+    monkeypatch.setattr(peft_folder, "load_pretrained", loaded)
+    monkeypatch.setattr(checkpoint, "base_of", fetched)
+    export_for_peft(tmp_path / "ours", made, base="hf:owner/name@v1")
+    found = peft.PeftConfig.from_pretrained(made)
+    assert (found.base_model_name_or_path, found.revision) == ("owner/name", "v1")
 
 
 @pytest.mark.parametrize(

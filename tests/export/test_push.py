@@ -138,7 +138,10 @@ def test_what_must_not_leave_is_refused(run: Path, tmp_path: Path) -> None:
         push(tmp_path, "someone/mine", STATED, dry_run=True)
     config = run / "model" / "config.json"
     content = json.loads(config.read_text())
-    config.write_text(json.dumps({**content, "conditions": {"text": {"encoder": {"name": "/home/anna/encoder"}}}}))
+    for name in ("/home/anna/encoder", "/home/anna maria/my encoder", "~anna/encoder", "../encoder", "C:\\My Encoder"):
+        config.write_text(json.dumps({**content, "conditions": {"text": {"encoder": {"name": name}}}}))
+        with pytest.raises(ModelError, match=r"conditions\.text\.encoder\.name names a folder of this machine"):
+            push(run, "someone/mine", STATED, dry_run=True)
     with pytest.raises(ModelError, match=r"conditions\.text\.encoder\.name names a folder of this machine"):
         push(run, "someone/mine", STATED, dry_run=True)
     config.write_text(json.dumps({**content, "training_prior": None}))

@@ -56,6 +56,33 @@ def test_predict_says_and_keeps_how_far_it_is_from_exact_numbers(tiny_model, tmp
 
 
 @needs_vnni
+def test_rows_of_windows_keep_the_name_of_their_precision(tiny_model, tmp_path):
+    write_recording(tmp_path / "one.wav", seconds=2.5)
+    asked = ("predict", tiny_model, tmp_path / "one.wav", "--window", "1", "-o", tmp_path / "p.csv")
+    for options, kept in ((("--precision", "int8"), {"name": "int8"}), ((), None)):
+        assert run_command(*asked, *options).code == 0
+        assert Predictions.read(tmp_path / "p.csv").precision == kept
+
+
+def test_attacks_on_whole_numbers_are_refused_before_the_work(tiny_model, tmp_path):
+    options = ("--adversarial", "--precision", "int8", "-o", tmp_path / "scores")
+    ended = run_command("evaluate", tiny_model, *options)
+    assert ended.code == 2
+    assert "whole numbers have none" in ended.err
+
+
+@needs_vnni
+def test_parts_of_fewer_bits_are_not_continued_as_exact_ones(tiny_model, tmp_path):
+    write_recording(tmp_path / "one.wav")
+    asked = ("predict", tiny_model, tmp_path / "one.wav", "--part-rows", "1", "-o", tmp_path / "parts")
+    assert run_command(*asked, "--precision", "int8").code == 0
+    ended = run_command(*asked)
+    assert ended.code == 2
+    assert "precision is 'int8'" in ended.err
+    assert run_command(*asked, "--precision", "int8").code == 0
+
+
+@needs_vnni
 def test_a_clip_has_the_same_answer_alone_beside_a_loud_one_and_in_a_worker(tiny_model):
     rng = np.random.default_rng(0)
     clips = [(rng.standard_normal(samples).astype(np.float32) * 0.1, 16000) for samples in (9000, 30000)]

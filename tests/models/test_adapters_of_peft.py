@@ -83,6 +83,23 @@ def test_an_encoder_with_its_adapter_gives_the_states_of_peft(name: str, method:
 
 
 @torch.no_grad()
+def test_a_pattern_that_begins_at_the_encoder_holds_where_the_base_has_a_head(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    whole = transformers.Wav2Vec2ForCTC(transformers.Wav2Vec2Config(**WAV2VEC2_SHAPE, vocab_size=5))
+    whole.save_pretrained(tmp_path / "base")
+    transformers.Wav2Vec2FeatureExtractor(do_normalize=False).save_pretrained(tmp_path / "base")
+    model = transformers.AutoModel.from_pretrained(tmp_path / "base")
+    layer = "encoder.layers.0.attention.q_proj"
+    options = {"alpha_pattern": {f"^{layer}": 30}, "target_modules": ["q_proj"], "lora_bias": True}
+    adapted = stirred(peft.get_peft_model(model, peft.LoraConfig(r=2, lora_alpha=3, **options)))
+    adapted.save_pretrained(tmp_path / "adapter")
+    waveforms = torch.randn(1, 4000, generator=torch.Generator().manual_seed(1))
+    found = states_of("wav2vec2", tmp_path / "adapter", waveforms)
+    for state, truth in zip(found, raw_states(adapted.base_model.model, waveforms), strict=True):
+        torch.testing.assert_close(state, truth, rtol=0, atol=1e-4)
+
+
+@torch.no_grad()
 def test_adapters_that_wavlm_never_called_are_left_out_and_said(tmp_path: Path, caplog) -> None:
     adapted = encoder_with("wavlm", tmp_path, target_modules=["q_proj", "k_proj", "v_proj", "out_proj"])
     waveforms = torch.randn(1, 4000, generator=torch.Generator().manual_seed(1))

@@ -72,6 +72,13 @@ def test_another_encoder_does_not_get_the_states_of_this_one(clips):
     assert not torch.allclose(*found)
 
 
+def test_two_encoders_in_turns_each_get_their_own_states(clips):
+    batch = pad(clips)
+    pair = [RememberedStates(tiny_backbone(WAVLM, seed=seed).eval(), most_gb=1) for seed in (2, 3)]
+    first, second = (remembered(batch.waveforms, batch.mask).states[-1] for remembered in pair)
+    assert not torch.allclose(first, second)
+
+
 def test_states_of_one_precision_do_not_stand_in_for_another(clips):
     backbone = tiny_backbone(WAVLM, seed=4).eval()
     remembered, rows = RememberedStates(backbone, most_gb=1), counted(backbone)

@@ -71,7 +71,7 @@ class ByName(Mapping[str, Any]):
             return self.registered[name]
         command = _command(name)
         if isinstance(command, typer.Typer):
-            return typer.main.get_command(command)
+            return typer.main.get_group(command)  # without options of completion, which are those of `emotune`
         app = _app()
         app.command(name)(command)
         return typer.main.get_command(app)

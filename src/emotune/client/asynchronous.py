@@ -27,7 +27,7 @@ from emotune.client.questions import (
 from emotune.client.settings import TOGETHER, ClientSettings
 from emotune.client.streams import listen_async
 from emotune.errors import AudioError, ServerError
-from emotune.inference.items import Item, holds_several, items_given
+from emotune.inference.items import Item, holds_several, item_given, items_given
 from emotune.inference.timeline.recording import TimelineRule
 from emotune.schema.labels import LabelSpace
 from emotune.schema.predictions import Prediction, Predictions
@@ -119,7 +119,7 @@ class AsyncClient:
         rule: TimelineRule | None = None,
     ) -> Timeline:
         """See ``Client.timeline``."""
-        (item,) = items_given(source, sampling_rate_hz, "mix")
+        item = item_given(source, sampling_rate_hz)
         return await self.timeline_item(item, channel=channel, rule=rule)
 
     async def timeline_item(
@@ -160,7 +160,7 @@ class AsyncClient:
         rule: TimelineRule | None = None,
     ) -> AsyncJob[Any]:
         """See ``Client.job``."""
-        (item,) = items_given(source, sampling_rate_hz, "mix")
+        item = item_given(source, sampling_rate_hz)
         return await self._begun(job_asked(kind, item, channel, rule))
 
     def listen(

@@ -186,8 +186,17 @@ def _ways(rate: int | None, options: Mapping[str, Any]) -> tuple[dict[str, Any],
 
 
 def _mean(block: Any, rate: int) -> bytes:
-    """Mean of the channels of samples, as 32-bit floats."""
+    """Mean of the channels of samples, as 32-bit floats.
+
+    Raises:
+        ConfigError: for what is no array.
+    """
     samples = np.asarray(block)
+    if not samples.ndim:
+        raise ConfigError(
+            f"A block is of type {type(block).__name__}, expected an array of samples; for bytes say how they are"
+            " encoded, with encoding=."
+        )
     if not samples.size:
         return b""
     parts = [part.mean(axis=1) for part in opened_array((samples, rate)).blocks_from(0)]
@@ -195,6 +204,11 @@ def _mean(block: Any, rate: int) -> bytes:
 
 
 def _pieces(content: bytes) -> Iterator[bytes]:
+    if not isinstance(content, bytes | bytearray | memoryview):
+        raise ConfigError(
+            f"A block is of type {type(content).__name__}, expected bytes in the encoding; for arrays of samples leave"
+            " out encoding=."
+        )
     yield from (content[at : at + _BYTES_AT_ONCE] for at in range(0, len(content), _BYTES_AT_ONCE))
 
 

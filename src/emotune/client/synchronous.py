@@ -29,7 +29,7 @@ from emotune.client.questions import (
 from emotune.client.settings import TOGETHER, ClientSettings
 from emotune.client.streams import listen
 from emotune.errors import AudioError, ServerError
-from emotune.inference.items import Item, holds_several, items_given
+from emotune.inference.items import Item, holds_several, item_given, items_given
 from emotune.inference.timeline.recording import TimelineRule
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.labels import LabelSpace
@@ -170,7 +170,7 @@ class Client:
             ConfigError: when the model takes no windows of the rule's length.
             ServerError: when the server does not answer.
         """
-        (item,) = items_given(source, sampling_rate_hz, "mix")
+        item = item_given(source, sampling_rate_hz)
         return self.timeline_item(item, channel=channel, rule=rule)
 
     def timeline_item(
@@ -229,7 +229,7 @@ class Client:
             AudioError: when the recording cannot be sent.
             ServerError: when the server takes no job, or does not answer.
         """
-        (item,) = items_given(source, sampling_rate_hz, "mix")
+        item = item_given(source, sampling_rate_hz)
         return self._begun(job_asked(kind, item, channel, rule))
 
     def listen(self, blocks: Iterable[Any], sampling_rate_hz: int | None = None, **options: Any) -> Iterator[Event]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from emotune.evaluation.pairs import speakers_of
-from emotune.evaluation.statistics.bootstrap import ClusterBootstrap, Estimate, cluster_codes, recoded
+from emotune.evaluation.statistics.bootstrap import UNIT, ClusterBootstrap, Estimate, cluster_codes, recoded
 from emotune.metrics.classes import confusion_matrices, uar_of
 from emotune.metrics.division import FloatArray, ratio
 from emotune.schema.manifest import Manifest
@@ -86,7 +86,7 @@ def _agreement(manifest: Manifest, rater: str, resamples: int, seed: int) -> Rat
         codes, count = recoded(cluster_codes(speakers_of(labelled)))
         matrices = confusion_matrices(truth, answers, classes=nothing + 1, groups=codes, group_count=count)
         sums = ClusterBootstrap(np.asarray(matrices, dtype=float), resamples=resamples, seed=seed)
-        uar = sums.estimate(uar_of)
+        uar = sums.estimate(uar_of, within=UNIT)
         kappa, alpha = (
             sums.estimate(lambda s, of=measure: of(s[..., :nothing, :nothing])) for measure in (kappa_of, alpha_of)
         )

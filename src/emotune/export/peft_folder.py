@@ -18,6 +18,7 @@ from torch import Tensor
 from emotune.errors import ConfigError, ModelError
 from emotune.export.source import source_of
 from emotune.export.transformers_folder import CLASSES, LARGEST_DIFFERENCE, classifier_of, extractor_of, obstacles
+from emotune.io.hub import PREFIX, is_hub_name
 from emotune.io.new_folders import new_folder
 from emotune.io.tables import to_json, write_text
 from emotune.models.backbones.base import Backbone
@@ -126,6 +127,7 @@ def _write(
     architecture, prefix = CLASSES[stored.model.backbone.model_type]
     prefix = prefix if with_head else ""
     rank = max(len(down) for down, _ in changes.values())
+    on_hub, _, revision = base.partition("@") if is_hub_name(base) else (base, "", "")
     tensors: dict[str, Tensor] = {}
     for layer, (down, up) in changes.items():
         missing = rank - len(down)
@@ -135,7 +137,8 @@ def _write(
     settings: dict[str, Any] = {
         "peft_type": "LORA",
         "task_type": None if with_head else "FEATURE_EXTRACTION",
-        "base_model_name_or_path": base.removeprefix("hf:"),
+        "base_model_name_or_path": on_hub.removeprefix(PREFIX),
+        "revision": revision or None,
         "inference_mode": True,
         "r": rank,
         "lora_alpha": rank,

@@ -21,7 +21,7 @@ from emotune.schema.run_folder import RunFolder
 FILES = (CONFIG, PREPROCESSOR, WEIGHTS, GRAPH, HEADS_GRAPH)
 """All that is uploaded beside the card: never sound, tables or what else lies in a run."""
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
-_FOLDER = re.compile(r"(~|[A-Za-z]:)?[\\/][^\s]*")
+_FOLDER = re.compile(r"(~[\w.-]*|[A-Za-z]:|\.{1,2})?[\\/].*", re.DOTALL)
 _REFUSALS = {401: "nobody is logged in", 403: "this account may not write there", 404: "there is no such owner"}
 
 

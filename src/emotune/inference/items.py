@@ -7,13 +7,14 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from emotune import audio
 from emotune.audio.channels import EACH, Channels, channel_id
 from emotune.audio.decoding.in_memory import is_array, name_of, plain
 from emotune.conditions.sources import Known
-from emotune.errors import AudioError
+from emotune.errors import AudioError, ConfigError
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,21 @@ def items_given(source: Any, sampling_rate_hz: int | None, channel: Channels) ->
     """Makes items of what a program gives, one by one, with ids that differ; a bad element is one with its error."""
     found = _several(source, sampling_rate_hz) if holds_several(source) else iter([_item(source, 0, sampling_rate_hz)])
     return with_unique_ids(own for item in found for own in of_channels(item, channel))
+
+
+def item_given(source: Any, sampling_rate_hz: int | None) -> Item:
+    """Makes the item of the one recording that a program gives.
+
+    Raises:
+        ConfigError: for none or several.
+    """
+    found = list(islice(items_given(source, sampling_rate_hz, "mix"), 2))
+    if len(found) != 1:
+        raise ConfigError(
+            f"Expected one recording, got a {type(source).__name__} of {'several' if found else 'none'}: give each by"
+            " itself."
+        )
+    return found[0]
 
 
 def _several(source: Sequence[Any] | Iterator[Any], sampling_rate_hz: int | None) -> Iterator[Item]:

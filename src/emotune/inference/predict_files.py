@@ -109,11 +109,13 @@ def predict_files(
         if predictor.adaptation is not None:
             raise ConfigError(f"{model} is adapted already; leave out --adapt, or name the model that it was made of.")
         classes_of(predictor.label_space)
-    agreement = None
-    if windows is None and loading.get("precision", "fp32") != "fp32":
+    precision = loading.get("precision", "fp32")
+    kept: Mapping[str, Any] | None = None if precision == "fp32" else {"name": precision}
+    if windows is None and precision != "fp32":
         from emotune.inference.agreement import agreement_with_exact  # noqa: PLC0415 (most predictions are exact)
 
         agreement = agreement_with_exact(predictor, model, items, loading, listener)
+        kept = kept if agreement is None else agreement.to_json()
     if windows is None:
         predictions = predictor.predict_items(items, progress=progress)
     else:
@@ -124,8 +126,8 @@ def predict_files(
         adaptation = adaptation_to(predictions, items, by=adapt)
         predictions = adaptation.answers(predictions, items, answered_from=predictor.answered_from)
         listener.say(adaptation.in_words())
-    if agreement is not None:
-        predictions = dataclasses.replace(predictions, precision=agreement.to_json())
+    if kept is not None:
+        predictions = dataclasses.replace(predictions, precision=kept)
     if output is not None:
         predictions.write(output, spreadsheet_safe=spreadsheet_safe)
     say_unknown(loading, [predictions], listener)

@@ -149,11 +149,7 @@ def evaluate_run(
         EmotuneError: for a run, a manifest or an output that cannot be used, or that do not go together.
     """
     run, scored, sources = _run_of(run_path, output), scored or Scored(), conditions or {}
-    if attacks and precision != "fp32":
-        raise ConfigError("--adversarial attacks the exact model, whose gradients are known: leave out --precision.")
-    wholes = {"--robustness scores": robustness, "--adversarial attacks": attacks, "--words scores": words}
-    for does in (name for name, asked in wholes.items() if asked and shared):
-        raise ConfigError(f"{does} all classes of the model: leave out either it or --shared-classes.")
+    _check_together(shared=shared, robustness=robustness, attacks=attacks, words=words, precision=precision)
     name, manifest, changes = scored.read(run)
     name += "".join(f"-{condition}-{source}" for condition, source in sources.items())
     name += "" if precision == "fp32" else f"-{precision}"
@@ -216,6 +212,19 @@ def evaluate_run(
         )
     in_fp32 = {} if exact is None else scores(manifest, exact)
     return EvaluatedRun(name, folder, evaluation, manifest, predictions, changes, found, audit, in_fp32)
+
+
+def _check_together(
+    *, shared: bool, robustness: bool, attacks: Attacks | None, words: bool, precision: Precision
+) -> None:
+    """Refuses options that do not go together."""
+    wholes = {"--robustness scores": robustness, "--adversarial attacks": attacks, "--words scores": words}
+    for does in (name for name, asked in wholes.items() if asked and shared):
+        raise ConfigError(f"{does} all classes of the model: leave out either it or --shared-classes.")
+    if attacks and precision != "fp32":
+        raise ConfigError(
+            f"--adversarial needs gradients, those of the exact model: leave out --precision {precision}."
+        )
 
 
 def _run_of(path: str | Path, output: Path | None) -> RunFolder:

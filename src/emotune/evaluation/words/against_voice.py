@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emotune.evaluation.pairs import Pairs, pair
-from emotune.evaluation.statistics.bootstrap import ClusterBootstrap, Estimate, recoded
+from emotune.evaluation.statistics.bootstrap import UNIT, ClusterBootstrap, Estimate, recoded
 from emotune.evaluation.words.controls import CONTROLS, EXCHANGED, FLATTENED, WITHOUT_WORDS, Controlled
 from emotune.evaluation.words.reader import Reader, has_transcript, text_of
 from emotune.evaluation.words.verdict import Evidence, Verdict, verdict_of
@@ -205,7 +205,7 @@ def _confusions(pairs: Pairs) -> FloatArray:
 
 
 def _uar(pairs: Pairs, *, resamples: int, seed: int) -> Estimate:
-    return ClusterBootstrap(_confusions(pairs), resamples=resamples, seed=seed).estimate(uar_of)
+    return ClusterBootstrap(_confusions(pairs), resamples=resamples, seed=seed).estimate(uar_of, within=UNIT)
 
 
 def _group(pairs: Pairs, name: str, *, resamples: int, seed: int) -> WordsGroup:
@@ -215,8 +215,8 @@ def _group(pairs: Pairs, name: str, *, resamples: int, seed: int) -> WordsGroup:
         len(pairs),
         len({speaker for speaker in pairs.speakers if speaker is not None}),
         tuple(pairs.classes[index] for index in np.unique(pairs.truth)),
-        sums.estimate(uar_of),
-        sums.estimate(accuracy_of),
+        sums.estimate(uar_of, within=UNIT),
+        sums.estimate(accuracy_of, within=UNIT),
     )
 
 
@@ -232,7 +232,7 @@ def _effect(control: str, before: Pairs, after: Pairs, resamples: int, seed: int
         control,
         CONTROLS[control],
         len(rows),
-        sums.estimate(lambda s: uar_of(s[..., 1, :, :])),
+        sums.estimate(lambda s: uar_of(s[..., 1, :, :]), within=UNIT),
         sums.estimate(lambda s: uar_of(s[..., 1, :, :]) - uar_of(s[..., 0, :, :])),
         float(ratio(np.array(float((first.prediction != second.prediction).sum())), np.array(float(len(rows))))),
     )

@@ -70,7 +70,7 @@ def predict_files_in_parts(
         model_fingerprint=fingerprint,
         options={
             "coverage": loading.get("coverage"),
-            **({} if loading.get("precision", "fp32") == "fp32" else {"precision": loading["precision"]}),
+            "precision": None if loading.get("precision", "fp32") == "fp32" else loading["precision"],
             "conditions": loading.get("conditions"),
             **(loading.get("helpers") or {}),
         },

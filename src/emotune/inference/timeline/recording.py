@@ -15,7 +15,7 @@ from emotune.audio.preprocessing import Preprocessing
 from emotune.audio.voice_activity import RATE_HZ, Turns, best_method, speech_detector
 from emotune.choices import VadMethod
 from emotune.errors import AudioError, ConfigError
-from emotune.inference.items import Item, items_given
+from emotune.inference.items import Item, item_given
 from emotune.inference.timeline.smoothing import CHANGE_COST, Piece, Smoother, Values
 from emotune.inference.timeline.windows import Window, WindowCutter, WindowRule, cut_windows
 from emotune.runtime.progress import Progress, silent
@@ -89,7 +89,7 @@ def timeline_of(
         AudioError: when the recording cannot be used.
         ConfigError: when the model takes no windows of the rule's length.
     """
-    (item,) = items_given(source, sampling_rate_hz, "mix")
+    item = item_given(source, sampling_rate_hz)
     if item.error is not None:
         raise AudioError(item.error)
     return RecordingTimeline(predictor, item, channel=channel, speakers=speakers, rule=rule).run()

@@ -20,7 +20,7 @@ class _Store:
     """States that are kept, of one encoder at a time; all models of a process with the same frozen encoder share it."""
 
     encoder: str = ""
-    states: dict[tuple[str, bytes], tuple[Tensor, ...]] = field(default_factory=dict)
+    states: dict[tuple[str, str, bytes], tuple[Tensor, ...]] = field(default_factory=dict)
     size: int = 0
 
 
@@ -38,9 +38,9 @@ class RememberedStates:
     def __init__(self, backbone: Backbone, *, most_gb: float) -> None:
         self.backbone = backbone
         self.most_bytes = most_gb * 1e9
-        encoder = _digest_of(backbone)
-        if _STORE.encoder != encoder:
-            _STORE.encoder, _STORE.states, _STORE.size = encoder, {}, 0
+        self.encoder = _digest_of(backbone)
+        if _STORE.encoder != self.encoder:
+            _STORE.encoder, _STORE.states, _STORE.size = self.encoder, {}, 0
         self.store = _STORE
 
     def __deepcopy__(self, memo: dict[int, Any]) -> RememberedStates:
@@ -52,7 +52,7 @@ class RememberedStates:
         lengths = mask.sum(dim=1).tolist()
         clips = [waveform[:length] for waveform, length in zip(waveforms, lengths, strict=True)]
         precision = _precision_on(waveforms.device.type)
-        keys = [(precision, _digest_of_clip(clip)) for clip in clips]
+        keys = [(self.encoder, precision, _digest_of_clip(clip)) for clip in clips]
         found = {key: self.store.states[key] for key in keys if key in self.store.states}
         new = [row for row, key in enumerate(keys) if key not in found]
         if new:
@@ -64,7 +64,7 @@ class RememberedStates:
                 self._keep(keys[row], states)
         return _padded([found[key] for key in keys], waveforms.device)
 
-    def _keep(self, key: tuple[str, bytes], states: tuple[Tensor, ...]) -> None:
+    def _keep(self, key: tuple[str, str, bytes], states: tuple[Tensor, ...]) -> None:
         size = sum(state.nbytes for state in states)
         if self.store.size + size <= self.most_bytes and all(map(is_finite, states)):
             self.store.states[key] = states

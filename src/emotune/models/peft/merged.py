@@ -139,8 +139,8 @@ def merged(folder: Path, base: Weights, *, model_type: str, anchor: str) -> Merg
     return MergedWeights(
         base,
         names,
-        {f"{layer}.weight": _change(path, layer, own, settings, shapes) for layer, own in parts.items()},
-        {f"{layer}.bias": bias * settings.scale_of(layer) for layer, bias in biased.items()},
+        {f"{layer}.weight": _change(path, layer, own, settings, shapes, beside) for layer, own in parts.items()},
+        {f"{layer}.bias": bias * settings.scale_of(layer.removeprefix(beside)) for layer, bias in biased.items()},
         replaced,
         [*base.files, folder / PEFT_CONFIG, path],
     )
@@ -213,8 +213,11 @@ def _change(
     parts: Mapping[str, Tensor],
     settings: PeftSettings,
     shapes: Mapping[str, Sequence[int]],
+    beside: str,
 ) -> Change:
     """The change of a layer, once its parts are known to fit each other and the weight.
+
+    The settings name it without what stands before it in the base alone.
 
     Raises:
         ModelError: naming the layer.
@@ -227,7 +230,8 @@ def _change(
         raise ModelError(
             f"{path}: {layer} has a bias of its LoRA beside the lengths of a DoRA, which is not known. {_CURE}"
         )
-    shape, rank = shapes[f"{layer}.weight"], settings.rank_of(layer)
+    own = layer.removeprefix(beside)
+    shape, rank = shapes[f"{layer}.weight"], settings.rank_of(own)
     if len(shape) != 2:
         raise ModelError(
             f"{path} changes {layer}, a convolution; only changes of linear layers are known. Merge it with peft"
@@ -243,4 +247,4 @@ def _change(
             said = "is missing" if found is None else f"has shape {list(found)}, expected {list(expected)}"
             raise ModelError(f"{path}: {part} of {layer} {said}. {_CURE}")
     assert down is not None and up is not None
-    return Change(down, up, settings.scale_of(layer), lengths)
+    return Change(down, up, settings.scale_of(own), lengths)
