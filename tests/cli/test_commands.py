@@ -25,7 +25,7 @@ def test_every_command_begins_its_help_with_its_sentence_in_the_list(group):
 @pytest.mark.parametrize("name", ["corpus", "import", "new", "recipes"])
 def test_a_group_has_no_options_of_completion(group, name):
     assert [
-        option for parameter in group.commands[name].params for option in parameter.opts if "complet" in option
+        option for parameter in group.commands[name].params for option in parameter.opts if "completion" in option
     ] == []
 
 
