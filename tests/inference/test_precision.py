@@ -68,7 +68,7 @@ def test_attacks_on_whole_numbers_are_refused_before_the_work(tiny_model, tmp_pa
     options = ("--adversarial", "--precision", "int8", "-o", tmp_path / "scores")
     ended = run_command("evaluate", tiny_model, *options)
     assert ended.code == 2
-    assert "whole numbers have none" in ended.err
+    assert "leave out --precision int8" in ended.err
 
 
 @needs_vnni
