@@ -5,16 +5,17 @@ import pytest
 
 from emotune.errors import ConfigError
 from emotune.fusion.fuse import check_method
-from emotune.fusion.meta_classifier import _forward, _slopes, _softmax, fit
+from emotune.fusion.meta_classifier import _forward, _slopes, fit
 from emotune.fusion.objective import Objective
 from emotune.metrics.classes import uar_of
+from emotune.schema.softmax import softmax
 
 
 def answers(truth, classes, skill, seed):
     """Probabilities of systems with a chosen skill each, shape (systems, utterances, classes)."""
     generator = np.random.default_rng(seed)
     return np.stack(
-        [_softmax(np.eye(classes)[truth] * one + generator.normal(0, 1, (len(truth), classes))) for one in skill]
+        [softmax(np.eye(classes)[truth] * one + generator.normal(0, 1, (len(truth), classes))) for one in skill]
     )
 
 
@@ -24,7 +25,7 @@ def test_its_gradient_is_that_of_finite_differences():
     layers = [generator.normal(size=shape) for shape in ((5, 4), (4,), (4, 3), (3,))]
 
     def loss(parts):
-        return float(-(wanted * np.log(_softmax(_forward(features, parts)[1]))).sum() / len(features))
+        return float(-(wanted * np.log(softmax(_forward(features, parts)[1]))).sum() / len(features))
 
     for number, slope in enumerate(_slopes(features, wanted, layers)):
         for place in np.ndindex(slope.shape):

@@ -77,9 +77,12 @@ class WaveformVictim(Victim):
 
     def _scores(self, inputs: Tensor) -> Tensor:
         heard = normalised(inputs, self.preprocessing)
-        given = {name: value.expand(len(inputs), -1) for name, value in self.conditions.items()}
-        batch = Batch(heard, torch.ones_like(heard, dtype=torch.bool), conditions=given)
+        batch = Batch(heard, torch.ones_like(heard, dtype=torch.bool), conditions=self._conditions_of(len(inputs)))
         return self.model(batch).heads["classes"]
+
+    def _conditions_of(self, count: int) -> dict[str, Tensor]:
+        """The conditions of so many variants of the clip."""
+        return {name: value.expand(count, -1) for name, value in self.conditions.items()}
 
 
 class LogMelVictim(WaveformVictim):
@@ -104,9 +107,9 @@ class LogMelVictim(WaveformVictim):
         self.low, self.high = float(self.clean.min()), float(self.clean.max())
 
     def _scores(self, inputs: Tensor) -> Tensor:
-        given = {name: value.expand(len(inputs), -1) for name, value in self.conditions.items()}
         states = self.encoder.of_spectrogram(inputs, self.mask.expand(len(inputs), -1))
-        return self.model.of_features(self.model.pooled_states(states), given).heads["classes"]
+        pooled = self.model.pooled_states(states)
+        return self.model.of_features(pooled, self._conditions_of(len(inputs))).heads["classes"]
 
 
 class ClosedVictim(Victim):

@@ -62,7 +62,7 @@ class _Screenful(Console):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether progress is shown."""
+        """Tells if progress is shown."""
         return not self.errors_alone and super().is_terminal
 
 
@@ -150,7 +150,7 @@ def pairs(values: Sequence[str], option: str, shape: str = "NAME=VALUE") -> dict
 def inputs_named(
     paths: Sequence[Path], column: Sequence[str], split: str | None, channel: str, speakers: Path | None = None
 ) -> Inputs:
-    """What a command is to hear; ``-`` among the paths is a recording from standard input.
+    """Inputs of a command; ``-`` among the paths is a recording from standard input.
 
     Raises:
         ConfigError: for ``-`` where nothing comes.

@@ -98,7 +98,7 @@ class Recipe(Section):
         return self
 
     def _schedule_faults(self) -> list[str]:
-        """What an epoch holds changes within the epochs that there are."""
+        """Faults of a curriculum or a second stage, which must change within the epochs that there are."""
         faults: list[str] = []
         curriculum = self.train.curriculum
         if curriculum is not None and self.train.sampling.by is not None:

@@ -13,7 +13,7 @@ _SHOWN = 12
 
 
 def notes_on_words(utterances: Iterable[Utterance]) -> list[str]:
-    """What readers of a manifest should know of its words; nothing where all are English and known.
+    """Notes on the emotion words of a manifest; none where all are English and known.
 
     >>> notes_on_words([Utterance("a", "a.wav", emotion="anger", emotion_original="Wut")])
     ['words of other languages: Wut -> anger (1)']

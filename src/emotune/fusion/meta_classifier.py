@@ -13,6 +13,7 @@ from emotune.errors import ConfigError
 from emotune.fusion.objective import Objective
 from emotune.fusion.stacking import folds_of, log_probabilities
 from emotune.metrics.division import FloatArray
+from emotune.schema.softmax import softmax
 
 HIDDEN, BATCH, MIXUP = 64, 128, 1.0
 """Sizes and mixup strength as MEDUSA's; rate, decay and how long to train are ours."""
@@ -43,7 +44,7 @@ class MetaClassifier:
 
     def combine(self, values: FloatArray) -> FloatArray:
         """Combines answers, shape (systems, utterances, classes) -> (utterances, classes)."""
-        return _softmax(_forward((log_probabilities(values) - self.mean) / self.spread, self.weights)[1])
+        return softmax(_forward((log_probabilities(values) - self.mean) / self.spread, self.weights)[1])
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for a JSON file."""
@@ -134,11 +135,6 @@ def _forward(features: FloatArray, weights: Sequence[FloatArray]) -> tuple[Float
 def _slopes(features: FloatArray, wanted: FloatArray, weights: Sequence[FloatArray]) -> list[FloatArray]:
     """Gradients of the weighted cross-entropy, mean over the batch, for ``wanted`` of shape (utterances, classes)."""
     hidden, logits = _forward(features, weights)
-    of_logits = (_softmax(logits) * wanted.sum(axis=1, keepdims=True) - wanted) / len(features)
+    of_logits = (softmax(logits) * wanted.sum(axis=1, keepdims=True) - wanted) / len(features)
     of_hidden = (of_logits @ weights[2].T) * (hidden > 0)
     return [features.T @ of_hidden, of_hidden.sum(axis=0), hidden.T @ of_logits, of_logits.sum(axis=0)]
-
-
-def _softmax(logits: FloatArray) -> FloatArray:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)

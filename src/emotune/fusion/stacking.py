@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from emotune.errors import ConfigError
 from emotune.fusion.objective import CCC, Objective
 from emotune.metrics.division import FloatArray
+from emotune.schema.softmax import softmax
 
 _SMALLEST = 1e-6
 _INVERSE_REGULARISATIONS = (0.003, 0.03, 0.3)
@@ -43,10 +44,7 @@ class Stacked:
         """Combines answers, shape (systems, utterances, outputs) -> (utterances, outputs)."""
         features = (_features(values, of_classes=self.of_classes) - self.mean) / self.spread
         found = features @ self.coefficients + self.bias
-        if not self.of_classes:
-            return found
-        powers = np.exp(found - found.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
+        return softmax(found) if self.of_classes else found
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for a JSON file."""

@@ -17,7 +17,7 @@ from emotune.io.tables import read_json, to_json, write_text
 from emotune.models.backbones.product import product
 
 MEASURED = Path("~/.cache/emotune/bf16.json")
-"""How many times faster a product is in bf16, by processor and version of PyTorch."""
+"""File of the gains of bf16, by processor and version of PyTorch."""
 _PAYS = 1.2  # what a whole model keeps of less is noise
 _SHAPE = (512, 1024, 1024)
 _TIMES = 5
@@ -41,7 +41,7 @@ def check_precision(precision: Precision, device: str) -> None:
 
 
 def bf16_gain(path: Path = MEASURED) -> float:
-    """How many times faster products are in bf16 on this CPU, measured at first use and kept in a file."""
+    """Ratio of exact to bf16 time of a product on this CPU, measured at first use and kept in a file."""
     file, machine = path.expanduser(), f"{_processor()}, PyTorch {torch.__version__}"
     try:
         known = read_json(file, "The measurement of bf16") if file.exists() else {}

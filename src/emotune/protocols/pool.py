@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -14,6 +15,7 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
+from emotune.errors import ModelError
 from emotune.runtime import interruption
 from emotune.runtime.threads import usable_cores
 
@@ -82,6 +84,22 @@ def training_pool(processes: int, *, cores: int | None = None) -> Iterator[Train
                 _end(children)
             raise
         pool.shutdown()
+
+
+@contextmanager
+def broken_pool_told(option: str) -> Iterator[None]:
+    """Says what may have ended a process of a pool, and which option to lower.
+
+    Raises:
+        ModelError: when the system ended one.
+    """
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise ModelError(
+            f"A process that trained has ended, perhaps because memory ran out: try fewer {option}. The same command"
+            " continues."
+        ) from error
 
 
 def _end(children: Sequence[BaseProcess]) -> None:

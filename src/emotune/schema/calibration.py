@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emotune.errors import ConfigError, ModelError
+from emotune.schema.softmax import softmax
 
 UNCERTAIN = "uncertain"
 """The answer to a clip under the threshold."""
@@ -34,9 +35,7 @@ def with_temperature(probabilities: ArrayLike, temperature: float) -> NDArray[np
     table = np.asarray(probabilities, dtype=np.float64)
     if temperature == 1.0 or not table.size:
         return table
-    logits = np.log(np.maximum(table, _SMALLEST)) / temperature
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return softmax(np.log(np.maximum(table, _SMALLEST)) / temperature)
 
 
 @dataclass(frozen=True)

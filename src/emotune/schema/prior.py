@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emotune.errors import ConfigError
+from emotune.schema.softmax import softmax
 
 SMALLEST = 1e-12
 """Probability that stands for zero where a logarithm is taken."""
@@ -61,9 +62,7 @@ def with_offsets(probabilities: ArrayLike, offsets: ArrayLike) -> NDArray[np.flo
     >>> with_offsets([[0.5, 0.5]], [0.0, np.log(3)]).round(3)
     array([[0.25, 0.75]])
     """
-    logits = np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), SMALLEST)) + np.asarray(offsets)
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return softmax(np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), SMALLEST)) + np.asarray(offsets))
 
 
 def estimated_prior(probabilities: ArrayLike, trained: ArrayLike) -> NDArray[np.float64]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,10 @@ import yaml
 from pydantic import ValidationError
 
 from emotune.config.recipe import Recipe
-from emotune.errors import ConfigError, CorpusError, ModelError
+from emotune.errors import ConfigError, CorpusError
 from emotune.io.locks import alone_in
 from emotune.io.tables import write_text
-from emotune.protocols.pool import training_pool
+from emotune.protocols.pool import broken_pool_told, training_pool
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.run_folder import RunFolder
@@ -200,11 +199,6 @@ def _run_all(
             listener.say(attempt(run, run_one, listener, progress))
         return
     jobs = {executor.submit(attempt, run, run_one): run for run in missing}
-    try:
+    with broken_pool_told("--runs-at-a-time"):
         for job in progress(as_completed(jobs), total=len(jobs), title="runs"):
             listener.say(job.result())
-    except BrokenProcessPool as error:
-        raise ModelError(
-            "A process that trained has ended, perhaps because memory ran out: try fewer --runs-at-a-time. The same"
-            " command continues."
-        ) from error

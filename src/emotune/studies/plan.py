@@ -77,8 +77,12 @@ def as_override(key: str, value: object) -> str:
     >>> as_override("model.pooling", "std"), as_override("train.head_lr", 1e-5), as_override("a", ["1", 1])
     ('model.pooling=std', 'train.head_lr=1.0e-05', "a=['1', 1]")
     """
-    written = yaml.safe_dump([value], default_flow_style=True, width=float("inf"), allow_unicode=True)
-    return f"{key}={written.strip()[1:-1]}"
+    return f"{key}={on_one_line(value)}"
+
+
+def on_one_line(value: object) -> str:
+    """A value as YAML on one line, which reads back to the same."""
+    return yaml.safe_dump([value], default_flow_style=True, width=float("inf"), allow_unicode=True).strip()[1:-1]
 
 
 def run_folder_of(folder: Path, step: str, seed: int) -> Path:

@@ -65,10 +65,11 @@ class StudyRun:
         run = RunFolder(self.folder)
         folds = [path.parent for path in sorted(run.path.glob("*/provenance.json"))]
         inner = [run] if self.recipe.protocol is None else [RunFolder(path) for path in folds]
-        return {one.path.name: _development_score(one, metric) for one in inner}
+        return {one.path.name: development_score(one, metric) for one in inner}
 
 
-def _development_score(run: RunFolder, metric: str) -> float:
+def development_score(run: RunFolder, metric: str) -> float:
+    """A finished run's score on development; NaN where it is undefined."""
     split = Manifest.read(run.manifest).split(DEVELOPMENT)
     return scores(split, Predictions.read(run.predictions(DEVELOPMENT))).get(metric, float("nan"))
 

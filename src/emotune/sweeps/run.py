@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TypeAlias
 
@@ -12,19 +11,16 @@ import numpy as np
 from filelock import Timeout
 
 from emotune.config.recipe import Recipe
-from emotune.errors import ConfigError, EmotuneError, ModelError
-from emotune.evaluation import scores
+from emotune.errors import ConfigError, EmotuneError
 from emotune.io.locks import held
 from emotune.io.tables import read_json, to_json, write_text
-from emotune.protocols.pool import training_pool
+from emotune.protocols.pool import broken_pool_told, training_pool
 from emotune.runtime.listener import Listener, Listeners, Row
 from emotune.runtime.progress import Progress, silent
-from emotune.schema.manifest import Manifest
-from emotune.schema.predictions import Predictions
 from emotune.schema.run_folder import RunFolder
-from emotune.schema.splits import DEVELOPMENT
 from emotune.studies.carry_out import source_of
 from emotune.studies.run import run as run_study
+from emotune.studies.study_run import development_score
 from emotune.sweeps.page import write_sweep
 from emotune.sweeps.plan import SweepPlan, load_sweep
 from emotune.sweeps.result import SweepResult, chosen_folder
@@ -158,14 +154,9 @@ def _search_alone(plan: SweepPlan, folder: Path, run_one: TrialRunner) -> None:
 def _search_in_processes(plan: SweepPlan, folder: Path, count: int, listener: Listener, run_one: TrialRunner) -> None:
     with training_pool(count) as pool:
         jobs = [pool.submit(_search_alone, plan, folder, run_one) for _ in range(count)]
-        try:
+        with broken_pool_told("--trials-at-a-time"):
             for job in jobs:
                 job.result()
-        except BrokenProcessPool as error:
-            raise ModelError(
-                "A process that trained has ended, perhaps because memory ran out: try fewer --trials-at-a-time. The"
-                " same command continues."
-            ) from error
     listener.say(f"{count} processes have ended")
 
 
@@ -202,12 +193,6 @@ def _try(
     store.complete(arm, taken.number, score)
     shutil.rmtree(run.model, ignore_errors=True)  # the chosen one is trained anew
     return f"{title}: development {recipe.train.metric} {score:.3f}"
-
-
-def development_score(run: RunFolder, metric: str) -> float:
-    """A finished run's score on development; NaN where it is undefined."""
-    split = Manifest.read(run.manifest).split(DEVELOPMENT)
-    return scores(split, Predictions.read(run.predictions(DEVELOPMENT))).get(metric, float("nan"))
 
 
 def _finish(

@@ -26,6 +26,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from emotune.errors import ConfigError
+from emotune.studies.plan import on_one_line
 from emotune.sweeps.sweep import Range, Sweep
 from emotune.sweeps.trial import Told
 
@@ -165,7 +166,7 @@ def distributions(sweep: Sweep, arm: str) -> dict[str, BaseDistribution]:
     found: dict[str, BaseDistribution] = {}
     for key, domain in sweep.space_of(arm).items():
         if not isinstance(domain, Range):
-            found[key] = CategoricalDistribution([as_yaml(value) for value in domain])
+            found[key] = CategoricalDistribution([on_one_line(value) for value in domain])
         elif isinstance(domain.low, int) and isinstance(domain.high, int) and not isinstance(domain.step, float):
             found[key] = IntDistribution(domain.low, domain.high, log=domain.log, step=domain.step or 1)
         else:
@@ -181,11 +182,6 @@ def parameters(sweep: Sweep, arm: str, stored: Mapping[str, Any]) -> dict[str, A
         for key, value in stored.items()
         if key in space
     }
-
-
-def as_yaml(value: object) -> str:
-    """A choice as YAML on one line."""
-    return yaml.safe_dump([value], default_flow_style=True, width=float("inf"), allow_unicode=True).strip()[1:-1]
 
 
 def _told(sweep: Sweep, arm: str, frozen: FrozenTrial) -> Told:

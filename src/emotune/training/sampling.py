@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
@@ -14,6 +13,7 @@ from emotune.data.curriculum import CurriculumDraws
 from emotune.data.duration_batches import Draws
 from emotune.data.group_draws import GroupDraws
 from emotune.errors import CorpusError
+from emotune.metrics.distributions import entropies
 from emotune.schema.manifest import Manifest
 from emotune.schema.utterance import Utterance
 from emotune.votes.consensus import vote_shares
@@ -54,8 +54,8 @@ def _entropies(train: Manifest) -> list[float]:
             " holds them in columns votes.<class>. Leave train.curriculum out, or read the corpus with its votes."
         )
     classes = sorted({name for utterance in train for name in utterance.votes})
-    shares = [vote_shares(utterance.votes, classes) if utterance.votes else (1.0,) for utterance in train]
-    return [-sum(share * math.log2(share) for share in own if share > 0) for own in shares]
+    found = entropies([vote_shares(utterance.votes, classes) for utterance in train])
+    return np.nan_to_num(found, nan=0.0).tolist()
 
 
 def mean_times(train: Manifest, sampling: SamplingSection) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ from emotune.models.backbones.data2vec_audio import StackedPositions
 from emotune.models.backbones.layouts import Layout, Packed, Padded
 from emotune.models.backbones.product import dense
 from emotune.models.backbones.published import EMOTION2VEC
-from emotune.models.backbones.transformer import FeatureProjection
+from emotune.models.backbones.transformer import FeatureProjection, contradictory_sizes
 
 _AUDIO = "modality_encoders.AUDIO."
 _RENAMED: Mapping[str, str] = {
@@ -134,14 +134,7 @@ class Emotion2vec(Backbone):
             faults.append(f"hidden_act is {settings['hidden_act']!r}, only 'gelu' is supported")
         if settings["final_norm"]:
             faults.append("final_norm is true, but in this model every layer ends with its norm and there is no other")
-        for key in ("num_attention_heads", "num_conv_pos_embedding_groups"):
-            if settings["hidden_size"] % settings[key]:
-                faults.append(
-                    f"{key} is {settings[key]}, expected a divisor of hidden_size = {settings['hidden_size']}"
-                )
-        if len({len(settings[key]) for key in ("conv_dim", "conv_kernel", "conv_stride")}) > 1:
-            faults.append("conv_dim, conv_kernel and conv_stride have different lengths, expected one length")
-        return faults
+        return faults + contradictory_sizes(settings)
 
     def forward(self, waveforms: Tensor, mask: Tensor) -> HiddenStates:
         lengths, padded = self._lengths(mask)

@@ -26,6 +26,7 @@ from emotune.models.backbones.transformer import (
     PositionalConvolution,
     SelfAttention,
     TransformerEncoder,
+    contradictory_sizes,
 )
 
 OLD_WEIGHT_NORM = {
@@ -114,14 +115,7 @@ class Wav2Vec2Family(Backbone):
                 faults.append(f"{key} is true, expected false: this part of published models is not supported")
         if settings["final_norm"] and not settings["do_stable_layer_norm"]:
             faults.append("final_norm is true, but in this model every layer ends with its norm and there is no other")
-        for key in ("num_attention_heads", "num_conv_pos_embedding_groups"):
-            if settings["hidden_size"] % settings[key]:
-                faults.append(
-                    f"{key} is {settings[key]}, expected a divisor of hidden_size = {settings['hidden_size']}"
-                )
-        if len({len(settings[key]) for key in ("conv_dim", "conv_kernel", "conv_stride")}) > 1:
-            faults.append("conv_dim, conv_kernel and conv_stride have different lengths, expected one length")
-        return faults
+        return faults + contradictory_sizes(settings)
 
     def forward(self, waveforms: Tensor, mask: Tensor) -> HiddenStates:
         lengths, padded = self._lengths(mask)

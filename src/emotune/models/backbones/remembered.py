@@ -1,4 +1,4 @@
-"""What a frozen encoder, or a frozen front end alone, gives: kept, so that a clip that comes again costs nothing."""
+"""Outputs of a frozen encoder, or of a frozen front end alone, kept: a clip that comes again costs nothing."""
 
 # pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations

@@ -211,3 +211,16 @@ class TransformerEncoder(nn.Module):
         if self.layer_norm is not None and self.norm_last:
             states[-1] = self.layer_norm(states[-1])
         return states
+
+
+def contradictory_sizes(settings: Mapping[str, Any]) -> list[str]:
+    """Faults of sizes that do not go together: heads, groups of the positional convolution, layers of convolutions."""
+    width = settings["hidden_size"]
+    faults = [
+        f"{key} is {settings[key]}, expected a divisor of hidden_size = {width}"
+        for key in ("num_attention_heads", "num_conv_pos_embedding_groups")
+        if width % settings[key]
+    ]
+    if len({len(settings[key]) for key in ("conv_dim", "conv_kernel", "conv_stride")}) > 1:
+        faults.append("conv_dim, conv_kernel and conv_stride have different lengths, expected one length")
+    return faults
