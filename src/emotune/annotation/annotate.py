@@ -146,12 +146,11 @@ def annotate(
     errors: dict[str, str] = {}
     counts: dict[str, Counter[str]] = {}
     spent = _Spent(options.most_tokens_in_all)
-    kept_count = 0
     with open_cache((cache or CACHE).expanduser(), {**engine.identity, "prompts": VERSION}) as answers:
         questions = list(_questions(manifest, wanted, engine, options, codes, errors))
         known = _read(answers.get([asked.key for asked in questions]))
         missing = list({asked.key: asked for asked in questions if asked.key not in known}.values())
-        kept_count = len(questions) - sum(asked.key not in known for asked in questions)
+        kept_count = sum(asked.key in known for asked in questions)
         new = _new(engine, missing, answers, spent)
         unheard: dict[str, AudioError] = {}
         for key, answer in progress(new, total=len(missing), title=f"asking {engine.name}"):
@@ -283,7 +282,7 @@ def _facts(manifest: Manifest, utterance: Utterance, level: str, codes: Codes | 
         found = codes(samples) if level == CODES and codes is not None else None
     except AudioError as error:
         return error
-    return Facts(utterance.utterance_id, text, gender, sound_of(samples) if level != TEXT else None, found)
+    return Facts(utterance.utterance_id, text, gender, sound_of(samples), found)
 
 
 def _key(question: Question, utterance: Utterance, engine: AnnotationEngine) -> str:
