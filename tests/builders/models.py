@@ -54,7 +54,8 @@ EMOTION2VEC = {
     "conv_pos_kernel_size": 6,
     "num_extra_tokens": 3,
 }
-SHAPES = {"emotion2vec": EMOTION2VEC, "wav2vec2-bert": CONFORMER, "whisper": WIDER_WHISPER}
+DEPTHWISE = {"hidden_size": 24, "num_hidden_layers": 3, "intermediate_size": 32, "conv_kernel_size": 5}
+SHAPES = {"depthwise": DEPTHWISE, "emotion2vec": EMOTION2VEC, "wav2vec2-bert": CONFORMER, "whisper": WIDER_WHISPER}
 """Of encoders that are not of the wav2vec 2.0 family."""
 
 _TWO_LAYERS = SEVEN_CONVOLUTIONS | {"num_hidden_layers": 2}
@@ -66,6 +67,7 @@ TINY = {
     "hubert": _TWO_LAYERS,
     "unispeech-sat": _TWO_LAYERS,
     "wav2vec2": {**_TWO_LAYERS, "feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True},
+    "depthwise": DEPTHWISE | {"num_hidden_layers": 2},
     "emotion2vec": EMOTION2VEC | {"num_hidden_layers": 2},
     "wav2vec2-bert": CONFORMER | {"num_hidden_layers": 2},
     "whisper": WIDER_WHISPER | {"encoder_layers": 2},

@@ -37,7 +37,11 @@ FLAVOURS = {
     for name, config in TINY.items()
     if "final norm" not in name
 }
-TARGETS = {"wav2vec2-bert": ["linear_q", "linear_v"], "emotion2vec": ["qkv", "proj"]}
+TARGETS = {
+    "depthwise": ["intermediate_dense"],
+    "wav2vec2-bert": ["linear_q", "linear_v"],
+    "emotion2vec": ["qkv", "proj"],
+}
 """of LoRA and PEFT, where they are not called q_proj and v_proj"""
 PARTS: dict[str, list] = {
     "backbone": list(FLAVOURS),

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from builders.models import CONFORMER, EMOTION2VEC, SEVEN_CONVOLUTIONS, WIDER_WHISPER, tiny_backbone
+from builders.models import CONFORMER, DEPTHWISE, EMOTION2VEC, SEVEN_CONVOLUTIONS, WIDER_WHISPER, tiny_backbone
 from emotune.errors import AudioError, ConfigError
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone, HiddenStates
@@ -20,6 +20,7 @@ TINY_CONFIGS = {
         "five positions": SEVEN_CONVOLUTIONS,
         "even kernel": {**SEVEN_CONVOLUTIONS, "num_conv_pos_embeddings": 2, "conv_pos_kernel_size": 6},
     },
+    "depthwise": {"spectrogram": DEPTHWISE},
     "emotion2vec": {"extra tokens": EMOTION2VEC},
     "hubert": FAMILY,
     "unispeech-sat": FAMILY,
@@ -245,16 +246,17 @@ def test_a_clip_of_impossible_length_is_refused_by_number(name: str, flavour: st
 @over_all
 def test_a_wrong_config_is_refused_with_all_its_faults(name: str, flavour: str) -> None:
     backbone_class, config = BACKBONES[name], TINY_CONFIGS[name][flavour]
-    hidden, heads, act = ("hidden_size", "num_attention_heads", "hidden_act")
-    if name == "whisper":
-        hidden, heads, act = ("d_model", "encoder_attention_heads", "activation_function")
+    hidden, divisor, act = {
+        "depthwise": ("hidden_size", {"conv_kernel_size": 4}, "num_mel_bins"),
+        "whisper": ("d_model", {"encoder_attention_heads": 5}, "activation_function"),
+    }.get(name, ("hidden_size", {"num_attention_heads": 5}, "hidden_act"))
     for layers in (0, 4):
         with pytest.raises(ConfigError, match=f"{layers} layers were asked .* has 3"):
             backbone_class.from_config(config, layers=layers)
     with pytest.raises(ConfigError, match=f"(?s){hidden}.*{act}"):
-        backbone_class.from_config({**config, hidden: "many", act: 3})
-    with pytest.raises(ConfigError, match=heads):
-        backbone_class.from_config({**config, heads: 5})
+        backbone_class.from_config({**config, hidden: "many", act: []})
+    with pytest.raises(ConfigError, match=next(iter(divisor))):
+        backbone_class.from_config({**config, **divisor})
     with pytest.raises(ConfigError, match=act):
         backbone_class.from_config({**config, act: "relu"})
     with pytest.raises(ConfigError, match="model_type is 'other'"):

@@ -18,6 +18,7 @@ from emotune.schema.labels import LabelSpace
 
 CONFIGS = {name: SHAPES.get(name, SEVEN_CONVOLUTIONS) for name in BACKBONES}
 ATTENTION = {name: ["q_proj", "k_proj", "v_proj", "out_proj"] for name in BACKBONES} | {
+    "depthwise": [],
     "emotion2vec": ["qkv", "proj"],
     "wav2vec2-bert": ["linear_q", "linear_k", "linear_v", "linear_out"],
 }
@@ -33,7 +34,11 @@ def options(adapter: str, backbone: str) -> dict:
         pytest.importorskip("peft")
     return {
         "bitfit": {"name": "bitfit"},
-        "bottleneck": {"name": "bottleneck", "size": 32, "after": ["attention", "feed_forward"]},
+        "bottleneck": {
+            "name": "bottleneck",
+            "size": 32,
+            "after": list(tiny_backbone(CONFIGS[backbone], backbone).sublayer_ends),
+        },
         "peft": {"name": "peft", "rank": 3, "alpha": 6.0, "targets": ATTENTION[backbone] + ENDS[backbone]},
         "lora": {"name": "lora", "rank": 3, "alpha": 6.0, "targets": ATTENTION[backbone] + ENDS[backbone]},
     }[adapter]

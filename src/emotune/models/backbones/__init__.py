@@ -17,6 +17,10 @@ BACKBONES: Registry[type[Backbone]] = Registry(
             "emotune.models.backbones.data2vec_audio:Data2VecAudio",
             "emotune.models.backbones.published:DATA2VEC_AUDIO",
         ),
+        "depthwise": (
+            "emotune.models.backbones.depthwise:Depthwise",
+            "emotune.models.backbones.published:DEPTHWISE",
+        ),
         "emotion2vec": (
             "emotune.models.backbones.emotion2vec:Emotion2vec",
             "emotune.models.backbones.published:EMOTION2VEC",

@@ -94,3 +94,13 @@ WHISPER: Mapping[str, Any] = {
     "activation_dropout": 0.0,
     "encoder_layerdrop": 0.0,
 }
+DEPTHWISE: Mapping[str, Any] = {
+    "hidden_size": 160,
+    "num_hidden_layers": 4,
+    "intermediate_size": 320,
+    "conv_kernel_size": 9,
+    "num_mel_bins": 64,
+    "hidden_dropout": 0.0,
+    "layerdrop": 0.0,
+}
+"""Ours: nobody published such an encoder."""
