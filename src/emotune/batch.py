@@ -26,28 +26,32 @@ class Batch:
         targets: truth by name, each shape (batch, numbers), NaN where unknown; empty where there is none.
         conditions: what else is known of the clips, by name, each shape (batch, width), a row of NaN where unknown;
             one that is not there is unknown of all.
+        unchanged: the same clips before augmentation; None where nobody asked for them.
     """
 
     waveforms: Tensor
     mask: Tensor
     targets: Targets = field(default_factory=dict)
     conditions: Mapping[str, Tensor] = field(default_factory=dict)
+    unchanged: Batch | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on a device."""
         targets, conditions = (
             {name: value.to(device) for name, value in named.items()} for named in (self.targets, self.conditions)
         )
-        return Batch(self.waveforms.to(device), self.mask.to(device), targets, conditions)
+        unchanged = self.unchanged and self.unchanged.to(device)
+        return Batch(self.waveforms.to(device), self.mask.to(device), targets, conditions, unchanged)
 
-    def rows(self, which: slice) -> Batch:
-        """Some of the clips, without the padding that only the others need."""
+    def rows(self, which: slice | Tensor) -> Batch:
+        """Some of the clips, by a slice or a mask of shape (batch,), without the padding that only the others need."""
         mask = self.mask[which]
         longest = int(mask.sum(dim=1).max())
         targets, conditions = (
             {name: value[which] for name, value in named.items()} for named in (self.targets, self.conditions)
         )
-        return Batch(self.waveforms[which, :longest], mask[:, :longest], targets, conditions)
+        unchanged = self.unchanged and self.unchanged.rows(which)
+        return Batch(self.waveforms[which, :longest], mask[:, :longest], targets, conditions, unchanged)
 
 
 @dataclass(frozen=True)

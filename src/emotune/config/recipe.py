@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
 from emotune.config.data import DataSection
+from emotune.config.entries import Chosen, EntrySection
+from emotune.config.lessons import lesson_faults
 from emotune.config.model import ModelSection
 from emotune.config.sampling import SamplingSection
 from emotune.config.start import with_start
+from emotune.config.tasks import TASKS
 from emotune.config.training import AugmentationSection, LossSection, ProbeSection, TrainSection
 from emotune.losses.options import ClassWeightOptions
 from emotune.registry import unknown_name_message
@@ -43,6 +46,8 @@ class Recipe(Section):
     """what training does to a clip"""
     loss: LossSection = LossSection()
     """what training minimises"""
+    task: Annotated[EntrySection | None, Chosen(TASKS, example="{name: distillation, teacher: mini}")] = None
+    """{name: distillation, teacher: mini, ...} or {name: semi_supervised, ...}; null = the labels alone"""
     train: TrainSection = TrainSection()
     """how fine-tuning goes"""
     probe: ProbeSection = ProbeSection()
@@ -93,6 +98,7 @@ class Recipe(Section):
             faults.append("train.metric: " + unknown_name_message("metric", self.train.metric, metrics))
         if self.train.fsdp:
             faults += self._not_spread()
+        faults += lesson_faults(self)
         if faults:
             raise ValueError("; ".join(faults))
         return self

@@ -28,12 +28,14 @@ from emotune.schema.utterance import Utterance
 class Example:
     """One prepared clip, shape (samples,), with its truth by name, NaN where unknown.
 
-    ``conditions`` are the model's inputs beside the sound, each shape (width,).
+    ``conditions`` are the model's inputs beside the sound, each shape (width,); ``unchanged`` is the clip before
+    augmentation, where it was asked for.
     """
 
     waveform: FloatArray
     truth: Mapping[str, Numbers]
     conditions: Mapping[str, FloatArray] = field(default_factory=dict)
+    unchanged: FloatArray | None = None
 
 
 class EmotionDataset(Dataset[Example]):
@@ -47,6 +49,7 @@ class EmotionDataset(Dataset[Example]):
         cache: where decoded clips are kept; None = each is decoded anew.
         conditions: the model's inputs beside the sound, by name, each shape (utterances, width), NaN where unknown.
         seed: of the augmentation.
+        with_unchanged: each clip before augmentation comes too.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class EmotionDataset(Dataset[Example]):
         cache: AudioCache | None = None,
         conditions: Mapping[str, FloatArray] | None = None,
         seed: int = 0,
+        with_unchanged: bool = False,
     ) -> None:
         self.manifest = manifest
         self.truths = truths
@@ -72,6 +76,7 @@ class EmotionDataset(Dataset[Example]):
         )
         self.conditions = conditions or {}
         self.seed = seed
+        self.with_unchanged = with_unchanged
         self._alike = {} if self.augmentation.mix is None else self._by_what_is_known()
 
     def __len__(self) -> int:
@@ -87,7 +92,8 @@ class EmotionDataset(Dataset[Example]):
             example = self._with_another(example, kept, generator)
         changed = self.augmentation(example.waveform, generator)
         samples = changed if self.preprocessing.fits(changed) else example.waveform  # a changed speed may not suit
-        return dataclasses.replace(example, waveform=self.preprocessing.finish(samples))
+        unchanged = self.preprocessing.finish(example.waveform) if self.with_unchanged else None
+        return dataclasses.replace(example, waveform=self.preprocessing.finish(samples), unchanged=unchanged)
 
     def _with_another(self, example: Example, share: float, generator: np.random.Generator) -> Example:
         """A clip mixed with a random one of which the same is known, perhaps itself, and its truth with that one's."""
@@ -141,4 +147,7 @@ def collate(examples: list[Example]) -> Batch:
         name: torch.tensor(np.array([example.truth[name] for example in examples], dtype=np.float32))
         for name in examples[0].truth
     }
-    return pad([example.waveform for example in examples], targets, [example.conditions for example in examples])
+    conditions = [example.conditions for example in examples]
+    batch = pad([example.waveform for example in examples], targets, conditions)
+    unchanged = [example.unchanged for example in examples if example.unchanged is not None]
+    return dataclasses.replace(batch, unchanged=pad(unchanged, conditions=conditions)) if unchanged else batch

@@ -148,21 +148,7 @@ class Predictor:
 
     def predict_manifest(self, manifest: Manifest, *, progress: Progress = silent) -> Predictions:
         """Predicts every utterance of a manifest, in its order."""
-        items = [
-            Item(
-                u.utterance_id,
-                manifest.path_of(u),
-                u.start_s,
-                u.end_s,
-                content_sha256=u.content_sha256,
-                known=known_of(u),
-                channel=u.heard_channel,
-                speaker=u.speaker,
-                corpus=u.corpus,
-            )
-            for u in manifest
-        ]
-        predictions = self.predict_items(items, progress=progress)
+        predictions = self.predict_items(items_of(manifest), progress=progress)
         return Predictions(predictions.rows, self.label_space, self.fingerprint, manifest.fingerprint())
 
     def predict_items(self, items: Sequence[Item], *, progress: Progress = silent) -> Predictions:
@@ -342,6 +328,24 @@ class Predictor:
         if self.adaptation is None:
             return row
         return self.adaptation.answer(row, item, answered_from=self.answered_from)
+
+
+def items_of(manifest: Manifest) -> list[Item]:
+    """Utterances of a manifest as items, in their order."""
+    return [
+        Item(
+            u.utterance_id,
+            manifest.path_of(u),
+            u.start_s,
+            u.end_s,
+            content_sha256=u.content_sha256,
+            known=known_of(u),
+            channel=u.heard_channel,
+            speaker=u.speaker,
+            corpus=u.corpus,
+        )
+        for u in manifest
+    ]
 
 
 @contextmanager

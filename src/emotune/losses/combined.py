@@ -50,7 +50,7 @@ class CombinedLoss(nn.Module):
     def mean_losses(self, output: Output, targets: Targets, normalisers: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """This batch's part of each mean over a step; a normaliser of zero (no truth at all) gives no loss."""
         found = {
-            name: self.weights[name] * loss.of_batch(output, targets).sum() / _at_least_some(normalisers[name])
+            name: self.weights[name] * loss.of_batch(output, targets).sum() / at_least_some(normalisers[name])
             for name, loss in self.means.items()
         }
         if output.penalty is not None:
@@ -62,5 +62,6 @@ class CombinedLoss(nn.Module):
         return self.weights[name] * self.wholes[name](prediction, truth)
 
 
-def _at_least_some(normaliser: Tensor) -> Tensor:
+def at_least_some(normaliser: Tensor) -> Tensor:
+    """A divisor of sums: one where there is nothing to divide by."""
     return torch.where(normaliser > 0, normaliser, torch.ones_like(normaliser))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from emotune.config.lessons import LessonOptions
 from emotune.config.recipe import Recipe
 from emotune.errors import ConfigError
 from emotune.evaluation import Evaluation, scores
@@ -106,7 +107,9 @@ def _under(recipe: Recipe, protocol: Protocol, fold: Fold, source: Mapping[str, 
     splits = {name: {column: list(values) for column, values in rule.items()} for name, rule in fold.splits.items()}
     allow = sorted({*recipe.data.allow, *protocol.allow})
     data = recipe.data.model_copy(update={**source, "splits": splits, "allow": allow})
-    return recipe.model_copy(update={"data": data, "protocol": None, "name": f"{recipe.name}/{fold.name}"})
+    task = recipe.task.of_fold(fold.name) if isinstance(recipe.task, LessonOptions) else recipe.task
+    own = {"data": data, "task": task, "protocol": None, "name": f"{recipe.name}/{fold.name}"}
+    return recipe.model_copy(update=own)
 
 
 def _run_all(

@@ -43,6 +43,7 @@ from emotune.training.adversarial_task import AdversarialTask
 from emotune.training.clip_lengths import with_lengths_settled
 from emotune.training.conditions import build_conditioner, condition_table
 from emotune.training.label_task import LabelTask
+from emotune.training.lesson import Lesson, lesson_of
 from emotune.training.manifest import without_votes
 from emotune.training.sampling import mean_times, refuse_one_corpus
 from emotune.training.start import preprocessing_of_start, refuse_another_encoder, start_of, take_over
@@ -151,16 +152,19 @@ def wanted_heads(recipe: Recipe) -> list[str]:
     return list(dict.fromkeys([*LABELS, *taught]))
 
 
-def build_loss(recipe: Recipe, space: LabelSpace, train: Manifest) -> CombinedLoss:
+def build_loss(recipe: Recipe, space: LabelSpace, train: Manifest, *, times: float = 1.0) -> CombinedLoss:
     """The losses of positive weight, where the label space has something for the head that they teach.
 
-    Class weights come from the training split as it is sampled.
+    Class weights come from the training split as it is sampled. All weights are multiplied by ``times``; with 0 there
+    is no loss.
 
     Raises:
         CorpusError: for a class without training utterance, or a loss without any truth to learn from.
     """
     losses: dict[str, tuple[float, Loss | BatchLoss]] = {}
-    times = mean_times(train, recipe.train.sampling)
+    if not times:
+        return CombinedLoss(losses)
+    drawn = mean_times(train, recipe.train.sampling)
     for name, section in recipe.loss:
         options = section.model_dump()
         weight = options.pop("weight")
@@ -168,19 +172,21 @@ def build_loss(recipe: Recipe, space: LabelSpace, train: Manifest) -> CombinedLo
             continue
         if isinstance(section, ClassWeightOptions):
             del options["effective_beta"], options["balanced_power"]
-            options["class_weights"] = class_weights(section, train, space, times=times)
+            options["class_weights"] = class_weights(section, train, space, times=drawn)
         truth = head.truths[LOSSES[name].truth]
         if truth.missing is not None and not any(map(truth.is_known, train)):
             raise CorpusError(f"loss.{name} {truth.missing}")
-        losses[name] = (weight, LOSSES[name](**options))
+        losses[name] = (times * weight, LOSSES[name](**options))
     if not losses:
         raise ConfigError("loss: every weight is 0, so there is nothing to train; give one a positive weight.")
     return CombinedLoss(losses)
 
 
-def build_task(recipe: Recipe, loss: CombinedLoss) -> LabelTask:
-    """Builds the task of the recipe's losses: on the clips as they are, or attacked as ``train.adversarial`` says."""
+def build_task(recipe: Recipe, loss: CombinedLoss, lesson: Lesson | None = None) -> LabelTask:
+    """Builds the task of the recipe's losses: that of its lesson, or on clips as they are, or attacked."""
     section = recipe.train.adversarial
+    if lesson is not None:
+        return lesson.task(loss)
     return LabelTask(loss) if section is None else AdversarialTask(loss, **section.model_dump())
 
 
@@ -217,7 +223,8 @@ def class_weights(
 class Experiment:
     """All that fine-tuning works with, as the recipe says.
 
-    ``heard`` are the development clips, where a cache keeps them.
+    ``heard`` are the development clips, where a cache keeps them; ``lesson`` is that of the recipe's task, to be
+    prepared before training.
     """
 
     manifest: Manifest
@@ -230,6 +237,7 @@ class Experiment:
     dataset: EmotionDataset
     conditioner: Conditioner | None
     heard: DecodedClips | None = None
+    lesson: Lesson | None = None
 
 
 def build_augmentation(recipe: Recipe) -> Augmentation:
@@ -268,24 +276,27 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
     if recipe.train.metric == VOTE_SIMILARITY and without_votes(development, space.classes) == len(development):
         raise CorpusError(f"train.metric: {VOTE_SIMILARITY} needs votes, and no development utterance has any.")
     refuse_one_corpus(train, recipe.train.sampling)
-    build_loss(recipe, space, train)  # what cannot be learnt is said before an encoder is loaded
+    lesson = lesson_of(recipe, space, manifest)
+    labels = 1.0 if lesson is None else lesson.labels
+    build_loss(recipe, space, train, times=labels)  # what cannot be learnt is said before an encoder is loaded
     backbone = build_backbone(recipe)
     preprocessing = build_preprocessing(recipe, backbone)
     manifest = settle_lengths(recipe, manifest, preprocessing, learnt=(TRAIN, DEVELOPMENT))
     train, development = manifest.split(TRAIN), manifest.split(DEVELOPMENT)
-    task = build_task(recipe, build_loss(recipe, space, train))
+    task = build_task(recipe, build_loss(recipe, space, train, times=labels), lesson)
     _refuse_short_crop(recipe, preprocessing)
     conditioner = build_conditioner(recipe.model.conditions, manifest)
     model = build_model(recipe, space, backbone, conditioner=conditioner)
     cache = recipe.data.cache and AudioCache(recipe.data.cache.expanduser(), most_gb=recipe.data.cache_gb)
     dataset = EmotionDataset(
         train,
-        truths_of(space, model.learns),
+        {**truths_of(space, model.learns), **({} if lesson is None else lesson.truths)},
         preprocessing,
         augmentation=build_augmentation(recipe),
         cache=cache,
         conditions=conditioner and condition_table(conditioner, train),
         seed=recipe.seed,
+        with_unchanged=lesson is not None and lesson.hears_unchanged,
     )
     heard = cache and DecodedClips(
         development,
@@ -293,7 +304,9 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
         sampling_rate_hz=preprocessing.sampling_rate_hz,
         max_duration_s=preprocessing.longest_decoded_s,
     )
-    return Experiment(manifest, train, development, space, preprocessing, model, task, dataset, conditioner, heard)
+    return Experiment(
+        manifest, train, development, space, preprocessing, model, task, dataset, conditioner, heard, lesson
+    )
 
 
 def _refuse_short_crop(recipe: Recipe, preprocessing: Preprocessing) -> None:

@@ -71,7 +71,7 @@ def development_scores(
         truth = np.array([class_index(utterance, model.label_space) for utterance in development])
         probabilities = np.array([list(row.probabilities.values()) for row in predictions])
         figures["loss"] = negative_log_likelihood(truth[truth >= 0], probabilities[truth >= 0])
-    return figures
+    return {**figures, **experiment.task.scored(development, predictions)}
 
 
 def _batches_at_once(model: EmotionModel, workers: int) -> int:

@@ -89,12 +89,17 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
         "batch_seconds": section.batch_seconds,
         "accumulate": section.accumulate,
     }
-    provenance = provenance_of(recipe, manifest, began, kind="fine-tuned", **counts)
+    lesson = experiment.lesson
+    about = {} if lesson is None else lesson.provenance
+    provenance = provenance_of(recipe, manifest, began, kind="fine-tuned", **counts, **about)
     if checkpoint is not None and _PROBED in earlier:
         provenance[_PROBED] = earlier[_PROBED]
     if processes.is_first():
         write_start(run, recipe, manifest, provenance, listener)
         _say_what_trains(recipe, experiment, provenance, listener)
+    if lesson is not None:
+        said_to = listener if processes.is_first() else Listener()
+        lesson.prepare(experiment.train, listener=said_to, progress=progress)
     if recipe.train.start_from_probe and checkpoint is None:
         reached = _start_from_probe(experiment, recipe, progress)
         provenance[_PROBED] = {f"development_{recipe.train.metric}": reached}
@@ -124,6 +129,7 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
             provenance,
             progress,
             conditioner=experiment.conditioner,
+            prior=None if lesson is None else lesson.prior,
         )
         shutil.rmtree(run.checkpoints, ignore_errors=True)
     evaluation = processes.from_first(evaluation)

@@ -11,6 +11,8 @@ from torch import Tensor
 from emotune.batch import Batch, Output
 from emotune.losses.base import BatchLoss
 from emotune.losses.combined import CombinedLoss
+from emotune.schema.manifest import Manifest
+from emotune.schema.predictions import Predictions
 from emotune.training.loop.task import Task, WholeLoss
 
 
@@ -35,6 +37,10 @@ class LabelTask(Task[Output]):
             )
             for name, loss in self.loss.wholes.items()
         }
+
+    def scored(self, development: Manifest, predictions: Predictions) -> Mapping[str, float]:
+        """Hears how a model answers development after an epoch, the same in every process; further figures of it."""
+        return {}
 
     def everything(self, output: Output) -> Tensor:
         return torch.stack([scores.float().sum() for scores in output.heads.values()]).sum()

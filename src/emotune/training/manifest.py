@@ -17,6 +17,7 @@ from emotune.schema.manifest import Manifest
 from emotune.schema.splits import TRAIN, select_splits, within_budget
 from emotune.schema.utterance import Utterance
 from emotune.training.conditions import enriched
+from emotune.training.lesson import hears_unlabelled
 from emotune.votes.consensus import relabelled, vote_shares
 
 
@@ -71,7 +72,7 @@ def with_labels_of_votes(manifest: Manifest, recipe: Recipe) -> Manifest:
 
 
 def labelled(manifest: Manifest, recipe: Recipe) -> Manifest:
-    """Keeps the utterances with something to learn.
+    """Keeps the utterances with something to learn; a task that hears unlabelled ones has it of any for training.
 
     Raises:
         CorpusError: when there are none, or the manifest lacks the classes or dimensions that are asked for.
@@ -92,6 +93,7 @@ def labelled(manifest: Manifest, recipe: Recipe) -> Manifest:
             (data.classes and u.emotion is not None)
             or any(name in u.dimensions for name in data.dimensions)
             or (for_votes and _has_votes(u, classes))
+            or (hears_unlabelled(recipe) and u.split == TRAIN)
         )
     )
     if not len(kept):
@@ -114,9 +116,23 @@ def measured(manifest: Manifest, recipe: Recipe) -> Manifest:
 
 
 def within_data_budget(manifest: Manifest, recipe: Recipe) -> Manifest:
-    """Keeps the part of the training split that ``data.budget`` allows."""
+    """Keeps the part of the training split that ``data.budget`` allows; where unlabelled ones are heard, all of it.
+
+    Those beyond the budget then lose their labels.
+    """
     budget = recipe.data.budget
-    return manifest if budget is None else within_budget(manifest, budget, split=TRAIN, seed=recipe.seed)
+    if budget is None:
+        return manifest
+    within = within_budget(manifest, budget, split=TRAIN, seed=recipe.seed)
+    if not hears_unlabelled(recipe):
+        return within
+    kept = {utterance.utterance_id for utterance in within}
+    return manifest.replace_utterances([u if u.utterance_id in kept else without_labels(u) for u in manifest])
+
+
+def without_labels(utterance: Utterance) -> Utterance:
+    """An utterance of which no class, dimension or vote is known."""
+    return dataclasses.replace(utterance, emotion=None, emotion_original=None, dimensions={}, votes={})
 
 
 def without_overlaps(manifest: Manifest, recipe: Recipe) -> Manifest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -46,6 +46,7 @@ from emotune.training.calibrate import calibrated, with_calibration
 from emotune.training.loop import processes
 from emotune.training.prior import training_prior
 from emotune.training.recipe_changes import changes_of_work
+from emotune.training.teacher import model_name
 
 _VERSIONS = ("emotune", "python", "packages")
 _PACKAGES = ("torch", "numpy", "scikit-learn", "scipy", "soundfile", "soxr")
@@ -241,9 +242,13 @@ def finish_run(
     progress: Progress,
     *,
     conditioner: Conditioner | None = None,
+    prior: Mapping[str, float] | None = None,
 ) -> Evaluation:
-    """Saves the model, score it on development as anyone would who loads it, and writes the card and the end."""
-    prior = _prior_of(recipe, model, manifest, str(provenance["kind"]))
+    """Saves the model, scores it on development as anyone would who loads it, and writes the card and the end.
+
+    ``prior`` is class -> share that training taught; None = that of the recipe's losses.
+    """
+    prior = prior or _prior_of(recipe, model, manifest, str(provenance["kind"]))
     save_model(run.model, model, preprocessing, training_prior=prior)
     stored = load_model(run.model)
     engine = TorchEngine(stored.model.to(best_device()), stored.preprocessing, fingerprint=stored.fingerprint)
@@ -270,15 +275,16 @@ def _prior_of(recipe: Recipe, model: EmotionModel, manifest: Manifest, kind: str
     return {name: 1 / len(model.label_space.classes) for name in model.label_space.classes}
 
 
-def _licences_with_start(recipe: Recipe, licence: str) -> dict[str, str]:
-    """The line on licences, with that of the model whose weights training went on from; empty without one."""
-    if recipe.model.start is None:
-        return {}
-    try:
-        stated = licence_at(find_model_folder(recipe.model.start).folder)
-    except ModelError:  # removed since: the trained model is still worth its card
-        stated = None
-    return {"licence": f"{licence}; of {recipe.model.encoder}, which it goes on from: {stated or 'unknown'}"}
+def _licences_with_models(recipe: Recipe, licence: str, teachers: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The line on licences, with those of the models that it goes on from or was taught by; empty without any."""
+    others = [f"of {model_name(own['name'])}, which taught it: {own['licence']}" for own in teachers]
+    if recipe.model.start is not None:
+        try:
+            stated = licence_at(find_model_folder(recipe.model.start).folder)
+        except ModelError:  # removed since: the trained model is still worth its card
+            stated = None
+        others.insert(0, f"of {recipe.model.encoder}, which it goes on from: {stated or 'unknown'}")
+    return {"licence": "; ".join([licence, *others])} if others else {}
 
 
 def _card(
@@ -293,10 +299,12 @@ def _card(
     }
     dependence = speaker_dependence(manifest.split(TRAIN), manifest.split(DEVELOPMENT))
     stamp = dependence.stamp if isinstance(dependence.stamp, str) else str(dependence.stamp).lower()
-    notices = [*([recipe.notice] if recipe.notice else []), *dependence.notices]
+    notices = [*filter(None, (recipe.notice, provenance.get("lesson_notice"))), *dependence.notices]
     information = {
         **{name: str(manifest.information.get(name, "unknown")) for name in ("corpus", "licence", "reference")},
-        **_licences_with_start(recipe, str(manifest.information.get("licence", "unknown"))),
+        **_licences_with_models(
+            recipe, str(manifest.information.get("licence", "unknown")), provenance.get("teachers", ())
+        ),
         **{name: provenance[name] for name in ("encoder", "recipe", "kind", "seed", "manifest_fingerprint")},
         "speaker_dependent": stamp,
     }

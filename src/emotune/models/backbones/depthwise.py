@@ -1,6 +1,6 @@
 """A tiny encoder of our own: a log-mel spectrogram, then depthwise convolutions over time between dense layers.
 
-It is made to be taught by a larger model and to run on a phone: 472,000 weights with its defaults, .04 GFLOP a second
+It is made to be taught by a larger model and to run on a phone: 440,000 weights with its defaults, .04 GFLOP a second
 of sound. Nobody published weights of it; it begins with random ones.
 
 Reference:

@@ -49,7 +49,7 @@ def _windows(waveforms: Tensor) -> Tensor:
 
 @lru_cache
 def _parts() -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Transform of columns, (2 side, side); turns, cosine and sine of (side, side); transform of rows, (2 kept, 2 side).
+    """Transform of columns, (2 side, side); cosines and sines of turns, (2, side, side); of rows, (2 kept, 2 side).
 
     Sample n = side * row + column meets frequency k = k_1 + side * k_2 at the angle of row k_1 / side, column k_1 /
     WINDOW and column k_2 / side.

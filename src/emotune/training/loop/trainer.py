@@ -272,6 +272,8 @@ class Trainer(Generic[Model]):
             tensors, optimiser = {"model": self.parallel.weights()}, self.parallel.optimiser_state(self.optimiser)
             if self.average is not None:
                 tensors["average"] = self.average.state_dict()
+            if of_task := self.gradients.task.state_dict():
+                tensors["task"] = of_task
             if not processes.is_first():
                 return None
             return self.checkpoints.save(Checkpoint(tensors, optimiser, self._state()))
@@ -299,6 +301,7 @@ class Trainer(Generic[Model]):
         self.parallel.load_optimiser(self.optimiser, checkpoint.optimiser)
         if self.average is not None:
             self.average.load_state_dict(checkpoint.tensors["average"])
+        self.gradients.task.load_state_dict(checkpoint.tensors.get("task", {}), strict="task" in checkpoint.tensors)
 
     def _scored_model(self) -> Model:
         if self.average is None:
