@@ -100,6 +100,8 @@ def lesson_faults(recipe: Recipe) -> Iterator[str]:
         )
     if recipe.train.curriculum is not None:
         yield f"train.curriculum goes by votes, and task: {name} hears utterances without any: leave it out"
+    if isinstance(task, DistillationOptions) and not task.labels and recipe.train.start_from_probe:
+        yield "train.start_from_probe learns from labels, of which task.labels: 0 reads none: give labels a weight"
     if isinstance(task, SemiSupervisedOptions):
         if recipe.augmentation.mix is not None:
             yield f"augmentation.mix mixes labels, which task: {name} has not got yet: leave it out"

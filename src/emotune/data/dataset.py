@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -77,7 +78,6 @@ class EmotionDataset(Dataset[Example]):
         self.conditions = conditions or {}
         self.seed = seed
         self.with_unchanged = with_unchanged
-        self._alike = {} if self.augmentation.mix is None else self._by_what_is_known()
 
     def __len__(self) -> int:
         return len(self.manifest)
@@ -126,7 +126,8 @@ class EmotionDataset(Dataset[Example]):
         matched = [numbers for name, numbers in truth.items() if self.truths[name].is_matched]
         return tuple(not math.isnan(number) for numbers in matched for number in numbers)
 
-    def _by_what_is_known(self) -> dict[tuple[bool, ...], list[int]]:
+    @cached_property  # when it is used: some truths are known only shortly before training
+    def _alike(self) -> dict[tuple[bool, ...], list[int]]:
         """The utterances of which the same truth is known, by which this is."""
         found: dict[tuple[bool, ...], list[int]] = {}
         for index, utterance in enumerate(self.manifest):

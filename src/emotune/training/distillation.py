@@ -27,7 +27,7 @@ from emotune.schema.utterance import Utterance
 from emotune.training.label_task import LabelTask
 from emotune.training.lesson import Lesson
 from emotune.training.loop.task import WholeLoss
-from emotune.training.teacher import FloatArray, Teacher, mean_answers, model_name, speakers_of
+from emotune.training.teacher import FloatArray, Teacher, mean_answers, model_name, voices_in
 
 CLASSES, DIMENSIONS, EMBEDDING = "teacher_classes", "teacher_dimensions", "teacher_embedding"
 """Truths, and losses of the same names."""
@@ -106,6 +106,13 @@ def _cosines(features: Tensor) -> Tensor:
     return (unit @ unit.T).fill_diagonal_(0)
 
 
+Rows = dict[str, dict[str, Numbers]]
+
+
+def _row_of(rows: Rows, name: str, utterance: Utterance) -> Numbers:
+    return rows[utterance.utterance_id][name]
+
+
 class Distillation(Lesson):
     """Teacher and student: the teacher's answers become truths of the training utterances.
 
@@ -131,7 +138,7 @@ class Distillation(Lesson):
             teacher.check(taught)
         self.unknown = [teacher.name for teacher in self.teachers if not _heard_no_other(teacher, recipe, manifest)]
         self.answers = np.zeros((0, 0), dtype=np.float32)
-        self.rows: dict[str, dict[str, Numbers]] = {}
+        self.rows: Rows = {}
 
     def task(self, loss: CombinedLoss) -> LabelTask:
         weights = {
@@ -144,10 +151,7 @@ class Distillation(Lesson):
     @property
     def truths(self) -> Mapping[str, Truth]:
         sizes = {CLASSES: self.taught.classes, DIMENSIONS: self.taught.dimensions, EMBEDDING: self.options.embedding}
-        return {name: Truth(partial(self._row, name)) for name, wanted in sizes.items() if wanted}
-
-    def _row(self, name: str, utterance: Utterance) -> Numbers:
-        return self.rows[utterance.utterance_id][name]
+        return {name: Truth(partial(_row_of, self.rows, name)) for name, wanted in sizes.items() if wanted}
 
     def prepare(self, train: Manifest, *, listener: Listener, progress: Progress) -> None:
         said = [teacher.answers(train, progress=progress) for teacher in self.teachers]
@@ -157,10 +161,8 @@ class Distillation(Lesson):
         parts: dict[str, Any] = {CLASSES: softened, DIMENSIONS: self.answers[:, size:]}
         if self.options.embedding:
             parts[EMBEDDING] = self._embeddings(train, progress)
-        self.rows = {
-            utterance.utterance_id: {name: tuple(values[row].tolist()) for name, values in parts.items()}
-            for row, utterance in enumerate(train)
-        }
+        for row, utterance in enumerate(train):
+            self.rows[utterance.utterance_id] = {name: tuple(values[row].tolist()) for name, values in parts.items()}
         silent = int(np.isnan(self.answers[:, :size]).any(axis=1).sum())
         if size and silent == len(train):
             raise CorpusError("task.teacher holds every training utterance to be of a class that the student lacks.")
@@ -170,6 +172,8 @@ class Distillation(Lesson):
         )
         for name in self.unknown:
             listener.say(f"warning: {_unknown(name)}")
+        for teacher in self.teachers:
+            teacher.forget()
 
     def _embeddings(self, train: Manifest, progress: Progress) -> FloatArray:
         """Embeddings of all teachers side by side, each standardised over the training utterances, by their shares."""
@@ -193,7 +197,7 @@ class Distillation(Lesson):
         notice = " ".join(_unknown(name) for name in self.unknown)
         return {
             "teachers": [
-                {"name": own.name, "share": share, "fingerprint": own.predictor.fingerprint, "licence": own.licence}
+                {"name": own.name, "share": share, "fingerprint": own.fingerprint, "licence": own.licence}
                 for own, share in self.teachers.items()
             ],
             **({"lesson_notice": notice} if notice else {}),
@@ -206,16 +210,19 @@ def _heard_no_other(teacher: Teacher, recipe: Recipe, manifest: Manifest) -> boo
     Raises:
         CorpusError: when it was, unless the recipe allows it.
     """
-    heard = teacher.speakers()
-    held_out = manifest.filter(lambda utterance: utterance.split != TRAIN)
-    shared = sorted(name for _, name in (heard or set()) & speakers_of(held_out))
+    heard = teacher.taught_on()
+    if heard is None:
+        return False
+    shared = voices_in(heard) & voices_in(manifest.filter(lambda utterance: utterance.split != TRAIN))
     if shared and "speaker_overlap" not in recipe.data.allow:
+        speakers = sorted(name for kind, name in shared if kind != "recording")
+        recordings = f"{len(shared) - len(speakers)} recordings"
         raise CorpusError(
-            f"task.teacher: {teacher.name} was trained on {len(shared)} speakers of development or test, such as"
-            f" {shared[0]}: the student's figures would be better than they are. Train a teacher on these training"
-            " speakers, or set data.allow: [speaker_overlap]."
+            f"task.teacher: {teacher.name} was trained on {', '.join(speakers[:3]) or recordings} of development or"
+            " test: the student's figures would be better than they are. Train a teacher on these training speakers,"
+            " or set data.allow: [speaker_overlap]."
         )
-    return heard is not None and not shared
+    return not shared
 
 
 def _unknown(name: str) -> str:

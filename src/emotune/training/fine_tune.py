@@ -91,6 +91,7 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
     }
     lesson = experiment.lesson
     about = {} if lesson is None else lesson.provenance
+    _refuse_other_teachers(run, earlier, about)
     provenance = provenance_of(recipe, manifest, began, kind="fine-tuned", **counts, **about)
     if checkpoint is not None and _PROBED in earlier:
         provenance[_PROBED] = earlier[_PROBED]
@@ -135,6 +136,17 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
     evaluation = processes.from_first(evaluation)
     assert evaluation is not None
     return evaluation
+
+
+def _refuse_other_teachers(run: RunFolder, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuses to go on with teachers that are not those of the run's beginning, whatever their names.
+
+    Raises:
+        ConfigError: naming the run.
+    """
+    before, after = ([own["fingerprint"] for own in facts.get("teachers", ())] for facts in (earlier, now))
+    if earlier and before != after:
+        raise ConfigError(f"{run.path} holds an unfinished run of another teacher; choose another folder with -o.")
 
 
 def trainer_of(
@@ -229,6 +241,7 @@ def _describe(recipe: Recipe, progress: Progress) -> dict[str, Any]:
     sizes = [len(batch) for batch in batches]
     return {
         "model": {**experiment.model.settings, "losses": list(experiment.task.loss.weights)},
+        **({} if recipe.task is None else {"task": recipe.task.model_dump(mode="json")}),
         **count_parameters(experiment.model),
         "utterances": {
             TRAIN: len(experiment.train),

@@ -47,12 +47,8 @@ class Teacher:
             self.predictor = load(name)
         except ModelError as error:
             raise ModelError(f"task.teacher: {error}") from error
+        self.fingerprint, self.space = self.predictor.fingerprint, self.predictor.label_space
         self.cache = cache.expanduser()
-
-    @property
-    def space(self) -> LabelSpace:
-        """Classes and dimensions that it knows."""
-        return self.predictor.label_space
 
     @property
     def licence(self) -> str:
@@ -79,13 +75,17 @@ class Teacher:
                 f" {', '.join(dimensions)}. Leave these out of data.dimensions, or set task.dimensions to 0."
             )
 
-    def speakers(self) -> set[tuple[str | None, str]] | None:
-        """Corpus and speaker of what it was trained on; None where its folder does not say."""
+    def taught_on(self) -> Manifest | None:
+        """Utterances that it was trained on; None where its folder does not say."""
         for folder in (Path(self.name), Path(self.name).parent):
             run = RunFolder(folder)
             if run.manifest.is_file() and run.provenance.is_file():
-                return speakers_of(Manifest.read(run.manifest).split(TRAIN))
+                return Manifest.read(run.manifest).split(TRAIN)
         return None
+
+    def forget(self) -> None:
+        """Gives its memory back, once it has answered."""
+        del self.predictor
 
     def answers(self, manifest: Manifest, *, progress: Progress) -> FloatArray:
         """Probabilities of its classes, then unit-scale dimensions, shape (utterances, classes + dimensions).
@@ -146,9 +146,9 @@ class Teacher:
 
     def _path(self, kind: str, utterance: Utterance) -> Path | None:
         """Place of a row in the cache; None where an answer depends on more than the recording."""
-        if self.predictor.fingerprint is None or self.predictor.conditioner.about or not utterance.content_sha256:
+        if self.fingerprint is None or self.predictor.conditioner.about or not utterance.content_sha256:
             return None
-        key = hashlib.sha256(f"{kind} {self.predictor.fingerprint}".encode()).hexdigest()[:24]
+        key = hashlib.sha256(f"{kind} {self.fingerprint}".encode()).hexdigest()[:24]
         return array_path(self.cache / key, utterance.content_sha256)
 
 
@@ -157,9 +157,10 @@ def model_name(name: str) -> str:
     return name.rstrip("/").rpartition("/")[2]
 
 
-def speakers_of(manifest: Manifest) -> set[tuple[str | None, str]]:
-    """Corpus and name of each known speaker."""
-    return {(u.corpus, u.speaker) for u in manifest if u.speaker is not None}
+def voices_in(manifest: Manifest) -> set[tuple[str | None, str]]:
+    """Corpus and name of each known speaker, and the content of each recording: a joined corpus renames speakers."""
+    speakers = {(u.corpus, u.speaker) for u in manifest if u.speaker is not None}
+    return speakers | {("recording", u.content_sha256) for u in manifest if u.content_sha256 is not None}
 
 
 def mean_answers(teachers: Mapping[Teacher, float], space: LabelSpace, answers: Sequence[FloatArray]) -> FloatArray:
