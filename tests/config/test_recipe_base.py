@@ -1,5 +1,7 @@
 """A recipe that builds on another."""
 
+import pickle
+
 import pytest
 import yaml
 from hypothesis import given
@@ -122,3 +124,14 @@ def test_a_run_is_named_after_the_encoder_that_it_uses(tmp_path, overrides, name
     written = tmp_path / "written.yaml"
     written.write_text(dump_recipe(recipe))
     assert load_recipe(written) == recipe
+
+
+def test_a_recipe_with_chosen_entries_goes_to_another_process(tmp_path):
+    manifest = ["data.manifest=m.csv", "model.adapter={name: lora, rank: 3}"]
+    for name in ("tiny/labels", "tiny/distilled"):
+        recipe = load_recipe(name, manifest)
+        again = pickle.loads(pickle.dumps(recipe))
+        assert again.model_dump() == recipe.model_dump()
+        assert [type(part).__mro__[1] for part in (again.task, again.model.adapter)] == [
+            type(part).__mro__[1] for part in (recipe.task, recipe.model.adapter)
+        ]

@@ -24,6 +24,19 @@ class EntrySection(Section):
     name: str
     """which entry"""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the entry by its options: its class is made when a recipe is read, and stands in no module."""
+        options = type(self).__bases__[0]
+        return _entry_again, (None if issubclass(options, EntrySection) else options, dict(self))
+
+
+def _section_with(options: type[Section] | None) -> type[EntrySection]:
+    return create_model("Entry", __base__=EntrySection if options is None else (options, EntrySection))
+
+
+def _entry_again(options: type[Section] | None, values: Mapping[str, Any]) -> EntrySection:
+    return _section_with(options).model_validate(values)
+
 
 def by_name(choice: str | EntrySection) -> str | dict[str, Any]:
     """A choice as ``Registry.make`` takes it."""
@@ -51,8 +64,7 @@ class Chosen:
 
     def section(self, name: str) -> type[EntrySection]:
         """The section of an entry: its name and its options."""
-        options = self.registry.options(name) if name in self.registry else None
-        return create_model("Entry", __base__=EntrySection if options is None else (options, EntrySection))
+        return _section_with(self.registry.options(name) if name in self.registry else None)
 
     def _read(self, value: Any) -> str | EntrySection | None:
         if isinstance(value, EntrySection) or (value is None and self.example is not None):

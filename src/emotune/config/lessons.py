@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -28,7 +29,7 @@ class DistillationOptions(LessonOptions):
     The teacher hears each training utterance once, as it is, before training begins, and no other.
     """
 
-    teacher: str | dict[str, Annotated[float, Field(gt=0)]]
+    teacher: str | dict[str, float]
     """a run, a model folder or a name such as mini; or several with their weights, {runs/mean: 0.6, runs/std: 0.4}"""
     temperature: float = Field(default=2.0, gt=0)
     """softens both distributions over the classes; their divergence counts its square"""
@@ -43,11 +44,15 @@ class DistillationOptions(LessonOptions):
     cache: UnexpandedPath = Path("~/.cache/emotune/teachers")
     """a folder for the teacher's answers"""
 
-    @field_validator("teacher")
+    @field_validator("teacher", mode="before")
     @classmethod
-    def _named(cls, teacher: str | dict[str, float]) -> str | dict[str, float]:
-        if not teacher:
-            raise ValueError("is empty, expected a run, a model folder or a name such as mini")
+    def _named(cls, teacher: object) -> object:
+        several = isinstance(teacher, Mapping) and teacher and all(map(_is_weight, teacher.values()))
+        if not (teacher and isinstance(teacher, str)) and not several:
+            raise ValueError(
+                "expected a run, a model folder or a name such as mini, or several with weights above 0, such as"
+                " {runs/mean: 0.6, runs/std: 0.4}"
+            )
         return teacher
 
     @model_validator(mode="after")
@@ -82,6 +87,10 @@ class SemiSupervisedOptions(LessonOptions):
     """share of right answers above the threshold, which development sets after every epoch"""
     threshold: Annotated[float, Field(gt=0, le=1)] | None = None
     """a fixed confidence in place of precision; 0.95 is that of FixMatch"""
+
+
+def _is_weight(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def lesson_faults(recipe: Recipe) -> Iterator[str]:
