@@ -32,7 +32,18 @@ from emotune.training.teacher import Teacher, mean_answers
 
 
 @pytest.fixture
-def recipe(tones, tiny_model, tmp_path):
+def voices(tones, tmp_path) -> Manifest:
+    """The tones with an arousal that follows the class; it lies in ``tmp_path`` as a table."""
+    arousal = {"anger": 6.0, "neutral": 2.0}
+    valued = [dataclasses.replace(u, dimensions={"arousal": arousal[str(u.emotion)]}) for u in tones]
+    space = LabelSpace(tones.label_space.classes, {"arousal": Scale(1, 7)})
+    manifest = dataclasses.replace(tones, utterances=tuple(valued), label_space=space)
+    manifest.write(tmp_path / "voices.csv")
+    return manifest
+
+
+@pytest.fixture
+def recipe(voices, tiny_model, tmp_path):
     """Builds a recipe that distils the tiny model; keyword arguments are options of the task."""
 
     def build(train: dict | None = None, data: dict | None = None, manifest=None, **options) -> Recipe:
@@ -40,7 +51,7 @@ def recipe(tones, tiny_model, tmp_path):
         data = {"dimensions": ["arousal"]} | (data or {})
         backbone = {"name": "depthwise", "config": DEPTHWISE, "train_front_end": True}
         train = {"epochs": 2, "batch_seconds": 3.0, "encoder_lr": 1e-3} | (train or {})
-        manifest = manifest or tones.root / "manifest.csv"
+        manifest = manifest or tmp_path / "voices.csv"
         sections = {"backbone": backbone, "model": {"dropout": 0.3}, "train": train, "data": data, "task": task}
         return Recipe.model_validate(sections_over(manifest, **sections))
 
@@ -145,12 +156,12 @@ def test_the_truth_is_what_the_teacher_says_softened_and_a_second_time_it_is_not
     assert experiment_of(recipe(embedding=1.0)).dataset[0, 0].truth == truth
 
 
-def test_no_label_is_read_and_no_clip_but_those_for_training_is_heard_by_the_teacher(recipe, tones, tmp_path, opened):
+def test_no_label_is_read_and_no_clip_but_those_for_training_is_heard_by_the_teacher(recipe, voices, tmp_path, opened):
     opened.clear()
     experiment_of(recipe())
-    assert set(opened) == {utterance.file.name for utterance in tones.split("train")}
-    stripped = tones.replace_utterances(
-        [dataclasses.replace(u, emotion=None, dimensions={}) if u.split == "train" else u for u in tones]
+    assert set(opened) == {utterance.file.name for utterance in voices.split("train")}
+    stripped = voices.replace_utterances(
+        [dataclasses.replace(u, emotion=None, dimensions={}) if u.split == "train" else u for u in voices]
     )
     stripped.write(tmp_path / "stripped.csv")
     plain, without = (
@@ -199,7 +210,7 @@ def test_a_dry_run_asks_the_teacher_nothing(recipe, monkeypatch):
     assert describe(recipe())["parameters"] > 0
 
 
-def test_what_a_teacher_cannot_teach_is_refused_by_name(recipe, tones, tmp_path):
+def test_what_a_teacher_cannot_teach_is_refused_by_name(recipe, tmp_path):
     other = save_tiny_model(tmp_path / "other", LabelSpace(("anger", "happiness")))
     with pytest.raises(ConfigError, match=r"knows anger, happiness, and not neutral.*data\.drop"):
         experiment_of(recipe(teacher=str(other)))
@@ -213,7 +224,7 @@ def test_what_a_teacher_cannot_teach_is_refused_by_name(recipe, tones, tmp_path)
         recipe({"sampling": "balanced"})
 
 
-def test_a_teacher_of_the_speakers_that_are_scored_is_refused(recipe, tones, tiny_model, tmp_path):
+def test_a_teacher_of_the_speakers_that_are_scored_is_refused(recipe, voices, tiny_model, tmp_path):
     run = tmp_path / "run"
     (run / "model").mkdir(parents=True)
     for file in tiny_model.iterdir():
@@ -222,7 +233,7 @@ def test_a_teacher_of_the_speakers_that_are_scored_is_refused(recipe, tones, tin
 
     def teach(split: str) -> None:
         Manifest.write(
-            tones.replace_utterances([dataclasses.replace(u, split="train") for u in tones.split(split)]),
+            voices.replace_utterances([dataclasses.replace(u, split="train") for u in voices.split(split)]),
             run / "manifest.csv",
         )
 
@@ -230,8 +241,8 @@ def test_a_teacher_of_the_speakers_that_are_scored_is_refused(recipe, tones, tin
     with pytest.raises(CorpusError, match=r"was trained on \w+.* of development or test"):
         experiment_of(recipe(teacher=str(run)))
     experiment_of(recipe(teacher=str(run), data={"allow": ["speaker_overlap"]}))
-    renamed = [dataclasses.replace(u, speaker=f"x{u.speaker}", split="train") for u in tones.split("test")]
-    tones.replace_utterances(renamed).write(run / "manifest.csv")
+    renamed = [dataclasses.replace(u, speaker=f"x{u.speaker}", split="train") for u in voices.split("test")]
+    voices.replace_utterances(renamed).write(run / "manifest.csv")
     with pytest.raises(CorpusError, match=r"was trained on \d recordings of development or test"):
         experiment_of(recipe(teacher=str(run)))
     teach("train")
