@@ -126,10 +126,10 @@ def test_a_run_is_named_after_the_encoder_that_it_uses(tmp_path, overrides, name
     assert load_recipe(written) == recipe
 
 
-def test_a_recipe_with_chosen_entries_goes_to_another_process(tmp_path):
-    manifest = ["data.manifest=m.csv", "model.adapter={name: lora, rank: 3}"]
+def test_a_recipe_with_chosen_entries_goes_to_another_process():
+    chosen = [DATA, "model.backbone.train_front_end=false", "model.adapter={name: lora, rank: 3}"]
     for name in ("tiny/labels", "tiny/distilled"):
-        recipe = load_recipe(name, manifest)
+        recipe = load_recipe(name, chosen)
         again = pickle.loads(pickle.dumps(recipe))
         assert again.model_dump() == recipe.model_dump()
         assert [type(part).__mro__[1] for part in (again.task, again.model.adapter)] == [

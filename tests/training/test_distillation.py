@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -159,7 +160,7 @@ def test_the_truth_is_what_the_teacher_says_softened_and_a_second_time_it_is_not
 def test_no_label_is_read_and_no_clip_but_those_for_training_is_heard_by_the_teacher(recipe, voices, tmp_path, opened):
     opened.clear()
     experiment_of(recipe())
-    assert set(opened) == {utterance.file.name for utterance in voices.split("train")}
+    assert set(opened) == {Path(utterance.file).name for utterance in voices.split("train")}
     stripped = voices.replace_utterances(
         [dataclasses.replace(u, emotion=None, dimensions={}) if u.split == "train" else u for u in voices]
     )
