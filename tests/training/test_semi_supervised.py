@@ -68,7 +68,7 @@ def test_sure_answers_to_the_clips_as_they_are_become_labels_of_those_without_on
     output = model.eval()(heard)
     losses = found.task.mean_losses(output, heard, found.task.normalisers(heard))
     expected = F.cross_entropy(output.heads["classes"][sure], labels[sure].argmax(dim=1), reduction="sum")
-    assert float(losses[PSEUDO]) == pytest.approx(float(expected) / int((~known).sum()), rel=1e-5)
+    assert losses[PSEUDO].item() == pytest.approx(expected.item() / int((~known).sum()), rel=1e-5)
 
 
 def test_no_clip_gets_a_label_before_development_has_said_how_sure_is_sure(recipe):
