@@ -46,7 +46,7 @@ class PositionalConvolution(nn.Module):
         self.fixed: tuple[Tensor, Tensor] | None = None  # taps and bias of weights that do not change any more
 
     def fix(self) -> None:
-        """Works out the weight of each tap, (taps, groups, inputs, outputs) of a group; it must not change afterwards."""
+        """Works out the weight of each tap, shape (taps, groups, inputs, outputs); it must not change afterwards."""
         weight, bias = self.conv.weight, self.conv.bias
         assert isinstance(weight, Tensor) and isinstance(bias, Tensor)
         taps = weight.detach().unflatten(0, (self.groups, -1)).permute(3, 0, 2, 1).contiguous()
