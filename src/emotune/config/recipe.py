@@ -53,13 +53,20 @@ class Recipe(Section):
     def _started(cls, data: Any) -> Any:
         return with_start(data)
 
+    def _faults_of_probe(self) -> list[str]:
+        faults: list[str] = []
+        probe = self.probe
+        if self.protocol is not None and probe.leave_out is not None:
+            faults.append("protocol says what is held out: leave out either protocol or probe.leave_out")
+        if probe.copies and (probe.leave_out is not None or self.augmentation.mix is not None):
+            faults.append("probe.copies goes neither with probe.leave_out nor with augmentation.mix: leave out either")
+        if probe.standardize == "speaker" and probe.leave_out is not None:
+            faults.append("probe.standardize=speaker does not go with probe.leave_out: leave out either")
+        return faults
+
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:
-        faults = []
-        if self.protocol is not None and self.probe.leave_out is not None:
-            faults.append("protocol says what is held out: leave out either protocol or probe.leave_out")
-        if self.probe.copies and (self.probe.leave_out is not None or self.augmentation.mix is not None):
-            faults.append("probe.copies goes neither with probe.leave_out nor with augmentation.mix: leave out either")
+        faults = self._faults_of_probe()
         unfreeze = self.train.unfreeze
         if unfreeze is not None and self.model.backbone.train in ("none", 0):
             faults.append(

@@ -207,5 +207,7 @@ class ProbeSection(Section):
     """speaker or session: nested leave-one-out instead of development"""
     copies: int = Field(default=0, ge=0)
     """augmented copies of each training utterance to learn from beside itself"""
+    standardize: Literal["corpus", "speaker"] = "corpus"
+    """speaker = take the mean of each training speaker's features away, for a model that predicts with --adapt"""
     cache: UnexpandedPath = Path("~/.cache/emotune/features")
     """a folder for features"""

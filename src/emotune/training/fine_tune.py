@@ -48,6 +48,7 @@ from emotune.training.run import (
 )
 from emotune.training.run_log import OtherProcess, RunLog
 from emotune.training.sampling import mean_times
+from emotune.training.speaker_means import without_speaker_means
 
 _PROBED = "started_from_probe"
 
@@ -288,6 +289,8 @@ def _start_from_probe(experiment: Experiment, recipe: Recipe, progress: Progress
     features = _pooled(experiment, both, progress)
     features = features.reshape(len(both), -1, features.shape[-1])  # (utterances, heads, features)
     in_train = np.arange(len(both)) < len(train)
+    if recipe.probe.standardize == "speaker":
+        features[in_train] = without_speaker_means(features[in_train], [utterance.speaker for utterance in train])
     times = mean_times(train, recipe.train.sampling)
     choice = linear.choose(
         features,

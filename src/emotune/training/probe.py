@@ -50,6 +50,7 @@ from emotune.training.run import (
     write_start,
 )
 from emotune.training.sampling import mean_times
+from emotune.training.speaker_means import without_speaker_means
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,8 @@ def _probe_on_development(probing: _Probing, listener: Listener, progress: Progr
     recipe = probing.recipe
     manifest, features, times = _with_copies(probing)
     train, development = _mask(manifest, TRAIN), _mask(manifest, DEVELOPMENT)
+    if recipe.probe.standardize == "speaker":
+        features[train] = without_speaker_means(features[train], [u.speaker for u in manifest.split(TRAIN)])
     started = time.perf_counter()
     choice = linear.choose(
         features, manifest, train, development, probing.space, grid=probing.grid, score=probing.score, times=times
