@@ -32,7 +32,7 @@ SENTENCES: Mapping[str, str] = {
     "predict": "Predict emotions; a bad recording is a row with its error, and the exit code is then 1.",
     "embed": "Embed recordings with a model or a bare encoder; layer and frame rate stand in the metadata.",
     "models": (
-        "List the models that `emotune predict` takes by name, with licence, size and classes; nothing is fetched."
+        "List the models that `emotune predict` takes by name, with licence, size, classes and published figures; nothing is fetched."
     ),
     "adapt": "Adapt a model to recordings without labels: a small folder that `emotune predict` takes as a model.",
     "export": "Export a model as ONNX: samples in, named answers out; `emotune predict` runs it without torch.",
