@@ -68,7 +68,8 @@ class TorchEngine:
         check_precision(precision, chosen)
         stored = load_model(folder, shared=shared)
         if precision == "int8":
-            to_eight_bits(stored.model.backbone)
+            for encoder in stored.model.encoders:
+                to_eight_bits(encoder)
         return cls(
             stored.model.to(chosen),
             stored.preprocessing,

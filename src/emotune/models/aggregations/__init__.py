@@ -28,6 +28,10 @@ POOLINGS: Registry[type[Pooling]] = Registry(
     {
         "attention": "emotune.models.aggregations.pooling:AttentivePooling",
         "attentive_stats": "emotune.models.aggregations.pooling:AttentiveStats",
+        "covariance": (
+            "emotune.models.aggregations.covariance:Covariance",
+            "emotune.models.aggregations.options:CovarianceOptions",
+        ),
         "mean": "emotune.models.aggregations.pooling:Mean",
         "mean_std": "emotune.models.aggregations.pooling:MeanStd",
         "normed_mean": "emotune.models.aggregations.pooling:NormedMean",
