@@ -35,7 +35,10 @@ POOLINGS: Registry[type[Pooling]] = Registry(
         "mean": "emotune.models.aggregations.pooling:Mean",
         "mean_std": "emotune.models.aggregations.pooling:MeanStd",
         "normed_mean": "emotune.models.aggregations.pooling:NormedMean",
-        "projected_mean": "emotune.models.aggregations.pooling:ProjectedMean",
+        "projected_mean": (
+            "emotune.models.aggregations.pooling:ProjectedMean",
+            "emotune.models.aggregations.options:ProjectedMeanOptions",
+        ),
         "std": "emotune.models.aggregations.pooling:Std",
     },
     extra="train",
