@@ -1,6 +1,6 @@
-"""Options of the challenges' recipes on small data: four arms with the same budget, six folds, several corpora in one model.
+"""Options of the challenges' recipes on small data: four arms with equal budgets, folds, several corpora in one model.
 
-    python benchmarks/small_data.py RAVDESS EMODB4 NEMO WHISPER_BASE WHISPER_TINY_EN RUNS [--plan] [--only sweep folds corpora]
+    python benchmarks/small_data.py RAVDESS EMODB4 NEMO WHISPER_BASE WHISPER_TINY_EN RUNS [--plan] [--only sweep folds]
 
 ``sweep``: as many trials of each arm on one development split of RAVDESS, frozen encoders whose states are kept in
 memory, bad trials ended early; each arm's best trained anew with fresh seeds. ``folds``: the arms that did better there
@@ -91,7 +91,7 @@ def space(options: argparse.Namespace) -> dict:
     """The sweep's file."""
     return {
         "name": "small-data",
-        "description": "Options of the challenges' recipes on RAVDESS, frozen Whisper encoders, the same budget for each.",
+        "description": "Options of the challenges' recipes on RAVDESS, frozen Whisper encoders, equal budgets.",
         "recipe": "ravdess/frozen",
         "set": {**base(options, "ravdess.csv"), "data.splits": SPLITS},
         "arms": arms(options),
@@ -143,7 +143,10 @@ def plan(options: argparse.Namespace) -> None:
             f"at most {count} arms x 3 seeds x {FOLDS['ravdess']} + {FOLDS['emodb']} folds",
             2 * encoding + count * 3 * (FOLDS["ravdess"] + 0.3 * FOLDS["emodb"]) * trial,
         ),
-        "corpora": ("5 steps x 3 seeds, and 2 steps x 3 corpora left out", 3 * encoding + (5 * 3 + 2 * 3 * 3) * trial),
+        "corpora": (
+            "5 steps x 3 seeds, and 2 steps x 3 seeds x 3 corpora left out",
+            3 * encoding + (5 * 3 + 2 * 3 * 3) * trial,
+        ),
     }
     print(f"encoding once {encoding:.0f} s, an epoch of the costliest arm {epoch:.2f} s, a trial {trial:.0f} s")
     for name in options.only:
