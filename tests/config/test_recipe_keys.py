@@ -29,6 +29,8 @@ NUMBERS = [key for key in KEYS if re.match(r"(whole )?number", key.allowed)]
 def with_value(path: str, value: object) -> dict:
     """A recipe with one key set, and what that key needs beside it."""
     recipe: dict = {"name": "r", **copy.deepcopy(PLAIN)}
+    if path.startswith("model.second."):
+        recipe["model"]["second"] = {"backbone": copy.deepcopy(PLAIN["model"]["backbone"])}
     place = recipe
     *sections, last = path.split(".")
     for section in sections:

@@ -62,6 +62,7 @@ def recipe(tones):
     return build
 
 
+@pytest.mark.load
 def test_an_interrupted_run_goes_on_under_its_name_and_keeps_every_step_once(recipe, tmp_path, monkeypatch):
     monkeypatch.setitem(TRACKERS._own, "kept", Kept)
     Kept.store, Kept.ended = {}, []

@@ -74,6 +74,7 @@ def test_a_task_learns_the_groups_of_training_beside_its_labels(two_corpora):
     torch.testing.assert_close(losses["gradient_reversal"], 0.5 * expected)
 
 
+@pytest.mark.load
 def test_a_trained_model_is_stored_without_it_also_where_clips_are_mixed_or_attacked(two_corpora, tmp_path):
     run = tmp_path / "run"
     recipe = recipe_over(two_corpora, average=0.5, adversarial={"attack": "fgsm"})

@@ -51,9 +51,9 @@ def test_clips_are_mixed_with_those_of_which_the_same_is_known_and_the_truth_of_
 def test_shares_follow_the_folded_beta_distribution():
     mix, batch = StateMix(alpha=0.4, probability=1.0, at="states"), batch_of({"classes": torch.eye(2)})
     torch.manual_seed(1)
-    shares = [mix(batch).mixing.share for _ in range(2000)]
+    shares = [mix(batch).mixing.share for _ in range(600)]
     drawn = np.random.default_rng(0).beta(0.4, 0.4, 200_000)
-    assert np.mean(shares) == pytest.approx(np.maximum(drawn, 1 - drawn).mean(), abs=0.01)
+    assert np.mean(shares) == pytest.approx(np.maximum(drawn, 1 - drawn).mean(), abs=0.02)
 
 
 def test_states_are_mixed_frame_by_frame_with_a_partner_repeated_or_cut():
@@ -125,6 +125,7 @@ def test_a_loss_of_a_whole_step_is_of_the_mixed_truth(tones):
     assert loss == pytest.approx(1 - float(ccc), abs=1e-5)
 
 
+@pytest.mark.load
 @pytest.mark.parametrize("at", ["states", "features"])
 def test_a_frozen_encoder_is_kept_and_mixed_with_and_mixing_changes_what_is_learnt(recipe, tmp_path, monkeypatch, at):
     seen = []

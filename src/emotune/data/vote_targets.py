@@ -40,20 +40,19 @@ class VoteTargets:
             return utterance
         if self.dropout:
             votes = _thinned(votes, self.dropout, generator)
-        return dataclasses.replace(utterance, votes=self._with_secondary(votes, secondary_votes(utterance)))
+        return self._learning(utterance, votes)
 
     def mean(self, utterance: Utterance) -> Utterance:
         """The utterance with its votes as they are on average over the epochs."""
-        return dataclasses.replace(
-            utterance, votes=self._with_secondary(utterance.votes, secondary_votes(utterance) if self.secondary else {})
-        )
+        return self._learning(utterance, utterance.votes)
 
-    def _with_secondary(self, votes: Mapping[str, float], others: Mapping[str, float]) -> Mapping[str, float]:
-        share = self.secondary
-        if not share or not any(others.get(name) for name in self.classes):
-            return votes
-        both = (vote_shares(votes, self.classes), vote_shares(others, self.classes))
-        return {name: (1 - share) * a + share * b for name, a, b in zip(self.classes, *both, strict=True)}
+    def _learning(self, utterance: Utterance, votes: Mapping[str, float]) -> Utterance:
+        """The utterance with these votes and its secondary ones, each with its share."""
+        share, others = self.secondary, secondary_votes(utterance) if self.secondary else {}
+        if any(others.get(name) for name in self.classes):
+            both = (vote_shares(votes, self.classes), vote_shares(others, self.classes))
+            votes = {name: (1 - share) * a + share * b for name, a, b in zip(self.classes, *both, strict=True)}
+        return dataclasses.replace(utterance, votes=votes)
 
 
 def refuse_unfit_votes(train: Sequence[Utterance], *, dropout: float, secondary: float) -> None:
