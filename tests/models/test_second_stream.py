@@ -21,6 +21,7 @@ from emotune.training.build import build_experiment
 from emotune.training.fine_tune import train_run
 from emotune.training.manifest import build_manifest
 from emotune.training.parameters import count_parameters, parameter_groups
+from emotune.training.probe import probe_run
 
 SPACE = LabelSpace(("anger", "neutral"))
 CLIPS = [np.random.default_rng(n).standard_normal(length).astype(np.float32) for n, length in enumerate((9000, 5000))]
@@ -108,6 +109,11 @@ def test_each_encoder_trains_as_its_own_section_says(recipe):
     with pytest.raises(ConfigError, match=r"model\.second\.backbone\.train: 3 top layers asked"):
         wrong = recipe({"backbone": {"name": "wavlm", "config": dict(WAVLM), "train": 3}})
         build_experiment(wrong, build_manifest(wrong))
+
+
+def test_a_probe_learns_from_one_encoder(recipe, tmp_path):
+    with pytest.raises(ConfigError, match=r"one encoder: leave model\.second out"):
+        probe_run(recipe(), tmp_path / "probe")
 
 
 @pytest.mark.load

@@ -279,17 +279,25 @@ class EmotionModel(nn.Module):
         """
         needed = [name for name in _OPTIONS if name not in _LATER]
         _check_keys(config, ("backbone", "classes", "dimensions", *needed), "config")
-        kind = config["backbone"].get("model_type") if isinstance(config["backbone"], dict) else None
-        backbone_class = BACKBONES[str(kind)]
-        _check_keys(config["backbone"], ("model_type", *backbone_class.published_defaults), "config of the backbone")
-        backbone = backbone_class.from_config(config["backbone"])
-        second = config.get("second")
         return cls(
-            backbone,
+            _stored_backbone(config["backbone"]),
             LabelSpace.from_json(config),
-            second=None if second is None else SecondStream.from_config(second),
+            second=_stored_second(config["second"]) if config.get("second") else None,
             **{name: config[name] for name in _OPTIONS if name in config},
         )
+
+
+def _stored_backbone(config: Any) -> Backbone:
+    kind = config.get("model_type") if isinstance(config, dict) else None
+    backbone = BACKBONES[str(kind)]
+    _check_keys(config, ("model_type", *backbone.published_defaults), "config of the backbone")
+    return backbone.from_config(config)
+
+
+def _stored_second(config: Mapping[str, Any]) -> SecondStream:
+    _check_keys(config, ("backbone", "layer_mix", "size", "normalizes"), "config of the second stream")
+    options = dict(config)
+    return SecondStream(_stored_backbone(options.pop("backbone")), **options)
 
 
 def choose_layers(backbone: Backbone, *, layers: int | str, front_end: bool, key: str = "model.backbone") -> None:

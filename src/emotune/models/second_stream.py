@@ -13,7 +13,6 @@ from emotune.audio.preprocessing import Preprocessing
 from emotune.errors import ConfigError
 from emotune.models.aggregations import LAYER_MIXES
 from emotune.models.aggregations.pooling import Mean
-from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone, HiddenStates
 from emotune.models.backbones.remembered import RememberedStates
 from emotune.models.normalisation import normalized
@@ -66,22 +65,8 @@ class SecondStream(nn.Module):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Everything but the weights, as plain JSON."""
+        """Everything but the weights, as plain JSON; ``EmotionModel.from_config`` builds the stream again."""
         return {"backbone": self.backbone.config, **self.options}
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> SecondStream:
-        """Builds the stream with random weights.
-
-        Raises:
-            ConfigError: for unknown names or values, or a missing key.
-        """
-        missing = [name for name in ("backbone", "layer_mix", "size", "normalizes") if name not in config]
-        if missing:
-            raise ConfigError(f"The config of the second stream lacks {', '.join(missing)}.")
-        options = dict(config)
-        encoder = options.pop("backbone")
-        return cls(BACKBONES[str(encoder.get("model_type"))].from_config(encoder), **options)
 
 
 def second_normalizes(first: Backbone, second: Backbone) -> bool:
