@@ -11,7 +11,7 @@ from emotune.trackers import PROJECT
 from emotune.trackers.tracker import TrackedRun, Tracker
 
 with needs("trackio", "The tracker 'trackio'"):
-    import trackio
+    import trackio  # pyright: ignore[reportMissingImports]
 
 
 class TrackioTracker(Tracker):

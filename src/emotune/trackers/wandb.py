@@ -9,7 +9,7 @@ from emotune.trackers import PROJECT
 from emotune.trackers.tracker import TrackedRun, Tracker
 
 with needs("wandb", "The tracker 'wandb'"):
-    import wandb
+    import wandb  # pyright: ignore[reportMissingImports]
 
 
 class WandbTracker(Tracker):
