@@ -286,8 +286,8 @@ def test_hours_of_one_corpus_are_filled_by_its_classes_and_others_stay_whole():
     assert within_budget(manifest, 0.5, corpora=["new"]).filter(lambda u: u.corpus == "new" and u.split == "train")
     with pytest.raises(CorpusError, match=r"0\.5 hours was asked, and there are 0\.2\."):
         within_budget(manifest, hours=0.5, corpora=["new"])
-    with pytest.raises(CorpusError, match=r"Unknown corpus of split 'train' 'nwe', did you mean 'new'\?"):
-        within_budget(manifest, hours=0.1, corpora=["nwe"])
+    with pytest.raises(CorpusError, match=r"Unknown corpus of split 'train' 'neww', did you mean 'new'\?"):
+        within_budget(manifest, hours=0.1, corpora=["neww"])
 
 
 def test_another_seed_gives_another_budget():
