@@ -10,7 +10,7 @@ from emotune.config.data import DataSection
 from emotune.config.model import ModelSection
 from emotune.config.sampling import SamplingSection
 from emotune.config.start import with_start
-from emotune.config.training import AugmentationSection, LossSection, ProbeSection, TrainSection
+from emotune.config.training import AugmentationSection, LossSection, ProbeSection, TrainSection, VoteTargetsSection
 from emotune.losses.options import ClassWeightOptions
 from emotune.registry import unknown_name_message
 from emotune.schema.gender import GENDER
@@ -72,26 +72,24 @@ class Recipe(Section):
             faults.append(
                 "train.unfreeze: model.backbone.train leaves nothing to unfreeze; use all or a number of layers"
             )
-        if unfreeze is not None and unfreeze.start_epoch >= self.train.epochs:
+        if unfreeze is not None and unfreeze.last_change >= self.train.epochs:
+            name = "stages: the last epoch" if unfreeze.stages else "start_epoch"
             faults.append(
-                f"train.unfreeze.start_epoch is {unfreeze.start_epoch}, counted from 0, expected less than train.epochs"
-                f" = {self.train.epochs}: nothing would ever be unfrozen"
+                f"train.unfreeze.{name} is {unfreeze.last_change}, counted from 0, expected less than train.epochs"
+                f" = {self.train.epochs}: {'it would never begin' if unfreeze.stages else 'nothing would ever train'}"
             )
         if self.train.start_from_probe and self.model.hidden_size is not None:
             faults.append("train.start_from_probe needs a linear head: leave model.hidden_size out")
         if self.train.sampling.by in ("class", "corpus_and_class"):
             faults += self._sampled_by_class()
         faults += self._schedule_faults()
+        if self.train.gradient_reversal is not None and self.model.layer_mix == "varan":
+            faults.append("train.gradient_reversal goes by one pooled vector, and layer_mix: varan has one a layer")
         if self.data.target == GENDER and (self.loss.gender.weight or dict(self.model.conditions)[GENDER]):
             faults.append(
                 "data.target: gender learns gender already: leave out loss.gender and model.conditions.gender"
             )
-        vote_losses = any(options.weight and options.class_truth == "votes" for _, options in self.loss)
-        if self.data.votes.no_agreement == "votes" and not (self.data.classes and vote_losses):
-            faults.append(
-                "data.votes.no_agreement: votes keeps utterances without a label for a loss of votes, and there is"
-                " none; give loss.soft_cross_entropy.weight or loss.kl.weight a positive value, or use leave_out"
-            )
+        faults += self._vote_faults()
         of_classes = ["uar", "macro_f1", "macro_f1_true_classes", "micro_f1", "accuracy", "vote_similarity"]
         metrics = of_classes if self.data.classes else []
         if self.data.dimensions:
@@ -103,6 +101,23 @@ class Recipe(Section):
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    def _vote_faults(self) -> list[str]:
+        """Faults of what is asked of votes without a loss that learns from them."""
+        learnt = self.data.classes and any(
+            options.weight and options.class_truth == "votes" for _, options in self.loss
+        )
+        if learnt:
+            return []
+        faults, cure = [], "give loss.soft_cross_entropy.weight or loss.kl.weight a positive value"
+        if self.data.votes.no_agreement == "votes":
+            faults.append(
+                "data.votes.no_agreement: votes keeps utterances without a label for a loss of votes, and there is"
+                f" none; {cure}, or use leave_out"
+            )
+        if self.train.vote_targets != VoteTargetsSection():
+            faults.append(f"train.vote_targets changes what a loss of votes learns, and there is none; {cure}")
+        return faults
 
     def _schedule_faults(self) -> list[str]:
         """Faults of a curriculum or a second stage, which must change within the epochs that there are."""
@@ -137,7 +152,7 @@ class Recipe(Section):
             return [
                 f"train.sampling.by: {self.train.sampling.by} draws classes, and data.classes is false; use natural"
             ]
-        if self.train.sampling.model_copy(update={"from_epoch": 0}) != SamplingSection(by="class"):
+        if self.train.sampling.model_copy(update={"from_epoch": 0, "repeats": True}) != SamplingSection(by="class"):
             return []
         weighted = {name: loss for name, loss in self.loss if isinstance(loss, ClassWeightOptions)}
         return [

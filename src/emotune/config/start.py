@@ -59,7 +59,7 @@ def _refuse(config: Mapping[str, Any], folder: Path) -> None:
     held = GRAPH if is_exported(folder) else WEIGHTS
     if not (folder / held).is_file() or not isinstance(config.get("backbone"), Mapping):
         raise ValueError(f"model.start: {folder} has no {held} or no encoder in its config; copy the folder again")
-    for part in ("adapter", "conditions"):
+    for part in ("adapter", "conditions", "second"):
         if config.get(part):
             raise ValueError(
                 f"model.start: {folder} has {part}, with which a recipe cannot go on yet; name a model without"

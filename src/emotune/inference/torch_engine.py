@@ -69,9 +69,10 @@ class TorchEngine:
         check_precision(precision, chosen)
         stored = load_model(folder, shared=shared)
         if precision == "int8":
-            to_eight_bits(stored.model.backbone)
+            for encoder in stored.model.encoders:
+                to_eight_bits(encoder)
         if chosen == "cpu":
-            fix_positions(stored.model.backbone)
+            fix_positions(stored.model)
         return cls(
             stored.model.to(chosen),
             stored.preprocessing,

@@ -26,6 +26,7 @@ from emotune.schema.manifest import Manifest
 from emotune.schema.run_folder import RunFolder
 from emotune.schema.splits import DEVELOPMENT, TRAIN
 from emotune.schema.utterance import Utterance
+from emotune.trackers import TRACKERS
 from emotune.training import linear
 from emotune.training.batching import clips_of, fitting
 from emotune.training.build import Experiment, best_device, build_experiment
@@ -49,6 +50,7 @@ from emotune.training.run import (
 from emotune.training.run_log import OtherProcess, RunLog
 from emotune.training.sampling import mean_times
 from emotune.training.speaker_means import without_speaker_means
+from emotune.training.tracking import tracked
 
 _PROBED = "started_from_probe"
 
@@ -74,16 +76,15 @@ def train_run(
 def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Listener, progress: Progress) -> Evaluation:
     if recipe.train.fsdp and processes.count() == 1:
         raise ConfigError("train.fsdp needs several processes: start with torchrun, or leave it out.")
+    for name in recipe.train.trackers:
+        _ = TRACKERS[name]  # one that is not installed is told of before an encoder is loaded
     earlier = run.information() if run.provenance.exists() else {}
     experiment = build_experiment(recipe, build_manifest(recipe, progress=progress))
     model, manifest = experiment.model.to(best_device()), experiment.manifest
     checkpoint = processes.from_first(_last_checkpoint(Checkpoints(run.checkpoints), listener))
     section = processes.from_first(fitting(recipe, experiment, checkpoint) if processes.is_first() else recipe.train)
     if _hears_the_same(recipe, experiment):
-        if any(parameter.requires_grad for parameter in model.backbone.parameters()):
-            model.backbone.remember_front_end(most_gb=recipe.train.states_gb)
-        else:
-            model.remembered = RememberedStates(model.backbone, most_gb=recipe.train.states_gb)
+        _remember(model, most_gb=recipe.train.states_gb)
     counts = {
         **count_parameters(model),
         "processes": processes.count(),
@@ -105,15 +106,10 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
     elif recipe.train.standardize_features and checkpoint is None:
         _standardize(experiment, progress)
     score = partial(development_scores, experiment, recipe.train.batch_seconds, recipe.train.workers, listener)
-    log = RunLog(run)
-    heard_by = Listeners(log, listener) if processes.is_first() else OtherProcess(listener)
-    trainer = trainer_of(recipe, experiment, section, score, folder=run.checkpoints, listener=heard_by)
-    try:
-        with _understood():
-            best = trainer.train(checkpoint)
-    finally:
-        log.close()
-    del trainer  # and with it the optimiser's memory
+    with _heard_by(run, recipe, listener) as heard_by, _understood():
+        trainer = trainer_of(recipe, experiment, section, score, folder=run.checkpoints, listener=heard_by)
+        best = trainer.train(checkpoint)
+        del trainer  # and with it the optimiser's memory
     evaluation = None
     if processes.is_first():
         evaluation = finish_run(
@@ -165,13 +161,37 @@ def trainer_of(
     )
 
 
+def _remember(model: EmotionModel, *, most_gb: float) -> None:
+    """Keeps what frozen encoders, or frozen front ends, make of each clip."""
+    for stream in [model] if model.second is None else [model, model.second]:
+        if any(parameter.requires_grad for parameter in stream.backbone.parameters()):
+            stream.backbone.remember_front_end(most_gb=most_gb)
+        else:
+            stream.remembered = RememberedStates(stream.backbone, most_gb=most_gb)
+
+
 def _hears_the_same(recipe: Recipe, experiment: Experiment) -> bool:
     """Tells if a frozen front end, at least, gets the same clips in every epoch: what it gives is worth keeping."""
-    front_end = experiment.model.backbone.front_end()
-    frozen = not any(parameter.requires_grad for module in front_end for parameter in module.parameters())
-    augmented = recipe.augmentation.model_copy(update={"probability": 1.0}) != AugmentationSection()
+    front_ends = [module for encoder in experiment.model.encoders for module in encoder.front_end()]
+    frozen = not any(parameter.requires_grad for module in front_ends for parameter in module.parameters())
+    of_clips = recipe.augmentation.model_copy(update={"probability": 1.0, "mix_states": None})
+    augmented = of_clips != AugmentationSection()
     same = recipe.train.adversarial is None and not augmented
     return frozen and same and recipe.train.states_gb > 0 and not recipe.train.fsdp
+
+
+@contextmanager
+def _heard_by(run: RunFolder, recipe: Recipe, listener: Listener) -> Iterator[Listener]:
+    """Log, trackers and the caller's listener; in other processes than the first the last of these alone."""
+    if not processes.is_first():
+        yield OtherProcess(listener)
+        return
+    log = RunLog(run)
+    try:
+        with tracked(run, recipe) as trackers:
+            yield Listeners(log, *trackers, listener)
+    finally:
+        log.close()
 
 
 @contextmanager
@@ -184,8 +204,9 @@ def _understood() -> Iterator[None]:
 
 
 def _finished(model: EmotionModel) -> EmotionModel:
-    """The model as it is kept: on the CPU, and plain where an adapter can be folded in."""
+    """The model as it is kept: on the CPU, without a discriminator, and plain where an adapter can be folded in."""
     model = model.cpu().eval()
+    model.discriminator = None
     model.merge_adapter()
     return model
 

@@ -114,9 +114,20 @@ def measured(manifest: Manifest, recipe: Recipe) -> Manifest:
 
 
 def within_data_budget(manifest: Manifest, recipe: Recipe) -> Manifest:
-    """Keeps the part of the training split that ``data.budget`` allows."""
-    budget = recipe.data.budget
-    return manifest if budget is None else within_budget(manifest, budget, split=TRAIN, seed=recipe.seed)
+    """Keeps the part of the training split that ``data.budget`` or ``data.budget_hours`` allows.
+
+    Raises:
+        CorpusError: for a corpus that the split does not have, more hours than it has, or nothing left of it.
+    """
+    data = recipe.data
+    if data.budget is None and data.budget_hours is None:
+        return manifest
+    kept = within_budget(
+        manifest, data.budget, hours=data.budget_hours, corpora=data.budget_corpora, split=TRAIN, seed=recipe.seed
+    )
+    if not any(utterance.split == TRAIN for utterance in kept):
+        raise CorpusError("data.budget_hours leaves nothing to train on; give more hours, or name budget_corpora.")
+    return kept
 
 
 def without_overlaps(manifest: Manifest, recipe: Recipe) -> Manifest:

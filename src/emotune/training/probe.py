@@ -102,6 +102,8 @@ def probe_run(
 def _probe_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Listener, progress: Progress) -> Evaluation:
     if recipe.model.conditions != ConditionsSection():
         raise ConfigError("A probe learns from the sound alone: leave model.conditions out, or use `emotune train`.")
+    if recipe.model.second is not None:
+        raise ConfigError("A probe learns from one encoder: leave model.second out, or use `emotune train`.")
     manifest = build_manifest(recipe, progress=progress)
     if recipe.probe.leave_out is None:  # what cannot be probed is refused before the long work
         manifest.split(TRAIN)
