@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from emotune.cli import sequences
+from emotune.cli import pretraining, sequences
 from emotune.cli.console import err, out, show_progress, warn_all
 from emotune.cli.training_display import TrainingDisplay
 from emotune.io.tables import to_json
@@ -34,7 +34,8 @@ def train(
 ) -> None:
     """Fine-tune a speech encoder; the run folder holds model, predictions and report. With protocol=NAME, all folds.
 
-    A recipe with tasks, such as sequences/emotion, trains a sequence model.
+    A recipe with tasks, such as sequences/emotion, trains a sequence model; one with a task, such as
+    pretraining/vesper_tiny, makes an encoder of recordings without labels.
     """
     with needs("train"):
         from emotune.config.reading import load_recipe
@@ -43,6 +44,9 @@ def train(
         sequences.train_recipe(recipe_name, overrides or [], output, dry_run=dry_run)
         return
     recipe = load_recipe(recipe_name, overrides or [])
+    if recipe.task is not None:
+        pretraining.train_recipe(recipe, output or default_folder(recipe), dry_run=dry_run)
+        return
     with needs("train"):  # once the recipe is without fault: a fault is told at once
         from emotune.protocols.run import first_fold
         from emotune.training.fine_tune import describe, train_run

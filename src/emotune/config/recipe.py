@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
 from emotune.config.data import DataSection
+from emotune.config.entries import Chosen, EntrySection
 from emotune.config.model import ModelSection
 from emotune.config.sampling import SamplingSection
 from emotune.config.start import with_start
+from emotune.config.tasks import TASKS, task_faults
 from emotune.config.training import AugmentationSection, LossSection, ProbeSection, TrainSection
 from emotune.losses.options import ClassWeightOptions
 from emotune.registry import unknown_name_message
@@ -35,6 +37,8 @@ class Recipe(Section):
     """weights of new layers, order of batches, augmentation"""
     protocol: str | None = None
     """a name from `emotune protocols`, or a file: classes, splits, folds"""
+    task: Annotated[EntrySection | None, Chosen(TASKS, example="{name: vesper, layers: 4}")] = None
+    """pre-training, which reads no label and makes an encoder; null = fine-tuning"""
     data: DataSection
     """what is learnt from"""
     model: ModelSection
@@ -55,7 +59,14 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:
-        faults = []
+        faults = self._faults() if self.task is None else list(task_faults(self))
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _faults(self) -> list[str]:
+        """What does not go together in fine-tuning and probing."""
+        faults = self._unlabelled_faults()
         if self.protocol is not None and self.probe.leave_out is not None:
             faults.append("protocol says what is held out: leave out either protocol or probe.leave_out")
         if self.probe.copies and (self.probe.leave_out is not None or self.augmentation.mix is not None):
@@ -93,9 +104,13 @@ class Recipe(Section):
             faults.append("train.metric: " + unknown_name_message("metric", self.train.metric, metrics))
         if self.train.fsdp:
             faults += self._not_spread()
-        if faults:
-            raise ValueError("; ".join(faults))
-        return self
+        return faults
+
+    def _unlabelled_faults(self) -> list[str]:
+        """Recordings without labels, of which only a task learns."""
+        if self.data.unlabelled:
+            return ["data.unlabelled: nothing is learnt of recordings without labels but by a task, such as vesper"]
+        return []
 
     def _schedule_faults(self) -> list[str]:
         """Faults of a curriculum or a second stage, which must change within the epochs that there are."""

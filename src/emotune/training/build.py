@@ -14,6 +14,7 @@ from emotune.audio.preprocessing import Preprocessing
 from emotune.config.entries import by_name
 from emotune.config.model import ModelSection
 from emotune.config.recipe import Recipe
+from emotune.config.training import AugmentationSection
 from emotune.data.audio_cache import AudioCache
 from emotune.data.augmentations import AUGMENTATIONS
 from emotune.data.augmentations.pipeline import Augmentation, Mix
@@ -232,6 +233,17 @@ class Experiment:
     heard: DecodedClips | None = None
 
 
+def build_cache(recipe: Recipe) -> AudioCache | None:
+    """The recipe's cache of decoded clips, where it has one."""
+    return recipe.data.cache and AudioCache(recipe.data.cache.expanduser(), most_gb=recipe.data.cache_gb)
+
+
+def hears_the_same(recipe: Recipe) -> bool:
+    """Tells if training hears the same clips in every epoch."""
+    augmented = recipe.augmentation.model_copy(update={"probability": 1.0}) != AugmentationSection()
+    return recipe.train.adversarial is None and not augmented
+
+
 def build_augmentation(recipe: Recipe) -> Augmentation:
     """The steps that the recipe asks for, in the order of their table.
 
@@ -274,10 +286,10 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
     manifest = settle_lengths(recipe, manifest, preprocessing, learnt=(TRAIN, DEVELOPMENT))
     train, development = manifest.split(TRAIN), manifest.split(DEVELOPMENT)
     task = build_task(recipe, build_loss(recipe, space, train))
-    _refuse_short_crop(recipe, preprocessing)
+    refuse_short_crop(recipe, preprocessing)
     conditioner = build_conditioner(recipe.model.conditions, manifest)
     model = build_model(recipe, space, backbone, conditioner=conditioner)
-    cache = recipe.data.cache and AudioCache(recipe.data.cache.expanduser(), most_gb=recipe.data.cache_gb)
+    cache = build_cache(recipe)
     dataset = EmotionDataset(
         train,
         truths_of(space, model.learns),
@@ -296,7 +308,12 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
     return Experiment(manifest, train, development, space, preprocessing, model, task, dataset, conditioner, heard)
 
 
-def _refuse_short_crop(recipe: Recipe, preprocessing: Preprocessing) -> None:
+def refuse_short_crop(recipe: Recipe, preprocessing: Preprocessing) -> None:
+    """Refuses a crop that gives an encoder no frame.
+
+    Raises:
+        ConfigError: naming the shortest clip that it takes.
+    """
     crop_s, shortest_s = recipe.augmentation.crop_s, preprocessing.min_samples / preprocessing.sampling_rate_hz
     if crop_s is not None and crop_s < shortest_s:
         raise ConfigError(
