@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def train_recipe(recipe: Recipe, folder: Path, *, dry_run: bool) -> None:
-    """Pre-trains an encoder, or describes what would be done."""
+    """Pre-trains an encoder, one a fold where there is a protocol, or describes what would be done."""
     with needs("train"):
         from emotune.training.loop.processes import launched_number
         from emotune.training.pretraining.run import describe_pretraining, pretrain_run

@@ -1,4 +1,4 @@
-"""Tasks of a recipe that need no labels: a registry of ways to pre-train an encoder, each with its options."""
+"""Tasks of a recipe beside learning from labels: the table of them, and the options of each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TASKS: Registry[Callable[..., Any]] = Registry(
     {"vesper": ("emotune.training.vesper.build:build_vesper", "emotune.config.tasks:VesperOptions")},
     extra="train",
 )
-"""An entry is a function that builds a ``emotune.training.pretraining.pretraining.Pretraining``."""
+"""A task by its name in a recipe; of pre-training it is a ``Builder`` of ``emotune.training.pretraining``."""
 
 _USED = {
     "data": (
@@ -33,23 +33,27 @@ _USED = {
     ),
 }
 """Keys of sections that pre-training heeds; all others must be left as they are."""
-_UNUSED = ("protocol", "loss", "probe")
+_UNUSED = ("loss", "probe")
 """Keys and sections that pre-training does not heed at all."""
 
 
-class VesperOptions(Section):
+class TaskOptions(Section):
+    """Options of a task; those of other packages begin with this or with ``PretrainingOptions``."""
+
+
+class PretrainingOptions(TaskOptions):
+    """Options of a task that reads no label and makes an encoder."""
+
+
+class VesperOptions(PretrainingOptions):
     """An encoder of fewer layers, copied from the recipe's and taught to do without the others."""
 
     layers: int = Field(default=4, ge=2)
     """an even number that divides the encoder's: layers 0, L/N, 2 L/N, ... are copied"""
 
 
-def task_faults(recipe: Any) -> Iterator[str]:
-    """Keys of a recipe with a task that do nothing for it, a sentence each.
-
-    Args:
-        recipe: a ``Recipe`` whose fields are filled.
-    """
+def pretraining_faults(recipe: Any) -> Iterator[str]:
+    """Keys of a ``Recipe`` that do nothing for its task, which is pre-training: a sentence each."""
     task = recipe.task.name
     if recipe.model.start is not None:
         yield f"model.start: task {task} takes a bare encoder: name it as model.backbone.checkpoint"
