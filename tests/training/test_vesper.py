@@ -1,5 +1,6 @@
 """Vesper: which layers are copied, which frames are hidden, what the losses are, and what the whole encoder keeps."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -193,6 +194,16 @@ def test_nothing_is_hidden_where_the_encoder_is_scored_or_taken(taught):
     again = student.backbone(batch.waveforms, batch.mask)
     torch.testing.assert_close(again.states[1], states[1], rtol=0, atol=1e-6)
     torch.testing.assert_close(heard, student.heads["whole"](again.states[-1][again.mask]), rtol=0, atol=1e-6)
+
+
+def test_a_copy_such_as_a_moving_average_hides_nothing_of_its_own(taught):
+    student, _, batch = taught
+    student(batch)
+    averaged = copy.deepcopy(student)
+    heard = averaged.heard(batch)
+    student(batch)
+    torch.testing.assert_close(averaged.heard(batch), heard, rtol=0, atol=0)
+    torch.testing.assert_close(student.heard(batch), heard, rtol=0, atol=0)
 
 
 def test_convolutions_are_frozen_and_all_else_of_the_student_trains(taught):
