@@ -192,8 +192,8 @@ def test_nothing_is_hidden_where_the_encoder_is_scored_or_taken(taught):
     states = whole_of("wavlm")(batch.waveforms, batch.mask).states
     heard = student.heard(batch)
     again = student.backbone(batch.waveforms, batch.mask)
-    torch.testing.assert_close(again.states[1][again.mask], states[1][again.mask], rtol=0, atol=1e-6)
-    torch.testing.assert_close(heard, student.heads["whole"](again.states[-1][again.mask]), rtol=0, atol=1e-6)
+    torch.testing.assert_close(again.states[1][again.mask], states[1][again.mask], rtol=0, atol=1e-5)
+    torch.testing.assert_close(heard, student.heads["whole"](again.states[-1][again.mask]), rtol=0, atol=1e-5)
 
 
 def test_a_copy_such_as_a_moving_average_hides_nothing_of_its_own(taught):
