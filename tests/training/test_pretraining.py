@@ -90,8 +90,9 @@ def test_a_run_leaves_an_encoder_that_recipes_and_commands_take(run, tmp_path, e
     vectors = tmp_path / "embedded.npy"
     ended = emotune_command("embed", folder / "encoder", tones.root / "manifest.csv", "-o", vectors)
     assert ended.code == 0, ended.err
-    ended = emotune_command("predict", folder, tones.path_of(tones.utterances[0]))
-    assert f"name {folder / 'encoder'}, as model.backbone.checkpoint" in ended.err
+    recording = tones.path_of(tones.utterances[0])
+    for command in (("predict", folder, recording), ("evaluate", folder, "--split", "test")):
+        assert f"name {folder / 'encoder'}, as model.backbone.checkpoint" in emotune_command(*command).err
 
 
 def test_training_changes_the_copied_layers_and_not_the_convolutions_nor_the_whole_encoder(run, tones):
