@@ -41,6 +41,8 @@ def with_value(path: str, value: object) -> dict:
         )
     if path.startswith("model.pooling."):
         place["name"] = next(name for name in POOLINGS if (o := POOLINGS.options(name)) and last in o.model_fields)
+    if path.startswith("task."):
+        place["name"] = "vesper"
     if path.startswith("model.varan."):
         recipe["model"]["layer_mix"] = "varan"
     place[last] = value

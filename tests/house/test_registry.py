@@ -10,6 +10,7 @@ import pytest
 
 from emotune.attacks import ATTACKS
 from emotune.conditions import CONDITIONS
+from emotune.config.tasks import TASKS
 from emotune.corpora import CORPORA
 from emotune.data.augmentations import AUGMENTATIONS
 from emotune.errors import ConfigError
@@ -27,7 +28,7 @@ from emotune.section import Section
 
 TABLES = [
     *(ADAPTERS, ATTACKS, AUGMENTATIONS, BACKBONES, CONDITIONS, CORPORA, DEGRADATIONS, FORMATS, HEADS),
-    *(JOINS, LAYER_MIXES, LOSSES, METRICS, POOLINGS),
+    *(JOINS, LAYER_MIXES, LOSSES, METRICS, POOLINGS, TASKS),
 ]
 
 

@@ -19,7 +19,7 @@ def models(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
-    """List the models that `emotune predict` takes by name, with licence, size, classes and published figures; nothing is fetched."""
+    """List the models that `emotune predict` takes by name: licence, size, classes, published figures."""
     from emotune.inference.known_models import encoders_of_recipes, known_models
     from emotune.models.published.known import PUBLISHED
 

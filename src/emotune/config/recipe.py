@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
 from emotune.config.data import DataSection
+from emotune.config.entries import Chosen, EntrySection
 from emotune.config.model import ModelSection
 from emotune.config.sampling import SamplingSection
 from emotune.config.start import with_start
+from emotune.config.tasks import TASKS, PretrainingOptions, pretraining_faults
 from emotune.config.training import AugmentationSection, LossSection, ProbeSection, TrainSection, VoteTargetsSection
 from emotune.losses.options import ClassWeightOptions
 from emotune.registry import unknown_name_message
@@ -35,6 +37,8 @@ class Recipe(Section):
     """weights of new layers, order of batches, augmentation"""
     protocol: str | None = None
     """a name from `emotune protocols`, or a file: classes, splits, folds"""
+    task: Annotated[EntrySection | None, Chosen(TASKS, example="{name: vesper, layers: 4}")] = None
+    """pre-training, which reads no label and makes an encoder; null = fine-tuning"""
     data: DataSection
     """what is learnt from"""
     model: ModelSection
@@ -47,6 +51,11 @@ class Recipe(Section):
     """how fine-tuning goes"""
     probe: ProbeSection = ProbeSection()
     """linear models on frozen features"""
+
+    @property
+    def pretrains(self) -> bool:
+        """Tells if the task is pre-training, which makes an encoder."""
+        return isinstance(self.task, PretrainingOptions)
 
     @model_validator(mode="before")
     @classmethod
@@ -66,7 +75,14 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:
-        faults = self._faults_of_probe()
+        faults = list(pretraining_faults(self)) if self.pretrains else self._faults()
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _faults(self) -> list[str]:
+        """What does not go together in fine-tuning and probing."""
+        faults = self._unlabelled_faults() + self._faults_of_probe()
         unfreeze = self.train.unfreeze
         if unfreeze is not None and self.model.backbone.train in ("none", 0):
             faults.append(
@@ -98,9 +114,13 @@ class Recipe(Section):
             faults.append("train.metric: " + unknown_name_message("metric", self.train.metric, metrics))
         if self.train.fsdp:
             faults += self._not_spread()
-        if faults:
-            raise ValueError("; ".join(faults))
-        return self
+        return faults
+
+    def _unlabelled_faults(self) -> list[str]:
+        """Recordings without labels, of which only a task learns."""
+        if self.data.unlabelled:
+            return ["data.unlabelled: nothing is learnt of recordings without labels but by a task, such as vesper"]
+        return []
 
     def _vote_faults(self) -> list[str]:
         """Faults of what is asked of votes without a loss that learns from them."""

@@ -31,6 +31,7 @@ def check_recipes(plan: Plan) -> None:
         if step.starts_from:
             chosen[step.name] = step.starts_from[0]
     faults = _each_once(errors) or [
+        *_scored_encoders(recipes, plan.study),
         *_tested_apart(recipes, plan.study),
         *_metric_faults(recipes, plan.study),
         *_given_to_all(plan, chosen),
@@ -62,9 +63,19 @@ def _faults_in(error: ConfigError) -> list[str]:
     return [line.strip() for line in lines if line.startswith("  ")] or [str(error)]
 
 
+def _scored_encoders(recipes: Mapping[str, Recipe], study: Study) -> list[str]:
+    return [
+        f"step {step.name}: pre-training makes an encoder, which has no score: give scored: false"
+        for step in study.steps
+        if step.scored and recipes[step.name].pretrains
+    ]
+
+
 def _tested_apart(recipes: Mapping[str, Recipe], study: Study) -> list[str]:
     names: dict[tuple[str, ...], str] = {}
     for step, recipe in recipes.items():
+        if recipe.pretrains:
+            continue
         names.setdefault(results_of(recipe, study), step)
     if len(names) <= 1:
         return []

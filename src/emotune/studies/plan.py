@@ -100,7 +100,12 @@ def _with_runs(value: Any, folder: Path, seed: int) -> Any:
 
 
 def results_of(recipe: Recipe, study: Study) -> tuple[str, ...]:
-    """Under which names the results of a step's runs lie: the test splits, or what several folds tested together."""
+    """Under which names the results of a step's runs lie: the test splits, or what several folds tested together.
+
+    None for pre-training, which predicts nothing.
+    """
+    if recipe.pretrains:
+        return ()
     if recipe.protocol is None:
         return tuple(study.tests)
     official = load_protocol(recipe.protocol).official

@@ -15,7 +15,7 @@ from emotune.audio.preprocessing import Preprocessing
 from emotune.config.entries import by_name
 from emotune.config.model import BackboneSection, ModelSection
 from emotune.config.recipe import Recipe
-from emotune.config.training import VoteTargetsSection
+from emotune.config.training import AugmentationSection, VoteTargetsSection
 from emotune.data.audio_cache import AudioCache
 from emotune.data.augmentations import AUGMENTATIONS
 from emotune.data.augmentations.pipeline import Augmentation, Mix
@@ -294,6 +294,17 @@ class Experiment:
     heard: DecodedClips | None = None
 
 
+def build_cache(recipe: Recipe) -> AudioCache | None:
+    """The recipe's cache of decoded clips, where it has one."""
+    return recipe.data.cache and AudioCache(recipe.data.cache.expanduser(), most_gb=recipe.data.cache_gb)
+
+
+def hears_the_same(recipe: Recipe) -> bool:
+    """Tells if training hears the same clips in every epoch."""
+    augmented = recipe.augmentation.model_copy(update={"probability": 1.0, "mix_states": None}) != AugmentationSection()
+    return recipe.train.adversarial is None and not augmented
+
+
 def build_augmentation(recipe: Recipe) -> Augmentation:
     """The steps that the recipe asks for, in the order of their table.
 
@@ -341,12 +352,12 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
     train, development = manifest.split(TRAIN), manifest.split(DEVELOPMENT)
     reversal = build_reversal(recipe, train)
     task = build_task(recipe, build_loss(recipe, space, train, reversal=reversal))
-    _refuse_short_crop(recipe, preprocessing)
+    refuse_short_crop(recipe, preprocessing)
     conditioner = build_conditioner(recipe.model.conditions, manifest)
     model = build_model(recipe, space, backbone, conditioner=conditioner, second=second)
     if reversal is not None:
         reversal.attach(model)
-    cache = recipe.data.cache and AudioCache(recipe.data.cache.expanduser(), most_gb=recipe.data.cache_gb)
+    cache = build_cache(recipe)
     dataset = EmotionDataset(
         train,
         {**truths_of(space, model.learns), **({} if reversal is None else reversal.truths)},
@@ -366,7 +377,12 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
     return Experiment(manifest, train, development, space, preprocessing, model, task, dataset, conditioner, heard)
 
 
-def _refuse_short_crop(recipe: Recipe, preprocessing: Preprocessing) -> None:
+def refuse_short_crop(recipe: Recipe, preprocessing: Preprocessing) -> None:
+    """Refuses a crop that gives an encoder no frame.
+
+    Raises:
+        ConfigError: naming the shortest clip that it takes.
+    """
     crop_s, shortest_s = recipe.augmentation.crop_s, preprocessing.min_samples / preprocessing.sampling_rate_hz
     if crop_s is not None and crop_s < shortest_s:
         raise ConfigError(

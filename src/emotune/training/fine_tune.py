@@ -14,7 +14,7 @@ import torch
 
 from emotune.audio import FloatArray
 from emotune.config.recipe import Recipe
-from emotune.config.training import AugmentationSection, TrainSection
+from emotune.config.training import TrainSection
 from emotune.data.loading import Loading
 from emotune.errors import ConfigError, ModelError
 from emotune.evaluation import Evaluation
@@ -29,7 +29,7 @@ from emotune.schema.utterance import Utterance
 from emotune.trackers import TRACKERS
 from emotune.training import linear
 from emotune.training.batching import clips_of, fitting
-from emotune.training.build import Experiment, best_device, build_experiment
+from emotune.training.build import Experiment, best_device, build_experiment, hears_the_same
 from emotune.training.development import development_scores
 from emotune.training.features import pooled_features
 from emotune.training.loop import processes
@@ -81,7 +81,7 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
     earlier = run.information() if run.provenance.exists() else {}
     experiment = build_experiment(recipe, build_manifest(recipe, progress=progress))
     model, manifest = experiment.model.to(best_device()), experiment.manifest
-    checkpoint = processes.from_first(_last_checkpoint(Checkpoints(run.checkpoints), listener))
+    checkpoint = processes.from_first(last_checkpoint(Checkpoints(run.checkpoints), listener))
     section = processes.from_first(fitting(recipe, experiment, checkpoint) if processes.is_first() else recipe.train)
     if _hears_the_same(recipe, experiment):
         _remember(model, most_gb=recipe.train.states_gb)
@@ -174,10 +174,7 @@ def _hears_the_same(recipe: Recipe, experiment: Experiment) -> bool:
     """Tells if a frozen front end, at least, gets the same clips in every epoch: what it gives is worth keeping."""
     front_ends = [module for encoder in experiment.model.encoders for module in encoder.front_end()]
     frozen = not any(parameter.requires_grad for module in front_ends for parameter in module.parameters())
-    of_clips = recipe.augmentation.model_copy(update={"probability": 1.0, "mix_states": None})
-    augmented = of_clips != AugmentationSection()
-    same = recipe.train.adversarial is None and not augmented
-    return frozen and same and recipe.train.states_gb > 0 and not recipe.train.fsdp
+    return frozen and hears_the_same(recipe) and recipe.train.states_gb > 0 and not recipe.train.fsdp
 
 
 @contextmanager
@@ -259,7 +256,7 @@ def _describe(recipe: Recipe, progress: Progress) -> dict[str, Any]:
     }
 
 
-def _last_checkpoint(checkpoints: Checkpoints, listener: Listener) -> Path | None:
+def last_checkpoint(checkpoints: Checkpoints, listener: Listener) -> Path | None:
     """The newest whole checkpoint of an interrupted run; what was left out on the way is said by the first process.
 
     Raises:
