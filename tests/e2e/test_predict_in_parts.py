@@ -366,6 +366,14 @@ def test_ray_gives_the_same_table(recordings, tiny_model, tmp_path, emotune_comm
 
 @pytest.mark.load
 @pytest.mark.usefixtures("cluster")
+def test_ray_says_how_far_fewer_bits_lie_from_exact_numbers(recordings, tiny_model, tmp_path, emotune_command):
+    options = ("--part-rows", 60, "--engine", "ray", "--workers", 1, "--precision", "int8")
+    ended = emotune_command("predict", tiny_model, recordings, "-o", tmp_path / "parts", *options)
+    assert ended.code == 1 and "int8: over the first 8 clips probabilities differ from exact ones" in ended.err
+
+
+@pytest.mark.load
+@pytest.mark.usefixtures("cluster")
 def test_ray_replaces_a_worker_that_is_killed(recordings, tiny_model, tmp_path, expected):
     """The first worker that begins a part is killed with SIGKILL in the middle of it."""
     from emotune.inference.jobs import ray_job
