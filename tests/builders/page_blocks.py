@@ -1,9 +1,10 @@
 """Blocks of a page: read from its Markdown, and run in a reader's folder as a reader would, one after another.
 
 A comment before a block says why it is not run (``not run: ...``), or gives lines that are run before it
-(``before: ...``), such as for a name that its sentences speak of. A comment of a page may give one reason for all of its
-blocks. Python blocks of a page follow one another in one process, behind those of the shell; where they import nothing,
-they have the names of the module that the page named last. A page that asks a server at port 8000 has one.
+(``before: ...``), such as for a name that its sentences speak of. A comment of a page may give one reason for
+all of its blocks. Python blocks of a page follow one another in one process, behind those of the shell; where they
+import nothing, they have the names of the module that the page named last. A page that asks a server at port 8000 has
+one, in place of the line that starts it.
 """
 
 import contextlib
@@ -28,6 +29,7 @@ BLOCK = re.compile(
 WHOLE_PAGE = re.compile(r"^<!-- snippets not run: (.+?) -->$", re.MULTILINE)
 NAMED = re.compile(r"`(emotune(?:\.\w+)+)\.\w+`")
 SERVED = "127.0.0.1:8000"
+STARTS = re.compile(r"^emotune (serve(?!.*--new-key)[^&#\n]*).*$", re.MULTILINE)
 SECONDS = 600
 CELLS = Path(__file__).with_name("page_cells.py")
 
@@ -68,8 +70,8 @@ def run_page(blocks: Sequence[Snippet], desk: Path) -> None:
     with server_for(wanted, desk) as address:
         for one in wanted:
             if one.kind != "python":
-                lines = [line for line in one.text.splitlines() if not (address and line.startswith("emotune serve"))]
-                text = "\n".join([one.before, *lines]).replace(SERVED, address or SERVED)
+                text = f"{one.before}\n{one.text}".replace(SERVED, address or SERVED)
+                text = STARTS.sub("", text) if address else text
                 run(["bash", "-euo", "pipefail", "-c", text], desk)
         cells = [asdict(one) for one in wanted if one.kind == "python"]
         if cells:
@@ -96,13 +98,13 @@ def run(command: list[str], desk: Path, told: str | None = None) -> None:
 def server_for(blocks: Sequence[Snippet], desk: Path) -> Iterator[str | None]:
     """Address of the server that the blocks start or take to be there; None where they ask none."""
     text = "\n".join(one.text for one in blocks)
-    if SERVED not in text and not re.search(r"^emotune serve[^&]*$", text, re.MULTILINE):
+    if SERVED not in text and not STARTS.search(text):
         yield None
         return
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    started = re.search(r"^emotune (serve[^&#\n]*)", text, re.MULTILINE)
+    started = STARTS.search(text)
     words = (started[1] if started else "serve mini").split()
     command = [sys.executable, "-m", "emotune", *words, "--port", str(port)]
     log = (desk / "server.txt").open("wb")

@@ -9,6 +9,7 @@ import pytest
 from builders.desk import write_desk
 from builders.page_blocks import run_page, snippets
 from builders.wide_desk import small_corpus, write_wide
+from emotune.models.backbones.eight_bits import has_eight_bits
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {
@@ -53,6 +54,9 @@ def test_every_snippet_of_a_page_runs(page, shared, corpus, tmp_path, request):
     write_wide(desk, shared, corpus)
     (desk / "runs").mkdir()
     own = "\n".join(f"{one.before}\n{one.text}" for one in PAGES[page] if one.reason is None)
+    lacks = [tool for tool in ("ffmpeg", "curl") if re.search(rf"\b{tool} ", own) and shutil.which(tool) is None]
+    if lacks or ("--precision int8" in own and not has_eight_bits()):
+        pytest.skip(f"{page} needs {lacks[0] if lacks else 'a processor with VNNI instructions'}")
     if "runs/calls" in own and "-o runs/calls" not in own:
         shutil.copytree(request.getfixturevalue("run_of_calls"), desk / "runs" / "calls")
     if page != TINY and (named := [name for name in NAMES_OF_TINY if re.search(rf"(?<![\w/-]){name}\b", own)]):
