@@ -121,7 +121,7 @@ def test_speakers_that_the_start_was_trained_on_are_told_from_new_ones(tones):
     (sentence,) = warnings_of_start(EarlierTraining("mine", frozenset(heard), complete=True), tones)
     assert sentence == (
         f"Speaker-dependent: mine, from which this model goes on, was trained on 1 of {len(voices)} speakers of the"
-        " split test; figures say nothing about new speakers."
+        " split test, by corpus and name; figures say nothing about new speakers."
     )
     unheard = EarlierTraining("mine", frozenset(new), complete=True)
     assert warnings_of_start(unheard, tones) == [] and unheard.stamp(False, tones) is False

@@ -35,7 +35,7 @@ class EarlierTraining:
         if shared:
             return [
                 f"Speaker-dependent: {self.name}, from which this model goes on, was trained on {shared} of"
-                f" {len(there)} speakers of {what}; figures say nothing about new speakers."
+                f" {len(there)} speakers of {what}, by corpus and name; figures say nothing about new speakers."
             ]
         return [] if self.complete else [self.unknown]
 
