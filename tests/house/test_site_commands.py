@@ -26,24 +26,24 @@ def corpus(shared, tmp_path_factory):
     return small_corpus(tmp_path_factory.mktemp("corpus") / "ravdess", shared)
 
 
-def first_block(page, shared, corpus, folder) -> Path:
-    """Desk at which the first block of a page has been run."""
+def begun(page, shared, corpus, folder, blocks: int) -> Path:
+    """Desk at which the first blocks of a page have been run."""
     write_desk(folder, shared)
     write_wide(folder, shared, corpus)
-    run_page([one for one in PAGES[page] if one.reason is None][:1], folder)
+    run_page([one for one in PAGES[page] if one.reason is None][:blocks], folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def run_of_calls(shared, corpus, tmp_path_factory) -> Path:
     """The run that `start/first-training.md` makes, which other pages begin with."""
-    return first_block(FIRST, shared, corpus, tmp_path_factory.mktemp("first") / "desk") / "runs" / "calls"
+    return begun(FIRST, shared, corpus, tmp_path_factory.mktemp("first") / "desk", 1) / "runs" / "calls"
 
 
 @pytest.fixture(scope="module")
 def tiny_run(shared, corpus, tmp_path_factory) -> Path:
     """The run that `reference/python.md` makes, of a tiny encoder with random weights."""
-    return first_block(TINY, shared, corpus, tmp_path_factory.mktemp("tiny") / "desk") / "run"
+    return begun(TINY, shared, corpus, tmp_path_factory.mktemp("tiny") / "desk", 2) / "run"
 
 
 @pytest.mark.load

@@ -132,7 +132,7 @@ def _ray_job(
     if options.get("coverage") is not None:
         engine.calibration.threshold(options["coverage"])
     if options.get("precision", "fp32") != "fp32":  # here, in the place of the workers
-        own = {**options, "device": "cpu"}
+        own: dict[str, Any] = {**options, "device": "cpu"}
         agreement_with_exact(load(model, **own), model, inputs.items(Counter[str]()), own, listener)
     about = {"fingerprint": fingerprint, "workers": workers, "loading": options}
     return fingerprint, partial(predict_on_ray, model, **about)
