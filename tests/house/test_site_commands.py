@@ -58,10 +58,12 @@ def test_every_snippet_of_a_page_runs(page, shared, corpus, tmp_path, request):
     if lacks or ("--precision int8" in own and not has_eight_bits()):
         pytest.skip(f"{page} needs {lacks[0] if lacks else 'a processor with VNNI instructions'}")
     if "runs/calls" in own and "-o runs/calls" not in own:
-        shutil.copytree(request.getfixturevalue("run_of_calls"), desk / "runs" / "calls")
+        (desk / "runs" / "calls").symlink_to(request.getfixturevalue("run_of_calls"))
     if page != TINY and (named := [name for name in NAMES_OF_TINY if re.search(rf"(?<![\w/-]){name}\b", own)]):
-        for name in named:
-            shutil.copytree(request.getfixturevalue("tiny_run"), desk / name)
+        for name in named:  # as deep as the run itself: its manifest names recordings relative to itself
+            own_copy = shutil.copytree(request.getfixturevalue("tiny_run"), desk / name.replace("/", "-"))
+            if "/" in name:
+                (desk / name).symlink_to(own_copy)
     run_page(PAGES[page], desk)
 
 
