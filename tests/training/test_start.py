@@ -116,12 +116,12 @@ def test_a_probe_hears_with_the_encoder_that_is_gone_on_from(start, recipe_from,
 
 
 def test_speakers_that_the_start_was_trained_on_are_told_from_new_ones(tones):
-    voices = sorted({u.speaker for u in tones.split("test")})
+    voices = sorted({u.speaker for u in tones.split("development")})
     heard, new = {("others", "x"), (tones.utterances[0].corpus, voices[0].upper())}, {("others", voices[0])}
     (sentence,) = warnings_of_start(EarlierTraining("mine", frozenset(heard), complete=True), tones)
     assert sentence == (
         f"Speaker-dependent: mine, from which this model goes on, was trained on 1 of {len(voices)} speakers of the"
-        " split test, by corpus and name; figures say nothing about new speakers."
+        " split development, by corpus and name; figures say nothing about new speakers."
     )
     unheard = EarlierTraining("mine", frozenset(new), complete=True)
     assert warnings_of_start(unheard, tones) == [] and unheard.stamp(False, tones) is False
