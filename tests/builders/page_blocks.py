@@ -29,7 +29,7 @@ BLOCK = re.compile(
 WHOLE_PAGE = re.compile(r"^<!-- snippets not run: (.+?) -->$", re.MULTILINE)
 NAMED = re.compile(r"`(emotune(?:\.\w+)+)\.\w+`")
 SERVED = "127.0.0.1:8000"
-STARTS = re.compile(r"^emotune (serve(?!.*--new-key)[^&#\n]*).*$", re.MULTILINE)
+STARTS = re.compile(r"^emotune (serve(?!.*--(?:new-key|port))[^&#\n]*).*$", re.MULTILINE)
 SECONDS = 600
 CELLS = Path(__file__).with_name("page_cells.py")
 
