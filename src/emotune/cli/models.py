@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from emotune.cli.console import out, table
-from emotune.errors import ConfigError
+from emotune.errors import ConfigError, page_here
 from emotune.io.tables import to_json
 
 
@@ -53,7 +53,8 @@ def models(
     out.print("")
     columns = ["name", "size", "licence", "what it predicts", "its authors' figures"]
     table("published by others", columns, rows, right=("size",))
-    out.print("fetched at their first use; docs/how-to/checkpoints.md says what of each was verified", markup=False)
+    page = page_here("docs/how-to/checkpoints.md")
+    out.print(f"fetched at their first use; what of each was verified: {page}", markup=False)
     out.print("\nmore: a model folder, a run folder, or hf:owner/name[@revision] on the Hugging Face Hub", markup=False)
     out.print("published encoders that recipes train from; they predict nothing before:", markup=False)
     for name, recipes in sorted(encoders.items()):
