@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -10,11 +10,14 @@ from emotune.config.data import DataSection
 from emotune.config.model import ModelSection
 from emotune.config.sampling import SamplingSection
 from emotune.config.start import with_start
+from emotune.config.tasks import LABELS, TASKS
 from emotune.config.training import AugmentationSection, LossSection, ProbeSection, TrainSection
+from emotune.config.unlabelled import faults_without_labels, metrics_of, with_metric
+from emotune.config.views import ViewsSection
 from emotune.losses.options import ClassWeightOptions
 from emotune.registry import unknown_name_message
 from emotune.schema.gender import GENDER
-from emotune.section import Section
+from emotune.section import OneOf, Section
 
 LARGEST_SEED = 2**32 - 1  # of NumPy's generators
 
@@ -35,6 +38,8 @@ class Recipe(Section):
     """weights of new layers, order of batches, augmentation"""
     protocol: str | None = None
     """a name from `emotune protocols`, or a file: classes, splits, folds"""
+    task: Annotated[str, OneOf("task", [LABELS, *TASKS])] = LABELS
+    """labels, or pre-training without them: views"""
     data: DataSection
     """what is learnt from"""
     model: ModelSection
@@ -47,11 +52,13 @@ class Recipe(Section):
     """how fine-tuning goes"""
     probe: ProbeSection = ProbeSection()
     """linear models on frozen features"""
+    views: ViewsSection = ViewsSection()
+    """of task: views"""
 
     @model_validator(mode="before")
     @classmethod
     def _started(cls, data: Any) -> Any:
-        return with_start(data)
+        return with_start(with_metric(data))
 
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:
@@ -75,6 +82,8 @@ class Recipe(Section):
         if self.train.sampling.by in ("class", "corpus_and_class"):
             faults += self._sampled_by_class()
         faults += self._schedule_faults()
+        if self.task != LABELS:
+            faults += faults_without_labels(self)
         if self.data.target == GENDER and (self.loss.gender.weight or dict(self.model.conditions)[GENDER]):
             faults.append(
                 "data.target: gender learns gender already: leave out loss.gender and model.conditions.gender"
@@ -85,10 +94,7 @@ class Recipe(Section):
                 "data.votes.no_agreement: votes keeps utterances without a label for a loss of votes, and there is"
                 " none; give loss.soft_cross_entropy.weight or loss.kl.weight a positive value, or use leave_out"
             )
-        of_classes = ["uar", "macro_f1", "macro_f1_true_classes", "micro_f1", "accuracy", "vote_similarity"]
-        metrics = of_classes if self.data.classes else []
-        if self.data.dimensions:
-            metrics = [*metrics, "ccc", *(f"ccc.{name}" for name in self.data.dimensions)]
+        metrics = self._metrics()
         if self.train.metric not in metrics:
             faults.append("train.metric: " + unknown_name_message("metric", self.train.metric, metrics))
         if self.train.fsdp:
@@ -96,6 +102,16 @@ class Recipe(Section):
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    def _metrics(self) -> list[str]:
+        """Figures by which the epoch may be chosen."""
+        if self.task != LABELS:
+            return metrics_of(self.task)
+        of_classes = ["uar", "macro_f1", "macro_f1_true_classes", "micro_f1", "accuracy", "vote_similarity"]
+        metrics = of_classes if self.data.classes else []
+        if self.data.dimensions:
+            metrics = [*metrics, "ccc", *(f"ccc.{name}" for name in self.data.dimensions)]
+        return metrics
 
     def _schedule_faults(self) -> list[str]:
         """Faults of a curriculum or a second stage, which must change within the epochs that there are."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from concurrent.futures import as_completed
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from emotune.config.recipe import Recipe
+from emotune.config.start import start_of_fold
+from emotune.config.tasks import LABELS, TASKS
 from emotune.errors import ConfigError
 from emotune.evaluation import Evaluation, scores
 from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dependence
@@ -57,7 +60,7 @@ def run(
         processes: folds that run at a time, each with its share of the processor.
 
     Returns:
-        The evaluation of each pooled result, by its name.
+        The evaluation of each pooled result, by its name; none of a task without labels, which tests nothing.
 
     Raises:
         ConfigError, CorpusError: for a folder or a manifest that does not suit, and as each fold's run does.
@@ -74,6 +77,8 @@ def run(
         manifest = under_protocol(source_manifest(recipe, progress=progress), protocol)
         manifest = enriched(manifest, recipe.model.conditions, progress=progress)
         folds = folds_of(protocol, manifest)
+        if recipe.task != LABELS:
+            folds = [dataclasses.replace(fold, tests=()) for fold in folds]
         provenance = provenance_of(recipe, manifest, began, kind=what)
         write_start(run_folder, recipe, manifest, provenance, listener)
         if recipe.data.splits:
@@ -83,7 +88,7 @@ def run(
             listener.say(f"warning: {warning}")
         recipes = {fold: _recipe_of(fold, recipe, protocol, run_folder) for fold in folds}
         _run_all(recipes, run_folder, kind, min(processes, len(folds)), listener, progress)
-        evaluations = _pooled(run_folder, protocol, folds, warnings)
+        evaluations = _pooled(run_folder, protocol, folds, warnings) if recipe.task == LABELS else {}
         write_end(run_folder, provenance)
     return evaluations
 
@@ -106,7 +111,9 @@ def _under(recipe: Recipe, protocol: Protocol, fold: Fold, source: Mapping[str, 
     splits = {name: {column: list(values) for column, values in rule.items()} for name, rule in fold.splits.items()}
     allow = sorted({*recipe.data.allow, *protocol.allow})
     data = recipe.data.model_copy(update={**source, "splits": splits, "allow": allow})
-    return recipe.model_copy(update={"data": data, "protocol": None, "name": f"{recipe.name}/{fold.name}"})
+    model = recipe.model.model_copy(update={"start": start_of_fold(recipe.model.start, fold.name)})
+    changed = {"data": data, "model": model, "protocol": None, "name": f"{recipe.name}/{fold.name}"}
+    return recipe.model_copy(update=changed)
 
 
 def _run_all(
@@ -148,6 +155,10 @@ def _run_one(
 ) -> str:
     """Trains one fold, predicts and scores its tests; returns a sentence on it."""
     run, collected = RunFolder(folder), _Warnings()
+    if recipe.task != LABELS:
+        figures = TASKS[recipe.task].train(recipe, folder, listener=listener or collected, progress=progress)
+        reached = f"{recipe.train.metric} {figures[recipe.train.metric]:.3f}"
+        return "\n".join(f"{fold.name}: {line}" for line in [*collected.lines, reached])
     if not run.finished:
         _RUNS[kind](recipe, folder, listener=listener or collected, progress=progress)
     manifest = Manifest.read(run.manifest)

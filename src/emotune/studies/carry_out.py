@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from emotune.config.recipe import Recipe
+from emotune.config.tasks import LABELS, TASKS
 from emotune.errors import EmotuneError
 from emotune.evaluation import scores
 from emotune.inference import load
@@ -47,11 +48,14 @@ def carry_out(run: StudyRun, listener: Listener, progress: Progress) -> str:
         if not own.finished:
             run_protocol(run.recipe, run.folder, kind=run.kind, listener=listener, progress=progress)
     else:
+        if run.recipe.task != LABELS:
+            figures = TASKS[run.recipe.task].train(run.recipe, run.folder, listener=listener, progress=progress)
+            return f"{run.recipe.train.metric} {figures[run.recipe.train.metric]:.3f}"
         if not own.finished:
             how: Callable[..., object] = train_run if run.kind == "train" else probe_run
             how(run.recipe, run.folder, listener=listener, progress=progress)
         score_tests(run, own, progress)
-    return ", ".join(_reached(own, name, run.recipe.train.metric) for name in run.results)
+    return ", ".join(_reached(own, name, run.recipe.train.metric) for name in run.results) or "pre-trained"
 
 
 def score_tests(run: StudyRun, own: RunFolder, progress: Progress) -> None:

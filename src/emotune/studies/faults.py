@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from emotune.conditions import CONDITIONS
 from emotune.config.recipe import Recipe
+from emotune.config.tasks import LABELS
 from emotune.errors import ConfigError
 from emotune.evaluation.comparing.compare import comparable
 from emotune.registry import unknown_name_message
@@ -25,12 +26,13 @@ def check_recipes(plan: Plan) -> None:
     for step in plan.study.steps:
         for candidate in step.starts_from or [""]:
             try:
-                recipes[step.name] = plan.recipe(step.name, 0, {**chosen, step.name: candidate})
+                recipes[step.name] = plan.recipe(step.name, plan.seeds(step.name)[0], {**chosen, step.name: candidate})
             except ConfigError as error:
                 errors.append((step.name, error))
         if step.starts_from:
             chosen[step.name] = step.starts_from[0]
     faults = _each_once(errors) or [
+        *_scored_without_labels(recipes, plan.study),
         *_tested_apart(recipes, plan.study),
         *_metric_faults(recipes, plan.study),
         *_given_to_all(plan, chosen),
@@ -62,10 +64,19 @@ def _faults_in(error: ConfigError) -> list[str]:
     return [line.strip() for line in lines if line.startswith("  ")] or [str(error)]
 
 
+def _scored_without_labels(recipes: Mapping[str, Recipe], study: Study) -> list[str]:
+    return [
+        f"step {name}: task: {recipes[name].task} predicts nothing that could be scored; give scored: false"
+        for name in study.scored_steps
+        if name in recipes and recipes[name].task != LABELS
+    ]
+
+
 def _tested_apart(recipes: Mapping[str, Recipe], study: Study) -> list[str]:
     names: dict[tuple[str, ...], str] = {}
     for step, recipe in recipes.items():
-        names.setdefault(results_of(recipe, study), step)
+        if recipe.task == LABELS:
+            names.setdefault(results_of(recipe, study), step)
     if len(names) <= 1:
         return []
     listed = "; ".join(f"{step}: {', '.join(results)}" for results, step in names.items())
@@ -96,7 +107,7 @@ def _given_to_all(plan: Plan, chosen: Mapping[str, str]) -> list[str]:
         if not own:
             continue
         without = Plan(plan.study, plan.folder, tuple(item for item in plan.overrides if item not in own))
-        recipes = {name: without.recipe(name, 0, chosen) for name in plan.study.scored_steps}
+        recipes = {name: without.recipe(name, without.seeds(name)[0], chosen) for name in plan.study.scored_steps}
         having = [name for name in recipes if getattr(recipes[name].model.conditions, condition) is not None]
         if 0 < len(having) < len(recipes):
             faults.append(

@@ -14,6 +14,7 @@ from emotune.audio.preprocessing import Preprocessing
 from emotune.config.entries import by_name
 from emotune.config.model import ModelSection
 from emotune.config.recipe import Recipe
+from emotune.config.tasks import LABELS as LABELS_TASK
 from emotune.data.audio_cache import AudioCache
 from emotune.data.augmentations import AUGMENTATIONS
 from emotune.data.augmentations.pipeline import Augmentation, Mix
@@ -45,7 +46,13 @@ from emotune.training.conditions import build_conditioner, condition_table
 from emotune.training.label_task import LabelTask
 from emotune.training.manifest import without_votes
 from emotune.training.sampling import mean_times, refuse_one_corpus
-from emotune.training.start import preprocessing_of_start, refuse_another_encoder, start_of, take_over
+from emotune.training.start import (
+    preprocessing_of_start,
+    refuse_another_encoder,
+    refuse_heard,
+    start_of,
+    take_over,
+)
 
 
 def best_device() -> torch.device:
@@ -122,7 +129,7 @@ def build_model(
         varan=section.varan.model_dump() if section.layer_mix == VARAN else None,
         pooling=by_name(section.pooling),
         hidden_size=section.hidden_size,
-        dropout=section.dropout,
+        dropout=section.dropout if recipe.task == LABELS_TASK else 0.0,
         adapter=_adapter_options(section),
         conditions=conditioner and conditioner.about,
         join=by_name(section.join),
@@ -146,7 +153,9 @@ def _adapter_options(section: ModelSection) -> dict[str, Any] | None:
 
 
 def wanted_heads(recipe: Recipe) -> list[str]:
-    """Entries of ``HEADS``: those of labels, and those that a loss of positive weight teaches."""
+    """Entries of ``HEADS``: those of labels, and those that a loss of positive weight teaches; none without labels."""
+    if recipe.task != LABELS_TASK:
+        return []
     taught = [LOSSES[name].head for name, section in recipe.loss if section.weight]
     return list(dict.fromkeys([*LABELS, *taught]))
 
@@ -264,6 +273,7 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
             f"No development utterance has a label, so train.metric={recipe.train.metric} cannot choose an epoch. Give"
             " the development split labels, or choose train.metric=vote_similarity."
         )
+    refuse_heard(recipe, manifest)
     space = build_label_space(recipe, manifest)
     if recipe.train.metric == VOTE_SIMILARITY and without_votes(development, space.classes) == len(development):
         raise CorpusError(f"train.metric: {VOTE_SIMILARITY} needs votes, and no development utterance has any.")
@@ -274,7 +284,7 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
     manifest = settle_lengths(recipe, manifest, preprocessing, learnt=(TRAIN, DEVELOPMENT))
     train, development = manifest.split(TRAIN), manifest.split(DEVELOPMENT)
     task = build_task(recipe, build_loss(recipe, space, train))
-    _refuse_short_crop(recipe, preprocessing)
+    refuse_short_crop(recipe, preprocessing)
     conditioner = build_conditioner(recipe.model.conditions, manifest)
     model = build_model(recipe, space, backbone, conditioner=conditioner)
     cache = recipe.data.cache and AudioCache(recipe.data.cache.expanduser(), most_gb=recipe.data.cache_gb)
@@ -296,7 +306,12 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
     return Experiment(manifest, train, development, space, preprocessing, model, task, dataset, conditioner, heard)
 
 
-def _refuse_short_crop(recipe: Recipe, preprocessing: Preprocessing) -> None:
+def refuse_short_crop(recipe: Recipe, preprocessing: Preprocessing) -> None:
+    """Refuses crops that would give the encoder no frame.
+
+    Raises:
+        ConfigError: with both lengths.
+    """
     crop_s, shortest_s = recipe.augmentation.crop_s, preprocessing.min_samples / preprocessing.sampling_rate_hz
     if crop_s is not None and crop_s < shortest_s:
         raise ConfigError(

@@ -14,6 +14,7 @@ import torch
 
 from emotune.audio import FloatArray
 from emotune.config.recipe import Recipe
+from emotune.config.tasks import LABELS
 from emotune.config.training import AugmentationSection, TrainSection
 from emotune.data.loading import Loading
 from emotune.errors import ConfigError, ModelError
@@ -52,6 +53,19 @@ from emotune.training.sampling import mean_times
 _PROBED = "started_from_probe"
 
 
+def refuse_without_labels(recipe: Recipe) -> None:
+    """Refuses a recipe of pre-training where labels are learnt.
+
+    Raises:
+        ConfigError: naming the task.
+    """
+    if recipe.task != LABELS:
+        raise ConfigError(
+            f"task: {recipe.task} is pre-training, which ends in a model without heads: it goes with `emotune train`,"
+            " and not with this."
+        )
+
+
 def train_run(
     recipe: Recipe, folder: Path, *, listener: Listener | None = None, progress: Progress = silent
 ) -> Evaluation:
@@ -64,6 +78,7 @@ def train_run(
         ConfigError: when the folder holds a finished run, or one of another recipe.
         CorpusError: for a manifest without splits ``train`` and ``development``, or one that cannot be learnt from.
     """
+    refuse_without_labels(recipe)
     run = RunFolder(folder)
     with processes.joined(), opened(run, recipe, "fine-tuned") as began:
         processes.wait_for_all()  # nobody writes into the folder before everybody has looked
@@ -76,13 +91,9 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
     earlier = run.information() if run.provenance.exists() else {}
     experiment = build_experiment(recipe, build_manifest(recipe, progress=progress))
     model, manifest = experiment.model.to(best_device()), experiment.manifest
-    checkpoint = processes.from_first(_last_checkpoint(Checkpoints(run.checkpoints), listener))
+    checkpoint = processes.from_first(last_checkpoint(Checkpoints(run.checkpoints), listener))
     section = processes.from_first(fitting(recipe, experiment, checkpoint) if processes.is_first() else recipe.train)
-    if _hears_the_same(recipe, experiment):
-        if any(parameter.requires_grad for parameter in model.backbone.parameters()):
-            model.backbone.remember_front_end(most_gb=recipe.train.states_gb)
-        else:
-            model.remembered = RememberedStates(model.backbone, most_gb=recipe.train.states_gb)
+    remember(model, recipe)
     counts = {
         **count_parameters(model),
         "processes": processes.count(),
@@ -164,9 +175,19 @@ def trainer_of(
     )
 
 
-def _hears_the_same(recipe: Recipe, experiment: Experiment) -> bool:
+def remember(model: EmotionModel, recipe: Recipe) -> None:
+    """Keeps what a frozen encoder, or its frozen front end alone, gives for clips that are the same in every epoch."""
+    if not _hears_the_same(recipe, model):
+        return
+    if any(parameter.requires_grad for parameter in model.backbone.parameters()):
+        model.backbone.remember_front_end(most_gb=recipe.train.states_gb)
+    else:
+        model.remembered = RememberedStates(model.backbone, most_gb=recipe.train.states_gb)
+
+
+def _hears_the_same(recipe: Recipe, model: EmotionModel) -> bool:
     """Tells if a frozen front end, at least, gets the same clips in every epoch: what it gives is worth keeping."""
-    front_end = experiment.model.backbone.front_end()
+    front_end = model.backbone.front_end()
     frozen = not any(parameter.requires_grad for module in front_end for parameter in module.parameters())
     augmented = recipe.augmentation.model_copy(update={"probability": 1.0}) != AugmentationSection()
     same = recipe.train.adversarial is None and not augmented
@@ -237,7 +258,7 @@ def _describe(recipe: Recipe, progress: Progress) -> dict[str, Any]:
     }
 
 
-def _last_checkpoint(checkpoints: Checkpoints, listener: Listener) -> Path | None:
+def last_checkpoint(checkpoints: Checkpoints, listener: Listener) -> Path | None:
     """The newest whole checkpoint of an interrupted run; what was left out on the way is said by the first process.
 
     Raises:
