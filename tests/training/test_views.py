@@ -1,7 +1,6 @@
 """Multi-view pre-training on tones: what is heard, what a step's loss is, what is kept, and what goes on from it."""
 
 import dataclasses
-import json
 import math
 from pathlib import Path
 
@@ -22,8 +21,12 @@ from emotune.training.build import build_experiment
 from emotune.training.fine_tune import train_run
 from emotune.training.loop import processes
 from emotune.training.manifest import build_manifest
-from emotune.training.views.data import held_apart, unlabelled_manifest
-from emotune.training.views.pretrain import PreTraining, build_pretraining, describe_views, pretrain_views, trainer_of
+from emotune.training.pretraining.run import (
+    build_pretraining,
+    describe_pretraining,
+    pretrain_run,
+    pretraining_trainer,
+)
 from emotune.training.views.score import alignment, retrieval, uniformity
 
 TRAIN = {"epochs": 2, "batch_seconds": 3.0, "head_lr": 3e-3, "warmup_share": 0.0}
@@ -35,11 +38,11 @@ def recipe(tones, tmp_path):
 
     def build(manifest: Manifest = tones, *, train: dict | None = None, **sections) -> Recipe:
         manifest.write(tmp_path / "m.csv")
+        task = {"name": "views", "mel": {"features": 8, "bins": 20}, "descriptors": {"features": 8}, "width": 8}
+        task |= {"cache": str(tmp_path / "measured"), **sections.pop("task", {})}
         content = sections_over(tmp_path / "m.csv", backbone={"train": "none"}, train=TRAIN | (train or {}), **sections)
-        views = {"mel": {"features": 8, "bins": 20}, "descriptors": {"features": 8}, "width": 8, "held_out": 0.3}
-        content["views"] = {**views, "cache": str(tmp_path / "measured"), **content.get("views", {})}
         content["model"]["pooling"] = "mean_std"
-        return Recipe.model_validate({**content, "task": "views"})
+        return Recipe.model_validate({**content, "task": task})
 
     return build
 
@@ -48,56 +51,52 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_model(folder / "model").model.state_dict()
 
 
-def test_no_development_or_test_clip_is_opened_and_held_out_speakers_do_not_train(recipe, tones, tmp_path, opened):
-    pretrain_views(recipe(), tmp_path / "run")
+def test_no_development_or_test_clip_is_opened(recipe, tones, tmp_path, opened):
+    pretrain_run(recipe(), tmp_path / "run")
     of_split = {Path(u.file).name: u.split for u in tones}
     assert opened
     assert {of_split[name] for name in opened} == {"train"}
     heard = Manifest.read(tmp_path / "run" / "manifest.csv")
     assert {u.utterance_id for u in heard} == {u.utterance_id for u in tones if u.split == "train"}
     assert heard.label_space == LabelSpace(())
-    held_out = json.loads((tmp_path / "run" / "provenance.json").read_text())["held_out_speakers"]
-    train, choosing = held_apart(unlabelled_manifest(recipe()), 0.3, seed=0)
-    assert sorted({u.speaker for u in choosing}) == held_out
-    assert not {u.speaker for u in train} & {u.speaker for u in choosing}
 
 
 def test_without_labels_the_weights_are_the_same_to_the_bit(recipe, tones, tmp_path):
     blank = [dataclasses.replace(u, emotion=None, dimensions={}, votes={}) for u in tones]
     bare = dataclasses.replace(tones, utterances=tuple(blank), label_space=LabelSpace(()))
     for name, manifest in (("with", tones), ("without", bare)):
-        pretrain_views(recipe(manifest), tmp_path / name)
+        pretrain_run(recipe(manifest), tmp_path / name)
     one, other = weights(tmp_path / "with"), weights(tmp_path / "without")
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def gradients(work: PreTraining, trainer, batches: list[Batch]) -> tuple[float, dict[str, torch.Tensor]]:
+def gradients(model, trainer, batches: list[Batch]) -> tuple[float, dict[str, torch.Tensor]]:
     from emotune.training.loop.step import Piece
 
-    for parameter in work.model.parameters():
+    for parameter in model.parameters():
         parameter.grad = None
     pieces = [Piece(str(number), batch) for number, batch in enumerate(batches)]
     loss = trainer.gradients.add(pieces, trainer.trained)
-    found = {name: p.grad.clone() for name, p in work.model.named_parameters() if p.grad is not None}
+    found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     return loss, found
 
 
 @pytest.mark.parametrize("options", [{}, {"hardness": 0.5, "same_speaker": "leave_out"}])
 def test_the_loss_of_accumulated_batches_is_that_of_all_clips_at_once(recipe, tmp_path, options):
     """Nothing is random in these models, so that cutting is all that differs."""
-    chosen = recipe(views={"descriptors": {"features": 8, "dropout": 0.0}, **options})
-    work = build_pretraining(chosen)
-    trainer = trainer_of(chosen, work, chosen.train, folder=tmp_path, listener=Listener())
+    chosen = recipe(task={"descriptors": {"features": 8, "dropout": 0.0}, **options})
+    work, data = build_pretraining(chosen)
+    trainer = pretraining_trainer(chosen, work, data, chosen.train, folder=tmp_path, listener=Listener())
     work.model.train()
     rows = [(0, row) for row in range(len(work.dataset))]
     from emotune.data.dataset import collate
 
     cut = [collate([work.dataset[key] for key in part]) for part in (rows[:2], rows[2:5], rows[5:])]
     whole = collate([work.dataset[key] for key in rows])
-    loss, expected = gradients(work, trainer, [whole])
+    loss, expected = gradients(work.model, trainer, [whole])
     assert 0.3 * math.log(len(rows)) < loss < 3 * math.log(len(rows))
-    found_loss, found = gradients(work, trainer, cut)
+    found_loss, found = gradients(work.model, trainer, cut)
     assert found_loss == pytest.approx(loss, rel=1e-5)
     assert found.keys() == expected.keys()
     for name, gradient in found.items():
@@ -119,7 +118,7 @@ def test_the_figures_are_those_of_their_papers_on_vectors_that_are_known():
 @pytest.fixture
 def start(recipe, tmp_path):
     """A pre-trained run."""
-    pretrain_views(recipe(train={"epochs": 1}), tmp_path / "start")
+    pretrain_run(recipe(train={"epochs": 1}), tmp_path / "start")
     return tmp_path / "start"
 
 
@@ -155,8 +154,8 @@ def test_a_start_that_has_heard_what_is_to_be_tested_is_refused(start, tones, tm
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"views": {"mel": None, "descriptors": None}}, "every view is null"),
-        ({"views": {"meel": {}}}, "did you mean 'mel'"),
+        ({"task": {"mel": None, "descriptors": None}}, "every view is null"),
+        ({"task": {"meel": {}}}, "did you mean 'mel'"),
         ({"data": {"budget": 0.1}}, r"data\.budget does nothing for task: views"),
         ({"train": {"metric": "uar"}}, r"train\.metric: Unknown metric 'uar'"),
         ({"train": {"start_from_probe": True}}, r"train\.start_from_probe does nothing"),
@@ -171,23 +170,18 @@ def test_speakers_that_nobody_knows_cannot_be_left_out(recipe, tones):
     nameless = tones.replace_utterances([dataclasses.replace(u, speaker=None) for u in tones])
     build_pretraining(recipe(nameless))
     with pytest.raises(CorpusError, match=r"same_speaker needs speakers"):
-        build_pretraining(recipe(nameless, views={"same_speaker": "only"}))
-    one = tones.replace_utterances([dataclasses.replace(u, speaker="a", split="train") for u in tones])
-    with pytest.raises(CorpusError, match=r"views\.held_out leaves no speaker"):
-        build_pretraining(recipe(one))
+        build_pretraining(recipe(nameless, task={"same_speaker": "only"}))
 
 
 def test_a_recipe_of_pre_training_is_no_recipe_of_labels(recipe, tmp_path):
-    with pytest.raises(ConfigError, match="pre-training"):
+    with pytest.raises(ConfigError, match="pre-training, which goes with"):
         train_run(recipe(), tmp_path / "run")
 
 
 def test_a_dry_run_describes_views_clips_and_batches(recipe, tmp_path):
-    found = describe_views(recipe())
-    assert found["model"]["views"] == ["model", "mel", "descriptors"]
-    assert found["model"]["heads"] == []
-    assert found["trainable"] == sum(found["trainable_by_part"].values()) > 0
-    assert found["trainable_by_part"]["encoder"] == 0
+    found = describe_pretraining(recipe())
+    assert found["views"].startswith("model, mel, descriptors,")
+    assert 0 < found["trainable"] < found["parameters"] - found["encoder_parameters"] + 1
     assert found["optimiser_steps"] == 2 * found["batches"]["an_epoch"]
     assert not (tmp_path / "run").exists()
 
@@ -209,13 +203,13 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(recipe, tmp_path, train):
     chosen = recipe(
         train={"epochs": 3, "batch_seconds": 1.5, **train},
         augmentation={"gain_db": 6.0, "noise": {"snr_db": [10, 20]}},
-        views={"hardness": 0.5},
+        task={"hardness": 0.5},
     )
-    pretrain_views(chosen, tmp_path / "whole")
-    steps = describe_views(chosen)["optimiser_steps"] // 3
+    pretrain_run(chosen, tmp_path / "whole")
+    steps = describe_pretraining(chosen)["optimiser_steps"] // 3
     with pytest.raises(KeyboardInterrupt):
-        pretrain_views(chosen, tmp_path / "broken", listener=Impatient(steps + 1))
-    pretrain_views(chosen, tmp_path / "broken")
+        pretrain_run(chosen, tmp_path / "broken", listener=Impatient(steps + 1))
+    pretrain_run(chosen, tmp_path / "broken")
     one, other = weights(tmp_path / "whole"), weights(tmp_path / "broken")
     assert all(torch.equal(one[name], other[name]) for name in one)
     rows = [read_rows(tmp_path / name / "metrics.jsonl") for name in ("whole", "broken")]
@@ -231,7 +225,7 @@ def one_of(number: int, port: str, recipe: dict, folder: str) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     torch.set_num_threads(1)
     torch.optim.AdamW = torch.optim.SGD  # pyright: ignore
-    pretrain_views(Recipe.model_validate(recipe), Path(folder))
+    pretrain_run(Recipe.model_validate(recipe), Path(folder))
 
 
 @pytest.mark.load
@@ -243,7 +237,7 @@ def test_two_processes_train_as_one_with_twice_the_batches_a_step(recipe, tmp_pa
         port = str(found.getsockname()[1])
     views = {"descriptors": {"features": 8, "dropout": 0.0}}
     train = {"epochs": 2, "batch_seconds": 1.5, "head_lr": 0.05, "schedule": "constant_with_warmup"}
-    two = recipe(train=train, views=views).model_dump(mode="json")
+    two = recipe(train=train, task=views).model_dump(mode="json")
     context = torch.multiprocessing.get_context("spawn")
     running = [context.Process(target=one_of, args=(n, port, two, str(tmp_path / "two"))) for n in range(2)]
     for process in running:
@@ -253,7 +247,7 @@ def test_two_processes_train_as_one_with_twice_the_batches_a_step(recipe, tmp_pa
     assert [process.exitcode for process in running] == [0, 0]
     assert processes.count() == 1
     monkeypatch.setattr(torch.optim, "AdamW", torch.optim.SGD)
-    pretrain_views(recipe(train={**train, "accumulate": 2}, views=views), tmp_path / "one")
+    pretrain_run(recipe(train={**train, "accumulate": 2}, task=views), tmp_path / "one")
     one, other = weights(tmp_path / "one"), weights(tmp_path / "two")
     for name, tensor in one.items():
         torch.testing.assert_close(other[name], tensor, rtol=1e-4, atol=1e-6, msg=name)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from emotune.cli import sequences
+from emotune.cli import pretraining, sequences
 from emotune.cli.console import err, out, show_progress, warn_all
 from emotune.cli.training_display import TrainingDisplay
 from emotune.io.tables import to_json
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or a name from `emotune recipes`.")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Overrides such as train.epochs=3.")]
 RunPath = Annotated[Path | None, typer.Option("-o", "--output", help="Run folder; default runs/<recipe>-seed<seed>.")]
-_CONTINUES = "the same command continues from the last checkpoint"
 FoldsAtATime = Annotated[
     int, typer.Option("--folds-at-a-time", min=1, help="protocol=...: folds that run at a time, in processes.")
 ]
@@ -31,22 +30,23 @@ def train(
     overrides: Overrides = None,
     output: RunPath = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show model, batches and memory; train nothing.")] = False,
-    folds_at_a_time: _CONTINUES = "the same command continues from the last checkpoint"
-FoldsAtATime = 1,
+    folds_at_a_time: FoldsAtATime = 1,
 ) -> None:
     """Fine-tune a speech encoder; the run folder holds model, predictions and report. With protocol=NAME, all folds.
 
-    A recipe with tasks, such as sequences/emotion, trains a sequence model; one with task, such as pretraining/views,
-    pre-trains without labels.
+    A recipe with tasks, such as sequences/emotion, trains a sequence model; one with a task, such as
+    pretraining/vesper_tiny, makes an encoder of recordings without labels.
     """
     with needs("train"):
         from emotune.config.reading import load_recipe
-        from emotune.config.tasks import LABELS, TASKS
         from emotune.config.sequences import is_sequence_recipe
     if is_sequence_recipe(recipe_name):
         sequences.train_recipe(recipe_name, overrides or [], output, dry_run=dry_run)
         return
     recipe = load_recipe(recipe_name, overrides or [])
+    if recipe.task is not None and recipe.protocol is None:
+        pretraining.train_recipe(recipe, output or default_folder(recipe), dry_run=dry_run)
+        return
     with needs("train"):  # once the recipe is without fault: a fault is told at once
         from emotune.protocols.run import first_fold
         from emotune.training.fine_tune import describe, train_run
@@ -54,47 +54,29 @@ FoldsAtATime = 1,
     if recipe.protocol is not None and dry_run:
         recipe = first_fold(recipe, progress=show_progress)
         err.print(f"the first fold, {recipe.name}", markup=False)
+        if recipe.task is not None:
+            pretraining.train_recipe(recipe, default_folder(recipe), dry_run=True)
+            return
     if recipe.protocol is not None:
         run_protocol(recipe, output or default_folder(recipe), "train", folds_at_a_time)
         return
     if dry_run:
-        described = describe if recipe.task == LABELS else TASKS[recipe.task].describe
-        description = described(recipe, progress=show_progress)
+        description = describe(recipe, progress=show_progress)
         if launched_number() == 0:
             print_description(description)
         return
     folder = output or default_folder(recipe)
-    if recipe.task != LABELS:
-        pretrain(recipe, folder)
-        return
     try:
         with TrainingDisplay() as display:
             evaluation = train_run(recipe, folder, listener=display, progress=show_progress)
     except KeyboardInterrupt:
-        err.print(_CONTINUES, markup=False)
+        err.print("the same command continues from the last checkpoint", markup=False)
         raise
     if launched_number() == 0:
         print_evaluation(evaluation, "development", folder / "development")
         out.print(f"next: emotune evaluate {folder} --split test", markup=False)
     if recipe.train.fsdp:
         leave()
-
-
-def pretrain(recipe: Any, folder: Path) -> None:
-    """Pre-trains without labels, and says what came of it and how it is used."""
-    with needs("train"):
-        from emotune.config.tasks import TASKS
-        from emotune.training.loop.processes import launched_number
-    try:
-        with TrainingDisplay() as display:
-            figures = TASKS[recipe.task].train(recipe, folder, listener=display, progress=show_progress)
-    except KeyboardInterrupt:
-        err.print(_CONTINUES, markup=False)
-        raise
-    if launched_number() == 0:
-        for name, value in figures.items():
-            out.print(f"held out {name} {value:.3f}", markup=False)
-        out.print(f"next: emotune train RECIPE model.start={folder}", markup=False)
 
 
 def run_protocol(recipe: Any, folder: Path, kind: Literal["train", "probe"], folds_at_a_time: int) -> None:
@@ -111,7 +93,7 @@ def run_protocol(recipe: Any, folder: Path, kind: Literal["train", "probe"], fol
         raise
     for name, evaluation in evaluations.items():
         print_evaluation(evaluation, name, folder / name)
-    if not evaluations:
+    if recipe.task is not None:
         out.print(f"next: emotune train RECIPE protocol={recipe.protocol} model.start={folder}", markup=False)
 
 

@@ -35,6 +35,8 @@ class DataSection(Section):
     ``target: gender`` learns the speaker's gender in place of emotion: a gender predictor for other models.
     Clips of any split beyond ``max_duration_s``, or below what the encoder needs, are an error before training, or
     left out by ``drop``, or ``cut`` and given silence (``pad``), and so the model does it later too.
+    ``unlabelled`` are folders of recordings, or manifests, for tasks that need no labels: what lies in a folder or
+    split called test or development is left alone, and so is what the manifest holds already.
     ``cache`` is a folder for decoded clips of training and development, which may grow to ``cache_gb``.
     """
 
@@ -46,6 +48,8 @@ class DataSection(Section):
     """its folder"""
     labels: str | None = None
     """whose labels, of a corpus with several sources; null = its first"""
+    unlabelled: list[UserPath] = Field(default=[])
+    """folders of recordings, or manifests, that pre-training hears beside or without a manifest"""
     classes: bool = True
     """learn the emotion classes"""
     dimensions: list[str] = Field(default=[])
@@ -79,7 +83,8 @@ class DataSection(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> DataSection:
-        if (self.manifest is None) == (self.corpus is None):
+        none_needed = bool(self.unlabelled) and self.manifest is None and self.corpus is None
+        if (self.manifest is None) == (self.corpus is None) and not none_needed:
             raise ValueError("give either manifest, or corpus and root")
         if self.corpus is not None and self.root is None:
             raise ValueError(f"root is missing: the folder that holds {self.corpus}, as data.root=PATH")

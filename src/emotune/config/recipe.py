@@ -7,17 +7,16 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from emotune.config.data import DataSection
+from emotune.config.entries import Chosen, EntrySection
 from emotune.config.model import ModelSection
 from emotune.config.sampling import SamplingSection
 from emotune.config.start import with_start
-from emotune.config.tasks import LABELS, TASKS
+from emotune.config.tasks import TASKS, task_faults
 from emotune.config.training import AugmentationSection, LossSection, ProbeSection, TrainSection
-from emotune.config.unlabelled import faults_without_labels, metrics_of, with_metric
-from emotune.config.views import ViewsSection
 from emotune.losses.options import ClassWeightOptions
 from emotune.registry import unknown_name_message
 from emotune.schema.gender import GENDER
-from emotune.section import OneOf, Section
+from emotune.section import Section
 
 LARGEST_SEED = 2**32 - 1  # of NumPy's generators
 
@@ -38,8 +37,8 @@ class Recipe(Section):
     """weights of new layers, order of batches, augmentation"""
     protocol: str | None = None
     """a name from `emotune protocols`, or a file: classes, splits, folds"""
-    task: Annotated[str, OneOf("task", [LABELS, *TASKS])] = LABELS
-    """labels, or pre-training without them: views"""
+    task: Annotated[EntrySection | None, Chosen(TASKS, example="{name: vesper, layers: 4}")] = None
+    """pre-training, which reads no label and makes an encoder; null = fine-tuning"""
     data: DataSection
     """what is learnt from"""
     model: ModelSection
@@ -52,17 +51,22 @@ class Recipe(Section):
     """how fine-tuning goes"""
     probe: ProbeSection = ProbeSection()
     """linear models on frozen features"""
-    views: ViewsSection = ViewsSection()
-    """of task: views"""
 
     @model_validator(mode="before")
     @classmethod
     def _started(cls, data: Any) -> Any:
-        return with_start(with_metric(data))
+        return with_start(data)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:
-        faults = []
+        faults = self._faults() if self.task is None else list(task_faults(self))
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _faults(self) -> list[str]:
+        """What does not go together in fine-tuning and probing."""
+        faults = self._unlabelled_faults()
         if self.protocol is not None and self.probe.leave_out is not None:
             faults.append("protocol says what is held out: leave out either protocol or probe.leave_out")
         if self.probe.copies and (self.probe.leave_out is not None or self.augmentation.mix is not None):
@@ -82,8 +86,6 @@ class Recipe(Section):
         if self.train.sampling.by in ("class", "corpus_and_class"):
             faults += self._sampled_by_class()
         faults += self._schedule_faults()
-        if self.task != LABELS:
-            faults += faults_without_labels(self)
         if self.data.target == GENDER and (self.loss.gender.weight or dict(self.model.conditions)[GENDER]):
             faults.append(
                 "data.target: gender learns gender already: leave out loss.gender and model.conditions.gender"
@@ -94,24 +96,21 @@ class Recipe(Section):
                 "data.votes.no_agreement: votes keeps utterances without a label for a loss of votes, and there is"
                 " none; give loss.soft_cross_entropy.weight or loss.kl.weight a positive value, or use leave_out"
             )
-        metrics = self._metrics()
-        if self.train.metric not in metrics:
-            faults.append("train.metric: " + unknown_name_message("metric", self.train.metric, metrics))
-        if self.train.fsdp:
-            faults += self._not_spread()
-        if faults:
-            raise ValueError("; ".join(faults))
-        return self
-
-    def _metrics(self) -> list[str]:
-        """Figures by which the epoch may be chosen."""
-        if self.task != LABELS:
-            return metrics_of(self.task)
         of_classes = ["uar", "macro_f1", "macro_f1_true_classes", "micro_f1", "accuracy", "vote_similarity"]
         metrics = of_classes if self.data.classes else []
         if self.data.dimensions:
             metrics = [*metrics, "ccc", *(f"ccc.{name}" for name in self.data.dimensions)]
-        return metrics
+        if self.train.metric not in metrics:
+            faults.append("train.metric: " + unknown_name_message("metric", self.train.metric, metrics))
+        if self.train.fsdp:
+            faults += self._not_spread()
+        return faults
+
+    def _unlabelled_faults(self) -> list[str]:
+        """Recordings without labels, of which only a task learns."""
+        if self.data.unlabelled:
+            return ["data.unlabelled: nothing is learnt of recordings without labels but by a task, such as vesper"]
+        return []
 
     def _schedule_faults(self) -> list[str]:
         """Faults of a curriculum or a second stage, which must change within the epochs that there are."""

@@ -1,19 +1,79 @@
-"""Tasks of the one training loop: what `emotune train` teaches, each with its own section of a recipe."""
+"""Tasks of a recipe that need no labels: a registry of ways to pre-train an encoder, each with its options."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
 
 from emotune.registry import Registry
+from emotune.section import Section
 
-LABELS = "labels"
-"""The task of a recipe that names none: heads learn the labels of the manifest."""
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-TASKS: Registry[Any] = Registry(
+TASKS: Registry[Callable[..., Any]] = Registry(
     "task",
     {
-        "views": ("emotune.training.views.pretrain:VIEWS", "emotune.config.views:ViewsSection"),
+        "vesper": ("emotune.training.vesper.build:build_vesper", "emotune.config.tasks:VesperOptions"),
+        "views": ("emotune.training.views.build:build_views", "emotune.config.views:ViewsOptions"),
     },
     extra="train",
 )
-"""Tasks that learn without labels, each a ``PreTrainer`` with the section of a recipe that bears its name."""
+"""An entry is a function that builds a ``emotune.training.pretraining.pretraining.Pretraining``."""
+
+_USED = {
+    "data": (
+        *("manifest", "corpus", "root", "labels", "splits", "unlabelled", "trim_silence_db", "max_duration_s"),
+        *("too_long", "too_short", "cache", "cache_gb", "allow"),
+    ),
+    "model": ("backbone",),
+    "train": (
+        *("epochs", "batch_seconds", "accumulate", "encoder_lr", "head_lr", "weight_decay", "warmup_share"),
+        *("schedule", "clip_norm", "average", "patience", "checkpoint_minutes", "memory_gb"),
+        *("gradient_checkpointing", "states_gb", "workers", "precision"),
+    ),
+}
+"""Keys of sections that pre-training heeds; all others must be left as they are."""
+_UNUSED = ("loss", "probe")
+"""Keys and sections that pre-training does not heed at all."""
+
+
+class VesperOptions(Section):
+    """An encoder of fewer layers, copied from the recipe's and taught to do without the others."""
+
+    layers: int = Field(default=4, ge=2)
+    """an even number that divides the encoder's: layers 0, L/N, 2 L/N, ... are copied"""
+
+
+def task_faults(recipe: Any) -> Iterator[str]:
+    """Keys of a recipe with a task that do nothing for it, a sentence each.
+
+    Args:
+        recipe: a ``Recipe`` whose fields are filled.
+    """
+    task = recipe.task.name
+    if recipe.model.start is not None:
+        yield f"model.start: task {task} takes a bare encoder: name it as model.backbone.checkpoint"
+        return
+    defaults = type(recipe).model_fields
+    unused = [name for name in _UNUSED if getattr(recipe, name) != defaults[name].get_default()]
+    heeded = getattr(recipe.task, "heeds", ())
+    for section, used in _USED.items():
+        own = getattr(recipe, section)
+        for name, field in type(own).model_fields.items():
+            if name in used or f"{section}.{name}" in heeded:
+                continue
+            if getattr(own, name) != field.get_default(call_default_factory=True):
+                unused.append(f"{section}.{name}")
+    for name in unused:
+        yield f"{name} does nothing for task {task}: leave it out"
+    backbone = recipe.model.backbone
+    if "model.backbone.train" in heeded:
+        return
+    if backbone.final_norm or backbone.train != "all" or backbone.train_front_end:
+        yield (
+            f"model.backbone: task {task} trains all but the convolutions, without a final norm: leave out train,"
+            " train_front_end and final_norm"
+        )

@@ -1,9 +1,9 @@
-"""The recipe's section of multi-view contrastive pre-training."""
+"""Options of the task of multi-view contrastive pre-training."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,21 +12,22 @@ from emotune.models.views import VIEWS
 from emotune.models.views.options import DescriptorsView, EncoderView, MelView
 from emotune.section import Section, UnexpandedPath
 
-METRICS = ("retrieval",)
-"""Figures that may choose the epoch."""
 
-
-class ViewsSection(OpenSection):
+class ViewsOptions(OpenSection):
     """Contrastive pre-training of the recipe's model against other views of the same clips; no label is read.
 
     The model's pooled features and those of each view beside them are projected to ``width`` numbers of unit length,
     and every two views learn to tell a clip from the others of an optimiser step. null leaves a view out; one of
-    another package is a key too. ``held_out`` is a share of the training speakers, who do not train and choose the
-    epoch.
+    another package is a key too.
     """
 
     entries = VIEWS
     least = Section
+    heeds: ClassVar[tuple[str, ...]] = (
+        *("model.layer_mix", "model.layer_mix_initial"),
+        *("model.pooling", "model.backbone.train"),
+    )
+    """keys of a recipe that other tasks do without"""
 
     mel: MelView | None = MelView()
     """{}: a spectrogram; null = not a view"""
@@ -42,13 +43,11 @@ class ViewsSection(OpenSection):
     """1 = clips that are alike count more as negatives; 0 = all count alike"""
     same_speaker: Literal["keep", "leave_out", "only"] = "keep"
     """negatives of the clip's own speaker: kept, left out, or the only ones, so that who speaks is no help"""
-    held_out: float = Field(default=0.1, ge=0, lt=1)
-    """share of the training speakers who choose the epoch; 0 = those who train choose"""
     cache: UnexpandedPath = Path("~/.cache/emotune/views")
     """a folder for what views measure of clips"""
 
     @model_validator(mode="after")
-    def _some_view(self) -> ViewsSection:
+    def _some_view(self) -> ViewsOptions:
         if not self.beside:
             raise ValueError(
                 "every view is null, and the model alone has nothing to agree with: give mel: {} or another"

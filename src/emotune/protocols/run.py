@@ -11,7 +11,6 @@ from typing import Literal
 
 from emotune.config.recipe import Recipe
 from emotune.config.start import start_of_fold
-from emotune.config.tasks import LABELS, TASKS
 from emotune.errors import ConfigError
 from emotune.evaluation import Evaluation, scores
 from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dependence
@@ -29,6 +28,7 @@ from emotune.training.conditions import enriched
 from emotune.training.fine_tune import train_run
 from emotune.training.loop.processes import launched_count
 from emotune.training.manifest import source_manifest
+from emotune.training.pretraining.run import pretrain_run
 from emotune.training.probe import probe_run
 from emotune.training.run import opened, provenance_of, write_end, write_start
 
@@ -77,7 +77,7 @@ def run(
         manifest = under_protocol(source_manifest(recipe, progress=progress), protocol)
         manifest = enriched(manifest, recipe.model.conditions, progress=progress)
         folds = folds_of(protocol, manifest)
-        if recipe.task != LABELS:
+        if recipe.task is not None:
             folds = [dataclasses.replace(fold, tests=()) for fold in folds]
         provenance = provenance_of(recipe, manifest, began, kind=what)
         write_start(run_folder, recipe, manifest, provenance, listener)
@@ -88,7 +88,7 @@ def run(
             listener.say(f"warning: {warning}")
         recipes = {fold: _recipe_of(fold, recipe, protocol, run_folder) for fold in folds}
         _run_all(recipes, run_folder, kind, min(processes, len(folds)), listener, progress)
-        evaluations = _pooled(run_folder, protocol, folds, warnings) if recipe.task == LABELS else {}
+        evaluations = _pooled(run_folder, protocol, folds, warnings) if recipe.task is None else {}
         write_end(run_folder, provenance)
     return evaluations
 
@@ -155,9 +155,9 @@ def _run_one(
 ) -> str:
     """Trains one fold, predicts and scores its tests; returns a sentence on it."""
     run, collected = RunFolder(folder), _Warnings()
-    if recipe.task != LABELS:
-        figures = TASKS[recipe.task].train(recipe, folder, listener=listener or collected, progress=progress)
-        reached = f"{recipe.train.metric} {figures[recipe.train.metric]:.3f}"
+    if recipe.task is not None:
+        found = pretrain_run(recipe, folder, listener=listener or collected, progress=progress)
+        reached = f"{found.metric} {found.score:.3f} on recordings held out"
         return "\n".join(f"{fold.name}: {line}" for line in [*collected.lines, reached])
     if not run.finished:
         _RUNS[kind](recipe, folder, listener=listener or collected, progress=progress)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from emotune.config.recipe import Recipe
-from emotune.config.tasks import LABELS, TASKS
 from emotune.errors import EmotuneError
 from emotune.evaluation import scores
 from emotune.inference import load
@@ -23,6 +22,7 @@ from emotune.schema.splits import select_splits
 from emotune.studies.study_run import StudyRun, is_scored, tested_manifest
 from emotune.training.fine_tune import train_run
 from emotune.training.manifest import source_manifest
+from emotune.training.pretraining.run import pretrain_run
 from emotune.training.probe import probe_run
 
 Runner: TypeAlias = Callable[[StudyRun, Listener, Progress], object]
@@ -48,9 +48,9 @@ def carry_out(run: StudyRun, listener: Listener, progress: Progress) -> str:
         if not own.finished:
             run_protocol(run.recipe, run.folder, kind=run.kind, listener=listener, progress=progress)
     else:
-        if run.recipe.task != LABELS:
-            figures = TASKS[run.recipe.task].train(run.recipe, run.folder, listener=listener, progress=progress)
-            return f"{run.recipe.train.metric} {figures[run.recipe.train.metric]:.3f}"
+        if run.recipe.task is not None:
+            found = pretrain_run(run.recipe, run.folder, listener=listener, progress=progress)
+            return f"{found.metric} {found.score:.3f} on recordings held out"
         if not own.finished:
             how: Callable[..., object] = train_run if run.kind == "train" else probe_run
             how(run.recipe, run.folder, listener=listener, progress=progress)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from emotune.conditions import CONDITIONS
 from emotune.config.recipe import Recipe
-from emotune.config.tasks import LABELS
 from emotune.errors import ConfigError
 from emotune.evaluation.comparing.compare import comparable
 from emotune.registry import unknown_name_message
@@ -66,16 +65,16 @@ def _faults_in(error: ConfigError) -> list[str]:
 
 def _scored_without_labels(recipes: Mapping[str, Recipe], study: Study) -> list[str]:
     return [
-        f"step {name}: task: {recipes[name].task} predicts nothing that could be scored; give scored: false"
+        f"step {name}: a task of pre-training predicts nothing that could be scored; give scored: false"
         for name in study.scored_steps
-        if name in recipes and recipes[name].task != LABELS
+        if name in recipes and recipes[name].task is not None
     ]
 
 
 def _tested_apart(recipes: Mapping[str, Recipe], study: Study) -> list[str]:
     names: dict[tuple[str, ...], str] = {}
     for step, recipe in recipes.items():
-        if recipe.task == LABELS:
+        if recipe.task is None:
             names.setdefault(results_of(recipe, study), step)
     if len(names) <= 1:
         return []

@@ -12,7 +12,6 @@ import yaml
 
 from emotune.config.reading import load_recipe
 from emotune.config.recipe import Recipe
-from emotune.config.tasks import LABELS
 from emotune.errors import ConfigError
 from emotune.evaluation.vote_scores import VOTE_SIMILARITY
 from emotune.protocols.protocol import load_protocol
@@ -141,7 +140,7 @@ def run_folder_of(folder: Path, step: str, seed: int) -> Path:
 
 def results_of(recipe: Recipe, study: Study) -> tuple[str, ...]:
     """Names of the results of a step's runs: test splits, or what folds tested together; none of pre-training."""
-    if recipe.task != LABELS:
+    if recipe.task is not None:
         return ()
     if recipe.protocol is None:
         return tuple(study.tests)

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from emotune.config.recipe import Recipe
-from emotune.config.tasks import LABELS
 from emotune.evaluation import scores
 from emotune.protocols.run import POOLED, Kind
 from emotune.schema.manifest import Manifest
@@ -67,7 +66,7 @@ class StudyRun:
         Pre-training, which has no labels, has none (NaN).
         """
         run = RunFolder(self.folder)
-        if self.recipe.task != LABELS:
+        if self.recipe.task is not None:
             return {run.path.name: float("nan")}
         folds = [path.parent for path in sorted(run.path.glob("*/provenance.json"))]
         inner = [run] if self.recipe.protocol is None else [RunFolder(path) for path in folds]

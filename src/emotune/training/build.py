@@ -14,7 +14,7 @@ from emotune.audio.preprocessing import Preprocessing
 from emotune.config.entries import by_name
 from emotune.config.model import ModelSection
 from emotune.config.recipe import Recipe
-from emotune.config.tasks import LABELS as LABELS_TASK
+from emotune.config.training import AugmentationSection
 from emotune.data.audio_cache import AudioCache
 from emotune.data.augmentations import AUGMENTATIONS
 from emotune.data.augmentations.pipeline import Augmentation, Mix
@@ -129,7 +129,7 @@ def build_model(
         varan=section.varan.model_dump() if section.layer_mix == VARAN else None,
         pooling=by_name(section.pooling),
         hidden_size=section.hidden_size,
-        dropout=section.dropout if recipe.task == LABELS_TASK else 0.0,
+        dropout=section.dropout if recipe.task is None else 0.0,
         adapter=_adapter_options(section),
         conditions=conditioner and conditioner.about,
         join=by_name(section.join),
@@ -153,8 +153,8 @@ def _adapter_options(section: ModelSection) -> dict[str, Any] | None:
 
 
 def wanted_heads(recipe: Recipe) -> list[str]:
-    """Entries of ``HEADS``: those of labels, and those that a loss of positive weight teaches; none without labels."""
-    if recipe.task != LABELS_TASK:
+    """Entries of ``HEADS``: those of labels, and those that a loss of positive weight teaches; none of pre-training."""
+    if recipe.task is not None:
         return []
     taught = [LOSSES[name].head for name, section in recipe.loss if section.weight]
     return list(dict.fromkeys([*LABELS, *taught]))
@@ -241,6 +241,17 @@ class Experiment:
     heard: DecodedClips | None = None
 
 
+def build_cache(recipe: Recipe) -> AudioCache | None:
+    """The recipe's cache of decoded clips, where it has one."""
+    return recipe.data.cache and AudioCache(recipe.data.cache.expanduser(), most_gb=recipe.data.cache_gb)
+
+
+def hears_the_same(recipe: Recipe) -> bool:
+    """Tells if training hears the same clips in every epoch."""
+    augmented = recipe.augmentation.model_copy(update={"probability": 1.0}) != AugmentationSection()
+    return recipe.train.adversarial is None and not augmented
+
+
 def build_augmentation(recipe: Recipe) -> Augmentation:
     """The steps that the recipe asks for, in the order of their table.
 
@@ -287,7 +298,7 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
     refuse_short_crop(recipe, preprocessing)
     conditioner = build_conditioner(recipe.model.conditions, manifest)
     model = build_model(recipe, space, backbone, conditioner=conditioner)
-    cache = recipe.data.cache and AudioCache(recipe.data.cache.expanduser(), most_gb=recipe.data.cache_gb)
+    cache = build_cache(recipe)
     dataset = EmotionDataset(
         train,
         truths_of(space, model.learns),
@@ -307,10 +318,10 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
 
 
 def refuse_short_crop(recipe: Recipe, preprocessing: Preprocessing) -> None:
-    """Refuses crops that would give the encoder no frame.
+    """Refuses a crop that gives an encoder no frame.
 
     Raises:
-        ConfigError: with both lengths.
+        ConfigError: naming the shortest clip that it takes.
     """
     crop_s, shortest_s = recipe.augmentation.crop_s, preprocessing.min_samples / preprocessing.sampling_rate_hz
     if crop_s is not None and crop_s < shortest_s:

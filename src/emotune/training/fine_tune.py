@@ -14,8 +14,7 @@ import torch
 
 from emotune.audio import FloatArray
 from emotune.config.recipe import Recipe
-from emotune.config.tasks import LABELS
-from emotune.config.training import AugmentationSection, TrainSection
+from emotune.config.training import TrainSection
 from emotune.data.loading import Loading
 from emotune.errors import ConfigError, ModelError
 from emotune.evaluation import Evaluation
@@ -29,7 +28,7 @@ from emotune.schema.splits import DEVELOPMENT, TRAIN
 from emotune.schema.utterance import Utterance
 from emotune.training import linear
 from emotune.training.batching import clips_of, fitting
-from emotune.training.build import Experiment, best_device, build_experiment
+from emotune.training.build import Experiment, best_device, build_experiment, hears_the_same
 from emotune.training.development import development_scores
 from emotune.training.features import pooled_features
 from emotune.training.loop import processes
@@ -53,19 +52,6 @@ from emotune.training.sampling import mean_times
 _PROBED = "started_from_probe"
 
 
-def refuse_without_labels(recipe: Recipe) -> None:
-    """Refuses a recipe of pre-training where labels are learnt.
-
-    Raises:
-        ConfigError: naming the task.
-    """
-    if recipe.task != LABELS:
-        raise ConfigError(
-            f"task: {recipe.task} is pre-training, which ends in a model without heads: it goes with `emotune train`,"
-            " and not with this."
-        )
-
-
 def train_run(
     recipe: Recipe, folder: Path, *, listener: Listener | None = None, progress: Progress = silent
 ) -> Evaluation:
@@ -78,7 +64,6 @@ def train_run(
         ConfigError: when the folder holds a finished run, or one of another recipe.
         CorpusError: for a manifest without splits ``train`` and ``development``, or one that cannot be learnt from.
     """
-    refuse_without_labels(recipe)
     run = RunFolder(folder)
     with processes.joined(), opened(run, recipe, "fine-tuned") as began:
         processes.wait_for_all()  # nobody writes into the folder before everybody has looked
@@ -177,21 +162,14 @@ def trainer_of(
 
 def remember(model: EmotionModel, recipe: Recipe) -> None:
     """Keeps what a frozen encoder, or its frozen front end alone, gives for clips that are the same in every epoch."""
-    if not _hears_the_same(recipe, model):
+    front_end = model.backbone.front_end()
+    frozen = not any(parameter.requires_grad for module in front_end for parameter in module.parameters())
+    if not frozen or not hears_the_same(recipe) or not recipe.train.states_gb or recipe.train.fsdp:
         return
     if any(parameter.requires_grad for parameter in model.backbone.parameters()):
         model.backbone.remember_front_end(most_gb=recipe.train.states_gb)
     else:
         model.remembered = RememberedStates(model.backbone, most_gb=recipe.train.states_gb)
-
-
-def _hears_the_same(recipe: Recipe, model: EmotionModel) -> bool:
-    """Tells if a frozen front end, at least, gets the same clips in every epoch: what it gives is worth keeping."""
-    front_end = model.backbone.front_end()
-    frozen = not any(parameter.requires_grad for module in front_end for parameter in module.parameters())
-    augmented = recipe.augmentation.model_copy(update={"probability": 1.0}) != AugmentationSection()
-    same = recipe.train.adversarial is None and not augmented
-    return frozen and same and recipe.train.states_gb > 0 and not recipe.train.fsdp
 
 
 @contextmanager

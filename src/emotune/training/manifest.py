@@ -28,6 +28,10 @@ def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
     """
     if recipe.protocol is not None:
         raise ConfigError("A recipe with a protocol is run by `emotune train` or `emotune probe`, fold by fold.")
+    if recipe.task is not None:
+        raise ConfigError(
+            f"Task {recipe.task.name} is pre-training, which goes with `emotune train`, and not with this."
+        )
     manifest = source_manifest(recipe, progress=progress)
     left_out: dict[str, int] = {}
     for step, reason in STEPS:

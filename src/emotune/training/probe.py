@@ -37,7 +37,6 @@ from emotune.training.build import (
     settle_lengths,
 )
 from emotune.training.features import AugmentedCopy, layer_features, utterance_waveforms
-from emotune.training.fine_tune import refuse_without_labels
 from emotune.training.manifest import build_manifest
 from emotune.training.parameters import count_parameters
 from emotune.training.run import (
@@ -100,7 +99,6 @@ def probe_run(
 
 
 def _probe_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Listener, progress: Progress) -> Evaluation:
-    refuse_without_labels(recipe)
     if recipe.model.conditions != ConditionsSection():
         raise ConfigError("A probe learns from the sound alone: leave model.conditions out, or use `emotune train`.")
     manifest = build_manifest(recipe, progress=progress)

@@ -11,7 +11,7 @@ from emotune.config.sequences import SequenceRecipe
 from emotune.section import Section
 
 _SOURCES = ("data.manifest", "data.root")
-_CACHES = ("data.cache", "data.cache_gb", "probe.cache", "views.cache")
+_CACHES = ("data.cache", "data.cache_gb", "probe.cache", "task.cache")
 
 
 def changes_between(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from emotune.audio.preprocessing import Preprocessing
@@ -19,7 +20,7 @@ from emotune.schema.run_folder import RunFolder
 from emotune.schema.splits import TRAIN
 
 PRE_TRAINED = "pre-trained"
-"""Beginning of the ``kind`` of a run that has learnt without labels."""
+"""Kind of a run that has learnt without labels."""
 _KEPT = ("layer_mix.", "pooling.", "standardize.")
 
 
@@ -70,19 +71,20 @@ def refuse_another_encoder(recipe: Recipe, start: StoredModel) -> None:
 
 
 def refuse_heard(recipe: Recipe, manifest: Manifest) -> None:
-    """Refuses a pre-trained start that has heard clips, or other clips of speakers, that are to choose or to test.
+    """Refuses a pre-trained start or encoder that has heard clips or speakers of other splits than training.
 
-    It is known of a run; of a model folder alone it is not.
+    What it has heard is known of a run; of a folder that was taken out of one it is not.
 
     Raises:
         CorpusError: counting them.
     """
-    if recipe.model.start is None:
+    start, checkpoint = recipe.model.start, recipe.model.backbone.checkpoint
+    if start is None and not Path(checkpoint or "").is_dir():
         return
-    run = RunFolder(find_model_folder(recipe.model.start).folder.parent)
-    if not (run.provenance.exists() and run.manifest.exists()):
-        return
-    if not str(run.information().get("kind")).startswith(PRE_TRAINED):
+    name = checkpoint if start is None else start
+    folder = Path(str(checkpoint)) if start is None else find_model_folder(start).folder
+    run = RunFolder(folder.absolute().parent)
+    if not (run.provenance.exists() and run.manifest.exists()) or run.information().get("kind") != PRE_TRAINED:
         return
     heard, others = Manifest.read(run.manifest), [u for u in manifest if u.split not in (TRAIN, None)]
     clips = {utterance.content_sha256 for utterance in heard}
@@ -91,8 +93,9 @@ def refuse_heard(recipe: Recipe, manifest: Manifest) -> None:
     found = [u for u in others if u.content_sha256 in clips or (kept_apart and (u.corpus, u.speaker) in speakers)]
     if found:
         splits = ", ".join(sorted({str(utterance.split) for utterance in found}))
+        key = "model.backbone.checkpoint" if start is None else "model.start"
         raise CorpusError(
-            f"model.start: {recipe.model.start} has heard speakers of {len(found)} clips of {splits}, such as"
+            f"{key}: {name} has heard speakers of {len(found)} clips of {splits}, such as"
             f" {found[0].utterance_id}, though without their labels. Pre-train on the training speakers of the same"
             " splits."
         )

@@ -1,4 +1,4 @@
-"""Data of multi-view pre-training: the training clips without their labels, and what views measure of them."""
+"""Data of multi-view pre-training: numbers of clips and speakers, and what views measure of the clips."""
 
 from __future__ import annotations
 
@@ -13,63 +13,16 @@ import numpy as np
 
 from emotune.audio import FloatArray
 from emotune.audio.preprocessing import Preprocessing
-from emotune.config.recipe import Recipe
 from emotune.errors import CorpusError
 from emotune.io.array_cache import array_path, read_array, write_array
 from emotune.losses.contrastive import UNKNOWN_SPEAKER
 from emotune.models.views.view import View
 from emotune.runtime.progress import Progress, silent
-from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest
-from emotune.schema.splits import TRAIN
 from emotune.schema.truth import Numbers, Truth
 from emotune.schema.utterance import Utterance
 from emotune.training.features import utterance_waveforms
 from emotune.training.loop import processes
-from emotune.training.manifest import measured, source_manifest, with_splits_chosen, without_overlaps
-
-
-def unlabelled_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
-    """The training clips of a recipe, without labels, dimensions and votes; a manifest without any split trains whole.
-
-    Raises:
-        CorpusError: for splits of which none is ``train``, or that share speakers or recordings, or clips of unknown
-            length or content.
-    """
-    manifest = without_overlaps(with_splits_chosen(source_manifest(recipe, progress=progress), recipe), recipe)
-    if any(utterance.split is not None for utterance in manifest):
-        manifest = manifest.split(TRAIN)
-    manifest = measured(manifest, recipe)
-    utterances = [
-        dataclasses.replace(
-            utterance, split=TRAIN, emotion=None, emotion_original=None, votes={}, dimensions={}, extra={}
-        )
-        for utterance in manifest
-    ]
-    return dataclasses.replace(manifest, utterances=tuple(utterances), label_space=LabelSpace(()))
-
-
-def held_apart(manifest: Manifest, share: float, *, seed: int) -> tuple[Manifest, Manifest]:
-    """The clips that train, and those of a share of the speakers, who choose the epoch; for a share of 0 all do both.
-
-    A clip of an unknown speaker is a speaker of its own. Speakers are drawn by a hash of seed and name.
-
-    Raises:
-        CorpusError: where nobody would be left to train.
-    """
-    if not share:
-        return manifest, manifest
-    ranked = sorted({*map(_speaker_of, manifest)}, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
-    chosen = set(ranked[: max(1, round(share * len(ranked)))])
-    if len(chosen) == len(ranked):
-        raise CorpusError(
-            f"views.held_out leaves no speaker to train: there is {len(ranked)}. Give views.held_out=0, and the clips"
-            " that train choose the epoch too."
-        )
-    return (
-        manifest.filter(lambda utterance: _speaker_of(utterance) not in chosen),
-        manifest.filter(lambda utterance: _speaker_of(utterance) in chosen),
-    )
 
 
 def clip_truth(manifest: Manifest) -> Truth:
@@ -94,8 +47,8 @@ def refuse_unknown_speakers(manifest: Manifest) -> None:
     unknown = [utterance.utterance_id for utterance in manifest if utterance.speaker is None]
     if unknown:
         raise CorpusError(
-            f"views.same_speaker needs speakers, and {len(unknown)} clips have none, such as {unknown[0]}. Give the"
-            " manifest a column speaker, or views.same_speaker=keep."
+            f"task.same_speaker needs speakers, and {len(unknown)} clips have none, such as {unknown[0]}. Give the"
+            " manifest a column speaker, or task.same_speaker=keep."
         )
 
 
