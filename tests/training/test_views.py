@@ -51,6 +51,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_model(folder / "model").model.state_dict()
 
 
+@pytest.mark.load
 def test_no_development_or_test_clip_is_opened(recipe, tones, tmp_path, opened):
     pretrain_run(recipe(), tmp_path / "run")
     of_split = {Path(u.file).name: u.split for u in tones}
@@ -61,6 +62,7 @@ def test_no_development_or_test_clip_is_opened(recipe, tones, tmp_path, opened):
     assert heard.label_space == LabelSpace(())
 
 
+@pytest.mark.load
 def test_without_labels_the_weights_are_the_same_to_the_bit(recipe, tones, tmp_path):
     blank = [dataclasses.replace(u, emotion=None, dimensions={}, votes={}) for u in tones]
     bare = dataclasses.replace(tones, utterances=tuple(blank), label_space=LabelSpace(()))
@@ -122,6 +124,7 @@ def start(recipe, tmp_path):
     return tmp_path / "start"
 
 
+@pytest.mark.load
 def test_a_recipe_goes_on_from_the_pre_trained_model_which_by_itself_predicts_nothing(start, tones, tmp_path):
     with pytest.raises(ModelError, match=r"without heads.*model\.start"):
         load(start)
@@ -140,6 +143,7 @@ def test_a_recipe_goes_on_from_the_pre_trained_model_which_by_itself_predicts_no
     assert load(tmp_path / "labels").label_space.classes == tones.label_space.classes
 
 
+@pytest.mark.load
 def test_a_start_that_has_heard_what_is_to_be_tested_is_refused(start, tones, tmp_path):
     swapped = {"train": "test", "test": "train"}
     rows = [dataclasses.replace(u, split=swapped.get(str(u.split), u.split)) for u in tones]

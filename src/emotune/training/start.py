@@ -79,10 +79,12 @@ def refuse_heard(recipe: Recipe, manifest: Manifest) -> None:
         CorpusError: counting them.
     """
     start, checkpoint = recipe.model.start, recipe.model.backbone.checkpoint
-    if start is None and not Path(checkpoint or "").is_dir():
+    if start is not None:
+        key, name, folder = "model.start", start, find_model_folder(start).folder
+    elif checkpoint is not None and Path(checkpoint).expanduser().is_dir():
+        key, name, folder = "model.backbone.checkpoint", checkpoint, Path(checkpoint).expanduser()
+    else:
         return
-    name = checkpoint if start is None else start
-    folder = Path(str(checkpoint)) if start is None else find_model_folder(start).folder
     run = RunFolder(folder.absolute().parent)
     if not (run.provenance.exists() and run.manifest.exists()) or run.information().get("kind") != PRE_TRAINED:
         return
@@ -93,7 +95,6 @@ def refuse_heard(recipe: Recipe, manifest: Manifest) -> None:
     found = [u for u in others if u.content_sha256 in clips or (kept_apart and (u.corpus, u.speaker) in speakers)]
     if found:
         splits = ", ".join(sorted({str(utterance.split) for utterance in found}))
-        key = "model.backbone.checkpoint" if start is None else "model.start"
         raise CorpusError(
             f"{key}: {name} has heard speakers of {len(found)} clips of {splits}, such as"
             f" {found[0].utterance_id}, though without their labels. Pre-train on the training speakers of the same"
