@@ -36,6 +36,8 @@ def with_value(path: str, value: object) -> dict:
         place["name"] = next(
             name for name in ("lora", "bottleneck", "peft") if last in ("name", *ADAPTERS.options(name).model_fields)
         )
+    if path.startswith("task."):
+        place["name"] = "vesper"
     if path.startswith("model.varan."):
         recipe["model"]["layer_mix"] = "varan"
     place[last] = value

@@ -44,9 +44,6 @@ def train(
         sequences.train_recipe(recipe_name, overrides or [], output, dry_run=dry_run)
         return
     recipe = load_recipe(recipe_name, overrides or [])
-    if recipe.task is not None and recipe.protocol is None:
-        pretraining.train_recipe(recipe, output or default_folder(recipe), dry_run=dry_run)
-        return
     with needs("train"):  # once the recipe is without fault: a fault is told at once
         from emotune.protocols.run import first_fold
         from emotune.training.fine_tune import describe, train_run
@@ -54,11 +51,11 @@ def train(
     if recipe.protocol is not None and dry_run:
         recipe = first_fold(recipe, progress=show_progress)
         err.print(f"the first fold, {recipe.name}", markup=False)
-        if recipe.task is not None:
-            pretraining.train_recipe(recipe, default_folder(recipe), dry_run=True)
-            return
     if recipe.protocol is not None:
         run_protocol(recipe, output or default_folder(recipe), "train", folds_at_a_time)
+        return
+    if recipe.pretrains:
+        pretraining.train_recipe(recipe, output or default_folder(recipe), dry_run=dry_run)
         return
     if dry_run:
         description = describe(recipe, progress=show_progress)
@@ -93,8 +90,10 @@ def run_protocol(recipe: Any, folder: Path, kind: Literal["train", "probe"], fol
         raise
     for name, evaluation in evaluations.items():
         print_evaluation(evaluation, name, folder / name)
-    if recipe.task is not None:
-        out.print(f"next: emotune train RECIPE protocol={recipe.protocol} model.start={folder}", markup=False)
+    if recipe.pretrains:
+        has_models = any(folder.glob("*/model"))
+        key = f"model.start={folder}" if has_models else f"model.backbone.checkpoint={folder}/{{fold}}/encoder"
+        out.print(f"next: emotune train RECIPE {key}", markup=False)
 
 
 def default_folder(recipe: Any) -> Path:

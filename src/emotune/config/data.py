@@ -85,7 +85,9 @@ class DataSection(Section):
     def _one_source(self) -> DataSection:
         none_needed = bool(self.unlabelled) and self.manifest is None and self.corpus is None
         if (self.manifest is None) == (self.corpus is None) and not none_needed:
-            raise ValueError("give either manifest, or corpus and root")
+            none = self.manifest is None
+            enough = "; for pre-training unlabelled=[FOLDER, ...] is enough" if none else ""
+            raise ValueError(f"give either manifest, or corpus and root{enough}")
         if self.corpus is not None and self.root is None:
             raise ValueError(f"root is missing: the folder that holds {self.corpus}, as data.root=PATH")
         if self.corpus == "table":

@@ -11,7 +11,7 @@ from emotune.config.entries import Chosen, EntrySection
 from emotune.config.model import ModelSection
 from emotune.config.sampling import SamplingSection
 from emotune.config.start import with_start
-from emotune.config.tasks import TASKS, task_faults
+from emotune.config.tasks import TASKS, PretrainingOptions, pretraining_faults
 from emotune.config.training import AugmentationSection, LossSection, ProbeSection, TrainSection
 from emotune.losses.options import ClassWeightOptions
 from emotune.registry import unknown_name_message
@@ -52,6 +52,11 @@ class Recipe(Section):
     probe: ProbeSection = ProbeSection()
     """linear models on frozen features"""
 
+    @property
+    def pretrains(self) -> bool:
+        """Tells if the task is pre-training, which makes an encoder."""
+        return isinstance(self.task, PretrainingOptions)
+
     @model_validator(mode="before")
     @classmethod
     def _started(cls, data: Any) -> Any:
@@ -59,7 +64,7 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:
-        faults = self._faults() if self.task is None else list(task_faults(self))
+        faults = list(pretraining_faults(self)) if self.pretrains else self._faults()
         if faults:
             raise ValueError("; ".join(faults))
         return self

@@ -1,9 +1,9 @@
-"""Tasks of a recipe that need no labels: a registry of ways to pre-train an encoder, each with its options."""
+"""Tasks of a recipe beside learning from labels: the table of them, and the options of each."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -21,7 +21,7 @@ TASKS: Registry[Callable[..., Any]] = Registry(
     },
     extra="train",
 )
-"""An entry is a function that builds a ``emotune.training.pretraining.pretraining.Pretraining``."""
+"""A task by its name in a recipe; of pre-training it is a ``Builder`` of ``emotune.training.pretraining``."""
 
 _USED = {
     "data": (
@@ -40,26 +40,33 @@ _UNUSED = ("loss", "probe")
 """Keys and sections that pre-training does not heed at all."""
 
 
-class VesperOptions(Section):
+class TaskOptions(Section):
+    """Options of a task; those of other packages begin with this or with ``PretrainingOptions``."""
+
+
+class PretrainingOptions(TaskOptions):
+    """Options of a task that reads no label and makes an encoder, or a model without heads."""
+
+    heeds: ClassVar[tuple[str, ...]] = ()
+    """keys of other sections that it goes by, beside those that every such task does"""
+
+
+class VesperOptions(PretrainingOptions):
     """An encoder of fewer layers, copied from the recipe's and taught to do without the others."""
 
     layers: int = Field(default=4, ge=2)
     """an even number that divides the encoder's: layers 0, L/N, 2 L/N, ... are copied"""
 
 
-def task_faults(recipe: Any) -> Iterator[str]:
-    """Keys of a recipe with a task that do nothing for it, a sentence each.
-
-    Args:
-        recipe: a ``Recipe`` whose fields are filled.
-    """
+def pretraining_faults(recipe: Any) -> Iterator[str]:
+    """Keys of a ``Recipe`` that do nothing for its task, which is pre-training: a sentence each."""
     task = recipe.task.name
     if recipe.model.start is not None:
         yield f"model.start: task {task} takes a bare encoder: name it as model.backbone.checkpoint"
         return
     defaults = type(recipe).model_fields
     unused = [name for name in _UNUSED if getattr(recipe, name) != defaults[name].get_default()]
-    heeded = getattr(recipe.task, "heeds", ())
+    heeded = recipe.task.heeds
     for section, used in _USED.items():
         own = getattr(recipe, section)
         for name, field in type(own).model_fields.items():

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from emotune.config.entries import OpenSection
+from emotune.config.tasks import PretrainingOptions
 from emotune.models.views import VIEWS
 from emotune.models.views.options import DescriptorsView, EncoderView, MelView
 from emotune.section import Section, UnexpandedPath
 
 
-class ViewsOptions(OpenSection):
+class ViewsOptions(OpenSection, PretrainingOptions):
     """Contrastive pre-training of the recipe's model against other views of the same clips; no label is read.
 
     The model's pooled features and those of each view beside them are projected to ``width`` numbers of unit length,
@@ -23,11 +24,7 @@ class ViewsOptions(OpenSection):
 
     entries = VIEWS
     least = Section
-    heeds: ClassVar[tuple[str, ...]] = (
-        *("model.layer_mix", "model.layer_mix_initial"),
-        *("model.pooling", "model.backbone.train"),
-    )
-    """keys of a recipe that other tasks do without"""
+    heeds = ("model.layer_mix", "model.layer_mix_initial", "model.pooling", "model.backbone.train")
 
     mel: MelView | None = MelView()
     """{}: a spectrogram; null = not a view"""

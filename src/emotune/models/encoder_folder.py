@@ -28,11 +28,11 @@ def write_encoder(
             "sampling_rate": 16000,
         }
         write_text(folder / PREPROCESSOR, to_json(said) + "\n")
-    values = {name: tensor.detach().to(torch.float32).contiguous().clone() for name, tensor in weights.items()}
+    values = {name: tensor.detach().to("cpu", torch.float32).contiguous().clone() for name, tensor in weights.items()}
     safetensors.torch.save_file(values, folder / WEIGHTS, metadata={"format": "pt"})
 
 
 def save_encoder(folder: Path, encoder: Backbone) -> None:
     """Writes an encoder into a folder that is there."""
     normalize = encoder.normalize == "clip" if encoder.obeys_do_normalize else None
-    write_encoder(folder, encoder.config, encoder.cpu().state_dict(), normalize=normalize)
+    write_encoder(folder, encoder.config, encoder.state_dict(), normalize=normalize)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from concurrent.futures import as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -36,6 +35,8 @@ Kind = Literal["train", "probe"]
 _RUNS: Mapping[Kind, Callable[..., Evaluation]] = {"train": train_run, "probe": probe_run}
 POOLED = "all"
 """Where the pooled results of several folds lie."""
+OF_FOLD = "{fold}"
+"""In ``model.backbone.checkpoint``: the fold's name, so that each has the encoder that heard its training speakers."""
 
 
 def run(
@@ -60,7 +61,7 @@ def run(
         processes: folds that run at a time, each with its share of the processor.
 
     Returns:
-        The evaluation of each pooled result, by its name; none of a task without labels, which tests nothing.
+        The evaluation of each pooled result, by its name; none of pre-training.
 
     Raises:
         ConfigError, CorpusError: for a folder or a manifest that does not suit, and as each fold's run does.
@@ -77,8 +78,8 @@ def run(
         manifest = under_protocol(source_manifest(recipe, progress=progress), protocol)
         manifest = enriched(manifest, recipe.model.conditions, progress=progress)
         folds = folds_of(protocol, manifest)
-        if recipe.task is not None:
-            folds = [dataclasses.replace(fold, tests=()) for fold in folds]
+        if recipe.pretrains:
+            folds = [replace(fold, tests=()) for fold in folds]
         provenance = provenance_of(recipe, manifest, began, kind=what)
         write_start(run_folder, recipe, manifest, provenance, listener)
         if recipe.data.splits:
@@ -88,7 +89,7 @@ def run(
             listener.say(f"warning: {warning}")
         recipes = {fold: _recipe_of(fold, recipe, protocol, run_folder) for fold in folds}
         _run_all(recipes, run_folder, kind, min(processes, len(folds)), listener, progress)
-        evaluations = _pooled(run_folder, protocol, folds, warnings) if recipe.task is None else {}
+        evaluations = {} if recipe.pretrains else _pooled(run_folder, protocol, folds, warnings)
         write_end(run_folder, provenance)
     return evaluations
 
@@ -111,7 +112,11 @@ def _under(recipe: Recipe, protocol: Protocol, fold: Fold, source: Mapping[str, 
     splits = {name: {column: list(values) for column, values in rule.items()} for name, rule in fold.splits.items()}
     allow = sorted({*recipe.data.allow, *protocol.allow})
     data = recipe.data.model_copy(update={**source, "splits": splits, "allow": allow})
-    model = recipe.model.model_copy(update={"start": start_of_fold(recipe.model.start, fold.name)})
+    backbone = recipe.model.backbone
+    own = backbone.checkpoint and backbone.checkpoint.replace(OF_FOLD, fold.name)
+    start = start_of_fold(recipe.model.start, fold.name)
+    backbone = backbone.model_copy(update={"checkpoint": own})
+    model = recipe.model.model_copy(update={"start": start, "backbone": backbone})
     changed = {"data": data, "model": model, "protocol": None, "name": f"{recipe.name}/{fold.name}"}
     return recipe.model_copy(update=changed)
 
@@ -155,9 +160,9 @@ def _run_one(
 ) -> str:
     """Trains one fold, predicts and scores its tests; returns a sentence on it."""
     run, collected = RunFolder(folder), _Warnings()
-    if recipe.task is not None:
-        found = pretrain_run(recipe, folder, listener=listener or collected, progress=progress)
-        reached = f"{found.metric} {found.score:.3f} on recordings held out"
+    if recipe.pretrains:
+        made = pretrain_run(recipe, folder, listener=listener or collected, progress=progress)
+        reached = f"{made.metric} {made.score:.3f}, {made.folder}"
         return "\n".join(f"{fold.name}: {line}" for line in [*collected.lines, reached])
     if not run.finished:
         _RUNS[kind](recipe, folder, listener=listener or collected, progress=progress)

@@ -54,6 +54,11 @@ class RunFolder:
         """The finished encoder of pre-training, in place of a model."""
         return self.path / "encoder"
 
+    @property
+    def encoder_before(self) -> Path:
+        """The encoder as it was before pre-training, to tell what that added."""
+        return self.path / "encoder_before"
+
     def results(self, split: str) -> Path:
         """Predictions and report of one split."""
         return self.path / split

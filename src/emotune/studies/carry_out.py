@@ -44,13 +44,13 @@ def attempt(run: StudyRun, run_one: Runner, listener: Listener | None = None, pr
 def carry_out(run: StudyRun, listener: Listener, progress: Progress) -> str:
     """Train, then predict and score each test; in words what was reached."""
     own = RunFolder(run.folder)
+    if run.recipe.pretrains and run.recipe.protocol is None:
+        made = pretrain_run(run.recipe, run.folder, listener=listener, progress=progress)
+        return f"{made.metric} {made.score:.3f} on recordings held out, {made.parameters:,} parameters"
     if run.recipe.protocol is not None:
         if not own.finished:
             run_protocol(run.recipe, run.folder, kind=run.kind, listener=listener, progress=progress)
     else:
-        if run.recipe.task is not None:
-            found = pretrain_run(run.recipe, run.folder, listener=listener, progress=progress)
-            return f"{found.metric} {found.score:.3f} on recordings held out"
         if not own.finished:
             how: Callable[..., object] = train_run if run.kind == "train" else probe_run
             how(run.recipe, run.folder, listener=listener, progress=progress)

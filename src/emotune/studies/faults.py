@@ -31,7 +31,7 @@ def check_recipes(plan: Plan) -> None:
         if step.starts_from:
             chosen[step.name] = step.starts_from[0]
     faults = _each_once(errors) or [
-        *_scored_without_labels(recipes, plan.study),
+        *_scored_encoders(recipes, plan.study),
         *_tested_apart(recipes, plan.study),
         *_metric_faults(recipes, plan.study),
         *_given_to_all(plan, chosen),
@@ -63,19 +63,20 @@ def _faults_in(error: ConfigError) -> list[str]:
     return [line.strip() for line in lines if line.startswith("  ")] or [str(error)]
 
 
-def _scored_without_labels(recipes: Mapping[str, Recipe], study: Study) -> list[str]:
+def _scored_encoders(recipes: Mapping[str, Recipe], study: Study) -> list[str]:
     return [
-        f"step {name}: a task of pre-training predicts nothing that could be scored; give scored: false"
-        for name in study.scored_steps
-        if name in recipes and recipes[name].task is not None
+        f"step {step.name}: pre-training predicts nothing that could be scored: give scored: false"
+        for step in study.steps
+        if step.scored and recipes[step.name].pretrains
     ]
 
 
 def _tested_apart(recipes: Mapping[str, Recipe], study: Study) -> list[str]:
     names: dict[tuple[str, ...], str] = {}
     for step, recipe in recipes.items():
-        if recipe.task is None:
-            names.setdefault(results_of(recipe, study), step)
+        if recipe.pretrains:
+            continue
+        names.setdefault(results_of(recipe, study), step)
     if len(names) <= 1:
         return []
     listed = "; ".join(f"{step}: {', '.join(results)}" for results, step in names.items())

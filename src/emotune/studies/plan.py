@@ -139,8 +139,11 @@ def run_folder_of(folder: Path, step: str, seed: int) -> Path:
 
 
 def results_of(recipe: Recipe, study: Study) -> tuple[str, ...]:
-    """Names of the results of a step's runs: test splits, or what folds tested together; none of pre-training."""
-    if recipe.task is not None:
+    """Under which names the results of a step's runs lie: the test splits, or what several folds tested together.
+
+    None for pre-training, which predicts nothing.
+    """
+    if recipe.pretrains:
         return ()
     if recipe.protocol is None:
         return tuple(study.tests)

@@ -66,7 +66,7 @@ class StudyRun:
         Pre-training, which has no labels, has none (NaN).
         """
         run = RunFolder(self.folder)
-        if self.recipe.task is not None:
+        if self.recipe.pretrains:
             return {run.path.name: float("nan")}
         folds = [path.parent for path in sorted(run.path.glob("*/provenance.json"))]
         inner = [run] if self.recipe.protocol is None else [RunFolder(path) for path in folds]

@@ -129,7 +129,7 @@ def build_model(
         varan=section.varan.model_dump() if section.layer_mix == VARAN else None,
         pooling=by_name(section.pooling),
         hidden_size=section.hidden_size,
-        dropout=section.dropout if recipe.task is None else 0.0,
+        dropout=section.dropout if not recipe.pretrains else 0.0,
         adapter=_adapter_options(section),
         conditions=conditioner and conditioner.about,
         join=by_name(section.join),
@@ -154,7 +154,7 @@ def _adapter_options(section: ModelSection) -> dict[str, Any] | None:
 
 def wanted_heads(recipe: Recipe) -> list[str]:
     """Entries of ``HEADS``: those of labels, and those that a loss of positive weight teaches; none of pre-training."""
-    if recipe.task is not None:
+    if recipe.pretrains:
         return []
     taught = [LOSSES[name].head for name, section in recipe.loss if section.weight]
     return list(dict.fromkeys([*LABELS, *taught]))

@@ -109,6 +109,9 @@ def _pretrain(
     provenance = provenance_of(recipe, whole, began, kind=KIND, **counts)
     if processes.is_first():
         write_start(run, recipe, whole, provenance, listener)
+        if checkpoint is None and parts.kept is None:
+            run.encoder_before.mkdir(exist_ok=True)
+            save_encoder(run.encoder_before, parts.encoder(model))
         _say_what_is_heard(recipe, data, provenance, listener)
     log = RunLog(run)
     heard_by = Listeners(log, listener) if processes.is_first() else OtherProcess(listener)
