@@ -74,13 +74,14 @@ def test_a_gain_shifts_the_level_and_scales_loudness_and_nothing_else():
     assert louder["loudness_mean"] / one["loudness_mean"] == pytest.approx(4**0.33, rel=1e-6)
     for name in NAMES:
         if not name.startswith(("level", "loudness")) or "per_s" in name:
-            assert louder[name] == pytest.approx(one[name], rel=1e-5, abs=1e-6), name
+            assert louder[name] == pytest.approx(one[name], rel=1e-5, abs=1e-6, nan_ok=True), name
 
 
-def test_more_treble_raises_the_alpha_ratio_and_lowers_hammarbergs_index(even):
-    bright = named(np.diff(pulses(150), prepend=0))
-    assert bright["alpha_ratio_db_voiced_mean"] > even["alpha_ratio_db_voiced_mean"] + 5
-    assert bright["hammarberg_index_db_voiced_mean"] < even["hammarberg_index_db_voiced_mean"] - 5
+def test_more_treble_raises_the_alpha_ratio_and_lowers_hammarbergs_index():
+    sound = pulses(150) + np.random.default_rng(2).standard_normal(RATE) * 0.002
+    dull, bright = named(sound), named(np.diff(sound, prepend=0))
+    assert bright["alpha_ratio_db_voiced_mean"] > dull["alpha_ratio_db_voiced_mean"] + 5
+    assert bright["hammarberg_index_db_voiced_mean"] < dull["hammarberg_index_db_voiced_mean"] - 5
 
 
 @pytest.mark.parametrize("samples", [np.zeros(RATE), np.zeros(0), np.full(10, 0.1), np.ones(300) * 1e-9])

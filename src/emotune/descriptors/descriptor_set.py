@@ -71,7 +71,8 @@ def descriptors(samples: NDArray[np.floating], sampling_rate_hz: int) -> FloatAr
     samples = np.asarray(samples, dtype=np.float64)
     if not pitch_hz.size:
         return np.full(len(NAMES), np.nan)
-    found = _of_frames(samples, pitch_hz, sampling_rate_hz)
+    padded = np.pad(samples, (0, max(0, round(PITCH_FRAME_S * sampling_rate_hz) - len(samples))))
+    found = _of_frames(padded, pitch_hz, sampling_rate_hz)
     voiced = np.isfinite(pitch_hz)
     values: dict[str, float] = {}
     semitones = 12 * np.log2(pitch_hz / SEMITONE_REFERENCE_HZ)

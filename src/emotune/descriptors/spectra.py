@@ -14,7 +14,7 @@ HOP_S = 0.01
 BANDS = 26
 COEFFICIENTS = 4
 _TRANSFORM_HZ = 16.0  # bins no wider than this
-_FLOOR = 1e-10
+_FLOOR = 1e-10  # under the largest power of the clip
 _EMPHASIS = 0.97
 
 
@@ -53,14 +53,14 @@ def cepstra(frames: FloatArray, sampling_rate_hz: int) -> FloatArray:
     """Mel-frequency cepstral coefficients 1 to 4 of each frame, shape (frames, COEFFICIENTS)."""
     emphasised = np.concatenate([frames[:, :1], frames[:, 1:] - _EMPHASIS * frames[:, :-1]], axis=1)
     spectra, hertz = amplitudes(emphasised, sampling_rate_hz)
-    logarithms = np.log(np.maximum(spectra**2 @ mel_filters(tuple(hertz), BANDS).T, _FLOOR))
+    logarithms = np.log(_floored(spectra**2 @ mel_filters(tuple(hertz), BANDS).T))
     order, band = np.arange(1, COEFFICIENTS + 1)[:, None], np.arange(BANDS)[None, :]
     return np.sqrt(2 / BANDS) * logarithms @ np.cos(np.pi * order * (band + 0.5) / BANDS).T
 
 
 def balance(spectra: FloatArray, hertz: FloatArray) -> dict[str, FloatArray]:
     """Balance of low and high, each shape (frames,), in dB and in dB a kHz."""
-    power = np.maximum(spectra**2, _FLOOR)
+    power = _floored(spectra**2)
     decibels = 10 * np.log10(power)
 
     def between(low: float, high: float) -> NDArray[np.bool_]:
@@ -78,6 +78,11 @@ def balance(spectra: FloatArray, hertz: FloatArray) -> dict[str, FloatArray]:
         "slope_0_500_db_per_khz": slope(0, 500),
         "slope_500_1500_db_per_khz": slope(500, 1500),
     }
+
+
+def _floored(power: FloatArray) -> FloatArray:
+    """Power that is 100 dB under the clip's largest at least, and positive."""
+    return np.maximum(power, max(_FLOOR * float(power.max()), np.finfo(float).tiny))
 
 
 def flux(spectra: FloatArray) -> FloatArray:

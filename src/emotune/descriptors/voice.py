@@ -15,6 +15,9 @@ FloatArray = NDArray[np.float64]
 
 FORMANTS = 3
 _FORMANT_RATE_HZ = 11000
+_WIDEST_HZ = 600.0  # what is wider shapes the slope and is no resonance
+_ORDER = 12
+_EMPHASIS = 0.97
 _LOWEST_FORMANT_HZ, _HIGHEST_FORMANT_HZ = 120.0, 5300.0
 _CENTRE_S = 0.025  # of the first frame
 _FLOOR = 1e-10
@@ -128,17 +131,17 @@ def harmonics_to_noise_db(frames: FloatArray, pitch_hz: FloatArray, sampling_rat
 def formants(frames: FloatArray, sampling_rate_hz: int) -> tuple[FloatArray, FloatArray]:
     """Frequencies and bandwidths in Hz of the first three resonances, each shape (frames, FORMANTS), NaN where none.
 
-    Roots of a linear prediction of order 12 over the sound below 5.5 kHz.
+    Roots of a linear prediction over the sound below 5.5 kHz.
 
     Args:
         frames: shape (frames, samples).
         sampling_rate_hz: of the frames.
     """
-    low = _resampled(frames, sampling_rate_hz)
-    emphasised = np.concatenate([low[:, :1], low[:, 1:] - 0.97 * low[:, :-1]], axis=1) * np.hanning(low.shape[1])
-    order = 12
+    emphasised = np.concatenate([frames[:, :1], frames[:, 1:] - _EMPHASIS * frames[:, :-1]], axis=1)
+    low = _resampled(emphasised * np.hanning(frames.shape[1]), sampling_rate_hz)  # silent at both ends by now
+    order = _ORDER
     size = 2 ** int(np.ceil(np.log2(2 * low.shape[1])))
-    lags = np.fft.irfft(np.abs(np.fft.rfft(emphasised, size, axis=1)) ** 2, size, axis=1)[:, : order + 1]
+    lags = np.fft.irfft(np.abs(np.fft.rfft(low, size, axis=1)) ** 2, size, axis=1)[:, : order + 1]
     lags[:, 0] = lags[:, 0] * (1 + 1e-9) + _FLOOR
     toeplitz = lags[:, np.abs(np.arange(order)[:, None] - np.arange(order)[None, :])]
     predictor = np.linalg.solve(toeplitz, lags[:, 1:, None])[:, :, 0]
@@ -147,7 +150,7 @@ def formants(frames: FloatArray, sampling_rate_hz: int) -> tuple[FloatArray, Flo
     roots = np.linalg.eigvals(companion)
     hertz = np.angle(roots) * _FORMANT_RATE_HZ / (2 * np.pi)
     width = -np.log(np.maximum(np.abs(roots), _FLOOR)) * _FORMANT_RATE_HZ / np.pi
-    is_formant = (hertz > _LOWEST_FORMANT_HZ) & (hertz < _HIGHEST_FORMANT_HZ) & (width < 1000)
+    is_formant = (hertz > _LOWEST_FORMANT_HZ) & (hertz < _HIGHEST_FORMANT_HZ) & (width < _WIDEST_HZ)
     ranked = np.argsort(np.where(is_formant, hertz, np.inf), axis=1)[:, :FORMANTS]
     found = np.take_along_axis(is_formant, ranked, axis=1)
     return (
