@@ -168,7 +168,7 @@ def test_the_outlook_counts_runs_and_reckons_with_those_that_are_done(source, tm
         ({"curve": {**CURVE, "values": [0.1, 0.1]}}, "given twice: 0.1"),
         ({"curve": {**CURVE, "seeds": {0.3: [0]}}}, "seeds: 0.3 is none of the values"),
         ({"fuse": {"systems": ["scratch", "probe"]}}, "fuse goes seed by seed"),
-        ({"steps": [{**STEPS[0], "scored": True}, *STEPS[1:]]}, "predicts nothing that could be scored"),
+        ({"steps": [{**STEPS[0], "scored": True}, *STEPS[1:]]}, r"data\.budget does nothing for task views"),
     ],
 )
 def test_what_cannot_be_drawn_is_said_before_anything_runs(source, tmp_path, change, said):

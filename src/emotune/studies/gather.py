@@ -54,7 +54,7 @@ def gather(plan: Plan, begun: StudyRuns) -> ComparableRuns:
     shared = {name: _shared_seeds(name, wanted, finished) for name in finished}
     seeds = [number for number in plan.study.seeds if all(number in own for own in shared.values())] if finished else []
     used = {name: tuple(runs[n] for n in shared[name] or sorted(runs)) for name, runs in finished.items()}
-    tests = next((run.results for runs in begun.runs.values() for run in runs), ()) if used else ()
+    tests = next((run.results for runs in begun.runs.values() for run in runs if run.results), ()) if used else ()
     labelled = tuple(name for name in tests if any(_is_labelled(run, name) for runs in used.values() for run in runs))
     is_whole = all(shared[name] == wanted[name] for name in finished)
     notes = [] if is_whole else [_seeds_note(seeds, plan.study.seeds)]
