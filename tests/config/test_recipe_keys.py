@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from emotune.config.keys import keys_under, recipe_keys
 from emotune.config.reading import load_recipe
 from emotune.config.recipe import Recipe
+from emotune.config.tasks import TASKS
 from emotune.errors import ConfigError
 from emotune.models.adapters import ADAPTERS
 from emotune.recipes import recipe_names
@@ -37,7 +38,11 @@ def with_value(path: str, value: object) -> dict:
             name for name in ("lora", "bottleneck", "peft") if last in ("name", *ADAPTERS.options(name).model_fields)
         )
     if path.startswith("task."):
-        place["name"] = "vesper"
+        own = sections[1] if len(sections) > 1 else last
+        having = [name for name in TASKS if own in ("name", *TASKS.options(name).model_fields)]
+        recipe["task"]["name"] = having[0]
+    if path.startswith("task.encoder."):
+        place |= {"family": "wavlm", **({} if last == "checkpoint" else {"config": {}})}
     if path.startswith("model.varan."):
         recipe["model"]["layer_mix"] = "varan"
     place[last] = value
