@@ -145,7 +145,7 @@ def test_a_recipe_goes_on_from_the_pre_trained_model_which_by_itself_predicts_no
 
 @pytest.mark.load
 def test_a_start_that_has_heard_what_is_to_be_tested_is_refused(start, tones, tmp_path):
-    swapped = {"train": "test", "test": "train"}
+    swapped = {"train": "development", "development": "train"}
     rows = [dataclasses.replace(u, split=swapped.get(str(u.split), u.split)) for u in tones]
     tones.replace_utterances(rows).write(tmp_path / "swapped.csv")
     content = sections_over(tmp_path / "swapped.csv", name="labels")
