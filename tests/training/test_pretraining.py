@@ -87,9 +87,8 @@ def test_a_run_leaves_an_encoder_that_recipes_and_commands_take(run, tmp_path, e
     card = (folder / "encoder" / "README.md").read_text()
     assert "2 of 4, copied from 0, 2" in card
     assert "16 recordings" in card
-    ended = emotune_command(
-        *("embed", tones.root / "manifest.csv", "--model", folder / "encoder", "-o", tmp_path / "embedded.npz")
-    )
+    vectors = tmp_path / "embedded.npy"
+    ended = emotune_command("embed", folder / "encoder", tones.root / "manifest.csv", "-o", vectors)
     assert ended.code == 0, ended.err
     ended = emotune_command("evaluate", folder, "--split", "test")
     assert f"name {folder / 'encoder'}, as model.backbone.checkpoint" in ended.err

@@ -145,6 +145,7 @@ class VesperStudent(nn.Module):
 
     def forward(self, batch: Batch) -> FramePredictions:
         """Encodes a batch with hidden frames and predicts the states of the whole encoder."""
+        assert self.training or torch.is_grad_enabled()  # or some encoders lay the frames of all clips in a row
         masks = frame_masks(batch, self.backbone.frame_count)
         self._masks = masks  # stays for a layer that the backward pass computes again
         states = self.backbone(batch.waveforms, batch.mask).states
