@@ -21,6 +21,7 @@ from emotune.training.build import build_experiment
 from emotune.training.fine_tune import train_run
 from emotune.training.loop import processes
 from emotune.training.manifest import build_manifest
+from emotune.training.pretraining import run
 from emotune.training.pretraining.run import (
     build_pretraining,
     describe_pretraining,
@@ -32,9 +33,13 @@ from emotune.training.views.score import alignment, retrieval, uniformity
 TRAIN = {"epochs": 2, "batch_seconds": 3.0, "head_lr": 3e-3, "warmup_share": 0.0}
 
 
+HELD_OUT = "emotune.training.pretraining.run._HELD_OUT"
+
+
 @pytest.fixture
-def recipe(tones, tmp_path):
-    """Builds a recipe of pre-training over the tones."""
+def recipe(tones, tmp_path, monkeypatch):
+    """Builds a recipe of pre-training over the tones, of which a quarter chooses the epoch."""
+    monkeypatch.setattr(HELD_OUT, 0.25)
 
     def build(manifest: Manifest = tones, *, train: dict | None = None, **sections) -> Recipe:
         manifest.write(tmp_path / "m.csv")
@@ -170,6 +175,12 @@ def test_what_does_nothing_without_labels_is_refused(recipe, change, said):
         recipe(**change)
 
 
+def test_a_handful_of_recordings_is_refused(recipe, monkeypatch):
+    monkeypatch.setattr(HELD_OUT, 0.05)
+    with pytest.raises(CorpusError, match="give it 30 or more"):
+        build_pretraining(recipe())
+
+
 def test_speakers_that_nobody_knows_cannot_be_left_out(recipe, tones):
     nameless = tones.replace_utterances([dataclasses.replace(u, speaker=None) for u in tones])
     build_pretraining(recipe(nameless))
@@ -229,6 +240,7 @@ def one_of(number: int, port: str, recipe: dict, folder: str) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     torch.set_num_threads(1)
     torch.optim.AdamW = torch.optim.SGD  # pyright: ignore
+    run._HELD_OUT = 0.25
     pretrain_run(Recipe.model_validate(recipe), Path(folder))
 
 

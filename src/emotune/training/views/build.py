@@ -9,6 +9,7 @@ import torch
 from emotune.config.recipe import Recipe
 from emotune.config.views import ViewsOptions
 from emotune.data.dataset import EmotionDataset
+from emotune.errors import CorpusError
 from emotune.losses.contrastive import PairwiseInfoNCE
 from emotune.models.backbones.base import Backbone
 from emotune.models.emotion_model import EmotionModel
@@ -25,17 +26,24 @@ from emotune.training.views.data import clip_truth, measured_numbers, refuse_unk
 from emotune.training.views.score import view_scores
 from emotune.training.views.views_task import CLIP, ViewsTask
 
+_FEWEST = 2  # a single clip would always find itself
+
 
 def build_views(recipe: Recipe, encoder: Backbone, data: PretrainingData) -> Pretraining:
     """Builds the recipe's model without heads, the views beside it, and the task of their agreement.
 
     Raises:
-        CorpusError: for unknown speakers where negatives are chosen by them.
+        CorpusError: for too few recordings, or unknown speakers where negatives are chosen by them.
         ConfigError, ModelError: for a view that cannot be had.
     """
     options = recipe.task
     assert isinstance(options, ViewsOptions)
     whole = data.learnt.replace_utterances([*data.learnt, *data.held_out])
+    if len(data.held_out) < _FEWEST:
+        raise CorpusError(
+            f"Pre-training by views needs {_FEWEST} recordings that choose the epoch, which a twentieth of"
+            f" {len(whole)} is not: give it 30 or more."
+        )
     if options.same_speaker != "keep":
         refuse_unknown_speakers(whole)
     trunk = build_model(recipe, LabelSpace(()), encoder)

@@ -1,4 +1,4 @@
-"""Figures of multi-view pre-training: do views of a clip find each other, and how do clips lie in their space?"""
+"""Figures of multi-view pre-training: views of a clip that find each other, and the spread of clips in their space."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def view_scores(
 def retrieval(one: Tensor, other: Tensor) -> float:
     """Share of clips whose nearest clip in the other view is themselves, the mean of both ways; each (clips, width).
 
-    By chance it is 1 over the number of clips; of equal nearest ones none counts unless all are the clip's own.
+    By chance it is 1 over the number of clips. A clip that is no nearer than another one is not found.
     """
     likeness = one @ other.T
     own = likeness.diagonal()
