@@ -22,7 +22,7 @@ from emotune.training.views.views_task import CLIP
 def view_scores(
     dataset: EmotionDataset, loss: PairwiseInfoNCE, batch_seconds: float, model: ViewModel
 ) -> dict[str, float]:
-    """``retrieval``, that of each pair of views, ``alignment``, ``uniformity`` and ``loss`` over all clips at once.
+    """``retrieval``, that of each pair of views, ``alignment``, ``uniformity`` and ``info_nce`` over all clips at once.
 
     Each process embeds its part, and every one gets the figures of all.
 
@@ -58,7 +58,7 @@ def view_scores(
         **pairs,
         "alignment": alignment(views),
         "uniformity": uniformity(views),
-        "loss": float(loss(views, numbers[:, 0], numbers[:, 1])),
+        "info_nce": float(loss(views, numbers[:, 0], numbers[:, 1])),
     }
 
 
