@@ -20,7 +20,6 @@ from emotune.data.loading import Loading
 from emotune.errors import ConfigError, CorpusError, ModelError
 from emotune.io.tables import write_text
 from emotune.models.backbones.base import Backbone
-from emotune.models.card import model_card
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.encoder_card import encoder_card
 from emotune.models.encoder_folder import save_encoder
@@ -44,7 +43,6 @@ from emotune.training.run_log import OtherProcess, RunLog
 from emotune.training.start import PRE_TRAINED
 
 KIND = PRE_TRAINED
-_SAYS_NOTHING = "It has no heads and predicts nothing until it is trained on labels: name it as model.start."
 _HELD_OUT, _MOST_HELD_OUT = 0.05, 200
 """Share of the clips that choose the epoch, and how many do at most."""
 
@@ -301,12 +299,14 @@ def _save(
         f"{parts.metric} on recordings held out": f"{found.score:.3f}, epoch {found.epoch}",
         **{name: provenance[name] for name in ("recipe", "seed", "manifest_fingerprint")},
     }
+    is_start = isinstance(learnt, EmotionModel)
+    config = learnt.backbone.config if isinstance(learnt, EmotionModel) else learnt.config
+    card = encoder_card(
+        title=recipe.name, config=config, information=information, notice=recipe.notice, is_start=is_start
+    )
     if isinstance(learnt, EmotionModel):
-        notice = " ".join(filter(None, [recipe.notice, _SAYS_NOTHING]))
-        card = model_card(title=recipe.name, config=learnt.settings, information=information, scores={}, notice=notice)
         save_model(run.model, learnt, preprocessing, card=card)
         return
     run.encoder.mkdir(exist_ok=True)
     save_encoder(run.encoder, learnt)
-    card = encoder_card(title=recipe.name, config=learnt.config, information=information, notice=recipe.notice)
     write_text(run.encoder / "README.md", card)
