@@ -62,7 +62,7 @@ def functional_of(name: str) -> str:
 def smiled(manifest: Manifest, table: Path | None) -> dict[str, dict[str, float]]:
     """The functionals of each clip by its id."""
     if table is not None:
-        rows = {str(row.pop("utterance_id", None) or row.pop("", "")): row for row in read_rows(table)}
+        rows = {str(row.pop("utterance_id")): row for row in map(dict, read_rows(table))}
         return {name: {key: float(value) for key, value in row.items()} for name, row in rows.items()}
     import opensmile
 
