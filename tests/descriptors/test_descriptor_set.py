@@ -67,13 +67,14 @@ def test_resonances_are_found_where_they_were_put():
         assert found[name] == pytest.approx(hertz, rel=0.08)
 
 
-def test_a_gain_shifts_the_level_and_scales_loudness_and_nothing_else():
+def test_a_gain_shifts_the_level_and_scales_loudness_and_flux_and_nothing_else():
     sound = pulses(180, jitter=0.01) + np.random.default_rng(1).standard_normal(RATE) * 0.003
     one, louder = named(sound), named(2 * sound)
     assert louder["level_db"] - one["level_db"] == pytest.approx(20 * np.log10(2), abs=1e-6)
+    assert louder["flux_mean"] / one["flux_mean"] == pytest.approx(2, rel=1e-6)
     assert louder["loudness_mean"] / one["loudness_mean"] == pytest.approx(4**0.33, rel=1e-6)
     for name in NAMES:
-        if not name.startswith(("level", "loudness")) or "per_s" in name:
+        if not name.startswith(("level", "loudness", "flux")) or "per_s" in name:
             assert louder[name] == pytest.approx(one[name], rel=1e-5, abs=1e-6, nan_ok=True), name
 
 

@@ -18,6 +18,8 @@ LOWEST_RATE_HZ = 11025
 VERSION = 1
 """Raised when a descriptor changes, so that kept ones are not reused."""
 
+_VOICED_DB = 1.5
+"""Least ratio of harmonics to noise of a frame that counts as voiced."""
 _SMOOTHED = 2
 """frames on either side"""
 
@@ -53,7 +55,7 @@ def descriptors(samples: NDArray[np.floating], sampling_rate_hz: int) -> FloatAr
     """Descriptors of one utterance in the order of ``NAMES``, shape (88,), NaN where undefined.
 
     The choice follows eGeMAPSv02 one by one; every computation is our own, and spread is a standard deviation
-    throughout, where that set divides by the mean. A gain changes levels and loudness and nothing else.
+    throughout, where that set divides by the mean. A gain changes level, loudness and flux, and nothing else.
 
     Args:
         samples: one channel in [-1, 1], shape (samples,).
@@ -73,7 +75,8 @@ def descriptors(samples: NDArray[np.floating], sampling_rate_hz: int) -> FloatAr
         return np.full(len(NAMES), np.nan)
     padded = np.pad(samples, (0, max(0, round(PITCH_FRAME_S * sampling_rate_hz) - len(samples))))
     found = _of_frames(padded, pitch_hz, sampling_rate_hz)
-    voiced = np.isfinite(pitch_hz)
+    voiced = np.isfinite(found["pitch_hz"])
+    pitch_hz = found["pitch_hz"]
     values: dict[str, float] = {}
     semitones = 12 * np.log2(pitch_hz / SEMITONE_REFERENCE_HZ)
     values |= _melody("pitch_semitones", semitones, stretches(voiced))
@@ -97,9 +100,12 @@ def descriptors(samples: NDArray[np.floating], sampling_rate_hz: int) -> FloatAr
 
 def _of_frames(samples: FloatArray, pitch_hz: FloatArray, sampling_rate_hz: int) -> Mapping[str, FloatArray]:
     """Descriptors of each frame, by name, each shape (frames,)."""
-    count, voiced = len(pitch_hz), np.isfinite(pitch_hz)
+    count = len(pitch_hz)
     short = spectra.frames_of(samples, sampling_rate_hz)[:count]
     long = spectra.frames_of(samples, sampling_rate_hz, length_s=PITCH_FRAME_S)[:count]
+    noise_db = voice.harmonics_to_noise_db(long, pitch_hz, sampling_rate_hz)
+    pitch_hz = voice.steady(np.where(noise_db >= _VOICED_DB, pitch_hz, np.nan))
+    voiced = np.isfinite(pitch_hz)
     shapes, hertz = spectra.amplitudes(short, sampling_rate_hz)
     fine, fine_hertz = spectra.amplitudes(long, sampling_rate_hz)
     periodic = voice.cycles(samples, pitch_hz, sampling_rate_hz)
@@ -108,13 +114,14 @@ def _of_frames(samples: FloatArray, pitch_hz: FloatArray, sampling_rate_hz: int)
         formants_hz[voiced], widths_hz[voiced] = voice.formants(short[voiced], sampling_rate_hz)
     harmonics, of_formants = voice.harmonic_levels_db(fine, fine_hertz, pitch_hz, formants_hz)
     found = {
+        "pitch_hz": pitch_hz,
         "loudness": spectra.loudness(shapes, hertz),
         "flux": spectra.flux(shapes),
         **spectra.balance(shapes, hertz),
         **dict(zip(_CEPSTRA, spectra.cepstra(short, sampling_rate_hz).T, strict=True)),
         "jitter": periodic.jitter,
         "shimmer_db": periodic.shimmer_db,
-        "harmonics_to_noise_db": voice.harmonics_to_noise_db(long, pitch_hz, sampling_rate_hz),
+        "harmonics_to_noise_db": noise_db,
         "h1_h2_db": harmonics[:, 0] - harmonics[:, 1],
         "h1_a3_db": harmonics[:, 0] - of_formants[:, 2],
     }
@@ -130,7 +137,7 @@ def _melody(name: str, contour: FloatArray, parts: Iterable[tuple[int, int]]) ->
     known = contour[np.isfinite(contour)]
     low, middle, high = np.percentile(known, [20, 50, 80]) if known.size else (np.nan,) * 3
     slopes = np.concatenate([np.empty(0), *(_slopes(_smooth(contour[begin:end])) for begin, end in parts)])
-    rises, falls = slopes[slopes > 0], slopes[slopes < 0]
+    rises, falls = slopes[slopes > 0], -slopes[slopes < 0]
     numbers = (
         *(_over(np.mean, known), _over(np.std, known), low, middle, high, high - low),
         *(_over(np.mean, rises), _over(np.std, rises), _over(np.mean, falls), _over(np.std, falls)),

@@ -86,13 +86,8 @@ def _floored(power: FloatArray) -> FloatArray:
 
 
 def flux(spectra: FloatArray) -> FloatArray:
-    """Change from frame to frame, shape (frames,): the distance of neighbouring spectra, each of unit length.
-
-    The first frame has none (NaN), nor have silent ones.
-    """
-    lengths = np.linalg.norm(spectra, axis=1, keepdims=True)
-    unit = spectra / np.where(lengths > 0, lengths, np.nan)
-    return np.concatenate([[np.nan], np.linalg.norm(np.diff(unit, axis=0), axis=1)])
+    """Change from frame to frame, shape (frames,): the distance of neighbouring spectra; the first has none (NaN)."""
+    return np.concatenate([[np.nan], np.linalg.norm(np.diff(spectra, axis=0), axis=1)])
 
 
 @lru_cache(maxsize=8)

@@ -14,6 +14,7 @@ from emotune.audio.acoustics import HOP_S, LOWEST_PITCH_HZ
 FloatArray = NDArray[np.float64]
 
 FORMANTS = 3
+_SHORTEST = 3  # frames
 _FORMANT_RATE_HZ = 11000
 _WIDEST_HZ = 600.0  # what is wider shapes the slope and is no resonance
 _ORDER = 12
@@ -27,6 +28,19 @@ def stretches(voiced: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
     """Begins and ends (exclusive) of runs of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], voiced, [False]]).astype(int)))
     yield from ((int(begin), int(end)) for begin, end in zip(edges[::2], edges[1::2], strict=True))
+
+
+def steady(pitch_hz: FloatArray) -> FloatArray:
+    """Pitch in voiced stretches of 30 ms at least, each frame the median of five, shape (frames,), NaN elsewhere.
+
+    A frame that alone has half or twice the pitch of its neighbours is so brought to theirs.
+    """
+    found = np.full(len(pitch_hz), np.nan)
+    for begin, end in stretches(np.isfinite(pitch_hz)):
+        if end - begin >= _SHORTEST:
+            padded = np.pad(pitch_hz[begin:end], 2, mode="edge")
+            found[begin:end] = np.median(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=1)
+    return found
 
 
 @dataclass(frozen=True)
