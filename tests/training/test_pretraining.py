@@ -90,8 +90,9 @@ def test_a_run_leaves_an_encoder_that_recipes_and_commands_take(run, tmp_path, e
     vectors = tmp_path / "embedded.npy"
     ended = emotune_command("embed", folder / "encoder", tones.root / "manifest.csv", "-o", vectors)
     assert ended.code == 0, ended.err
-    ended = emotune_command("evaluate", folder, "--split", "test")
-    assert f"name {folder / 'encoder'}, as model.backbone.checkpoint" in ended.err
+    recording = tones.path_of(tones.utterances[0])
+    for command in (("predict", folder, recording), ("evaluate", folder, "--split", "test")):
+        assert f"name {folder / 'encoder'}, as model.backbone.checkpoint" in emotune_command(*command).err
 
 
 def test_training_changes_the_copied_layers_and_not_the_convolutions_nor_the_whole_encoder(run, tones):
@@ -197,7 +198,7 @@ def pool(tones, tmp_path) -> Path:
 
 def test_unlabelled_recordings_come_beside_the_training_split(tones, pool, opened):
     parts, data = build_pretraining(recipe_of(tones.root / "manifest.csv", data={"unlabelled": [pool]}))
-    heard = {*data.learnt, *data.held_out}
+    heard = [*data.learnt, *data.held_out]
     names = {utterance.file.rpartition("pool/")[2] for utterance in heard if utterance.corpus == "pool"}
     assert names == {"new.wav", "anger/other.wav"}
     assert len(heard) == 18
@@ -214,14 +215,13 @@ def test_unlabelled_recordings_are_enough(pool):
     assert described["memory_gb"]["total"] > 0
 
 
-def test_a_memory_budget_counts_the_whole_encoder_and_cuts_batches(tones):
-    recipe = recipe_of(tones.root / "manifest.csv", batch_seconds=8.0)
-    with_budget = recipe_of(tones.root / "manifest.csv", batch_seconds=8.0, memory_gb=1.19)
-    plain, cut = (describe_pretraining(one) for one in (recipe, with_budget))
-    assert cut["batches"]["an_epoch"] > plain["batches"]["an_epoch"]
-    bytes_of_whole = 4 * sum(parameter.numel() for parameter in build_backbone(recipe).parameters())
-    student = 4 * plain["parameters"]
-    assert plain["memory_gb"]["weights"] == pytest.approx((student + bytes_of_whole) / 1e9, abs=6e-4)
+def test_memory_counts_the_whole_encoder_once_and_a_budget_without_room_is_refused(tones):
+    recipe = recipe_of(tones.root / "manifest.csv")
+    described = describe_pretraining(recipe)
+    of_whole = sum(parameter.numel() for parameter in build_backbone(recipe).parameters())
+    assert described["memory_gb"]["weights"] == pytest.approx(4 * (described["parameters"] + of_whole) / 1e9, abs=6e-4)
+    with pytest.raises(ConfigError, match=r"train\.memory_gb is 1\.1, but a step with one clip"):
+        describe_pretraining(recipe_of(tones.root / "manifest.csv", memory_gb=1.1))
 
 
 # --- refusals

@@ -67,9 +67,11 @@ def recordings(root: Path) -> Iterator[Utterance | Skipped]:
     listed, ids = set[str](), set[str]()
     for table in _tables(root):
         for item in _clips_of_table(table, root):
-            if item.file in files and not (isinstance(item, Utterance) and item.utterance_id in ids):
-                listed.add(item.file)
-                ids |= {item.utterance_id} if isinstance(item, Utterance) else set()
+            listed.add(item.file)
+            if isinstance(item, Skipped):
+                yield item
+            elif item.utterance_id not in ids:
+                ids.add(item.utterance_id)
                 yield item
     for file in files:
         if file not in listed:
