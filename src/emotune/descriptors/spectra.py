@@ -33,7 +33,7 @@ def amplitudes(frames: FloatArray, sampling_rate_hz: int) -> tuple[FloatArray, F
     size = 2 ** int(np.ceil(np.log2(max(frames.shape[1], sampling_rate_hz / _TRANSFORM_HZ))))
     window = np.hanning(frames.shape[1])
     spectra = np.abs(np.fft.rfft(frames * window, size, axis=1)) / window.sum()
-    return spectra, np.fft.rfftfreq(size, 1 / sampling_rate_hz)
+    return spectra, np.asarray(np.fft.rfftfreq(size, 1 / sampling_rate_hz), dtype=np.float64)
 
 
 def loudness(spectra: FloatArray, hertz: FloatArray) -> FloatArray:

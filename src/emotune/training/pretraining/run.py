@@ -157,7 +157,7 @@ def pretraining_trainer(
         parts.task,
         batches_of(clips.durations_s, section, seed=recipe.seed),
         Loading(parts.dataset, workers=section.workers),
-        parts.score,
+        lambda model: dict(parts.score(model)),
         section,
         groups=partial(_parameter_groups, encoder=parts.encoder, train=section),
         seed=recipe.seed,
