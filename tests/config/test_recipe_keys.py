@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from emotune.config.keys import keys_under, recipe_keys
 from emotune.config.reading import load_recipe
 from emotune.config.recipe import Recipe
+from emotune.config.tasks import TASKS
 from emotune.errors import ConfigError
 from emotune.models.adapters import ADAPTERS
 from emotune.models.aggregations import POOLINGS
@@ -42,7 +43,11 @@ def with_value(path: str, value: object) -> dict:
     if path.startswith("model.pooling."):
         place["name"] = next(name for name in POOLINGS if (o := POOLINGS.options(name)) and last in o.model_fields)
     if path.startswith("task."):
-        place["name"] = "vesper"
+        own = sections[1] if len(sections) > 1 else last
+        having = [name for name in TASKS if own in ("name", *TASKS.options(name).model_fields)]
+        recipe["task"]["name"] = having[0]
+    if path.startswith("task.encoder."):
+        place |= {"family": "wavlm", **({} if last == "checkpoint" else {"config": {}})}
     if path.startswith("model.varan."):
         recipe["model"]["layer_mix"] = "varan"
     place[last] = value

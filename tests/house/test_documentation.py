@@ -59,7 +59,8 @@ def test_every_bundled_recipe_reads_once_its_data_are_named(tmp_path, monkeypatc
         if name.startswith("pretraining/vesper"):
             assert load_recipe(name, [f"data.unlabelled=[{tmp_path}]"]).name == name
             continue
-        place = "data.manifest=m.csv" if name.startswith(("demo/", "gender/", "general/")) else f"data.root={tmp_path}"
+        of_manifest = name.startswith(("demo/", "gender/", "general/", "pretraining/views", "pretraining/few_labels"))
+        place = "data.manifest=m.csv" if of_manifest else f"data.root={tmp_path}"
         assert load_recipe(name, [place]).name == name
 
 

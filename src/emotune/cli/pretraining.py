@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def train_recipe(recipe: Recipe, folder: Path, *, dry_run: bool) -> None:
-    """Pre-trains an encoder, one a fold where there is a protocol, or describes what would be done."""
+    """Pre-trains an encoder or a model to start from, or describes what would be done."""
     with needs("train"):
         from emotune.training.loop.processes import launched_number
         from emotune.training.pretraining.run import describe_pretraining, pretrain_run
@@ -37,11 +37,15 @@ def train_recipe(recipe: Recipe, folder: Path, *, dry_run: bool) -> None:
         err.print("the same command continues from the last checkpoint", markup=False)
         raise
     if launched_number() == 0:
+        what = "model" if found.is_model else "encoder"
         out.print(
-            f"encoder: {found.folder}, {found.parameters:,} parameters, {found.metric} {found.score:.3f} on recordings"
+            f"{what}: {found.folder}, {found.parameters:,} parameters, {found.metric} {found.score:.3f} on recordings"
             f" held out (epoch {found.epoch})",
             markup=False,
         )
+        if found.is_model:
+            out.print(f"next: emotune train RECIPE model.start={found.folder}", markup=False)
+            return
         kind = recipe.model.backbone.name
         out.print(
             f"next: emotune probe RECIPE model.backbone.name={kind} model.backbone.checkpoint={found.folder}",

@@ -91,7 +91,9 @@ def run_protocol(recipe: Any, folder: Path, kind: Literal["train", "probe"], fol
     for name, evaluation in evaluations.items():
         print_evaluation(evaluation, name, folder / name)
     if recipe.pretrains:
-        out.print(f"next: emotune train RECIPE model.backbone.checkpoint={folder}/{{fold}}/encoder", markup=False)
+        has_models = any(folder.glob("*/model"))
+        key = f"model.start={folder}" if has_models else f"model.backbone.checkpoint={folder}/{{fold}}/encoder"
+        out.print(f"next: emotune train RECIPE {key}", markup=False)
 
 
 def default_folder(recipe: Any) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 TASKS: Registry[Callable[..., Any]] = Registry(
     "task",
-    {"vesper": ("emotune.training.vesper.build:build_vesper", "emotune.config.tasks:VesperOptions")},
+    {
+        "vesper": ("emotune.training.vesper.build:build_vesper", "emotune.config.tasks:VesperOptions"),
+        "views": ("emotune.training.views.build:build_views", "emotune.config.views:ViewsOptions"),
+    },
     extra="train",
 )
 """A task by its name in a recipe; of pre-training it is a ``Builder`` of ``emotune.training.pretraining``."""
@@ -42,7 +45,10 @@ class TaskOptions(Section):
 
 
 class PretrainingOptions(TaskOptions):
-    """Options of a task that reads no label and makes an encoder."""
+    """Options of a task that reads no label and makes an encoder, or a model without heads."""
+
+    heeds: ClassVar[tuple[str, ...]] = ()
+    """keys of other sections that it goes by, beside those that every such task does"""
 
 
 class VesperOptions(PretrainingOptions):
@@ -60,14 +66,19 @@ def pretraining_faults(recipe: Any) -> Iterator[str]:
         return
     defaults = type(recipe).model_fields
     unused = [name for name in _UNUSED if getattr(recipe, name) != defaults[name].get_default()]
+    heeded = recipe.task.heeds
     for section, used in _USED.items():
         own = getattr(recipe, section)
         for name, field in type(own).model_fields.items():
-            if name not in used and getattr(own, name) != field.get_default(call_default_factory=True):
+            if name in used or f"{section}.{name}" in heeded:
+                continue
+            if getattr(own, name) != field.get_default(call_default_factory=True):
                 unused.append(f"{section}.{name}")
     for name in unused:
         yield f"{name} does nothing for task {task}: leave it out"
     backbone = recipe.model.backbone
+    if "model.backbone.train" in heeded:
+        return
     if backbone.final_norm or backbone.train != "all" or backbone.train_front_end:
         yield (
             f"model.backbone: task {task} trains all but the convolutions, without a final norm: leave out train,"

@@ -68,6 +68,11 @@ def load(
         engine: Engine = WorkerEngine(found.folder, workers=workers, precision=precision)
     else:
         engine = engine_of(found.folder, device=device, threads=threads, precision=precision)
+    if not engine.label_space.classes and not engine.label_space.dimensions:
+        raise ModelError(
+            f"{found.name} is a pre-trained model without heads, which predicts nothing yet: train it on labels with"
+            f" `emotune train RECIPE model.start={found.name}`, or see what it hears with `emotune embed`."
+        )
     if adapted is not None:
         adapted.check_parent(engine.fingerprint, engine.label_space.classes, Path(model))
     conditioner = conditioner_of(

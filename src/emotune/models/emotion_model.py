@@ -57,7 +57,8 @@ class EmotionModel(nn.Module):
         conditions: name, an entry of ``CONDITIONS``, to its ``size``, ``dropout`` and, for text, the ``width`` of the
             embedding; what else is there says where the value comes from, and is kept.
         join: likewise of ``JOINS``: how conditions join the pooled sound.
-        heads: entries of ``HEADS``; of those of labels, the ones that the label space has something for.
+        heads: entries of ``HEADS``; of those of labels, the ones that the label space has something for. None at all
+            is a pre-trained model, which says nothing yet.
         networks: head -> options of its ``HeadNetwork`` that differ, such as those of a published model.
         second: another encoder, whose features are joined to the pooled ones; not with ``varan``.
 
@@ -86,7 +87,7 @@ class EmotionModel(nn.Module):
         second: SecondStream | None = None,
     ) -> None:
         super().__init__()
-        if not label_space.classes and not label_space.dimensions:
+        if heads and not label_space.classes and not label_space.dimensions:
             raise ConfigError("A model needs classes or dimensions to predict, and has neither.")
         self.label_space = label_space
         contracts = {name: HEADS[name](label_space) for name in heads}

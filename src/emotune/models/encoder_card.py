@@ -10,7 +10,14 @@ from typing import Any
 from emotune.models.card_text import plain
 
 
-def encoder_card(*, title: str, config: Mapping[str, Any], information: Mapping[str, Any], notice: str | None) -> str:
+def encoder_card(
+    *,
+    title: str,
+    config: Mapping[str, Any],
+    information: Mapping[str, Any],
+    notice: str | None,
+    is_start: bool = False,
+) -> str:
     """The card beside an encoder's weights, as Markdown.
 
     Args:
@@ -18,6 +25,7 @@ def encoder_card(*, title: str, config: Mapping[str, Any], information: Mapping[
         config: ``Backbone.config``.
         information: corpus, licence, reference, what it was made from and so on, printed as a list.
         notice: a warning for the top.
+        is_start: whether layer mix and pooling lie with it: a model without heads, which others start from.
     """
     kind = plain(config["model_type"])
     lines = ["---", "library_name: emotune", "pipeline_tag: feature-extraction", "---", f"# {plain(title)}", ""]
@@ -37,7 +45,7 @@ def encoder_card(*, title: str, config: Mapping[str, Any], information: Mapping[
         "## Use",
         "```yaml",
         "model:",
-        f"  backbone: {{name: {kind}, checkpoint: this/folder}}",
+        "  start: this/folder" if is_start else f"  backbone: {{name: {kind}, checkpoint: this/folder}}",
         "```",
     ]
     return "\n".join(lines) + "\n"

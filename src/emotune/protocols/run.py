@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from emotune.config.recipe import Recipe
+from emotune.config.start import start_of_fold
 from emotune.errors import ConfigError
 from emotune.evaluation import Evaluation, scores
 from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dependence
@@ -60,7 +61,7 @@ def run(
         processes: folds that run at a time, each with its share of the processor.
 
     Returns:
-        The evaluation of each pooled result, by its name; none of pre-training, which leaves an encoder in each fold.
+        The evaluation of each pooled result, by its name; none of pre-training.
 
     Raises:
         ConfigError, CorpusError: for a folder or a manifest that does not suit, and as each fold's run does.
@@ -113,7 +114,9 @@ def _under(recipe: Recipe, protocol: Protocol, fold: Fold, source: Mapping[str, 
     data = recipe.data.model_copy(update={**source, "splits": splits, "allow": allow})
     backbone = recipe.model.backbone
     own = backbone.checkpoint and backbone.checkpoint.replace(OF_FOLD, fold.name)
-    model = recipe.model.model_copy(update={"backbone": backbone.model_copy(update={"checkpoint": own})})
+    start = start_of_fold(recipe.model.start, fold.name)
+    backbone = backbone.model_copy(update={"checkpoint": own})
+    model = recipe.model.model_copy(update={"start": start, "backbone": backbone})
     changed = {"data": data, "model": model, "protocol": None, "name": f"{recipe.name}/{fold.name}"}
     return recipe.model_copy(update=changed)
 

@@ -46,7 +46,7 @@ def carry_out(run: StudyRun, listener: Listener, progress: Progress) -> str:
     own = RunFolder(run.folder)
     if run.recipe.pretrains and run.recipe.protocol is None:
         made = pretrain_run(run.recipe, run.folder, listener=listener, progress=progress)
-        return f"an encoder of {made.parameters:,} parameters, {made.metric} {made.score:.3f}"
+        return f"{made.metric} {made.score:.3f} on recordings held out, {made.parameters:,} parameters"
     if run.recipe.protocol is not None:
         if not own.finished:
             run_protocol(run.recipe, run.folder, kind=run.kind, listener=listener, progress=progress)
@@ -55,7 +55,7 @@ def carry_out(run: StudyRun, listener: Listener, progress: Progress) -> str:
             how: Callable[..., object] = train_run if run.kind == "train" else probe_run
             how(run.recipe, run.folder, listener=listener, progress=progress)
         score_tests(run, own, progress)
-    return ", ".join(_reached(own, name, run.recipe.train.metric) for name in run.results) or "an encoder a fold"
+    return ", ".join(_reached(own, name, run.recipe.train.metric) for name in run.results) or "pre-trained"
 
 
 def score_tests(run: StudyRun, own: RunFolder, progress: Progress) -> None:

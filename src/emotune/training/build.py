@@ -50,7 +50,13 @@ from emotune.training.gradient_reversal import LOSS, GradientReversal
 from emotune.training.label_task import LabelTask
 from emotune.training.manifest import without_votes
 from emotune.training.sampling import mean_times, refuse_one_group
-from emotune.training.start import preprocessing_of_start, refuse_another_encoder, start_of, take_over
+from emotune.training.start import (
+    preprocessing_of_start,
+    refuse_another_encoder,
+    refuse_heard,
+    start_of,
+    take_over,
+)
 from emotune.training.state_mix import StateMix
 
 
@@ -162,7 +168,7 @@ def build_model(
         varan=section.varan.model_dump() if section.layer_mix == VARAN else None,
         pooling=by_name(section.pooling),
         hidden_size=section.hidden_size,
-        dropout=section.dropout,
+        dropout=section.dropout if not recipe.pretrains else 0.0,
         adapter=_adapter_options(section),
         conditions=conditioner and conditioner.about,
         join=by_name(section.join),
@@ -187,7 +193,9 @@ def _adapter_options(section: ModelSection) -> dict[str, Any] | None:
 
 
 def wanted_heads(recipe: Recipe) -> list[str]:
-    """Entries of ``HEADS``: those of labels, and those that a loss of positive weight teaches."""
+    """Entries of ``HEADS``: those of labels, and those that a loss of positive weight teaches; none of pre-training."""
+    if recipe.pretrains:
+        return []
     taught = [LOSSES[name].head for name, section in recipe.loss if section.weight]
     return list(dict.fromkeys([*LABELS, *taught]))
 
@@ -337,6 +345,7 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
             f"No development utterance has a label, so train.metric={recipe.train.metric} cannot choose an epoch. Give"
             " the development split labels, or choose train.metric=vote_similarity."
         )
+    refuse_heard(recipe, manifest)
     space = build_label_space(recipe, manifest)
     if recipe.train.metric == VOTE_SIMILARITY and without_votes(development, space.classes) == len(development):
         raise CorpusError(f"train.metric: {VOTE_SIMILARITY} needs votes, and no development utterance has any.")

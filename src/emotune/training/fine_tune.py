@@ -83,8 +83,7 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
     model, manifest = experiment.model.to(best_device()), experiment.manifest
     checkpoint = processes.from_first(last_checkpoint(Checkpoints(run.checkpoints), listener))
     section = processes.from_first(fitting(recipe, experiment, checkpoint) if processes.is_first() else recipe.train)
-    if _hears_the_same(recipe, experiment):
-        _remember(model, most_gb=recipe.train.states_gb)
+    remember(model, recipe)
     counts = {
         **count_parameters(model),
         "processes": processes.count(),
@@ -161,20 +160,17 @@ def trainer_of(
     )
 
 
-def _remember(model: EmotionModel, *, most_gb: float) -> None:
-    """Keeps what frozen encoders, or frozen front ends, make of each clip."""
+def remember(model: EmotionModel, recipe: Recipe) -> None:
+    """Keeps what frozen encoders, or their frozen front ends, give for clips that are the same in every epoch."""
+    front_ends = [module for encoder in model.encoders for module in encoder.front_end()]
+    frozen = not any(parameter.requires_grad for module in front_ends for parameter in module.parameters())
+    if not frozen or not hears_the_same(recipe) or not recipe.train.states_gb or recipe.train.fsdp:
+        return
     for stream in [model] if model.second is None else [model, model.second]:
         if any(parameter.requires_grad for parameter in stream.backbone.parameters()):
-            stream.backbone.remember_front_end(most_gb=most_gb)
+            stream.backbone.remember_front_end(most_gb=recipe.train.states_gb)
         else:
-            stream.remembered = RememberedStates(stream.backbone, most_gb=most_gb)
-
-
-def _hears_the_same(recipe: Recipe, experiment: Experiment) -> bool:
-    """Tells if a frozen front end, at least, gets the same clips in every epoch: what it gives is worth keeping."""
-    front_ends = [module for encoder in experiment.model.encoders for module in encoder.front_end()]
-    frozen = not any(parameter.requires_grad for module in front_ends for parameter in module.parameters())
-    return frozen and hears_the_same(recipe) and recipe.train.states_gb > 0 and not recipe.train.fsdp
+            stream.remembered = RememberedStates(stream.backbone, most_gb=recipe.train.states_gb)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from emotune.section import Section
 
 _SOURCES = ("data.manifest", "data.root")
 _TOLD = ("description", "notice", "train.trackers")
-_CACHES = ("data.cache", "data.cache_gb", "probe.cache")
+_CACHES = ("data.cache", "data.cache_gb", "probe.cache", "task.cache")
 
 
 def changes_between(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from emotune.audio.preprocessing import Preprocessing
 from emotune.config.recipe import Recipe
 from emotune.config.tasks import TASKS
 from emotune.config.training import TrainSection
@@ -19,8 +20,10 @@ from emotune.data.loading import Loading
 from emotune.errors import ConfigError, CorpusError, ModelError
 from emotune.io.tables import write_text
 from emotune.models.backbones.base import Backbone
+from emotune.models.emotion_model import EmotionModel
 from emotune.models.encoder_card import encoder_card
 from emotune.models.encoder_folder import save_encoder
+from emotune.models.store import save_model
 from emotune.runtime.listener import Listener, Listeners
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest
@@ -37,8 +40,9 @@ from emotune.training.pretraining.manifest import pretraining_manifest
 from emotune.training.pretraining.pretraining import Builder, Pretraining, PretrainingData
 from emotune.training.run import Beginning, opened, provenance_of, write_end, write_start
 from emotune.training.run_log import OtherProcess, RunLog
+from emotune.training.start import PRE_TRAINED
 
-KIND = "pre-trained"
+KIND = PRE_TRAINED
 _HELD_OUT, _MOST_HELD_OUT = 0.05, 200
 """Share of the clips that choose the epoch, and how many do at most."""
 
@@ -48,11 +52,12 @@ class PretrainedEncoder:
     """Outcome of a run.
 
     Args:
-        folder: of the encoder.
-        parameters: of the encoder.
+        folder: of the encoder, or the run folder that holds a model to start from.
+        parameters: of either.
         metric: that chose the epoch.
         score: of the epoch that was kept.
         epoch: that was kept, counted from 1.
+        is_model: whether it is a model to start from.
     """
 
     folder: Path
@@ -60,12 +65,13 @@ class PretrainedEncoder:
     metric: str
     score: float
     epoch: int
+    is_model: bool = False
 
 
 def pretrain_run(
     recipe: Recipe, folder: Path, *, listener: Listener | None = None, progress: Progress = silent
 ) -> PretrainedEncoder:
-    """Pre-trains as the recipe's task says, and saves the encoder of the best epoch under ``encoder``.
+    """Pre-trains as the recipe's task says, and saves the encoder of the best epoch under ``encoder``, or ``model``.
 
     The same recipe in the same folder continues an interrupted run from its last checkpoint. Started by a launcher such
     as ``torchrun``, all its processes train together.
@@ -101,7 +107,7 @@ def _pretrain(
     provenance = provenance_of(recipe, whole, began, kind=KIND, **counts)
     if processes.is_first():
         write_start(run, recipe, whole, provenance, listener)
-        if checkpoint is None:
+        if checkpoint is None and parts.kept is None:
             run.encoder_before.mkdir(exist_ok=True)
             save_encoder(run.encoder_before, parts.encoder(model))
         _say_what_is_heard(recipe, data, provenance, listener)
@@ -116,17 +122,19 @@ def _pretrain(
         log.close()
     row = trainer.best_row()
     assert row is not None
-    learnt = parts.encoder(best)
+    is_model = parts.kept is not None
+    learnt = parts.encoder(best) if parts.kept is None else parts.kept(best)
     found = PretrainedEncoder(
-        run.encoder,
+        run.path if is_model else run.encoder,
         sum(parameter.numel() for parameter in learnt.parameters()),
         parts.metric,
         row[f"development_{parts.metric}"],
         row["epoch"],
+        is_model,
     )
     del trainer
     if processes.is_first():
-        _save(run, recipe, learnt, parts, whole, provenance, found)
+        _save(run, recipe, learnt, parts, whole, provenance, found, data.preprocessing)
         write_end(run, {**provenance, parts.metric: found.score, "epoch": found.epoch})
         shutil.rmtree(run.checkpoints, ignore_errors=True)
     processes.wait_for_all()
@@ -149,7 +157,7 @@ def pretraining_trainer(
         parts.task,
         batches_of(clips.durations_s, section, seed=recipe.seed),
         Loading(parts.dataset, workers=section.workers),
-        lambda model: {parts.metric: parts.score(model)},
+        lambda model: dict(parts.score(model)),
         section,
         groups=partial(_parameter_groups, encoder=parts.encoder, train=section),
         seed=recipe.seed,
@@ -206,7 +214,7 @@ def _prepared(recipe: Recipe, progress: Progress) -> tuple[PretrainingData, Back
     preprocessing = build_preprocessing(recipe, encoder)
     refuse_short_crop(recipe, preprocessing)
     learnt, held_out = _parts(settle_lengths(recipe, manifest, preprocessing), recipe.seed)
-    return PretrainingData(learnt, held_out, preprocessing), encoder
+    return PretrainingData(learnt, held_out, preprocessing, progress), encoder
 
 
 def _parts(manifest: Manifest, seed: int) -> tuple[Manifest, Manifest]:
@@ -274,15 +282,14 @@ def _say_what_is_heard(recipe: Recipe, data: PretrainingData, counts: Mapping[st
 def _save(
     run: RunFolder,
     recipe: Recipe,
-    encoder: Backbone,
+    learnt: Backbone | EmotionModel,
     parts: Pretraining,
     manifest: Manifest,
     provenance: Mapping[str, Any],
     found: PretrainedEncoder,
+    preprocessing: Preprocessing,
 ) -> None:
-    """The encoder and its card."""
-    run.encoder.mkdir(exist_ok=True)
-    save_encoder(run.encoder, encoder)
+    """The encoder, or the model, and its card."""
     hours = sum(utterance.duration_s or 0.0 for utterance in manifest) / 3600
     information = {
         **{name: str(manifest.information.get(name, "unknown")) for name in ("corpus", "licence", "reference")},
@@ -292,5 +299,14 @@ def _save(
         f"{parts.metric} on recordings held out": f"{found.score:.3f}, epoch {found.epoch}",
         **{name: provenance[name] for name in ("recipe", "seed", "manifest_fingerprint")},
     }
-    card = encoder_card(title=recipe.name, config=encoder.config, information=information, notice=recipe.notice)
+    is_start = isinstance(learnt, EmotionModel)
+    config = learnt.backbone.config if isinstance(learnt, EmotionModel) else learnt.config
+    card = encoder_card(
+        title=recipe.name, config=config, information=information, notice=recipe.notice, is_start=is_start
+    )
+    if isinstance(learnt, EmotionModel):
+        save_model(run.model, learnt, preprocessing, card=card)
+        return
+    run.encoder.mkdir(exist_ok=True)
+    save_encoder(run.encoder, learnt)
     write_text(run.encoder / "README.md", card)

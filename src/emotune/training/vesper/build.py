@@ -56,8 +56,10 @@ def build_vesper(recipe: Recipe, encoder: Backbone, data: PretrainingData) -> Pr
 
 
 @torch.no_grad()
-def explained(task: VesperTask, held_out: EmotionDataset, model: VesperStudent) -> float:
-    """Share of the variance of the encoder's middle state that the student's last layer tells when nothing is hidden.
+def explained(task: VesperTask, held_out: EmotionDataset, model: VesperStudent) -> dict[str, float]:
+    """``explained``, the share of the variance of the encoder's middle state that the student's last layer tells.
+
+    Nothing is hidden from it meanwhile.
 
     Each process scores its part of the clips, and every one gets the figure of all.
     """
@@ -76,4 +78,4 @@ def explained(task: VesperTask, held_out: EmotionDataset, model: VesperStudent) 
     parts = processes.shared_out(range(len(held_out)), sums)
     model.train(was_training)
     error, total, squares, frames = torch.stack(parts).sum(dim=0)
-    return float(1 - error.sum() / (squares - total.square() / frames).sum())
+    return {"explained": float(1 - error.sum() / (squares - total.square() / frames).sum())}
