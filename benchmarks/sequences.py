@@ -73,7 +73,8 @@ def run_commands(options: argparse.Namespace) -> None:
     print("| task | figure | alone | together | trains |\n|---|---|---|---|---|")
     for name in TASKS:
         reports = [
-            json.loads((options.runs / run / "test" / "report.json").read_text())[name] for run in (name, "together")
+            json.loads((options.runs / run / "test" / "report.json").read_text())["tasks"][name]
+            for run in (name, "together")
         ]
         told = json.loads((options.runs / name / "provenance.json").read_text())
         for figure in [key for key, value in reports[0].items() if isinstance(value, dict)]:

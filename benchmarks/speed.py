@@ -35,6 +35,7 @@ from emotune.data.duration_batches import DurationBatches
 from emotune.inference.items import Item
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.family import LARGE_SHAPE
+from emotune.models.backbones.transformer import fix_positions
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.store import save_model
 from emotune.runtime.memory_allocator import keep_freed_memory
@@ -170,6 +171,7 @@ def ours_single() -> Work:
     keep_freed_memory()
     torch.manual_seed(0)
     backbone = BACKBONES["wavlm"].from_config(LARGE_SHAPE).eval()
+    fix_positions(backbone)  # as for every prediction
 
     @torch.inference_mode()
     def work(batches: Lengths) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,6 +17,25 @@ Targets = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
+class Mixing:
+    """Mixing of each clip of a batch with another one of it, behind the encoder.
+
+    Args:
+        partners: the other clip of each, a permutation, shape (batch,).
+        share: that a clip keeps; its partner gives the rest.
+        at: ``states`` = frames of all layers, ``features`` = pooled vectors.
+    """
+
+    partners: Tensor
+    share: float
+    at: Literal["states", "features"]
+
+    def of(self, values: Tensor) -> Tensor:
+        """Values of each clip, shape (batch, ...), with its partner's."""
+        return self.share * values + (1 - self.share) * values[self.partners]
+
+
+@dataclass(frozen=True)
 class Batch:
     """A padded batch of waveforms.
 
@@ -26,6 +45,7 @@ class Batch:
         targets: truth by name, each shape (batch, numbers), NaN where unknown; empty where there is none.
         conditions: what else is known of the clips, by name, each shape (batch, width), a row of NaN where unknown;
             one that is not there is unknown of all.
+        mixing: of what the encoder gives, in training; targets and conditions are mixed already. None = there is none.
         unchanged: the same clips before augmentation; None where nobody asked for them.
     """
 
@@ -33,6 +53,7 @@ class Batch:
     mask: Tensor
     targets: Targets = field(default_factory=dict)
     conditions: Mapping[str, Tensor] = field(default_factory=dict)
+    mixing: Mixing | None = None
     unchanged: Batch | None = None
 
     def to(self, device: torch.device | str) -> Batch:

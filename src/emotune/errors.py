@@ -1,6 +1,7 @@
 """The errors a user can meet. Each message says what was wrong, what was expected and what to do."""
 
 import reprlib
+from pathlib import Path
 from typing import ClassVar
 
 _LINES, _FIRST_LINES = 24, 18
@@ -36,6 +37,21 @@ def quoted(value: object) -> str:
     ("'soon'", True)
     """
     return _short.repr(value)
+
+
+def page_here(page: str) -> str:
+    """Page of the documentation as a file on this machine, beside the package or in the clone that it runs from.
+
+    Args:
+        page: such as ``docs/how-to/errors.md#models``.
+
+    Returns:
+        The file's path, and the words of the heading where one is named.
+    """
+    package = Path(__file__).parent
+    path, _, heading = page.partition("#")
+    file = next((own for own in (package / path, package.parents[1] / path) if own.is_file()), Path(path))
+    return f"{file}, {heading.replace('-', ' ')}" if heading else str(file)
 
 
 class EmotuneError(Exception):

@@ -17,7 +17,7 @@ def recipe_of(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_recipe_is_wavlm_large_with_its_convolutions_frozen(name):
     recipe = recipe_of(name)
-    backbone = recipe.model.backbone
+    backbone = recipe.model.backbone if recipe.model.second is None else recipe.model.second.backbone
     assert (backbone.name, backbone.checkpoint, backbone.layers) == ("wavlm", "microsoft/wavlm-large", None)
     assert not backbone.train_front_end
     assert recipe.description
@@ -68,11 +68,19 @@ def test_single_attributes_are_learnt_alone():
 
 
 def test_the_successors_recipes_learn_from_every_workers_vote():
-    for name in ("soft_targets", "kl", "gender_target", "balanced", "mixup"):
+    for name in (
+        *("soft_targets", "kl", "gender_target", "balanced", "mixup"),
+        *("annotator_dropout", "covariance", "manifold_mixup", "entropy_curriculum"),
+    ):
         recipe = recipe_of(f"sernc2025/{name}")
         votes = recipe.data.votes
         assert (recipe.data.drop, votes.no_agreement, votes.other) == ([], "votes", "votes_only")
         assert recipe.loss.cross_entropy.weight == 0
         assert recipe.loss.kl.weight + recipe.loss.soft_cross_entropy.weight == 1
+    curriculum, streams = (recipe_of(f"sernc2025/{name}") for name in ("entropy_curriculum", "two_streams"))
+    assert curriculum.train.unfreeze.stages == {0: 2, 1: 4, 3: 8, 7: 12}
+    assert curriculum.train.vote_targets.secondary == 0.1
+    assert [streams.model.backbone.name, streams.model.second.size] == ["whisper", 512]
+    assert (streams.loss.soft_cross_entropy.weight, streams.loss.ccc.weight) == (1.5, 0.4)
     assert recipe_of("sernc2025/balanced").train.sampling.by == "class"
     assert recipe_of("odyssey2024/balanced_sampling").loss.cross_entropy.class_weights == "none"

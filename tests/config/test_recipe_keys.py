@@ -12,8 +12,10 @@ from pydantic import ValidationError
 from emotune.config.keys import keys_under, recipe_keys
 from emotune.config.reading import load_recipe
 from emotune.config.recipe import Recipe
+from emotune.config.tasks import TASKS
 from emotune.errors import ConfigError
 from emotune.models.adapters import ADAPTERS
+from emotune.models.aggregations import POOLINGS
 from emotune.recipes import recipe_names
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +30,8 @@ NUMBERS = [key for key in KEYS if re.match(r"(whole )?number", key.allowed)]
 def with_value(path: str, value: object) -> dict:
     """A recipe with one key set, and what that key needs beside it."""
     recipe: dict = {"name": "r", **copy.deepcopy(PLAIN)}
+    if path.startswith("model.second."):
+        recipe["model"]["second"] = {"backbone": copy.deepcopy(PLAIN["model"]["backbone"])}
     place = recipe
     *sections, last = path.split(".")
     for section in sections:
@@ -36,6 +40,14 @@ def with_value(path: str, value: object) -> dict:
         place["name"] = next(
             name for name in ("lora", "bottleneck", "peft") if last in ("name", *ADAPTERS.options(name).model_fields)
         )
+    if path.startswith("model.pooling."):
+        place["name"] = next(name for name in POOLINGS if (o := POOLINGS.options(name)) and last in o.model_fields)
+    if path.startswith("task."):
+        own = sections[1] if len(sections) > 1 else last
+        having = [name for name in TASKS if own in ("name", *TASKS.options(name).model_fields)]
+        recipe["task"]["name"] = having[0]
+    if path.startswith("task.encoder."):
+        place |= {"family": "wavlm", **({} if last == "checkpoint" else {"config": {}})}
     if path.startswith("model.varan."):
         recipe["model"]["layer_mix"] = "varan"
     place[last] = value
@@ -108,6 +120,7 @@ def test_a_section_is_explained_with_all_its_keys():
         "train.unfreeze",
         "train.unfreeze.start_epoch",
         "train.unfreeze.layers_per_epoch",
+        "train.unfreeze.stages",
     ]
 
 

@@ -1,15 +1,17 @@
 """MSP-Podcast in the forms of its releases, with what is easily got wrong."""
 
+import dataclasses
 import json
 
 import pytest
 
 from builders.corpora.msp_podcast import COLUMNS, ROWS, write_consensus, write_detailed, write_tree
 from builders.recordings import write_recording
-from emotune.corpora import CORPORA, ReadingOptions, read_corpus
+from emotune.corpora import CORPORA, ReadingOptions, map_classes, read_corpus
 from emotune.errors import CorpusError, TableError
 from emotune.schema.labels import Scale
 from emotune.schema.manifest import Manifest
+from emotune.votes.secondary import secondary_votes
 
 MSP_PODCAST = CORPORA["msp_podcast"]
 FIRST, SECOND = "MSP-PODCAST_0001_0008", "MSP-PODCAST_0002_0010"
@@ -141,6 +143,25 @@ def test_each_of_a_workers_words_is_one_vote(tmp_path, primary, secondary, votes
     write_detailed(tmp_path / "Labels", "columns", {f"{FIRST}.wav": [("WORKER1", primary, secondary, 4, 4, 4)]})
     (utterance,) = read_corpus(MSP_PODCAST, tmp_path, ReadingOptions(labels="primary_secondary"))
     assert utterance.votes == votes
+
+
+def test_what_workers_named_beside_their_main_emotion_is_counted_and_mapped_as_votes_are(tmp_path):
+    write_tree(tmp_path, rows=ROWS[:1], detailed=None)
+    named = [("Happy", "Happy,Amused"), ("Sad", "Amused,Surprise"), ("", "Surprise")]
+    ratings = [(f"WORKER{n}", *words, 4, 4, 4) for n, words in enumerate(named)]
+    write_detailed(tmp_path / "Labels", "columns", {f"{FIRST}.wav": ratings})
+    manifest = read_corpus(MSP_PODCAST, tmp_path)
+    (row,) = manifest
+    assert row.votes == {"happiness": 1, "sadness": 1}
+    assert secondary_votes(row) == {"amused": 2, "surprise": 2}
+    manifest.write(tmp_path / "m.csv")
+    mapped, _ = map_classes(Manifest.read(tmp_path / "m.csv"), {"happiness": "surprise"}, ["sadness"])
+    assert secondary_votes(mapped.utterances[0]) == {"amused": 2, "surprise": 2}
+    with_amused = dataclasses.replace(row, votes={**row.votes, "amused": 1})
+    mapped, _ = map_classes(manifest.replace_utterances([with_amused]), {"amused": "surprise"})
+    assert secondary_votes(mapped.utterances[0]) == {"surprise": 4}
+    for item in read_corpus(MSP_PODCAST, tmp_path, ReadingOptions(labels="primary_secondary")):
+        assert not secondary_votes(item)
 
 
 def test_no_agreement_of_the_consensus_keeps_its_votes(tmp_path):

@@ -26,6 +26,7 @@ from emotune.inference.items import Item
 from emotune.inference.jobs.parts import PredictionParts, inputs_sha256, parts_in, predict_in_parts
 from emotune.inference.predictor import Predictor
 from emotune.io.tables import read_rows
+from emotune.models.backbones.eight_bits import has_eight_bits
 from emotune.models.store import load_model
 from emotune.schema.labels import LabelSpace
 from emotune.schema.predictions import Predictions
@@ -362,6 +363,15 @@ def test_ray_gives_the_same_table(recordings, tiny_model, tmp_path, emotune_comm
     assert comparable(rows_of(tmp_path / "parts")) == expected
     again = emotune_command("predict", tiny_model, recordings, "-o", tmp_path / "parts", *options)
     assert "continuing: 53 of 53 rows are there" in again.err
+
+
+@pytest.mark.load
+@pytest.mark.skipif(not has_eight_bits(), reason="the processor has no VNNI instructions")
+@pytest.mark.usefixtures("cluster")
+def test_ray_says_how_far_fewer_bits_lie_from_exact_numbers(recordings, tiny_model, tmp_path, emotune_command):
+    options = ("--part-rows", 60, "--engine", "ray", "--workers", 1, "--precision", "int8")
+    ended = emotune_command("predict", tiny_model, recordings, "-o", tmp_path / "parts", *options)
+    assert ended.code == 1 and "int8: over the first 8 clips probabilities differ from exact ones" in ended.err
 
 
 @pytest.mark.load

@@ -136,13 +136,16 @@ def test_an_interrupted_audit_goes_on_and_another_seed_or_model_begins_anew(
 
     with pytest.raises(KeyboardInterrupt):
         run_audit(predictor, tones, clean, tmp_path, plan, resamples=10, progress=interrupting)
-    assert len(Predictions.read(tmp_path / "pgd-snr_db=25-steps=2.csv")) == 16
+    begun = Predictions.read(tmp_path / "pgd-snr_db=25-steps=2.csv")
+    assert len(begun) == 20
+    failed = dataclasses.replace(begun.rows[3], probabilities={}, dimensions={}, error="a.wav may not be read.")
+    begun.with_rows_of(dataclasses.replace(begun, rows=(failed,))).write(tmp_path / "pgd-snr_db=25-steps=2.csv")
     attacked.clear()
     resumed = run_audit(predictor, tones, clean, tmp_path, plan, resamples=10)
-    assert len(attacked) == 8 + (resumed.example is not None)  # and that one once more
+    assert len(attacked) == 5 + (resumed.example is not None)  # and that one once more
     whole = run_audit(predictor, tones, clean, tmp_path / "whole", plan, resamples=10)
     rows = [Predictions.read(folder / "pgd-snr_db=25-steps=2.csv").rows for folder in (tmp_path, tmp_path / "whole")]
-    assert [row.extra["snr_db"] for row in rows[0]] == [row.extra["snr_db"] for row in rows[1]]
+    assert [row.probabilities for row in rows[0]] == [row.probabilities for row in rows[1]]
     assert resumed.effects[0].effect.scores == whole.effects[0].effect.scores
     attacked.clear()
     run_audit(predictor, tones, clean, tmp_path, plan, resamples=10, seed=1)

@@ -152,6 +152,12 @@ def test_an_interrupted_run_goes_on_where_it_was(tones, predictor, tmp_path):
     again = run_robustness(counting, tones, clean, tmp_path, degradations=wanted, resamples=10)
     assert counting.engine.clips == 2 * len(tones)  # pyright: ignore[reportAttributeAccessIssue]
     assert [item.differences for item in again.effects] == [item.differences for item in whole.effects]
+    table = Predictions.read(tmp_path / "quiet.csv")
+    failed = dataclasses.replace(table.rows[3], probabilities={}, dimensions={}, error="a.wav may not be read.")
+    table.with_rows_of(dataclasses.replace(table, rows=(failed,))).write(tmp_path / "quiet.csv")
+    retried = run_robustness(counting, tones, clean, tmp_path, degradations=wanted, resamples=10)
+    assert counting.engine.clips == 2 * len(tones) + 1  # pyright: ignore[reportAttributeAccessIssue]
+    assert retried.failed == 0 and not Predictions.read(tmp_path / "quiet.csv").failed
 
 
 def test_another_model_manifest_or_degradation_is_predicted_anew(tones, predictor, tmp_path):

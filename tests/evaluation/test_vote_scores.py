@@ -85,6 +85,27 @@ def test_levels_of_agreement_hold_every_utterance_once_with_its_accuracy():
     assert np.isnan(levels[0].accuracy.value)
 
 
+def test_bins_of_entropy_hold_every_utterance_once_with_its_scores():
+    manifest, predictions, votes, said = corpus()
+    found = evaluate(manifest, predictions, resamples=50).votes
+    human = scipy.stats.entropy(votes, base=2, axis=1)
+    edges = {
+        "0": (-1, 1e-6),
+        "up to 0.5": (1e-6, 0.5),
+        "up to 1": (0.5, 1),
+        "up to 1.5": (1, 1.5),
+        "over 1.5": (1.5, 9),
+    }
+    rows = {name: (human > low) & (human <= high) for name, (low, high) in edges.items()}
+    assert {item.name: item.utterances for item in found.entropy_bins} == {
+        name: part.sum() for name, part in rows.items() if part.any()
+    }
+    for item in found.entropy_bins:
+        part = rows[item.name]
+        assert item.jensen_shannon.value == pytest.approx(METRICS["jensen_shannon"](votes[part], said[part]))
+    assert [item["entropy_bits"] for item in found.to_json()["by_entropy"]] == [i.name for i in found.entropy_bins]
+
+
 def test_utterances_with_votes_alone_change_no_other_figure():
     manifest, predictions, _, _ = corpus()
     labelled = manifest.filter(lambda u: u.emotion is not None)

@@ -180,8 +180,23 @@ def test_a_fitted_reader_says_nothing_where_it_is_unsure_or_there_are_no_words()
         return np.array([[10.0 * (name in text) for name in ("furious", "happy", "cried")] for text in texts])
 
     reader = FittedReader(encode, SAME, name="letters")
-    rows = [utterance("a", text=SAID["anger"]), utterance("b", text=SAID[None]), utterance("c")]
+    rows = [utterance("a", text="How furious I was."), utterance("b", text=SAID[None]), utterance("c")]
     assert reader.read(rows, CLASSES) == ["anger", None, None]
+
+
+def test_a_sentence_of_the_training_split_is_read_and_not_remembered():
+    """Each sentence has an embedding of its own, which says nothing of the others."""
+    pytest.importorskip("sklearn")
+    sentences = [f"sentence {number}" for number in range(30)]
+
+    def encode(texts):
+        return 10.0 * np.eye(30)[[sentences.index(text.lower().rstrip(".!")) for text in texts]]
+
+    rows = [utterance(f"u{number}", CLASSES[number % 3], text=f"{text}.") for number, text in enumerate(sentences)]
+    reader = FittedReader(encode, manifest_of(*rows, classes=CLASSES), name="sentences")
+    said_again = [utterance("a", text="Sentence 4!"), *rows]
+    assert reader.read(said_again, CLASSES) == [None] * 31
+    assert "fitted to 30 transcripts of the training split; a sentence that is said there, too, is" in reader.words
 
 
 class TextModel:

@@ -13,13 +13,13 @@ from emotune.audio.preprocessing import Preprocessing
 from emotune.conditions import CONDITIONS
 from emotune.errors import ConfigError
 from emotune.export.export_model import LARGEST_DIFFERENCE, export_model
-from emotune.export.graph import normalized
 from emotune.export.onnx import whole_graph
 from emotune.models.adapters import ADAPTERS
 from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN
 from emotune.models.conditions import JOINS
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.exported import PRECISIONS
+from emotune.models.normalisation import normalized
 from emotune.models.store import save_model
 from emotune.schema.calibration import Calibration
 from emotune.schema.labels import LabelSpace, Scale

@@ -92,6 +92,11 @@ def test_the_wheel_reads_and_scores_without_any_extra(base, tmp_path, demo_corpu
     classes, uar, torch_there = run(python, "-c", EVALUATE, folder=tmp_path).split()
     assert float(uar) == pytest.approx(1 / int(classes))
     assert torch_there == "False"
+    refused = subprocess.run(
+        [emotune, "predict", "no/model", "a.wav"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    page = Path(refused.stderr.splitlines()[-1].removeprefix("more: ").partition(", ")[0])
+    assert page.is_relative_to(base.parent) and "`ModelError`" in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.load

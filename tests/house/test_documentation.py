@@ -56,11 +56,13 @@ def test_every_bundled_recipe_reads_once_its_data_are_named(tmp_path, monkeypatc
         if name.startswith("sequences/"):
             assert load_sequence_recipe(name, ["model.base=b", "manifest=m.csv"]).name == name
             continue
-        place = (
-            "data.manifest=m.csv"
-            if name.startswith(("demo/", "gender/", "general/", "tiny/"))
-            else f"data.root={tmp_path}"
+        if name.startswith("pretraining/vesper"):
+            assert load_recipe(name, [f"data.unlabelled=[{tmp_path}]"]).name == name
+            continue
+        of_manifest = name.startswith(
+            ("demo/", "gender/", "general/", "tiny/", "pretraining/views", "pretraining/few_labels")
         )
+        place = "data.manifest=m.csv" if of_manifest else f"data.root={tmp_path}"
         assert load_recipe(name, [place]).name == name
 
 

@@ -13,7 +13,7 @@ MADE_UP = ("CHANGELOG.md", "tests/house/test_names.py", "tests/house/test_regist
 PATH = re.compile(rf"(?<![\w./-])(?:{'|'.join(FOLDERS)})/[\w./-]*\w\.(?:py|md|sh|png|yaml|json)\b")
 DOTTED = re.compile(r"(?<![\w./-])emotune(?:\.[A-Za-z]\w*)+(?::\w+)?")
 GROUP = re.compile(
-    r"emotune\.(corpus|backbone|pooling|loss|head|metric|condition|layer_mix|adapter|join|augmentation|degradation|attack|model|checkpoint_format|annotation_engine)"
+    r"emotune\.(corpus|backbone|pooling|loss|head|metric|condition|layer_mix|adapter|join|view|task|augmentation|degradation|attack|model|checkpoint_format|annotation_engine|tracker)"
     r"(\.options)?"
     r"|emotune\.(classes|dimensions|preprocessing|calibration|licence|card|source|weights)"
 )

@@ -23,12 +23,13 @@ from emotune.models.backbones import BACKBONES
 from emotune.models.conditions import JOINS
 from emotune.models.heads import HEADS
 from emotune.models.published import FORMATS
+from emotune.models.views import VIEWS
 from emotune.registry import Registry, unknown_name_message
 from emotune.section import Section
 
 TABLES = [
     *(ADAPTERS, ATTACKS, AUGMENTATIONS, BACKBONES, CONDITIONS, CORPORA, DEGRADATIONS, FORMATS, HEADS),
-    *(JOINS, LAYER_MIXES, LOSSES, METRICS, POOLINGS, TASKS),
+    *(JOINS, LAYER_MIXES, LOSSES, METRICS, POOLINGS, TASKS, VIEWS),
 ]
 
 

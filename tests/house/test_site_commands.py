@@ -1,78 +1,70 @@
 """Commands and snippets of the documentation run, in a reader's folder with recordings of real people."""
 
 import re
-import subprocess
-import sys
-from dataclasses import dataclass
+import shutil
 from pathlib import Path
 
 import pytest
 
-from builders.desk import environment, write_desk
+from builders.desk import write_desk
+from builders.page_blocks import run_page, snippets
+from builders.wide_desk import small_corpus, write_wide
+from emotune.models.backbones.eight_bits import has_eight_bits
 
 DOCS = Path(__file__).parents[2] / "docs"
-BLOCK = re.compile(
-    r"(?:^<!-- not run: (?P<reason>[^\n]+?) -->\n)?^```(?P<kind>sh|bash|python)\n(?P<text>.*?)^```$", re.M | re.S
-)
-WHOLE_PAGE = re.compile(r"^<!-- snippets not run: (.+?) -->$", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Snippet:
-    """A block of a page; ``reason`` says why it is not run."""
-
-    kind: str
-    text: str
-    reason: str | None
-
-
-def snippets(text: str) -> list[Snippet]:
-    whole = WHOLE_PAGE.search(text)
-    return [Snippet(m["kind"], m["text"], m["reason"] or (whole and whole.group(1))) for m in BLOCK.finditer(text)]
-
-
 PAGES = {
     path.relative_to(DOCS).as_posix(): snippets(path.read_text(encoding="utf-8")) for path in sorted(DOCS.rglob("*.md"))
 }
 RUN = [page for page, found in PAGES.items() if any(one.reason is None for one in found)]
+FIRST, TINY = "start/first-training.md", "reference/python.md"
+NAMES_OF_TINY = ("run", "RUN", "runs/NAME", "runs/mine", "runs/mean", "runs/std", "runs/text")
+"""Names under which pages speak of a run of the reader's."""
+
+
+@pytest.fixture(scope="session")
+def corpus(shared, tmp_path_factory):
+    return small_corpus(tmp_path_factory.mktemp("corpus") / "ravdess", shared)
+
+
+def begun(page, shared, corpus, folder, blocks: int) -> Path:
+    """Desk at which the first blocks of a page have been run."""
+    write_desk(folder, shared)
+    write_wide(folder, shared, corpus)
+    run_page([one for one in PAGES[page] if one.reason is None][:blocks], folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
-def run_of_calls(shared, tmp_path_factory) -> Path:
+def run_of_calls(shared, corpus, tmp_path_factory) -> Path:
     """The run that `start/first-training.md` makes, which other pages begin with."""
-    desk = tmp_path_factory.mktemp("first") / "desk"
-    write_desk(desk, shared)
-    commands = [one.text for one in PAGES["start/first-training.md"] if one.kind == "sh" and one.reason is None]
-    run(Snippet("sh", commands[0], None), desk)
-    return desk / "runs" / "calls"
+    return begun(FIRST, shared, corpus, tmp_path_factory.mktemp("first") / "desk", 1) / "runs" / "calls"
 
 
-def run(snippet: Snippet, desk: Path) -> None:
-    command = ["bash", "-euo", "pipefail", "-c"] if snippet.kind != "python" else [sys.executable, "-c"]
-    ended = subprocess.run(
-        [*command, snippet.text],
-        cwd=desk,
-        env=environment(desk),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
-    assert ended.returncode == 0, f"{snippet.text}\n{ended.stdout[-2000:]}\n{ended.stderr[-3000:]}"
+@pytest.fixture(scope="module")
+def tiny_run(shared, corpus, tmp_path_factory) -> Path:
+    """The run that `reference/python.md` makes, of a tiny encoder with random weights."""
+    return begun(TINY, shared, corpus, tmp_path_factory.mktemp("tiny") / "desk", 2) / "run"
 
 
 @pytest.mark.load
 @pytest.mark.parametrize("page", RUN)
-def test_every_snippet_of_a_page_runs(page, shared, tmp_path, request):
+def test_every_snippet_of_a_page_runs(page, shared, corpus, tmp_path, request):
     desk = tmp_path / "desk"
     write_desk(desk, shared)
-    own = "\n".join(one.text for one in PAGES[page] if one.reason is None)
+    write_wide(desk, shared, corpus)
+    (desk / "runs").mkdir()
+    own = "\n".join(f"{one.before}\n{one.text}" for one in PAGES[page] if one.reason is None)
+    lacks = [tool for tool in ("ffmpeg", "curl") if re.search(rf"\b{tool} ", own) and shutil.which(tool) is None]
+    if lacks or ("--precision int8" in own and not has_eight_bits()):
+        pytest.skip(f"{page} needs {lacks[0] if lacks else 'a processor with VNNI instructions'}")
     if "runs/calls" in own and "-o runs/calls" not in own:
-        (desk / "runs").mkdir()
         (desk / "runs" / "calls").symlink_to(request.getfixturevalue("run_of_calls"))
-    for snippet in PAGES[page]:
-        if snippet.reason is None:
-            run(snippet, desk)
+    if page != TINY and (named := [name for name in NAMES_OF_TINY if re.search(rf"(?<![\w/-]){name}\b", own)]):
+        for name in named:  # as deep as the run itself: its manifest names recordings relative to itself
+            own_copy = shutil.copytree(request.getfixturevalue("tiny_run"), desk / name.replace("/", "-"))
+            if "/" in name:
+                (desk / name).symlink_to(own_copy)
+    run_page(PAGES[page], desk)
 
 
 def test_every_block_is_seen_and_what_is_not_run_says_why():
@@ -82,7 +74,9 @@ def test_every_block_is_seen_and_what_is_not_run_says_why():
     assert sum(one.reason is None for one in found) > 20
 
 
-def test_a_reason_stands_before_its_block_or_for_a_whole_page():
+def test_a_comment_before_a_block_is_a_reason_or_what_is_run_first():
     block = "```sh\nls\n```\n"
     assert [one.reason for one in snippets(f"{block}\n<!-- not run: no cluster -->\n{block}")] == [None, "no cluster"]
     assert [one.reason for one in snippets(f"<!-- snippets not run: no data -->\n\n{block}")] == ["no data"]
+    (one,) = snippets(f"`emotune.io.tables.read_rows`\n\n<!-- before: touch a\ntouch b -->\n{block}")
+    assert (one.before, one.reason, one.module) == ("touch a\ntouch b", None, "emotune.io.tables")

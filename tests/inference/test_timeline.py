@@ -1,6 +1,7 @@
 """Timelines: windows and smoothing in themselves, then through a model."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -149,6 +150,28 @@ def test_speakers_turns_may_overlap_and_each_is_heard(predictor):
         name: (rows[0].start_s, rows[-1].end_s) for name in "AB" if (rows := found.of(found.tracks["AB".index(name)]))
     }
     assert bounds == {"A": (0.0, 5.0), "B": (4.0, 8.0)}
+
+
+def test_a_turn_shorter_than_the_model_takes_is_not_answered_with_what_others_said(predictor):
+    turns = {"A": [(0.0, 2.0)], "B": [(2.0, 2.02)]}
+    found = predictor.timeline((noise(RATE * 3), RATE), speakers=turns)
+    assert {one.track.speaker for one in found.segments} == {"A"}
+    (short,) = found.unanswered
+    assert (short.start_s, short.end_s, short.track.speaker) == (2.0, 2.02, "B")
+    assert re.search(r"B at 2 s: the clip is 0\.0200 s long; the model needs at least 0\.0413 s", short.error)
+    with pytest.raises(AudioError, match=r"B at 2 s: the clip is 0\.0200 s long"):
+        predictor.timeline((noise(RATE * 3), RATE), speakers={"B": turns["B"]})
+
+
+def test_turns_behind_the_end_of_a_recording_are_named_with_their_seconds(predictor):
+    turns = {"A": [(0.0, 2.0), (2.2, 4.05)], "B": [(3.0, 9.0), (20.0, 1e9)]}
+    found = predictor.timeline((noise(RATE * 4), RATE), speakers=turns)
+    assert {one.track.speaker: one.end_s for one in found.segments} == {"A": 4.0, "B": 4.0}
+    (behind,) = found.unanswered
+    assert (behind.start_s, behind.track.speaker) == (4.0, "B")
+    assert ": it ends at 4 s, and 2 turns of B later, at 1e+09 s at the latest." in behind.error
+    with pytest.raises(AudioError, match="it ends at 4 s, and 1 turn of C later, at 21 s at the latest"):
+        predictor.timeline((noise(RATE * 4), RATE), speakers={"C": [(20.0, 21.0)]})
 
 
 def test_windows_that_the_model_does_not_take_are_refused(predictor):

@@ -27,6 +27,7 @@ def rttm(tmp_path):
 
 
 def test_each_turn_is_an_item_and_long_ones_are_parted(rttm, tmp_path):
+    write_recording(tmp_path / "a.wav", seconds=47)
     items = list(items_of_turns([Item("a.wav", tmp_path / "a.wav"), Item("b.wav", tmp_path / "b.wav")], rttm))
     assert [(one.speaker, one.start_s, one.end_s) for one in items] == [
         ("ann of a.wav", 0.5, 1.5),
@@ -37,6 +38,16 @@ def test_each_turn_is_an_item_and_long_ones_are_parted(rttm, tmp_path):
         ("ann of b.wav", 0.0, 0.8),
     ]
     assert items[2].extra == {"start_s": 1.2, "end_s": 16.2, "speaker": "bob"}
+
+
+def test_a_turn_that_ends_behind_its_recording_is_one_row_with_its_error(rttm, tmp_path):
+    write_recording(tmp_path / "a.wav", seconds=2)
+    rttm.write_text(RTTM + "SPEAKER a 1 1.50 9e9 <NA> <NA> dan <NA> <NA>\n")
+    errors = {one.speaker: one.error for one in items_of_turns([Item("a.wav", tmp_path / "a.wav")], rttm)}
+    assert [name for name, error in errors.items() if error is None] == ["ann of a.wav", "cyd of a.wav"]
+    assert "a.wav: it ends at 2 s, and a turn of bob in" in errors["bob of a.wav"]
+    assert "calls.rttm at 46.2 s. Is it the diarisation of another recording?" in errors["bob of a.wav"]
+    assert "9e+09 s" in errors["dan of a.wav"]
 
 
 def test_what_has_no_turns_is_a_row_with_its_error(rttm, tmp_path):

@@ -13,7 +13,7 @@ import pytest
 import emotune
 from builders.recordings import write_recording
 from emotune.enrichment import pretrained, speech_recogniser
-from emotune.errors import ConfigError, ModelError
+from emotune.errors import ConfigError, ModelError, page_here
 from emotune.inference.jobs.workers import WorkerEngine
 from emotune.io.hub import fetch, from_everywhere
 from emotune.models.backbones.checkpoint import load_pretrained
@@ -214,7 +214,7 @@ def test_a_typo_gets_no_answer_from_a_model_of_that_name_on_the_hub(tmp_path, ti
     assert ended.stderr == (
         "error: There is no folder runs/cals, did you mean runs/calls?"
         " A model of the Hugging Face Hub is named hf:runs/cals.\n"
-        "more: docs/how-to/errors.md#models\n"
+        f"more: {page_here(ModelError.page)}\n"
     )
     ended = predicted("hf:runs/cals")
     assert ended.returncode == 0

@@ -95,6 +95,10 @@ def test_our_packages_offer_what_the_extras_install():
 def test_models_are_listed_with_what_they_are(mini, tmp_path):
     save_exported(tmp_path / "runs" / "calls" / "model", LabelSpace(("anger", "neutral")))
     (tmp_path / "runs" / "calls" / "model" / "README.md").write_text("# calls\n\n- corpus: x\n- licence: our own\n")
+    begun = save_exported(tmp_path / "runs" / "begun" / "model", LabelSpace(("anger", "neutral")))
+    (begun.parent / "provenance.json").write_text('{"finished": null}')
+    cut_off = save_exported(tmp_path / "runs" / "cut_off" / "model", LabelSpace(("anger", "neutral")))
+    (cut_off / "model.onnx").unlink()
     (tmp_path / "runs" / "encoder").mkdir()
     (tmp_path / "runs" / "encoder" / "config.json").write_text('{"model_type": "whisper"}')
     listed = {model.name: model for model in known_models(tmp_path / "runs")}

@@ -109,3 +109,12 @@ def test_a_frozen_front_end_is_remembered_to_the_bit_and_within_its_memory(tiny_
     backbone.remember_front_end(most_gb=0.0)
     assert torch.equal(backbone(waveforms, mask).states[-1].detach(), expected)
     assert backbone.remembered_clips.size == 0
+
+
+def test_states_of_the_two_encoders_used_last_are_kept_and_those_of_others_make_room(clips):
+    batch = pad(clips)
+    backbones = [tiny_backbone(WAVLM, seed=seed).eval() for seed in (11, 12, 13)]
+    rows = [counted(backbone) for backbone in backbones]
+    for number in (0, 1, 0, 1, 2, 1, 0):
+        RememberedStates(backbones[number], most_gb=1)(batch.waveforms, batch.mask)
+    assert rows == [[3, 3], [3], [3]]

@@ -262,6 +262,34 @@ def test_smaller_budgets_lie_within_larger_ones_and_keep_every_class(labels, see
     assert len(within_budget(manifest, 0.01, seed=seed).filter(lambda u: u.split == "test")) == 1
 
 
+def test_hours_of_one_corpus_are_filled_by_its_classes_and_others_stay_whole():
+    rows = [
+        {
+            "emotion": "anger" if n % 4 else "fear",
+            "split": "train",
+            "corpus": "new" if n < 80 else "old",
+            "duration_s": 9.0,
+        }
+        for n in range(120)
+    ]
+    manifest = manifest_of([*rows, {"split": "test", "corpus": "new"}])
+    chosen = {}
+    for hours in (0.0, 0.05, 0.1, 0.2):
+        kept = within_budget(manifest, hours=hours, corpora=["new"])
+        chosen[hours] = {u.utterance_id for u in kept if u.corpus == "new" and u.split == "train"}
+        assert len(kept) == 40 + 1 + len(chosen[hours])
+        assert len(chosen[hours]) == int(hours * 3600 / 9 + 1e-6)
+        of_fear = sum(u.emotion == "fear" for u in kept if u.utterance_id in chosen[hours])
+        assert abs(of_fear - len(chosen[hours]) / 4) <= 1
+    for smaller, larger in itertools.pairwise(chosen.values()):
+        assert smaller <= larger
+    assert within_budget(manifest, 0.5, corpora=["new"]).filter(lambda u: u.corpus == "new" and u.split == "train")
+    with pytest.raises(CorpusError, match=r"0\.5 hours was asked, and there are 0\.2\."):
+        within_budget(manifest, hours=0.5, corpora=["new"])
+    with pytest.raises(CorpusError, match=r"Unknown corpus of split 'train' 'neww', did you mean 'new'\?"):
+        within_budget(manifest, hours=0.1, corpora=["neww"])
+
+
 def test_another_seed_gives_another_budget():
     manifest = manifest_of([{"emotion": "anger", "split": "train"}] * 100)
     assert within_budget(manifest, 0.1, seed=0).utterances != within_budget(manifest, 0.1, seed=1).utterances

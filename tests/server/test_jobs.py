@@ -1,5 +1,7 @@
 """Jobs: their progress, result and end; each is its client's alone, and survives a restart only where it is told to."""
 
+import asyncio
+import threading
 import time
 
 import pytest
@@ -9,11 +11,17 @@ from builders.served import refused, served, slowed, wait_until
 from emotune.errors import ConfigError, TableError
 from emotune.io.locks import LOCK
 from emotune.io.tables import write_text
+from emotune.schema.labels import LabelSpace
 from emotune.server import jobs_folder
 from emotune.server.app import create_app
+from emotune.server.job import Job
+from emotune.server.jobs import Jobs
 from emotune.server.jobs_folder import JobsFolder
 from emotune.server.keys import new_key
+from emotune.server.options import JobOptions
+from emotune.server.problems import Problem
 from emotune.server.settings import Limits, Settings
+from emotune.timelines import Timelines
 
 SOUND = encoded(tone(seconds=10.0, peak=0.5))
 QUERY = "/v1/jobs?vad=none"
@@ -185,6 +193,28 @@ def test_jobs_of_a_folder_survive_a_restart(loudness, tmp_path):
         assert [path.name for path in (tmp_path / "jobs").iterdir()] == [LOCK]
         with pytest.raises(ConfigError, match="Another server"):
             JobsFolder(tmp_path / "jobs")
+
+
+def test_a_job_from_before_a_restart_keeps_its_place():
+    async def restored() -> None:
+        may_end = threading.Event()
+
+        def work(_job):
+            may_end.wait(10.0)
+            return Timelines((), LabelSpace(("anger",)))
+
+        jobs = Jobs(Limits(jobs=8, client_jobs=1), work)
+        jobs.restore([Job("mine", "loudness", JobOptions(), []) for _ in range(2)])
+        with pytest.raises(Problem, match="You have 2 jobs here"), jobs.place("mine"):
+            pass
+        with jobs.place("theirs"):
+            may_end.set()
+        while jobs.active:
+            await asyncio.sleep(0.01)
+        with jobs.place("mine"):
+            jobs.close()
+
+    asyncio.run(restored())
 
 
 def test_jobs_of_a_model_that_is_not_served_are_left_alone(loudness, tmp_path):

@@ -56,6 +56,8 @@ def test_an_adapter_has_its_own_rate(recipe):
         ({"start_epoch": 1}, [0, 3, 3]),
         ({"start_epoch": 1, "layers_per_epoch": 2}, [0, 2, 3]),
         ({"layers_per_epoch": 1}, [1, 2, 3]),
+        ({"stages": {0: 1, 2: 8}}, [1, 1, 3]),
+        ({"stages": {1: 2, 2: 3}}, [0, 2, 3]),
     ],
 )
 def test_layers_join_from_the_top(recipe, unfreeze, expected):
@@ -69,6 +71,16 @@ def test_layers_join_from_the_top(recipe, unfreeze, expected):
         assert model.backbone.feature_projection.projection.weight.requires_grad is (count == 3)
         assert not any(p.requires_grad for module in model.backbone.front_end() for p in module.parameters())
         assert model.heads["classes"].out.weight.requires_grad
+
+
+def test_stages_that_cannot_be_are_refused(recipe):
+    for unfreeze, fault in (
+        ({"stages": {0: 2, 1: 2}}, "stages must open more layers from epoch to epoch, got {0: 2, 1: 2}"),
+        ({"stages": {0: 2}, "start_epoch": 1}, "leave out start_epoch and layers_per_epoch"),
+        ({"stages": {0: 1, 3: 2}}, r"train.unfreeze.stages: the last epoch is 3, .* than train.epochs = 3"),
+    ):
+        with pytest.raises(ValueError, match=fault):
+            recipe(unfreeze=unfreeze)
 
 
 def test_the_final_norm_trains_with_the_last_layer_and_at_its_rate(recipe, tiny_wavlm):

@@ -67,6 +67,48 @@ def test_groups_come_as_often_as_their_size_to_the_power_says(sampling, by, shar
     assert mean_times(train, section.sampling).sum() == pytest.approx(len(train))
 
 
+@pytest.mark.parametrize(
+    ("sampling", "shares"),
+    [
+        ({"by": "class", "repeats": False}, {"anger": 90, "neutral": 90}),
+        ({"by": "class", "power": 1, "repeats": False}, {"anger": 310, "neutral": 90}),
+    ],
+)
+def test_undersampling_hears_nobody_twice_and_is_as_short_as_the_scarcest_class_makes_it(sampling, shares):
+    train, section = two_corpora(), recipe_with(sampling, loss={"cross_entropy": {"class_weights": "none"}}).train
+    sampler = DurationBatches([1.0] * len(train), batch_seconds=20, draws=draws_of(train, section))
+    heard: set[int] = set()
+    for epoch in range(12):
+        sampler.set_epoch(epoch)
+        batches = list(sampler)
+        indices = [index for batch in batches for _, index in batch]
+        assert len(indices) == len(set(indices)) and len(batches) == len(sampler)
+        assert Counter(train.utterances[index].emotion for index in indices) == shares
+        heard |= set(indices)
+    assert len(heard) > 0.9 * len(train)
+    assert mean_times(train, section.sampling).sum() == pytest.approx(sum(shares.values()))
+
+
+def test_undersampling_from_an_epoch_on_fills_as_many_batches_as_before():
+    draws = GroupDraws([0] * 30 + [1] * 3, from_epoch=1, repeats=False)
+    sampler = DurationBatches([1.0] * 33, batch_seconds=2, together=2, draws=draws)
+    counts = []
+    for epoch in range(2):
+        sampler.set_epoch(epoch)
+        batches = list(sampler)
+        assert all(batches) and len(batches) == len(sampler) == 6
+        counts.append(sum(map(len, batches)))
+    assert counts == [33, 6]
+
+
+def test_sampling_by_language_draws_languages_alike():
+    rows = [utterance(f"u{n}", "anger", language="de" if n < 6 else "pl") for n in range(24)]
+    train = manifest_of(*rows, classes=("anger",))
+    draws = draws_of(train, recipe_with({"by": "language"}).train)
+    drawn = draws.draw(np.random.default_rng(0), 0)
+    assert Counter(rows[index].language for index in drawn) == {"de": 12, "pl": 12}
+
+
 @given(
     sizes=st.lists(st.integers(1, 40), min_size=1, max_size=6),
     free=st.integers(0, 5),
@@ -140,5 +182,5 @@ def test_a_run_that_samples_corpora_goes_on_to_the_bit(two_tones, tmp_path):
 
 def test_sampling_by_corpus_needs_several(tones, tmp_path):
     chosen = recipe_with({"by": "corpus"}, tones.root / "manifest.csv")
-    with pytest.raises(CorpusError, match=r"train.sampling.by: corpus needs .* several corpora, there is none named"):
+    with pytest.raises(CorpusError, match=r"train.sampling.by: corpus needs .* column corpus, there is none named"):
         train_run(chosen, tmp_path / "run")

@@ -146,7 +146,11 @@ def test_a_run_trains_adapters_alone_and_keeps_one_file_a_task(run, spoken):
     about = json.loads((run / "model" / "sequences.json").read_text())
     assert about["base"] == str((spoken / "base").absolute()) and not (run / "model" / "base").exists()
     report = json.loads((run / "development" / "report.json").read_text())
-    assert {name: set(found) >= {"clips", "speakers"} for name, found in report.items()} == dict.fromkeys(TASKS, True)
+    assert list(report["tasks"]) == list(TASKS)
+    assert all(set(found) >= {"clips", "speakers"} for found in report["tasks"].values())
+    origin = report["information"]
+    assert origin["command"] == f"emotune evaluate {run} --split development" and origin["packages"]["torch"]
+    assert (origin["seed"], origin["split"], origin["manifests"]) == (told["seed"], "development", told["manifests"])
     row = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
     score = np.mean([row[f"development_{name}"] for name in TASKS])
     assert row["development_score"] == pytest.approx(score)
@@ -209,7 +213,7 @@ def test_labels_of_clips_that_cannot_be_heard_are_rows_with_their_errors(run, to
     missing = [dataclasses.replace(u, file="missing.wav") for u in tones.split("development")]
     data = read_task("emotion", recipe_of(run.parent, "emotion").tasks["emotion"])
     data = dataclasses.replace(data, manifest=tones.replace_utterances(missing))
-    (scored,) = score_sequences(load(run), {"emotion": data}, tmp_path)
+    (scored,) = score_sequences(load(run), {"emotion": data}, tmp_path, about={})
     assert (scored.clips, scored.failed, scored.figures) == (0, len(missing), {})
     assert all(row.error for row in Predictions.read(tmp_path / "emotion.csv"))
 

@@ -80,6 +80,14 @@ def test_other_goes_with_its_utterances_or_leaves_only_their_other_votes():
     assert report["without a label, kept for their votes"] == 2
 
 
+def test_no_agreement_can_be_a_class_of_its_own():
+    result, report = relabelled(CORPUS, label="majority", no_agreement="class")
+    given, _ = relabelled(CORPUS, label="majority", no_agreement="votes")
+    assert labels(result) == {name: emotion or "no_agreement" for name, emotion in labels(given).items()}
+    assert result.label_space.classes == (*given.label_space.classes, "no_agreement")
+    assert report["without a label, now of the class no_agreement"] == sum(u.emotion is None for u in given)
+
+
 def test_a_vote_too_few_does_not_count_and_the_given_label_stays():
     result, report = relabelled(CORPUS, minimum=2)
     rows = {utterance.utterance_id: utterance for utterance in result}

@@ -10,7 +10,7 @@ import numpy as np
 
 from emotune.errors import ConfigError, CorpusError
 from emotune.evaluation.raters import HUMAN, SOURCE, UNPARSED, is_of_people, votes_of
-from emotune.evaluation.words.reader import text_of
+from emotune.evaluation.words.reader import text_of, wording_of
 from emotune.io.tables import check_output
 from emotune.schema.manifest import Manifest
 from emotune.schema.splits import TRAIN
@@ -36,8 +36,8 @@ def augmented(
 ) -> Manifest:
     """Keeps people's labels of a part of the training split, and labels a share of the others as a rater does.
 
-    What is said in the same words is in the same part. All other splits stay as they are, with people's labels: these
-    alone are what is scored.
+    What is said in the same words is in the same part. All other splits stay as they are, with people's labels and
+    votes: these alone are what is scored.
 
     Args:
         manifest: annotated, with people's labels.
@@ -78,7 +78,9 @@ def augmented(
     kept: list[Utterance] = []
     for utterance in manifest:
         words = _words(utterance)
-        if utterance.split != TRAIN or (utterance.emotion is not None and words in human):
+        if utterance.split != TRAIN:
+            kept.append(utterance)
+        elif utterance.emotion is not None and words in human:
             kept.append(_from(utterance, utterance.emotion, HUMAN))
         elif utterance.emotion is not None and words in extra:
             votes = said[utterance.utterance_id] or {}
@@ -113,7 +115,7 @@ def augment_manifest(
 
 
 def _words(utterance: Utterance) -> str:
-    return " ".join((text_of(utterance) or utterance.utterance_id).lower().split())
+    return wording_of(text_of(utterance) or utterance.utterance_id)
 
 
 def _texts_in_order(training: Sequence[Utterance], seed: int) -> list[str]:

@@ -139,6 +139,10 @@ def encoder_of_log_mel(model: EmotionModel) -> Whisper:
     Raises:
         ConfigError: for another one.
     """
+    if model.second is not None:
+        raise ConfigError(
+            "domain=log_mel attacks the spectrogram of one encoder, and this model has two. Use domain=waveform."
+        )
     if not isinstance(model.backbone, Whisper):
         raise ConfigError(
             f"domain=log_mel attacks the spectrogram that an encoder such as Whisper's hears, and this model's encoder,"

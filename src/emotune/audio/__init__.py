@@ -2,7 +2,7 @@
 
 from emotune.audio.decoding import FloatArray
 from emotune.audio.decoding.clips import FULL_SCALE, Clip
-from emotune.audio.decoding.segments import Channel, Segment, too_long
+from emotune.audio.decoding.segments import LENIENCE_S, Channel, Segment, too_long
 from emotune.audio.recordings import (
     SAMPLING_RATE_HZ,
     SUFFIXES,
@@ -20,6 +20,7 @@ from emotune.audio.recordings import (
 
 __all__ = [
     "FULL_SCALE",
+    "LENIENCE_S",
     "SAMPLING_RATE_HZ",
     "SUFFIXES",
     "Channel",

@@ -11,7 +11,7 @@ import typer
 from emotune.cli import version
 from emotune.cli.commands import Commands
 from emotune.cli.console import show_notes
-from emotune.errors import EmotuneError, on_a_screen
+from emotune.errors import EmotuneError, on_a_screen, page_here
 from emotune.runtime import interruption
 from emotune.runtime.memory_allocator import keep_few_kernels, keep_freed_memory
 from emotune.runtime.process import collect_seldom
@@ -65,5 +65,5 @@ def _run() -> None:
             where = "" if _process() == "0" else f"process {_process()}: "
             print(f"{where}error: {on_a_screen(str(error))}", file=sys.stderr)  # noqa: T201
             if isinstance(error, EmotuneError):
-                print(f"more: {error.page}", file=sys.stderr)  # noqa: T201
+                print(f"more: {page_here(error.page)}", file=sys.stderr)  # noqa: T201
         sys.exit(2)

@@ -31,9 +31,7 @@ SENTENCES: Mapping[str, str] = {
     "submit": "Write a challenge's file: FileName,EmoClass or FileName,EmoAct,EmoVal,EmoDom.",
     "predict": "Predict emotions; a bad recording is a row with its error, and the exit code is then 1.",
     "embed": "Embed recordings with a model or a bare encoder; layer and frame rate stand in the metadata.",
-    "models": (
-        "List the models that `emotune predict` takes by name, with licence, size and classes; nothing is fetched."
-    ),
+    "models": ("List the models that `emotune predict` takes by name: licence, size, classes, published figures."),
     "adapt": "Adapt a model to recordings without labels: a small folder that `emotune predict` takes as a model.",
     "export": "Export a model as ONNX: samples in, named answers out; `emotune predict` runs it without torch.",
     "push": "Upload a model to the Hugging Face Hub: its own files and a card whose metadata is complete.",

@@ -208,17 +208,6 @@ def counts_text(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
-def server_options(url: str, model: str, coverage: float | None, local: Mapping[str, object]) -> dict[str, Any]:
-    """Options of the client of a server.
-
-    Args:
-        url, model, coverage: as on the command line.
-        local: options that are for a model here, by name.
-
-    Raises:
-        ConfigError: for one of these that is given.
-    """
-    given = [name for name, value in local.items() if value not in (None, False, [], "none")]
-    if given:
-        raise ConfigError(f"{given[0]} is for a model on this machine: leave it out, or leave out --server.")
+def server_options(url: str, model: str, coverage: float | None) -> dict[str, Any]:
+    """Options of the client of a server, by those of the command line."""
     return {"url": url, "model": model, "coverage": coverage, "key": os.environ.get(KEY_VARIABLE)}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from emotune.cli.console import out, table
+from emotune.errors import page_here
 from emotune.io.tables import to_json
 
 if TYPE_CHECKING:
@@ -27,7 +29,8 @@ def env(as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON."
     out.print(f"emotune {found.versions['emotune']}, Python {found.python}, {found.system}", markup=False)
     out.print(f"processor: {found.processor}, {found.usable_cores} cores for this process, {sets}", markup=False)
     out.print(f"memory: {found.memory_gb:.0f} GB" if found.memory_gb else "memory: unknown")
-    out.print(f"GPU: {', '.join(found.gpus) or 'none found'}\n", markup=False)
+    out.print(f"GPU: {', '.join(found.gpus) or 'none found'}", markup=False)
+    out.print(f"documentation: {Path(page_here('docs/index.md')).parent}\n", markup=False)
     rows = [(one.name, "yes" if one.complete else "no", _in_words(one, found.extras)) for one in found.extras]
     table("extras", ["extra", "here", "packages"], rows, right=())
     out.print()

@@ -12,6 +12,7 @@ from emotune.choices import Precision
 from emotune.cli import sequences
 from emotune.cli.console import Condition, counts_text, err, out, pairs, show_progress, warn_all
 from emotune.cli.train import print_evaluation
+from emotune.cli.ways import SEQUENCES, refuse_idle
 from emotune.models.sequences.folder import find_sequences
 from emotune.runtime.extras import needs
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
+    context: typer.Context,
     run_path: Annotated[
         str, typer.Argument(metavar="RUN", help="A run folder; or a model such as mini, with --manifest and -o.")
     ],
@@ -71,12 +73,8 @@ def evaluate(
 ) -> None:
     """Score a split that training did not see: table of predictions, report.json and report.html."""
     if find_sequences(run_path) is not None:
-        idle = {"--manifest": manifest_path, "--map": map, "--drop": drop, "--shared-classes": shared}
-        idle |= {"--robustness": robustness, "--coverage": coverage, "--condition": condition}
-        idle |= {"--adversarial": adversarial, "--attack": attack, "--attack-clips": attack_clips}
-        idle |= {"--precision": precision != "fp32"}
-        idle |= {"--words": words, "--text-encoder": text_encoder, "--json": as_json}
-        sequences.evaluate_run(run_path, split, output, resamples, device, idle)
+        refuse_idle(context, SEQUENCES, run_path)
+        sequences.evaluate_run(run_path, split, output, resamples, device)
         return
     with needs("train"):
         from emotune.report.evaluate_run import Scored, evaluate_run

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from emotune.cli.console import out, table
-from emotune.errors import ConfigError
+from emotune.errors import ConfigError, page_here
 from emotune.io.tables import to_json
 
 
@@ -19,7 +19,7 @@ def models(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
-    """List the models that `emotune predict` takes by name, with licence, size and classes; nothing is fetched."""
+    """List the models that `emotune predict` takes by name: licence, size, classes, published figures."""
     from emotune.inference.known_models import encoders_of_recipes, known_models
     from emotune.models.published.known import PUBLISHED
 
@@ -46,12 +46,15 @@ def models(
             "-" if one.megabytes is None else f"{one.megabytes} MB",
             one.licence,
             ", ".join([*one.classes, *one.dimensions]) or "as its config says",
+            one.figures or "-",
         ]
         for one in PUBLISHED
     ]
     out.print("")
-    table("published by others", ["name", "size", "licence", "what it predicts"], rows, right=("size",))
-    out.print("fetched at their first use; docs/how-to/checkpoints.md says what of each was verified", markup=False)
+    columns = ["name", "size", "licence", "what it predicts", "its authors' figures"]
+    table("published by others", columns, rows, right=("size",))
+    page = page_here("docs/how-to/checkpoints.md")
+    out.print(f"fetched at their first use; what of each was verified: {page}", markup=False)
     out.print("\nmore: a model folder, a run folder, or hf:owner/name[@revision] on the Hugging Face Hub", markup=False)
     out.print("published encoders that recipes train from; they predict nothing before:", markup=False)
     for name, recipes in sorted(encoders.items()):

@@ -23,6 +23,7 @@ from emotune.cli.console import (
     show_progress,
     warn_all,
 )
+from emotune.cli.ways import HERE, PARTS, SEQUENCES, SERVER, refuse_idle
 from emotune.errors import ConfigError
 from emotune.io.tables import to_json
 from emotune.models.sequences.folder import find_sequences
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from emotune.schema.predictions import Predictions
 
 
-def predict(  # noqa: PLR0915 (three ways: sequences, a server, here)
+def predict(
+    context: typer.Context,
     model: Model,
     inputs: Annotated[
         list[Path],
@@ -132,39 +134,21 @@ def predict(  # noqa: PLR0915 (three ways: sequences, a server, here)
         "progress": show_progress,
     }
     named = inputs_named(inputs, column, split, channel, speakers)
-    if server is None and (adapter or find_sequences(model) is not None):
-        idle = {"--window": window, "--hop": hop, "--vad": vad, "--workers": workers, "--part-rows": part_rows}
-        idle |= {"--part-format": part_format, "--retry-errors": retry_errors, "--coverage": coverage}
-        idle |= {"--adapt": adapt != "none", "--condition": condition, "--gender-model": gender_model, "--asr": asr}
-        idle |= {"--engine": engine != "local", "--text-encoder": text_encoder, "--json": as_json}
-        idle |= {"--precision": precision != "fp32"}
-        asked = {"tasks": task or None, "adapters": adapter or None, "device": device, "listener": Words()}
-        asked |= {"batch_seconds": batch_seconds or 40.0, "spreadsheet_safe": spreadsheet_safe}
-        sequences.predict_inputs(model, named, output, asked, idle)
-        return
-    if server is None and task:
-        raise ConfigError(f"--task goes with a sequence model, and {model} is none: leave it out.")
+    way = HERE if part_rows is None else PARTS
     if server is not None:
-        local = {"--window": window, "--hop": hop, "--vad": vad, "--device": device, "--workers": workers}
-        local |= {"--part-rows": part_rows, "--part-format": part_format, "--retry-errors": retry_errors}
-        local |= {
-            "--speakers": speakers,
-            "--adapt": adapt,
-            "--condition": condition,
-            "--gender-model": gender_model,
-            "--asr": asr,
-        }
-        local |= {"--text-encoder": text_encoder, "--batch-seconds": batch_seconds}
-        local |= {"--precision": None if precision == "fp32" else precision}
-        local |= {
-            "--engine": None if engine == "local" else engine,
-            "--task": task or None,
-            "--adapter": adapter or None,
-        }
-        asked = server_options(server, model, coverage, local)
+        way = SERVER
+    elif adapter or find_sequences(model) is not None:
+        way = SEQUENCES
+    refuse_idle(context, way, model)
+    if way == SEQUENCES:
+        asked = {"tasks": task or None, "adapters": adapter or None, "device": device, "listener": Words()}
+        asked |= {"batch_seconds": options["batch_seconds"], "spreadsheet_safe": spreadsheet_safe}
+        sequences.predict_inputs(model, named, output, asked)
+        return
+    if server is not None:
         with needs("client", "--server"):
             from emotune.client import Client, files
-        with Client(**asked) as client:
+        with Client(**server_options(server, model, coverage)) as client:
             found = files.predict_files(
                 client,
                 named,
@@ -175,25 +159,11 @@ def predict(  # noqa: PLR0915 (three ways: sequences, a server, here)
             )
         _tell(found, output, as_json=as_json)
         return
-    windows = None
-    if (window, hop, vad) != (None, None, None):
-        from emotune.inference.timeline.windows import window_rule
-
-        windows = window_rule(window, hop)
     if part_rows is not None:
         from emotune.inference.jobs.files import predict_files_in_parts
 
-        if windows is not None:
-            raise ConfigError("--window, --hop and --vad go into one table: leave out --part-rows.")
         if output is None:
             raise ConfigError("--part-rows needs a folder for the parts: name it with -o.")
-        if speakers is not None:
-            raise ConfigError("--speakers goes into one table: leave out --part-rows.")
-        if adapt != "none":
-            raise ConfigError(
-                "--adapt needs all answers at once, and --part-rows keeps few: make a model with `emotune adapt`, and"
-                " predict with that."
-            )
         found = predict_files_in_parts(
             model,
             named,
@@ -206,12 +176,11 @@ def predict(  # noqa: PLR0915 (three ways: sequences, a server, here)
         )
         _end(found, f"{output}: {found.rows} rows in {found.parts} parts")
         return
-    if part_format is not None or retry_errors:
-        raise ConfigError("--part-format and --retry-errors go with --part-rows.")
-    if engine != "local":
-        raise ConfigError(
-            "--engine ray writes a folder of parts: say how large they are with --part-rows, such as 2000."
-        )
+    windows = None
+    if (window, hop, vad) != (None, None, None):
+        from emotune.inference.timeline.windows import window_rule
+
+        windows = window_rule(window, hop)
     found = predict_files(
         model,
         named,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from emotune.cli.console import err, leave_with, out, show_progress
 from emotune.cli.training_display import TrainingDisplay
-from emotune.errors import ConfigError
 from emotune.io.tables import to_json
 from emotune.runtime.extras import needs
 
@@ -46,11 +45,8 @@ def train_recipe(name: str, overrides: Sequence[str], output: Path | None, *, dr
         out.print(f"next: emotune evaluate {folder} --split test", markup=False)
 
 
-def evaluate_run(
-    run: str, split: str | None, output: Path | None, resamples: int, device: str | None, idle: Mapping[str, object]
-) -> None:
+def evaluate_run(run: str, split: str | None, output: Path | None, resamples: int, device: str | None) -> None:
     """Scores a run of a sequence model."""
-    refuse_idle(idle)
     with needs("sequences"):
         from emotune.training.sequences.evaluate import evaluate_sequences
     folder, name = Path(run), split or "test"
@@ -59,11 +55,8 @@ def evaluate_run(
     leave_with([], sum(task.failed for task in scored))
 
 
-def predict_inputs(
-    model: str, inputs: Inputs, output: Path | None, options: Mapping[str, Any], idle: Mapping[str, object]
-) -> None:
+def predict_inputs(model: str, inputs: Inputs, output: Path | None, options: Mapping[str, Any]) -> None:
     """Writes a sequence model's answers to recordings."""
-    refuse_idle(idle)
     with needs("sequences"):
         from emotune.inference.sequences.write_files import write_files
     written = write_files(model, inputs, output, progress=show_progress, **options)
@@ -75,17 +68,6 @@ def predict_inputs(
     else:
         out.print(f"{output}: {len(written)} rows, {len(failed)} with an error", markup=False)
     leave_with(failed, len(failed))
-
-
-def refuse_idle(options: Mapping[str, object]) -> None:
-    """Refuses options that do nothing for a sequence model.
-
-    Raises:
-        ConfigError: naming them.
-    """
-    given = [name for name, value in options.items() if value]
-    if given:
-        raise ConfigError(f"{', '.join(given)}: this is a sequence model, for which that does nothing; leave it out.")
 
 
 def _print_scores(scored: Sequence[ScoredTask], split: str, folder: Path) -> None:

@@ -28,7 +28,8 @@ def serve(
     limit: Annotated[
         list[str],
         typer.Option(
-            help="NAME=VALUE, such as upload_mb=20; may be given again. docs/reference/serving.md lists them."
+            help="NAME=VALUE, such as upload_mb=20; may be given again. In the folder that `emotune env` names,"
+            " reference/serving.md lists them."
         ),
     ] = [],
     keys: Annotated[

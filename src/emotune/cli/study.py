@@ -20,12 +20,16 @@ def study(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder; default runs/<study>.")] = None,
     runs_at_a_time: Annotated[int, typer.Option("--runs-at-a-time", min=1, help="In processes of their own.")] = 1,
     resamples: Annotated[int, typer.Option(min=100, help="Of bootstrap and test.")] = 10_000,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show runs and time left; train nothing.")] = False,
 ) -> None:
     """Train what is missing of a study, compare each step with the one before, and write one table and one page."""
     with needs("train"):
         from emotune.studies.load import load_study
     plan = load_study(name, overrides or [])
     folder = output or Path("runs") / plan.study.name.replace("/", "-")
+    if dry_run:
+        print_plan(plan, folder)
+        return
     with needs("train"):
         from emotune.studies.run import run
     try:
@@ -49,6 +53,19 @@ def study(
         raise typer.Exit(1)
 
 
+def print_plan(plan: Any, folder: Path) -> None:
+    """The runs of a study, those that are done, and how long the others take as far as runs of a step tell."""
+    with needs("train"):
+        from emotune.studies.outlook import in_words, outlook
+    found = outlook(plan, folder)
+    table(
+        f"{plan.study.name}: {sum(step.runs for step in found)} runs",
+        ["step", "runs", "done", "folds", "epochs", "s a run", "min left"],
+        [step.cells for step in found],
+    )
+    out.print(in_words(found), markup=False)
+
+
 def studies() -> None:
     """List the studies that come with emotune."""
     for name in study_names():
@@ -58,8 +75,8 @@ def studies() -> None:
 def print_study(result: Any) -> None:
     """One table for each test and metric, the verdicts, and what limits them on standard error."""
     with needs("train"):
+        from emotune.studies import curve, words
         from emotune.studies import table as study_table
-        from emotune.studies import words
     rows = list(study_table.rows_of(result))
     tests = {test.name: test for test in result.tests}
     for sentence in words.below_chance(result):
@@ -71,6 +88,16 @@ def print_study(result: Any) -> None:
             ["step", "development", metric, "against", "difference", "p", "corrected", "s a run", "parameters"],
             [(cells[0], *cells[2:]) for cells in map(study_table.cells_of, own)],
         )
+        if result.curve is not None:
+            points = curve.points_of(result.curve, tests[test], metric)
+            table(
+                f"{test} {metric} over {curve.key_name(result.curve.key)}",
+                ["step", *(f"{value:g}" for value in result.curve.values)],
+                [
+                    (name, *("–" if cell is None else curve.in_words(cell) for cell in cells))
+                    for name, cells in curve.curve_rows(result.curve, points)
+                ],
+            )
         for sentence in words.verdicts(tests[test], metric):
             out.print(f"{test} {metric}: {sentence}", markup=False)
         out.print()

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 
 def sweep(
-    file: Annotated[Path, typer.Argument(metavar="SPACE.yaml", help="What is searched; see docs/how-to/sweeps.md.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SPACE.yaml",
+            help="What is searched; as in how-to/sweeps.md of the folder that `emotune env` names.",
+        ),
+    ],
     overrides: Overrides = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder; default runs/<sweep>.")] = None,
     trials_at_a_time: Annotated[int, typer.Option("--trials-at-a-time", min=1, help="In processes of their own.")] = 1,

@@ -19,6 +19,7 @@ from emotune.cli.console import (
     show_progress,
     table,
 )
+from emotune.cli.ways import SERVER, refuse_idle
 from emotune.runtime.extras import needs
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 
 def timeline(
+    context: typer.Context,
     model: Model,
     inputs: Annotated[
         list[Path],
@@ -79,11 +81,10 @@ def timeline(
     named = inputs_named(inputs, column, split, channel)
     rule = TimelineRule(window_rule(window, hop), vad)
     if server is not None:
-        local = {"--speakers": speakers, "--plot": plot, "--page": page, "--device": device, "--workers": workers}
-        asked = server_options(server, model, coverage, local)
+        refuse_idle(context, SERVER, model)
         with needs("client", "--server"):
             from emotune.client import Client, files
-        with Client(**asked) as client:
+        with Client(**server_options(server, model, coverage)) as client:
             found = files.timeline_files(
                 client, named, output, summary=summary, rule=rule, listener=Words(), progress=show_progress
             )

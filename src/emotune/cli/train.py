@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from emotune.cli import sequences
+from emotune.cli import pretraining, sequences
 from emotune.cli.console import err, out, show_progress, warn_all
 from emotune.cli.training_display import TrainingDisplay
 from emotune.io.tables import to_json
@@ -34,7 +34,8 @@ def train(
 ) -> None:
     """Fine-tune a speech encoder; the run folder holds model, predictions and report. With protocol=NAME, all folds.
 
-    A recipe with tasks, such as sequences/emotion, trains a sequence model.
+    A recipe with tasks, such as sequences/emotion, trains a sequence model; one with a task, such as
+    pretraining/vesper_tiny, makes an encoder of recordings without labels.
     """
     with needs("train"):
         from emotune.config.reading import load_recipe
@@ -52,6 +53,9 @@ def train(
         err.print(f"the first fold, {recipe.name}", markup=False)
     if recipe.protocol is not None:
         run_protocol(recipe, output or default_folder(recipe), "train", folds_at_a_time)
+        return
+    if recipe.pretrains:
+        pretraining.train_recipe(recipe, output or default_folder(recipe), dry_run=dry_run)
         return
     if dry_run:
         description = describe(recipe, progress=show_progress)
@@ -86,6 +90,10 @@ def run_protocol(recipe: Any, folder: Path, kind: Literal["train", "probe"], fol
         raise
     for name, evaluation in evaluations.items():
         print_evaluation(evaluation, name, folder / name)
+    if recipe.pretrains:
+        has_models = any(folder.glob("*/model"))
+        key = f"model.start={folder}" if has_models else f"model.backbone.checkpoint={folder}/{{fold}}/encoder"
+        out.print(f"next: emotune train RECIPE {key}", markup=False)
 
 
 def default_folder(recipe: Any) -> Path:

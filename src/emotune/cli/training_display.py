@@ -44,7 +44,8 @@ class TrainingDisplay(Listener):
 
     def epoch(self, rows: Sequence[Row]) -> None:
         row = rows[-1]
-        figures = [f"{name.removeprefix('development_')} {row[name]:.3f}" for name in _SHOWN if name in row]
+        names = [name for name in _SHOWN if name in row] or [name for name in row if name.startswith("development_")]
+        figures = [f"{name.removeprefix('development_')} {row[name]:.3f}" for name in names]
         err.print(
             f"epoch {row['epoch']}: train loss {row['train_loss']:.3f}; development {', '.join(figures)};"
             f" {row['seconds']:.0f} s",

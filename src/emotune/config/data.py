@@ -19,8 +19,8 @@ class VotesSection(Section):
     """of a plurality: no_agreement, first (class order), random (by utterance id)"""
     other: Literal["keep", "leave_out", "votes_only"] = "keep"
     """keep = a class; leave_out = with its utterances; votes_only = no class at all"""
-    no_agreement: Literal["leave_out", "votes"] = "leave_out"
-    """without a label: leave_out, or votes = kept for a loss of votes"""
+    no_agreement: Literal["leave_out", "votes", "class"] = "leave_out"
+    """without a label: leave_out, votes = kept for a loss of votes, or class = a class of its own, no_agreement"""
     minimum: int = Field(default=1, ge=1)
     """fewer votes than this do not count"""
 
@@ -32,9 +32,13 @@ class DataSection(Section):
     own split column counts. ``labels`` chooses whose labels of a ``corpus`` with several sources. ``map`` renames or
     merges classes, ``drop`` leaves classes out; both are reported. ``votes`` then makes labels of annotators' votes.
     ``budget`` keeps this share of each class's training utterances; smaller budgets of one seed lie within larger ones.
+    ``budget_hours`` says it in hours, and ``budget_corpora`` limits either to some corpora of a joined manifest: how
+    much of a new corpus is needed beside the old ones.
     ``target: gender`` learns the speaker's gender in place of emotion: a gender predictor for other models.
     Clips of any split beyond ``max_duration_s``, or below what the encoder needs, are an error before training, or
     left out by ``drop``, or ``cut`` and given silence (``pad``), and so the model does it later too.
+    ``unlabelled`` are folders of recordings, or manifests, for tasks that need no labels: what lies in a folder or
+    split called test or development is left alone, and so is what the manifest holds already.
     ``cache`` is a folder for decoded clips of training and development, which may grow to ``cache_gb``.
     """
 
@@ -46,6 +50,8 @@ class DataSection(Section):
     """its folder"""
     labels: str | None = None
     """whose labels, of a corpus with several sources; null = its first"""
+    unlabelled: list[UserPath] = Field(default=[])
+    """folders of recordings, or manifests, that pre-training hears beside or without a manifest"""
     classes: bool = True
     """learn the emotion classes"""
     dimensions: list[str] = Field(default=[])
@@ -60,6 +66,10 @@ class DataSection(Section):
     """{train: {speaker: ["01", "02"]}, ...}; {} = the manifest's split column"""
     budget: float | None = Field(default=None, gt=0, le=1)
     """this share of each class's training utterances; smaller ones lie within larger ones"""
+    budget_hours: float | None = Field(default=None, ge=0)
+    """so many hours of training speech in place of a share; smaller ones lie within larger ones"""
+    budget_corpora: list[str] = Field(default=[])
+    """corpora that the budget is for, others stay whole; [] = all"""
     target: Literal["emotion", "gender"] = "emotion"
     """gender = learn the speaker's gender instead: a predictor for conditions"""
     trim_silence_db: float | None = Field(default=None, gt=0, le=120)
@@ -79,14 +89,21 @@ class DataSection(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> DataSection:
-        if (self.manifest is None) == (self.corpus is None):
-            raise ValueError("give either manifest, or corpus and root")
+        none_needed = bool(self.unlabelled) and self.manifest is None and self.corpus is None
+        if (self.manifest is None) == (self.corpus is None) and not none_needed:
+            none = self.manifest is None
+            enough = "; for pre-training unlabelled=[FOLDER, ...] is enough" if none else ""
+            raise ValueError(f"give either manifest, or corpus and root{enough}")
         if self.corpus is not None and self.root is None:
             raise ValueError(f"root is missing: the folder that holds {self.corpus}, as data.root=PATH")
         if self.corpus == "table":
             raise ValueError(
                 "a table is read first: emotune corpus read table FILE -o manifest.csv, then data.manifest"
             )
+        if self.budget is not None and self.budget_hours is not None:
+            raise ValueError("budget and budget_hours both say how much is learnt from: leave out either")
+        if self.budget_corpora and self.budget is None and self.budget_hours is None:
+            raise ValueError("budget_corpora names corpora for a budget: give budget or budget_hours, or leave it out")
         if self.target == "gender" and (not self.classes or self.dimensions or self.votes != VotesSection()):
             raise ValueError(
                 "target: gender learns neither dimensions nor votes: leave dimensions, votes and classes out"

@@ -73,7 +73,7 @@ def _keys_in(section: Mapping[str, Any], defined: Mapping[str, Any], above: str)
         if "choices" in field:
             yield from _keys_of_choice(path, field, inner, defined, about)
         elif inner:
-            yield RecipeKey(path, "", "null" if "anyOf" in field else "", about)
+            yield RecipeKey(path, "", "null" if field.get("default", about) is None else "", about)
             yield from _keys_in(inner[0], defined, f"{path}.")
         else:
             default = _as_yaml(field["default"]) if "default" in field else ""

@@ -107,6 +107,8 @@ def lesson_faults(recipe: Recipe) -> Iterator[str]:
             f"train.sampling.by: {sampling} draws classes, and task: {name} hears utterances without one; use natural"
             " or corpus"
         )
+    if recipe.train.gradient_reversal is not None or recipe.augmentation.mix_states is not None:
+        yield f"train.gradient_reversal and augmentation.mix_states do not go with task: {name}: leave them out"
     if recipe.train.curriculum is not None:
         yield f"train.curriculum goes by votes, and task: {name} hears utterances without any: leave it out"
     if isinstance(task, DistillationOptions) and not task.labels and recipe.train.start_from_probe:

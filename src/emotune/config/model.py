@@ -83,6 +83,21 @@ class VaranOptions(Section):
         return self
 
 
+class SecondSection(Section):
+    """A second encoder beside the first: mean pooled, projected to ``size`` and joined to the first one's pooled sound.
+
+    Both hear the same clip. One that needs normalised clips (WavLM Large) stands here, and one that hears them as they
+    are (Whisper, WavLM Base) is the first; two of a kind stand as they like.
+    """
+
+    backbone: BackboneSection
+    """the encoder; keys as of model.backbone"""
+    layer_mix: Annotated[str | EntrySection, Chosen(LAYER_MIXES)] = "weighted_sum"
+    """how the layers' states become one"""
+    size: int = Field(default=512, ge=1)
+    """features that its mean over time is projected to; 512 in MEDUSA"""
+
+
 class ModelSection(Section):
     """The parts on top of the backbone. With an ``adapter``, ``backbone.train`` says how many top layers get it.
 
@@ -94,6 +109,8 @@ class ModelSection(Section):
     """a model or run folder to go on from, in place of backbone, layer_mix and pooling"""
     backbone: BackboneSection
     """the encoder"""
+    second: SecondSection | None = None
+    """{backbone: {...}, layer_mix: weighted_sum, size: 512}: another encoder beside it"""
     adapter: Annotated[EntrySection | None, Chosen(ADAPTERS, example="{name: lora, rank: 8}")] = None
     """{name: lora, rank: 8, ...}, {name: bottleneck, ...}, {name: peft, ...} or {name: bitfit}"""
     layer_mix: Annotated[str | EntrySection, Chosen(LAYER_MIXES, beside=(VARAN,))] = "weighted_sum"
@@ -124,6 +141,10 @@ class ModelSection(Section):
             raise ValueError(
                 "an adapter needs backbone.train: all, or the number of top layers that get it, and no train_front_end"
             )
+        if self.second is not None and self.layer_mix == VARAN:
+            raise ValueError("second does not go with layer_mix: varan, which has a head for each layer of one encoder")
+        if self.second is not None and self.start is not None:
+            raise ValueError("second does not go with start, whose heads know one encoder: leave out either")
         if self.layer_mix_initial is not None and self.layer_mix != "weighted_sum":
             raise ValueError("layer_mix_initial goes with layer_mix: weighted_sum; leave it out (null)")
         if self.varan != VaranOptions() and self.layer_mix != VARAN:

@@ -8,12 +8,12 @@ from pydantic import Field, model_validator
 
 from emotune.config.data import DataSection
 from emotune.config.entries import Chosen, EntrySection
-from emotune.config.lessons import lesson_faults
+from emotune.config.lessons import LessonOptions, lesson_faults
 from emotune.config.model import ModelSection
 from emotune.config.sampling import SamplingSection
 from emotune.config.start import with_start
-from emotune.config.tasks import TASKS
-from emotune.config.training import AugmentationSection, LossSection, ProbeSection, TrainSection
+from emotune.config.tasks import TASKS, PretrainingOptions, pretraining_faults
+from emotune.config.training import AugmentationSection, LossSection, ProbeSection, TrainSection, VoteTargetsSection
 from emotune.losses.options import ClassWeightOptions
 from emotune.registry import unknown_name_message
 from emotune.schema.gender import GENDER
@@ -38,6 +38,8 @@ class Recipe(Section):
     """weights of new layers, order of batches, augmentation"""
     protocol: str | None = None
     """a name from `emotune protocols`, or a file: classes, splits, folds"""
+    task: Annotated[EntrySection | None, Chosen(TASKS, example="{name: vesper, layers: 4}")] = None
+    """pre-training, which reads no label and makes an encoder; null = fine-tuning"""
     data: DataSection
     """what is learnt from"""
     model: ModelSection
@@ -53,43 +55,60 @@ class Recipe(Section):
     probe: ProbeSection = ProbeSection()
     """linear models on frozen features"""
 
+    @property
+    def pretrains(self) -> bool:
+        """Tells if the task is pre-training, which makes an encoder."""
+        return isinstance(self.task, PretrainingOptions)
+
     @model_validator(mode="before")
     @classmethod
     def _started(cls, data: Any) -> Any:
         return with_start(data)
 
+    def _faults_of_probe(self) -> list[str]:
+        faults: list[str] = []
+        probe = self.probe
+        if self.protocol is not None and probe.leave_out is not None:
+            faults.append("protocol says what is held out: leave out either protocol or probe.leave_out")
+        if probe.copies and (probe.leave_out is not None or self.augmentation.mix is not None):
+            faults.append("probe.copies goes neither with probe.leave_out nor with augmentation.mix: leave out either")
+        if probe.standardize == "speaker" and probe.leave_out is not None:
+            faults.append("probe.standardize=speaker does not go with probe.leave_out: leave out either")
+        return faults
+
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:
-        faults = []
-        if self.protocol is not None and self.probe.leave_out is not None:
-            faults.append("protocol says what is held out: leave out either protocol or probe.leave_out")
-        if self.probe.copies and (self.probe.leave_out is not None or self.augmentation.mix is not None):
-            faults.append("probe.copies goes neither with probe.leave_out nor with augmentation.mix: leave out either")
+        faults = list(pretraining_faults(self)) if self.pretrains else self._faults()
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _faults(self) -> list[str]:
+        """What does not go together in fine-tuning and probing."""
+        faults = self._unlabelled_faults() + self._faults_of_probe()
         unfreeze = self.train.unfreeze
         if unfreeze is not None and self.model.backbone.train in ("none", 0):
             faults.append(
                 "train.unfreeze: model.backbone.train leaves nothing to unfreeze; use all or a number of layers"
             )
-        if unfreeze is not None and unfreeze.start_epoch >= self.train.epochs:
+        if unfreeze is not None and unfreeze.last_change >= self.train.epochs:
+            name = "stages: the last epoch" if unfreeze.stages else "start_epoch"
             faults.append(
-                f"train.unfreeze.start_epoch is {unfreeze.start_epoch}, counted from 0, expected less than train.epochs"
-                f" = {self.train.epochs}: nothing would ever be unfrozen"
+                f"train.unfreeze.{name} is {unfreeze.last_change}, counted from 0, expected less than train.epochs"
+                f" = {self.train.epochs}: {'it would never begin' if unfreeze.stages else 'nothing would ever train'}"
             )
         if self.train.start_from_probe and self.model.hidden_size is not None:
             faults.append("train.start_from_probe needs a linear head: leave model.hidden_size out")
         if self.train.sampling.by in ("class", "corpus_and_class"):
             faults += self._sampled_by_class()
         faults += self._schedule_faults()
+        if self.train.gradient_reversal is not None and self.model.layer_mix == "varan":
+            faults.append("train.gradient_reversal goes by one pooled vector, and layer_mix: varan has one a layer")
         if self.data.target == GENDER and (self.loss.gender.weight or dict(self.model.conditions)[GENDER]):
             faults.append(
                 "data.target: gender learns gender already: leave out loss.gender and model.conditions.gender"
             )
-        vote_losses = any(options.weight and options.class_truth == "votes" for _, options in self.loss)
-        if self.data.votes.no_agreement == "votes" and not (self.data.classes and vote_losses):
-            faults.append(
-                "data.votes.no_agreement: votes keeps utterances without a label for a loss of votes, and there is"
-                " none; give loss.soft_cross_entropy.weight or loss.kl.weight a positive value, or use leave_out"
-            )
+        faults += self._vote_faults()
         of_classes = ["uar", "macro_f1", "macro_f1_true_classes", "micro_f1", "accuracy", "vote_similarity"]
         metrics = of_classes if self.data.classes else []
         if self.data.dimensions:
@@ -98,10 +117,34 @@ class Recipe(Section):
             faults.append("train.metric: " + unknown_name_message("metric", self.train.metric, metrics))
         if self.train.fsdp:
             faults += self._not_spread()
-        faults += lesson_faults(self)
-        if faults:
-            raise ValueError("; ".join(faults))
-        return self
+        return [*faults, *lesson_faults(self)]
+
+    def _unlabelled_faults(self) -> list[str]:
+        """Recordings without labels, of which only a task learns."""
+        if self.data.unlabelled:
+            if isinstance(self.task, LessonOptions):
+                return [
+                    "data.unlabelled is for pre-training; this task hears utterances of the manifest without a label"
+                ]
+            return ["data.unlabelled: nothing is learnt of recordings without labels but by a task, such as vesper"]
+        return []
+
+    def _vote_faults(self) -> list[str]:
+        """Faults of what is asked of votes without a loss that learns from them."""
+        learnt = self.data.classes and any(
+            options.weight and options.class_truth == "votes" for _, options in self.loss
+        )
+        if learnt:
+            return []
+        faults, cure = [], "give loss.soft_cross_entropy.weight or loss.kl.weight a positive value"
+        if self.data.votes.no_agreement == "votes":
+            faults.append(
+                "data.votes.no_agreement: votes keeps utterances without a label for a loss of votes, and there is"
+                f" none; {cure}, or use leave_out"
+            )
+        if self.train.vote_targets != VoteTargetsSection():
+            faults.append(f"train.vote_targets changes what a loss of votes learns, and there is none; {cure}")
+        return faults
 
     def _schedule_faults(self) -> list[str]:
         """Faults of a curriculum or a second stage, which must change within the epochs that there are."""
@@ -136,7 +179,7 @@ class Recipe(Section):
             return [
                 f"train.sampling.by: {self.train.sampling.by} draws classes, and data.classes is false; use natural"
             ]
-        if self.train.sampling.model_copy(update={"from_epoch": 0}) != SamplingSection(by="class"):
+        if self.train.sampling.model_copy(update={"from_epoch": 0, "repeats": True}) != SamplingSection(by="class"):
             return []
         weighted = {name: loss for name, loss in self.loss if isinstance(loss, ClassWeightOptions)}
         return [

@@ -42,22 +42,25 @@ class SamplingSection(Section):
     """Draws of the training utterances of an epoch, which are as many as there are.
 
     Without ``by`` every utterance comes once. With it, each group's share is its size to the ``power``: those of a
-    small group come several times, each time augmented anew, and of a large group a random part comes.
+    small group come several times, each time augmented anew, and of a large group a random part comes. Without
+    ``repeats`` no utterance comes twice: an epoch is as short as the scarcest group makes it.
     ``sampling: natural`` and ``sampling: balanced`` are short for {by: null} and {by: class}.
     """
 
-    by: Literal["class", "corpus", "corpus_and_class"] | None = None
+    by: Literal["class", "corpus", "corpus_and_class", "language"] | None = None
     """the groups; corpus is the column of `emotune corpus join`; null = every utterance once"""
     power: float = Field(default=0.0, ge=0, le=1)
     """0 = groups equally often, 1 = as often as they are large"""
     from_epoch: int = Field(default=0, ge=0)
     """every utterance once before this epoch, counted from 0: a second stage, as MEDUSA's from epoch 4 on"""
+    repeats: bool = True
+    """false = undersampling: no utterance comes twice in an epoch, which is shorter for it"""
 
     @model_validator(mode="after")
     def _power_of_groups(self) -> SamplingSection:
-        for name in ("power", "from_epoch"):
-            if self.by is None and getattr(self, name):
-                raise ValueError(f"{name} needs by: class, corpus or corpus_and_class")
+        for name in ("power", "from_epoch", "repeats"):
+            if self.by is None and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} needs by: class, corpus, corpus_and_class or language")
         return self
 
 

@@ -11,7 +11,8 @@ from emotune.io.tables import read_json
 from emotune.models.exported import is_exported
 from emotune.models.folder import CONFIG, GRAPH, PREPROCESSOR, WEIGHTS, find_model_folder
 
-_PARTS = ("layer_mix", "varan", "pooling", "hidden_size", "dropout")
+_BELOW_HEADS = ("layer_mix", "varan", "pooling")
+_PARTS = (*_BELOW_HEADS, "hidden_size", "dropout")
 
 
 def with_start(recipe: Any) -> Any:
@@ -35,7 +36,7 @@ def with_start(recipe: Any) -> Any:
     if "name" in backbone:
         return recipe
     try:
-        folder = find_model_folder(start).folder
+        folder = find_model_folder(_of_any_fold(start) if recipe.get("protocol") else start).folder
         config = read_json(folder / CONFIG, "The model's config")
         heard = folder / PREPROCESSOR
         preprocessing = read_json(heard, "The model's preprocessing") if "schema" in config else {}
@@ -49,9 +50,25 @@ def with_start(recipe: Any) -> Any:
     _refuse(config, folder)
     own = dict(config["backbone"])
     encoder = {"name": own.pop("model_type"), "final_norm": bool(own.pop("final_norm", False)), "config": own}
-    parts = {name: config[name] for name in _PARTS if config.get(name) is not None}
+    own_parts = _PARTS if config.get("heads") != [] else _BELOW_HEADS
+    parts = {name: config[name] for name in own_parts if config.get(name) is not None}
     data = {"trim_silence_db": preprocessing.get("trim_silence_db"), **(recipe.get("data") or {})}
     return {**recipe, "data": data, "model": {**parts, **model, "backbone": {**encoder, **backbone}}}
+
+
+def start_of_fold(start: str | None, fold: str) -> str | None:
+    """The model that a fold of a protocol goes on from: its own, where ``start`` is a folder with one for each fold."""
+    own = None if start is None else Path(start) / fold
+    return start if own is None or not _holds_model(own) else str(own)
+
+
+def _of_any_fold(start: str | Path) -> str | Path:
+    """A fold's model, of a folder with one for each fold: they differ in their weights alone."""
+    return next((path for path in sorted(Path(start).glob("*")) if _holds_model(path)), start)
+
+
+def _holds_model(run: Path) -> bool:
+    return (run / "model" / CONFIG).is_file()
 
 
 def _refuse(config: Mapping[str, Any], folder: Path) -> None:
@@ -59,7 +76,7 @@ def _refuse(config: Mapping[str, Any], folder: Path) -> None:
     held = GRAPH if is_exported(folder) else WEIGHTS
     if not (folder / held).is_file() or not isinstance(config.get("backbone"), Mapping):
         raise ValueError(f"model.start: {folder} has no {held} or no encoder in its config; copy the folder again")
-    for part in ("adapter", "conditions"):
+    for part in ("adapter", "conditions", "second"):
         if config.get(part):
             raise ValueError(
                 f"model.start: {folder} has {part}, with which a recipe cannot go on yet; name a model without"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from emotune.config.entries import OpenSection
 from emotune.config.sampling import CurriculumSection, Sampling, SamplingSection
@@ -16,6 +17,7 @@ from emotune.data.augmentations.options import (
     NoiseOptions,
     Probability,
     ReverberationOptions,
+    StateMixOptions,
     StepOptions,
     TelephoneOptions,
 )
@@ -29,7 +31,8 @@ from emotune.losses.options import (
     LossOptions,
     SoftCrossEntropyOptions,
 )
-from emotune.section import Section, UnexpandedPath
+from emotune.section import OneOf, Section, UnexpandedPath
+from emotune.trackers import TRACKERS
 
 
 class AugmentationSection(OpenSection):
@@ -45,6 +48,8 @@ class AugmentationSection(OpenSection):
     """of each step but mix and crop, drawn for each on its own"""
     mix: MixOptions | None = None
     """{alpha: 0.4, probability: 0.5}: with another clip, labels with labels"""
+    mix_states: StateMixOptions | None = None
+    """{alpha: 0.4, probability: 0.5, at: states}: likewise, but behind the encoder; {at: features}: pooled vectors"""
     speed: float | None = Field(default=None, gt=0, le=0.7)
     """0.1: resampled by exp(u), u uniform in [-0.1, 0.1]"""
     crop_s: float | None = Field(default=None, gt=0)
@@ -92,13 +97,58 @@ class UnfreezeSection(Section):
     """Gradual unfreezing of the encoder, from the top.
 
     Before ``start_epoch`` (counted from 0) the encoder is frozen; from then on ``layers_per_epoch`` more layers train
-    each epoch; null = all at once.
+    each epoch; null = all at once. ``stages`` names the epochs instead: {0: 2, 1: 4, 3: 8, 7: 12} trains two top layers
+    from epoch 0 on, four from epoch 1, eight from 3 and twelve from 7, or all where there are fewer.
+
+    Reference:
+        The stages of the example are those of an entropy curriculum (Interspeech 2026; read second-hand).
     """
 
     start_epoch: int = Field(default=0, ge=0)
     """the first epoch, counted from 0, in which the encoder trains"""
     layers_per_epoch: int | None = Field(default=None, ge=1)
     """how many layers more train each epoch, from the top; null = all at once"""
+    stages: dict[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]] = Field(default={})
+    """{0: 2, 1: 4, 3: 8, 7: 12}: epoch, counted from 0, to how many top layers train from it on; {} = as above"""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> UnfreezeSection:
+        if not self.stages:
+            return self
+        if self.start_epoch or self.layers_per_epoch is not None:
+            raise ValueError("stages say when each layer joins: leave out start_epoch and layers_per_epoch")
+        rising = sorted(self.stages.items())
+        if any(later[1] <= earlier[1] for earlier, later in pairwise(rising)):
+            raise ValueError(f"stages must open more layers from epoch to epoch, got {dict(rising)}")
+        return self
+
+    @property
+    def last_change(self) -> int:
+        """Epoch, counted from 0, by which the first layers and each of the stages must have come."""
+        return max(self.stages, default=self.start_epoch)
+
+
+class VoteTargetsSection(Section):
+    """Votes as training learns them, with a loss of votes; scores against votes keep them as they are."""
+
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """probability of each annotator to be left out, drawn anew in every epoch"""
+    secondary: float = Field(default=0.0, ge=0, lt=1)
+    """share of the target from the columns secondary.<class>, which MSP-Podcast has; 0.1 in a curriculum of 2026"""
+
+
+class GradientReversalSection(Section):
+    """A discriminator that learns to tell groups of clips by their pooled features, which learn that it cannot.
+
+    Each group counts alike. It is no part of the trained model.
+    """
+
+    by: Literal["corpus", "language", "gender", "speaker"] = "corpus"
+    """column of the manifest with the groups"""
+    weight: float = Field(default=0.1, gt=0)
+    """of its loss in the sum"""
+    hidden_size: int = Field(default=128, ge=1)
+    """of the discriminator's hidden layer"""
 
 
 class AdversarialSection(Section):
@@ -136,6 +186,8 @@ class TrainSection(Section):
     """natural, balanced, or {by: corpus, power: 0.5}"""
     curriculum: CurriculumSection | None = None
     """{}: utterances whose votes agree first, others as epochs go by"""
+    vote_targets: VoteTargetsSection = VoteTargetsSection()
+    """votes as training learns them"""
     batch_seconds: float = Field(default=60.0, gt=0)
     """audio-seconds a batch, of clips of similar duration"""
     accumulate: int = Field(default=1, ge=1)
@@ -170,6 +222,8 @@ class TrainSection(Section):
     """8: batches are cut, and accumulate raised, until a step fits into this"""
     adversarial: AdversarialSection | None = None
     """{attack: pgd, snr_db: 30, share: 0.5, steps: 3}: learns from attacked clips too"""
+    gradient_reversal: GradientReversalSection | None = None
+    """{by: corpus, weight: 0.1, hidden_size: 128}: pooled features learn not to tell corpora apart"""
     gradient_checkpointing: bool = False
     """about a third more work, much less memory"""
     fsdp: bool = False
@@ -187,6 +241,8 @@ class TrainSection(Section):
     """memory for what a frozen encoder or front end makes of clips that are the same each epoch; 0 = none"""
     workers: int = Field(default=0, ge=0)
     """processes that decode and augment"""
+    trackers: list[Annotated[str, OneOf(TRACKERS.kind, TRACKERS)]] = Field(default=[])
+    """[mlflow, trackio, wandb]: where figures are kept too, beside TensorBoard's file"""
     precision: Literal["fp32", "bf16"] = "fp32"
     """of the forward pass"""
 
@@ -207,5 +263,7 @@ class ProbeSection(Section):
     """speaker or session: nested leave-one-out instead of development"""
     copies: int = Field(default=0, ge=0)
     """augmented copies of each training utterance to learn from beside itself"""
+    standardize: Literal["corpus", "speaker"] = "corpus"
+    """speaker = take the mean of each training speaker's features away, for a model that predicts with --adapt"""
     cache: UnexpandedPath = Path("~/.cache/emotune/features")
     """a folder for features"""

@@ -10,6 +10,7 @@ from emotune.errors import CorpusError
 from emotune.schema.labels import LabelSpace, class_noun, in_class_order
 from emotune.schema.manifest import Manifest
 from emotune.schema.utterance import Utterance
+from emotune.votes.secondary import with_secondary_changed
 
 
 def map_classes(
@@ -69,6 +70,9 @@ def mapped(
                 utterance,
                 emotion=mapping.get(emotion, utterance.emotion),
                 votes=_merged(utterance.votes, mapping, drop),
+                extra=with_secondary_changed(
+                    utterance.extra, lambda votes: _merged(votes, mapping, drop), utterance.utterance_id
+                ),
             )
         )
     return kept, in_class_order(mapping.get(name, name) for name in classes if name not in drop), dict(report)

@@ -30,6 +30,7 @@ class CurriculumDraws:
         drawn = np.random.default_rng(0).permutation(len(difficulty))
         order = np.lexsort((drawn, np.asarray(difficulty, dtype=float)))
         self.size, self.epochs = len(order), list(epochs)
+        self.fewest = self.size
         self.stages = [np.sort(order[: max(1, round(share * self.size))]) for share in shares]
 
     def draw(self, generator: np.random.Generator, epoch: int = 0) -> NDArray[np.int64]:

@@ -19,6 +19,7 @@ from emotune.data.audio_cache import AudioCache
 from emotune.data.augmentations.crop import filled_to
 from emotune.data.augmentations.pipeline import Augmentation, generator_of, mixed
 from emotune.data.decoded_clips import DecodedClips
+from emotune.data.vote_targets import VoteTargets
 from emotune.errors import AudioError
 from emotune.schema.manifest import Manifest
 from emotune.schema.truth import Numbers, Truth
@@ -49,7 +50,8 @@ class EmotionDataset(Dataset[Example]):
         augmentation: what training adds; None = nothing.
         cache: where decoded clips are kept; None = each is decoded anew.
         conditions: the model's inputs beside the sound, by name, each shape (utterances, width), NaN where unknown.
-        seed: of the augmentation.
+        votes: how votes are changed that are learnt from; None = they are learnt as they are.
+        seed: of what is random.
         with_unchanged: each clip before augmentation comes too.
     """
 
@@ -62,6 +64,7 @@ class EmotionDataset(Dataset[Example]):
         augmentation: Augmentation | None = None,
         cache: AudioCache | None = None,
         conditions: Mapping[str, FloatArray] | None = None,
+        votes: VoteTargets | None = None,
         seed: int = 0,
         with_unchanged: bool = False,
     ) -> None:
@@ -76,6 +79,7 @@ class EmotionDataset(Dataset[Example]):
             max_duration_s=preprocessing.longest_decoded_s,
         )
         self.conditions = conditions or {}
+        self.votes = votes
         self.seed = seed
         self.with_unchanged = with_unchanged
 
@@ -85,8 +89,9 @@ class EmotionDataset(Dataset[Example]):
     def __getitem__(self, key: tuple[int, int]) -> Example:
         epoch, index = key
         utterance = self.manifest.utterances[index]
-        example = Example(self._samples_of(utterance), self._truth_of(utterance), self._conditions_of(index))
         generator = generator_of(self.seed, epoch, utterance.utterance_id)
+        truth = self._truth_of(self._as_learnt(utterance, generator))
+        example = Example(self._samples_of(utterance), truth, self._conditions_of(index))
         kept = None if self.augmentation.mix is None else self.augmentation.mix.draw(generator)
         if kept is not None:
             example = self._with_another(example, kept, generator)
@@ -101,7 +106,7 @@ class EmotionDataset(Dataset[Example]):
         index = alike[int(generator.integers(len(alike)))]
         utterance = self.manifest.utterances[index]
         other = filled_to(self._samples_of(utterance), len(example.waveform), generator)
-        truth, conditions = self._truth_of(utterance), self._conditions_of(index)
+        truth, conditions = self._truth_of(self._as_learnt(utterance, generator)), self._conditions_of(index)
 
         def between(own: Numbers, others: Numbers) -> Numbers:
             return tuple(share * value + (1 - share) * another for value, another in zip(own, others, strict=True))
@@ -117,6 +122,9 @@ class EmotionDataset(Dataset[Example]):
 
     def _conditions_of(self, index: int) -> dict[str, FloatArray]:
         return {name: values[index] for name, values in self.conditions.items()}
+
+    def _as_learnt(self, utterance: Utterance, generator: np.random.Generator) -> Utterance:
+        return utterance if self.votes is None else self.votes(utterance, generator)
 
     def _truth_of(self, utterance: Utterance) -> dict[str, Numbers]:
         return {name: truth.of(utterance) for name, truth in self.truths.items()}

@@ -17,7 +17,12 @@ _JITTER = 0.1  # durations are scaled by up to +-10 % before sorting, so that ba
 
 
 class Draws(Protocol):
-    """Draws of the utterances of an epoch."""
+    """Draws of the utterances of an epoch.
+
+    ``fewest`` is the least number of them that an epoch has.
+    """
+
+    fewest: int
 
     def draw(self, generator: np.random.Generator, epoch: int) -> NDArray[np.int64]:
         """Indices of an epoch's utterances, in any order; some may come several times."""
@@ -61,10 +66,11 @@ class DurationBatches(Sampler[list[tuple[int, int]]]):
         self.together = together
         self.draws = draws
         seconds = self.durations_s.sum() if draws is None else draws.longest_epoch(self.durations_s)
-        most, wanted = len(self.durations_s) // together, seconds / batch_seconds / together
+        fewest = len(self.durations_s) if draws is None else draws.fewest
+        most, wanted = fewest // together, seconds / batch_seconds / together
         if not most:
             raise ConfigError(
-                f"{len(self.durations_s)} training utterances cannot fill the {together} batches of an optimiser step."
+                f"{fewest} training utterances cannot fill the {together} batches of an optimiser step."
                 " Lower train.accumulate, or use fewer processes."
             )
         self.count = together * max(1, min(most, math.ceil(wanted)))

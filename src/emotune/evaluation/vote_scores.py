@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -40,11 +40,13 @@ MEANS: dict[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
 LEVELS = ((0.5, "half or less"), (0.75, "up to three quarters"), (1 - 1e-9, "over three quarters"), (math.inf, "all"))
 """Upper limits of the share of the most voted class, which the level holds, and names."""
 ONE_VOTE = "a single vote"
+ENTROPY_BINS = ((1e-9, "0"), (0.5, "up to 0.5"), (1.0, "up to 1"), (1.5, "up to 1.5"), (math.inf, "over 1.5"))
+"""Upper limits of the entropy of the votes in bits, which the bin holds, and names."""
 
 
 @dataclass(frozen=True)
 class AgreementLevel:
-    """Utterances by the share of the votes that their most voted class got.
+    """Utterances by the share of the votes that their most voted class got, or by the entropy of their votes.
 
     ``labelled`` of them have a class in the manifest, of which ``accuracy`` is the share that is right.
     """
@@ -55,6 +57,17 @@ class AgreementLevel:
     accuracy: Estimate
     jensen_shannon: Estimate
     top_agreement: Estimate
+
+    def to_json(self, key: str) -> dict[str, object]:
+        """Plain data for a JSON file, the name under a key that says what the levels go by."""
+        return {
+            key: self.name,
+            "utterances": self.utterances,
+            "labelled": self.labelled,
+            "accuracy": self.accuracy.to_json(),
+            "jensen_shannon": self.jensen_shannon.to_json(),
+            "top_agreement": self.top_agreement.to_json(),
+        }
 
 
 @dataclass(frozen=True)
@@ -69,6 +82,7 @@ class VoteScores:
             Pearson's, of the two entropies of an utterance.
         human_entropy, model_entropy: their means in bits.
         levels: by agreement.
+        entropy_bins: by the entropy of the votes in bits.
         other_votes: votes for classes that the model does not know, which count for nothing here.
         not_scored: utterances with votes that are left out, and why.
         entropies: of votes and prediction in bits, shape (utterances, 2); not part of the JSON.
@@ -81,6 +95,7 @@ class VoteScores:
     human_entropy: float
     model_entropy: float
     levels: tuple[AgreementLevel, ...]
+    entropy_bins: tuple[AgreementLevel, ...]
     other_votes: Mapping[str, float]
     not_scored: tuple[NotScored, ...]
     entropies: FloatArray = field(repr=False)
@@ -93,17 +108,8 @@ class VoteScores:
             "scores": {name: score.to_json() for name, score in self.scores.items()},
             "human_entropy_bits": self.human_entropy,
             "model_entropy_bits": self.model_entropy,
-            "by_agreement": [
-                {
-                    "most_voted_share": item.name,
-                    "utterances": item.utterances,
-                    "labelled": item.labelled,
-                    "accuracy": item.accuracy.to_json(),
-                    "jensen_shannon": item.jensen_shannon.to_json(),
-                    "top_agreement": item.top_agreement.to_json(),
-                }
-                for item in self.levels
-            ],
+            "by_agreement": [item.to_json("most_voted_share") for item in self.levels],
+            "by_entropy": [item.to_json("entropy_bits") for item in self.entropy_bins],
             "votes_for_other_classes": dict(self.other_votes),
             "not_scored": [item.to_json() for item in self.not_scored],
         }
@@ -157,7 +163,8 @@ def score_votes(manifest: Manifest, predictions: Predictions, *, resamples: int,
         scores=found,
         human_entropy=float(both[:, 0].mean()),
         model_entropy=float(both[:, 1].mean()),
-        levels=_levels(pairs, resamples=resamples, seed=seed),
+        levels=_levels(pairs, _agreement_levels(pairs), _LEVEL_ORDER, resamples=resamples, seed=seed),
+        entropy_bins=_levels(pairs, list(map(entropy_bin, both[:, 0])), _BIN_ORDER, resamples=resamples, seed=seed),
         other_votes=dict(others),
         not_scored=pairs.not_scored,
         entropies=both,
@@ -176,7 +183,30 @@ def agreement_level(votes: Mapping[str, float], shares: NDArray) -> str:
     return next(name for limit, name in LEVELS if most <= limit)
 
 
-def _levels(pairs: _VotePairs, *, resamples: int, seed: int) -> tuple[AgreementLevel, ...]:
+def entropy_bin(entropy: float) -> str:
+    """Bin of an utterance by the entropy of its votes in bits.
+
+    >>> entropy_bin(0.0), entropy_bin(1.0), entropy_bin(2.3)
+    ('0', 'up to 1', 'over 1.5')
+    """
+    return next(name for limit, name in ENTROPY_BINS if entropy <= limit + 1e-9)
+
+
+def _agreement_levels(pairs: _VotePairs) -> list[str]:
+    return [
+        agreement_level({name: u.votes.get(name, 0.0) for name in pairs.classes}, shares)
+        for u, shares in zip(pairs.utterances, pairs.votes, strict=True)
+    ]
+
+
+_LEVEL_ORDER = (*(name for _, name in LEVELS), ONE_VOTE)
+_BIN_ORDER = tuple(name for _, name in ENTROPY_BINS)
+
+
+def _levels(
+    pairs: _VotePairs, known: Sequence[str], order: Sequence[str], *, resamples: int, seed: int
+) -> tuple[AgreementLevel, ...]:
+    """Scores of the utterances of each level, in order; ``known`` is the level of each utterance."""
     index = {name: position for position, name in enumerate(pairs.classes)}
     truth = np.array([index.get(utterance.emotion or "", -1) for utterance in pairs.utterances])
     labelled = (truth >= 0).astype(float)
@@ -188,12 +218,8 @@ def _levels(pairs: _VotePairs, *, resamples: int, seed: int) -> tuple[AgreementL
         top_hits(pairs.votes, pairs.probabilities),
     ]
     sums = np.stack(columns, axis=-1)
-    known = [
-        agreement_level({name: u.votes.get(name, 0.0) for name in pairs.classes}, shares)
-        for u, shares in zip(pairs.utterances, pairs.votes, strict=True)
-    ]
     found = []
-    for name in (*(name for _, name in LEVELS), ONE_VOTE):
+    for name in order:
         rows = np.flatnonzero([level == name for level in known])
         if not len(rows):
             continue

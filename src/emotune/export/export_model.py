@@ -121,7 +121,8 @@ def export_model(
 
 
 def _refuse_windows(source: StoredModel) -> None:
-    window = source.model.backbone.window_samples
+    windows = [encoder.window_samples for encoder in source.model.encoders if encoder.window_samples is not None]
+    window = min(windows, default=None)
     rate, longest_s = source.preprocessing.sampling_rate_hz, source.preprocessing.max_duration_s
     if window is not None and longest_s * rate > window:
         raise ConfigError(

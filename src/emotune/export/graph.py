@@ -10,6 +10,7 @@ from emotune.audio.preprocessing import Preprocessing
 from emotune.batch import Output
 from emotune.models.backbones.base import mask_of
 from emotune.models.emotion_model import EmotionModel
+from emotune.models.normalisation import normalized
 
 _SMALLEST = 1e-12
 
@@ -67,15 +68,6 @@ class Answers(nn.Module):
         if self.temperature != 1.0:
             probabilities = torch.softmax(probabilities.clamp(min=_SMALLEST).log() / self.temperature, dim=1)
         return probabilities.float()
-
-
-def normalized(waveforms: Tensor, mask: Tensor, *, variance_floor: float) -> Tensor:
-    """(x - mean) / sqrt(variance + floor) over each clip's samples, zero in the padding; shapes (batch, samples)."""
-    count = mask.sum(dim=1, keepdim=True)
-    mean = waveforms.masked_fill(~mask, 0).sum(dim=1, keepdim=True) / count
-    centred = (waveforms - mean).masked_fill(~mask, 0)
-    variance = centred.square().sum(dim=1, keepdim=True) / count
-    return centred / torch.sqrt(variance + variance_floor)
 
 
 def simplify(model: EmotionModel) -> None:

@@ -33,7 +33,7 @@ def whole_graph(model: EmotionModel, *, preprocessing: Preprocessing, temperatur
     Raises:
         ConfigError: for a model that cannot be exported, with the reason.
     """
-    shortest = model.backbone.min_samples
+    shortest = max(encoder.min_samples for encoder in model.encoders)
     samples = 2 * shortest + 16000
     mask = torch.arange(samples)[None, :] < torch.tensor([samples, samples - 3000, samples - 7000])[:, None]
     waveforms = (0.1 * torch.randn(_EXAMPLES, samples, generator=torch.Generator().manual_seed(0))) * mask

@@ -93,6 +93,8 @@ def export_for_transformers(model: str | Path, output: Path) -> TransformersExpo
 def obstacles(model: EmotionModel, preprocessing: Preprocessing) -> Iterator[str]:
     """Parts of a model that transformers' classes do not have, each with what could be done."""
     options, backbone, space = model.options, model.backbone, model.label_space
+    if model.second is not None:
+        yield f"it has a second encoder, {model.second.backbone.model_type}, and theirs has one"
     if not space.classes or space.dimensions or list(model.learns) != ["classes"]:
         yield f"it has the heads {', '.join(model.learns)}, and theirs has one of classes"
     networks = [model.network_options(name) for name in model.learns]

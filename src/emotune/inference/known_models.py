@@ -13,9 +13,10 @@ import yaml
 from emotune.errors import EmotuneError
 from emotune.io.hub import CARD, licence_of
 from emotune.io.tables import read_json
-from emotune.models.folder import CONFIG
+from emotune.models.folder import CONFIG, GRAPH, WEIGHTS
 from emotune.models.installed import MODELS, OWN, is_plain
 from emotune.recipes import recipe_folder, recipe_names
+from emotune.schema.run_folder import RunFolder
 
 _SCHEMA = re.compile(r"emotune-\w+/\d+")
 _DEPTHS = ("*", "*/model", "*/*/model", "*/runs/*/*/model")
@@ -52,7 +53,7 @@ class KnownModel:
 def known_models(folder: str | Path = "runs") -> list[KnownModel]:
     """The models of installed packages, those that emotune's own packages would bring, and those below a folder.
 
-    A folder that holds no readable model is passed over.
+    A folder that holds no readable model is passed over, and so is a run that has not finished.
     """
     installed = [_described(Path(MODELS[name]), name) for name in sorted(MODELS)]
     absent = [KnownModel(name, install=f"pip install 'emotune[{OWN[name]}]'") for name in OWN if name not in MODELS]
@@ -73,11 +74,21 @@ def encoders_of_recipes() -> dict[str, list[str]]:
 
 def _below(folder: Path) -> Iterator[KnownModel]:
     configs = (path for depth in _DEPTHS for path in folder.glob(f"{depth}/{CONFIG}"))
-    for own in sorted({path.parent for path in configs}):
+    for own in sorted({path.parent for path in configs if _is_whole(path.parent)}):
         path = str(own.parent if own.name == "model" else own)
         described = _described(own, f"./{path}" if is_plain(path) else path)
         if described is not None:
             yield described
+
+
+def _is_whole(folder: Path) -> bool:
+    """Tells whether a model has its weights, and its run, if it lies in one, has finished."""
+    run = RunFolder(folder.parent)
+    try:
+        made = folder.name != run.model.name or not run.provenance.exists() or run.finished
+    except EmotuneError:
+        return False
+    return made and any((folder / name).is_file() for name in (WEIGHTS, f"{WEIGHTS}.index.json", GRAPH))
 
 
 def _described(folder: Path, name: str) -> KnownModel | None:

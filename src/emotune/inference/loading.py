@@ -14,7 +14,8 @@ from emotune.inference.adaptation.folder import FILE, is_adapted, read_adapted
 from emotune.inference.conditioner import conditioner_of
 from emotune.inference.engine import Engine
 from emotune.inference.engines import engine_of
-from emotune.inference.predictor import Predictor
+from emotune.inference.predictor import POOL_BATCHES, Predictor
+from emotune.models.exported import is_exported
 from emotune.models.folder import ModelFolder, find_model_folder
 from emotune.runtime.listener import Listener
 from emotune.schema.utterance import Utterance
@@ -67,6 +68,11 @@ def load(
         engine: Engine = WorkerEngine(found.folder, workers=workers, precision=precision)
     else:
         engine = engine_of(found.folder, device=device, threads=threads, precision=precision)
+    if not engine.label_space.classes and not engine.label_space.dimensions:
+        raise ModelError(
+            f"{found.name} is a pre-trained model without heads, which predicts nothing yet: train it on labels with"
+            f" `emotune train RECIPE model.start={found.name}`, or see what it hears with `emotune embed`."
+        )
     if adapted is not None:
         adapted.check_parent(engine.fingerprint, engine.label_space.classes, Path(model))
     conditioner = conditioner_of(
@@ -76,6 +82,7 @@ def load(
         helpers=helpers,
         scored=None if scored is None else [known_of(utterance) for utterance in scored],
     )
+    one_by_one = workers is None and is_exported(found.folder)
     return Predictor(
         engine,
         batch_seconds=batch_seconds,
@@ -83,6 +90,7 @@ def load(
         conditioner=conditioner,
         name=found.name if adapted is None else str(Path(model).absolute()),
         adaptation=None if adapted is None else adapted.adaptation,
+        pool_batches=1 if one_by_one else POOL_BATCHES,
     )
 
 

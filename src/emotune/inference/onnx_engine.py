@@ -36,8 +36,9 @@ class OnnxEngine:
     """An ``Engine`` over the graphs of an exported model.
 
     Every clip is run by one thread, and as many clips of a batch at a time as there are threads: that beats several
-    threads for each clip, and an answer is the same to the bit for any number of them. Memory that a clip took is given
-    back after it, so that ever-changing lengths do not pile up. The graph of the heads is read when it is first asked.
+    threads for each clip, and an answer is the same to the bit for any number of them. Memory of clips is freed after
+    each, and given back now and then, so that ever-changing lengths do not pile up. The graph of the heads is read when
+    it is first asked.
 
     Args:
         model: as its folder describes it.
@@ -144,7 +145,7 @@ class OnnxEngine:
     def _output(self, session: onnxruntime.InferenceSession, inputs: Mapping[str, NDArray[Any]]) -> EngineOutput:
         given = {value.name for value in session.get_inputs()}  # a condition that the graph never looks at is no input
         try:
-            values = session.run(None, {name: value for name, value in inputs.items() if name in given}, _given_back())
+            values = session.run(None, {name: value for name, value in inputs.items() if name in given})
         except Exception as error:  # of a library whose errors have no common base
             raise EngineError(f"onnxruntime could not run the model on it ({_reason(error)}).") from error
         found = dict(zip((value.name for value in session.get_outputs()), values, strict=True))
@@ -174,6 +175,7 @@ def _session(path: Path) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = 1  # the engine runs several clips at a time instead
     options.log_severity_level = 4  # what is wrong is told by the error
     options.enable_mem_pattern = False  # plans for lengths that do not come again
+    options.enable_cpu_mem_arena = False  # grows under ever other lengths, and is no faster than the C library's heap
     # a graph holds its weights itself: those that it would take from other files are looked for where none can be
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path))
     try:
@@ -185,12 +187,6 @@ def _session(path: Path) -> onnxruntime.InferenceSession:
 def _reason(error: Exception) -> str:
     """Message of onnxruntime, without the parts that only its makers understand."""
     return _SOURCE.sub("", " ".join(str(error).split()), count=1)[:200].rstrip(" .")
-
-
-def _given_back() -> onnxruntime.RunOptions:
-    options = onnxruntime.RunOptions()
-    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-    return options
 
 
 def _check(

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from emotune.timelines.diarisation import SpeakerTurns
 
 _POOL = 512  # items that are decoded and sorted by length at a time; see _pool_seconds
-_POOL_BATCHES = 5  # for each thread of the engine: bounds memory, keeps padding and idle workers few
+POOL_BATCHES = 5
+"""Batches of a pool where clips are run together: padding and idle workers are few then."""
 
 Answer = tuple[NDArray[np.floating], NDArray[np.floating]] | str
 """Probabilities and unit-scale dimensions of a clip, or why there are none."""
@@ -51,6 +52,8 @@ class Predictor:
         conditioner: finds what the model is given beside the sound; None = what the items know.
         name: by which the model is found again.
         adaptation: shifts that move the answers; None = the plain answers.
+        pool_batches: batches of sound that are decoded and sorted by length at a time, for each thread of the engine;
+            two pools are in memory, one that is run and the next.
 
     Raises:
         ModelError: for a coverage, when the model does not know its confidence.
@@ -65,6 +68,7 @@ class Predictor:
         conditioner: Conditioner | None = None,
         name: str = "",
         adaptation: Adaptation | None = None,
+        pool_batches: int = POOL_BATCHES,
     ) -> None:
         if not batch_seconds > 0:
             raise ConfigError(f"batch_seconds must be above 0, got {batch_seconds}.")
@@ -73,6 +77,7 @@ class Predictor:
         self.conditioner = conditioner or Conditioner(engine.conditions)
         self.name = name
         self.adaptation = adaptation
+        self.pool_batches = pool_batches
         self.answered_from = 0.0 if coverage is None else engine.calibration.threshold(coverage)
 
     @property
@@ -179,7 +184,7 @@ class Predictor:
     @property
     def _pool_seconds(self) -> float:
         """Seconds of sound after which a pool is full."""
-        return _POOL_BATCHES * self.batch_seconds * self.engine.concurrency
+        return self.pool_batches * self.batch_seconds * self.engine.concurrency
 
     def _decoded(
         self, numbered: Iterator[tuple[int, Item]], together: int

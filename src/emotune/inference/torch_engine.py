@@ -18,6 +18,7 @@ from emotune.choices import Precision
 from emotune.errors import ConfigError
 from emotune.inference.engine import EngineError, EngineOutput
 from emotune.models.backbones.eight_bits import to_eight_bits
+from emotune.models.backbones.transformer import fix_positions
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.precisions import check_precision
 from emotune.models.store import load_model
@@ -68,7 +69,10 @@ class TorchEngine:
         check_precision(precision, chosen)
         stored = load_model(folder, shared=shared)
         if precision == "int8":
-            to_eight_bits(stored.model.backbone)
+            for encoder in stored.model.encoders:
+                to_eight_bits(encoder)
+        if chosen == "cpu":
+            fix_positions(stored.model)
         return cls(
             stored.model.to(chosen),
             stored.preprocessing,

@@ -44,7 +44,8 @@ def model_card(
         "## What it predicts",
         f"- classes: {classes}",
         f"- dimensions: {dimensions}",
-        f"- backbone: {config['backbone']['model_type']}",
+        f"- backbone: {config['backbone']['model_type']}"
+        + (f", beside it {config['second']['backbone']['model_type']}" if config.get("second") else ""),
         f"- layer mix: {config['layer_mix']}; pooling: {config['pooling']}",
         *_condition_lines(config),
         *_learnt_beside(config),

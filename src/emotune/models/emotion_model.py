@@ -1,6 +1,7 @@
 """The emotion model: backbone -> layer mix -> pooling -> standardise -> join conditions -> heads.
 
-With VARAN there are pooling and heads for each layer, weighed for each clip.
+With VARAN there are pooling and heads for each layer, weighed for each clip. A second stream's features stand beside
+the pooled ones.
 """
 
 # pyright: strict, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from emotune.batch import Batch, LayerOutputs, Output
+from emotune.batch import Batch, LayerOutputs, Mixing, Output
 from emotune.errors import ConfigError
 from emotune.models.adapters import ADAPTERS
 from emotune.models.adapters.insertion import Inserted, check_that_all_act
@@ -25,9 +26,11 @@ from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone, HiddenStates
 from emotune.models.backbones.remembered import RememberedStates
 from emotune.models.conditions.joined import Joined
+from emotune.models.discriminator import GROUP, Discriminator
 from emotune.models.heads import HEADS, LABELS
 from emotune.models.heads.head import Head
 from emotune.models.heads.network import HeadNetwork, LayerHeads, Standardize
+from emotune.models.second_stream import SecondStream
 from emotune.schema.labels import LabelSpace
 
 _OPTIONS = (
@@ -54,8 +57,10 @@ class EmotionModel(nn.Module):
         conditions: name, an entry of ``CONDITIONS``, to its ``size``, ``dropout`` and, for text, the ``width`` of the
             embedding; what else is there says where the value comes from, and is kept.
         join: likewise of ``JOINS``: how conditions join the pooled sound.
-        heads: entries of ``HEADS``; of those of labels, the ones that the label space has something for.
+        heads: entries of ``HEADS``; of those of labels, the ones that the label space has something for. None at all
+            is a pre-trained model, which says nothing yet.
         networks: head -> options of its ``HeadNetwork`` that differ, such as those of a published model.
+        second: another encoder, whose features are joined to the pooled ones; not with ``varan``.
 
     Dimensions come out on the unit scale, where 0 and 1 are the ends of the annotation scale. ``remembered`` may stand
     in for a frozen encoder.
@@ -79,9 +84,10 @@ class EmotionModel(nn.Module):
         join: str | Mapping[str, Any] = "concat",
         heads: Sequence[str] = LABELS,
         networks: Mapping[str, Mapping[str, Any]] | None = None,
+        second: SecondStream | None = None,
     ) -> None:
         super().__init__()
-        if not label_space.classes and not label_space.dimensions:
+        if heads and not label_space.classes and not label_space.dimensions:
             raise ConfigError("A model needs classes or dimensions to predict, and has neither.")
         self.label_space = label_space
         contracts = {name: HEADS[name](label_space) for name in heads}
@@ -99,9 +105,17 @@ class EmotionModel(nn.Module):
         )
         _refuse_unknown_heads(networks or {}, self.learns)
         _check_finite(self.options, "")
+        if second is not None and layer_mix == VARAN:
+            raise ConfigError(
+                "varan has heads for layers of one encoder: choose another layer mix, or no second stream."
+            )
         self.backbone = backbone
+        self.second = second
+        self.discriminator: Discriminator | None = None
+        """of training alone, see ``Discriminator``"""
         self.pooling = POOLINGS.make(pooling, backbone.hidden_size)
-        features, layers = self.pooling.output_size, backbone.num_layers
+        features = self.pooling.output_size + (0 if second is None else second.output_size)
+        layers = backbone.num_layers
         if layer_mix == VARAN:
             self.layer_mix = LayerPosterior(layers, features, **(varan or {}))
         else:
@@ -118,6 +132,11 @@ class EmotionModel(nn.Module):
         self._inserted = self._insert_adapter() if adapter else None
         self.adapter_parameters = self._names_of(self._inserted)
 
+    @property
+    def encoders(self) -> list[Backbone]:
+        """Its encoders: one, or two."""
+        return [self.backbone] if self.second is None else [self.backbone, self.second.backbone]
+
     def network_options(self, name: str) -> dict[str, Any]:
         """Options of a head's ``HeadNetwork``."""
         common = {option: self.options[option] for option in ("hidden_size", "dropout")}
@@ -130,17 +149,25 @@ class EmotionModel(nn.Module):
         return HeadNetwork(features, outputs, **options)
 
     def forward(self, batch: Batch) -> Output:
-        return self.of_features(self.pooled(batch.waveforms, batch.mask), batch.conditions)
+        mixing = batch.mixing
+        features = self.pooled(batch.waveforms, batch.mask, mixing if mixing and mixing.at == "states" else None)
+        features = mixing.of(features) if mixing and mixing.at == "features" else features
+        return self.of_features(features, batch.conditions)
 
-    def pooled(self, waveforms: Tensor, mask: Tensor) -> Tensor:
+    def pooled(self, waveforms: Tensor, mask: Tensor, mixing: Mixing | None = None) -> Tensor:
         """Pooled features of padded clips, both of shape (batch, samples): (batch, features).
 
-        Where every layer has its own head they have shape (batch, layers, features).
+        Where every layer has its own head they have shape (batch, layers, features). ``mixing`` is of the states.
         """
-        return self.pooled_states((self.remembered or self.backbone)(waveforms, mask))
+        states = (self.remembered or self.backbone)(waveforms, mask)
+        features = self.pooled_states(states if mixing is None else states.mixed(mixing))
+        if self.second is None:
+            return features
+        states = self.second.states(waveforms, mask)
+        return torch.cat([features, self.second.pooled(states if mixing is None else states.mixed(mixing))], dim=1)
 
     def pooled_states(self, states: HiddenStates) -> Tensor:
-        """Pooled features of an encoder's states, as ``pooled`` gives them."""
+        """Pooled features of the first encoder's states, as ``pooled`` gives them where there is no second."""
         if isinstance(self.layer_mix, LayerPosterior):
             return torch.stack([self.pooling(state, states.mask) for state in states.states[1:]], dim=1)
         return self.pooling(self.layer_mix(states), states.mask)
@@ -154,9 +181,10 @@ class EmotionModel(nn.Module):
     def _heads_say(self, standard: Tensor, conditions: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Scores of each head from standardised features."""
         joined = standard if self.joined is None else self.joined(standard, conditions)
-        return {
+        said = {
             name: self.heads[name](joined if head.hears_conditions else standard) for name, head in self.learns.items()
         }
+        return said if self.discriminator is None else {**said, GROUP: self.discriminator(standard)}
 
     def _by_layer(self, features: Tensor, posterior_of: LayerPosterior, conditions: Mapping[str, Tensor]) -> Output:
         """sum_l q(l | clip) log softmax(logits_l) of the classes, and the expected dimensions (these are ours)."""
@@ -218,39 +246,30 @@ class EmotionModel(nn.Module):
         Raises:
             ConfigError: for more layers than there are, or a front end below frozen layers.
         """
-        own = self.backbone.layer_parameters()
-        if front_end and layers != "all":
-            raise ConfigError("model.backbone.train_front_end needs model.backbone.train: all.")
-        if isinstance(layers, int) and layers > len(own):
-            raise ConfigError(f"model.backbone.train: {layers} top layers asked, the backbone has {len(own)}.")
-        self.backbone.requires_grad_(layers == "all" and not self.adapter_parameters)
-        if self.adapter_parameters:
-            for name, parameter in self.named_parameters():
-                if name in self.adapter_parameters:
-                    parameter.requires_grad_(True)
+        choose_layers(self.backbone, layers=layers, front_end=front_end)
+        if not self.adapter_parameters:
             return
-        if isinstance(layers, int):
-            for parameter in [parameter for layer in own[len(own) - layers :] for parameter in layer]:
+        self.backbone.requires_grad_(False)
+        for name, parameter in self.named_parameters():
+            if name in self.adapter_parameters:
                 parameter.requires_grad_(True)
-        if not front_end:
-            for module in self.backbone.front_end():
-                module.requires_grad_(False)
 
     def train(self, mode: bool = True) -> EmotionModel:
         """As ``nn.Module.train``, but what is frozen stays in evaluation mode: no dropout in frozen layers."""
         super().train(mode)
-        if mode:
-            layers = self.backbone.layer_modules()
+        for encoder in self.encoders if mode else []:
+            layers = encoder.layer_modules()
             if not _trains(layers[0]):
-                self.backbone.eval()
-            for module in [*layers, *self.backbone.front_end()]:
+                encoder.eval()
+            for module in [*layers, *encoder.front_end()]:
                 module.train(_trains(module))
         return self
 
     @property
     def settings(self) -> dict[str, Any]:
         """Everything but the weights, as plain JSON; ``from_config`` builds the model again."""
-        return {"backbone": self.backbone.config, **self.options, **self.label_space.to_json()}
+        second = {} if self.second is None else {"second": self.second.settings}
+        return {"backbone": self.backbone.config, **second, **self.options, **self.label_space.to_json()}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> EmotionModel:
@@ -261,13 +280,45 @@ class EmotionModel(nn.Module):
         """
         needed = [name for name in _OPTIONS if name not in _LATER]
         _check_keys(config, ("backbone", "classes", "dimensions", *needed), "config")
-        kind = config["backbone"].get("model_type") if isinstance(config["backbone"], dict) else None
-        backbone_class = BACKBONES[str(kind)]
-        _check_keys(config["backbone"], ("model_type", *backbone_class.published_defaults), "config of the backbone")
-        backbone = backbone_class.from_config(config["backbone"])
         return cls(
-            backbone, LabelSpace.from_json(config), **{name: config[name] for name in _OPTIONS if name in config}
+            _stored_backbone(config["backbone"]),
+            LabelSpace.from_json(config),
+            second=_stored_second(config["second"]) if config.get("second") else None,
+            **{name: config[name] for name in _OPTIONS if name in config},
         )
+
+
+def _stored_backbone(config: Any) -> Backbone:
+    kind = config.get("model_type") if isinstance(config, dict) else None
+    backbone = BACKBONES[str(kind)]
+    _check_keys(config, ("model_type", *backbone.published_defaults), "config of the backbone")
+    return backbone.from_config(config)
+
+
+def _stored_second(config: Mapping[str, Any]) -> SecondStream:
+    _check_keys(config, ("backbone", "layer_mix", "size", "normalizes"), "config of the second stream")
+    options = dict(config)
+    return SecondStream(_stored_backbone(options.pop("backbone")), **options)
+
+
+def choose_layers(backbone: Backbone, *, layers: int | str, front_end: bool, key: str = "model.backbone") -> None:
+    """Chooses the parameters of an encoder that train; see ``EmotionModel.choose_trainable``.
+
+    Raises:
+        ConfigError: for more layers than there are, or a front end below frozen layers, under a key of the recipe.
+    """
+    own = backbone.layer_parameters()
+    if front_end and layers != "all":
+        raise ConfigError(f"{key}.train_front_end needs {key}.train: all.")
+    if isinstance(layers, int) and layers > len(own):
+        raise ConfigError(f"{key}.train: {layers} top layers asked, the backbone has {len(own)}.")
+    backbone.requires_grad_(layers == "all")
+    if isinstance(layers, int):
+        for parameter in [parameter for layer in own[len(own) - layers :] for parameter in layer]:
+            parameter.requires_grad_(True)
+    if not front_end:
+        for module in backbone.front_end():
+            module.requires_grad_(False)
 
 
 def _refuse_unknown_heads(networks: Mapping[str, Any], learns: Mapping[str, Head]) -> None:

@@ -124,7 +124,8 @@ def load_model(name: str | Path, *, shared: bool = False) -> StoredModel:
     except Exception as error:  # of values that nobody wrote into a config on purpose, libraries raise what they like
         reason = error if isinstance(error, EmotuneError | TypeError | ValueError | RuntimeError) else repr(error)
         raise ModelError(f"{folder / CONFIG} does not describe a model: {reason} {_CURE}") from error
-    _check_fit(preprocessing, without_values.backbone, folder / PREPROCESSOR)
+    for encoder in without_values.encoders:
+        _check_fit(preprocessing, encoder, folder / PREPROCESSOR)
     weights = _fitting_weights(without_values, folder / WEIGHTS)
     model = _with_mapped(without_values, weights) if shared else None
     if model is None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from emotune.config.lessons import LessonOptions
 from emotune.config.recipe import Recipe
+from emotune.config.start import start_of_fold
 from emotune.errors import ConfigError
 from emotune.evaluation import Evaluation, scores
 from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dependence
@@ -27,6 +28,7 @@ from emotune.training.conditions import enriched
 from emotune.training.fine_tune import train_run
 from emotune.training.loop.processes import launched_count
 from emotune.training.manifest import source_manifest
+from emotune.training.pretraining.run import pretrain_run
 from emotune.training.probe import probe_run
 from emotune.training.run import opened, provenance_of, write_end, write_start
 
@@ -34,6 +36,8 @@ Kind = Literal["train", "probe"]
 _RUNS: Mapping[Kind, Callable[..., Evaluation]] = {"train": train_run, "probe": probe_run}
 POOLED = "all"
 """Where the pooled results of several folds lie."""
+OF_FOLD = "{fold}"
+"""In ``model.backbone.checkpoint``: the fold's name, so that each has the encoder that heard its training speakers."""
 
 
 def run(
@@ -58,7 +62,7 @@ def run(
         processes: folds that run at a time, each with its share of the processor.
 
     Returns:
-        The evaluation of each pooled result, by its name.
+        The evaluation of each pooled result, by its name; none of pre-training.
 
     Raises:
         ConfigError, CorpusError: for a folder or a manifest that does not suit, and as each fold's run does.
@@ -75,6 +79,8 @@ def run(
         manifest = under_protocol(source_manifest(recipe, progress=progress), protocol)
         manifest = enriched(manifest, recipe.model.conditions, progress=progress)
         folds = folds_of(protocol, manifest)
+        if recipe.pretrains:
+            folds = [replace(fold, tests=()) for fold in folds]
         provenance = provenance_of(recipe, manifest, began, kind=what)
         write_start(run_folder, recipe, manifest, provenance, listener)
         if recipe.data.splits:
@@ -84,7 +90,7 @@ def run(
             listener.say(f"warning: {warning}")
         recipes = {fold: _recipe_of(fold, recipe, protocol, run_folder) for fold in folds}
         _run_all(recipes, run_folder, kind, min(processes, len(folds)), listener, progress)
-        evaluations = _pooled(run_folder, protocol, folds, warnings)
+        evaluations = {} if recipe.pretrains else _pooled(run_folder, protocol, folds, warnings)
         write_end(run_folder, provenance)
     return evaluations
 
@@ -107,9 +113,14 @@ def _under(recipe: Recipe, protocol: Protocol, fold: Fold, source: Mapping[str, 
     splits = {name: {column: list(values) for column, values in rule.items()} for name, rule in fold.splits.items()}
     allow = sorted({*recipe.data.allow, *protocol.allow})
     data = recipe.data.model_copy(update={**source, "splits": splits, "allow": allow})
+    backbone = recipe.model.backbone
+    own = backbone.checkpoint and backbone.checkpoint.replace(OF_FOLD, fold.name)
+    start = start_of_fold(recipe.model.start, fold.name)
+    backbone = backbone.model_copy(update={"checkpoint": own})
+    model = recipe.model.model_copy(update={"start": start, "backbone": backbone})
     task = recipe.task.of_fold(fold.name) if isinstance(recipe.task, LessonOptions) else recipe.task
-    own = {"data": data, "task": task, "protocol": None, "name": f"{recipe.name}/{fold.name}"}
-    return recipe.model_copy(update=own)
+    changed = {"data": data, "task": task, "model": model, "protocol": None, "name": f"{recipe.name}/{fold.name}"}
+    return recipe.model_copy(update=changed)
 
 
 def _run_all(
@@ -151,6 +162,10 @@ def _run_one(
 ) -> str:
     """Trains one fold, predicts and scores its tests; returns a sentence on it."""
     run, collected = RunFolder(folder), _Warnings()
+    if recipe.pretrains:
+        made = pretrain_run(recipe, folder, listener=listener or collected, progress=progress)
+        reached = f"{made.metric} {made.score:.3f}, {made.folder}"
+        return "\n".join(f"{fold.name}: {line}" for line in [*collected.lines, reached])
     if not run.finished:
         _RUNS[kind](recipe, folder, listener=listener or collected, progress=progress)
     manifest = Manifest.read(run.manifest)

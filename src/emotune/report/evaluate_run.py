@@ -230,7 +230,7 @@ def _check_together(
 def _run_of(path: str | Path, output: Path | None) -> RunFolder:
     """The run of a folder, or the model that a name stands for, without one."""
     run = RunFolder(Path(path))
-    if run.path.is_dir() and runs_with_models(run.path):
+    if run.path.is_dir() and (run.encoder.is_dir() or runs_with_models(run.path)):
         raise ModelError(why_no_model(run.path))
     if any(part.exists() for part in (run.provenance, run.model, run.recipe, run.manifest)):
         run.information()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from collections import Counter
@@ -96,6 +97,11 @@ class Predictions:
     def failed(self) -> tuple[Prediction, ...]:
         """Rows with an error."""
         return tuple(row for row in self.rows if row.error)
+
+    def with_rows_of(self, other: Predictions) -> Predictions:
+        """The same table with the rows of another in place of its own of the same ids."""
+        others = other.by_id()
+        return dataclasses.replace(self, rows=tuple(others.get(row.utterance_id, row) for row in self.rows))
 
     @property
     def warnings(self) -> dict[str, str]:

@@ -49,6 +49,16 @@ class RunFolder:
         """The finished model."""
         return self.path / "model"
 
+    @property
+    def encoder(self) -> Path:
+        """The finished encoder of pre-training, in place of a model."""
+        return self.path / "encoder"
+
+    @property
+    def encoder_before(self) -> Path:
+        """The encoder as it was before pre-training, to tell what that added."""
+        return self.path / "encoder_before"
+
     def results(self, split: str) -> Path:
         """Predictions and report of one split."""
         return self.path / split
@@ -148,6 +158,11 @@ def why_no_model(path: Path) -> str:
         return f"{path} holds one model a {each}: {names}{more}. Name one of them, such as {runs[0]}."
     about = RunFolder(path).information() if RunFolder(path).provenance.exists() else {}
     kind = str(about.get("kind", ""))
+    if about.get("finished") and RunFolder(path).encoder.is_dir():
+        return (
+            f"{path} is a run of pre-training, which makes an encoder: name {RunFolder(path).encoder}, as"
+            " model.backbone.checkpoint of a recipe."
+        )
     if about.get("finished") and kind.endswith((" out", " baseline")):
         return (
             f"{path} is a run that keeps no model ({kind}). Name a run of `emotune train`, or of a probe without"

@@ -63,7 +63,12 @@ def without_corpus(corpus: str | None, name: str) -> str:
 def voice_of(utterance: Utterance, column: str = "speaker") -> Voice | None:
     """Key of a speaker within a corpus, however the name is written, with or without the corpus; None if unknown."""
     name = getattr(utterance, column)
-    return None if name is None else (utterance.corpus, spelling_key(without_corpus(utterance.corpus, name)))
+    return None if name is None else voice_named(utterance.corpus, name)
+
+
+def voice_named(corpus: str | None, name: str) -> Voice:
+    """Key of a speaker of this name within a corpus."""
+    return corpus, spelling_key(without_corpus(corpus, name))
 
 
 def spelled_apart(utterances: Iterable[Utterance], column: str = "speaker") -> dict[Voice, Counter[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -121,29 +121,70 @@ def select_splits(manifest: Manifest, splits: Mapping[str, Mapping[str, Sequence
     )
 
 
-def within_budget(manifest: Manifest, share: float, *, split: str = "train", seed: int = 0) -> Manifest:
-    """Keeps a share of one split's utterances, of each class at least one; other splits stay whole.
+def within_budget(
+    manifest: Manifest,
+    share: float | None = None,
+    *,
+    hours: float | None = None,
+    corpora: Collection[str] = (),
+    split: str = "train",
+    seed: int = 0,
+) -> Manifest:
+    """Keeps a share of one split's utterances, of each class at least one, or so many hours; other splits stay whole.
 
     Utterances are ranked by a hash of seed and id, so that a smaller budget lies within a larger one, whatever else the
-    manifest holds.
+    manifest holds. Hours are filled with the classes in their proportions, up to the first clip that goes beyond them.
 
     Args:
-        share: above 0, at most 1.
+        share: above 0, at most 1; either this or hours.
+        hours: at least 0.
+        corpora: the budget is for these, and what is of others stays whole; none = for all.
 
     Raises:
-        CorpusError: for another share.
+        CorpusError: for another share, a corpus that the split does not have, or more hours than there are.
     """
-    if not 0 < share <= 1:
-        raise CorpusError(f"A budget is a share above 0 and at most 1, got {share}.")
+    if (share is None) == (hours is None) or (share is not None and not 0 < share <= 1):
+        raise CorpusError(f"A budget is a share above 0 and at most 1, or hours; got {share} and {hours}.")
+    _refuse_unknown_corpora(manifest, corpora, split)
     by_class: dict[str | None, list[Utterance]] = {}
     for utterance in manifest:
-        if utterance.split == split:
+        if utterance.split == split and (not corpora or utterance.corpus in corpora):
             by_class.setdefault(utterance.emotion, []).append(utterance)
-    kept: set[str] = set()
-    for members in by_class.values():
-        ranked = sorted(members, key=lambda u: hashlib.sha256(f"{seed} {u.utterance_id}".encode()).digest())
-        kept.update(u.utterance_id for u in ranked[: math.ceil(share * len(ranked))])
-    return manifest.filter(lambda utterance: utterance.split != split or utterance.utterance_id in kept)
+    within: set[str] = set()
+    ranked = [
+        sorted(members, key=lambda u: hashlib.sha256(f"{seed} {u.utterance_id}".encode()).digest())
+        for members in by_class.values()
+    ]
+    if share is not None:
+        within.update(u.utterance_id for members in ranked for u in members[: math.ceil(share * len(members))])
+    elif hours is not None:
+        within.update(_filling(hours, ranked))
+    concerned = {utterance.utterance_id for members in ranked for utterance in members}
+    return manifest.filter(lambda utterance: utterance.utterance_id not in concerned - within)
+
+
+def _filling(hours: float, ranked: Sequence[Sequence[Utterance]]) -> list[str]:
+    """Ids of the utterances that fill so many hours, the classes in their proportions."""
+    order = [(place / len(members), n, u) for n, members in enumerate(ranked) for place, u in enumerate(members, 1)]
+    utterances = [utterance for _, _, utterance in sorted(order, key=lambda item: item[:2])]
+    there = sum(utterance.duration_s or 0.0 for utterance in utterances) / 3600
+    if hours > there * (1 + 1e-9):
+        raise CorpusError(f"A budget of {hours:g} hours was asked, and there are {there:.3g}. Give fewer.")
+    kept: list[str] = []
+    total = 0.0
+    for utterance in utterances:
+        total += utterance.duration_s or 0.0
+        if total > hours * 3600 * (1 + 1e-9):
+            break
+        kept.append(utterance.utterance_id)
+    return kept
+
+
+def _refuse_unknown_corpora(manifest: Manifest, corpora: Collection[str], split: str) -> None:
+    known = {utterance.corpus or "" for utterance in manifest if utterance.split == split}
+    unknown = [name for name in corpora if name not in known]
+    if unknown:
+        raise CorpusError(unknown_name_message(f"corpus of split '{split}'", unknown[0], known))
 
 
 def classes_missing(manifest: Manifest) -> list[str]:

@@ -55,6 +55,12 @@ class Admission:
         if self._of_client[client] >= self._places_of_client:
             detail = f"You have {self._of_client[client]} {self._name} here, the most of one client at a time."
             raise Problem("too-many", detail, retry_after_s=self.retry_after_s)
+        with self.place_from_before(client):
+            yield
+
+    @contextmanager
+    def place_from_before(self, client: str) -> Iterator[None]:
+        """Holds a place for the block that was given before, also where limits are lower now."""
         self.taken += 1
         self._of_client[client] += 1
         try:

@@ -69,10 +69,12 @@ class Jobs:
         self._begin(job, place)
 
     def restore(self, jobs: list[Job]) -> None:
-        """Takes up the jobs that a folder has kept."""
+        """Takes up the jobs that a folder has kept; those that are not done keep their places."""
         for job in jobs:
             if job.is_active:
-                self._begin(job, ExitStack())
+                place = ExitStack()
+                place.enter_context(self._admission.place_from_before(job.client))
+                self._begin(job, place)
             else:
                 self._jobs[job.job_id] = job
                 self._forget_later(job)

@@ -22,6 +22,7 @@ from emotune.schema.splits import select_splits
 from emotune.studies.study_run import StudyRun, is_scored, tested_manifest
 from emotune.training.fine_tune import train_run
 from emotune.training.manifest import source_manifest
+from emotune.training.pretraining.run import pretrain_run
 from emotune.training.probe import probe_run
 
 Runner: TypeAlias = Callable[[StudyRun, Listener, Progress], object]
@@ -43,6 +44,9 @@ def attempt(run: StudyRun, run_one: Runner, listener: Listener | None = None, pr
 def carry_out(run: StudyRun, listener: Listener, progress: Progress) -> str:
     """Train, then predict and score each test; in words what was reached."""
     own = RunFolder(run.folder)
+    if run.recipe.pretrains and run.recipe.protocol is None:
+        made = pretrain_run(run.recipe, run.folder, listener=listener, progress=progress)
+        return f"{made.metric} {made.score:.3f} on recordings held out, {made.parameters:,} parameters"
     if run.recipe.protocol is not None:
         if not own.finished:
             run_protocol(run.recipe, run.folder, kind=run.kind, listener=listener, progress=progress)
@@ -51,7 +55,7 @@ def carry_out(run: StudyRun, listener: Listener, progress: Progress) -> str:
             how: Callable[..., object] = train_run if run.kind == "train" else probe_run
             how(run.recipe, run.folder, listener=listener, progress=progress)
         score_tests(run, own, progress)
-    return ", ".join(_reached(own, name, run.recipe.train.metric) for name in run.results)
+    return ", ".join(_reached(own, name, run.recipe.train.metric) for name in run.results) or "pre-trained"
 
 
 def score_tests(run: StudyRun, own: RunFolder, progress: Progress) -> None:

@@ -80,6 +80,7 @@ def study_results(
         notices=tuple(_notices(comparable)),
         notes=tuple(notes),
         has_folds=comparable.has_folds,
+        curve=plan.study.curve,
     )
 
 

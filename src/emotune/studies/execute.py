@@ -102,7 +102,7 @@ def run_study(
 
 def _choose(plan: Plan, name: str, runs: Mapping[str, Sequence[StudyRun]], metric: str) -> StepChoice:
     candidates = _development(plan.step(name).starts_from, runs, metric)
-    return StepChoice(best_of(candidates), candidates, tuple(plan.study.seeds))
+    return StepChoice(best_of(candidates), candidates, tuple(plan.seeds(plan.step(name).starts_from[0])))
 
 
 def _in_words(choice: StepChoice, metric: str) -> str:
@@ -128,10 +128,10 @@ def _unfinished(plan: Plan, name: str, runs: Mapping[str, Sequence[StudyRun]]) -
 def _runs_of(plan: Plan, name: str, folder: Path, choices: Mapping[str, StepChoice]) -> tuple[StudyRun, ...]:
     runs = []
     chosen = {step: choice.step for step, choice in choices.items()}
-    for seed in plan.study.seeds:
+    for seed in plan.seeds(name):
         where = run_folder_of(folder, name, seed)
         recipe = _as_begun(plan.recipe(name, seed, chosen, folder), RunFolder(where))
-        runs.append(StudyRun(name, seed, where, recipe, plan.study.kind, results_of(recipe, plan.study)))
+        runs.append(StudyRun(name, seed, where, recipe, plan.kind(name), results_of(recipe, plan.study)))
     return tuple(runs)
 
 

@@ -25,12 +25,13 @@ def check_recipes(plan: Plan) -> None:
     for step in plan.study.steps:
         for candidate in step.starts_from or [""]:
             try:
-                recipes[step.name] = plan.recipe(step.name, 0, {**chosen, step.name: candidate})
+                recipes[step.name] = plan.recipe(step.name, plan.seeds(step.name)[0], {**chosen, step.name: candidate})
             except ConfigError as error:
                 errors.append((step.name, error))
         if step.starts_from:
             chosen[step.name] = step.starts_from[0]
     faults = _each_once(errors) or [
+        *_scored_encoders(recipes, plan.study),
         *_tested_apart(recipes, plan.study),
         *_metric_faults(recipes, plan.study),
         *_given_to_all(plan, chosen),
@@ -62,9 +63,19 @@ def _faults_in(error: ConfigError) -> list[str]:
     return [line.strip() for line in lines if line.startswith("  ")] or [str(error)]
 
 
+def _scored_encoders(recipes: Mapping[str, Recipe], study: Study) -> list[str]:
+    return [
+        f"step {step.name}: pre-training predicts nothing that could be scored: give scored: false"
+        for step in study.steps
+        if step.scored and recipes[step.name].pretrains
+    ]
+
+
 def _tested_apart(recipes: Mapping[str, Recipe], study: Study) -> list[str]:
     names: dict[tuple[str, ...], str] = {}
     for step, recipe in recipes.items():
+        if recipe.pretrains:
+            continue
         names.setdefault(results_of(recipe, study), step)
     if len(names) <= 1:
         return []
@@ -96,7 +107,7 @@ def _given_to_all(plan: Plan, chosen: Mapping[str, str]) -> list[str]:
         if not own:
             continue
         without = Plan(plan.study, plan.folder, tuple(item for item in plan.overrides if item not in own))
-        recipes = {name: without.recipe(name, 0, chosen) for name in plan.study.scored_steps}
+        recipes = {name: without.recipe(name, without.seeds(name)[0], chosen) for name in plan.study.scored_steps}
         having = [name for name in recipes if getattr(recipes[name].model.conditions, condition) is not None]
         if 0 < len(having) < len(recipes):
             faults.append(

@@ -50,11 +50,14 @@ def gather(plan: Plan, begun: StudyRuns) -> ComparableRuns:
         for name, runs in begun.runs.items()
         if plan.step(name).scored and any(run.finished for run in runs)
     }
-    seeds = _shared_seeds(plan.study.seeds, finished) if finished else []
-    used = {name: tuple(runs[number] for number in seeds or sorted(runs)) for name, runs in finished.items()}
-    tests = next((run.results for runs in begun.runs.values() for run in runs), ()) if used else ()
+    wanted = {name: plan.seeds(name) for name in finished}
+    shared = {name: _shared_seeds(name, wanted, finished) for name in finished}
+    seeds = [number for number in plan.study.seeds if all(number in own for own in shared.values())] if finished else []
+    used = {name: tuple(runs[n] for n in shared[name] or sorted(runs)) for name, runs in finished.items()}
+    tests = next((run.results for runs in begun.runs.values() for run in runs if run.results), ()) if used else ()
     labelled = tuple(name for name in tests if any(_is_labelled(run, name) for runs in used.values() for run in runs))
-    notes = [] if seeds == plan.study.seeds or not finished else [_seeds_note(seeds, plan.study.seeds)]
+    is_whole = all(shared[name] == wanted[name] for name in finished)
+    notes = [] if is_whole else [_seeds_note(seeds, plan.study.seeds)]
     notes += [
         f"{step.name} is not compared: {step.against}, which it would be compared with, has no results."
         for step in steps
@@ -68,6 +71,8 @@ def predecessor(plan: Plan, name: str, chosen: Mapping[str, str]) -> str | None:
     step, names = plan.step(name), plan.study.scored_steps
     if not step.scored:
         return None
+    if plan.study.curve is not None:  # who comes before at the same value is written in the step
+        return step.against or chosen.get(name)
     before = names[names.index(name) - 1] if names.index(name) else None
     return step.against or chosen.get(name) or before
 
@@ -113,8 +118,15 @@ def _counts(runs: Sequence[StudyRun]) -> dict[str, Any]:
     return {}
 
 
-def _shared_seeds(seeds: Sequence[int], finished: Mapping[str, Mapping[int, StudyRun]]) -> list[int]:
-    return [number for number in seeds if all(number in runs for runs in finished.values())]
+def _shared_seeds(
+    name: str, wanted: Mapping[str, Sequence[int]], finished: Mapping[str, Mapping[int, StudyRun]]
+) -> list[int]:
+    """A step's seeds that every step has finished that is to have them."""
+    return [
+        number
+        for number in wanted[name]
+        if all(number in runs for other, runs in finished.items() if number in wanted[other])
+    ]
 
 
 def _seeds_note(shared: Sequence[int], seeds: Sequence[int]) -> str:

@@ -11,11 +11,12 @@ from emotune.config.reading import bundled_or_file, parse_override, read_section
 from emotune.errors import ConfigError
 from emotune.recipes import study_folder, study_names
 from emotune.registry import unknown_name_message
+from emotune.studies.curve import at_each_value
 from emotune.studies.faults import check_recipes
 from emotune.studies.plan import Plan, as_override
 from emotune.studies.study import Study, StudyStep
 
-_OWN_KEYS = ("seeds", "tests", "metrics", "steps", "fuse", "kind")
+_OWN_KEYS = ("seeds", "tests", "metrics", "steps", "fuse", "kind", "curve")
 """What an override changes in the study itself; every other key is of the recipes."""
 
 
@@ -37,7 +38,7 @@ def load_study(name: str | Path, overrides: Sequence[str] = ()) -> Plan:
     study = read_section(Study, path, own)
     if of_steps:
         study = read_section(Study, path, [*own, as_override("steps", _changed_steps(study.steps, of_steps))])
-    study = study.model_copy(update={"name": study.name or path.stem})
+    study = at_each_value(study.model_copy(update={"name": study.name or path.stem}))
     plan = Plan(study, path.parent, others)
     check_recipes(plan)
     return plan

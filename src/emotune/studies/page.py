@@ -7,11 +7,13 @@ from pathlib import Path
 
 from emotune.evaluation.statistics.bootstrap import Estimate
 from emotune.io.tables import to_json, write_rows, write_text
+from emotune.report.figures.curves import score_over_values
 from emotune.report.figures.difference_map import difference_map
 from emotune.report.figures.dots import forest
 from emotune.report.metric_names import metric_name
 from emotune.report.numbers import number
 from emotune.report.template import render
+from emotune.studies.curve import curve_rows, key_name, points_of
 from emotune.studies.markdown import markdown
 from emotune.studies.results import SCHEMA, StudyResult, TestResult
 from emotune.studies.table import COLUMNS, bounded, cells_of, rows_of, seconds
@@ -75,6 +77,7 @@ def _part(result: StudyResult, test: TestResult, metric: str) -> dict[str, objec
         "title": title_of(test),
         "name": name,
         "counted": counted(test),
+        "curve": _curve(result, test, metric),
         "lines": _lines(result, test, metric),
         "scores": forest(ordered, label=name, reference=None, description=_described(ordered, "")),
         "differences": forest(
@@ -83,6 +86,25 @@ def _part(result: StudyResult, test: TestResult, metric: str) -> dict[str, objec
         if differences
         else None,
         "helped": _helped(test) if test.helped and metric == result.metrics[0] else None,
+    }
+
+
+def _curve(result: StudyResult, test: TestResult, metric: str) -> dict[str, object] | None:
+    """Table and picture of the steps over the values of a key; None in a study without a curve."""
+    if result.curve is None:
+        return None
+    points = points_of(result.curve, test, metric)
+    lines = {name: [(point.value, point.score) for point in line] for name, line in points.items()}
+    values = result.curve.values
+    return {
+        "heads": [key_name(result.curve.key), *(f"{value:g}" for value in values)],
+        "rows": curve_rows(result.curve, points),
+        "picture": score_over_values(
+            lines,
+            x_label=key_name(result.curve.key),
+            y_label=metric_name(metric),
+            logarithmic=min(values) > 0 and max(values) / min(values) > 5,
+        ),
     }
 
 

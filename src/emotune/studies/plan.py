@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,13 @@ from emotune.config.recipe import Recipe
 from emotune.errors import ConfigError
 from emotune.evaluation.vote_scores import VOTE_SIMILARITY
 from emotune.protocols.protocol import load_protocol
-from emotune.protocols.run import POOLED
+from emotune.protocols.run import POOLED, Kind
+from emotune.schema.run_folder import RunFolder
 from emotune.studies.study import RUN_OF, Study, StudyStep
+
+_ENCODER = tuple(
+    f"model.backbone.{key}=" for key in ("name", "checkpoint", "revision", "config", "layers", "final_norm")
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,15 @@ class Plan:
     def step(self, name: str) -> StudyStep:
         """The step of a name."""
         return next(step for step in self.study.steps if step.name == name)
+
+    def seeds(self, name: str) -> list[int]:
+        """Seeds of a step."""
+        own = self.step(name).seeds
+        return self.study.seeds if own is None else own
+
+    def kind(self, name: str) -> Kind:
+        """How a step's runs are made."""
+        return self.step(name).kind or self.study.kind
 
     def needs(self, name: str) -> list[str]:
         """Steps whose runs must be finished before a step can begin."""
@@ -58,17 +73,50 @@ class Plan:
             chain.append(self.step(chosen[chain[-1].name]))
         source = str(chain[-1].recipe)
         own = self.folder / source
-        changes = [self.study.changes, *(step.changes for step in reversed(chain))]
-        wanted = [as_override(key, _with_runs(value, folder, seed)) for part in changes for key, value in part.items()]
+        changes: dict[str, Any] = {}
+        for part in [self.study.changes, *(step.changes for step in reversed(chain))]:
+            changes = {**{key: value for key, value in changes.items() if key not in part}, **part}
+        start = RUN_OF.fullmatch(str(changes.get("model.start")))
+        changes = {key: self._with_runs(value, folder, seed) for key, value in changes.items()}
+        overrides = self.overrides
+        if start is not None:  # its encoder is that of the run that it goes on from
+            overrides = tuple(item for item in overrides if not item.startswith(_ENCODER))
+            if not RunFolder(Path(changes["model.start"])).finished:
+                del changes["model.start"]
+                changes |= self._encoder_of(start[1], seed, chosen, folder, changes)
+        wanted = [as_override(key, value) for key, value in changes.items()]
         try:
-            recipe = load_recipe(own if own.is_file() else source, [*wanted, *self.overrides])
+            recipe = load_recipe(own if own.is_file() else source, [*wanted, *overrides])
         except ConfigError as error:
             raise ConfigError(f"step {name}: {error}") from error
-        if self.study.kind == "probe" and recipe.probe.leave_out is not None:
+        if self.kind(name) == "probe" and recipe.probe.leave_out is not None:
             raise ConfigError(
                 f"step {name}: probe.leave_out leaves no development score to choose by; name a protocol instead."
             )
         return recipe.model_copy(update={"name": f"{self.study.name}/{name}", "seed": seed})
+
+    def _encoder_of(
+        self, name: str, seed: int, chosen: Mapping[str, str], folder: Path, changes: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Keys of a step's model: they stand in for a start that is not trained yet, so that all can be checked."""
+        model = self.recipe(name, seed, chosen, folder).model.model_dump(mode="json")
+        encoder = {key: value for key, value in model["backbone"].items() if not key.startswith("train")}
+        given = {key: value for key, value in changes.get("model.backbone", {}).items() if key.startswith("train")}
+        parts = {f"model.{part}": model[part] for part in ("layer_mix", "pooling")}
+        return {"model.backbone": {**encoder, **given}, **parts}
+
+    def _with_runs(self, value: Any, folder: Path, seed: int) -> Any:
+        """A value with ``{run:NAME}`` written out."""
+
+        def run_of(found: re.Match[str]) -> str:
+            seeds = self.seeds(found[1])
+            return str(run_folder_of(folder.resolve(), found[1], seed if seed in seeds else seeds[0]))
+
+        if isinstance(value, str):
+            return RUN_OF.sub(run_of, value)
+        if isinstance(value, dict):
+            return {key: self._with_runs(item, folder, seed) for key, item in value.items()}
+        return [self._with_runs(item, folder, seed) for item in value] if isinstance(value, list) else value
 
 
 def as_override(key: str, value: object) -> str:
@@ -90,17 +138,13 @@ def run_folder_of(folder: Path, step: str, seed: int) -> Path:
     return folder / "runs" / step / f"seed_{seed}"
 
 
-def _with_runs(value: Any, folder: Path, seed: int) -> Any:
-    """A value with ``{run:NAME}`` written out."""
-    if isinstance(value, str):
-        return RUN_OF.sub(lambda found: str(run_folder_of(folder.resolve(), found[1], seed)), value)
-    if isinstance(value, dict):
-        return {key: _with_runs(item, folder, seed) for key, item in value.items()}
-    return [_with_runs(item, folder, seed) for item in value] if isinstance(value, list) else value
-
-
 def results_of(recipe: Recipe, study: Study) -> tuple[str, ...]:
-    """Under which names the results of a step's runs lie: the test splits, or what several folds tested together."""
+    """Under which names the results of a step's runs lie: the test splits, or what several folds tested together.
+
+    None for pre-training, which predicts nothing.
+    """
+    if recipe.pretrains:
+        return ()
     if recipe.protocol is None:
         return tuple(study.tests)
     official = load_protocol(recipe.protocol).official
@@ -112,7 +156,7 @@ def chosen_metric(plan: Plan) -> str:
     if plan.study.metrics:
         return plan.study.metrics[0]
     first = plan.step(plan.study.scored_steps[0])
-    return plan.recipe(first.name, plan.study.seeds[0], {}).train.metric
+    return plan.recipe(first.name, plan.seeds(first.name)[0], {}).train.metric
 
 
 def shown_metrics(plan: Plan) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from emotune.evaluation.comparing.by_group import GroupGain
 from emotune.evaluation.comparing.comparison import Comparison, Difference
 from emotune.evaluation.statistics.bootstrap import LEVEL
 from emotune.studies.choices import StepChoice
+from emotune.studies.study import Curve
 
 SCHEMA = "emotune-study/1"
 
@@ -121,6 +122,7 @@ class StudyResult:
         notices: what limits the figures, from recipes and reports.
         notes: what else a reader should know.
         has_folds: whether several folds were tested together, so that who chooses in one is tested in another.
+        curve: lines of steps over values of a key; None where there are none.
     """
 
     name: str
@@ -137,6 +139,7 @@ class StudyResult:
     notices: tuple[str, ...]
     notes: tuple[str, ...]
     has_folds: bool = False
+    curve: Curve | None = None
 
     @property
     def missing(self) -> list[str]:
@@ -155,6 +158,7 @@ class StudyResult:
             **vars(self),
             "steps": [step.to_json() for step in self.steps],
             "tests": {test.name: test.to_json() for test in self.tests},
+            "curve": self.curve and self.curve.model_dump(mode="json"),
             "missing": self.missing,
             "interval_level": LEVEL,
         }

@@ -16,6 +16,7 @@ from emotune.section import Section
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=60)]
 """A step's name is a folder's as well."""
+Seeds = Annotated[list[Annotated[int, Field(ge=0, le=LARGEST_SEED)]], Field(min_length=1)]
 RUN_OF = re.compile(r"\{run:([^{}]*)\}")
 """``{run:NAME}`` in a value: the run folder of that step, of the same seed."""
 
@@ -29,7 +30,8 @@ class StudyStep(Section):
 
     The best has the highest mean development score over the seeds. The step is compared with ``against``: by default
     with what ``from`` chose, else with the step before it. One that is not ``scored`` is there for others alone, such
-    as a gender predictor: ``{run:NAME}`` in a value of ``set`` stands for that step's run folder of the same seed.
+    as a gender predictor or pre-training: ``{run:NAME}`` in a value of ``set`` stands for that step's run folder of the
+    same seed, or of its first one where it has ``seeds`` of its own without that. ``kind`` may differ from the study's.
     """
 
     name: Name
@@ -38,6 +40,8 @@ class StudyStep(Section):
     changes: dict[str, Any] = Field(default={}, alias="set")
     against: str | None = None
     scored: bool = True
+    kind: Literal["train", "probe"] | None = None
+    seeds: Seeds | None = None
 
     @property
     def uses(self) -> list[str]:
@@ -65,29 +69,51 @@ class Fuse(Section):
     method: Annotated[str, AfterValidator(_fusion_method)] = "weights"
 
 
+class Curve(Section):
+    """Every scored step once at each of some ``values`` of a key of its recipe, drawn as learning curves.
+
+    ``seeds`` are those at a value, where they are not the steps' own. ``lines`` are written where the steps have been
+    made: the name of each line, and its step at each value.
+    """
+
+    key: str = "data.budget"
+    values: list[float] = Field(min_length=2)
+    seeds: dict[float, Seeds] = Field(default={})
+    lines: dict[str, dict[float, str]] = Field(default={})
+
+    @model_validator(mode="after")
+    def _known_values(self) -> Curve:
+        faults = _repeated("values", self.values)
+        faults += [f"seeds: {value:g} is none of the values" for value in self.seeds if value not in self.values]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
 class Study(Section):
     """Steps x seeds, each a run of ``kind``, and how they are scored.
 
     ``tests`` are the splits that are scored, or predicted alone where they have no labels; a recipe with a protocol has
     its own. The first of ``metrics`` (by default the ``train.metric`` of the first step) is what ``from`` goes by.
-    ``set`` changes every step.
+    ``set`` changes every step. With ``curve`` there is each scored step once at each of its values.
     """
 
     name: str = ""
     description: str = ""
     kind: Literal["train", "probe"] = "train"
-    seeds: list[Annotated[int, Field(ge=0, le=LARGEST_SEED)]] = Field(default=[0], min_length=1)
+    seeds: Seeds = Field(default=[0])
     tests: list[str] = Field(default=["test"], min_length=1)
     metrics: list[str] = Field(default=[])
     changes: dict[str, Any] = Field(default={}, alias="set")
     steps: list[StudyStep] = Field(min_length=1)
+    curve: Curve | None = None
     fuse: Fuse | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Study:
         faults = [*_repeated("seeds", self.seeds), *_repeated("tests", self.tests)]
         faults += _repeated("steps", [step.name for step in self.steps])
-        faults += [*self._unknown_steps(), *self._fuse_faults()]
+        faults += [*self._unknown_steps(), *self._fuse_faults(), *self._seed_faults()]
         if not self.scored_steps:
             faults.append("steps: none of them is scored")
         if self.metrics and self.metrics[0].startswith("rmse"):
@@ -96,8 +122,7 @@ class Study(Section):
             )
         if any(key.partition(".")[0] == "seed" for part in (self, *self.steps) for key in part.changes):
             faults.append("set.seed: the study's seeds say that")
-        if self.kind == "probe":
-            faults += _no_part_of_a_probe(self.steps)
+        faults += _no_part_of_a_probe([step for step in self.steps if (step.kind or self.kind) == "probe"])
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -130,6 +155,14 @@ class Study(Section):
             earlier[step.name] = step.scored
         if RUN_OF.search(repr(self.changes)):
             faults.append("set: {run:...} is for a step's own set")
+        return faults
+
+    def _seed_faults(self) -> list[str]:
+        """Seeds that are given twice, and steps of several seeds where the same are needed."""
+        own = [step for step in self.steps if step.seeds is not None]
+        faults = [fault for step in own for fault in _repeated(f"step {step.name}, seeds", step.seeds or [])]
+        if self.fuse is not None and (self.curve is not None or any(step.scored for step in own)):
+            faults.append("fuse goes seed by seed: leave it out, or curve and the seeds of scored steps")
         return faults
 
     def _fuse_faults(self) -> list[str]:

@@ -61,8 +61,13 @@ class StudyRun:
         return float(np.mean(list(self.development_scores(metric).values())))
 
     def development_scores(self, metric: str) -> dict[str, float]:
-        """The development score of each fold, by its folder's name; of the run itself where there are no folds."""
+        """The development score of each fold, by its folder's name; of the run itself where there are no folds.
+
+        Pre-training, which has no labels, has none (NaN).
+        """
         run = RunFolder(self.folder)
+        if self.recipe.pretrains:
+            return {run.path.name: float("nan")}
         folds = [path.parent for path in sorted(run.path.glob("*/provenance.json"))]
         inner = [run] if self.recipe.protocol is None else [RunFolder(path) for path in folds]
         return {one.path.name: development_score(one, metric) for one in inner}

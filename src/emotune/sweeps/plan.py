@@ -9,7 +9,7 @@ from typing import Any
 
 from emotune.config.reading import load_recipe, parse_override, read_section
 from emotune.config.recipe import Recipe
-from emotune.errors import ConfigError
+from emotune.errors import ConfigError, page_here
 from emotune.studies.plan import Plan, as_override
 from emotune.studies.study import Study, StudyStep
 from emotune.sweeps.sweep import Range, Sweep
@@ -98,7 +98,8 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = ()) -> SweepPlan:
     """
     file = Path(path)
     if not file.is_file():
-        raise ConfigError(f"{path} is no file. Give a sweep's YAML file, as in docs/how-to/sweeps.md.")
+        page = page_here("docs/how-to/sweeps.md")
+        raise ConfigError(f"{path} is no file. Give a sweep's YAML file, as in {page}.")
     own = [item for item in overrides if item.partition("=")[0] in _OWN_KEYS]
     sweep = read_section(Sweep, file, own)
     plan = SweepPlan(

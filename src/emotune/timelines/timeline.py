@@ -118,7 +118,8 @@ class Timeline:
     def silences(self, channel: int | None) -> list[tuple[float, float]]:
         """Times in seconds at which nobody speaks on a channel."""
         heard = (*self.segments, *self.unanswered)
-        speech = sorted((one.start_s, one.end_s) for one in heard if one.track.channel == channel)
+        own = [one for one in heard if one.track.channel == channel and one.start_s < self.duration_s]
+        speech = sorted((one.start_s, one.end_s) for one in own)
         silences: list[tuple[float, float]] = []
         at = 0.0
         for start_s, end_s in [*speech, (self.duration_s, self.duration_s)]:

@@ -11,6 +11,7 @@ from emotune.attacks.gradient_sign import PGD_STRIDE, signed_steps
 from emotune.batch import Batch, Output
 from emotune.losses.combined import CombinedLoss
 from emotune.training.label_task import LabelTask
+from emotune.training.state_mix import StateMix
 
 
 class AdversarialTask(LabelTask):
@@ -25,6 +26,7 @@ class AdversarialTask(LabelTask):
         snr_db: bound of the change, under each clip's root mean square.
         share: of the clips.
         steps: of ``pgd``.
+        mix: of the clips behind the encoder, after the attack.
 
     Reference:
         Madry et al. (2018), arXiv 1706.06083, section 2.1; the random step before FGSM: Wong et al. (2020), arXiv
@@ -33,8 +35,10 @@ class AdversarialTask(LabelTask):
 
     differentiates_inputs = True
 
-    def __init__(self, loss: CombinedLoss, *, attack: str, snr_db: float, share: float, steps: int) -> None:
-        super().__init__(loss)
+    def __init__(
+        self, loss: CombinedLoss, *, attack: str, snr_db: float, share: float, steps: int, mix: StateMix | None = None
+    ) -> None:
+        super().__init__(loss, mix=mix)
         self.snr_db = snr_db
         self.share = share
         self.steps = 1 if attack == "fgsm" else steps
@@ -44,7 +48,7 @@ class AdversarialTask(LabelTask):
         chosen = torch.rand(len(batch.waveforms)) < self.share
         rows = torch.ones_like(chosen) if self.whole_losses else chosen  # those are no sum over clips
         if not chosen.any():
-            return batch
+            return super().heard(model, batch)
         part = _rows_of(batch, rows)
         bound = _bound(part, self.snr_db)
         start = part.waveforms + bound * (torch.rand(part.waveforms.shape).to(part.waveforms) * 2 - 1)
@@ -64,7 +68,7 @@ class AdversarialTask(LabelTask):
             model.train(was_training)
         waveforms = batch.waveforms.clone()
         waveforms[chosen] = attacked[chosen[rows]]
-        return dataclasses.replace(batch, waveforms=waveforms)
+        return super().heard(model, dataclasses.replace(batch, waveforms=waveforms))
 
     def _gradient(self, model: nn.Module, batch: Batch) -> Tensor:
         """Gradient of the batch's losses by its waveforms."""

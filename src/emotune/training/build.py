@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,14 +13,16 @@ from torch import Tensor
 
 from emotune.audio.preprocessing import Preprocessing
 from emotune.config.entries import by_name
-from emotune.config.model import ModelSection
+from emotune.config.model import BackboneSection, ModelSection
 from emotune.config.recipe import Recipe
+from emotune.config.training import AugmentationSection, VoteTargetsSection
 from emotune.data.audio_cache import AudioCache
 from emotune.data.augmentations import AUGMENTATIONS
 from emotune.data.augmentations.pipeline import Augmentation, Mix
 from emotune.data.augmentations.step import Step
 from emotune.data.dataset import EmotionDataset
 from emotune.data.decoded_clips import DecodedClips
+from emotune.data.vote_targets import VoteTargets, refuse_unfit_votes
 from emotune.errors import ConfigError, CorpusError
 from emotune.evaluation.vote_scores import VOTE_SIMILARITY
 from emotune.inference.conditioner import Conditioner
@@ -33,8 +36,9 @@ from emotune.models.aggregations import VARAN
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone
 from emotune.models.backbones.checkpoint import load_pretrained
-from emotune.models.emotion_model import EmotionModel
+from emotune.models.emotion_model import EmotionModel, choose_layers
 from emotune.models.heads import HEADS, LABELS, truths_of
+from emotune.models.second_stream import SecondStream, second_normalizes
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest
 from emotune.schema.splits import DEVELOPMENT, TRAIN
@@ -42,11 +46,19 @@ from emotune.section import Section
 from emotune.training.adversarial_task import AdversarialTask
 from emotune.training.clip_lengths import with_lengths_settled
 from emotune.training.conditions import build_conditioner, condition_table
+from emotune.training.gradient_reversal import LOSS, GradientReversal
 from emotune.training.label_task import LabelTask
 from emotune.training.lesson import Lesson, lesson_of
 from emotune.training.manifest import without_votes
-from emotune.training.sampling import mean_times, refuse_one_corpus
-from emotune.training.start import preprocessing_of_start, refuse_another_encoder, start_of, take_over
+from emotune.training.sampling import mean_times, refuse_one_group
+from emotune.training.start import (
+    preprocessing_of_start,
+    refuse_another_encoder,
+    refuse_heard,
+    start_of,
+    take_over,
+)
+from emotune.training.state_mix import StateMix
 
 
 def best_device() -> torch.device:
@@ -66,33 +78,62 @@ def build_backbone(recipe: Recipe) -> Backbone:
     if start is not None:
         refuse_another_encoder(recipe, start)
         return start.model.backbone
-    if backbone.checkpoint is not None:
+    return _encoder_of(backbone, recipe.seed)
+
+
+def _encoder_of(section: BackboneSection, seed: int) -> Backbone:
+    if section.checkpoint is not None:
         return load_pretrained(
-            backbone.name,
-            backbone.checkpoint,
-            layers=backbone.layers,
-            final_norm=backbone.final_norm,
-            revision=backbone.revision,
+            section.name,
+            section.checkpoint,
+            layers=section.layers,
+            final_norm=section.final_norm,
+            revision=section.revision,
         )
-    torch.manual_seed(recipe.seed)
-    return BACKBONES[backbone.name].from_config(
-        {**(backbone.config or {}), "final_norm": backbone.final_norm}, layers=backbone.layers
+    torch.manual_seed(seed)
+    return BACKBONES[section.name].from_config(
+        {**(section.config or {}), "final_norm": section.final_norm}, layers=section.layers
     )
 
 
-def build_preprocessing(recipe: Recipe, backbone: Backbone) -> Preprocessing:
-    """Preprocessing of a clip before the model: as the encoder needs it and the recipe asks.
+def build_second(recipe: Recipe, first: Backbone) -> SecondStream | None:
+    """The second stream of the recipe, if it has one, with what trains of its encoder chosen.
+
+    Raises:
+        ConfigError: where the two encoders cannot hear the same clips.
+    """
+    section = recipe.model.second
+    if section is None:
+        return None
+    encoder = _encoder_of(section.backbone, recipe.seed)
+    torch.manual_seed(recipe.seed)
+    second = SecondStream(
+        encoder,
+        layer_mix=by_name(section.layer_mix),
+        size=section.size,
+        normalizes=second_normalizes(first, encoder),
+    )
+    own = section.backbone
+    choose_layers(encoder, layers=own.train, front_end=own.train_front_end, key="model.second.backbone")
+    encoder.recompute_layers = recipe.train.gradient_checkpointing
+    return second
+
+
+def build_preprocessing(recipe: Recipe, backbone: Backbone, second: SecondStream | None = None) -> Preprocessing:
+    """Preprocessing of a clip before the model: as the encoders need it and the recipe asks.
 
     A model that training goes on from keeps how it normalises, and the silence that it fills a clip up with.
     """
-    longest = float("inf") if backbone.max_samples is None else backbone.max_samples / 16000
+    encoders = [backbone] if second is None else [backbone, second.backbone]
+    longest = min(math.inf if own.max_samples is None else own.max_samples / 16000 for own in encoders)
+    shortest = max(own.min_samples for own in encoders)
     start = preprocessing_of_start(recipe)
-    fills_up = start is not None and start.too_short == "pad" and start.min_samples > backbone.min_samples
+    fills_up = start is not None and start.too_short == "pad" and start.min_samples > shortest
     plain = Preprocessing(
         normalize=backbone.normalize,
         trim_silence_db=recipe.data.trim_silence_db,
         max_duration_s=min(recipe.data.max_duration_s, longest),
-        min_samples=start.min_samples if start is not None and fills_up else backbone.min_samples,
+        min_samples=start.min_samples if start is not None and fills_up else shortest,
         too_long="cut" if recipe.data.too_long == "cut" else "error",
         too_short="pad" if fills_up or recipe.data.too_short == "pad" else "error",
     )
@@ -110,7 +151,12 @@ def settle_lengths(
 
 
 def build_model(
-    recipe: Recipe, space: LabelSpace, backbone: Backbone, *, conditioner: Conditioner | None = None
+    recipe: Recipe,
+    space: LabelSpace,
+    backbone: Backbone,
+    *,
+    conditioner: Conditioner | None = None,
+    second: SecondStream | None = None,
 ) -> EmotionModel:
     """The whole model, with what trains of the backbone chosen; heads are drawn from the recipe's seed."""
     torch.manual_seed(recipe.seed)
@@ -123,11 +169,12 @@ def build_model(
         varan=section.varan.model_dump() if section.layer_mix == VARAN else None,
         pooling=by_name(section.pooling),
         hidden_size=section.hidden_size,
-        dropout=section.dropout,
+        dropout=section.dropout if not recipe.pretrains else 0.0,
         adapter=_adapter_options(section),
         conditions=conditioner and conditioner.about,
         join=by_name(section.join),
         heads=wanted_heads(recipe),
+        second=second,
     )
     start = start_of(recipe)
     if start is not None:
@@ -147,16 +194,35 @@ def _adapter_options(section: ModelSection) -> dict[str, Any] | None:
 
 
 def wanted_heads(recipe: Recipe) -> list[str]:
-    """Entries of ``HEADS``: those of labels, and those that a loss of positive weight teaches."""
+    """Entries of ``HEADS``: those of labels, and those that a loss of positive weight teaches; none of pre-training."""
+    if recipe.pretrains:
+        return []
     taught = [LOSSES[name].head for name, section in recipe.loss if section.weight]
     return list(dict.fromkeys([*LABELS, *taught]))
 
 
-def build_loss(recipe: Recipe, space: LabelSpace, train: Manifest, *, times: float = 1.0) -> CombinedLoss:
+def build_reversal(recipe: Recipe, train: Manifest) -> GradientReversal | None:
+    """Gradient reversal of the recipe; None where it asks for none.
+
+    Raises:
+        CorpusError: where the training split has no two groups.
+    """
+    section = recipe.train.gradient_reversal
+    return None if section is None else GradientReversal(section, train)
+
+
+def build_loss(
+    recipe: Recipe,
+    space: LabelSpace,
+    train: Manifest,
+    *,
+    times: float = 1.0,
+    reversal: GradientReversal | None = None,
+) -> CombinedLoss:
     """The losses of positive weight, where the label space has something for the head that they teach.
 
     Class weights come from the training split as it is sampled. All weights are multiplied by ``times``; with 0 there
-    is no loss.
+    is no loss of labels. ``reversal`` adds the loss of its discriminator.
 
     Raises:
         CorpusError: for a class without training utterance, or a loss without any truth to learn from.
@@ -179,15 +245,24 @@ def build_loss(recipe: Recipe, space: LabelSpace, train: Manifest, *, times: flo
         losses[name] = (times * weight, LOSSES[name](**options))
     if not losses:
         raise ConfigError("loss: every weight is 0, so there is nothing to train; give one a positive weight.")
+    if reversal is not None:
+        losses[LOSS] = (reversal.section.weight, reversal.loss)
     return CombinedLoss(losses)
+
+
+def vote_targets(recipe: Recipe, space: LabelSpace) -> VoteTargets | None:
+    """Changes of the votes that are learnt from; None where the recipe asks for none."""
+    section = recipe.train.vote_targets
+    return None if section == VoteTargetsSection() else VoteTargets(space.classes, **section.model_dump())
 
 
 def build_task(recipe: Recipe, loss: CombinedLoss, lesson: Lesson | None = None) -> LabelTask:
     """Builds the task of the recipe's losses: that of its lesson, or on clips as they are, or attacked."""
-    section = recipe.train.adversarial
     if lesson is not None:
         return lesson.task(loss)
-    return LabelTask(loss) if section is None else AdversarialTask(loss, **section.model_dump())
+    section, mixing = recipe.train.adversarial, recipe.augmentation.mix_states
+    mix = mixing and StateMix(**mixing.model_dump())
+    return LabelTask(loss, mix=mix) if section is None else AdversarialTask(loss, mix=mix, **section.model_dump())
 
 
 def class_weights(
@@ -240,6 +315,17 @@ class Experiment:
     lesson: Lesson | None = None
 
 
+def build_cache(recipe: Recipe) -> AudioCache | None:
+    """The recipe's cache of decoded clips, where it has one."""
+    return recipe.data.cache and AudioCache(recipe.data.cache.expanduser(), most_gb=recipe.data.cache_gb)
+
+
+def hears_the_same(recipe: Recipe) -> bool:
+    """Tells if training hears the same clips in every epoch."""
+    augmented = recipe.augmentation.model_copy(update={"probability": 1.0, "mix_states": None}) != AugmentationSection()
+    return recipe.train.adversarial is None and not augmented
+
+
 def build_augmentation(recipe: Recipe) -> Augmentation:
     """The steps that the recipe asks for, in the order of their table.
 
@@ -272,29 +358,41 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
             f"No development utterance has a label, so train.metric={recipe.train.metric} cannot choose an epoch. Give"
             " the development split labels, or choose train.metric=vote_similarity."
         )
+    refuse_heard(recipe, manifest)
     space = build_label_space(recipe, manifest)
     if recipe.train.metric == VOTE_SIMILARITY and without_votes(development, space.classes) == len(development):
         raise CorpusError(f"train.metric: {VOTE_SIMILARITY} needs votes, and no development utterance has any.")
-    refuse_one_corpus(train, recipe.train.sampling)
+    if (by := recipe.train.sampling.by) not in (None, "class"):
+        refuse_one_group(train, "language" if by == "language" else "corpus", key=f"train.sampling.by: {by}")
+    refuse_unfit_votes(train.utterances, **recipe.train.vote_targets.model_dump())
+    build_reversal(recipe, train)
     lesson = lesson_of(recipe, space, manifest)
     labels = 1.0 if lesson is None else lesson.labels
     build_loss(recipe, space, train, times=labels)  # what cannot be learnt is said before an encoder is loaded
     backbone = build_backbone(recipe)
-    preprocessing = build_preprocessing(recipe, backbone)
+    second = build_second(recipe, backbone)
+    preprocessing = build_preprocessing(recipe, backbone, second)
     manifest = settle_lengths(recipe, manifest, preprocessing, learnt=(TRAIN, DEVELOPMENT))
     train, development = manifest.split(TRAIN), manifest.split(DEVELOPMENT)
-    task = build_task(recipe, build_loss(recipe, space, train, times=labels), lesson)
-    _refuse_short_crop(recipe, preprocessing)
+    reversal = build_reversal(recipe, train)
+    task = build_task(recipe, build_loss(recipe, space, train, times=labels, reversal=reversal), lesson)
+    refuse_short_crop(recipe, preprocessing)
     conditioner = build_conditioner(recipe.model.conditions, manifest)
-    model = build_model(recipe, space, backbone, conditioner=conditioner)
-    cache = recipe.data.cache and AudioCache(recipe.data.cache.expanduser(), most_gb=recipe.data.cache_gb)
+    model = build_model(recipe, space, backbone, conditioner=conditioner, second=second)
+    if reversal is not None:
+        reversal.attach(model)
+    cache = build_cache(recipe)
+    further = {} if reversal is None else dict(reversal.truths)
+    if lesson is not None:
+        further |= lesson.truths
     dataset = EmotionDataset(
         train,
-        {**truths_of(space, model.learns), **({} if lesson is None else lesson.truths)},
+        truths_of(space, model.learns) | further,
         preprocessing,
         augmentation=build_augmentation(recipe),
         cache=cache,
         conditions=conditioner and condition_table(conditioner, train),
+        votes=vote_targets(recipe, space),
         seed=recipe.seed,
         with_unchanged=lesson is not None and lesson.hears_unchanged,
     )
@@ -309,7 +407,12 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
     )
 
 
-def _refuse_short_crop(recipe: Recipe, preprocessing: Preprocessing) -> None:
+def refuse_short_crop(recipe: Recipe, preprocessing: Preprocessing) -> None:
+    """Refuses a crop that gives an encoder no frame.
+
+    Raises:
+        ConfigError: naming the shortest clip that it takes.
+    """
     crop_s, shortest_s = recipe.augmentation.crop_s, preprocessing.min_samples / preprocessing.sampling_rate_hz
     if crop_s is not None and crop_s < shortest_s:
         raise ConfigError(

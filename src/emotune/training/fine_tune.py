@@ -14,7 +14,7 @@ import torch
 
 from emotune.audio import FloatArray
 from emotune.config.recipe import Recipe
-from emotune.config.training import AugmentationSection, TrainSection
+from emotune.config.training import TrainSection
 from emotune.data.loading import Loading
 from emotune.errors import ConfigError, ModelError
 from emotune.evaluation import Evaluation
@@ -26,9 +26,10 @@ from emotune.schema.manifest import Manifest
 from emotune.schema.run_folder import RunFolder
 from emotune.schema.splits import DEVELOPMENT, TRAIN
 from emotune.schema.utterance import Utterance
+from emotune.trackers import TRACKERS
 from emotune.training import linear
 from emotune.training.batching import clips_of, fitting
-from emotune.training.build import Experiment, best_device, build_experiment
+from emotune.training.build import Experiment, best_device, build_experiment, hears_the_same
 from emotune.training.development import development_scores
 from emotune.training.features import pooled_features
 from emotune.training.loop import processes
@@ -48,6 +49,8 @@ from emotune.training.run import (
 )
 from emotune.training.run_log import OtherProcess, RunLog
 from emotune.training.sampling import mean_times
+from emotune.training.speaker_means import without_speaker_means
+from emotune.training.tracking import tracked
 
 _PROBED = "started_from_probe"
 
@@ -73,16 +76,14 @@ def train_run(
 def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Listener, progress: Progress) -> Evaluation:
     if recipe.train.fsdp and processes.count() == 1:
         raise ConfigError("train.fsdp needs several processes: start with torchrun, or leave it out.")
+    for name in recipe.train.trackers:
+        _ = TRACKERS[name]  # one that is not installed is told of before an encoder is loaded
     earlier = run.information() if run.provenance.exists() else {}
     experiment = build_experiment(recipe, build_manifest(recipe, progress=progress))
     model, manifest = experiment.model.to(best_device()), experiment.manifest
-    checkpoint = processes.from_first(_last_checkpoint(Checkpoints(run.checkpoints), listener))
+    checkpoint = processes.from_first(last_checkpoint(Checkpoints(run.checkpoints), listener))
     section = processes.from_first(fitting(recipe, experiment, checkpoint) if processes.is_first() else recipe.train)
-    if _hears_the_same(recipe, experiment):
-        if any(parameter.requires_grad for parameter in model.backbone.parameters()):
-            model.backbone.remember_front_end(most_gb=recipe.train.states_gb)
-        else:
-            model.remembered = RememberedStates(model.backbone, most_gb=recipe.train.states_gb)
+    remember(model, recipe)
     counts = {
         **count_parameters(model),
         "processes": processes.count(),
@@ -110,15 +111,10 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
     elif recipe.train.standardize_features and checkpoint is None:
         _standardize(experiment, progress)
     score = partial(development_scores, experiment, recipe.train.batch_seconds, recipe.train.workers, listener)
-    log = RunLog(run)
-    heard_by = Listeners(log, listener) if processes.is_first() else OtherProcess(listener)
-    trainer = trainer_of(recipe, experiment, section, score, folder=run.checkpoints, listener=heard_by)
-    try:
-        with _understood():
-            best = trainer.train(checkpoint)
-    finally:
-        log.close()
-    del trainer  # and with it the optimiser's memory
+    with _heard_by(run, recipe, listener) as heard_by, _understood():
+        trainer = trainer_of(recipe, experiment, section, score, folder=run.checkpoints, listener=heard_by)
+        best = trainer.train(checkpoint)
+        del trainer  # and with it the optimiser's memory
     evaluation = None
     if processes.is_first():
         evaluation = finish_run(
@@ -182,13 +178,31 @@ def trainer_of(
     )
 
 
-def _hears_the_same(recipe: Recipe, experiment: Experiment) -> bool:
-    """Tells if a frozen front end, at least, gets the same clips in every epoch: what it gives is worth keeping."""
-    front_end = experiment.model.backbone.front_end()
-    frozen = not any(parameter.requires_grad for module in front_end for parameter in module.parameters())
-    augmented = recipe.augmentation.model_copy(update={"probability": 1.0}) != AugmentationSection()
-    same = recipe.train.adversarial is None and not augmented
-    return frozen and same and recipe.train.states_gb > 0 and not recipe.train.fsdp
+def remember(model: EmotionModel, recipe: Recipe) -> None:
+    """Keeps what frozen encoders, or their frozen front ends, give for clips that are the same in every epoch."""
+    front_ends = [module for encoder in model.encoders for module in encoder.front_end()]
+    frozen = not any(parameter.requires_grad for module in front_ends for parameter in module.parameters())
+    if not frozen or not hears_the_same(recipe) or not recipe.train.states_gb or recipe.train.fsdp:
+        return
+    for stream in [model] if model.second is None else [model, model.second]:
+        if any(parameter.requires_grad for parameter in stream.backbone.parameters()):
+            stream.backbone.remember_front_end(most_gb=recipe.train.states_gb)
+        else:
+            stream.remembered = RememberedStates(stream.backbone, most_gb=recipe.train.states_gb)
+
+
+@contextmanager
+def _heard_by(run: RunFolder, recipe: Recipe, listener: Listener) -> Iterator[Listener]:
+    """Log, trackers and the caller's listener; in other processes than the first the last of these alone."""
+    if not processes.is_first():
+        yield OtherProcess(listener)
+        return
+    log = RunLog(run)
+    try:
+        with tracked(run, recipe) as trackers:
+            yield Listeners(log, *trackers, listener)
+    finally:
+        log.close()
 
 
 @contextmanager
@@ -201,8 +215,9 @@ def _understood() -> Iterator[None]:
 
 
 def _finished(model: EmotionModel) -> EmotionModel:
-    """The model as it is kept: on the CPU, and plain where an adapter can be folded in."""
+    """The model as it is kept: on the CPU, without a discriminator, and plain where an adapter can be folded in."""
     model = model.cpu().eval()
+    model.discriminator = None
     model.merge_adapter()
     return model
 
@@ -256,7 +271,7 @@ def _describe(recipe: Recipe, progress: Progress) -> dict[str, Any]:
     }
 
 
-def _last_checkpoint(checkpoints: Checkpoints, listener: Listener) -> Path | None:
+def last_checkpoint(checkpoints: Checkpoints, listener: Listener) -> Path | None:
     """The newest whole checkpoint of an interrupted run; what was left out on the way is said by the first process.
 
     Raises:
@@ -307,6 +322,8 @@ def _start_from_probe(experiment: Experiment, recipe: Recipe, progress: Progress
     features = _pooled(experiment, both, progress)
     features = features.reshape(len(both), -1, features.shape[-1])  # (utterances, heads, features)
     in_train = np.arange(len(both)) < len(train)
+    if recipe.probe.standardize == "speaker":
+        features[in_train] = without_speaker_means(features[in_train], [utterance.speaker for utterance in train])
     times = mean_times(train, recipe.train.sampling)
     choice = linear.choose(
         features,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from emotune.batch import Batch, Output
 from emotune.losses.base import BatchLoss
@@ -14,14 +14,24 @@ from emotune.losses.combined import CombinedLoss
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 from emotune.training.loop.task import Task, WholeLoss
+from emotune.training.state_mix import StateMix
 
 
 class LabelTask(Task[Output]):
-    """Teaches the heads of a model by the losses of a recipe."""
+    """Teaches the heads of a model by the losses of a recipe.
 
-    def __init__(self, loss: CombinedLoss) -> None:
+    Args:
+        loss: those of the recipe.
+        mix: how clips are mixed behind the encoder; None = not.
+    """
+
+    def __init__(self, loss: CombinedLoss, *, mix: StateMix | None = None) -> None:
         super().__init__()
         self.loss = loss
+        self.mix = mix
+
+    def heard(self, model: nn.Module, batch: Batch) -> Batch:
+        return batch if self.mix is None else self.mix(batch)
 
     def normalisers(self, batch: Batch) -> Mapping[str, Tensor]:
         return self.loss.normalisers(batch.targets)

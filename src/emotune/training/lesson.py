@@ -71,4 +71,4 @@ def hears_unlabelled(recipe: Recipe) -> bool:
 
 def lesson_of(recipe: Recipe, space: LabelSpace, manifest: Manifest) -> Lesson | None:
     """Builds the lesson of a recipe's task; None where it learns from labels alone."""
-    return TASKS[recipe.task.name](recipe, space, manifest) if recipe.task is not None else None
+    return TASKS[recipe.task.name](recipe, space, manifest) if isinstance(recipe.task, LessonOptions) else None

@@ -29,6 +29,10 @@ def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
     """
     if recipe.protocol is not None:
         raise ConfigError("A recipe with a protocol is run by `emotune train` or `emotune probe`, fold by fold.")
+    if recipe.task is not None and recipe.pretrains:
+        raise ConfigError(
+            f"Task {recipe.task.name} is pre-training, which goes with `emotune train`, and not with this."
+        )
     manifest = source_manifest(recipe, progress=progress)
     left_out: dict[str, int] = {}
     for step, reason in STEPS:
@@ -116,18 +120,25 @@ def measured(manifest: Manifest, recipe: Recipe) -> Manifest:
 
 
 def within_data_budget(manifest: Manifest, recipe: Recipe) -> Manifest:
-    """Keeps the part of the training split that ``data.budget`` allows; where unlabelled ones are heard, all of it.
+    """Keeps the part of the training split that ``data.budget`` or ``data.budget_hours`` allows.
 
-    Those beyond the budget then lose their labels.
+    Where unlabelled ones are heard, all of it is kept, and those beyond the budget lose their labels.
+
+    Raises:
+        CorpusError: for a corpus that the split does not have, more hours than it has, or nothing left of it.
     """
-    budget = recipe.data.budget
-    if budget is None:
+    data = recipe.data
+    if data.budget is None and data.budget_hours is None:
         return manifest
-    within = within_budget(manifest, budget, split=TRAIN, seed=recipe.seed)
+    kept = within_budget(
+        manifest, data.budget, hours=data.budget_hours, corpora=data.budget_corpora, split=TRAIN, seed=recipe.seed
+    )
+    if not any(utterance.split == TRAIN for utterance in kept):
+        raise CorpusError("data.budget_hours leaves nothing to train on; give more hours, or name budget_corpora.")
     if not hears_unlabelled(recipe):
-        return within
-    kept = {utterance.utterance_id for utterance in within}
-    return manifest.replace_utterances([u if u.utterance_id in kept else without_labels(u) for u in manifest])
+        return kept
+    within = {utterance.utterance_id for utterance in kept}
+    return manifest.replace_utterances([u if u.utterance_id in within else without_labels(u) for u in manifest])
 
 
 def without_labels(utterance: Utterance) -> Utterance:

@@ -9,23 +9,24 @@ from torch import nn
 from emotune.config.training import TrainSection, UnfreezeSection
 from emotune.models.emotion_model import EmotionModel
 
+_ENCODERS = ("backbone.", "second.backbone.")
 _PARTS = ("front end", "encoder", "adapter", "aggregation", "conditions", "heads")
 
 
 def count_parameters(model: EmotionModel) -> dict[str, Any]:
     """Parameters in all, those that train, and these by part."""
-    front_end = {id(p) for module in model.backbone.front_end() for p in module.parameters()}
+    front_end = {id(p) for own in model.encoders for module in own.front_end() for p in module.parameters()}
 
     def part_of(name: str, parameter: nn.Parameter) -> str:
         if name in model.adapter_parameters:
             return "adapter"
         if id(parameter) in front_end:
             return "front end"
-        if name.startswith("backbone."):
+        if name.startswith(_ENCODERS):
             return "encoder"
         if name.startswith("joined."):
             return "conditions"
-        return "aggregation" if name.startswith(("layer_mix.", "pooling.")) else "heads"
+        return "aggregation" if name.startswith(("layer_mix.", "pooling.", "second.")) else "heads"
 
     parts: dict[str, int] = dict.fromkeys(_PARTS, 0)
     for name, parameter in model.named_parameters():
@@ -44,16 +45,18 @@ def parameter_groups(model: EmotionModel, train: TrainSection) -> list[dict[str,
     With ``train.layer_decay`` d, layer l of L trains at encoder_lr d^(L - l), and what lies before the first layer at
     encoder_lr d^L, as in Clark et al. (2020), ELECTRA, arXiv 2003.10555, appendix A.
     """
-    layers = model.backbone.layer_parameters()
-    layer_of = {id(parameter): number for number, layer in enumerate(layers, start=1) for parameter in layer}
+    below: dict[int, int] = {}  # layers above each parameter of an encoder
+    for encoder in model.encoders:
+        layers = encoder.layer_parameters()
+        below |= {id(parameter): len(layers) for parameter in encoder.parameters()}
+        below |= {id(parameter): len(layers) - n for n, layer in enumerate(layers, start=1) for parameter in layer}
 
     def rate(name: str, parameter: nn.Parameter) -> float:
         if name in model.adapter_parameters:
             return train.adapter_lr
-        part = name.split(".", maxsplit=1)[0]
-        if part == "backbone":
-            return train.encoder_lr * train.layer_decay ** (len(layers) - layer_of.get(id(parameter), 0))
-        return train.mix_lr if part == "layer_mix" else train.head_lr
+        if name.startswith(_ENCODERS):
+            return train.encoder_lr * train.layer_decay ** below[id(parameter)]
+        return train.mix_lr if name.startswith(("layer_mix.", "second.layer_mix.")) else train.head_lr
 
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
@@ -74,22 +77,28 @@ class GradualUnfreezing:
 
     def __init__(self, model: EmotionModel, unfreeze: UnfreezeSection) -> None:
         self.unfreeze = unfreeze
-        self.backbone = model.backbone
-        self.trained = [parameter for parameter in model.backbone.parameters() if parameter.requires_grad]
+        self.trained = [
+            (encoder, [parameter for parameter in encoder.parameters() if parameter.requires_grad])
+            for encoder in model.encoders
+        ]
 
     def begin_epoch(self, epoch: int) -> None:
         """Freezes what does not train in an epoch, counted from 0, and unfreezes the rest."""
-        layers = self.backbone.layer_parameters()
-        frozen = layers[: len(layers) - self.layers_open(epoch, len(layers))]
-        shut = {id(parameter) for layer in frozen for parameter in layer}
-        if frozen:
-            inside = {id(parameter) for layer in layers for parameter in layer}
-            shut |= {id(parameter) for parameter in self.trained if id(parameter) not in inside}
-        for parameter in self.trained:
-            parameter.requires_grad_(id(parameter) not in shut)
+        for encoder, trained in self.trained:
+            layers = encoder.layer_parameters()
+            frozen = layers[: len(layers) - self.layers_open(epoch, len(layers))]
+            shut = {id(parameter) for layer in frozen for parameter in layer}
+            if frozen:
+                inside = {id(parameter) for layer in layers for parameter in layer}
+                shut |= {id(parameter) for parameter in trained if id(parameter) not in inside}
+            for parameter in trained:
+                parameter.requires_grad_(id(parameter) not in shut)
 
     def layers_open(self, epoch: int, layers: int) -> int:
         """Count of the top layers that train in an epoch, counted from 0."""
+        if self.unfreeze.stages:
+            begun = [count for first, count in self.unfreeze.stages.items() if first <= epoch]
+            return min(layers, max(begun, default=0))
         if epoch < self.unfreeze.start_epoch:
             return 0
         if self.unfreeze.layers_per_epoch is None:

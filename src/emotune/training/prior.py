@@ -9,7 +9,7 @@ from emotune.losses.options import ClassWeightOptions
 from emotune.metrics.division import FloatArray
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest
-from emotune.training.build import class_weights
+from emotune.training.build import class_weights, vote_targets
 from emotune.training.sampling import mean_times
 from emotune.votes.consensus import vote_shares
 
@@ -40,7 +40,9 @@ def training_prior(recipe: Recipe, space: LabelSpace, train: Manifest) -> dict[s
                 chosen = class_weights(section, train, space, times=weights)
             shares = shares if chosen is None else shares * chosen.double().numpy()
         else:
-            shares = _vote_shares(train, space, weights)
+            targets = vote_targets(recipe, space)
+            learnt = train if targets is None else train.replace_utterances([targets.mean(u) for u in train])
+            shares = _vote_shares(learnt, space, weights)
         smoothing = getattr(section, "smoothing", 0.0)
         total += section.weight * ((1 - smoothing) * shares / shares.sum() + smoothing / size)
         strength += section.weight

@@ -50,6 +50,7 @@ from emotune.training.run import (
     write_start,
 )
 from emotune.training.sampling import mean_times
+from emotune.training.speaker_means import without_speaker_means
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,8 @@ def _probe_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
         raise ConfigError("A probe learns from the sound alone: leave model.conditions out, or use `emotune train`.")
     if recipe.task is not None:
         raise ConfigError(f"A probe learns from labels: leave task: {recipe.task.name} out, or use `emotune train`.")
+    if recipe.model.second is not None:
+        raise ConfigError("A probe learns from one encoder: leave model.second out, or use `emotune train`.")
     manifest = build_manifest(recipe, progress=progress)
     if recipe.probe.leave_out is None:  # what cannot be probed is refused before the long work
         manifest.split(TRAIN)
@@ -162,6 +165,8 @@ def _probe_on_development(probing: _Probing, listener: Listener, progress: Progr
     recipe = probing.recipe
     manifest, features, times = _with_copies(probing)
     train, development = _mask(manifest, TRAIN), _mask(manifest, DEVELOPMENT)
+    if recipe.probe.standardize == "speaker":
+        features[train] = without_speaker_means(features[train], [u.speaker for u in manifest.split(TRAIN)])
     started = time.perf_counter()
     choice = linear.choose(
         features, manifest, train, development, probing.space, grid=probing.grid, score=probing.score, times=times

@@ -11,6 +11,7 @@ from emotune.config.sequences import SequenceRecipe
 from emotune.section import Section
 
 _SOURCES = ("data.manifest", "data.root")
+_TOLD = ("description", "notice", "train.trackers")
 _CACHES = ("data.cache", "data.cache_gb", "probe.cache", "task.cache")
 
 
@@ -27,7 +28,7 @@ def changes_of_work(before: Recipe | SequenceRecipe, after: Recipe | SequenceRec
     Another spelling of the same folder is no difference, nor are words, or places of data and caches: when it goes on,
     its data are known by their fingerprint.
     """
-    return _resolved_changes(before, after, but=("description", "notice", *_SOURCES, *_CACHES))
+    return _resolved_changes(before, after, but=(*_TOLD, *_SOURCES, *_CACHES))
 
 
 def changes_of_finished_work(before: Recipe, after: Recipe) -> list[str]:
@@ -35,7 +36,7 @@ def changes_of_finished_work(before: Recipe, after: Recipe) -> list[str]:
 
     As ``changes_of_work``, but the places of data count: nobody reads them again.
     """
-    return _resolved_changes(before, after, but=("description", "notice", *_CACHES))
+    return _resolved_changes(before, after, but=(*_TOLD, *_CACHES))
 
 
 def _resolved_changes(before: Section, after: Section, *, but: Sequence[str]) -> list[str]:

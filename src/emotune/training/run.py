@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,18 +21,17 @@ from emotune.audio.preprocessing import Preprocessing
 from emotune.config.reading import dump_recipe
 from emotune.config.recipe import Recipe
 from emotune.config.sequences import SequenceRecipe
-from emotune.errors import ConfigError, CorpusError, ModelError
+from emotune.errors import ConfigError, CorpusError
 from emotune.evaluation import Evaluation, scores
+from emotune.evaluation.earlier_training import STARTED_FROM, EarlierTraining
 from emotune.evaluation.speaker_dependence import speaker_dependence
 from emotune.inference.conditioner import Conditioner
-from emotune.inference.known_models import licence_at
 from emotune.inference.predictor import Predictor
 from emotune.inference.torch_engine import TorchEngine
 from emotune.io.locks import LOCK, alone_in
 from emotune.io.tables import to_json, write_text
 from emotune.models.card import model_card
 from emotune.models.emotion_model import EmotionModel
-from emotune.models.folder import find_model_folder
 from emotune.models.store import fingerprint_of, load_model, save_config, save_model
 from emotune.report.score_run import score_run
 from emotune.runtime.listener import Listener
@@ -43,10 +42,11 @@ from emotune.schema.run_folder import RunFolder
 from emotune.schema.splits import DEVELOPMENT, TRAIN
 from emotune.training.build import best_device
 from emotune.training.calibrate import calibrated, with_calibration
+from emotune.training.heard_before import earlier_training, warnings_of_start
+from emotune.training.licences import inherited_licences
 from emotune.training.loop import processes
 from emotune.training.prior import training_prior
 from emotune.training.recipe_changes import changes_of_work
-from emotune.training.teacher import model_name
 
 _VERSIONS = ("emotune", "python", "packages")
 _PACKAGES = ("torch", "numpy", "scikit-learn", "scipy", "soundfile", "soxr")
@@ -100,7 +100,7 @@ def _began(run: RunFolder, recipe: Recipe | SequenceRecipe, kind: str) -> Beginn
         last = {name: earlier[name] for name in _VERSIONS}
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{run.provenance} is damaged ({error!r}); remove that run, or choose another -o.") from error
-    return Beginning(at, tuple(before if last == _versions() else [*before, last]))
+    return Beginning(at, tuple(before if last == versions_here() else [*before, last]))
 
 
 def _recipe_of(run: RunFolder, kind: type[Recipe | SequenceRecipe]) -> Recipe | SequenceRecipe:
@@ -110,8 +110,8 @@ def _recipe_of(run: RunFolder, kind: type[Recipe | SequenceRecipe]) -> Recipe | 
         raise ConfigError(f"{run.recipe} cannot be read. Remove that run, or choose another folder with -o.") from error
 
 
-def _versions() -> dict[str, Any]:
-    """Of what the bits of a run may depend on."""
+def versions_here() -> dict[str, Any]:
+    """Versions that the bits of a run may depend on."""
     packages = {name: version(name) for name in _PACKAGES}
     return {"emotune": emotune.__version__, "python": platform.python_version(), "packages": packages}
 
@@ -126,13 +126,16 @@ def _changed_versions(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 def provenance_of(recipe: Recipe | SequenceRecipe, manifest: Manifest, began: Beginning, **more: Any) -> dict[str, Any]:
     """Origin of a run: recipe, encoder, data, versions and state of the code, with ``more`` beside them."""
+    earlier = earlier_training(recipe) if isinstance(recipe, Recipe) else None
+    if earlier is not None and not str(more.get("kind")).endswith("baseline"):
+        more[STARTED_FROM] = earlier.to_json()
     return {
         "recipe": recipe.name,
         "description": recipe.description,
         "notice": recipe.notice,
         "seed": recipe.seed,
         "encoder": recipe.model.encoder,
-        **_versions(),
+        **versions_here(),
         "platform": platform.platform(),
         **({"earlier_versions": list(began.earlier_versions)} if began.earlier_versions else {}),
         **_git_state(),
@@ -185,6 +188,9 @@ def write_start(
         listener.say(
             f"skipped when the corpus was read: {len(manifest.skipped)}, listed in {run.manifest.name}.meta.json"
         )
+    started_from = EarlierTraining.of_run(provenance)
+    for warning in [] if started_from is None else warnings_of_start(started_from, manifest):
+        listener.say(f"warning: model.start: {warning}")
     write_text(run.recipe, dump_recipe(recipe))
     manifest.write(run.manifest)
     write_provenance(run, provenance)
@@ -275,18 +281,6 @@ def _prior_of(recipe: Recipe, model: EmotionModel, manifest: Manifest, kind: str
     return {name: 1 / len(model.label_space.classes) for name in model.label_space.classes}
 
 
-def _licences_with_models(recipe: Recipe, licence: str, teachers: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The line on licences, with those of the models that it goes on from or was taught by; empty without any."""
-    others = [f"of {model_name(own['name'])}, which taught it: {own['licence']}" for own in teachers]
-    if recipe.model.start is not None:
-        try:
-            stated = licence_at(find_model_folder(recipe.model.start).folder)
-        except ModelError:  # removed since: the trained model is still worth its card
-            stated = None
-        others.insert(0, f"of {recipe.model.encoder}, which it goes on from: {stated or 'unknown'}")
-    return {"licence": "; ".join([licence, *others])} if others else {}
-
-
 def _card(
     recipe: Recipe, model: EmotionModel, manifest: Manifest, provenance: Mapping[str, Any], evaluation: Evaluation
 ) -> str:
@@ -297,16 +291,20 @@ def _card(
         )
         for name, estimate in evaluation.overall.items()
     }
-    dependence = speaker_dependence(manifest.split(TRAIN), manifest.split(DEVELOPMENT))
-    stamp = dependence.stamp if isinstance(dependence.stamp, str) else str(dependence.stamp).lower()
-    notices = [*filter(None, (recipe.notice, provenance.get("lesson_notice"))), *dependence.notices]
+    development = manifest.split(DEVELOPMENT)
+    dependence = speaker_dependence(manifest.split(TRAIN), development)
+    told = filter(None, (recipe.notice, provenance.get("lesson_notice")))
+    stamp, notices = dependence.stamp, [*told, *dependence.notices]
+    earlier = EarlierTraining.of_run(provenance)
+    if earlier is not None:
+        stamp, notices = earlier.stamp(stamp, development), [*notices, *earlier.notices(development)]
     information = {
-        **{name: str(manifest.information.get(name, "unknown")) for name in ("corpus", "licence", "reference")},
-        **_licences_with_models(
+        **{name: str(manifest.information.get(name, "unknown")) for name in ("corpus", "reference")},
+        "licence": inherited_licences(
             recipe, str(manifest.information.get("licence", "unknown")), provenance.get("teachers", ())
         ),
         **{name: provenance[name] for name in ("encoder", "recipe", "kind", "seed", "manifest_fingerprint")},
-        "speaker_dependent": stamp,
+        "speaker_dependent": stamp if isinstance(stamp, str) else str(stamp).lower(),
     }
     return model_card(
         title=recipe.name,

@@ -22,11 +22,12 @@ _KEYS: Mapping[str, Callable[[Utterance], tuple[str | None, ...]]] = {
     "class": lambda utterance: (utterance.emotion,),
     "corpus": lambda utterance: (utterance.corpus,),
     "corpus_and_class": lambda utterance: (utterance.corpus, utterance.emotion),
+    "language": lambda utterance: (utterance.language,),
 }
 
 
 def sampling_groups(train: Iterable[Utterance], sampling: SamplingSection) -> list[int] | None:
-    """Group of each training utterance, -1 for those without a class or corpus; None where all come once."""
+    """Group of each training utterance, -1 for those without a class, corpus or language; None where all come once."""
     if sampling.by is None:
         return None
     keys = [_KEYS[sampling.by](utterance) for utterance in train]
@@ -42,8 +43,14 @@ def draws_of(train: Manifest, section: TrainSection) -> Draws | None:
     """
     if section.curriculum is not None:
         return CurriculumDraws(_entropies(train), shares=section.curriculum.shares, epochs=section.curriculum.epochs)
-    groups, sampling = sampling_groups(train, section.sampling), section.sampling
-    return None if groups is None else GroupDraws(groups, power=sampling.power, from_epoch=sampling.from_epoch)
+    return _group_draws(train, section.sampling)
+
+
+def _group_draws(train: Iterable[Utterance], sampling: SamplingSection) -> GroupDraws | None:
+    groups = sampling_groups(train, sampling)
+    if groups is None:
+        return None
+    return GroupDraws(groups, power=sampling.power, from_epoch=sampling.from_epoch, repeats=sampling.repeats)
 
 
 def _entropies(train: Manifest) -> list[float]:
@@ -60,21 +67,25 @@ def _entropies(train: Manifest) -> list[float]:
 
 def mean_times(train: Manifest, sampling: SamplingSection) -> NDArray[np.float64]:
     """Mean number of times that each training utterance comes in an epoch, shape (utterances,)."""
-    groups = sampling_groups(train, sampling)
-    return np.ones(len(train)) if groups is None else GroupDraws(groups, power=sampling.power).mean_times()
+    draws = _group_draws(train, sampling)
+    return np.ones(len(train)) if draws is None else draws.mean_times()
 
 
-def refuse_one_corpus(train: Manifest, sampling: SamplingSection) -> None:
-    """Refuses sampling by corpus where there is nothing to choose from.
+def refuse_one_group(train: Manifest, by: str, *, key: str) -> None:
+    """Refuses what goes by corpus, language or speaker where there is one alone.
+
+    Args:
+        train: the training split.
+        by: column of an utterance.
+        key: of the recipe, for the error.
 
     Raises:
-        CorpusError: naming the one corpus.
+        CorpusError: naming the one.
     """
-    if sampling.by not in ("corpus", "corpus_and_class"):
-        return
-    corpora = sorted({utterance.corpus for utterance in train if utterance.corpus is not None})
-    if len(corpora) < 2:
+    found = sorted({str(value) for utterance in train if (value := getattr(utterance, by)) is not None})
+    if len(found) < 2:
+        cure = "; `emotune corpus join` makes one manifest of several" if by == "corpus" else ""
         raise CorpusError(
-            f"train.sampling.by: {sampling.by} needs training utterances of several corpora, there is"
-            f" {corpora[0] if corpora else 'none named'}. `emotune corpus join` makes one manifest of several."
+            f"{key} needs training utterances with several values in the column {by}, there is"
+            f" {found[0] if found else 'none named'}{cure}."
         )

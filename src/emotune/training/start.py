@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from emotune.audio.preprocessing import Preprocessing
 from emotune.config.recipe import Recipe
-from emotune.errors import ConfigError
+from emotune.errors import ConfigError, CorpusError
 from emotune.io.tables import read_json
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.exported import is_exported, read_exported
@@ -14,7 +15,12 @@ from emotune.models.folder import PREPROCESSOR, find_model_folder
 from emotune.models.heads.head import Head
 from emotune.models.store import StoredModel, load_model
 from emotune.runtime.extras import needs
+from emotune.schema.manifest import Manifest
+from emotune.schema.run_folder import RunFolder
+from emotune.schema.splits import TRAIN
 
+PRE_TRAINED = "pre-trained"
+"""Kind of a run that has learnt without labels."""
 _KEPT = ("layer_mix.", "pooling.", "standardize.")
 
 
@@ -61,6 +67,38 @@ def refuse_another_encoder(recipe: Recipe, start: StoredModel) -> None:
         raise ConfigError(
             f"model.start: {recipe.model.start} has another encoder than the one that this recipe was written with."
             " Leave model.backbone.name and model.backbone.config out to take it."
+        )
+
+
+def refuse_heard(recipe: Recipe, manifest: Manifest) -> None:
+    """Refuses a pre-trained start or encoder that has heard clips or speakers of other splits than training.
+
+    What it has heard is known of a run; of a folder that was taken out of one it is not.
+
+    Raises:
+        CorpusError: counting them.
+    """
+    start, checkpoint = recipe.model.start, recipe.model.backbone.checkpoint
+    if start is not None:
+        key, name, folder = "model.start", start, find_model_folder(start).folder
+    elif checkpoint is not None and Path(checkpoint).expanduser().is_dir():
+        key, name, folder = "model.backbone.checkpoint", checkpoint, Path(checkpoint).expanduser()
+    else:
+        return
+    run = RunFolder(folder.absolute().parent)
+    if not (run.provenance.exists() and run.manifest.exists()) or run.information().get("kind") != PRE_TRAINED:
+        return
+    heard, others = Manifest.read(run.manifest), [u for u in manifest if u.split not in (TRAIN, None)]
+    clips = {utterance.content_sha256 for utterance in heard}
+    speakers = {(utterance.corpus, utterance.speaker) for utterance in heard if utterance.speaker is not None}
+    kept_apart = "speaker_overlap" not in recipe.data.allow
+    found = [u for u in others if u.content_sha256 in clips or (kept_apart and (u.corpus, u.speaker) in speakers)]
+    if found:
+        splits = ", ".join(sorted({str(utterance.split) for utterance in found}))
+        raise CorpusError(
+            f"{key}: {name} has heard speakers of {len(found)} clips of {splits}, such as"
+            f" {found[0].utterance_id}, though without their labels. Pre-train on the training speakers of the same"
+            " splits."
         )
 
 

@@ -3,4 +3,4 @@
 RULES = ("given", "plurality", "majority")
 TIES = ("no_agreement", "first", "random")
 OTHERS = ("keep", "leave_out", "votes_only")
-NO_AGREEMENTS = ("leave_out", "votes")
+NO_AGREEMENTS = ("leave_out", "votes", "class")

@@ -16,7 +16,7 @@ from emotune.schema.manifest import Manifest
 from emotune.schema.utterance import Utterance
 from emotune.votes import NO_AGREEMENTS, OTHERS, RULES, TIES
 
-OTHER = "other"
+OTHER, NO_AGREEMENT = "other", "no_agreement"
 
 
 def vote_shares(votes: Mapping[str, float], classes: Sequence[str]) -> tuple[float, ...]:
@@ -94,8 +94,9 @@ def relabelled(
         ties: for plurality, see there.
         other: keep = a class like the others; leave_out = utterances labelled so are left out, and votes for it with
             them; votes_only = no class at all: votes for it do not count, and utterances given it have no emotion.
-        no_agreement: of utterances without a label: leave_out, or votes = kept for their votes where they have some.
-            One with dimensions is kept for these in either case, with ``leave_out`` without its votes.
+        no_agreement: of utterances without a label: leave_out; votes = kept for their votes where they have some;
+            class = with votes they are of the class no_agreement. One with dimensions is kept for these in any case,
+            with ``leave_out`` without its votes.
         minimum: how many votes an utterance's votes must be to count at all.
 
     Raises:
@@ -115,6 +116,7 @@ def relabelled(
         raise CorpusError("No utterance has a label, votes or dimensions left; choose another rule for the votes.")
     occurring = {utterance.emotion for utterance in kept}
     classes = [name for name in order if name in (space.classes if label == "given" else occurring)]
+    classes += [NO_AGREEMENT] if NO_AGREEMENT in occurring and NO_AGREEMENT not in classes else []
     classes = [name for name in classes if other == "keep" or name != OTHER]
     result = dataclasses.replace(
         manifest,
@@ -194,6 +196,9 @@ def _unlabelled(
     utterance: Utterance, counted: Mapping[str, float], rule: _Rule, report: Counter[str]
 ) -> Utterance | None:
     """An utterance without a label: kept for its votes or its dimensions, or left out."""
+    if rule.no_agreement == "class" and leaders(counted):
+        report[f"without a label, now of the class {NO_AGREEMENT}"] += 1
+        return dataclasses.replace(utterance, emotion=NO_AGREEMENT, votes=counted)
     if rule.no_agreement == "votes" and leaders(counted):
         report["without a label, kept for their votes"] += 1
         return dataclasses.replace(utterance, emotion=None, votes=counted)

@@ -12,7 +12,8 @@ from emotune.errors import AudioError
 Channel = Literal["mix"] | int
 """``mix`` = the mean of all channels; a number = that channel alone, counted from 0."""
 
-_LENIENCE_S = 0.1  # by which a segment may end behind the recording: tables round, and codecs cut
+LENIENCE_S = 0.1
+"""By which a segment may end behind the recording: tables round, and codecs cut."""
 _ROUNDING_S = 0.001  # of a length at the model's rate
 
 
@@ -87,7 +88,7 @@ class Cut:
             raise AudioError(
                 f"{name}: start_s {segment.start_s} lies behind the end of the recording ({total / rate:.2f} s)."
             )
-        if self.stop is not None and total < self.stop - round(_LENIENCE_S * rate):
+        if self.stop is not None and total < self.stop - round(LENIENCE_S * rate):
             raise AudioError(
                 f"{name}: end_s {segment.end_s} lies behind the end of the recording ({total / rate:.2f} s)."
             )

@@ -13,14 +13,15 @@ from typing import Any
 
 from emotune.corpora.base import Corpus, audio_files, is_split_name, others_in, split_name
 from emotune.corpora.tables.clip_ids import clip_id
-from emotune.corpora.tables.columns import columns_in, facts_of_columns
+from emotune.corpora.tables.columns import columns_in, columns_of_clips, facts_of_columns
 from emotune.corpora.tables.missing import Missing
 from emotune.corpora.tables.rows import utterance_of
 from emotune.errors import CorpusError, EmotuneError, TableError, on_a_screen
 from emotune.io.folders import files_below
-from emotune.io.tables import SUFFIXES, header_of, read_rows
+from emotune.io.tables import SUFFIXES, Row, header_of, read_rows
 from emotune.schema.labels import Scale, class_noun
 from emotune.schema.manifest import Skipped
+from emotune.schema.splits import TRAIN
 from emotune.schema.utterance import Utterance
 
 
@@ -54,6 +55,49 @@ def read(
                 listed.add(item.file)
             yield item
     yield from (Skipped(file, "no row in the metadata") for file in files if file not in listed)
+
+
+def recordings(root: Path) -> Iterator[Utterance | Skipped]:
+    """Every recording below ``root``, without labels: with its split where a folder is called after one.
+
+    Of a metadata table are read segments, speakers and all else that is no label; a recording that it does not list is
+    one all the same. Raises as ``read``.
+    """
+    files = [path.relative_to(root).as_posix() for path in audio_files(root)]
+    listed, ids = set[str](), set[str]()
+    for table in _tables(root):
+        for item in _clips_of_table(table, root):
+            listed.add(item.file)
+            if isinstance(item, Skipped):
+                yield item
+            elif item.utterance_id not in ids:
+                ids.add(item.utterance_id)
+                yield item
+    for file in files:
+        if file not in listed:
+            yield Utterance(clip_id(file), file, split=_split_inside(file))
+
+
+def _clips_of_table(table: Path, root: Path) -> Iterator[Utterance | Skipped]:
+    """Clips that a metadata table lists, its columns of labels left out; raters' rows of one clip are one id."""
+    rows, prefix = _rows_of(table), table.parent.relative_to(root)
+    found, _ = columns_of_clips(table, header_of(rows), {}, {})
+    found = {field: column for field, column in found.items() if field not in ("utterance_id", "emotion", "rater")}
+    for number, row in enumerate(rows, start=1):
+        where = f"{table.relative_to(root).as_posix()}, row {number}"
+        try:
+            clip = utterance_of({c: row.get(c) for c in found.values()}, found, {}, table.parent, where)
+        except EmotuneError as error:
+            yield Skipped((prefix / str(row.get(found["file"]))).as_posix(), str(error))
+            continue
+        file, name = ((prefix / part).as_posix() for part in (clip.file, clip.utterance_id))
+        yield replace(clip, utterance_id=name, file=file, split=clip.split or _split_inside(file))
+
+
+def _split_inside(file: str) -> str | None:
+    """The split that any of a file's folders is called after; one that is not training's comes first."""
+    names = [split_name(part) for part in Path(file).parts[:-1] if is_split_name(part)]
+    return next((name for name in names if name != TRAIN), TRAIN if names else None)
 
 
 def _split_of(file: str) -> str | None:
@@ -98,15 +142,18 @@ def information(
     return {**first, "warnings": [*warnings]}
 
 
+def _rows_of(table: Path) -> list[Row]:
+    try:
+        return read_rows(table)
+    except TableError as error:
+        raise CorpusError(str(error)) from error
+
+
 def _of_table(
     table: Path, root: Path, columns: Mapping[str, str], dimensions: Mapping[str, Scale], *, unlabelled: bool
 ) -> Iterator[Utterance | Skipped | Missing]:
-    try:
-        rows = read_rows(table)
-    except TableError as error:
-        raise CorpusError(str(error)) from error
-    header = header_of(rows)
-    found, _ = columns_in(table, header, rows, columns, dimensions, unlabelled=unlabelled)
+    rows = _rows_of(table)
+    found, _ = columns_in(table, header_of(rows), rows, columns, dimensions, unlabelled=unlabelled)
     missing: list[Missing] = []
     for number, row in enumerate(rows, start=1):
         where = f"{table.relative_to(root).as_posix()}, row {number}"

@@ -7,6 +7,7 @@ agreement) has no emotion but keeps its attributes and votes.
 
 Sources of labels: ``consensus`` (the corpus's own class), ``primary`` (the plurality of the workers' main emotions) and
 ``primary_secondary`` (of all emotions that they named; each of a worker's words counts once). A tie has no emotion.
+With the first two, columns ``secondary.<class>`` count the workers who named a class beside their main one.
 
 Test3 has no labels: its rows stay as utterances, for submissions. A recording that no row names is one of Test3 when
 its name says so (``MSP-PODCAST_test3_0001``), or when Test3 appears nowhere else; other recordings without a row are
@@ -34,6 +35,7 @@ from emotune.schema.labels import Scale
 from emotune.schema.manifest import Skipped
 from emotune.schema.utterance import Utterance
 from emotune.votes.consensus import leaders
+from emotune.votes.secondary import SECONDARY
 
 _LABEL_FOLDERS = ("Labels", "labels", "label")
 _LABEL_FILES = tuple(f"labels_{word}.{suffix}" for suffix in ("csv", "json") for word in ("consensus", "concensus"))
@@ -71,6 +73,7 @@ def read(root: Path, *, labels: str = "consensus") -> Iterator[Utterance | Skipp
         check_there(path.parent, labels)
     files, skipped = recordings_by_stem(root / "Audios", root)
     votes: dict[str, Counter[str]] = defaultdict(Counter)
+    secondary: dict[str, Counter[str]] = defaultdict(Counter)
     own_words: dict[str, str] = {}
     for rating in ratings(path.parent):
         if isinstance(rating, Skipped):
@@ -79,6 +82,8 @@ def read(root: Path, *, labels: str = "consensus") -> Iterator[Utterance | Skipp
         for noun, word in (rating.all if labels == "primary_secondary" else rating.primary).items():
             votes[rating.stem][noun] += 1
             own_words.setdefault(noun, word)
+        if labels != "primary_secondary":
+            secondary[rating.stem].update(f"{SECONDARY}{noun}" for noun in rating.secondary)
     yield from skipped
     transcripts = {file.stem: file for file in (root / "Transcripts").glob("*.txt")}
     missing: list[Missing] = []
@@ -89,7 +94,12 @@ def read(root: Path, *, labels: str = "consensus") -> Iterator[Utterance | Skipp
         named.add(stem)
         item = _utterance(row, where, files.get(stem, f"Audios/{name}"), missing)
         if isinstance(item, Utterance):
-            item = dataclasses.replace(item, votes=dict(votes[stem]), text=_text(transcripts.get(stem)))
+            item = dataclasses.replace(
+                item,
+                votes=dict(votes[stem]),
+                text=_text(transcripts.get(stem)),
+                extra={**item.extra, **secondary[stem]},
+            )
             test3_is_known = test3_is_known or item.split == "test3"
             yield item if labels == "consensus" else _by_plurality(item, own_words)
         else:

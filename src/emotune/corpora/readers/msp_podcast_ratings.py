@@ -36,6 +36,11 @@ class Rating:
     primary: Mapping[str, str]
     all: Mapping[str, str]
 
+    @property
+    def secondary(self) -> list[str]:
+        """Classes that the worker named beside the main one."""
+        return [noun for noun in self.all if noun not in self.primary]
+
 
 def ratings(folder: Path) -> Iterator[Rating | Skipped]:
     """The ratings in a folder of labels; none where it has no file of them.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -37,6 +37,13 @@ class MixOptions(Section):
     """of the Beta distribution of the two shares; a small one leaves one clip in front"""
     probability: Probability = 0.5
     """of this step"""
+
+
+class StateMixOptions(MixOptions):
+    """Mixing of what the encoder gives for the clips of a batch, labels with labels: manifold mixup."""
+
+    at: Literal["states", "features"] = "states"
+    """states: frames of all layers; features: pooled vectors"""
 
 
 class ReverberationOptions(StepOptions):

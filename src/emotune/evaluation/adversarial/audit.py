@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -38,7 +38,6 @@ FOLDER = "adversarial"
 ORIGINAL, ATTACKED = "example-original.wav", "example-attacked.wav"
 
 _ATTACK = "attack"
-_TOGETHER = 16  # clips between two writes of the table
 
 
 @dataclass(frozen=True)
@@ -107,8 +106,8 @@ def run_audit(
 ) -> Audit:
     """Attacks the clips of a manifest and compares the scores with those of the clips as they are.
 
-    The predictions under each attack are written every few clips, ``<folder>/<attack>.csv``; rows that are there
-    already, of the same model, manifest, attack and seed, are taken as they are: an interrupted run goes on.
+    The predictions under each attack are written clip by clip, ``<folder>/<attack>.csv``; rows without an error that
+    are there already, of the same model, manifest, attack and seed, are taken as they are: an interrupted run goes on.
 
     Args:
         predictor: the model.
@@ -200,7 +199,7 @@ def _attacked(
     seed: int,
     progress: Progress,
 ) -> Predictions:
-    """Predictions of every utterance under an attack; those that lie in the table already are kept.
+    """Predictions of every utterance under an attack, written clip by clip; those of the table already are kept.
 
     ``fingerprint`` is that of the whole manifest, so that an audit of more clips goes on from one of fewer.
     """
@@ -208,33 +207,28 @@ def _attacked(
     rows = _known(path, predictor, fingerprint, stamp)
     missing = [utterance for utterance in manifest if utterance.utterance_id not in rows]
     clips = ((utterance, _attack_one(predictor, manifest, utterance, attack, seed)) for utterance in missing)
-    waiting: list[tuple[Utterance, AttackedClip | AudioError]] = []
 
-    def settled() -> Predictions:
-        rows.update(_answered(predictor, waiting, stamp))
-        waiting.clear()
+    def so_far() -> Predictions:
         kept = tuple(rows[own.utterance_id] for own in manifest if own.utterance_id in rows)
         return Predictions(kept, predictor.label_space, predictor.fingerprint, fingerprint)
 
-    for entry in progress(clips, total=len(missing), title=attack.slug):
-        waiting.append(entry)
-        if len(waiting) == _TOGETHER:
-            settled().write(path)
-    found = settled()
-    if missing:
-        found.write(path)
-    return found
+    for utterance, clip in progress(clips, total=len(missing), title=attack.slug):
+        rows[utterance.utterance_id] = _answer_to(predictor, utterance, clip, stamp)
+        so_far().write(path)
+    return so_far()
 
 
 def _known(path: Path, predictor: Predictor, fingerprint: str, stamp: str) -> dict[str, Prediction]:
-    """Rows of an earlier run by id, if of the same model, manifest and attack."""
+    """Rows of an earlier run by id, if of the same model, manifest and attack; those with an error are tried again."""
     if not (path.exists() and metadata_path(path).exists()):
         return {}
     known = Predictions.read(path)
     same_model = known.model_fingerprint == predictor.fingerprint
     same_manifest = known.manifest_fingerprint == fingerprint
     same_attack = all(row.extra.get(_ATTACK) == stamp for row in known)
-    return known.by_id() if same_model and same_manifest and same_attack else {}
+    if not (same_model and same_manifest and same_attack):
+        return {}
+    return {row.utterance_id: row for row in known if row.error is None}
 
 
 def _attack_one(
@@ -259,24 +253,18 @@ def _attack_one(
         return error
 
 
-def _answered(
-    predictor: Predictor, clips: Sequence[tuple[Utterance, AttackedClip | AudioError]], stamp: str
-) -> Iterator[tuple[str, Prediction]]:
-    """Answers to attacked clips: of sound by the whole way of any prediction, of spectrograms at once."""
-    items: list[Item] = []
-    for utterance, clip in clips:
-        name = utterance.utterance_id
-        if isinstance(clip, AudioError):
-            yield name, Prediction(name, error=str(clip), extra={_ATTACK: stamp})
-            continue
-        extra: dict[str, Any] = {_ATTACK: stamp, **_finite(dataclasses.asdict(clip.change))}
-        if clip.samples is not None:
-            items.append(Item(name, (clip.samples, SAMPLING_RATE_HZ), extra=extra, known=known_of(utterance)))
-        elif clip.probabilities is not None:
-            said = dict(zip(predictor.label_space.classes, map(float, clip.probabilities), strict=True))
-            yield name, Prediction(name, said, dict.fromkeys(predictor.label_space.dimensions, np.nan), extra=extra)
-    for row in predictor.predict_items(items):
-        yield row.utterance_id, row
+def _answer_to(predictor: Predictor, utterance: Utterance, clip: AttackedClip | AudioError, stamp: str) -> Prediction:
+    """Answer to an attacked clip: of sound by the whole way of any prediction, of a spectrogram at once."""
+    name = utterance.utterance_id
+    if isinstance(clip, AudioError):
+        return Prediction(name, error=str(clip), extra={_ATTACK: stamp})
+    extra: dict[str, Any] = {_ATTACK: stamp, **_finite(dataclasses.asdict(clip.change))}
+    if clip.samples is not None:
+        item = Item(name, (clip.samples, SAMPLING_RATE_HZ), extra=extra, known=known_of(utterance))
+        return predictor.predict_items([item]).rows[0]
+    assert clip.probabilities is not None
+    said = dict(zip(predictor.label_space.classes, map(float, clip.probabilities), strict=True))
+    return Prediction(name, said, dict.fromkeys(predictor.label_space.dimensions, np.nan), extra=extra)
 
 
 def _finite(numbers: Mapping[str, float]) -> dict[str, float | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,10 +67,10 @@ class Robustness:
 class DegradedItems(Sequence[Item]):
     """The utterances of a manifest under a degradation, each decoded and changed when it is asked for."""
 
-    def __init__(self, voices: Voices, degradation: Degradation) -> None:
+    def __init__(self, voices: Voices, degradation: Degradation, only: Collection[str] | None = None) -> None:
         self.voices = voices
         self.degradation = degradation
-        self.utterances = voices.manifest.utterances
+        self.utterances = [own for own in voices.manifest if only is None or own.utterance_id in only]
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -88,14 +88,23 @@ class DegradedItems(Sequence[Item]):
 
 
 def predict_under(
-    predictor: Predictor, voices: Voices, name: str, degradation: Degradation, *, progress: Progress = silent
+    predictor: Predictor,
+    voices: Voices,
+    name: str,
+    degradation: Degradation,
+    *,
+    only: Collection[str] | None = None,
+    progress: Progress = silent,
 ) -> Predictions:
-    """Predicts every utterance of the manifest under a degradation, in its order; a clip that fails is an error row."""
+    """Predicts utterances of the manifest under a degradation, in its order; a clip that fails is an error row.
+
+    ``only`` names them; None = all.
+    """
 
     def named(items: Iterable, *, total: int, title: str) -> Iterator:
         return progress(items, total=total, title=name)
 
-    found = predictor.predict_items(DegradedItems(voices, degradation), progress=named)
+    found = predictor.predict_items(DegradedItems(voices, degradation, only), progress=named)
     return dataclasses.replace(found, manifest_fingerprint=voices.manifest.fingerprint())
 
 
@@ -113,8 +122,8 @@ def run_robustness(
     """Predicts a manifest under every degradation and compares the scores with those of the clean clips.
 
     The predictions under each are written as soon as they are there, ``<folder>/<degradation>.csv``; a table that is
-    there already, of the same model, manifest and degradation, is taken as it is, so that a run that was interrupted
-    goes on where it was.
+    there already, of the same model, manifest and degradation, is taken as it is but for rows with an error, so that a
+    run that was interrupted goes on where it was.
 
     Args:
         predictor: the model.
@@ -145,6 +154,11 @@ def run_robustness(
         degraded = _known(path, predictor, manifest, degradation)
         if degraded is None:
             degraded = predict_under(predictor, voices, name, degradation, progress=progress)
+            degraded.write(path)
+        elif degraded.failed:
+            again = {row.utterance_id for row in degraded.failed}
+            retried = predict_under(predictor, voices, name, degradation, only=again, progress=progress)
+            degraded = degraded.with_rows_of(retried)
             degraded.write(path)
         try:
             found.append(effect_of(name, degradation, manifest, clean, degraded, resamples=resamples, seed=seed))

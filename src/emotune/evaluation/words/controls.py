@@ -126,7 +126,7 @@ def run_controls(
     """Predicts a manifest under each control that applies; exchanged transcripts are for models that are given some.
 
     The predictions are written as soon as they are there, ``<folder>/<control>.csv``; a table of the same model,
-    manifest, control and exchanged transcripts that is there already is taken as it is.
+    manifest, control and exchanged transcripts that is there already is taken as it is but for rows with an error.
 
     Args:
         predictor: the model.
@@ -147,6 +147,12 @@ def run_controls(
             items = ControlItems(manifest, control, given)
             predictions = predictor.predict_items(items, progress=progress)
             predictions = dataclasses.replace(predictions, manifest_fingerprint=manifest.fingerprint())
+            predictions.write(path)
+        elif predictions.failed:
+            again = {row.utterance_id for row in predictions.failed}
+            part = manifest.filter(lambda own, again=again: own.utterance_id in again)
+            retried = predictor.predict_items(ControlItems(part, control, given), progress=progress)
+            predictions = predictions.with_rows_of(retried)
             predictions.write(path)
         found[control] = predictions
     return Controlled(found, {name: emotion for name, (_, emotion) in donors.items()} if EXCHANGED in found else {})

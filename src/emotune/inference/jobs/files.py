@@ -17,7 +17,7 @@ from emotune.inference.engines import engine_of
 from emotune.inference.inputs import Inputs, say_passed_over
 from emotune.inference.items import Item
 from emotune.inference.jobs.parts import PredictionParts, parts_in, predict_in_parts
-from emotune.inference.loading import load_and_say
+from emotune.inference.loading import load, load_and_say
 from emotune.inference.predict_files import SHOWN, PredictedFiles, say_unknown
 from emotune.io.tables import SUFFIXES
 from emotune.models.folder import find_model_folder
@@ -116,7 +116,7 @@ def _local_job(
 
 
 def _ray_job(
-    model: str, _inputs: Inputs, _listener: Listener, loading: Mapping[str, Any]
+    model: str, inputs: Inputs, listener: Listener, loading: Mapping[str, Any]
 ) -> tuple[str | None, Callable[..., None]]:
     """As ``_local_job``, through Ray."""
     options = dict(loading)
@@ -131,5 +131,8 @@ def _ray_job(
     fingerprint = adapted_fingerprint(engine.fingerprint, None if adapted is None else adapted.adaptation)
     if options.get("coverage") is not None:
         engine.calibration.threshold(options["coverage"])
+    if options.get("precision", "fp32") != "fp32":  # here, in the place of the workers
+        own: dict[str, Any] = {**options, "device": "cpu"}
+        agreement_with_exact(load(model, **own), model, inputs.items(Counter[str]()), own, listener)
     about = {"fingerprint": fingerprint, "workers": workers, "loading": options}
     return fingerprint, partial(predict_on_ray, model, **about)

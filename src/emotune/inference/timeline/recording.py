@@ -144,6 +144,7 @@ class RecordingTimeline:
             seconds = self._answered_seconds(cut_windows(blocks, cutters), pieces, total)
             for _ in progress(seconds, total=total, title=self.item.utterance_id):
                 pass
+        self._unanswered += self._turns_behind_the_end(tracks)
         if self._unanswered and not any(pieces.values()):
             raise AudioError(self._unanswered[0].error)
         segments = tuple(
@@ -179,14 +180,15 @@ class RecordingTimeline:
         return ["mix" if isinstance(self._channel, str) else self._channel]
 
     def _cutters(self, channels: Sequence[audio.Channel]) -> dict[Track, WindowCutter]:
-        """A cutter for each voice, in the order of the timeline."""
-        windows, least = self.rule.windows, least_samples(self.predictor.engine.preprocessing)
+        """A cutter for each voice, in the order of the timeline; a given turn is never widened by another's speech."""
+        windows = self.rule.windows
         named = [None if channel == "mix" else channel for channel in channels]
         if self.speakers is None:
+            least = least_samples(self.predictor.engine.preprocessing)
             detectors = {Track(channel): speech_detector(self.rule.vad) for channel in named}
             return {track: WindowCutter(windows, found, least=least) for track, found in detectors.items()}
         return {
-            Track(channel, speaker): WindowCutter(windows, Turns(self._turns(speaker)), least=least)
+            Track(channel, speaker): WindowCutter(windows, Turns(self._turns(speaker)))
             for channel in named
             for speaker in sorted(self.speakers)
         }
@@ -197,6 +199,24 @@ class RecordingTimeline:
         offset_s = self._offset / RATE_HZ
         moved = [(start_s - offset_s, end_s - offset_s) for start_s, end_s in self.speakers[speaker]]
         return [(max(0.0, start_s), end_s) for start_s, end_s in moved if end_s > 0]
+
+    def _turns_behind_the_end(self, tracks: Sequence[Track]) -> Iterator[UnansweredWindow]:
+        """Yields the turns of each speaker that the recording, heard to its end, does not have."""
+        if self.speakers is None or self.item.end_s is not None:
+            return
+        end_s = in_seconds(self._offset + self._heard)
+        for track in tracks:
+            behind = sorted(turn for turn in self.speakers[track.speaker or ""] if turn[1] > end_s + audio.LENIENCE_S)
+            if behind:
+                turns = "1 turn" if len(behind) == 1 else f"{len(behind)} turns"
+                last = max(turn[1] for turn in behind)
+                yield UnansweredWindow(
+                    max(behind[0][0], end_s),
+                    last,
+                    f"{self.item.utterance_id}: it ends at {end_s:g} s, and {turns} of {track.speaker} later, at"
+                    f" {last:g} s at the latest. Is it the diarisation of another recording?",
+                    track,
+                )
 
     def _memorised(
         self, blocks: Iterator[tuple[audio.FloatArray, ...]], tracks: Sequence[Track]
@@ -213,7 +233,10 @@ class RecordingTimeline:
         known = known_of_windows(self.item)
         for position, (track, window) in enumerate(windows):
             self._waiting[position] = (track, window.without_samples())
-            yield Item(f"{self.item.utterance_id}, window {position + 1}", (window.samples, RATE_HZ), known=known)
+            place = f"window {position + 1}"
+            if track.speaker is not None:
+                place = f"{track.speaker} at {in_seconds(self._offset + window.start):g} s"
+            yield Item(f"{self.item.utterance_id}, {place}", (window.samples, RATE_HZ), known=known)
 
     def _answered_seconds(
         self, windows: Iterator[tuple[Track, Window]], pieces: Mapping[Track, list[Piece]], total: int

@@ -28,10 +28,17 @@ POOLINGS: Registry[type[Pooling]] = Registry(
     {
         "attention": "emotune.models.aggregations.pooling:AttentivePooling",
         "attentive_stats": "emotune.models.aggregations.pooling:AttentiveStats",
+        "covariance": (
+            "emotune.models.aggregations.covariance:Covariance",
+            "emotune.models.aggregations.options:CovarianceOptions",
+        ),
         "mean": "emotune.models.aggregations.pooling:Mean",
         "mean_std": "emotune.models.aggregations.pooling:MeanStd",
         "normed_mean": "emotune.models.aggregations.pooling:NormedMean",
-        "projected_mean": "emotune.models.aggregations.pooling:ProjectedMean",
+        "projected_mean": (
+            "emotune.models.aggregations.pooling:ProjectedMean",
+            "emotune.models.aggregations.options:ProjectedMeanOptions",
+        ),
         "std": "emotune.models.aggregations.pooling:Std",
     },
     extra="train",

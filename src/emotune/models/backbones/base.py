@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from emotune.batch import Mixing
 from emotune.errors import AudioError, ConfigError
 from emotune.models.backbones.parts_on_top import left_out, prefix_of_encoder
 
@@ -30,6 +31,14 @@ class HiddenStates:
 
     states: tuple[Tensor, ...]
     mask: Tensor
+
+    def mixed(self, mixing: Mixing) -> HiddenStates:
+        """States of each clip mixed frame by frame with its partner's, which are repeated or cut to its length."""
+        frames = torch.arange(self.mask.shape[1], device=self.mask.device)
+        own = frames[None, :] % self.mask.sum(dim=1)[mixing.partners][:, None]
+        rows = mixing.partners[:, None]
+        share = mixing.share
+        return HiddenStates(tuple(share * state + (1 - share) * state[rows, own] for state in self.states), self.mask)
 
 
 class Backbone(nn.Module, ABC):

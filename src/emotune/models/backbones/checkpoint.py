@@ -13,7 +13,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from emotune.errors import ConfigError, ModelError, TableError
-from emotune.io.hub import PREFIX, Download, download_snapshot, is_hub_name, no_folder
+from emotune.io.hub import PREFIX, Download, download_snapshot, fetch, is_hub_name, no_folder
 from emotune.io.tables import read_json
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone
@@ -167,8 +167,28 @@ def _first(names: list[str]) -> str:
     return ", ".join(names[:NAMED_AT_MOST]) + more
 
 
+def folder_of_card(checkpoint: str, revision: str | None = None, *, download: Download = download_snapshot) -> Path:
+    """Folder with a checkpoint's card; of the Hub nothing but the card is fetched.
+
+    Raises:
+        ModelError: if there is no such checkpoint.
+    """
+    found = _located(checkpoint)
+    if isinstance(found, Path):
+        return found
+    return fetch(found, patterns=[], what="checkpoint's card", revision=revision, download=download).folder
+
+
 def _folder(checkpoint: str, revision: str | None, download: Download) -> Path:
     """The local folder of a checkpoint, fetched first where it is a name on the Hub."""
+    found = _located(checkpoint)
+    if isinstance(found, Path):
+        return found
+    return fetch_published(found, what="checkpoint", revision=revision, download=download)
+
+
+def _located(checkpoint: str) -> Path | str:
+    """A checkpoint's local folder, or its name on the Hub."""
     local = Path(os.path.expanduser(checkpoint))  # noqa: PTH111 (Path's own raises for an unknown user)
     if local.is_dir():
         return local
@@ -178,8 +198,7 @@ def _folder(checkpoint: str, revision: str | None, download: Download) -> Path:
     is_published = owner in PUBLISHERS and not Path(owner).exists()
     if not (is_hub_name(checkpoint) or is_published):
         raise no_folder(checkpoint, "checkpoint", cure=CURE)
-    name = PREFIX + checkpoint.removeprefix(PREFIX)
-    return fetch_published(name, what="checkpoint", revision=revision, download=download)
+    return PREFIX + checkpoint.removeprefix(PREFIX)
 
 
 def settings_of(path: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from emotune.errors import ConfigError
 from emotune.models.backbones.convolutions import ConvolutionLayer, FeatureExtractor
 from emotune.models.backbones.product import bias_of, is_plain
-from emotune.models.backbones.transformer import FeedForward, PositionalConvolution, SelfAttention
+from emotune.models.backbones.transformer import FeedForward, SelfAttention
 
 _LARGEST, _ZERO = 127, 128  # of a weight; of an input, where zero is put since only unsigned inputs are fast
 _LEAST_GELU = 0.17  # GELU gives nothing below minus this
@@ -89,8 +89,6 @@ def to_eight_bits(encoder: nn.Module) -> None:
     for module in list(encoder.modules()):
         if isinstance(module, SelfAttention):
             _join(module)
-        elif isinstance(module, PositionalConvolution):
-            module.fix()
         elif isinstance(module, FeatureExtractor):
             for layer in list(module.conv_layers)[1:]:
                 assert isinstance(layer, ConvolutionLayer)

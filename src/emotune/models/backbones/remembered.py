@@ -17,11 +17,22 @@ from emotune.models.weights import is_finite
 
 @dataclass
 class _Store:
-    """States that are kept, of one encoder at a time; all models of a process with the same frozen encoder share it."""
+    """States that are kept, of the two encoders used last: a model has no more.
 
-    encoder: str = ""
+    All models of a process with the same frozen encoder share them.
+    """
+
+    encoders: list[str] = field(default_factory=list)
     states: dict[tuple[str, str, bytes], tuple[Tensor, ...]] = field(default_factory=dict)
     size: int = 0
+
+    def use(self, encoder: str) -> None:
+        """Makes room for an encoder's states, where two others have some."""
+        kept = [own for own in self.encoders if own != encoder][-1:]
+        if set(self.encoders) - {*kept, encoder}:
+            self.states = {key: states for key, states in self.states.items() if key[0] in (*kept, encoder)}
+            self.size = sum(state.nbytes for states in self.states.values() for state in states)
+        self.encoders = [*kept, encoder]
 
 
 _STORE = _Store()
@@ -39,8 +50,7 @@ class RememberedStates:
         self.backbone = backbone
         self.most_bytes = most_gb * 1e9
         self.encoder = _digest_of(backbone)
-        if _STORE.encoder != self.encoder:
-            _STORE.encoder, _STORE.states, _STORE.size = self.encoder, {}, 0
+        _STORE.use(self.encoder)
         self.store = _STORE
 
     def __deepcopy__(self, memo: dict[int, Any]) -> RememberedStates:

@@ -55,8 +55,8 @@ def _parts() -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float
     WINDOW and column k_2 / side.
     """
     number = np.arange(_SIDE)
-    short = np.exp(-2j * np.pi * np.outer(number, number) / _SIDE)
-    turn = np.exp(-2j * np.pi * np.outer(number, number) / WINDOW)
-    kept = short[:_KEPT]
+    short: NDArray[np.complex128] = np.exp(-2j * np.pi * np.outer(number, number) / _SIDE)
+    turn: NDArray[np.complex128] = np.exp(-2j * np.pi * np.outer(number, number) / WINDOW)
+    kept: NDArray[np.complex128] = short[:_KEPT]
     second = np.block([[kept.real, -kept.imag], [kept.imag, kept.real]])
     return np.concatenate([short.real, short.imag]), np.stack([turn.real, turn.imag]), second

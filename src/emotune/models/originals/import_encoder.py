@@ -9,15 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
-import torch
 from torch import Tensor
 
 from emotune.errors import ConfigError, ModelError
 from emotune.io.new_folders import check_new, new_folder
-from emotune.io.tables import to_json, write_text
 from emotune.models.backbones.checkpoint import load_pretrained
-from emotune.models.folder import CONFIG, PREPROCESSOR, WEIGHTS
+from emotune.models.encoder_folder import write_encoder
 from emotune.models.originals.inert import read_inert
 from emotune.models.originals.layouts import LAYOUTS, Original, original_of
 from emotune.models.originals.names import renamed, settings_of
@@ -101,16 +98,7 @@ def _type_of(weights: Mapping[str, Tensor], original: Original) -> str:
 def _written(about: ImportedEncoder, weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> ImportedEncoder:
     output = about.folder
     with new_folder(output) as made:
-        write_text(made / CONFIG, to_json(dict(config)) + "\n")
-        if about.normalize is not None:
-            said = {
-                "feature_extractor_type": "Wav2Vec2FeatureExtractor",
-                "do_normalize": about.normalize,
-                "sampling_rate": 16000,
-            }
-            write_text(made / PREPROCESSOR, to_json(said) + "\n")
-        values = {name: tensor.detach().to(torch.float32).contiguous().clone() for name, tensor in weights.items()}
-        safetensors.torch.save_file(values, made / WEIGHTS, metadata={"format": "pt"})
+        write_encoder(made, config, weights, normalize=about.normalize)
         try:
             loaded = load_pretrained(about.model_type, made)
         except ModelError as error:

@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 
 from emotune.audio.preprocessing import Preprocessing
-from emotune.errors import ConfigError, ModelError
+from emotune.errors import ConfigError, ModelError, page_here
 from emotune.io.hub import CARD, licence_of
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone
@@ -28,7 +28,10 @@ from emotune.models.published.sequence_classification import looks_untrained
 from emotune.models.weight_files import Shards, StateDict, Weights, open_weights, read_pickle
 from emotune.models.weights import is_finite, nothing_drawn, without_memory
 
-_CURE = "Download it again, or name a folder as its authors published it; docs/how-to/checkpoints.md lists the formats."
+_CURE = (
+    "Download it again, or name a folder as its authors published it; the formats are listed in"
+    f" {page_here('docs/how-to/checkpoints.md')}."
+)
 _ENCODER = (
     "A pretrained encoder is not an emotion model yet: name it as model.backbone.checkpoint of a recipe and train."
 )

@@ -11,8 +11,12 @@ from matplotlib.ticker import MaxNLocator
 
 from emotune.evaluation.abstention import Abstention
 from emotune.evaluation.result import CalibrationScores
+from emotune.evaluation.statistics.bootstrap import Estimate
 from emotune.report.figures.canvas import DASHED, FIRST, INK, LINE, MUTED, SECOND, SERIES, WIDTH, bare, panel, svg
 from emotune.report.template import Markup
+
+_MARKERS = ("o", "s", "^", "D", "v")
+_STYLES = ("-", (0, (4, 2)), (0, (1, 1.5)))
 
 
 def risk_coverage(abstention: Abstention) -> Markup:
@@ -76,6 +80,37 @@ def learning_curve(
     axes.set(xlabel="epoch", ylabel=label)
     axes.legend(frameon=False, labelcolor=INK, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderpad=0)
     return svg(figure, f"{label} over {len(history)} epochs: {', '.join(keys.values())}.")
+
+
+def score_over_values(
+    lines: Mapping[str, Sequence[tuple[float, Estimate]]], *, x_label: str, y_label: str, logarithmic: bool
+) -> Markup:
+    """One panel: scores over values, a line for each name, with 95 % intervals a little apart."""
+    figure, axes = panel(height=3.8)
+    values = sorted({value for line in lines.values() for value, _ in line})
+    for number, (name, line) in enumerate(lines.items()):
+        colour, style = SERIES[number % len(SERIES)], _STYLES[number // len(SERIES) % len(_STYLES)]
+        shift = 0.035 * (number - (len(lines) - 1) / 2)
+        x = [value * 10**shift if logarithmic else value + shift * (values[-1] - values[0]) for value, _ in line]
+        y = [score.value for _, score in line]
+        axes.plot(
+            x, y, color=colour, marker=_MARKERS[number % len(_MARKERS)], markersize=5, linestyle=style, label=name
+        )
+        for place, (_, score) in zip(x, line, strict=True):
+            if score.has_interval:
+                axes.plot([place, place], [score.low, score.high], color=colour, linewidth=1, alpha=0.55)
+    if logarithmic:
+        axes.set_xscale("log")
+    axes.set_xticks(values, [f"{value:g}" for value in values])
+    axes.minorticks_off()
+    axes.grid(axis="y", color=LINE, linewidth=0.7)
+    axes.set(xlabel=x_label, ylabel=y_label)
+    axes.legend(frameon=False, labelcolor=INK, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderpad=0)
+    described = "; ".join(
+        f"{name} " + ", ".join(f"{score.value:.3f} at {value:g}" for value, score in line)
+        for name, line in lines.items()
+    )
+    return svg(figure, f"{y_label} over {x_label}: {described}.")
 
 
 def _finite(value: object) -> bool:

@@ -146,7 +146,7 @@ def memory_estimate(train: TrainSection, model: nn.Module, task: Task[Any], clip
     Args:
         train, model, task, clips: as for ``within_memory``.
     """
-    weights, moments = _fixed_bytes_of(train, model)
+    weights, moments = _fixed_bytes_of(train, model, task)
     longest_s = max(clips.longest_s)
     short_s, twice_s = min(_CLIP_S, longest_s), min(2 * _CLIP_S, longest_s)
     per_second = bytes_per_second(model, task, short_s)
@@ -179,7 +179,7 @@ def within_memory(train: TrainSection, model: nn.Module, task: Task[Any], clips:
     """
     assert train.memory_gb is not None
     longest_s = max(clips.longest_s)
-    taken = _taken_bytes(train, model)
+    taken = _taken_bytes(train, model, task)
     try:
         per_second = bytes_per_second(model, task, longest_s)
         room = (train.memory_gb * 1e9 * _USABLE - taken) / per_second
@@ -211,16 +211,20 @@ def within_memory(train: TrainSection, model: nn.Module, task: Task[Any], clips:
     )
 
 
-def _taken_bytes(train: TrainSection, model: nn.Module) -> float:
+def _taken_bytes(train: TrainSection, model: nn.Module, task: Task[Any]) -> float:
     """Bytes that are taken before any batch."""
-    return sum(_fixed_bytes_of(train, model)) + _OVERHEAD_BYTES[next(model.parameters()).device.type]
+    return sum(_fixed_bytes_of(train, model, task)) + _OVERHEAD_BYTES[next(model.parameters()).device.type]
 
 
-def _fixed_bytes_of(train: TrainSection, model: nn.Module) -> tuple[int, int]:
-    """As ``fixed_bytes``, with the copies that the train section asks for, and what each process has of them."""
+def _fixed_bytes_of(train: TrainSection, model: nn.Module, task: Task[Any]) -> tuple[int, int]:
+    """As ``fixed_bytes``, with the copies that the train section asks for, and what each process has of them.
+
+    A task's own weights, such as those of a teacher, are there once.
+    """
     weights, moments = fixed_bytes(model)
     copies = 2 if train.fsdp or train.average is not None else 1
-    return weights * copies, moments // processes.count() if train.fsdp else moments
+    of_task = sum(parameter.numel() * parameter.element_size() for parameter in task.parameters())
+    return weights * copies + of_task, moments // processes.count() if train.fsdp else moments
 
 
 def _largest_batch_s(train: TrainSection, clips: Clips) -> float:

@@ -147,16 +147,19 @@ class StepGradients:
         if not wholes or (len(pieces) == 1 and processes.count() == 1):
             return [{} for _ in pieces]
 
-        def predictions() -> list[dict[str, Tensor]]:
+        def predictions() -> list[dict[str, tuple[Tensor, Tensor]]]:
             with torch.no_grad():
-                said = (self._forward(piece)[0] for piece in self._in_turn(pieces))
-                return [{name: whole.prediction(output).float() for name, whole in wholes.items()} for output in said]
+                heard = (self._forward(piece) for piece in self._in_turn(pieces))
+                return [
+                    {name: (whole.prediction(output).float(), whole.truth(batch)) for name, whole in wholes.items()}
+                    for output, batch in heard
+                ]
 
-        predicted = self._everywhere(predictions)
+        found = self._everywhere(predictions)
         shares: list[dict[str, Share]] = [{} for _ in pieces]
         for name, whole in wholes.items():
-            truths = [whole.truth(piece.batch).to(self.device) for piece in pieces]
-            of_step = shares_of_step([each[name] for each in predicted], truths, whole.loss)
+            predicted, truths = zip(*(each[name] for each in found), strict=True)
+            of_step = shares_of_step(predicted, truths, whole.loss)
             for own, share in zip(shares, of_step, strict=True):
                 own[name] = share
         return shares

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from emotune.config.reading import read_section
 from emotune.config.sequences import SequenceRecipe
@@ -19,6 +21,7 @@ from emotune.runtime.progress import Progress, silent
 from emotune.schema.labels import LabelSpace
 from emotune.schema.predictions import Prediction, Predictions
 from emotune.schema.run_folder import RunFolder
+from emotune.training.run import versions_here
 
 REPORT = "report.json"
 
@@ -47,6 +50,7 @@ def score_sequences(
     sets: Mapping[str, TaskData],
     folder: Path,
     *,
+    about: Mapping[str, Any],
     resamples: int = 1000,
     progress: Progress = silent,
 ) -> list[ScoredTask]:
@@ -56,6 +60,7 @@ def score_sequences(
         writer: the model.
         sets: task -> clips with their truth.
         folder: gets ``<task>.csv`` and ``report.json``.
+        about: what is scored and by which command, for the report; see ``origin_of``.
         resamples: of the bootstrap over speakers.
         progress: shows how far the work is.
     """
@@ -71,7 +76,7 @@ def score_sequences(
         figures = score_answers(task.writes, truth, answers, speakers, resamples=resamples) if rows else {}
         failed = len(written) - len(rows)
         scored.append(ScoredTask(name, figures, len(rows), failed, len(set(speakers) - {None})))
-    report = {
+    tasks = {
         found.name: {
             **{key: estimate.to_json() for key, estimate in found.figures.items()},
             "clips": found.clips,
@@ -80,8 +85,20 @@ def score_sequences(
         }
         for found in scored
     }
-    write_text(folder / REPORT, to_json(report) + "\n")
+    information = {**about, **versions_here(), "resamples": resamples}
+    write_text(folder / REPORT, to_json({"information": information, "tasks": tasks}) + "\n")
     return scored
+
+
+def origin_of(run: RunFolder, recipe: SequenceRecipe, data: Sequence[TaskData], split: str) -> dict[str, Any]:
+    """Origin of a report: recipe, seed, split, manifests, and the command that makes its figures again."""
+    return {
+        "recipe": recipe.name,
+        "seed": recipe.seed,
+        "split": split,
+        "manifests": {own.task.name: own.fingerprint() for own in data},
+        "command": shlex.join(["emotune", "evaluate", str(run.path), "--split", split]),
+    }
 
 
 def evaluate_sequences(
@@ -109,7 +126,9 @@ def evaluate_sequences(
     _refuse_changed(run, data)
     sets = {own.task.name: own.part(split) for own in data}
     writer = load(run.path, device=device, batch_seconds=recipe.train.batch_seconds)
-    return score_sequences(writer, sets, output or run.results(split), resamples=resamples, progress=progress)
+    about = origin_of(run, recipe, data, split)
+    folder = output or run.results(split)
+    return score_sequences(writer, sets, folder, about=about, resamples=resamples, progress=progress)
 
 
 def _refuse_changed(run: RunFolder, data: Sequence[TaskData]) -> None:

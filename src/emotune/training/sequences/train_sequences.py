@@ -36,7 +36,7 @@ from emotune.training.loop.trainer import Groups, Trainer, batches_of
 from emotune.training.run import opened, provenance_of, write_end, write_provenance
 from emotune.training.run_log import OtherProcess, RunLog
 from emotune.training.sequences.data import training_data
-from emotune.training.sequences.evaluate import ScoredTask, score_sequences
+from emotune.training.sequences.evaluate import ScoredTask, origin_of, score_sequences
 from emotune.training.sequences.score import development_scores
 from emotune.training.sequences.sequence_task import SequenceTask, Shares
 
@@ -183,7 +183,8 @@ def train_sequences(
             save_sequences(run.model, best.cpu().eval(), base)
             sets = {own.task.name: own.part(DEVELOPMENT) for own in data}
             writer = load(run.model, batch_seconds=recipe.train.batch_seconds)
-            scored = score_sequences(writer, sets, run.results(DEVELOPMENT), progress=progress)
+            about = origin_of(run, recipe, data, DEVELOPMENT)
+            scored = score_sequences(writer, sets, run.results(DEVELOPMENT), about=about, progress=progress)
             write_end(run, provenance)
             shutil.rmtree(run.checkpoints, ignore_errors=True)
         return processes.from_first(scored)

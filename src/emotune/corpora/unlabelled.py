@@ -1,0 +1,69 @@
+"""Recordings without labels: a folder of them, or a manifest, of which only what is for training is opened."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from emotune.corpora.base import check_folder
+from emotune.corpora.hearing import hear
+from emotune.corpora.readers import audiofolder
+from emotune.errors import CorpusError
+from emotune.runtime.progress import Progress, silent
+from emotune.schema.labels import LabelSpace
+from emotune.schema.manifest import Manifest, Skipped
+from emotune.schema.splits import TRAIN
+from emotune.schema.utterance import Utterance
+
+_OTHER = "of split {}, which nothing is learnt from"
+
+
+def read_unlabelled(source: Path, *, progress: Progress = silent) -> Manifest:
+    """Reads the recordings below a folder as ``audiofolder`` does, but for the labels; or a manifest's.
+
+    What lies in a folder called after another split than training (``test``, ``dev``, ``validation``, ...), or is said
+    to be of one, is skipped unopened. Classes in names of folders and columns of labels are not read.
+
+    Raises:
+        CorpusError: when there is no such folder, or no recording in it that can be used.
+        TableError: for a file that is no manifest.
+    """
+    if source.is_file():
+        manifest = without_labels(Manifest.read(source))
+        return manifest.filter(lambda utterance: utterance.split in (None, TRAIN))
+    check_folder(source)
+    found = list(audiofolder.recordings(source))
+    wanted = [item for item in found if isinstance(item, Utterance) and item.split in (None, TRAIN)]
+    skipped = [item for item in found if isinstance(item, Skipped)]
+    skipped += [
+        Skipped(item.file, _OTHER.format(item.split))
+        for item in found
+        if isinstance(item, Utterance) and item.split not in (None, TRAIN)
+    ]
+    heard = hear(source, wanted, cure="", progress=progress)
+    skipped += heard.skipped
+    if not heard.utterances:
+        first = f" The first is skipped: {skipped[0].file}: {skipped[0].reason}" if skipped else ""
+        raise CorpusError(f"data.unlabelled: {source} holds no recording that can be heard.{first}")
+    corpus = audiofolder.CORPUS
+    information = {"corpus": source.name, "licence": corpus.licence, "reference": corpus.reference}
+    warnings = heard.warnings()
+    return Manifest(
+        tuple(heard.utterances),
+        LabelSpace(()),
+        source,
+        {**information, **({"warnings": warnings} if warnings else {})},
+        tuple(skipped),
+    )
+
+
+def without_labels(manifest: Manifest) -> Manifest:
+    """The same recordings and speakers, with neither classes nor votes nor dimensions."""
+    return dataclasses.replace(
+        manifest,
+        utterances=tuple(
+            dataclasses.replace(utterance, emotion=None, emotion_original=None, votes={}, dimensions={}, extra={})
+            for utterance in manifest
+        ),
+        label_space=LabelSpace(()),
+    )

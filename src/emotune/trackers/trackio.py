@@ -1,0 +1,45 @@
+"""Trackio: figures in its local database, shown by ``trackio show``."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Mapping
+
+from emotune.runtime.extras import needs
+from emotune.trackers import PROJECT
+from emotune.trackers.tracker import TrackedRun, Tracker
+
+with needs("trackio", "The tracker 'trackio'"):
+    import trackio  # pyright: ignore[reportMissingImports]
+
+
+class TrackioTracker(Tracker):
+    """Writes to trackio's folder: ``TRACKIO_DIR``, or its own in the home folder. Nothing leaves this machine."""
+
+    def __init__(self, run: TrackedRun) -> None:
+        self.name = run.key or run.name
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.run = trackio.init(
+                project=PROJECT,
+                name=self.name,
+                config=dict(run.settings),
+                resume="never" if run.key is None else "allow",
+                embed=False,
+                auto_log_gpu=False,
+                auto_log_cpu=False,
+            )
+
+    @property
+    def key(self) -> str:
+        """Name of the run."""
+        return self.run.name
+
+    def log(self, figures: Mapping[str, float], step: int) -> None:
+        """Keeps figures; trackio writes them in the background."""
+        self.run.log(dict(figures), step=step)
+
+    def close(self, *, finished: bool) -> None:
+        """Waits for what is not written yet."""
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.run.finish()

@@ -1,0 +1,1 @@
+"""Multi-view contrastive pre-training: its data, task, figures and runs."""
