@@ -62,7 +62,7 @@ class Batch:
             {name: value.to(device) for name, value in named.items()} for named in (self.targets, self.conditions)
         )
         unchanged = self.unchanged and self.unchanged.to(device)
-        return Batch(self.waveforms.to(device), self.mask.to(device), targets, conditions, unchanged)
+        return Batch(self.waveforms.to(device), self.mask.to(device), targets, conditions, unchanged=unchanged)
 
     def rows(self, which: slice | Tensor) -> Batch:
         """Some of the clips, by a slice or a mask of shape (batch,), without the padding that only the others need."""
@@ -72,7 +72,7 @@ class Batch:
             {name: value[which] for name, value in named.items()} for named in (self.targets, self.conditions)
         )
         unchanged = self.unchanged and self.unchanged.rows(which)
-        return Batch(self.waveforms[which, :longest], mask[:, :longest], targets, conditions, unchanged)
+        return Batch(self.waveforms[which, :longest], mask[:, :longest], targets, conditions, unchanged=unchanged)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from pydantic import ConfigDict, GetCoreSchemaHandler, ValidationError, create_model, model_validator
 from pydantic.fields import FieldInfo
@@ -31,7 +31,8 @@ class EntrySection(Section):
 
 
 def _section_with(options: type[Section] | None) -> type[EntrySection]:
-    return create_model("Entry", __base__=EntrySection if options is None else (options, EntrySection))
+    bases = EntrySection if options is None else (options, EntrySection)
+    return cast("type[EntrySection]", create_model("Entry", __base__=bases))
 
 
 def _entry_again(options: type[Section] | None, values: Mapping[str, Any]) -> EntrySection:
