@@ -193,7 +193,7 @@ SOURCES = {
     "an adapter of rank zero": ([DATA, "model.adapter={name: lora, rank: 0}"], "model.adapter.rank: "),
     "sampling by nothing with a power": (
         [DATA, "train.sampling={power: 0.5}"],
-        "train.sampling: power needs by: class, corpus or corpus_and_class",
+        "train.sampling: power needs by: class, corpus, corpus_and_class or language",
     ),
     "a misspelt sampling": (
         [DATA, "train.sampling=balance"],

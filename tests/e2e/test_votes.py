@@ -81,7 +81,10 @@ def test_both_losses_together_learn_labels_where_there_are_some(recipe, tmp_path
     ("options", "said"),
     [
         (["data.votes.no_agreement=votes"], "there is none; give loss.soft_cross_entropy.weight or loss.kl.weight"),
-        ([*SOFT, "data.votes.no_agreement=vote"], "data.votes.no_agreement: input should be 'leave_out' or 'votes'"),
+        (
+            [*SOFT, "data.votes.no_agreement=vote"],
+            "data.votes.no_agreement: input should be 'leave_out', 'votes' or 'class'",
+        ),
         ([*SOFT, "data.votes.minimum=0"], "data.votes.minimum: input should be greater than or equal to 1"),
         ([*SOFT, "data.votes.tie=first"], "data.votes.tie: Unknown key 'tie', did you mean 'ties'?"),
         ([*SOFT, "data.votes.minimum=9", "data.votes.label=plurality"], "No utterance has a label"),

@@ -127,6 +127,7 @@ def test_a_package_of_your_own_is_named_by_groups_that_there_are():
         "layer_mix": "emotune.models.aggregations:LAYER_MIXES",
         "adapter": "emotune.models.adapters:ADAPTERS",
         "join": "emotune.models.conditions:JOINS",
+        "view": "emotune.models.views:VIEWS",
         "augmentation": "emotune.data.augmentations:AUGMENTATIONS",
         "attack": "emotune.attacks:ATTACKS",
         "head": "emotune.models.heads:HEADS",

@@ -72,7 +72,7 @@ EXPECTED: dict[str, tuple[Callable, Callable]] = {
 
 
 def test_every_pooling_and_every_mix_of_the_tables_has_its_formula_here():
-    assert set(POOLINGS) == {*EXPECTED, "projected_mean"}
+    assert set(POOLINGS) == {*EXPECTED, "projected_mean", "covariance"}  # the last has it in test_every_aggregation
     assert set(LAYER_MIXES) == {"attentive_merging", "last", "weighted_sum"}
 
 

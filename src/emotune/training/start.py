@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,8 @@ def refuse_heard(recipe: Recipe, manifest: Manifest) -> None:
     start, checkpoint = recipe.model.start, recipe.model.backbone.checkpoint
     if start is not None:
         key, name, folder = "model.start", start, find_model_folder(start).folder
-    elif checkpoint is not None and Path(checkpoint).expanduser().is_dir():
-        key, name, folder = "model.backbone.checkpoint", checkpoint, Path(checkpoint).expanduser()
+    elif checkpoint is not None and Path(os.path.expanduser(checkpoint)).is_dir():  # noqa: PTH111 (as for loading)
+        key, name, folder = "model.backbone.checkpoint", checkpoint, Path(os.path.expanduser(checkpoint))  # noqa: PTH111
     else:
         return
     run = RunFolder(folder.absolute().parent)

@@ -31,7 +31,7 @@ def with_secondary_changed(
     if not any(name.startswith(SECONDARY) for name in extra):
         return extra
     others = {name: value for name, value in extra.items() if not name.startswith(SECONDARY)}
-    return others | {SECONDARY + name: count for name, count in change(_counts(extra, where)).items()}
+    return others | {SECONDARY + name: str(count) for name, count in change(_counts(extra, where)).items()}
 
 
 def _counts(extra: Mapping[str, Any], where: str) -> dict[str, float]:

@@ -98,7 +98,7 @@ def read(root: Path, *, labels: str = "consensus") -> Iterator[Utterance | Skipp
                 item,
                 votes=dict(votes[stem]),
                 text=_text(transcripts.get(stem)),
-                extra={**item.extra, **secondary[stem]},
+                extra={**item.extra, **{name: str(count) for name, count in secondary[stem].items()}},
             )
             test3_is_known = test3_is_known or item.split == "test3"
             yield item if labels == "consensus" else _by_plurality(item, own_words)
