@@ -46,7 +46,8 @@ def with_value(path: str, value: object) -> dict:
         own = sections[1] if len(sections) > 1 else last
         having = [name for name in TASKS if own in ("name", *TASKS.options(name).model_fields)]
         recipe["task"]["name"] = having[0]
-        if "distillation" in (having[0], value) and last != "teacher":
+        chosen = value if path == "task.name" else having[0]
+        if chosen == "distillation" and last != "teacher":
             recipe["task"]["teacher"] = "mini"
     if path.startswith("task.encoder."):
         place |= {"family": "wavlm", **({} if last == "checkpoint" else {"config": {}})}

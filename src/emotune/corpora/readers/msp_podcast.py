@@ -84,6 +84,7 @@ def read(root: Path, *, labels: str = "consensus") -> Iterator[Utterance | Skipp
             own_words.setdefault(noun, word)
         if labels != "primary_secondary":
             secondary[rating.stem].update(f"{SECONDARY}{noun}" for noun in rating.secondary)
+    nobody = dict.fromkeys(sorted({name for counts in secondary.values() for name in counts}))
     yield from skipped
     transcripts = {file.stem: file for file in (root / "Transcripts").glob("*.txt")}
     missing: list[Missing] = []
@@ -98,7 +99,7 @@ def read(root: Path, *, labels: str = "consensus") -> Iterator[Utterance | Skipp
                 item,
                 votes=dict(votes[stem]),
                 text=_text(transcripts.get(stem)),
-                extra={**item.extra, **{name: str(count) for name, count in secondary[stem].items()}},
+                extra={**item.extra, **nobody, **{name: str(count) for name, count in secondary[stem].items()}},
             )
             test3_is_known = test3_is_known or item.split == "test3"
             yield item if labels == "consensus" else _by_plurality(item, own_words)
