@@ -17,7 +17,8 @@ def secondary_votes(utterance: Utterance) -> dict[str, float]:
     Raises:
         TableError: for a cell that is no number.
     """
-    return _counts(utterance.extra, utterance.utterance_id)
+    counts = _counts(utterance.extra, utterance.utterance_id)
+    return {name: count for name, count in counts.items() if count}
 
 
 def with_secondary_changed(
@@ -31,13 +32,13 @@ def with_secondary_changed(
     if not any(name.startswith(SECONDARY) for name in extra):
         return extra
     others = {name: value for name, value in extra.items() if not name.startswith(SECONDARY)}
-    return others | {SECONDARY + name: str(count) for name, count in change(_counts(extra, where)).items()}
+    changed = change(_counts(extra, where))
+    return others | {SECONDARY + name: str(count) if count else None for name, count in changed.items()}
 
 
 def _counts(extra: Mapping[str, Any], where: str) -> dict[str, float]:
-    found = {
-        name.removeprefix(SECONDARY): number_or_none(value, f"{where}, {name}")
+    return {
+        name.removeprefix(SECONDARY): number_or_none(value, f"{where}, {name}") or 0.0
         for name, value in extra.items()
         if name.startswith(SECONDARY)
     }
-    return {name: count for name, count in found.items() if count}
