@@ -30,6 +30,7 @@ def written(tmp_path, tones):
     return tmp_path
 
 
+@pytest.mark.load
 def test_the_command_describes_and_makes_an_encoder(written, emotune_command):
     described = emotune_command("train", written / "pretrain.yaml", "--dry-run")
     assert described.code == 0, described.err

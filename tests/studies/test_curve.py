@@ -127,6 +127,7 @@ class _Run:
         self.recipe = plan.recipe("heard", 0, {})
 
 
+@pytest.mark.load
 def test_the_curve_is_a_table_and_a_picture_with_differences_at_each_value(source, tmp_path, capsys):
     result = run_study(source, tmp_path / "out", resamples=300, run_one=untrained)
     assert not result.missing
@@ -152,6 +153,7 @@ def test_the_curve_is_a_table_and_a_picture_with_differences_at_each_value(sourc
     assert "over share of labels" in capsys.readouterr().out
 
 
+@pytest.mark.load
 def test_the_outlook_counts_runs_and_reckons_with_those_that_are_done(source, tmp_path, capsys):
     plan = load_study(source)
     assert in_words(outlook(plan, tmp_path)).startswith("10 runs are left, 10 trainings; not known of 7 steps")

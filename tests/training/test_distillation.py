@@ -159,6 +159,7 @@ def test_the_truth_is_what_the_teacher_says_softened_and_a_second_time_it_is_not
     assert experiment_of(recipe(embedding=1.0)).dataset[0, 0].truth == truth
 
 
+@pytest.mark.load
 def test_no_label_is_read_and_no_clip_but_those_for_training_is_heard_by_the_teacher(recipe, voices, tmp_path, opened):
     opened.clear()
     experiment_of(recipe())
@@ -184,6 +185,7 @@ def weights(run) -> dict[str, torch.Tensor]:
     return load_model(run / "model").model.state_dict()
 
 
+@pytest.mark.load
 def test_an_interrupted_run_goes_on_to_the_bit_and_tells_of_its_teacher(recipe, tmp_path):
     options = {"embedding": 0.5, "labels": 0.5}
     train_run(recipe(**options), tmp_path / "whole")

@@ -67,6 +67,7 @@ def test_no_recording_of_another_split_than_training_is_opened(run, tones):
     assert set(run[1]) == of_training
 
 
+@pytest.mark.load
 def test_no_label_is_read(run, tones, tmp_path):
     mute = dataclasses.replace(tones, root=tones.root.resolve())
     mute = mute.replace_utterances([dataclasses.replace(u, emotion=None) for u in mute])
@@ -105,6 +106,7 @@ def test_training_changes_the_copied_layers_and_not_the_convolutions_nor_the_who
     assert not any(name.startswith("feature_extractor.") for name in moved)
 
 
+@pytest.mark.load
 def test_the_whole_encoder_is_the_same_to_the_bit_after_a_run(tones, tmp_path, monkeypatch):
     kept = []
     from emotune.training.pretraining import run as module

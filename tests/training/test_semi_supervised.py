@@ -103,6 +103,7 @@ class Interrupted(Listener):
         self.rows = list(rows)
 
 
+@pytest.mark.load
 def test_an_interrupted_run_goes_on_to_the_bit_with_the_threshold_of_its_last_epoch(recipe, tmp_path, monkeypatch):
     original, labelled = SemiSupervisedTask._labels, []
     monkeypatch.setattr(SemiSupervisedTask, "_labels", lambda *given: labelled.append(original(*given)) or labelled[-1])

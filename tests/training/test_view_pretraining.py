@@ -181,6 +181,7 @@ def test_a_handful_of_recordings_is_refused(recipe, monkeypatch):
         build_pretraining(recipe())
 
 
+@pytest.mark.load
 def test_speakers_that_nobody_knows_cannot_be_left_out(recipe, tones):
     nameless = tones.replace_utterances([dataclasses.replace(u, speaker=None) for u in tones])
     build_pretraining(recipe(nameless))
