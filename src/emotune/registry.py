@@ -35,7 +35,7 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
     Args:
         kind: what an entry is, in words.
         entries: name -> place, (place, place of its options), or the entry itself.
-        extra: the extra of emotune that installs what the entries need, if one does.
+        extra: the extra of emotune that installs what the entries need, of all or by name, if one does.
 
     >>> constants = Registry("constant", {"pi": "math:pi"})
     >>> round(constants["pi"], 2)
@@ -46,7 +46,11 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
     """
 
     def __init__(
-        self, kind: str, entries: Mapping[str, str | tuple[str, str] | Entry], *, extra: str | None = None
+        self,
+        kind: str,
+        entries: Mapping[str, str | tuple[str, str] | Entry],
+        *,
+        extra: str | Mapping[str, str] | None = None,
     ) -> None:
         self.kind = kind
         self._own = dict(entries)
@@ -123,11 +127,12 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         try:
             return resolve_name(place)
         except ModuleNotFoundError as error:
-            if self._extra is None or (error.name or "").startswith("emotune"):
+            extra = self._extra.get(name) if isinstance(self._extra, Mapping) else self._extra
+            if extra is None or (error.name or "").startswith("emotune"):
                 raise
             raise ConfigError(
                 f"The {self.kind} '{name}' needs '{error.name}', which is not installed:"
-                f" pip install 'emotune[{self._extra}]'."
+                f" pip install 'emotune[{extra}]'."
             ) from error
 
     def _imported_from_others(self, name: str, point: EntryPoint) -> Any:

@@ -199,7 +199,10 @@ def test_a_wrong_weight_is_refused_by_name(tmp_path, spoil, message) -> None:
         ({"problem_type": "regression"}, "problem_type 'regression'"),
         ({"problem_type": "multi_label_classification"}, "problem_type 'multi_label_classification'"),
         ({"use_weighted_layer_sum": True}, "use_weighted_layer_sum is true, and the file lacks layer_weights"),
-        ({"model_type": "sew"}, r"type 'sew', which is not known here\. Known: data2vec-audio, emotion2vec, hubert,"),
+        (
+            {"model_type": "sew"},
+            r"type 'sew', which is not known here\. Known: data2vec-audio, depthwise, emotion2vec,",
+        ),
         ({"add_adapter": True}, "add_adapter is true"),
     ],
 )

@@ -19,4 +19,5 @@ TRACKERS: Registry[type[Tracker]] = Registry(
         "trackio": "emotune.trackers.trackio:TrackioTracker",
         "wandb": "emotune.trackers.wandb:WandbTracker",
     },
+    extra={name: name for name in ("mlflow", "trackio", "wandb")},
 )

@@ -5,13 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from emotune.runtime.extras import needs
+from mlflow import MlflowClient  # pyright: ignore[reportMissingImports]
+from mlflow.entities import Metric, Param  # pyright: ignore[reportMissingImports]
+
 from emotune.trackers import PROJECT
 from emotune.trackers.tracker import TrackedRun, Tracker
-
-with needs("mlflow", "The tracker 'mlflow'"):
-    from mlflow import MlflowClient  # pyright: ignore[reportMissingImports]
-    from mlflow.entities import Metric, Param  # pyright: ignore[reportMissingImports]
 
 _AT_ONCE = 500  # figures that are written together: each write to a database costs milliseconds
 _LONGEST = 6000  # of a setting's text

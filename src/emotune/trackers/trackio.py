@@ -6,12 +6,10 @@ import contextlib
 import io
 from collections.abc import Mapping
 
-from emotune.runtime.extras import needs
+import trackio  # pyright: ignore[reportMissingImports]
+
 from emotune.trackers import PROJECT
 from emotune.trackers.tracker import TrackedRun, Tracker
-
-with needs("trackio", "The tracker 'trackio'"):
-    import trackio  # pyright: ignore[reportMissingImports]
 
 
 class TrackioTracker(Tracker):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from emotune.runtime.extras import needs
+import wandb  # pyright: ignore[reportMissingImports]
+
 from emotune.trackers import PROJECT
 from emotune.trackers.tracker import TrackedRun, Tracker
-
-with needs("wandb", "The tracker 'wandb'"):
-    import wandb  # pyright: ignore[reportMissingImports]
 
 
 class WandbTracker(Tracker):
