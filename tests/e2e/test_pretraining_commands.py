@@ -88,8 +88,8 @@ def test_a_study_pretrains_in_a_step_and_compares_what_came_of_it(written, tones
     ended = emotune_command("study", written / "study.yaml", "-o", written / "study", "--resamples", "100")
     assert ended.code == 0, ended.err
     found = json.loads((written / "study" / "study.json").read_text())
-    assert [one["name"] for one in found["steps"]] == ["before", "after"]
+    assert [one["name"] for one in found["steps"]] == ["taught", "before", "after"]
     del study["steps"][0]["scored"]
     (written / "study.yaml").write_text(yaml.safe_dump(study))
     ended = emotune_command("study", written / "study.yaml", "-o", written / "other")
-    assert "step taught: pre-training makes an encoder, which has no score: give scored: false" in ended.err
+    assert "step taught: pre-training predicts nothing that could be scored: give scored: false" in ended.err
