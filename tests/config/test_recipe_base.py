@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotune.config.reading import dump_recipe, load_recipe, merged
+from emotune.config.tasks import TASKS
 from emotune.errors import ConfigError
 
 DATA = "data.manifest=m.csv"
@@ -135,3 +136,9 @@ def test_a_recipe_with_chosen_entries_goes_to_another_process():
         assert [type(part).__mro__[1] for part in (again.task, again.model.adapter)] == [
             type(part).__mro__[1] for part in (recipe.task, recipe.model.adapter)
         ]
+
+
+def test_a_task_of_no_known_kind_is_refused_in_place_of_doing_nothing(monkeypatch):
+    monkeypatch.setattr(TASKS, "options", lambda name: None)
+    with pytest.raises(ConfigError, match=r"of semi_supervised are neither a subclass of .* it would do nothing"):
+        load_recipe("tiny/labels", [DATA, "task={name: semi_supervised}"])

@@ -534,6 +534,15 @@ def test_what_cannot_be_is_said_before_anything_runs(tmp_path, change, said):
         load_study(path, [change])
 
 
+def test_a_probe_of_a_recipe_with_a_task_is_refused_before_anything_runs(tmp_path):
+    steps = [*STEPS, {"name": "own", "recipe": "own.yaml", "kind": "probe"}]
+    path = written(tmp_path, steps)
+    own = {"base": "recipe.yaml", "name": "own", "task": {"name": "semi_supervised"}}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(own))
+    with pytest.raises(ConfigError, match="step own: A probe learns from labels alone: leave task: semi_supervised"):
+        load_study(path)
+
+
 def test_differences_that_were_not_found_are_told_in_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setitem(SKILL, "near", (0.5, 0.51))
     monkeypatch.setitem(SKILL, "close", (0.5, 0.49))

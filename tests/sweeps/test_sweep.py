@@ -173,6 +173,8 @@ def test_choices_keep_their_types_and_sections_are_choices_too(tmp_path):
         ({"arms": {"a/b": {}}}, "a/b"),
         ({"recipe": "missing.yaml"}, "missing.yaml"),
         ({"set": {"protocol": "ravdess/six_folds"}}, "one development split"),
+        ({"set": {"task": {"name": "vesper", "layers": 2}}}, "arm only: a sweep chooses by what models predict"),
+        ({"set": {"task": {"name": "semi_supervised"}}, "kind": "probe"}, "arm only: .* leave task: semi_supervised"),
     ],
 )
 def test_a_sweep_with_a_fault_is_one_clear_error_before_anything_runs(tmp_path, changed, said):

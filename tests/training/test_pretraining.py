@@ -18,6 +18,7 @@ from emotune.config.recipe import Recipe
 from emotune.errors import ConfigError, CorpusError
 from emotune.models.backbones.checkpoint import load_pretrained
 from emotune.models.weights import WeightsFile
+from emotune.protocols.run import run as run_protocol
 from emotune.runtime.listener import Listener
 from emotune.schema.manifest import Manifest
 from emotune.training.build import build_backbone
@@ -237,6 +238,8 @@ def test_memory_counts_the_whole_encoder_once_and_a_budget_without_room_is_refus
         ({"task": {"name": "vesper", "layer": 2}}, "task.layer"),
         ({"train": {"metric": "ccc"}}, "train.metric does nothing for task vesper"),
         ({"loss": {"cross_entropy": {"weight": 2}}}, "loss does nothing for task vesper"),
+        ({"augmentation": {"mix_states": {}}}, "augmentation.mix_states does nothing for task vesper"),
+        ({"task": {"name": "views"}, "augmentation": {"mix": {}}}, "augmentation.mix does nothing for task views"),
         ({"data": {"budget": 0.1}}, "data.budget does nothing for task vesper"),
         ({"model": {"start": "mini"}}, "model.start: task vesper takes a bare encoder"),
         ({"task": None, "data": {"unlabelled": ["somewhere"]}}, "data.unlabelled: nothing is learnt of recordings"),
@@ -250,9 +253,13 @@ def test_a_recipe_that_cannot_be_pretrained_is_refused_in_a_users_words(tones, c
         build_pretraining(Recipe.model_validate(sections))
 
 
-def test_a_pretraining_recipe_goes_with_no_other_work(tones):
+def test_a_pretraining_recipe_goes_with_no_other_work(tones, tmp_path):
     with pytest.raises(ConfigError, match="Task vesper is pre-training, which goes with `emotune train`"):
         build_manifest(recipe_of(tones.root / "manifest.csv"))
+    folds = recipe_of(tones.root / "manifest.csv").model_copy(update={"protocol": "ravdess/6_folds"})
+    with pytest.raises(ConfigError, match="A probe learns from labels alone: leave task: vesper out"):
+        run_protocol(folds, tmp_path / "folds", kind="probe")
+    assert not (tmp_path / "folds").exists()
 
 
 def test_a_pool_of_nothing_new_is_refused(tones, tmp_path):

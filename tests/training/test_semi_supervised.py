@@ -16,7 +16,7 @@ from emotune.runtime.progress import silent
 from emotune.training.build import build_experiment
 from emotune.training.fine_tune import train_run
 from emotune.training.manifest import build_manifest
-from emotune.training.probe import probe_run
+from emotune.training.probe import baseline_run, probe_run
 from emotune.training.semi_supervised import NONE, PSEUDO, SemiSupervisedTask, threshold_of
 
 
@@ -127,6 +127,8 @@ def test_what_cannot_be_learnt_so_is_refused(recipe, tones, tmp_path):
         found.lesson.prepare(found.train, listener=Listener(), progress=silent)
     with pytest.raises(ConfigError, match="leave task: semi_supervised out"):
         probe_run(recipe(), tmp_path / "probe")
+    with pytest.raises(ConfigError, match="The baseline learns from labels alone: leave task: semi_supervised out"):
+        baseline_run(recipe(), tmp_path / "baseline")
     sections = recipe().model_dump(mode="json")
     with pytest.raises(ValueError, match="mixes labels"):
         Recipe.model_validate(sections | {"augmentation": {"mix": {}}})

@@ -1,6 +1,7 @@
 """Multi-view pre-training on tones: what is heard, what a step's loss is, what is kept, and what goes on from it."""
 
 import dataclasses
+import json
 import math
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from emotune.batch import Batch
 from emotune.config.recipe import Recipe
 from emotune.errors import ConfigError, CorpusError, ModelError
 from emotune.inference import load
-from emotune.io.tables import read_rows
+from emotune.io.tables import read_rows, to_json
 from emotune.models.store import load_model
 from emotune.runtime.listener import Listener
 from emotune.schema.labels import LabelSpace
@@ -130,6 +131,15 @@ def start(recipe, tmp_path):
 
 
 @pytest.mark.load
+def test_a_model_without_heads_is_not_exported(start, tmp_path):
+    pytest.importorskip("onnxscript")
+    from emotune.export.export_model import export_model
+
+    with pytest.raises(ModelError, match=r"without heads.*model\.start"):
+        export_model(start, tmp_path / "exported")
+
+
+@pytest.mark.load
 def test_a_recipe_goes_on_from_the_pre_trained_model_which_by_itself_predicts_nothing(start, tones, tmp_path):
     with pytest.raises(ModelError, match=r"without heads.*model\.start"):
         load(start)
@@ -196,6 +206,7 @@ def test_a_recipe_of_pre_training_is_no_recipe_of_labels(recipe, tmp_path):
 
 def test_a_dry_run_describes_views_clips_and_batches(recipe, tmp_path):
     found = describe_pretraining(recipe())
+    assert json.loads(to_json(found))["task"]["name"] == "views"
     assert found["views"].startswith("model, mel, descriptors,")
     assert 0 < found["trainable"] < found["parameters"] - found["encoder_parameters"] + 1
     assert found["optimiser_steps"] == 2 * found["batches"]["an_epoch"]

@@ -38,8 +38,8 @@ class Recipe(Section):
     """weights of new layers, order of batches, augmentation"""
     protocol: str | None = None
     """a name from `emotune protocols`, or a file: classes, splits, folds"""
-    task: Annotated[EntrySection | None, Chosen(TASKS, example="{name: vesper, layers: 4}")] = None
-    """pre-training, which reads no label and makes an encoder; null = fine-tuning"""
+    task: Annotated[EntrySection | None, Chosen(TASKS, example="{name: distillation, teacher: mini}")] = None
+    """pre-training without labels (vesper, views), or beside the labels distillation or semi_supervised; null = none"""
     data: DataSection
     """what is learnt from"""
     model: ModelSection
@@ -48,8 +48,6 @@ class Recipe(Section):
     """what training does to a clip"""
     loss: LossSection = LossSection()
     """what training minimises"""
-    task: Annotated[EntrySection | None, Chosen(TASKS, example="{name: distillation, teacher: mini}")] = None
-    """{name: distillation, teacher: mini, ...} or {name: semi_supervised, ...}; null = the labels alone"""
     train: TrainSection = TrainSection()
     """how fine-tuning goes"""
     probe: ProbeSection = ProbeSection()
@@ -85,7 +83,7 @@ class Recipe(Section):
 
     def _faults(self) -> list[str]:
         """What does not go together in fine-tuning and probing."""
-        faults = self._unlabelled_faults() + self._faults_of_probe()
+        faults = self._task_faults() + self._unlabelled_faults() + self._faults_of_probe()
         unfreeze = self.train.unfreeze
         if unfreeze is not None and self.model.backbone.train in ("none", 0):
             faults.append(
@@ -118,6 +116,16 @@ class Recipe(Section):
         if self.train.fsdp:
             faults += self._not_spread()
         return [*faults, *lesson_faults(self)]
+
+    def _task_faults(self) -> list[str]:
+        """A task of another package that nothing would ask for: its options say what kind it is."""
+        if self.task is None or isinstance(self.task, LessonOptions):
+            return []
+        kinds = " nor of ".join(f"{kind.__module__}.{kind.__name__}" for kind in (PretrainingOptions, LessonOptions))
+        return [
+            f"task: the options of {self.task.name} are neither a subclass of {kinds}, so that it would do nothing;"
+            " tell the makers of that package"
+        ]
 
     def _unlabelled_faults(self) -> list[str]:
         """Recordings without labels, of which only a task learns."""

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
+from emotune.errors import ConfigError
 from emotune.registry import Registry
 from emotune.section import Section
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from emotune.config.recipe import Recipe
 
 TASKS: Registry[Callable[..., Any]] = Registry(
     "task",
@@ -44,15 +47,11 @@ _USED = {
     ),
 }
 """Keys of sections that pre-training heeds; all others must be left as they are."""
-_UNUSED = ("loss", "probe")
-"""Keys and sections that pre-training does not heed at all."""
+_UNUSED = ("loss", "probe", "augmentation.mix", "augmentation.mix_states")
+"""Sections that pre-training does not heed at all, and keys that only some tasks do."""
 
 
-class TaskOptions(Section):
-    """Options of a task; those of other packages begin with this or with ``PretrainingOptions``."""
-
-
-class PretrainingOptions(TaskOptions):
+class PretrainingOptions(Section):
     """Options of a task that reads no label and makes an encoder, or a model without heads."""
 
     heeds: ClassVar[tuple[str, ...]] = ()
@@ -61,6 +60,8 @@ class PretrainingOptions(TaskOptions):
 
 class VesperOptions(PretrainingOptions):
     """An encoder of fewer layers, copied from the recipe's and taught to do without the others."""
+
+    heeds = ("augmentation.mix",)
 
     layers: int = Field(default=4, ge=2)
     """an even number that divides the encoder's: layers 0, L/N, 2 L/N, ... are copied"""
@@ -72,18 +73,16 @@ def pretraining_faults(recipe: Any) -> Iterator[str]:
     if recipe.model.start is not None:
         yield f"model.start: task {task} takes a bare encoder: name it as model.backbone.checkpoint"
         return
-    defaults = type(recipe).model_fields
-    unused = [name for name in _UNUSED if getattr(recipe, name) != defaults[name].get_default()]
     heeded = recipe.task.heeds
-    for section, used in _USED.items():
-        own = getattr(recipe, section)
-        for name, field in type(own).model_fields.items():
-            if name in used or f"{section}.{name}" in heeded:
-                continue
-            if getattr(own, name) != field.get_default(call_default_factory=True):
-                unused.append(f"{section}.{name}")
-    for name in unused:
-        yield f"{name} does nothing for task {task}: leave it out"
+    others = [
+        f"{section}.{name}"
+        for section, used in _USED.items()
+        for name in type(getattr(recipe, section)).model_fields
+        if name not in used
+    ]
+    for path in (*_UNUSED, *others):
+        if path not in heeded and _is_changed(recipe, path):
+            yield f"{path} does nothing for task {task}: leave it out"
     backbone = recipe.model.backbone
     if "model.backbone.train" in heeded:
         return
@@ -92,3 +91,27 @@ def pretraining_faults(recipe: Any) -> Iterator[str]:
             f"model.backbone: task {task} trains all but the convolutions, without a final norm: leave out train,"
             " train_front_end and final_norm"
         )
+
+
+def refuse_task(recipe: Recipe, *, learner: str) -> None:
+    """Refuses a recipe with a task for what learns from labels alone.
+
+    Args:
+        recipe: that may have one.
+        learner: such as ``A probe``.
+
+    Raises:
+        ConfigError: naming the task.
+    """
+    if recipe.task is not None:
+        name = recipe.task.name
+        raise ConfigError(f"{learner} learns from labels alone: leave task: {name} out, or use `emotune train`.")
+
+
+def _is_changed(section: Section, path: str) -> bool:
+    """Tells if a key below a section has another value than its default."""
+    name, _, rest = path.partition(".")
+    value = getattr(section, name)
+    if rest:
+        return _is_changed(value, rest)
+    return value != type(section).model_fields[name].get_default(call_default_factory=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from emotune.corpora.base import check_folder
 from emotune.corpora.hearing import hear
 from emotune.corpora.readers import audiofolder
 from emotune.errors import CorpusError
@@ -31,7 +30,8 @@ def read_unlabelled(source: Path, *, progress: Progress = silent) -> Manifest:
     if source.is_file():
         manifest = without_labels(Manifest.read(source))
         return manifest.filter(lambda utterance: utterance.split in (None, TRAIN))
-    check_folder(source)
+    if not source.is_dir():
+        raise CorpusError(f"data.unlabelled: {source} is neither a folder of recordings nor a manifest.")
     found = list(audiofolder.recordings(source))
     wanted = [item for item in found if isinstance(item, Utterance) and item.split in (None, TRAIN)]
     skipped = [item for item in found if isinstance(item, Skipped)]

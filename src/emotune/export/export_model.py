@@ -22,7 +22,7 @@ from emotune.export.onnx import OPSET, heads_graph, whole_graph
 from emotune.export.parity import Parity, answers_of, compare, generated_clips, scores_of
 from emotune.export.source import source_of
 from emotune.export.weights import WEIGHTS, Place, places_of
-from emotune.inference.loading import load
+from emotune.inference.loading import load, refuse_headless
 from emotune.inference.onnx_engine import OnnxEngine
 from emotune.inference.predictor import Predictor
 from emotune.inference.torch_engine import TorchEngine
@@ -84,6 +84,7 @@ def export_model(
     stored = load_model(found.folder)
     _refuse_windows(stored)
     source = TorchEngine(stored.model, stored.preprocessing, calibration=stored.calibration)
+    refuse_headless(source.label_space, found.name)
     clips = generated_clips(source)
     expected = answers_of(source, clips)
     listener.say(f"{found.name}: writing its graph")

@@ -18,6 +18,7 @@ from emotune.inference.predictor import POOL_BATCHES, Predictor
 from emotune.models.exported import is_exported
 from emotune.models.folder import ModelFolder, find_model_folder
 from emotune.runtime.listener import Listener
+from emotune.schema.labels import LabelSpace
 from emotune.schema.utterance import Utterance
 
 
@@ -68,11 +69,7 @@ def load(
         engine: Engine = WorkerEngine(found.folder, workers=workers, precision=precision)
     else:
         engine = engine_of(found.folder, device=device, threads=threads, precision=precision)
-    if not engine.label_space.classes and not engine.label_space.dimensions:
-        raise ModelError(
-            f"{found.name} is a pre-trained model without heads, which predicts nothing yet: train it on labels with"
-            f" `emotune train RECIPE model.start={found.name}`, or see what it hears with `emotune embed`."
-        )
+    refuse_headless(engine.label_space, found.name)
     if adapted is not None:
         adapted.check_parent(engine.fingerprint, engine.label_space.classes, Path(model))
     conditioner = conditioner_of(
@@ -111,3 +108,20 @@ def _parent(name: str, folder: Path) -> ModelFolder:
             f"{folder} is an adapted model whose parent cannot be had: {error} Put the parent back, or change"
             f" parent.name in {folder / FILE} where it has moved."
         ) from error
+
+
+def refuse_headless(space: LabelSpace, name: str) -> None:
+    """Refuses a model that predicts nothing.
+
+    Args:
+        space: what it predicts.
+        name: of the model.
+
+    Raises:
+        ModelError: when there are neither classes nor dimensions.
+    """
+    if not space.classes and not space.dimensions:
+        raise ModelError(
+            f"{name} is a pre-trained model without heads, which predicts nothing yet: train it on labels with"
+            f" `emotune train RECIPE model.start={name}`, or see what it hears with `emotune embed`."
+        )

@@ -11,6 +11,7 @@ from typing import Literal
 from emotune.config.lessons import LessonOptions
 from emotune.config.recipe import Recipe
 from emotune.config.start import start_of_fold
+from emotune.config.tasks import refuse_task
 from emotune.errors import ConfigError
 from emotune.evaluation import Evaluation, scores
 from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dependence
@@ -72,6 +73,8 @@ def run(
         raise ConfigError(f"processes must be at least 1, got {processes}.")
     if launched_count() > 1:
         raise ConfigError("A protocol is run by one process, which starts its folds itself: see --folds-at-a-time.")
+    if kind == "probe":
+        refuse_task(recipe, learner="A probe")
     listener = listener or Listener()
     protocol = load_protocol(recipe.protocol)
     run_folder, what = RunFolder(folder), f"{kind}, protocol {protocol.name}"

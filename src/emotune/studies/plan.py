@@ -12,6 +12,7 @@ import yaml
 
 from emotune.config.reading import load_recipe
 from emotune.config.recipe import Recipe
+from emotune.config.tasks import refuse_task
 from emotune.errors import ConfigError
 from emotune.evaluation.vote_scores import VOTE_SIMILARITY
 from emotune.protocols.protocol import load_protocol
@@ -87,6 +88,8 @@ class Plan:
         wanted = [as_override(key, value) for key, value in changes.items()]
         try:
             recipe = load_recipe(own if own.is_file() else source, [*wanted, *overrides])
+            if self.kind(name) == "probe":
+                refuse_task(recipe, learner="A probe")
         except ConfigError as error:
             raise ConfigError(f"step {name}: {error}") from error
         if self.kind(name) == "probe" and recipe.probe.leave_out is not None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from emotune.config.reading import load_recipe, parse_override, read_section
 from emotune.config.recipe import Recipe
+from emotune.config.tasks import refuse_task
 from emotune.errors import ConfigError, page_here
 from emotune.studies.plan import Plan, as_override
 from emotune.studies.study import Study, StudyStep
@@ -44,8 +45,15 @@ class SweepPlan:
         wanted += [as_override(key, value) for key, value in parameters.items()]
         try:
             recipe = load_recipe(self._source, wanted)
+            if sweep.kind == "probe":
+                refuse_task(recipe, learner="A probe")
         except ConfigError as error:
             raise ConfigError(f"arm {arm}: {error}") from error
+        if recipe.pretrains:
+            raise ConfigError(
+                f"arm {arm}: a sweep chooses by what models predict, and pre-training predicts nothing: leave task out,"
+                " and pre-train in a study."
+            )
         if recipe.protocol is not None or recipe.probe.leave_out is not None:
             raise ConfigError(
                 f"arm {arm}: a sweep chooses on one development split: leave out protocol and probe.leave_out, and give"

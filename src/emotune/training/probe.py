@@ -15,6 +15,7 @@ from emotune.audio import acoustics
 from emotune.audio.preprocessing import Preprocessing
 from emotune.config.conditions import ConditionsSection
 from emotune.config.recipe import Recipe
+from emotune.config.tasks import refuse_task
 from emotune.errors import ConfigError, CorpusError
 from emotune.evaluation import Evaluation
 from emotune.models.backbones.base import Backbone
@@ -102,8 +103,7 @@ def probe_run(
 def _probe_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Listener, progress: Progress) -> Evaluation:
     if recipe.model.conditions != ConditionsSection():
         raise ConfigError("A probe learns from the sound alone: leave model.conditions out, or use `emotune train`.")
-    if recipe.task is not None:
-        raise ConfigError(f"A probe learns from labels: leave task: {recipe.task.name} out, or use `emotune train`.")
+    refuse_task(recipe, learner="A probe")
     if recipe.model.second is not None:
         raise ConfigError("A probe learns from one encoder: leave model.second out, or use `emotune train`.")
     manifest = build_manifest(recipe, progress=progress)
@@ -234,6 +234,7 @@ def baseline_run(
 def _baseline_run(
     recipe: Recipe, run: RunFolder, began: Beginning, listener: Listener, progress: Progress
 ) -> tuple[str, Evaluation]:
+    refuse_task(recipe, learner="The baseline")
     manifest = build_manifest(recipe, progress=progress)
     space = build_label_space(recipe, manifest)
     write_start(

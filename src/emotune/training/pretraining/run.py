@@ -186,7 +186,7 @@ def describe_pretraining(recipe: Recipe, *, progress: Progress = silent) -> dict
         batches = batches_of(clips.durations_s, section, seed=recipe.seed)
         sizes = [len(batch) for batch in batches]
         return {
-            "task": recipe.task and recipe.task.model_dump(),
+            "task": recipe.task and recipe.task.model_dump(mode="json"),
             "encoder": parts.encoder(parts.model).config,
             **parts.information,
             **_counts(parts.model),
