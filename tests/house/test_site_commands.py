@@ -59,8 +59,10 @@ def test_every_snippet_of_a_page_runs(page, shared, corpus, tmp_path, request):
         pytest.skip(f"{page} needs {lacks[0] if lacks else 'a processor with VNNI instructions'}")
     if "runs/calls" in own and "-o runs/calls" not in own:
         (desk / "runs" / "calls").symlink_to(request.getfixturevalue("run_of_calls"))
-    if page != TINY and (named := [name for name in NAMES_OF_TINY if re.search(rf"(?<![\w/-]){name}\b", own)]):
-        for name in named:  # as deep as the run itself: its manifest names recordings relative to itself
+    made = set(re.findall(r"-o (\S+)", own))
+    asked = [name for name in NAMES_OF_TINY if name not in made and re.search(rf"(?<![\w/-]){name}\b", own)]
+    if page != TINY and asked:
+        for name in asked:  # as deep as the run itself: its manifest names recordings relative to itself
             own_copy = shutil.copytree(request.getfixturevalue("tiny_run"), desk / name.replace("/", "-"))
             if "/" in name:
                 (desk / name).symlink_to(own_copy)
