@@ -16,7 +16,7 @@ from emotune.data.group_draws import GroupDraws
 from emotune.errors import ConfigError
 from emotune.losses.cross_entropy import balanced_class_weights, effective_number_class_weights
 from emotune.schema.manifest import Manifest
-from emotune.training.build import build_loss
+from emotune.training.build_task import build_loss
 from emotune.training.prior import training_prior
 
 CLASSES = [0] * 60 + [1] * 6 + [2] * 3 + [-1] * 5

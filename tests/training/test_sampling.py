@@ -20,7 +20,7 @@ from emotune.models.store import load_model
 from emotune.runtime.listener import Listener
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest
-from emotune.training.build import build_loss
+from emotune.training.build_task import build_loss
 from emotune.training.fine_tune import train_run
 from emotune.training.prior import training_prior
 from emotune.training.sampling import draws_of, mean_times, sampling_groups

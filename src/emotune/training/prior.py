@@ -9,7 +9,7 @@ from emotune.losses.options import ClassWeightOptions
 from emotune.metrics.division import FloatArray
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest
-from emotune.training.build import class_weights, vote_targets
+from emotune.training.build_task import class_weights, vote_targets
 from emotune.training.sampling import mean_times
 from emotune.votes.consensus import vote_shares
 
