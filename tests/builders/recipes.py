@@ -7,6 +7,13 @@ import yaml
 
 from builders.models import WAVLM
 
+THREE_FOLDS = {
+    "corpus": "tones",
+    "groups": {"folds": [["s0", "s1"], ["s2", "s3"], ["s4", "s5"]]},
+    "utterances": 24,
+}
+"""A protocol over the six speakers of ``tones``."""
+
 
 def sections_over(
     manifest: Path, *, config: dict = WAVLM, backbone: dict | None = None, **sections: Any

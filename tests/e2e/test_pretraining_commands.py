@@ -6,15 +6,10 @@ import pytest
 import yaml
 
 from builders.models import WAVLM
-from builders.recipes import write_recipe
+from builders.recipes import THREE_FOLDS, write_recipe
 from emotune.schema.manifest import Manifest
 
 FOUR_LAYERS = {**WAVLM, "num_hidden_layers": 4}
-THREE_FOLDS = {
-    "corpus": "tones",
-    "groups": {"folds": [["s0", "s1"], ["s2", "s3"], ["s4", "s5"]]},
-    "utterances": 24,
-}
 
 
 @pytest.fixture

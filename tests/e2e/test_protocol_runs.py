@@ -6,7 +6,7 @@ import json
 import pytest
 import yaml
 
-from builders.recipes import write_recipe
+from builders.recipes import THREE_FOLDS, write_recipe
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 from emotune.training import fine_tune
@@ -15,11 +15,6 @@ LEAVE_ONE_SPEAKER_OUT = {
     "corpus": "tones",
     "description": "Six speakers, each tested once.",
     "leave_out": "speaker",
-    "utterances": 24,
-}
-THREE_FOLDS = {
-    "corpus": "tones",
-    "groups": {"folds": [["s0", "s1"], ["s2", "s3"], ["s4", "s5"]]},
     "utterances": 24,
 }
 

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 import yaml
 
 from builders.models import WAVLM
+from builders.processes import free_port, launched
 from builders.recipes import sections_over
 from emotune.config.recipe import Recipe
 from emotune.io.tables import read_rows
@@ -56,12 +56,6 @@ def sections(tones, tmp_path_factory) -> dict:
     )
 
 
-def free_port() -> str:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return str(found.getsockname()[1])
-
-
 class Impatient(Listener):
     """Interrupts after so many steps."""
 
@@ -77,9 +71,7 @@ def one_of(
     count: int, number: int, port: str, recipe: dict, folder: str, last_step: int | None, plain: bool = True
 ) -> None:
     """A process of a group, with plain gradient descent: Adam would blow up the rounding of gradients that are zero."""
-    os.environ |= {"WORLD_SIZE": str(count), "RANK": str(number), "LOCAL_RANK": str(number)}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    torch.set_num_threads(1)
+    launched(count, number, port)
     if plain:
         torch.optim.AdamW = torch.optim.SGD  # pyright: ignore
     listener = Listener() if last_step is None or number > 0 else Impatient(last_step)

@@ -4,13 +4,13 @@ import dataclasses
 import json
 import re
 import shutil
-import socket
 from pathlib import Path
 
 import pytest
 import torch
 
 from builders.models import WAVLM
+from builders.processes import launched, run_together
 from builders.recipes import sections_over
 from builders.recordings import write_recording
 from emotune.audio import recordings
@@ -156,31 +156,16 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tones, tmp_path, states_gb)
 
 def _one_of(count: int, number: int, port: str, manifest: str, folder: str, accumulate: int) -> None:
     """A process of a run, as a launcher starts it."""
-    import os
-
-    os.environ |= {"RANK": str(number), "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    torch.set_num_threads(1)
+    launched(count, number, port)
     pretrain_run(recipe_of(Path(manifest), accumulate=accumulate, batch_seconds=2.0), Path(folder))
     assert processes.count() == 1
 
 
 @pytest.mark.load
 def test_two_processes_pretrain_as_one_that_accumulates(tones, tmp_path):
-    context = torch.multiprocessing.get_context("spawn")
     for count, accumulate in ((1, 2), (2, 1)):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
         manifest, folder = str(tones.root / "manifest.csv"), str(tmp_path / str(count))
-        running = [
-            context.Process(target=_one_of, args=(count, number, port, manifest, folder, accumulate))
-            for number in range(count)
-        ]
-        for process in running:
-            process.start()
-        for process in running:
-            process.join(timeout=120)
-        assert [process.exitcode for process in running] == [0] * count
+        run_together(_one_of, count, manifest, folder, accumulate)
     one, two = (load_pretrained("wavlm", tmp_path / name / "encoder").state_dict() for name in ("1", "2"))
     torch.testing.assert_close(two, one, rtol=0, atol=2e-4)
 

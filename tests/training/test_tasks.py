@@ -2,8 +2,6 @@
 
 import ast
 import math
-import os
-import socket
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -12,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from builders.processes import launched, run_together
 from emotune.audio.preprocessing import Preprocessing
 from emotune.batch import Batch
 from emotune.config.training import TrainSection
@@ -187,9 +186,7 @@ def test_another_tasks_batch_that_does_not_fit_is_split(manifest, tmp_path, monk
 
 
 def _one_of(count: int, number: int, port: str, source: str, folder: str, accumulate: int) -> None:
-    os.environ |= {"WORLD_SIZE": str(count), "RANK": str(number), "LOCAL_RANK": str(number)}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    torch.set_num_threads(1)
+    launched(count, number, port)
     with processes.joined():
         manifest = Manifest.read(source).split("train")
         model = train(manifest, section(accumulate=accumulate, epochs=2), Path(folder), Listener())
@@ -199,24 +196,11 @@ def _one_of(count: int, number: int, port: str, source: str, folder: str, accumu
 
 @pytest.mark.load
 def test_another_task_trains_in_two_processes_as_in_one_that_accumulates(tones, tmp_path):
-    context = torch.multiprocessing.get_context("spawn")
     found = []
     for count, accumulate in ((1, 2), (2, 1)):
         folder = tmp_path / str(count)
         folder.mkdir()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
-        source = str(tones.root / "manifest.csv")
-        running = [
-            context.Process(target=_one_of, args=(count, number, port, source, str(folder), accumulate))
-            for number in range(count)
-        ]
-        for process in running:
-            process.start()
-        for process in running:
-            process.join(timeout=120)
-        assert [process.exitcode for process in running] == [0] * count
+        run_together(_one_of, count, str(tones.root / "manifest.csv"), str(folder), accumulate)
         found.append(torch.load(folder / "weights.pt", weights_only=True))
     torch.testing.assert_close(*found, rtol=0, atol=1e-4)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from builders.processes import launched, run_together
 from builders.recipes import sections_over
 from emotune.batch import Batch
 from emotune.config.recipe import Recipe
@@ -244,13 +245,9 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(recipe, tmp_path, train):
     assert timeless[0] == timeless[1]
 
 
-def one_of(number: int, port: str, recipe: dict, folder: str) -> None:
+def one_of(count: int, number: int, port: str, recipe: dict, folder: str) -> None:
     """A process of two, with plain gradient descent."""
-    import os
-
-    os.environ |= {"WORLD_SIZE": "2", "RANK": str(number), "LOCAL_RANK": str(number)}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    torch.set_num_threads(1)
+    launched(count, number, port)
     torch.optim.AdamW = torch.optim.SGD  # pyright: ignore
     run._HELD_OUT = 0.25
     pretrain_run(Recipe.model_validate(recipe), Path(folder))
@@ -258,21 +255,10 @@ def one_of(number: int, port: str, recipe: dict, folder: str) -> None:
 
 @pytest.mark.load
 def test_two_processes_train_as_one_with_twice_the_batches_a_step(recipe, tmp_path, monkeypatch):
-    import socket
-
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = str(found.getsockname()[1])
     views = {"descriptors": {"features": 8, "dropout": 0.0}}
     train = {"epochs": 2, "batch_seconds": 1.5, "head_lr": 0.05, "schedule": "constant_with_warmup"}
     two = recipe(train=train, task=views).model_dump(mode="json")
-    context = torch.multiprocessing.get_context("spawn")
-    running = [context.Process(target=one_of, args=(n, port, two, str(tmp_path / "two"))) for n in range(2)]
-    for process in running:
-        process.start()
-    for process in running:
-        process.join(timeout=300)
-    assert [process.exitcode for process in running] == [0, 0]
+    run_together(one_of, 2, two, str(tmp_path / "two"), timeout_s=300)
     assert processes.count() == 1
     monkeypatch.setattr(torch.optim, "AdamW", torch.optim.SGD)
     pretrain_run(recipe(train={**train, "accumulate": 2}, task=views), tmp_path / "one")

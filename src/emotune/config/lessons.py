@@ -46,7 +46,7 @@ class DistillationOptions(LessonOptions):
 
     @field_validator("teacher", mode="before")
     @classmethod
-    def _named(cls, teacher: object) -> object:
+    def _name_or_names(cls, teacher: object) -> object:
         several = isinstance(teacher, Mapping) and teacher and all(map(_is_weight, teacher.values()))
         if not (teacher and isinstance(teacher, str)) and not several:
             raise ValueError(
@@ -63,16 +63,20 @@ class DistillationOptions(LessonOptions):
 
     def of_fold(self, fold: str) -> Self:
         """Takes a fold's own teacher, from a folder that holds one for each fold."""
-        named = {self.teacher: 1.0} if isinstance(self.teacher, str) else self.teacher
-        own = {str(path) if (path := Path(name) / fold).is_dir() else name: share for name, share in named.items()}
+        own = {
+            str(path) if (path := Path(name) / fold).is_dir() else name: share for name, share in self._named.items()
+        }
         teacher = next(iter(own)) if isinstance(self.teacher, str) else own
         return self.model_copy(update={"teacher": teacher})
 
     @property
     def teachers(self) -> dict[str, float]:
         """Models with their shares of the answers, summing to one."""
-        named = {self.teacher: 1.0} if isinstance(self.teacher, str) else self.teacher
-        return {name: weight / sum(named.values()) for name, weight in named.items()}
+        return {name: weight / sum(self._named.values()) for name, weight in self._named.items()}
+
+    @property
+    def _named(self) -> dict[str, float]:
+        return {self.teacher: 1.0} if isinstance(self.teacher, str) else self.teacher
 
 
 class SemiSupervisedOptions(LessonOptions):

@@ -82,7 +82,7 @@ class Recipe(Section):
         return self
 
     def _faults(self) -> list[str]:
-        """What does not go together in fine-tuning and probing."""
+        """Keys that do not go together in fine-tuning and probing, a sentence each."""
         faults = self._task_faults() + self._unlabelled_faults() + self._faults_of_probe()
         unfreeze = self.train.unfreeze
         if unfreeze is not None and self.model.backbone.train in ("none", 0):

@@ -61,9 +61,6 @@ def without_labels(manifest: Manifest) -> Manifest:
     """The same recordings and speakers, with neither classes nor votes nor dimensions."""
     return dataclasses.replace(
         manifest,
-        utterances=tuple(
-            dataclasses.replace(utterance, emotion=None, emotion_original=None, votes={}, dimensions={}, extra={})
-            for utterance in manifest
-        ),
+        utterances=tuple(dataclasses.replace(utterance.without_labels(), extra={}) for utterance in manifest),
         label_space=LabelSpace(()),
     )

@@ -59,7 +59,7 @@ class PairwiseInfoNCE(torch.nn.Module):
         return torch.stack(losses).mean()
 
     def _negatives(self, clips: Tensor, speakers: Tensor) -> Tensor:
-        """Which clips each is told from, shape (batch, batch)."""
+        """Negatives of each clip, shape (batch, batch)."""
         others = clips[:, None] != clips[None, :]
         same = (speakers[:, None] == speakers[None, :]) & (speakers[:, None] != UNKNOWN_SPEAKER)
         if self.same_speaker == "leave_out":

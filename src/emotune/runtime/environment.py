@@ -60,7 +60,7 @@ class Lack:
 
 @dataclass(frozen=True)
 class Environment:
-    """What ``emotune env`` shows."""
+    """Environment as ``emotune env`` shows it."""
 
     python: str
     system: str

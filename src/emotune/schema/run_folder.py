@@ -104,6 +104,12 @@ class RunFolder:
         return read_json(self.provenance, "Provenance")
 
 
+def run_around(folder: Path) -> RunFolder | None:
+    """The run that a folder with its model or encoder lies in; None where its manifest or provenance is not there."""
+    run = RunFolder(folder.absolute().parent)
+    return run if run.manifest.is_file() and run.provenance.is_file() else None
+
+
 @dataclass(frozen=True)
 class LoneModel(RunFolder):
     """Folder of a model without the run that made it: what it was trained on is not known.

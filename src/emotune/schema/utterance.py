@@ -60,6 +60,10 @@ class Utterance:
         """Channel in the form that ``audio.clip`` takes."""
         return "mix" if self.channel is None else self.channel
 
+    def without_labels(self) -> Utterance:
+        """The same recording and speaker, of which no class, dimension or vote is known."""
+        return dataclasses.replace(self, emotion=None, emotion_original=None, dimensions={}, votes={})
+
 
 _NUMBERS = ("start_s", "end_s", "duration_s", "age")
 COLUMNS = tuple(f.name for f in dataclasses.fields(Utterance) if f.name not in ("votes", "dimensions", "extra"))

@@ -49,7 +49,7 @@ class Plan:
         return self.study.seeds if own is None else own
 
     def kind(self, name: str) -> Kind:
-        """How a step's runs are made."""
+        """Kind of a step's runs: fine-tuning or a probe."""
         return self.step(name).kind or self.study.kind
 
     def needs(self, name: str) -> list[str]:

@@ -63,7 +63,7 @@ def page(result: SweepResult) -> str:
 
 
 def about(result: SweepResult) -> str:
-    """What was done, in a sentence or two."""
+    """Account of what was done, in a sentence or two."""
     arms = "one arm" if len(result.arms) == 1 else f"{len(result.arms)} arms"
     return (
         f"{arms}, {result.budget} trials each, all with one seed. A trial is scored by {metric_name(result.metric)} on"

@@ -162,7 +162,7 @@ class TrialStore:
 
 
 def distributions(sweep: Sweep, arm: str) -> dict[str, BaseDistribution]:
-    """What is searched in an arm, in Optuna's terms; a choice is known by its YAML."""
+    """Keys that are searched in an arm, in Optuna's terms; a choice is known by its YAML."""
     found: dict[str, BaseDistribution] = {}
     for key, domain in sweep.space_of(arm).items():
         if not isinstance(domain, Range):

@@ -96,7 +96,7 @@ class Sweep(Section):
         return self
 
     def space_of(self, arm: str) -> dict[str, Range | list[Any]]:
-        """What is searched in an arm: the sweep's keys and its own."""
+        """Keys that are searched in an arm: the sweep's keys and its own."""
         return {**self.space, **self.arms[arm].space}
 
     @property

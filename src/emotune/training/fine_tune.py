@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,11 @@ from emotune.audio import FloatArray
 from emotune.config.recipe import Recipe
 from emotune.config.training import TrainSection
 from emotune.data.loading import Loading
-from emotune.errors import ConfigError, ModelError
+from emotune.errors import ConfigError
 from emotune.evaluation import Evaluation
 from emotune.models.backbones.remembered import RememberedStates
 from emotune.models.emotion_model import EmotionModel
-from emotune.runtime.listener import Listener, Listeners
+from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest
 from emotune.schema.run_folder import RunFolder
@@ -44,10 +43,11 @@ from emotune.training.run import (
     metric_of,
     opened,
     provenance_of,
+    told_of_divergence,
     write_provenance,
     write_start,
 )
-from emotune.training.run_log import OtherProcess, RunLog
+from emotune.training.run_log import logged
 from emotune.training.sampling import mean_times
 from emotune.training.speaker_means import without_speaker_means
 from emotune.training.tracking import tracked
@@ -111,7 +111,8 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
     elif recipe.train.standardize_features and checkpoint is None:
         _standardize(experiment, progress)
     score = partial(development_scores, experiment, recipe.train.batch_seconds, recipe.train.workers, listener)
-    with _heard_by(run, recipe, listener) as heard_by, _understood():
+    log = logged(run, listener, tracked(run, recipe))
+    with log as heard_by, told_of_divergence("train.encoder_lr and train.head_lr"):
         trainer = trainer_of(recipe, experiment, section, score, folder=run.checkpoints, listener=heard_by)
         best = trainer.train(checkpoint)
         del trainer  # and with it the optimiser's memory
@@ -189,29 +190,6 @@ def remember(model: EmotionModel, recipe: Recipe) -> None:
             stream.backbone.remember_front_end(most_gb=recipe.train.states_gb)
         else:
             stream.remembered = RememberedStates(stream.backbone, most_gb=recipe.train.states_gb)
-
-
-@contextmanager
-def _heard_by(run: RunFolder, recipe: Recipe, listener: Listener) -> Iterator[Listener]:
-    """Log, trackers and the caller's listener; in other processes than the first the last of these alone."""
-    if not processes.is_first():
-        yield OtherProcess(listener)
-        return
-    log = RunLog(run)
-    try:
-        with tracked(run, recipe) as trackers:
-            yield Listeners(log, *trackers, listener)
-    finally:
-        log.close()
-
-
-@contextmanager
-def _understood() -> Iterator[None]:
-    """Errors of training in a user's words."""
-    try:
-        yield
-    except FloatingPointError as error:
-        raise ModelError(f"Training stopped: {error}. Lower train.encoder_lr and train.head_lr.") from error
 
 
 def _finished(model: EmotionModel) -> EmotionModel:

@@ -6,7 +6,7 @@ from emotune.config.recipe import Recipe
 from emotune.evaluation.earlier_training import EarlierTraining
 from emotune.models.folder import find_model_folder
 from emotune.schema.manifest import Manifest
-from emotune.schema.run_folder import RunFolder
+from emotune.schema.run_folder import run_around
 from emotune.schema.splits import DEVELOPMENT, TEST, TRAIN
 
 
@@ -19,8 +19,8 @@ def earlier_training(recipe: Recipe) -> EarlierTraining | None:
     if recipe.model.start is None:
         return None
     name, folder = recipe.model.encoder, find_model_folder(recipe.model.start).folder
-    run = RunFolder(folder.parent)
-    if folder.name != run.model.name or not (run.manifest.is_file() and run.provenance.is_file()):
+    run = run_around(folder)
+    if run is None or folder.name != run.model.name:
         return EarlierTraining(name, frozenset(), complete=False)
     trained_on = Manifest.read(run.manifest).filter(lambda utterance: utterance.split == TRAIN)
     speakers = {(u.corpus, u.speaker) for u in trained_on if u.speaker is not None}

@@ -138,12 +138,7 @@ def within_data_budget(manifest: Manifest, recipe: Recipe) -> Manifest:
     if not hears_unlabelled(recipe):
         return kept
     within = {utterance.utterance_id for utterance in kept}
-    return manifest.replace_utterances([u if u.utterance_id in within else without_labels(u) for u in manifest])
-
-
-def without_labels(utterance: Utterance) -> Utterance:
-    """An utterance of which no class, dimension or vote is known."""
-    return dataclasses.replace(utterance, emotion=None, emotion_original=None, dimensions={}, votes={})
+    return manifest.replace_utterances([u if u.utterance_id in within else u.without_labels() for u in manifest])
 
 
 def without_overlaps(manifest: Manifest, recipe: Recipe) -> Manifest:

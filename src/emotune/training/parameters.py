@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
 
 from emotune.config.training import TrainSection, UnfreezeSection
 from emotune.models.emotion_model import EmotionModel
+from emotune.training.loop.trainer import Groups
 
 _ENCODERS = ("backbone.", "second.backbone.")
 _PARTS = ("front end", "encoder", "adapter", "aggregation", "conditions", "heads")
@@ -32,14 +34,28 @@ def count_parameters(model: EmotionModel) -> dict[str, Any]:
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             parts[part_of(name, parameter)] += parameter.numel()
+    return {**parameter_counts(model), "trainable_by_part": parts}
+
+
+def parameter_counts(model: nn.Module) -> dict[str, int]:
+    """Parameters in all, and those that train."""
     return {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "trainable": sum(parts.values()),
-        "trainable_by_part": parts,
+        "trainable": sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
     }
 
 
-def parameter_groups(model: EmotionModel, train: TrainSection) -> list[dict[str, Any]]:
+def groups_by_rate(model: nn.Module, rate: Callable[[str, nn.Parameter], float], train: TrainSection) -> Groups:
+    """Parameters that train with the learning rate of each, by name and parameter; no weight decay on vectors."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            decay = train.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((rate(name, parameter), decay), []).append(parameter)
+    return [{"params": params, "lr": lr, "weight_decay": decay} for (lr, decay), params in groups.items()]
+
+
+def parameter_groups(model: EmotionModel, train: TrainSection) -> Groups:
     """Encoder, adapter, layer mix and heads with their learning rates; no weight decay on vectors (biases, norms, mix).
 
     With ``train.layer_decay`` d, layer l of L trains at encoder_lr d^(L - l), and what lies before the first layer at
@@ -58,12 +74,7 @@ def parameter_groups(model: EmotionModel, train: TrainSection) -> list[dict[str,
             return train.encoder_lr * train.layer_decay ** below[id(parameter)]
         return train.mix_lr if name.startswith(("layer_mix.", "second.layer_mix.")) else train.head_lr
 
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            decay = train.weight_decay if parameter.ndim > 1 else 0.0
-            groups.setdefault((rate(name, parameter), decay), []).append(parameter)
-    return [{"params": params, "lr": lr, "weight_decay": decay} for (lr, decay), params in groups.items()]
+    return groups_by_rate(model, rate, train)
 
 
 class GradualUnfreezing:

@@ -21,7 +21,7 @@ from emotune.audio.preprocessing import Preprocessing
 from emotune.config.reading import dump_recipe
 from emotune.config.recipe import Recipe
 from emotune.config.sequences import SequenceRecipe
-from emotune.errors import ConfigError, CorpusError
+from emotune.errors import ConfigError, CorpusError, ModelError
 from emotune.evaluation import Evaluation, scores
 from emotune.evaluation.earlier_training import STARTED_FROM, EarlierTraining
 from emotune.evaluation.speaker_dependence import speaker_dependence
@@ -57,7 +57,7 @@ FEW_CHOOSERS = 3
 
 @dataclass(frozen=True)
 class Beginning:
-    """When a run began, now or before an interruption, and the versions that it was worked on under since then."""
+    """Beginning of a run, now or before an interruption, and the versions that it was worked on under since then."""
 
     at: float
     earlier_versions: tuple[Mapping[str, Any], ...] = ()
@@ -75,6 +75,19 @@ def opened(run: RunFolder, recipe: Recipe | SequenceRecipe, kind: str) -> Iterat
         return
     with alone_in(run.path, others="training into"):
         yield _began(run, recipe, kind)
+
+
+@contextmanager
+def told_of_divergence(rates: str) -> Iterator[None]:
+    """Says what to do where a loss or a gradient is no longer finite: to lower learning rates, named by their keys.
+
+    Raises:
+        ModelError: in place of the loop's error.
+    """
+    try:
+        yield
+    except FloatingPointError as error:
+        raise ModelError(f"Training stopped: {error}. Lower {rates}.") from error
 
 
 def _began(run: RunFolder, recipe: Recipe | SequenceRecipe, kind: str) -> Beginning:

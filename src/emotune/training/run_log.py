@@ -1,13 +1,14 @@
-"""Log of a fine-tuning run: metrics.jsonl and TensorBoard."""
+"""Log of a training run: metrics.jsonl and TensorBoard."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from torch.utils.tensorboard import SummaryWriter
 
 from emotune.io.tables import to_json, write_text
-from emotune.runtime.listener import Listener, Row
+from emotune.runtime.listener import Listener, Listeners, Row
 from emotune.schema.run_folder import RunFolder
 from emotune.training.loop import processes
 
@@ -48,3 +49,25 @@ class OtherProcess(Listener):
 
     def say(self, message: str) -> None:
         self.listener.say(f"process {processes.number()}: {message}")
+
+
+@contextmanager
+def logged(
+    run: RunFolder, listener: Listener, trackers: AbstractContextManager[Sequence[Listener]] | None = None
+) -> Iterator[Listener]:
+    """Log of a run, trackers and the caller's listener; in other processes than the first the last of these alone.
+
+    Args:
+        run: whose folder holds the log.
+        listener: of the caller.
+        trackers: begin with the log and end before it does; None = there are none.
+    """
+    if not processes.is_first():
+        yield OtherProcess(listener)
+        return
+    log = RunLog(run)
+    try:
+        with trackers or nullcontext(()) as begun:
+            yield Listeners(log, *begun, listener)
+    finally:
+        log.close()

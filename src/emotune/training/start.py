@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 from emotune.audio.preprocessing import Preprocessing
 from emotune.config.recipe import Recipe
 from emotune.errors import ConfigError, CorpusError
 from emotune.io.tables import read_json
+from emotune.models.backbones.checkpoint import local_checkpoint
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.exported import is_exported, read_exported
 from emotune.models.folder import PREPROCESSOR, find_model_folder
@@ -17,7 +16,7 @@ from emotune.models.heads.head import Head
 from emotune.models.store import StoredModel, load_model
 from emotune.runtime.extras import needs
 from emotune.schema.manifest import Manifest
-from emotune.schema.run_folder import RunFolder
+from emotune.schema.run_folder import run_around
 from emotune.schema.splits import TRAIN
 
 PRE_TRAINED = "pre-trained"
@@ -82,12 +81,12 @@ def refuse_heard(recipe: Recipe, manifest: Manifest) -> None:
     start, checkpoint = recipe.model.start, recipe.model.backbone.checkpoint
     if start is not None:
         key, name, folder = "model.start", start, find_model_folder(start).folder
-    elif checkpoint is not None and Path(os.path.expanduser(checkpoint)).is_dir():  # noqa: PTH111 (as for loading)
-        key, name, folder = "model.backbone.checkpoint", checkpoint, Path(os.path.expanduser(checkpoint))  # noqa: PTH111
+    elif checkpoint is not None and (local := local_checkpoint(checkpoint)).is_dir():
+        key, name, folder = "model.backbone.checkpoint", checkpoint, local
     else:
         return
-    run = RunFolder(folder.absolute().parent)
-    if not (run.provenance.exists() and run.manifest.exists()) or run.information().get("kind") != PRE_TRAINED:
+    run = run_around(folder)
+    if run is None or run.information().get("kind") != PRE_TRAINED:
         return
     heard, others = Manifest.read(run.manifest), [u for u in manifest if u.split not in (TRAIN, None)]
     clips = {utterance.content_sha256 for utterance in heard}

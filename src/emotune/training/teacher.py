@@ -21,7 +21,7 @@ from emotune.models.folder import find_model_folder
 from emotune.runtime.progress import Progress
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest
-from emotune.schema.run_folder import RunFolder
+from emotune.schema.run_folder import run_around
 from emotune.schema.splits import TRAIN
 from emotune.schema.utterance import Utterance
 from emotune.training.loop import processes
@@ -77,11 +77,8 @@ class Teacher:
 
     def taught_on(self) -> Manifest | None:
         """Utterances that it was trained on; None where its folder does not say."""
-        for folder in (Path(self.name), Path(self.name).parent):
-            run = RunFolder(folder)
-            if run.manifest.is_file() and run.provenance.is_file():
-                return Manifest.read(run.manifest).split(TRAIN)
-        return None
+        run = run_around(find_model_folder(self.name).folder)
+        return None if run is None else Manifest.read(run.manifest).split(TRAIN)
 
     def forget(self) -> None:
         """Gives its memory back, once it has answered."""

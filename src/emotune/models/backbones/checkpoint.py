@@ -187,9 +187,14 @@ def _folder(checkpoint: str, revision: str | None, download: Download) -> Path:
     return fetch_published(found, what="checkpoint", revision=revision, download=download)
 
 
+def local_checkpoint(checkpoint: str) -> Path:
+    """Path of a checkpoint if it is a folder here, which need not exist."""
+    return Path(os.path.expanduser(checkpoint))  # noqa: PTH111 (Path's own raises for an unknown user)
+
+
 def _located(checkpoint: str) -> Path | str:
     """A checkpoint's local folder, or its name on the Hub."""
-    local = Path(os.path.expanduser(checkpoint))  # noqa: PTH111 (Path's own raises for an unknown user)
+    local = local_checkpoint(checkpoint)
     if local.is_dir():
         return local
     if local.exists():

@@ -17,7 +17,7 @@ from emotune.models.sequences.spelling import Spelling
 
 @dataclass(frozen=True)
 class Heard:
-    """What a decoder attends to.
+    """Memory that a decoder attends to.
 
     Args:
         states: the encoder's last states, shape (batch, frames, features).

@@ -45,7 +45,7 @@ class TaskOutput:
 
 
 class TaskParts(nn.Module):
-    """What a task brings: its token, its adapter, and an output for CTC."""
+    """Parts of a task: its token, its adapter, and an output for CTC."""
 
     def __init__(self, task: SpokenTask, widths: Sequence[int], token: Tensor, ctc_symbols: int, states: int) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class SequenceModel(nn.Module):
         self.tasks[task.name] = spelt
 
     def parts_of(self, name: str) -> TaskParts:
-        """What a task brings.
+        """Parts of a task.
 
         Raises:
             ConfigError: for a task that the model does not have.

@@ -36,7 +36,7 @@ class StoredSequences:
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """What clips pass before the model."""
+        """Preprocessing of clips before the model."""
         return preprocessing_of(self.model.base.backbone)
 
 

@@ -14,7 +14,7 @@ from emotune.models.views.view import Standardised, View
 
 
 class Descriptors(View):
-    """What a voice does, as ``descriptors`` measures it over the whole clip, through two layers.
+    """Descriptors of the voice, as ``descriptors`` measures them over the whole clip, through two layers.
 
     Args:
         features: width of both layers.

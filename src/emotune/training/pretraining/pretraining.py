@@ -37,7 +37,7 @@ class PretrainingData:
 
 @dataclass(frozen=True)
 class Pretraining:
-    """What a task builds of a recipe.
+    """Parts that a task builds of a recipe.
 
     Args:
         model: what trains, with the encoder in it.

@@ -17,14 +17,14 @@ from emotune.config.recipe import Recipe
 from emotune.config.tasks import TASKS
 from emotune.config.training import TrainSection
 from emotune.data.loading import Loading
-from emotune.errors import ConfigError, CorpusError, ModelError
+from emotune.errors import ConfigError, CorpusError
 from emotune.io.tables import write_text
 from emotune.models.backbones.base import Backbone
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.encoder_card import encoder_card
 from emotune.models.encoder_folder import save_encoder
 from emotune.models.store import save_model
-from emotune.runtime.listener import Listener, Listeners
+from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest
 from emotune.schema.run_folder import RunFolder
@@ -36,10 +36,11 @@ from emotune.training.loop import processes
 from emotune.training.loop.checkpoints import Checkpoints, state_of
 from emotune.training.loop.estimate import memory_estimate, within_memory
 from emotune.training.loop.trainer import Groups, Trainer, batches_of
+from emotune.training.parameters import groups_by_rate, parameter_counts
 from emotune.training.pretraining.manifest import pretraining_manifest
 from emotune.training.pretraining.pretraining import Builder, Pretraining, PretrainingData
-from emotune.training.run import Beginning, opened, provenance_of, write_end, write_start
-from emotune.training.run_log import OtherProcess, RunLog
+from emotune.training.run import Beginning, opened, provenance_of, told_of_divergence, write_end, write_start
+from emotune.training.run_log import logged
 from emotune.training.start import PRE_TRAINED
 
 KIND = PRE_TRAINED
@@ -97,7 +98,7 @@ def _pretrain(
     section = processes.from_first(_fitting(recipe, parts, data, checkpoint))
     whole = data.learnt.replace_utterances([*data.learnt, *data.held_out])
     counts = {
-        **_counts(model),
+        **parameter_counts(model),
         "learnt": len(data.learnt),
         "held_out": len(data.held_out),
         "processes": processes.count(),
@@ -111,15 +112,9 @@ def _pretrain(
             run.encoder_before.mkdir(exist_ok=True)
             save_encoder(run.encoder_before, parts.encoder(model))
         _say_what_is_heard(recipe, data, provenance, listener)
-    log = RunLog(run)
-    heard_by = Listeners(log, listener) if processes.is_first() else OtherProcess(listener)
-    trainer = pretraining_trainer(recipe, parts, data, section, folder=run.checkpoints, listener=heard_by)
-    try:
+    with logged(run, listener) as heard_by, told_of_divergence("train.encoder_lr and train.head_lr"):
+        trainer = pretraining_trainer(recipe, parts, data, section, folder=run.checkpoints, listener=heard_by)
         best = trainer.train(checkpoint)
-    except FloatingPointError as error:
-        raise ModelError(f"Training stopped: {error}. Lower train.encoder_lr and train.head_lr.") from error
-    finally:
-        log.close()
     row = trainer.best_row()
     assert row is not None
     is_model = parts.kept is not None
@@ -189,7 +184,7 @@ def describe_pretraining(recipe: Recipe, *, progress: Progress = silent) -> dict
             "task": recipe.task and recipe.task.model_dump(mode="json"),
             "encoder": parts.encoder(parts.model).config,
             **parts.information,
-            **_counts(parts.model),
+            **parameter_counts(parts.model),
             "encoder_parameters": sum(p.numel() for p in parts.encoder(parts.model).parameters()),
             "utterances": {TRAIN: len(data.learnt), "held_out": len(data.held_out)},
             "left_out": dict(data.learnt.information.get("left_out", {})),
@@ -255,20 +250,11 @@ def _fitting(recipe: Recipe, parts: Pretraining, data: PretrainingData, checkpoi
 def _parameter_groups(model: nn.Module, *, encoder: Any, train: TrainSection) -> Groups:
     """Encoder and what is built on it with their learning rates; no weight decay on vectors."""
     inside = {id(parameter) for parameter in encoder(model).parameters()}
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            rate = train.encoder_lr if id(parameter) in inside else train.head_lr
-            decay = train.weight_decay if parameter.ndim > 1 else 0.0
-            groups.setdefault((rate, decay), []).append(parameter)
-    return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]
 
+    def rate(_: str, parameter: nn.Parameter) -> float:
+        return train.encoder_lr if id(parameter) in inside else train.head_lr
 
-def _counts(model: nn.Module) -> dict[str, int]:
-    return {
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "trainable": sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
-    }
+    return groups_by_rate(model, rate, train)
 
 
 def _say_what_is_heard(recipe: Recipe, data: PretrainingData, counts: Mapping[str, Any], listener: Listener) -> None:

@@ -15,7 +15,7 @@ from emotune.config.sequences import SequenceRecipe
 from emotune.config.training import TrainSection
 from emotune.data.dataset import EmotionDataset
 from emotune.data.loading import Loading
-from emotune.errors import ConfigError, ModelError
+from emotune.errors import ConfigError
 from emotune.inference.sequences.task_data import TaskData, read_tasks
 from emotune.inference.sequences.writer import load
 from emotune.io.tables import write_text
@@ -25,7 +25,7 @@ from emotune.models.sequences.adapter_file import add_adapters
 from emotune.models.sequences.base import Base, build_base, load_base
 from emotune.models.sequences.sequence_model import SequenceModel
 from emotune.models.sequences.store import preprocessing_of, save_sequences
-from emotune.runtime.listener import Listener, Listeners
+from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.run_folder import RunFolder
 from emotune.schema.splits import DEVELOPMENT
@@ -33,8 +33,9 @@ from emotune.training.build import best_device
 from emotune.training.loop import processes
 from emotune.training.loop.checkpoints import Checkpoints, state_of
 from emotune.training.loop.trainer import Groups, Trainer, batches_of
-from emotune.training.run import opened, provenance_of, write_end, write_provenance
-from emotune.training.run_log import OtherProcess, RunLog
+from emotune.training.parameters import groups_by_rate, parameter_counts
+from emotune.training.run import opened, provenance_of, told_of_divergence, write_end, write_provenance
+from emotune.training.run_log import logged
 from emotune.training.sequences.data import training_data
 from emotune.training.sequences.evaluate import ScoredTask, origin_of, score_sequences
 from emotune.training.sequences.score import development_scores
@@ -79,25 +80,19 @@ def build_model(recipe: SequenceRecipe, data: Sequence[TaskData]) -> tuple[Seque
 
 def count_parameters(model: SequenceModel) -> dict[str, Any]:
     """Parameters in all, those that train, their share, and those of each part."""
-    trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    total = sum(parameter.numel() for parameter in model.parameters())
+    counts = parameter_counts(model)
     return {
-        "parameters": total,
-        "trainable": trainable,
-        "trainable_share": trainable / total,
+        **counts,
+        "trainable_share": counts["trainable"] / counts["parameters"],
         "parameters_by_part": dict(model.parameter_counts()),
     }
 
 
 def parameter_groups(model: SequenceModel, train: TrainSection) -> Groups:
     """The base and the parts of tasks with their learning rates; no weight decay on vectors."""
-    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            rate = train.encoder_lr if name.startswith("base.") else train.adapter_lr
-            decay = train.weight_decay if parameter.ndim > 1 else 0.0
-            groups.setdefault((rate, decay), []).append(parameter)
-    return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]
+    return groups_by_rate(
+        model, lambda name, _: train.encoder_lr if name.startswith("base.") else train.adapter_lr, train
+    )
 
 
 def sequence_trainer(
@@ -168,16 +163,10 @@ def train_sequences(
                     raise ConfigError(
                         f"The run was interrupted with {state_of(checkpoint).processes} processes: start as many again."
                     )
-        log = RunLog(run)
-        heard_by = Listeners(log, listener) if processes.is_first() else OtherProcess(listener)
         score = partial(development_scores, recipe, data)
-        trainer = sequence_trainer(recipe, model, dataset, score, folder=run.checkpoints, listener=heard_by)
-        try:
+        with logged(run, listener) as heard_by, told_of_divergence("train.adapter_lr and train.encoder_lr"):
+            trainer = sequence_trainer(recipe, model, dataset, score, folder=run.checkpoints, listener=heard_by)
             best = trainer.train(checkpoint)
-        except FloatingPointError as error:
-            raise ModelError(f"Training stopped: {error}. Lower train.adapter_lr and train.encoder_lr.") from error
-        finally:
-            log.close()
         scored: list[ScoredTask] = []
         if processes.is_first():
             save_sequences(run.model, best.cpu().eval(), base)

@@ -88,7 +88,7 @@ def frame_masks(batch: Batch, frame_count: Callable[[Tensor], Tensor]) -> FrameM
 
 @dataclass(frozen=True)
 class FramePredictions:
-    """What a student says of a whole encoder's states, each of shape (frames, features).
+    """Predictions of a student for a whole encoder's states, each of shape (frames, features).
 
     Args:
         masks: of the batch.
@@ -159,7 +159,7 @@ class VesperStudent(nn.Module):
 
     @torch.no_grad()
     def heard(self, batch: Batch) -> Tensor:
-        """What it says of the middle state of every real frame when nothing is hidden, shape (frames, features)."""
+        """Predictions for the middle state of every real frame when nothing is hidden, shape (frames, features)."""
         self._masks = None
         found = self.backbone(batch.waveforms, batch.mask)
         return self.heads[_WHOLE](found.states[-1][found.mask])

@@ -60,7 +60,7 @@ def measured_numbers(
     cache: Path,
     progress: Progress = silent,
 ) -> dict[str, FloatArray]:
-    """What views measure of each clip, trimmed as the model hears it, by view, shape (clips, numbers), NaN = undefined.
+    """Measures of each clip, trimmed as the model hears it, by view, shape (clips, numbers), NaN = undefined.
 
     Each process measures its part; what was measured before comes from the folder ``cache``.
 
