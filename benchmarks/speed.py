@@ -34,9 +34,11 @@ from emotune.batch import pad
 from emotune.data.duration_batches import DurationBatches
 from emotune.inference.items import Item
 from emotune.models.backbones import BACKBONES
+from emotune.models.backbones.eight_bits import to_eight_bits
 from emotune.models.backbones.family import LARGE_SHAPE
 from emotune.models.backbones.transformer import fix_positions
 from emotune.models.emotion_model import EmotionModel
+from emotune.models.precisions import Precision
 from emotune.models.store import save_model
 from emotune.runtime.memory_allocator import keep_freed_memory
 from emotune.runtime.threads import usable_cores
@@ -53,10 +55,11 @@ Work = Callable[[Lengths], object]
 GROUPS: dict[str, dict[str, str]] = {
     "prediction": {
         "ours": "emotune: packed, one single-thread worker a core",
+        "ours_int8": "emotune: the same in int8",
         "theirs_padded": "transformers: padded batches of 8",
         "theirs_loop": "transformers: one clip at a time",
     },
-    "single": {"ours": "emotune", "theirs": "transformers"},
+    "single": {"ours": "emotune", "ours_int8": "emotune, int8", "theirs": "transformers"},
     "step": {
         "ours": "emotune: front end frozen",
         "theirs": "transformers: full fine-tuning",
@@ -68,7 +71,7 @@ GROUPS: dict[str, dict[str, str]] = {
     },
 }
 TITLES = {
-    "prediction": "Large, mixed lengths, exact float32 prediction",
+    "prediction": "Large, mixed lengths, prediction in float32 unless said",
     "single": "Large, one clip of 5 s",
     "step": "Base+, training step, 4 clips of 5 s",
     "mixed": "Base+, training step over about 160 s of mixed lengths",
@@ -149,7 +152,7 @@ def theirs_training(*, front_end: bool = True) -> Work:
 # --- emotune
 
 
-def ours_prediction() -> Work:
+def ours_prediction(precision: Precision = "fp32") -> Work:
     """The way of a user: a saved model, ``emotune.load(..., workers=cores)``, recordings as arrays."""
 
     torch.manual_seed(0)
@@ -157,7 +160,7 @@ def ours_prediction() -> Work:
     folder = tempfile.TemporaryDirectory()
     save_model(Path(folder.name), model, Preprocessing(model.backbone.normalize, min_samples=400))
     del model
-    predictor = emotune.load(folder.name, workers=usable_cores(), batch_seconds=10.0)
+    predictor = emotune.load(folder.name, workers=usable_cores(), batch_seconds=10.0, precision=precision)
 
     def work(batches: Lengths) -> None:
         clips = [clip for batch in batches for clip in clips_of(batch)]
@@ -167,10 +170,12 @@ def ours_prediction() -> Work:
     return work
 
 
-def ours_single() -> Work:
+def ours_single(precision: Precision = "fp32") -> Work:
     keep_freed_memory()
     torch.manual_seed(0)
     backbone = BACKBONES["wavlm"].from_config(LARGE_SHAPE).eval()
+    if precision == "int8":
+        to_eight_bits(backbone)
     fix_positions(backbone)  # as for every prediction
 
     @torch.inference_mode()
@@ -250,9 +255,11 @@ def clips_of(lengths: list[int]) -> list[np.ndarray]:
 Contender = tuple[Callable[[], Work], Callable[[int], Iterator[Lengths]]]
 CONTENDERS: dict[tuple[str, str], Contender] = {
     ("prediction", "ours"): (ours_prediction, mixed_prediction),
+    ("prediction", "ours_int8"): (lambda: ours_prediction("int8"), mixed_prediction),
     ("prediction", "theirs_padded"): (theirs_padded, mixed_prediction),
     ("prediction", "theirs_loop"): (theirs_loop, mixed_prediction),
     ("single", "ours"): (ours_single, clips_of_five_seconds(1)),
+    ("single", "ours_int8"): (lambda: ours_single("int8"), clips_of_five_seconds(1)),
     ("single", "theirs"): (theirs_loop, clips_of_five_seconds(1)),
     ("step", "ours"): (ours_training, clips_of_five_seconds(4)),
     ("step", "theirs"): (theirs_training, clips_of_five_seconds(4)),
@@ -321,14 +328,17 @@ def machine() -> dict:
 
 
 def ratios(groups: dict[str, dict[str, dict]]) -> dict[str, float]:
-    """How many times faster ours is, by medians; and ours of their memory."""
+    """How many times faster ours is, by medians, and int8 than ours in float32; and ours of their memory."""
     found = {}
     for group, rows in groups.items():
+        exact = rows["ours"]["audio_seconds_per_second"]
         for name, row in rows.items():
-            if name != "ours":
+            if name == "ours_int8":
+                found[f"{group}, int8 against ours"] = row["audio_seconds_per_second"] / exact
+            elif name != "ours":
                 against = name.removeprefix("theirs").strip("_")
                 key = f"{group}, {against}" if against else group
-                found[key] = rows["ours"]["audio_seconds_per_second"] / row["audio_seconds_per_second"]
+                found[key] = exact / row["audio_seconds_per_second"]
         if group == "mixed":
             found["mixed, peak memory"] = rows["ours"]["peak_gb"] / rows["theirs"]["peak_gb"]
     return found
@@ -340,7 +350,7 @@ def draw(groups: dict[str, dict[str, dict]], path: Path) -> None:
         names = list(rows)[::-1]
         values = [rows[name]["audio_seconds_per_second"] for name in names]
         spread = np.abs([[rows[n][edge] for n in names] for edge in ("lowest", "highest")] - np.array(values))
-        colours = ["tab:blue" if name == "ours" else "lightgrey" for name in names]
+        colours = ["tab:blue" if name.startswith("ours") else "lightgrey" for name in names]
         axis.barh([rows[name]["what"] for name in names], values, xerr=spread, color=colours)
         axis.set_title(TITLES[group], fontsize=10, loc="left")
         axis.bar_label(axis.containers[-1], [f"{value:.2f}" for value in values], padding=8, fontsize=8)

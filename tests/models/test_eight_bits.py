@@ -9,7 +9,12 @@ from torch import nn
 from builders.models import tiny_backbone
 from emotune.errors import ConfigError
 from emotune.models.backbones import eight_bits
-from emotune.models.backbones.eight_bits import EightBitLinear, has_eight_bits, to_eight_bits
+from emotune.models.backbones.eight_bits import (
+    EightBitLinear,
+    EightBitPositions,
+    has_eight_bits,
+    to_eight_bits,
+)
 
 needs_vnni = pytest.mark.skipif(not has_eight_bits(), reason="the processor has no VNNI instructions")
 SHAPE = {"hidden_size": 64, "num_attention_heads": 2, "intermediate_size": 128}
@@ -41,6 +46,20 @@ def test_a_loud_row_does_not_change_a_quiet_one():
     layer, quiet = EightBitLinear(linear.weight, linear.bias), torch.randn(1, 64) * 1e-3
     beside_a_loud_one = layer(torch.cat([quiet, torch.full((1, 64), 1e4)]))[:1]
     assert torch.equal(beside_a_loud_one, layer(quiet))
+
+
+@needs_vnni
+@pytest.mark.parametrize("taps", [128, 19])
+@torch.no_grad()
+def test_positions_are_those_of_the_convolution_and_a_loud_clip_does_not_change_a_quiet_one(taps):
+    torch.manual_seed(0)
+    convolution = nn.Conv1d(64, 64, taps, padding=taps // 2, groups=4)
+    positions = EightBitPositions(convolution.weight, convolution.bias, 4)
+    clips = torch.randn(2, 50, 64) * torch.tensor([1.0, 1e4])[:, None, None]
+    found = positions(clips)
+    expected = convolution(clips.transpose(1, 2))[:, :, :50].transpose(1, 2)
+    assert 0 < (found - expected).norm() < 0.02 * expected.norm()
+    assert torch.equal(found[:1], positions(clips[:1]))
 
 
 @needs_vnni

@@ -11,11 +11,12 @@ import functools
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from emotune.errors import ConfigError
 from emotune.models.backbones.convolutions import ConvolutionLayer, FeatureExtractor
 from emotune.models.backbones.product import bias_of, is_plain
-from emotune.models.backbones.transformer import FeedForward, SelfAttention
+from emotune.models.backbones.transformer import FeedForward, PositionalConvolution, SelfAttention
 
 _LARGEST, _ZERO = 127, 128  # of a weight; of an input, where zero is put since only unsigned inputs are fast
 _LEAST_GELU = 0.17  # GELU gives nothing below minus this
@@ -40,6 +41,7 @@ class EightBitLinear(nn.Module):
         self.scales = scales
         self.zeros = torch.zeros(len(weight), dtype=torch.int32)
         self.bias = torch.zeros(len(weight)) if bias is None else bias.detach().clone()
+        self.middle = torch.full((weight.shape[1],), _ZERO + 0.5)
         self.after_gelu = after_gelu
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -50,16 +52,62 @@ class EightBitLinear(nn.Module):
 
     def _of_rows(self, rows: Tensor) -> Tensor:
         if self.after_gelu:
-            scales = rows.amax(dim=1, keepdim=True).clamp_(min=_LEAST_GELU).div_(_LARGEST)
+            largest = rows.amax(dim=1, keepdim=True).clamp_(min=_LEAST_GELU)
         else:
-            scales = rows.abs().amax(dim=1, keepdim=True).clamp_(min=_LEAST_SCALE).div_(_LARGEST)
-        # in steps, each of which PyTorch vectorises; adding a half rounds to the nearest, since the fraction is cut off
-        whole = (rows * scales.reciprocal()).add_(_ZERO + 0.5).to(torch.uint8)
+            largest = torch.maximum(rows.amax(dim=1, keepdim=True), rows.amin(dim=1, keepdim=True).neg_())
+        scales = largest.clamp_(min=_LEAST_SCALE).div_(_LARGEST)
+        return self.of_whole(rounded(rows, scales, self.middle), scales)
+
+    def of_whole(self, whole: Tensor, scales: Tensor) -> Tensor:
+        """Output for rounded rows, shape (rows, inputs), with the scale of each, shape (rows, 1), or of all of them."""
         outputs = torch.ops.onednn.qlinear_pointwise(
             *(whole, 1.0, _ZERO, self.weight, self.scales, self.zeros),
             *(None, 1.0, 0, torch.float32, "none", [], ""),
         )
-        return outputs.mul_(scales).add_(self.bias)
+        return torch.addcmul(self.bias, outputs, scales, out=outputs)
+
+
+class EightBitPositions(nn.Module):
+    """The wide convolution of positions in whole numbers: a product over windows for each group, one scale a clip.
+
+    Args:
+        weight: shape (outputs, inputs of a group, taps).
+        bias: shape (outputs,).
+        groups: of channels that see each other.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, groups: int) -> None:
+        super().__init__()
+        over_windows = weight.transpose(1, 2).flatten(1)
+        self.products = nn.ModuleList(map(EightBitLinear, over_windows.chunk(groups), bias.chunk(groups)))
+        self.taps, self.width = weight.shape[2], weight.shape[1]
+        self.middle = torch.full((self.width,), _ZERO + 0.5)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Shape (batch, frames, features) in and out; what lies before and behind a clip reads as zero."""
+        return torch.stack([self._of_a_clip(clip) for clip in frames])
+
+    def _of_a_clip(self, clip: Tensor) -> Tensor:
+        count, edge = len(clip), self.taps // 2
+        groups = F.pad(clip, (0, 0, edge, edge)).unflatten(1, (-1, self.width)).transpose(0, 1)
+        scale = clip.abs().amax().clamp_(min=_LEAST_SCALE).div_(_LARGEST)
+        outputs: list[Tensor] = []
+        for product, whole in zip(self.products, rounded(groups, scale, self.middle).contiguous(), strict=True):
+            assert isinstance(product, EightBitLinear)
+            windows = whole.as_strided((count, self.taps * self.width), (self.width, 1)).contiguous()
+            outputs.append(product.of_whole(windows, scale))
+        return torch.cat(outputs, dim=1)
+
+
+def rounded(values: Tensor, scales: Tensor, middle: Tensor) -> Tensor:
+    """Values in steps of a scale, unsigned with zero at 128; what is cut off makes a half more the nearest.
+
+    Args:
+        values: shape (..., width).
+        scales: that broadcast with them.
+        middle: 128.5 for each of the width, which PyTorch adds in the same step as it multiplies.
+    """
+    return torch.addcmul(middle, values, scales.reciprocal()).to(torch.uint8)
 
 
 @functools.cache
@@ -93,6 +141,10 @@ def to_eight_bits(encoder: nn.Module) -> None:
             for layer in list(module.conv_layers)[1:]:
                 assert isinstance(layer, ConvolutionLayer)
                 layer.in_eight_bits = EightBitLinear(layer.matrix(), layer.conv.bias, after_gelu=True)
+        elif isinstance(module, PositionalConvolution):
+            weight, bias = module.conv.weight, module.conv.bias
+            assert isinstance(weight, Tensor) and isinstance(bias, Tensor)
+            module.in_eight_bits = EightBitPositions(weight, bias, module.groups)
     for module in list(encoder.modules()):
         for name, child in module.named_children():
             if is_plain(child) and child.out_features >= _LEAST_OUTPUTS:

@@ -44,6 +44,7 @@ class PositionalConvolution(nn.Module):
         self.conv = nn.utils.parametrizations.weight_norm(convolution, dim=2)
         self.padding, self.groups = kernel // 2, groups
         self.fixed: tuple[Tensor, Tensor] | None = None  # taps and bias of weights that do not change any more
+        self.in_eight_bits: nn.Module | None = None  # what takes the place of the convolution
 
     def fix(self) -> None:
         """Works out the weight of each tap, shape (taps, groups, inputs, outputs); it must not change afterwards."""
@@ -70,6 +71,8 @@ class PositionalConvolution(nn.Module):
 
     def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
         """Position embedding of each frame, (..., features) in the layout."""
+        if (whole := self.in_eight_bits) is not None:
+            return layout.along_time(lambda frames: torch.ops.aten.gelu_(whole(frames)), hidden)
         if self.fixed is not None and not torch.is_grad_enabled() and suits_cpu(hidden):
             return self._by_taps(hidden, layout, *self.fixed)
         weight, bias = self.conv.weight, self.conv.bias  # the norm is worked out once for all clips
@@ -86,7 +89,7 @@ class PositionalConvolution(nn.Module):
 def fix_positions(encoder: nn.Module) -> None:
     """Makes the positional convolutions of an encoder ready for prediction, after which nothing may train it."""
     for module in encoder.modules():
-        if isinstance(module, PositionalConvolution):
+        if isinstance(module, PositionalConvolution) and module.in_eight_bits is None:
             module.fix()
 
 
