@@ -3,7 +3,8 @@
     python benchmarks/export.py OUTPUT_FOLDER [--only parity folds speed memory] [--repeats 5] [--shared ../shared]
 
 ``parity``: largest differences by backbone and precision, published shapes with random weights, and real Whispers.
-``folds``: frozen Whisper base, three layers, a linear head for each of six folds of RAVDESS; UAR of both precisions.
+``folds``: frozen Whisper, three layers, a linear head for each of six folds of RAVDESS; UAR of both precisions, and of
+int8 on torch.
 ``speed``: that model through our torch engine, onnx in both precisions and transformers' encoder, a process a turn.
 ``memory``: peak of 10,000 clips of ever-changing lengths against 100, and of two workers against one.
 Writes OUTPUT_FOLDER/export.json.
@@ -39,12 +40,13 @@ def noise(samples: int) -> np.ndarray:
     return np.random.default_rng(samples).standard_normal(samples).astype(np.float32) * 0.1
 
 
-def whisper_base(shared: Path):
+def whisper(shared: Path, name: str = "whisper-base"):
+    """The first layers of a published Whisper's encoder, with a mean over time and a head of eight classes."""
     from emotune.models.backbones.checkpoint import load_pretrained
     from emotune.models.emotion_model import EmotionModel
     from emotune.schema.labels import LabelSpace
 
-    backbone = load_pretrained("whisper", str(shared / "models" / "whisper-base-encoder"), layers=LAYERS)
+    backbone = load_pretrained("whisper", str(shared / "models" / f"{name}-encoder"), layers=LAYERS)
     classes = ("neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
     return EmotionModel(backbone, LabelSpace(classes), layer_mix="last", pooling="mean").eval()
 
@@ -69,7 +71,7 @@ def parity(output: Path, shared: Path) -> list[dict]:
     from emotune.schema.labels import LabelSpace
 
     rows = []
-    models: dict[str, Callable] = {f"whisper base, {LAYERS} layers, real weights": lambda: whisper_base(shared)}
+    models: dict[str, Callable] = {f"whisper base, {LAYERS} layers, real weights": lambda: whisper(shared)}
     for name in SHAPES:
         models[f"{name} base, random weights"] = lambda name=name: EmotionModel(
             BACKBONES[name].from_config({}), LabelSpace(("anger", "happiness", "sadness", "neutral"))
@@ -96,7 +98,7 @@ def parity(output: Path, shared: Path) -> list[dict]:
 # --- eight bits on RAVDESS
 
 
-def folds(output: Path, shared: Path) -> dict:
+def folds(output: Path, shared: Path, encoder: str) -> dict:
     import torch
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
@@ -106,13 +108,15 @@ def folds(output: Path, shared: Path) -> dict:
     from emotune.export.export_model import export_model
     from emotune.export.parity import scores_of
     from emotune.inference.torch_engine import TorchEngine
+    from emotune.models.backbones.eight_bits import has_eight_bits
 
     torch.manual_seed(0)
     manifest = read_corpus(CORPORA["ravdess"], shared / "data" / "ravdess" / "audio")
-    model = whisper_base(shared)
+    model = whisper(shared, encoder)
     labels = [utterance.emotion for utterance in manifest]
     actors = np.array([int(str(utterance.speaker)) for utterance in manifest])
-    cache = output / "folds" / "embeddings.npy"
+    home = output / "folds" / encoder
+    cache = home / "embeddings.npy"
     if not cache.exists():
         from emotune.audio.preprocessing import Preprocessing
 
@@ -132,18 +136,22 @@ def folds(output: Path, shared: Path) -> dict:
         model.standardize.set(torch.tensor(scaler.mean_).float(), torch.tensor(scaler.scale_).float())
         weight, bias = torch.tensor(linear.coef_[order]).float(), torch.tensor(linear.intercept_[order]).float()
         model.heads["classes"].start_from(weight, bias)
-        folder, exported = output / "folds" / f"fold{fold + 1}", output / "folds" / f"fold{fold + 1}-int8"
+        folder, exported = home / f"fold{fold + 1}", home / f"fold{fold + 1}-int8"
         if not folder.exists():
             save(folder, model)
         if not exported.exists():
             export_model(folder, exported, precision="int8")
         part = manifest.replace_utterances([u for u, held in zip(manifest, test, strict=True) if held])
-        source, eight_bits = scores_of(emotune.load(folder), emotune.load(exported), part)["uar"]
+        exact = emotune.load(folder)
+        source, eight_bits = scores_of(exact, emotune.load(exported), part)["uar"]
         row: dict = {"fold": fold + 1, "torch": source, "int8": eight_bits}
+        if has_eight_bits():
+            row["torch int8"] = scores_of(exact, emotune.load(folder, precision="int8"), part)["uar"][1]
         rows.append(row)
         print(json.dumps(row), flush=True)
-    mean = {name: statistics.mean(row[name] for row in rows) for name in ("torch", "int8")}
-    return {"folds": rows, "mean": mean, "difference": mean["int8"] - mean["torch"]}
+    mean = {name: statistics.mean(row[name] for row in rows) for name in rows[0] if name != "fold"}
+    differences = {name: value - mean["torch"] for name, value in mean.items() if name != "torch"}
+    return {"encoder": encoder, "folds": rows, "mean": mean, "differences": differences}
 
 
 # --- speed
@@ -177,7 +185,7 @@ def speed(output: Path, shared: Path, repeats: int) -> dict:
 def folders(output: Path, shared: Path) -> None:
     source = output / "speed" / "torch"
     if not source.exists():
-        save(source, whisper_base(shared))
+        save(source, whisper(shared))
     for precision in ("fp32", "int8"):
         if not (output / "speed" / precision).exists():
             from emotune.export.export_model import export_model
@@ -263,6 +271,7 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--only", nargs="*", choices=GROUPS, default=GROUPS)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--encoder", default="whisper-base", help="of the folds: whisper-base or whisper-tiny.en")
     parser.add_argument("--shared", type=Path, default=Path(os.environ.get("EMOTUNE_SHARED", "../shared")))
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -277,7 +286,7 @@ def main() -> None:
     results = asked.output / "export.json"
     found = json.loads(results.read_text()) if results.exists() else {}
     for group in asked.only:
-        options = {"repeats": asked.repeats} if group == "speed" else {}
+        options = {"speed": {"repeats": asked.repeats}, "folds": {"encoder": asked.encoder}}.get(group, {})
         found[group] = globals()[group](asked.output, asked.shared, **options)
         results.write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found, indent=1))

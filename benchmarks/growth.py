@@ -105,9 +105,11 @@ def draw(rows: list[dict[str, float]], path: Path) -> None:
             for workers in sorted({r["workers"] for r in found}):
                 own = [r for r in found if r["workers"] == workers]
                 axis.plot([r[key] for r in own], [r[value] for r in own], "o-", label=f"workers: {workers}")
-            axis.set(xscale="log", xlabel=words, ylabel=unit, ylim=(0, None))
+            axis.set(xscale="log", xlabel=words, ylabel=unit)
             if key == "clips" and value == "seconds":
-                axis.set(yscale="log", ylim=(None, None))
+                axis.set(yscale="log")
+            else:
+                axis.set(ylim=(0, None))
             axis.legend(fontsize=8)
     figure.savefig(path, dpi=150)
 
