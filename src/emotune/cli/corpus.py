@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emotune.cli.annotate import augment
+from emotune.cli.augment import augment
 from emotune.cli.check import check
 from emotune.cli.console import (
     SpreadsheetSafe,
