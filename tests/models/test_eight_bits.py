@@ -49,6 +49,19 @@ def test_a_loud_row_does_not_change_a_quiet_one():
 
 
 @needs_vnni
+@pytest.mark.parametrize(("largest", "finer"), [(0.6, 1.05), (3.0, 1.3), (1e3, 1.3)])
+@torch.no_grad()
+def test_outputs_of_gelu_have_finer_steps_than_other_inputs(largest, finer):
+    torch.manual_seed(0)
+    rows = nn.functional.gelu(torch.randn(20, 256) * 3)
+    rows = torch.where(rows > 0, rows * largest / rows.amax(dim=1, keepdim=True), rows)
+    weight = torch.randint(-127, 128, (64, 256)).float()  # its own rounding changes nothing
+    weight[:, 0] = 127
+    fine, coarse = (EightBitLinear(weight, None, after_gelu=known)(rows) - rows @ weight.T for known in (True, False))
+    assert finer * fine.norm() < coarse.norm()
+
+
+@needs_vnni
 @pytest.mark.parametrize("taps", [128, 19])
 @torch.no_grad()
 def test_positions_are_those_of_the_convolution_and_a_loud_clip_does_not_change_a_quiet_one(taps):

@@ -17,9 +17,11 @@ from emotune.errors import ConfigError
 from emotune.models.backbones.convolutions import ConvolutionLayer, FeatureExtractor
 from emotune.models.backbones.product import bias_of, is_plain
 from emotune.models.backbones.transformer import FeedForward, PositionalConvolution, SelfAttention
+from emotune.models.backbones.whisper import WhisperLayer
 
 _LARGEST, _ZERO = 127, 128  # of a weight; of an input, where zero is put since only unsigned inputs are fast
-_LEAST_GELU = 0.17  # GELU gives nothing below minus this
+_LEAST_GELU, _ZERO_OF_GELU = 0.17, 64  # GELU gives nothing below minus this, so that more steps are left above zero
+_AFTER_GELU = {(FeedForward, "output_dense"), (WhisperLayer, "fc2")}
 _LEAST_SCALE = 1e-20  # of a row of zeros
 _LEAST_OUTPUTS = 64  # below, a product is not worth it
 
@@ -41,8 +43,9 @@ class EightBitLinear(nn.Module):
         self.scales = scales
         self.zeros = torch.zeros(len(weight), dtype=torch.int32)
         self.bias = torch.zeros(len(weight)) if bias is None else bias.detach().clone()
-        self.middle = torch.full((weight.shape[1],), _ZERO + 0.5)
         self.after_gelu = after_gelu
+        self.zero = _ZERO_OF_GELU if after_gelu else _ZERO
+        self.middle = torch.full((weight.shape[1],), self.zero + 0.5)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Shape (..., inputs) to (..., outputs)."""
@@ -51,17 +54,18 @@ class EightBitLinear(nn.Module):
         return outputs if hidden.ndim == 2 else outputs.unflatten(0, hidden.shape[:-1])
 
     def _of_rows(self, rows: Tensor) -> Tensor:
+        largest = rows.amax(dim=1, keepdim=True)
         if self.after_gelu:
-            largest = rows.amax(dim=1, keepdim=True).clamp_(min=_LEAST_GELU)
+            scales = largest.div_(255 - self.zero).clamp_(min=_LEAST_GELU / self.zero)
         else:
-            largest = torch.maximum(rows.amax(dim=1, keepdim=True), rows.amin(dim=1, keepdim=True).neg_())
-        scales = largest.clamp_(min=_LEAST_SCALE).div_(_LARGEST)
+            largest = torch.maximum(largest, rows.amin(dim=1, keepdim=True).neg_())
+            scales = largest.clamp_(min=_LEAST_SCALE).div_(_LARGEST)
         return self.of_whole(rounded(rows, scales, self.middle), scales)
 
     def of_whole(self, whole: Tensor, scales: Tensor) -> Tensor:
         """Output for rounded rows, shape (rows, inputs), with the scale of each, shape (rows, 1), or of all of them."""
         outputs = torch.ops.onednn.qlinear_pointwise(
-            *(whole, 1.0, _ZERO, self.weight, self.scales, self.zeros),
+            *(whole, 1.0, self.zero, self.weight, self.scales, self.zeros),
             *(None, 1.0, 0, torch.float32, "none", [], ""),
         )
         return torch.addcmul(self.bias, outputs, scales, out=outputs)
@@ -100,12 +104,12 @@ class EightBitPositions(nn.Module):
 
 
 def rounded(values: Tensor, scales: Tensor, middle: Tensor) -> Tensor:
-    """Values in steps of a scale, unsigned with zero at 128; what is cut off makes a half more the nearest.
+    """Values in steps of a scale, unsigned; a half is added and the fraction cut off, which gives the nearest.
 
     Args:
         values: shape (..., width).
         scales: that broadcast with them.
-        middle: 128.5 for each of the width, which PyTorch adds in the same step as it multiplies.
+        middle: step of zero and a half, for each of the width, which PyTorch adds as it multiplies.
     """
     return torch.addcmul(middle, values, scales.reciprocal()).to(torch.uint8)
 
@@ -148,7 +152,7 @@ def to_eight_bits(encoder: nn.Module) -> None:
     for module in list(encoder.modules()):
         for name, child in module.named_children():
             if is_plain(child) and child.out_features >= _LEAST_OUTPUTS:
-                after_gelu = isinstance(module, FeedForward) and name == "output_dense"
+                after_gelu = (type(module), name) in _AFTER_GELU
                 setattr(module, name, EightBitLinear(child.weight, bias_of(child), after_gelu=after_gelu))
 
 
