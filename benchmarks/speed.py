@@ -197,7 +197,7 @@ def ours_training() -> Work:
     model = EmotionModel(backbone, emotune.LabelSpace(classes), layer_mix="last", pooling="mean")
     model.choose_trainable(layers="all", front_end=False)
     model.train()
-    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-5)
+    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-5, fused=True)
 
     def work(batches: Lengths) -> None:
         clips = sum(map(len, batches))

@@ -34,7 +34,10 @@ class FeatureProjection(nn.Module):
 
 
 class PositionalConvolution(nn.Module):
-    """A wide grouped convolution in the place of position embeddings, weight-normed over each tap."""
+    """A wide grouped convolution in the place of position embeddings, weight-normed over each tap.
+
+    On a CPU it is a product for each tap, forwards and backwards: twice as fast as oneDNN's convolution in groups.
+    """
 
     def __init__(self, hidden_size: int, kernel: int, groups: int) -> None:
         super().__init__()
@@ -47,34 +50,23 @@ class PositionalConvolution(nn.Module):
         self.in_eight_bits: nn.Module | None = None  # what takes the place of the convolution
 
     def fix(self) -> None:
-        """Works out the weight of each tap, shape (taps, groups, inputs, outputs); it must not change afterwards."""
+        """Works out the weight of each tap for good; it must not change afterwards."""
+        taps, bias = self._taps()
+        self.fixed = taps.detach(), bias.detach()
+
+    def _taps(self) -> tuple[Tensor, Tensor]:
+        """Weight of each tap, shape (taps, groups, inputs, outputs), and the bias; the norm is worked out here."""
         weight, bias = self.conv.weight, self.conv.bias
         assert isinstance(weight, Tensor) and isinstance(bias, Tensor)
-        taps = weight.detach().unflatten(0, (self.groups, -1)).permute(3, 0, 2, 1).contiguous()
-        self.fixed = taps, bias.detach()
-
-    def _by_taps(self, hidden: Tensor, layout: Layout, taps: Tensor, bias: Tensor) -> Tensor:
-        """As ``forward``, a product for each tap: twice as fast as oneDNN's convolution in groups."""
-
-        def convolve(frames: Tensor) -> Tensor:
-            (batch, count, _), groups = frames.shape, self.groups
-            edges = F.pad(frames, (0, 0, self.padding, self.padding)).unflatten(2, (groups, -1))
-            together = edges.permute(0, 2, 1, 3).contiguous()
-            total = frames.new_zeros(batch, groups, count, taps.shape[3])
-            for number, tap in enumerate(taps):
-                for seen, clip in zip(together, total, strict=True):
-                    clip.baddbmm_(seen[:, number : number + count], tap)
-            positions = total.transpose(1, 2).flatten(2) + bias
-            return torch.ops.aten.gelu_(positions)
-
-        return layout.along_time(convolve, hidden)
+        return weight.unflatten(0, (self.groups, -1)).permute(3, 0, 2, 1).contiguous(), bias
 
     def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
         """Position embedding of each frame, (..., features) in the layout."""
         if (whole := self.in_eight_bits) is not None:
             return layout.along_time(lambda frames: torch.ops.aten.gelu_(whole(frames)), hidden)
-        if self.fixed is not None and not torch.is_grad_enabled() and suits_cpu(hidden):
-            return self._by_taps(hidden, layout, *self.fixed)
+        if suits_cpu(hidden):
+            taps, bias = self.fixed if self.fixed is not None and not torch.is_grad_enabled() else self._taps()
+            return layout.along_time(lambda frames: F.gelu(_ConvolvedByTaps.apply(frames, taps) + bias), hidden)
         weight, bias = self.conv.weight, self.conv.bias  # the norm is worked out once for all clips
         assert isinstance(weight, Tensor) and isinstance(bias, Tensor)
 
@@ -83,6 +75,46 @@ class PositionalConvolution(nn.Module):
             return F.gelu(positions[:, :, : frames.shape[1]]).transpose(1, 2)  # an even kernel gives one frame more
 
         return layout.along_time(convolve, hidden)
+
+
+class _ConvolvedByTaps(torch.autograd.Function):
+    """A convolution in groups, (batch, frames, features) in and out, a product for each tap, clip and group."""
+
+    @staticmethod
+    def forward(ctx: Any, frames: Tensor, taps: Tensor) -> Tensor:
+        ctx.save_for_backward(frames, taps)
+        seen, count = _by_group(frames, taps, len(taps) // 2), frames.shape[1]
+        total = frames.new_zeros(*seen.shape[:2], count, taps.shape[3])
+        for place, tap in enumerate(taps):
+            for clip, output in zip(seen, total, strict=True):
+                output.baddbmm_(clip[:, place : place + count], tap)
+        return total.transpose(1, 2).flatten(2)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        frames, taps = ctx.saved_tensors
+        edge, count = len(taps) // 2, frames.shape[1]
+        for_frames, for_taps = ctx.needs_input_grad
+        rows, of_frames, of_taps = _by_group(gradient, taps, 0), None, None
+        if for_frames:
+            total = frames.new_zeros(*rows.shape[:2], count + 2 * edge, taps.shape[2])
+            for place, tap in enumerate(taps.transpose(2, 3).contiguous()):
+                for clip, output in zip(rows, total, strict=True):
+                    output[:, place : place + count].baddbmm_(clip, tap)
+            of_frames = total[:, :, edge : edge + count].transpose(1, 2).flatten(2)
+        if for_taps:
+            seen, of_taps = _by_group(frames, taps, edge), torch.zeros_like(taps)
+            for place, tap in enumerate(of_taps):
+                for clip, row in zip(seen, rows, strict=True):
+                    tap.baddbmm_(clip[:, place : place + count].transpose(1, 2), row)
+        return of_frames, of_taps
+
+
+def _by_group(frames: Tensor, taps: Tensor, edge: int) -> Tensor:
+    """Frames of each group, zeros before and behind, (batch, frames, features) -> (batch, groups, frames, width)."""
+    groups = F.pad(frames, (0, 0, edge, edge)).unflatten(2, (taps.shape[1], -1))
+    return groups.transpose(1, 2).contiguous()
 
 
 @torch.no_grad()
