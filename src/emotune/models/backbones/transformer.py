@@ -83,38 +83,40 @@ class _ConvolvedByTaps(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, frames: Tensor, taps: Tensor) -> Tensor:
         ctx.save_for_backward(frames, taps)
-        seen, count = _by_group(frames, taps, len(taps) // 2), frames.shape[1]
-        total = frames.new_zeros(*seen.shape[:2], count, taps.shape[3])
-        for place, tap in enumerate(taps):
-            for clip, output in zip(seen, total, strict=True):
-                output.baddbmm_(clip[:, place : place + count], tap)
-        return total.transpose(1, 2).flatten(2)
+        edge = len(taps) // 2
+        return _over_taps(_by_group(frames, taps.shape[1], edge, edge), taps, frames.shape[1])
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         frames, taps = ctx.saved_tensors
-        edge, count = len(taps) // 2, frames.shape[1]
         for_frames, for_taps = ctx.needs_input_grad
-        rows, of_frames, of_taps = _by_group(gradient, taps, 0), None, None
+        (groups, edge), count = (taps.shape[1], len(taps) // 2), frames.shape[1]
+        of_frames = of_taps = None
         if for_frames:
-            total = frames.new_zeros(*rows.shape[:2], count + 2 * edge, taps.shape[2])
-            for place, tap in enumerate(taps.transpose(2, 3).contiguous()):
-                for clip, output in zip(rows, total, strict=True):
-                    output[:, place : place + count].baddbmm_(clip, tap)
-            of_frames = total[:, :, edge : edge + count].transpose(1, 2).flatten(2)
+            rows = _by_group(gradient, groups, len(taps) - 1 - edge, edge)
+            of_frames = _over_taps(rows, taps.flip(0).transpose(2, 3).contiguous(), count)
         if for_taps:
-            seen, of_taps = _by_group(frames, taps, edge), torch.zeros_like(taps)
+            seen, rows = _by_group(frames, groups, edge, edge), _by_group(gradient, groups, 0, 0)
+            of_taps = torch.zeros_like(taps)
             for place, tap in enumerate(of_taps):
                 for clip, row in zip(seen, rows, strict=True):
                     tap.baddbmm_(clip[:, place : place + count].transpose(1, 2), row)
         return of_frames, of_taps
 
 
-def _by_group(frames: Tensor, taps: Tensor, edge: int) -> Tensor:
-    """Frames of each group, zeros before and behind, (batch, frames, features) -> (batch, groups, frames, width)."""
-    groups = F.pad(frames, (0, 0, edge, edge)).unflatten(2, (taps.shape[1], -1))
-    return groups.transpose(1, 2).contiguous()
+def _over_taps(seen: Tensor, taps: Tensor, count: int) -> Tensor:
+    """Sums the products over taps, (batch, groups, more frames, inputs) -> (batch, frames, features)."""
+    total = seen.new_zeros(*seen.shape[:2], count, taps.shape[3])
+    for place, tap in enumerate(taps):
+        for clip, output in zip(seen, total, strict=True):
+            output.baddbmm_(clip[:, place : place + count], tap)
+    return total.transpose(1, 2).flatten(2)
+
+
+def _by_group(frames: Tensor, groups: int, before: int, behind: int) -> Tensor:
+    """Frames of each group with zeros at both ends, (batch, frames, features) -> (batch, groups, frames, width)."""
+    return F.pad(frames, (0, 0, before, behind)).unflatten(2, (groups, -1)).transpose(1, 2).contiguous()
 
 
 @torch.no_grad()
