@@ -1,10 +1,13 @@
 """Blocks of a page: read from its Markdown, and run in a reader's folder as a reader would, one after another.
 
-A comment before a block says why it is not run (``not run: ...``), or gives lines that are run before it
-(``before: ...``), such as for a name that its sentences speak of. A comment of a page may give one reason for
-all of its blocks. Python blocks of a page follow one another in one process, behind those of the shell; where they
-import nothing, they have the names of the module that the page named last. A page that asks a server at port 8000 has
-one, in place of the line that starts it.
+A comment before a block says why it is not run (``not run: ...``), what is put in place of words of it so that it ends
+soon (``in small: OLD => NEW``, one a line), or lines that are run before it (``before: ...``), such as for a name that
+its sentences speak of. A comment of a page may give one reason for all of its blocks. A block of YAML that begins with
+``# NAME.yaml`` is a file of that name.
+
+Python blocks of a page follow one another in one process, behind those of the shell; where they import nothing, they
+have the names of the module that the page named last. A page that asks a server at port 8000 has one, in place of the
+line that starts it.
 """
 
 import contextlib
@@ -22,11 +25,13 @@ from pathlib import Path
 from builders.desk import environment
 
 BLOCK = re.compile(
-    r"(?:^<!-- not run: (?P<reason>[^\n]+?) -->\n)?(?:^<!-- before: (?P<before>(?:(?!-->).)+?) -->\n)?"
+    r"(?:^<!-- not run: (?P<reason>[^\n]+?) -->\n)?(?:^<!-- in small: (?P<small>(?:(?!-->).)+?) -->\n)?"
+    r"(?:^<!-- before: (?P<before>(?:(?!-->).)+?) -->\n)?"
     r"^```(?P<kind>sh|bash|python)\n(?P<text>.*?)^```$",
     re.M | re.S,
 )
 WHOLE_PAGE = re.compile(r"^<!-- snippets not run: (.+?) -->$", re.MULTILINE)
+FILE = re.compile(r"^```yaml\n# (?P<name>[\w-]+\.yaml)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"`(emotune(?:\.\w+)+)\.\w+`")
 SERVED = "127.0.0.1:8000"
 STARTS = re.compile(r"^emotune (serve(?!.*--(?:new-key|port))[^&#\n]*).*$", re.MULTILINE)
@@ -60,8 +65,23 @@ def snippets(text: str) -> list[Snippet]:
     for m in BLOCK.finditer(text):
         named = NAMED.findall(text[: m.start()])
         reason = m["reason"] or (whole and whole.group(1))
-        found.append(Snippet(m["kind"], m["text"], reason, m["before"] or "", named[-1] if named else None))
+        text_run = in_small(m["text"], m["small"] or "")
+        found.append(Snippet(m["kind"], text_run, reason, m["before"] or "", named[-1] if named else None))
     return found
+
+
+def in_small(block: str, changes: str) -> str:
+    """A block with words of it replaced, each of which it must have."""
+    for change in changes.splitlines():
+        old, _, new = change.partition(" => ")
+        assert old in block and new, f"no {change!r} in\n{block}"
+        block = block.replace(old, new)
+    return block
+
+
+def files_of(text: str) -> dict[str, str]:
+    """Names and content of the files that a page shows."""
+    return {found["name"]: found["text"] for found in FILE.finditer(text)}
 
 
 def run_page(blocks: Sequence[Snippet], desk: Path) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import soundfile
 
-from builders.corpora import crema_d, msp_podcast
+from builders.corpora import crema_d, iemocap, msp_podcast
 from emotune.corpora import CORPORA, read_corpus
 from emotune.schema.manifest import Manifest
 
 SPLITS = {"train": range(1, 17), "development": range(17, 21), "test": range(21, 25)}
-EMOTIONS = ("anger", "neutral")
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def small_corpus(folder: Path, shared: Path) -> Manifest:
@@ -28,7 +28,7 @@ def small_corpus(folder: Path, shared: Path) -> Manifest:
 
 
 def write_wide(desk: Path, shared: Path, manifest: Manifest) -> None:
-    """Writes it into a desk of ``write_desk``; the trees of MSP-Podcast and CREMA-D are made-up miniatures."""
+    """Writes it into a desk of ``write_desk``; the trees of MSP-Podcast, IEMOCAP and CREMA-D are made-up miniatures."""
     manifest.write(desk / "m.csv")
     few = manifest.filter(lambda one: one.speaker in ("01", "02", "17", "21"))
     few.write(desk / "speech.csv")
@@ -54,6 +54,9 @@ def write_wide(desk: Path, shared: Path, manifest: Manifest) -> None:
     ):
         (desk / place).parent.mkdir(parents=True, exist_ok=True)
         (desk / place).symlink_to(models / model)
+    (desk / "path" / "to" / "few-of-ravdess").symlink_to(manifest.root)
+    (desk / "examples").symlink_to(EXAMPLES)
     (desk / "path" / "to" / "emodb").symlink_to(shared / "data" / "emodb4" / "audio")
+    iemocap.write_tree(desk / "path" / "to" / "IEMOCAP")
     crema_d.write_tree(desk / "path" / "to" / "CREMA-D")
     msp_podcast.write_tree(desk / "path" / "to" / "MSP-Podcast")

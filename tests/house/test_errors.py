@@ -1,12 +1,16 @@
 """No message is longer than a screen, and none loses its beginning or its cure."""
 
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
 from emotune.cli import console, main
 from emotune.errors import ConfigError, EmotuneError, TableError, on_a_screen, quoted
 from emotune.io.cells import number_or_none, text_or_none
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("error", [EmotuneError, ConfigError, TableError])
@@ -62,3 +66,18 @@ def test_what_the_system_says_and_what_is_warned_of_fits_a_screen_too(monkeypatc
     with console.err.capture() as shown:
         console.warn_all(["y" * 970_000])
     assert len(shown.get()) < 2000
+
+
+def test_every_page_and_heading_that_the_code_names_is_there():
+    named = {
+        link
+        for path in (ROOT / "src").rglob("*.*")
+        if path.suffix in (".py", ".yaml")
+        for link in re.findall(r"docs/[\w/-]+\.md(?:#[\w-]+)?", path.read_text(encoding="utf-8"))
+    }
+    assert "docs/how-to/sweeps.md" in named and "docs/how-to/errors.md#models" in named
+    for link in named:
+        page, _, heading = link.partition("#")
+        titles = re.findall(r"^#+ (.+)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+        anchors = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+        assert not heading or heading in anchors, link

@@ -1,22 +1,26 @@
-"""Commands and snippets of the documentation run, in a reader's folder with recordings of real people."""
+"""Snippets of the documentation run, in a reader's folder with recordings of real people."""
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from builders.desk import write_desk
-from builders.page_blocks import run_page, snippets
+from builders.page_blocks import files_of, run_page, snippets
 from builders.wide_desk import small_corpus, write_wide
 from emotune.models.backbones.eight_bits import has_eight_bits
 
-DOCS = Path(__file__).parents[2] / "docs"
-PAGES = {
-    path.relative_to(DOCS).as_posix(): snippets(path.read_text(encoding="utf-8")) for path in sorted(DOCS.rglob("*.md"))
+ROOT = Path(__file__).parents[2]
+TEXTS = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in sorted((ROOT / "docs").rglob("*.md"))
 }
+PAGES = {page: snippets(text) for page, text in TEXTS.items()}
 RUN = [page for page, found in PAGES.items() if any(one.reason is None for one in found)]
-FIRST, TINY = "start/first-training.md", "reference/python.md"
+FIRST, TINY = "docs/start/first-training.md", "docs/reference/python.md"
 NAMES_OF_TINY = ("run", "RUN", "runs/NAME", "runs/mine", "runs/mean", "runs/std", "runs/text")
 """Names under which pages speak of a run of the reader's."""
 
@@ -46,6 +50,16 @@ def tiny_run(shared, corpus, tmp_path_factory) -> Path:
     return begun(TINY, shared, corpus, tmp_path_factory.mktemp("tiny") / "desk", 2) / "run"
 
 
+@pytest.fixture(scope="module")
+def whole_whisper(shared, tmp_path_factory) -> Path:
+    """Whisper tiny.en with its decoder and tokenizer, as transformers lays it out."""
+    tool, folder = shared / "tools" / "whisper_ct2_to_torch.py", tmp_path_factory.mktemp("whole") / "whisper"
+    if not tool.is_file():
+        pytest.skip(f"no whole Whisper: {tool} does not exist")
+    subprocess.run([sys.executable, tool, shared / "models" / "whisper-tiny.en-ct2", folder], check=True)
+    return folder
+
+
 @pytest.mark.load
 @pytest.mark.parametrize("page", RUN)
 def test_every_snippet_of_a_page_runs(page, shared, corpus, tmp_path, request):
@@ -66,14 +80,24 @@ def test_every_snippet_of_a_page_runs(page, shared, corpus, tmp_path, request):
             own_copy = shutil.copytree(request.getfixturevalue("tiny_run"), desk / name.replace("/", "-"))
             if "/" in name:
                 (desk / name).symlink_to(own_copy)
+    if "WHISPER" in own:
+        (desk / "WHISPER").symlink_to(request.getfixturevalue("whole_whisper"))
+    for name, text in files_of(TEXTS[page]).items():
+        (desk / name).write_text(text, encoding="utf-8")
     run_page(PAGES[page], desk)
 
 
 def test_every_block_is_seen_and_what_is_not_run_says_why():
     found = [one for several in PAGES.values() for one in several]
-    fenced = sum(len(re.findall(r"^```(?:sh|bash|python)$", (DOCS / page).read_text("utf-8"), re.M)) for page in PAGES)
+    fenced = sum(len(re.findall(r"^```(?:sh|bash|python)$", text, re.MULTILINE)) for text in TEXTS.values())
     assert len(found) == fenced
-    assert sum(one.reason is None for one in found) > 20
+    assert sum(one.reason is None for one in found) > 40
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_no_command_stands_in_a_block_that_says_no_language(page):
+    fenced = re.findall(r"^```(.*)\n(.*?)^```$", TEXTS[page], re.MULTILINE | re.DOTALL)
+    assert not [text for kind, text in fenced if not kind and re.match(r"(emotune|python|pip|curl) ", text)]
 
 
 def test_a_comment_before_a_block_is_a_reason_or_what_is_run_first():
@@ -82,3 +106,11 @@ def test_a_comment_before_a_block_is_a_reason_or_what_is_run_first():
     assert [one.reason for one in snippets(f"<!-- snippets not run: no data -->\n\n{block}")] == ["no data"]
     (one,) = snippets(f"`emotune.io.tables.read_rows`\n\n<!-- before: touch a\ntouch b -->\n{block}")
     assert (one.before, one.reason, one.module) == ("touch a\ntouch b", None, "emotune.io.tables")
+    (small,) = snippets(f"<!-- in small: ls => ls a\na => -l a -->\n<!-- before: touch a -->\n{block}")
+    assert (small.before, small.text) == ("touch a", "ls -l a\n")
+    with pytest.raises(AssertionError, match="no 'cd => ls'"):
+        snippets(f"<!-- in small: cd => ls -->\n{block}")
+
+
+def test_a_block_that_begins_with_a_files_name_is_that_file():
+    assert files_of("```yaml\n# calls.yaml\nseed: 0\n```\n\n```yaml\nseed: 1\n```\n") == {"calls.yaml": "seed: 0\n"}

@@ -22,7 +22,8 @@ def new() -> None:
 def recipe(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="The recipe to write, such as calls.yaml.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Keys to set, such as data.manifest=calls.csv.")
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE", help="Keys to set, such as data.manifest=calls-split.csv."),
     ] = None,
     start: Annotated[
         str, typer.Option("--from", help="A recipe file, or a name from `emotune recipes`.")
