@@ -100,7 +100,7 @@ def joined(
     root = _common_folder([part.root for part in parts.values()])
     information = {
         **_agreed([part.information for part in parts.values()]),
-        **_licences(parts),
+        **_licences({name: part.information for name, part in parts.items()}),
         "corpora": {name: {**part.information, "utterances": len(part)} for name, part in chosen.items()},
         "joined_classes": _class_table(parts, kept, changes),
         "class_mapping": _of_each(chosen, "class_mapping", ": "),
@@ -123,6 +123,47 @@ def joined(
         tuple(
             Skipped(with_corpus(name, item.file), item.reason) for name, part in parts.items() for item in part.skipped
         ),
+    )
+
+
+def with_others(manifest: Manifest, others: Mapping[str, Manifest]) -> Manifest:
+    """Adds corpora without labels to a manifest, whose own rows, classes and scales stay as they are.
+
+    ``utterance_id``, ``speaker``, ``session`` and ``copy_of`` of the others become ``<corpus>/<their own>``.
+
+    Args:
+        manifest: with or without labels.
+        others: by a name that is neither a corpus of the manifest nor stands before one of its ids.
+
+    Raises:
+        CorpusError: for recordings on several drives.
+    """
+    parts = {name: _prefixed(part, name) for name, part in others.items()}
+    roots = [part.root.resolve() for part in (manifest, *parts.values())]
+    root = _common_folder(roots)
+    own = manifest.information
+    told = own["corpora"] if _is_joined(manifest) else {str(own.get("corpus", "manifest")): own}
+    information = {
+        **own,
+        **_licences({**told, **{name: part.information for name, part in parts.items()}}),
+        "warnings": [
+            *own.get("warnings", ()),
+            *(f"{name}: {words}" for name, part in parts.items() for words in part.information.get("warnings", ())),
+        ],
+    }
+    skipped = (
+        Skipped(with_corpus(name, item.file), item.reason) for name, part in parts.items() for item in part.skipped
+    )
+    return dataclasses.replace(
+        manifest,
+        utterances=tuple(
+            _below(folder.relative_to(root), utterance)
+            for folder, part in zip(roots, (manifest, *parts.values()), strict=True)
+            for utterance in part
+        ),
+        root=root,
+        information={name: value for name, value in information.items() if value},
+        skipped=(*manifest.skipped, *skipped),
     )
 
 
@@ -283,13 +324,17 @@ def _placed(utterance: Utterance, part: Manifest, root: Path, common: Mapping[st
     """An utterance with its recording below the common folder and its dimensions on the common scales."""
     own = part.label_space.dimensions
     return dataclasses.replace(
-        utterance,
-        file=(part.root.relative_to(root) / utterance.file).as_posix(),
+        _below(part.root.relative_to(root), utterance),
         dimensions={
             name: value if own[name] == common[name] else common[name].from_unit(own[name].to_unit(value))
             for name, value in utterance.dimensions.items()
         },
     )
+
+
+def _below(folder: Path, utterance: Utterance) -> Utterance:
+    """An utterance whose recording lies in a folder inside of the common one."""
+    return dataclasses.replace(utterance, file=(folder / utterance.file).as_posix())
 
 
 def _common_folder(folders: Sequence[Path]) -> Path:
@@ -302,15 +347,15 @@ def _common_folder(folders: Sequence[Path]) -> Path:
         ) from error
 
 
-def _licences(parts: Mapping[str, Manifest]) -> dict[str, str]:
-    """Names, licences and references of all corpora, and the licences' strictest rule."""
-    licences = {name: str(part.information.get("licence", "unknown")) for name, part in parts.items()}
+def _licences(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Names, licences and references of all corpora by their information, and the licences' strictest rule."""
+    licences = {name: str(information.get("licence", "unknown")) for name, information in parts.items()}
     rule = strictest_rule(licences)
     return {
         "corpus": ", ".join(parts),
         "licence": "; ".join(f"{name}: {licence}" for name, licence in licences.items()) + f". Together: {rule}",
         "licence_rule": rule,
-        "reference": "; ".join(str(part.information.get("reference", f"{name}: none")) for name, part in parts.items()),
+        "reference": "; ".join(str(own.get("reference", f"{name}: none")) for name, own in parts.items()),
     }
 
 

@@ -41,9 +41,10 @@ from emotune.training.pretraining.manifest import pretraining_manifest
 from emotune.training.pretraining.pretraining import Builder, Pretraining, PretrainingData
 from emotune.training.run import Beginning, opened, provenance_of, told_of_divergence, write_end, write_start
 from emotune.training.run_log import logged
-from emotune.training.start import PRE_TRAINED
+from emotune.training.tracking import refuse_absent_trackers, tracked
 
-KIND = PRE_TRAINED
+KIND = "pre-trained"
+"""Kind of a run that learns without labels."""
 _HELD_OUT, _MOST_HELD_OUT = 0.05, 200
 """Share of the clips that choose the epoch, and how many do at most."""
 
@@ -112,7 +113,8 @@ def _pretrain(
             run.encoder_before.mkdir(exist_ok=True)
             save_encoder(run.encoder_before, parts.encoder(model))
         _say_what_is_heard(recipe, data, provenance, listener)
-    with logged(run, listener) as heard_by, told_of_divergence("train.encoder_lr and train.head_lr"):
+    log = logged(run, listener, tracked(run, recipe))
+    with log as heard_by, told_of_divergence("train.encoder_lr and train.head_lr"):
         trainer = pretraining_trainer(recipe, parts, data, section, folder=run.checkpoints, listener=heard_by)
         best = trainer.train(checkpoint)
     row = trainer.best_row()
@@ -197,6 +199,7 @@ def describe_pretraining(recipe: Recipe, *, progress: Progress = silent) -> dict
 
 def _prepared(recipe: Recipe, progress: Progress) -> tuple[PretrainingData, Backbone]:
     """The recordings, read by the first process, and the encoder."""
+    refuse_absent_trackers(recipe)
     manifest = processes.from_first(pretraining_manifest(recipe, progress=progress) if processes.is_first() else None)
     assert manifest is not None
     encoder = build_backbone(recipe)
