@@ -27,7 +27,7 @@ from emotune.models.store import save_model
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest
-from emotune.schema.run_folder import RunFolder
+from emotune.schema.run_folder import PRE_TRAINED, RunFolder
 from emotune.schema.splits import TRAIN
 from emotune.training.batching import clips_in
 from emotune.training.build import best_device, build_backbone, build_preprocessing, refuse_short_crop, settle_lengths
@@ -43,8 +43,6 @@ from emotune.training.run import Beginning, opened, provenance_of, told_of_diver
 from emotune.training.run_log import logged
 from emotune.training.tracking import refuse_absent_trackers, tracked
 
-KIND = "pre-trained"
-"""Kind of a run that learns without labels."""
 _HELD_OUT, _MOST_HELD_OUT = 0.05, 200
 """Share of the clips that choose the epoch, and how many do at most."""
 
@@ -84,7 +82,7 @@ def pretrain_run(
         ModelError: for an encoder that cannot be read, or training that diverges.
     """
     run = RunFolder(folder)
-    with processes.joined(), opened(run, recipe, KIND) as began:
+    with processes.joined(), opened(run, recipe, PRE_TRAINED) as began:
         processes.wait_for_all()
         return _pretrain(recipe, run, began, listener or Listener(), progress if processes.is_first() else silent)
 
@@ -106,7 +104,7 @@ def _pretrain(
         "batch_seconds": section.batch_seconds,
         "accumulate": section.accumulate,
     }
-    provenance = provenance_of(recipe, whole, began, kind=KIND, **counts)
+    provenance = provenance_of(recipe, whole, began, kind=PRE_TRAINED, **counts)
     if processes.is_first():
         write_start(run, recipe, whole, provenance, listener)
         if checkpoint is None and parts.kept is None:
