@@ -9,7 +9,7 @@ import pytest
 
 from builders.models import DEPTHWISE
 from builders.recipes import sections_over
-from builders.recordings import write_recording
+from builders.recordings import recorded, write_recording
 from emotune.config.recipe import Recipe
 from emotune.errors import CorpusError
 from emotune.runtime.listener import Listener
@@ -113,6 +113,21 @@ def test_a_manifest_without_labels_is_heard_likewise_and_its_rows_of_held_out_re
     unmeasured.write(tmp_path / "part.csv")
     with pytest.raises(CorpusError, match=r"data\.unlabelled: x of .*part\.csv has no duration_s or no content"):
         build_manifest(recipe(tmp_path / "part.csv"))
+
+
+def test_other_recordings_of_a_held_out_speaker_are_not_heard(recipe, tones, tmp_path):
+    whole = dataclasses.replace(tones, root=tones.root.resolve())
+    whole.replace_utterances([dataclasses.replace(u, corpus="tones") for u in whole]).write(tmp_path / "own.csv")
+    said = {"a": ("tones", "S4"), "b": ("tones", "s0"), "c": ("others", "s4"), "d": ("tones", None)}
+    for name in said:
+        write_recording(tmp_path / "more" / f"{name}.wav")
+    rows = [recorded(tmp_path / "more", f"{n}.wav", corpus=corpus, speaker=own) for n, (corpus, own) in said.items()]
+    Manifest(tuple(rows), LabelSpace(()), tmp_path / "more").write(tmp_path / "more.csv")
+    found = build_manifest(recipe(tmp_path / "more.csv", manifest=tmp_path / "own.csv"))
+    added = {u.utterance_id: (u.corpus, u.speaker) for u in found if u.utterance_id.startswith("more/")}
+    assert added == {"more/b": ("tones", "s0"), "more/c": ("others", "s4"), "more/d": ("tones", None)}
+    (left_out,) = found.information["left_out"].items()
+    assert left_out == ("of more by speakers whom the manifest has in other splits than training", 1)
 
 
 def test_classes_that_occur_in_votes_alone_and_scales_stay(recipe, tones, tmp_path, pool):

@@ -129,7 +129,8 @@ def joined(
 def with_others(manifest: Manifest, others: Mapping[str, Manifest]) -> Manifest:
     """Adds corpora without labels to a manifest, whose own rows, classes and scales stay as they are.
 
-    ``utterance_id``, ``speaker``, ``session`` and ``copy_of`` of the others become ``<corpus>/<their own>``.
+    ``utterance_id`` and ``copy_of`` of the others become ``<name>/<their own>``, and so do ``speaker`` and ``session``
+    of utterances without a corpus, which is ``<name>`` then.
 
     Args:
         manifest: with or without labels.
@@ -138,7 +139,10 @@ def with_others(manifest: Manifest, others: Mapping[str, Manifest]) -> Manifest:
     Raises:
         CorpusError: for recordings on several drives.
     """
-    parts = {name: _prefixed(part, name) for name, part in others.items()}
+    parts = {
+        name: part.replace_utterances([_with_name(u, name, keep_voice=u.corpus is not None) for u in part])
+        for name, part in others.items()
+    }
     roots = [part.root.resolve() for part in (manifest, *parts.values())]
     root = _common_folder(roots)
     own = manifest.information
@@ -212,12 +216,15 @@ def _parts(manifests: Mapping[str, Manifest]) -> dict[str, Manifest]:
 
 
 def _prefixed(manifest: Manifest, name: str) -> Manifest:
-    def own(utterance: Utterance) -> Utterance:
-        given = {key: getattr(utterance, key) for key in ("utterance_id", "speaker", "session", "copy_of")}
-        changed: dict[str, Any] = {key: value and with_corpus(name, value) for key, value in given.items()}
-        return dataclasses.replace(utterance, corpus=name, **changed)
+    return manifest.replace_utterances([_with_name(utterance, name) for utterance in manifest])
 
-    return manifest.replace_utterances([own(utterance) for utterance in manifest])
+
+def _with_name(utterance: Utterance, name: str, *, keep_voice: bool = False) -> Utterance:
+    """An utterance whose ids, and corpus, speaker and session where they are not kept, are told by a corpus's name."""
+    keys = ("utterance_id", "copy_of") if keep_voice else ("utterance_id", "copy_of", "speaker", "session")
+    given = {key: getattr(utterance, key) for key in keys}
+    changed: dict[str, Any] = {key: value and with_corpus(name, value) for key, value in given.items()}
+    return dataclasses.replace(utterance, corpus=utterance.corpus if keep_voice else name, **changed)
 
 
 def _unjoined(manifest: Manifest) -> dict[str, Manifest]:

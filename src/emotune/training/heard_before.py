@@ -19,7 +19,7 @@ from emotune.evaluation.earlier_training import EarlierTraining, earlier_in, ear
 from emotune.models.backbones.checkpoint import local_checkpoint
 from emotune.models.folder import find_model_folder
 from emotune.schema.manifest import Manifest
-from emotune.schema.run_folder import run_around
+from emotune.schema.run_folder import RunFolder, run_around
 from emotune.schema.speakers import voice_of
 from emotune.schema.splits import DEVELOPMENT, TEST, TRAIN
 from emotune.schema.utterance import Utterance
@@ -102,7 +102,7 @@ def _named(recipe: Recipe) -> Iterator[tuple[str, str, Path, bool]]:
     if view is not None:
         checkpoints["task.encoder"] = view.checkpoint
     for section, checkpoint in checkpoints.items():
-        if checkpoint is not None and run_around(folder := local_checkpoint(checkpoint)) is not None:
+        if checkpoint is not None and _run_of(folder := local_checkpoint(checkpoint)) is not None:
             yield f"{section}.checkpoint", checkpoint, folder, section == "task.encoder"
     if isinstance(recipe.task, LessonOptions):
         for teacher in recipe.task.teachers:
@@ -112,9 +112,16 @@ def _named(recipe: Recipe) -> Iterator[tuple[str, str, Path, bool]]:
                 raise ModelError(f"task.teacher: {error}") from error
 
 
-def _heard(key: str, name: str, folder: Path, is_teacher: bool) -> EarlierModel:
+def _run_of(folder: Path) -> RunFolder | None:
+    """The run that made a model or an encoder; None where it lies in none, or is no part of the one that it lies in."""
     run = run_around(folder)
-    if run is None or folder.name not in (run.model.name, run.encoder.name, run.encoder_before.name):
+    parts = () if run is None else (run.model.name, run.encoder.name, run.encoder_before.name)
+    return run if folder.name in parts else None
+
+
+def _heard(key: str, name: str, folder: Path, is_teacher: bool) -> EarlierModel:
+    run = _run_of(folder)
+    if run is None:
         return EarlierModel(key, name, EarlierTraining(encoder_name(key, name), frozenset(), False, is_teacher))
     trained_on = Manifest.read(run.manifest).filter(
         lambda utterance: utterance.split == TRAIN and folder.name != run.encoder_before.name

@@ -12,6 +12,7 @@ from emotune.corpora.unlabelled import ELSEWHERE, read_unlabelled
 from emotune.errors import CorpusError
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest
+from emotune.schema.speakers import Voice, voice_of
 from emotune.schema.splits import TRAIN
 
 
@@ -26,7 +27,8 @@ def with_unlabelled(
 
     A recording that the whole corpus holds already is left out and counted: one of training would come twice, and one
     of another split, or of none, is not to be heard. It is known by its content, and one in which anything but
-    training lies by its path too, so that it is not even opened.
+    training lies by its path too, so that it is not even opened. Nor is another recording heard of a speaker who is,
+    by corpus and name, of another split.
 
     Args:
         manifest: what training and its choices hear; None = nothing but ``sources``.
@@ -37,10 +39,12 @@ def with_unlabelled(
     Raises:
         CorpusError: for a source without a usable recording, or without lengths or fingerprints of its contents.
     """
-    seen, elsewhere = set[str | None](), frozenset[Path]()
+    seen, elsewhere, strangers = set[str | None](), frozenset[Path](), set[Voice | None]()
     if manifest is not None and whole is not None:
-        learnt = {u.utterance_id for u in manifest if u.split == TRAIN}
-        elsewhere = frozenset(whole.path_of(u).resolve() for u in whole if u.utterance_id not in learnt)
+        learnt = {u.utterance_id: voice_of(u) for u in manifest if u.split == TRAIN}
+        others = [u for u in whole if u.utterance_id not in learnt]
+        elsewhere = frozenset(whole.path_of(u).resolve() for u in others)
+        strangers = {voice_of(u) for u in others} - {*learnt.values(), None}
         seen = {u.content_sha256 for u in whole}
     base, parts, left_out = manifest, dict[str, Manifest](), dict[str, int]()
     for source in sources:
@@ -52,14 +56,18 @@ def with_unlabelled(
                 f"data.unlabelled: {unknown.utterance_id} of {source} has no duration_s or no content_sha256; read it"
                 " again with `emotune corpus read`."
             )
-        new = []
+        new, of_strangers = [], 0
         for utterance in found:
-            if utterance.content_sha256 not in seen:
+            is_new, is_strange = utterance.content_sha256 not in seen, voice_of(utterance) in strangers
+            of_strangers += is_new and is_strange
+            if is_new and not is_strange:
                 new.append(dataclasses.replace(utterance, split=TRAIN))
             seen.add(utterance.content_sha256)
         unopened = sum(item.reason == ELSEWHERE for item in found.skipped)
-        if known := len(found) - len(new) + unopened:
+        if known := len(found) - len(new) - of_strangers + unopened:
             left_out[f"of {name} that were read before, such as from the manifest"] = known
+        if of_strangers:
+            left_out[f"of {name} by speakers whom the manifest has in other splits than training"] = of_strangers
         part = found.replace_utterances(new)
         if base is None:
             base = part
