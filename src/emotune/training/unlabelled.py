@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from emotune.corpora.join import with_others
+from emotune.corpora.beside import with_others
 from emotune.corpora.unlabelled import ELSEWHERE, read_unlabelled
 from emotune.errors import CorpusError
 from emotune.runtime.progress import Progress, silent
@@ -81,7 +81,7 @@ def with_unlabelled(
 
 def _name_of(text: str, manifest: Manifest | None, parts: Collection[str]) -> str:
     """A name for a corpus, of letters that a join takes, that names nothing else and stands before no id."""
-    taken = {*parts}
+    taken = {*parts, "" if manifest is None else str(manifest.information.get("corpus"))}
     for utterance in manifest or ():
         taken |= {str(utterance.corpus), utterance.utterance_id.partition("/")[0]}
     plain = re.sub(r"[^\w.+-]+", "_", text) or "recordings"
