@@ -64,8 +64,10 @@ def recipe(tones):
 
 
 def pretraining_of(recipe: Recipe) -> Recipe:
-    """The same recipe with a task of pre-training."""
-    return Recipe.model_validate(recipe.model_dump(mode="json") | {"task": {"name": "vesper", "layers": 2}})
+    """The same recipe with a task of pre-training, of an encoder twice as deep."""
+    content = recipe.model_dump(mode="json") | {"task": {"name": "vesper", "layers": 2}}
+    content["model"]["backbone"]["config"]["num_hidden_layers"] *= 2
+    return Recipe.model_validate(content)
 
 
 @pytest.mark.load
