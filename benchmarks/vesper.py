@@ -80,7 +80,7 @@ def step(clips: int, seconds: float) -> dict[str, float | int]:
         "student": sum(parameter.numel() for parameter in student.backbone.parameters()) + student.hidden_frame.numel(),
         "trainable": sum(parameter.numel() for parameter in trained),
         "audio_s": clips * seconds,
-        **{name: round(float(loss.detach()), 3) for name, loss in losses.items()},
+        **{f"loss_{name}": round(float(loss.detach()), 3) for name, loss in losses.items()},
         "build_s": round(built - began, 1),
         "teacher_s": round(taught - built, 1),
         "student_s": round(time.perf_counter() - taught, 1),

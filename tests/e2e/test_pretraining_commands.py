@@ -63,6 +63,40 @@ def test_each_fold_has_the_encoder_that_heard_its_own_training_speakers(written,
 
 
 @pytest.mark.load
+def test_each_fold_goes_on_from_the_model_that_heard_its_own_training_speakers(
+    written, tones, emotune_command, monkeypatch
+):
+    monkeypatch.setattr("emotune.training.pretraining.run._HELD_OUT", 0.25)
+    views = {"name": "views", "mel": {"features": 8, "bins": 20}, "descriptors": None, "width": 8}
+    manifest = tones.root / "manifest.csv"
+    write_recipe(written / "views.yaml", manifest, backbone={"train": "none"}, task=views)
+    (written / "labels.yaml").write_text(
+        yaml.safe_dump({"name": "labels", "data": {"manifest": str(manifest)}, "model": {}, "train": {"epochs": 1}})
+    )
+    protocol = f"protocol={written / 'folds.yaml'}"
+    ended = emotune_command("train", written / "views.yaml", protocol, "-o", written / "views")
+    assert ended.code == 0, ended.err
+    assert f"{protocol} data.manifest=FILE model.start={written / 'views'}" in ended.out
+    said = emotune_command("evaluate", written / "views", "--split", "test").err
+    assert "holds a run of pre-training a fold, and predicts nothing yet" in said
+    start = f"model.start={written / 'views'}"
+    described = emotune_command("train", written / "labels.yaml", protocol, start, "--dry-run")
+    assert described.code == 0, described.err
+    ended = emotune_command("train", written / "labels.yaml", protocol, start, "-o", written / "labels")
+    assert ended.code == 0, ended.err
+    for number in (1, 2, 3):
+        about = json.loads((written / "labels" / f"fold_{number}" / "provenance.json").read_text())
+        (earlier,) = about["earlier_training"]
+        assert earlier["name"] == f"fold_{number}" and earlier["complete"]
+    report = json.loads((written / "labels" / "all" / "report.json").read_text())
+    assert report["information"]["speaker_dependent"] is False
+    first = f"model.start={written / 'views' / 'fold_1'}"
+    ended = emotune_command("train", written / "labels.yaml", protocol, first, "-o", written / "leaking")
+    assert ended.code == 2
+    assert "model.start: " in ended.err and "has heard 2 speakers" in ended.err
+
+
+@pytest.mark.load
 def test_a_study_pretrains_in_a_step_and_compares_what_came_of_it(written, tones, emotune_command):
     whole = Manifest.read(tones.root / "manifest.csv")
     renamed = {"s4": "development", "s5": "test"}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from emotune.io.tables import to_json, write_text
-from emotune.schema.run_folder import why_no_model
+from emotune.schema.run_folder import PRE_TRAINED, why_no_model
 
 
 def provenance(folder: Path, **content: object) -> None:
@@ -43,3 +43,26 @@ def test_a_studys_folder_names_some_of_its_runs(tmp_path):
 def test_a_run_without_a_model_says_why(tmp_path, content, said):
     provenance(tmp_path, **content)
     assert said in why_no_model(tmp_path)
+
+
+def test_a_run_of_pre_training_names_the_command_that_goes_on_from_it(tmp_path):
+    write_text(tmp_path / "views" / "model" / "config.json", "{}")
+    provenance(tmp_path / "views", kind=PRE_TRAINED, finished="now")
+    said = why_no_model(tmp_path / "views")
+    assert "is a run of pre-training, and predicts nothing yet" in said
+    start = f'model.start={tmp_path / "views"} "model.backbone={{train: none}}"'
+    assert said.endswith(f"emotune train pretraining/few_labels data.manifest=FILE {start}")
+    provenance(tmp_path / "views", kind=PRE_TRAINED, finished=None)
+    assert "has not finished" in why_no_model(tmp_path / "views")
+
+
+def test_the_folds_of_pre_training_are_gone_on_from_together(tmp_path):
+    for fold in ("fold_1", "fold_2"):
+        write_text(tmp_path / fold / "encoder" / "config.json", to_json({"model_type": "whisper"}))
+        provenance(tmp_path / fold, kind=PRE_TRAINED, finished="now")
+    provenance(tmp_path, kind="train, protocol ravdess/6_folds", finished="now")
+    write_text(tmp_path / "recipe.yaml", "protocol: ravdess/6_folds\n")
+    said = why_no_model(tmp_path)
+    assert "holds a run of pre-training a fold" in said
+    assert "protocol=ravdess/6_folds data.manifest=FILE model.backbone.name=whisper" in said
+    assert said.endswith(f"model.backbone.checkpoint={tmp_path}/{{fold}}/encoder")

@@ -17,7 +17,8 @@ from emotune.errors import ConfigError
 from emotune.runtime.listener import Listener, Listeners
 from emotune.trackers import TRACKERS
 from emotune.trackers.tracker import TrackedRun, Tracker
-from emotune.training.fine_tune import train_run
+from emotune.training.fine_tune import describe, train_run
+from emotune.training.pretraining.run import describe_pretraining, pretrain_run
 from emotune.training.recipe_changes import changes_of_work
 
 Figures = dict[str, dict[int, float]]
@@ -62,6 +63,13 @@ def recipe(tones):
     return build
 
 
+def pretraining_of(recipe: Recipe) -> Recipe:
+    """The same recipe with a task of pre-training, of an encoder twice as deep."""
+    content = recipe.model_dump(mode="json") | {"task": {"name": "vesper", "layers": 2}}
+    content["model"]["backbone"]["config"]["num_hidden_layers"] *= 2
+    return Recipe.model_validate(content)
+
+
 @pytest.mark.load
 def test_an_interrupted_run_goes_on_under_its_name_and_keeps_every_step_once(recipe, tmp_path, monkeypatch):
     monkeypatch.setitem(TRACKERS._own, "kept", Kept)
@@ -84,14 +92,37 @@ def test_an_interrupted_run_goes_on_under_its_name_and_keeps_every_step_once(rec
     )
 
 
+@pytest.mark.load
+def test_pre_training_is_tracked_as_fine_tuning_is(recipe, tmp_path, monkeypatch):
+    monkeypatch.setitem(TRACKERS._own, "kept", Kept)
+    Kept.store, Kept.ended = {}, []
+    with pytest.raises(KeyboardInterrupt):
+        pretrain_run(pretraining_of(recipe("kept")), tmp_path / "run", listener=Interrupted())
+    pretrain_run(pretraining_of(recipe("kept")), tmp_path / "run")
+    assert list(Kept.store) == ["run-1"] and Kept.ended == [False, True]
+    figures = Kept.store["run-1"]
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert sorted(figures["loss"]) == list(range(1, rows[-1]["step"] + 1))
+    assert [figures["development/explained"][row["step"]] for row in rows] == [
+        row["development_explained"] for row in rows
+    ]
+
+
 def test_trackers_are_no_part_of_the_work_and_unknown_or_absent_ones_are_told_at_once(recipe, tmp_path, monkeypatch):
     assert not changes_of_work(recipe("mlflow"), recipe())
     with pytest.raises(ValueError, match=r"Unknown tracker 'mlfow', did you mean 'mlflow'\?"):
         recipe("mlfow")
     monkeypatch.setitem(sys.modules, "wandb", None)
     monkeypatch.delitem(sys.modules, "emotune.trackers.wandb", raising=False)
-    with pytest.raises(ConfigError, match=r"The tracker 'wandb' needs 'wandb', .* pip install 'emotune\[wandb\]'"):
-        train_run(recipe("wandb"), tmp_path / "run")
+    pretraining = pretraining_of(recipe("wandb"))
+    for work in (
+        lambda: train_run(recipe("wandb"), tmp_path / "run"),
+        lambda: describe(recipe("wandb")),
+        lambda: pretrain_run(pretraining, tmp_path / "encoder"),
+        lambda: describe_pretraining(pretraining),
+    ):
+        with pytest.raises(ConfigError, match=r"The tracker 'wandb' needs 'wandb', .* pip install 'emotune\[wandb\]'"):
+            work()
 
 
 # --- the real ones

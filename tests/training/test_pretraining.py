@@ -94,7 +94,10 @@ def test_a_run_leaves_an_encoder_that_recipes_and_commands_take(run, tmp_path, e
     assert ended.code == 0, ended.err
     recording = tones.path_of(tones.utterances[0])
     for command in (("predict", folder, recording), ("evaluate", folder, "--split", "test")):
-        assert f"name {folder / 'encoder'}, as model.backbone.checkpoint" in emotune_command(*command).err
+        said = emotune_command(*command).err
+        assert f"{folder} is a run of pre-training, and predicts nothing yet." in said
+        probe = "emotune probe general/wavlm_base_plus data.manifest=FILE model.backbone.name=wavlm"
+        assert f"{probe} model.backbone.checkpoint={folder / 'encoder'}" in said
 
 
 def test_training_changes_the_copied_layers_and_not_the_convolutions_nor_the_whole_encoder(run, tones):

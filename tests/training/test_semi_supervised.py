@@ -12,9 +12,8 @@ from emotune.data.dataset import collate
 from emotune.errors import ConfigError, CorpusError
 from emotune.models.store import load_model
 from emotune.runtime.listener import Listener
-from emotune.runtime.progress import silent
 from emotune.training.build import build_experiment
-from emotune.training.fine_tune import train_run
+from emotune.training.fine_tune import describe, train_run
 from emotune.training.manifest import build_manifest
 from emotune.training.probe import baseline_run, probe_run
 from emotune.training.semi_supervised import NONE, PSEUDO, SemiSupervisedTask, threshold_of
@@ -122,9 +121,9 @@ def test_an_interrupted_run_goes_on_to_the_bit_with_the_threshold_of_its_last_ep
 
 
 def test_what_cannot_be_learnt_so_is_refused(recipe, tones, tmp_path):
-    found = experiment_of(recipe(budget=None))
-    with pytest.raises(CorpusError, match=r"all have one\. Set data\.budget"):
-        found.lesson.prepare(found.train, listener=Listener(), progress=silent)
+    for work in (experiment_of, describe, lambda own: train_run(own, tmp_path / "run")):
+        with pytest.raises(CorpusError, match=r"all have one\. Set data\.budget"):
+            work(recipe(budget=None))
     with pytest.raises(ConfigError, match="leave task: semi_supervised out"):
         probe_run(recipe(), tmp_path / "probe")
     with pytest.raises(ConfigError, match="The baseline learns from labels alone: leave task: semi_supervised out"):

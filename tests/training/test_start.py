@@ -12,12 +12,11 @@ from builders.models import WAVLM, save_tiny_model
 from builders.recipes import sections_over
 from emotune.config.recipe import Recipe
 from emotune.errors import ConfigError, ModelError
-from emotune.evaluation.earlier_training import STARTED_FROM, EarlierTraining
 from emotune.models.store import load_model
 from emotune.schema.labels import LabelSpace, Scale
 from emotune.training.build import build_experiment
 from emotune.training.fine_tune import train_run
-from emotune.training.heard_before import earlier_training, warnings_of_start
+from emotune.training.heard_before import earlier_models
 from emotune.training.licences import inherited_licences
 from emotune.training.manifest import build_manifest
 from emotune.training.probe import probe_run
@@ -96,9 +95,9 @@ def test_the_written_recipe_reads_back_and_trains_only_what_it_is_told(start, re
     assert all(torch.equal(ours[name], value) for name, value in theirs.items() if name.startswith("backbone."))
     again = recipe_from(tmp_path / "run", classes=("calm", "neutral"))
     assert built(again).keys() == ours.keys()
-    earlier = earlier_training(again)
-    assert earlier is not None and earlier.name == "run" and not earlier.complete
-    assert {name for _, name in earlier.speakers} == {u.speaker for u in build_manifest(chosen).split("train")}
+    (earlier,) = earlier_models(again)
+    assert earlier.training.name == "run" and not earlier.training.complete
+    assert {name for _, name in earlier.training.speakers} == {u.speaker for u in build_manifest(chosen).split("train")}
 
 
 def test_a_probe_hears_with_the_encoder_that_is_gone_on_from(start, recipe_from, tmp_path):
@@ -113,22 +112,6 @@ def test_a_probe_hears_with_the_encoder_that_is_gone_on_from(start, recipe_from,
     assert "- speaker_dependent: unknown" in card.splitlines()
     report = json.loads((tmp_path / "run" / "development" / "report.json").read_text(encoding="utf-8"))
     assert any("goes on from model, and which speakers that heard is not known here" in one for one in report["notes"])
-
-
-def test_speakers_that_the_start_was_trained_on_are_told_from_new_ones(tones):
-    voices = sorted({u.speaker for u in tones.split("development")})
-    heard, new = {("others", "x"), (tones.utterances[0].corpus, voices[0].upper())}, {("others", voices[0])}
-    (sentence,) = warnings_of_start(EarlierTraining("mine", frozenset(heard), complete=True), tones)
-    assert sentence == (
-        f"Speaker-dependent: mine, from which this model goes on, was trained on 1 of {len(voices)} speakers of the"
-        " split development, by corpus and name; figures say nothing about new speakers."
-    )
-    unheard = EarlierTraining("mine", frozenset(new), complete=True)
-    assert warnings_of_start(unheard, tones) == [] and unheard.stamp(False, tones) is False
-    unknown = EarlierTraining("mine", frozenset(new), complete=False)
-    assert warnings_of_start(unknown, tones) == [unknown.unknown] and unknown.stamp(False, tones) == "unknown"
-    again = EarlierTraining.of_run({STARTED_FROM: json.loads(json.dumps(unknown.to_json()))})
-    assert again == unknown and EarlierTraining("mine", frozenset(heard), complete=False).stamp(False, tones) is True
 
 
 def test_the_licence_of_a_checkpoint_is_inherited(tmp_path):

@@ -160,6 +160,15 @@ def test_a_recipe_goes_on_from_the_pre_trained_model_which_by_itself_predicts_no
 
 
 @pytest.mark.load
+def test_a_model_that_labels_for_itself_goes_on_from_a_pre_trained_one(start, tmp_path):
+    content = sections_over(tmp_path / "m.csv", data={"budget": 0.5}, task={"name": "semi_supervised"})
+    chosen = Recipe.model_validate({**content, "model": {"start": str(start)}})
+    found = build_experiment(chosen, build_manifest(chosen))
+    theirs, ours = weights(start), found.model.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+@pytest.mark.load
 def test_a_start_that_has_heard_what_is_to_be_tested_is_refused(start, tones, tmp_path):
     swapped = {"train": "development", "development": "train"}
     rows = [dataclasses.replace(u, split=swapped.get(str(u.split), u.split)) for u in tones]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def train_recipe(recipe: Recipe, folder: Path, *, dry_run: bool) -> None:
     """Pre-trains an encoder or a model to start from, or describes what would be done."""
     with needs("train"):
+        from emotune.schema.run_folder import after_pretraining
         from emotune.training.loop.processes import launched_number
         from emotune.training.pretraining.run import describe_pretraining, pretrain_run
     if dry_run:
@@ -43,11 +44,4 @@ def train_recipe(recipe: Recipe, folder: Path, *, dry_run: bool) -> None:
             f" held out (epoch {found.epoch})",
             markup=False,
         )
-        if found.is_model:
-            out.print(f"next: emotune train RECIPE model.start={found.folder}", markup=False)
-            return
-        kind = recipe.model.backbone.name
-        out.print(
-            f"next: emotune probe RECIPE model.backbone.name={kind} model.backbone.checkpoint={found.folder}",
-            markup=False,
-        )
+        out.print(f"next: {after_pretraining(folder)}", markup=False)

@@ -80,6 +80,7 @@ def run_protocol(recipe: Any, folder: Path, kind: Literal["train", "probe"], fol
     """Every fold of a recipe's protocol, and the pooled figures."""
     with needs("train"):
         from emotune.protocols.run import run
+        from emotune.schema.run_folder import after_pretraining
     try:
         with TrainingDisplay() as display:
             evaluations = run(
@@ -91,9 +92,7 @@ def run_protocol(recipe: Any, folder: Path, kind: Literal["train", "probe"], fol
     for name, evaluation in evaluations.items():
         print_evaluation(evaluation, name, folder / name)
     if recipe.pretrains:
-        has_models = any(folder.glob("*/model"))
-        key = f"model.start={folder}" if has_models else f"model.backbone.checkpoint={folder}/{{fold}}/encoder"
-        out.print(f"next: emotune train RECIPE {key}", markup=False)
+        out.print(f"next: {after_pretraining(folder)}", markup=False)
 
 
 def default_folder(recipe: Any) -> Path:

@@ -51,7 +51,7 @@ class DataSection(Section):
     labels: str | None = None
     """whose labels, of a corpus with several sources; null = its first"""
     unlabelled: list[UserPath] = Field(default=[])
-    """folders of recordings, or manifests, that pre-training hears beside or without a manifest"""
+    """folders of recordings, or manifests, that a task hears beside the training split; pre-training also without"""
     classes: bool = True
     """learn the emotion classes"""
     dimensions: list[str] = Field(default=[])

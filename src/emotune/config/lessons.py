@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
 
 class LessonOptions(Section):
-    """Options of such a task: training utterances without a label are heard too, as are those beyond data.budget."""
+    """Options of such a task: training utterances without a label are heard too, and those beyond data.budget.
+
+    So is ``data.unlabelled``.
+    """
+
+    @property
+    def teachers(self) -> Mapping[str, float]:
+        """Models whose answers are learnt with their shares of them, summing to one; none here."""
+        return {}
 
     def of_fold(self, fold: str) -> Self:
         """The options for one fold of a protocol."""
@@ -102,6 +110,8 @@ def lesson_faults(recipe: Recipe) -> Iterator[str]:
     task: Any = recipe.task
     if not isinstance(task, LessonOptions):
         return
+    if recipe.data.manifest is None and recipe.data.corpus is None:
+        yield "data.unlabelled: development needs labels, to choose the epoch: give data.manifest, or corpus and root"
     name = task.name  # pyright: ignore[reportAttributeAccessIssue] (the name of an entry stands beside its options)
     sampling = recipe.train.sampling.by
     if recipe.train.adversarial is not None:

@@ -129,11 +129,7 @@ class Recipe(Section):
 
     def _unlabelled_faults(self) -> list[str]:
         """Recordings without labels, of which only a task learns."""
-        if self.data.unlabelled:
-            if isinstance(self.task, LessonOptions):
-                return [
-                    "data.unlabelled is for pre-training; this task hears utterances of the manifest without a label"
-                ]
+        if self.data.unlabelled and self.task is None:
             return ["data.unlabelled: nothing is learnt of recordings without labels but by a task, such as vesper"]
         return []
 

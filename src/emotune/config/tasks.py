@@ -43,7 +43,7 @@ _USED = {
     "train": (
         *("epochs", "batch_seconds", "accumulate", "encoder_lr", "head_lr", "weight_decay", "warmup_share"),
         *("schedule", "clip_norm", "average", "patience", "checkpoint_minutes", "memory_gb"),
-        *("gradient_checkpointing", "states_gb", "workers", "precision"),
+        *("gradient_checkpointing", "states_gb", "workers", "trackers", "precision"),
     ),
 }
 """Keys of sections that pre-training heeds; all others must be left as they are."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from emotune.corpora import CORPORA
+from emotune.corpora.beside import below, common_folder, is_joined, licences_of, with_name
 from emotune.corpora.class_mapping import map_classes
-from emotune.corpora.licences import strictest_rule
 from emotune.errors import ConfigError, CorpusError
 from emotune.registry import unknown_name_message
 from emotune.schema.labels import LabelSpace, Scale, in_class_order
@@ -57,7 +57,7 @@ def join_manifests(
         name = given or _own_name(manifest, path)
         if name in named:
             raise ConfigError(f"{source}: there is a corpus '{name}' already. Give this one another name: NAME={path}.")
-        if given and _is_joined(manifest):
+        if given and is_joined(manifest):
             raise ConfigError(f"{source}: {path} is a join, whose corpora have names already. Leave '{given}=' out.")
         named[name] = manifest
     return joined(named, classes=classes, mapping=mapping, scales=scales)
@@ -97,10 +97,10 @@ def joined(
     kept = _kept(parts, classes, changes)
     common = _common_scales(parts, scales or {})
     chosen = {name: _with_classes(part, kept, changes) for name, part in parts.items()}
-    root = _common_folder([part.root for part in parts.values()])
+    root = common_folder([part.root for part in parts.values()])
     information = {
         **_agreed([part.information for part in parts.values()]),
-        **_licences(parts),
+        **licences_of({name: part.information for name, part in parts.items()}),
         "corpora": {name: {**part.information, "utterances": len(part)} for name, part in chosen.items()},
         "joined_classes": _class_table(parts, kept, changes),
         "class_mapping": _of_each(chosen, "class_mapping", ": "),
@@ -139,11 +139,6 @@ def _own_name(manifest: Manifest, path: Path) -> str:
     return name if name is not None and name in CORPORA.own and not CORPORA[name].takes else path.stem
 
 
-def _is_joined(manifest: Manifest) -> bool:
-    corpora: Any = manifest.information.get("corpora")
-    return isinstance(corpora, dict) and {utterance.corpus for utterance in manifest} <= set(corpora)
-
-
 def _parts(manifests: Mapping[str, Manifest]) -> dict[str, Manifest]:
     """The corpora by name, ids and names prefixed, roots absolute; for a join those that it was made of.
 
@@ -155,7 +150,7 @@ def _parts(manifests: Mapping[str, Manifest]) -> dict[str, Manifest]:
     for name, manifest in manifests.items():
         if not _NAME.fullmatch(name):
             raise ConfigError(f"A corpus cannot be called '{name}': expected letters, digits, '.', '_', '+' or '-'.")
-        for own, part in (_unjoined(manifest) if _is_joined(manifest) else {name: _prefixed(manifest, name)}).items():
+        for own, part in (_unjoined(manifest) if is_joined(manifest) else {name: _prefixed(manifest, name)}).items():
             if own in parts:
                 raise ConfigError(f"Corpus '{own}' is in two of the manifests. Leave it out of one, or rename it.")
             parts[own] = dataclasses.replace(part, root=part.root.resolve())
@@ -171,12 +166,7 @@ def _parts(manifests: Mapping[str, Manifest]) -> dict[str, Manifest]:
 
 
 def _prefixed(manifest: Manifest, name: str) -> Manifest:
-    def own(utterance: Utterance) -> Utterance:
-        given = {key: getattr(utterance, key) for key in ("utterance_id", "speaker", "session", "copy_of")}
-        changed: dict[str, Any] = {key: value and with_corpus(name, value) for key, value in given.items()}
-        return dataclasses.replace(utterance, corpus=name, **changed)
-
-    return manifest.replace_utterances([own(utterance) for utterance in manifest])
+    return manifest.replace_utterances([with_name(utterance, name) for utterance in manifest])
 
 
 def _unjoined(manifest: Manifest) -> dict[str, Manifest]:
@@ -283,35 +273,12 @@ def _placed(utterance: Utterance, part: Manifest, root: Path, common: Mapping[st
     """An utterance with its recording below the common folder and its dimensions on the common scales."""
     own = part.label_space.dimensions
     return dataclasses.replace(
-        utterance,
-        file=(part.root.relative_to(root) / utterance.file).as_posix(),
+        below(part.root.relative_to(root), utterance),
         dimensions={
             name: value if own[name] == common[name] else common[name].from_unit(own[name].to_unit(value))
             for name, value in utterance.dimensions.items()
         },
     )
-
-
-def _common_folder(folders: Sequence[Path]) -> Path:
-    try:
-        return Path(os.path.commonpath(folders))
-    except ValueError as error:
-        raise CorpusError(
-            f"The recordings lie on several drives ({', '.join(map(str, folders))}), and a manifest has one folder."
-            " Move them to one."
-        ) from error
-
-
-def _licences(parts: Mapping[str, Manifest]) -> dict[str, str]:
-    """Names, licences and references of all corpora, and the licences' strictest rule."""
-    licences = {name: str(part.information.get("licence", "unknown")) for name, part in parts.items()}
-    rule = strictest_rule(licences)
-    return {
-        "corpus": ", ".join(parts),
-        "licence": "; ".join(f"{name}: {licence}" for name, licence in licences.items()) + f". Together: {rule}",
-        "licence_rule": rule,
-        "reference": "; ".join(str(part.information.get("reference", f"{name}: none")) for name, part in parts.items()),
-    }
 
 
 def _of_each(parts: Mapping[str, Manifest], key: str, between: str) -> dict[str, Any]:

@@ -1,69 +1,92 @@
-"""Training of the model that a run goes on from: the speakers that it heard, as far as that is known."""
+"""Training of models that a run learns from beside its recordings: the speakers that they heard, as far as known."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from emotune.schema.manifest import Manifest
-from emotune.schema.speakers import voice_named, voice_of
+from emotune.schema.speakers import Voice, voice_named, voice_of
 
-STARTED_FROM = "started_from"
+EARLIER = "earlier_training"
 """Its key in a run's provenance."""
 
 
 @dataclass(frozen=True)
 class EarlierTraining:
-    """Speakers that a model was trained on before a run went on from it.
+    """Speakers that a model was trained on before a run went on from it, or was taught by it.
 
     Args:
         name: of the model, for people.
         speakers: corpus, or None, and name of each that is known.
         complete: these are all.
+        is_teacher: the run learns its answers; else it goes on from it.
     """
 
     name: str
     speakers: frozenset[tuple[str | None, str]]
     complete: bool
+    is_teacher: bool = False
+
+    @property
+    def voices(self) -> frozenset[Voice]:
+        """Keys of the speakers, however their names are written."""
+        return frozenset(voice_named(corpus, name) for corpus, name in self.speakers)
 
     def notices(self, scored: Manifest, what: str = "this split") -> list[str]:
         """Says how many of the scored speakers it heard, or that nobody knows; empty where it heard none."""
-        heard = {voice_named(corpus, name) for corpus, name in self.speakers}
         there = {voice_of(utterance) for utterance in scored} - {None}
-        shared = len(heard & there)
+        shared = len(self.voices & there)
         if shared:
+            part = "which taught this model" if self.is_teacher else "from which this model goes on"
             return [
-                f"Speaker-dependent: {self.name}, from which this model goes on, was trained on {shared} of"
-                f" {len(there)} speakers of {what}, by corpus and name; figures say nothing about new speakers."
+                f"Speaker-dependent: {self.name}, {part}, was trained on {shared} of {len(there)} speakers of {what},"
+                " by corpus and name; figures say nothing about new speakers."
             ]
         return [] if self.complete else [self.unknown]
 
     @property
     def unknown(self) -> str:
         """Sentence for a model whose speakers are not all known."""
+        part = "was taught by" if self.is_teacher else "goes on from"
         return (
-            f"This model goes on from {self.name}, and which speakers that heard is not known here: where it heard"
-            " some of these, figures are optimistic."
+            f"This model {part} {self.name}, and which speakers that heard is not known here: where it heard some of"
+            " these, figures are optimistic."
         )
-
-    def stamp(self, own: bool | str, scored: Manifest) -> bool | str:
-        """Speaker dependence of a run that is ``own`` by its own training alone."""
-        notices = self.notices(scored)
-        if own is True or not notices:
-            return own
-        return "unknown" if notices == [self.unknown] else True
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for a run's provenance."""
         speakers = sorted(self.speakers, key=lambda pair: (pair[0] or "", pair[1]))
-        return {"name": self.name, "speakers": [list(pair) for pair in speakers], "complete": self.complete}
+        return {
+            "name": self.name,
+            "is_teacher": self.is_teacher,
+            "speakers": [list(pair) for pair in speakers],
+            "complete": self.complete,
+        }
 
-    @classmethod
-    def of_run(cls, about: Mapping[str, Any]) -> EarlierTraining | None:
-        """Reads it from a run's provenance; None for one that began with an encoder, or before it was noted."""
-        found: Any = about.get(STARTED_FROM)
-        if found is None:
-            return None
-        speakers = frozenset((corpus, str(name)) for corpus, name in found["speakers"])
-        return cls(str(found["name"]), speakers, bool(found["complete"]))
+
+def earlier_in(about: Mapping[str, Any]) -> list[EarlierTraining]:
+    """Models that a run learnt from, of its provenance; none for one that began with a bare encoder."""
+    return [
+        EarlierTraining(
+            str(found["name"]),
+            frozenset((corpus, str(name)) for corpus, name in found["speakers"]),
+            bool(found["complete"]),
+            bool(found["is_teacher"]),
+        )
+        for found in about.get(EARLIER, ())
+    ]
+
+
+def earlier_notices(earlier: Sequence[EarlierTraining], scored: Manifest, what: str = "this split") -> list[str]:
+    """Says of each model how many of the scored speakers it heard, or that nobody knows."""
+    return [sentence for one in earlier for sentence in one.notices(scored, what)]
+
+
+def stamp_with_earlier(own: bool | str, earlier: Sequence[EarlierTraining], scored: Manifest) -> bool | str:
+    """Speaker dependence of a run that is ``own`` by its own training alone: True, False, or ``unknown``."""
+    there = {voice_of(utterance) for utterance in scored} - {None}
+    if own is True or any(one.voices & there for one in earlier):
+        return True
+    return own if all(one.complete for one in earlier) else "unknown"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from emotune.schema.manifest import Manifest
-from emotune.schema.speakers import voice_of
+from emotune.schema.speakers import Voice, voice_of
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,13 @@ class SpeakerDependence:
         ]
 
 
-def speaker_dependence(trained_on: Manifest, scored: Manifest) -> SpeakerDependence:
+def speaker_dependence(trained_on: Manifest, scored: Manifest, *, heard: Collection[Voice] = ()) -> SpeakerDependence:
     """Compares the speakers of a run's training utterances with those of the scored ones.
 
     Args:
         trained_on: the training split alone.
         scored: the truth that predictions are held against.
+        heard: further speakers, whom a model heard that the run learnt from.
     """
-    heard, there = {voice_of(u) for u in trained_on}, {voice_of(u) for u in scored}
+    heard, there = {*heard, *(voice_of(u) for u in trained_on)}, {voice_of(u) for u in scored}
     return SpeakerDependence(len((heard & there) - {None}), len(there - {None}), None not in heard | there)

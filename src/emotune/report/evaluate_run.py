@@ -27,7 +27,7 @@ from emotune.runtime.progress import Progress, silent
 from emotune.schema.gender import GENDER_CLASSES, gender_as_class
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
-from emotune.schema.run_folder import LoneModel, RunFolder, runs_with_models, why_no_model
+from emotune.schema.run_folder import LoneModel, RunFolder, pretraining_in, runs_with_models, why_no_model
 
 if TYPE_CHECKING:
     from emotune.evaluation.adversarial.audit import Audit
@@ -230,7 +230,7 @@ def _check_together(
 def _run_of(path: str | Path, output: Path | None) -> RunFolder:
     """The run of a folder, or the model that a name stands for, without one."""
     run = RunFolder(Path(path))
-    if run.path.is_dir() and (run.encoder.is_dir() or runs_with_models(run.path)):
+    if run.path.is_dir() and (pretraining_in(run.path) or runs_with_models(run.path)):
         raise ModelError(why_no_model(run.path))
     if any(part.exists() for part in (run.provenance, run.model, run.recipe, run.manifest)):
         run.information()

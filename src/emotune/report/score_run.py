@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emotune.conditions.origins import origins_used
-from emotune.evaluation.earlier_training import EarlierTraining
+from emotune.evaluation.earlier_training import earlier_in, earlier_notices, stamp_with_earlier
 from emotune.evaluation.evaluate import evaluate
 from emotune.evaluation.result import Evaluation
 from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dependence
@@ -79,9 +79,8 @@ def score_run(
         trained_on = run_manifest.filter(lambda utterance: utterance.split == "train" and not held_out)
         dependence = dependence or speaker_dependence(trained_on, manifest)
         seen = dependence.notices + ([] if held_out else seen_before(run_manifest, manifest))
-    stamp, earlier = dependence.stamp, EarlierTraining.of_run(about)
-    if earlier is not None:
-        stamp, seen = earlier.stamp(stamp, manifest), [*seen, *earlier.notices(manifest)]
+    earlier = earlier_in(about)
+    seen = [*seen, *earlier_notices(earlier, manifest)]
     banners += seen
     evaluation = dataclasses.replace(evaluation, notes=(*seen, *notes, *evaluation.notes), words=words)
     shown = {
@@ -93,7 +92,7 @@ def score_run(
         title=f"{about.get('recipe', run.path.name)}: {name}",
         information={
             "split": name,
-            "speaker_dependent": stamp,
+            "speaker_dependent": stamp_with_earlier(dependence.stamp, earlier, manifest),
             **{
                 key: manifest.information[key]
                 for key in ("corpus", "licence", "reference")

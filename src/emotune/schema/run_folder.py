@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import yaml
+
 from emotune.errors import TableError
 from emotune.io.tables import read_json, read_rows
 from emotune.schema.calibration import Calibration
 
+PRE_TRAINED = "pre-trained"
+"""Kind of a run that has learnt without labels."""
 _SHOWN = 6
 
 
@@ -151,11 +155,42 @@ def runs_with_models(path: Path) -> list[Path]:
     return sorted((file.parents[1] for file in found), key=lambda run: (len(str(run)), str(run)))
 
 
+def pretraining_in(path: Path) -> list[RunFolder]:
+    """The run of pre-training in a folder, or those of a protocol's folds inside it; none where it holds others."""
+    runs = [RunFolder(folder) for folder in (path, *sorted(file.parent for file in path.glob("*/provenance.json")))]
+    found = [run for run in runs if run.provenance.is_file() and run.information().get("kind") == PRE_TRAINED]
+    return found[:1] if found and found[0].path == path else found
+
+
+def after_pretraining(path: Path) -> str:
+    """A command that goes on from a run of pre-training, or from those of a protocol's folds.
+
+    Raises:
+        TableError: if it is damaged.
+    """
+    run, folds = pretraining_in(path)[0], RunFolder(path)
+    about: Any = yaml.safe_load(folds.recipe.read_text(encoding="utf-8")) if folds.recipe.is_file() else None
+    protocol = about.get("protocol") if isinstance(about, dict) else None
+    data = f"{f'protocol={protocol} ' if protocol else ''}data.manifest=FILE"
+    if run.encoder.is_dir():
+        encoder = run.encoder if run.path == path else path / "{fold}" / run.encoder.name
+        kind = read_json(run.encoder / "config.json", "The encoder's config").get("model_type")
+        backbone = f"model.backbone.name={kind} model.backbone.checkpoint={encoder}"
+        return f"emotune probe general/wavlm_base_plus {data} {backbone}"
+    return f'emotune train pretraining/few_labels {data} model.start={path} "model.backbone={{train: none}}"'
+
+
 def why_no_model(path: Path) -> str:
     """Explains what a path without a model is, and which path to name instead."""
     expected = "expected a model folder, or a run folder with a finished model inside"
     if path.is_file():
         return f"{path} is a file; {expected}."
+    if (pretrained := pretraining_in(path)) and all(run.finished for run in pretrained):
+        each = "is a run of pre-training" if pretrained[0].path == path else "holds a run of pre-training a fold"
+        return (
+            f"{path} {each}, and predicts nothing yet. Teach it your labels, then evaluate what comes of that:"
+            f" {after_pretraining(path)}"
+        )
     runs = runs_with_models(path)
     if runs:
         names = ", ".join(str(run.relative_to(path)) for run in runs[:_SHOWN])
@@ -164,11 +199,6 @@ def why_no_model(path: Path) -> str:
         return f"{path} holds one model a {each}: {names}{more}. Name one of them, such as {runs[0]}."
     about = RunFolder(path).information() if RunFolder(path).provenance.exists() else {}
     kind = str(about.get("kind", ""))
-    if about.get("finished") and RunFolder(path).encoder.is_dir():
-        return (
-            f"{path} is a run of pre-training, which makes an encoder: name {RunFolder(path).encoder}, as"
-            " model.backbone.checkpoint of a recipe."
-        )
     if about.get("finished") and kind.endswith((" out", " baseline")):
         return (
             f"{path} is a run that keeps no model ({kind}). Name a run of `emotune train`, or of a probe without"

@@ -83,6 +83,11 @@ def assign_folds(manifest: Manifest, folds: int, *, group: str = "speaker", seed
     return assign_splits(manifest, {f"fold_{n}": 1 / folds for n in range(1, folds + 1)}, group=group, seed=seed)
 
 
+def held_out(manifest: Manifest) -> Manifest:
+    """The utterances of other splits than training: those that choose, and those that are scored."""
+    return manifest.filter(lambda utterance: utterance.split not in (TRAIN, None))
+
+
 def select_splits(manifest: Manifest, splits: Mapping[str, Mapping[str, Sequence[str]]]) -> Manifest:
     """Splits by the values of a column: ``{"train": {"speaker": ["01", "02"]}, "test": {"speaker": ["03"]}}``.
 

@@ -34,22 +34,17 @@ from emotune.models.heads import HEADS, LABELS, truths_of
 from emotune.models.second_stream import SecondStream, second_normalizes
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest
-from emotune.schema.splits import DEVELOPMENT, TRAIN
+from emotune.schema.splits import DEVELOPMENT, TRAIN, held_out
 from emotune.section import Section
 from emotune.training.build_task import build_loss, build_reversal, build_task, vote_targets
 from emotune.training.clip_lengths import with_lengths_settled
 from emotune.training.conditions import build_conditioner, condition_table
+from emotune.training.heard_before import refuse_heard
 from emotune.training.label_task import LabelTask
 from emotune.training.lesson import Lesson, lesson_of
 from emotune.training.manifest import without_votes
 from emotune.training.sampling import refuse_one_group
-from emotune.training.start import (
-    preprocessing_of_start,
-    refuse_another_encoder,
-    refuse_heard,
-    start_of,
-    take_over,
-)
+from emotune.training.start import preprocessing_of_start, refuse_another_encoder, start_of, take_over
 
 
 def best_device() -> torch.device:
@@ -244,6 +239,27 @@ def build_augmentation(recipe: Recipe) -> Augmentation:
     return Augmentation(steps, section.mix and Mix(**section.mix.model_dump()))
 
 
+def _refuse_no_choice(recipe: Recipe, development: Manifest) -> None:
+    """Refuses a development split without the labels by which ``train.metric`` chooses the epoch.
+
+    Raises:
+        CorpusError: naming what it lacks.
+    """
+    metric = recipe.train.metric
+    if metric in HEADS["classes"].metrics and not any(utterance.emotion for utterance in development):
+        raise CorpusError(
+            f"No development utterance has a label, so train.metric={metric} cannot choose an epoch. Give the"
+            " development split labels, or choose train.metric=vote_similarity."
+        )
+    asked = [name for name in recipe.data.dimensions if metric in ("ccc", f"ccc.{name}")]
+    unknown = [name for name in asked if not any(name in utterance.dimensions for utterance in development)]
+    if unknown:
+        raise CorpusError(
+            f"No development utterance has a value of {', '.join(unknown)}, so train.metric={metric} cannot choose an"
+            " epoch. Give the development split values, or choose another metric."
+        )
+
+
 def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
     """Builds everything that fine-tuning on a manifest needs.
 
@@ -251,12 +267,8 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
         CorpusError: for a manifest without splits ``train`` and ``development``, or with a class that training lacks.
     """
     train, development = manifest.split(TRAIN), manifest.split(DEVELOPMENT)
-    if recipe.train.metric in HEADS["classes"].metrics and not any(utterance.emotion for utterance in development):
-        raise CorpusError(
-            f"No development utterance has a label, so train.metric={recipe.train.metric} cannot choose an epoch. Give"
-            " the development split labels, or choose train.metric=vote_similarity."
-        )
-    refuse_heard(recipe, manifest)
+    _refuse_no_choice(recipe, development)
+    refuse_heard(recipe, held_out(manifest))
     space = build_label_space(recipe, manifest)
     if recipe.train.metric == VOTE_SIMILARITY and without_votes(development, space.classes) == len(development):
         raise CorpusError(f"train.metric: {VOTE_SIMILARITY} needs votes, and no development utterance has any.")
@@ -272,6 +284,8 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
     preprocessing = build_preprocessing(recipe, backbone, second)
     manifest = settle_lengths(recipe, manifest, preprocessing, learnt=(TRAIN, DEVELOPMENT))
     train, development = manifest.split(TRAIN), manifest.split(DEVELOPMENT)
+    if lesson is not None:
+        lesson.check(train)
     reversal = build_reversal(recipe, train)
     task = build_task(recipe, build_loss(recipe, space, train, times=labels, reversal=reversal), lesson)
     refuse_short_crop(recipe, preprocessing)

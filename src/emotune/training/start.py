@@ -6,21 +6,15 @@ from typing import Any
 
 from emotune.audio.preprocessing import Preprocessing
 from emotune.config.recipe import Recipe
-from emotune.errors import ConfigError, CorpusError
+from emotune.errors import ConfigError
 from emotune.io.tables import read_json
-from emotune.models.backbones.checkpoint import local_checkpoint
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.exported import is_exported, read_exported
 from emotune.models.folder import PREPROCESSOR, find_model_folder
 from emotune.models.heads.head import Head
 from emotune.models.store import StoredModel, load_model
 from emotune.runtime.extras import needs
-from emotune.schema.manifest import Manifest
-from emotune.schema.run_folder import run_around
-from emotune.schema.splits import TRAIN
 
-PRE_TRAINED = "pre-trained"
-"""Kind of a run that has learnt without labels."""
 _KEPT = ("layer_mix.", "pooling.", "standardize.")
 
 
@@ -67,38 +61,6 @@ def refuse_another_encoder(recipe: Recipe, start: StoredModel) -> None:
         raise ConfigError(
             f"model.start: {recipe.model.start} has another encoder than the one that this recipe was written with."
             " Leave model.backbone.name and model.backbone.config out to take it."
-        )
-
-
-def refuse_heard(recipe: Recipe, manifest: Manifest) -> None:
-    """Refuses a pre-trained start or encoder that has heard clips or speakers of other splits than training.
-
-    What it has heard is known of a run; of a folder that was taken out of one it is not.
-
-    Raises:
-        CorpusError: counting them.
-    """
-    start, checkpoint = recipe.model.start, recipe.model.backbone.checkpoint
-    if start is not None:
-        key, name, folder = "model.start", start, find_model_folder(start).folder
-    elif checkpoint is not None and (local := local_checkpoint(checkpoint)).is_dir():
-        key, name, folder = "model.backbone.checkpoint", checkpoint, local
-    else:
-        return
-    run = run_around(folder)
-    if run is None or run.information().get("kind") != PRE_TRAINED:
-        return
-    heard, others = Manifest.read(run.manifest), [u for u in manifest if u.split not in (TRAIN, None)]
-    clips = {utterance.content_sha256 for utterance in heard}
-    speakers = {(utterance.corpus, utterance.speaker) for utterance in heard if utterance.speaker is not None}
-    kept_apart = "speaker_overlap" not in recipe.data.allow
-    found = [u for u in others if u.content_sha256 in clips or (kept_apart and (u.corpus, u.speaker) in speakers)]
-    if found:
-        splits = ", ".join(sorted({str(utterance.split) for utterance in found}))
-        raise CorpusError(
-            f"{key}: {name} has heard speakers of {len(found)} clips of {splits}, such as"
-            f" {found[0].utterance_id}, though without their labels. Pre-train on the training speakers of the same"
-            " splits."
         )
 
 

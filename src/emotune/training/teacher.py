@@ -21,8 +21,6 @@ from emotune.models.folder import find_model_folder
 from emotune.runtime.progress import Progress
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest
-from emotune.schema.run_folder import run_around
-from emotune.schema.splits import TRAIN
 from emotune.schema.utterance import Utterance
 from emotune.training.loop import processes
 
@@ -74,11 +72,6 @@ class Teacher:
                 f"task.teacher: {self.name} knows {', '.join(self.space.dimensions) or 'no dimensions'}, and not"
                 f" {', '.join(dimensions)}. Leave these out of data.dimensions, or set task.dimensions to 0."
             )
-
-    def taught_on(self) -> Manifest | None:
-        """Utterances that it was trained on; None where its folder does not say."""
-        run = run_around(find_model_folder(self.name).folder)
-        return None if run is None else Manifest.read(run.manifest).split(TRAIN)
 
     def forget(self) -> None:
         """Gives its memory back, once it has answered."""
@@ -152,12 +145,6 @@ class Teacher:
 def model_name(name: str) -> str:
     """The last part of a model's name or folder, so that a page names no folder of anybody's."""
     return name.rstrip("/").rpartition("/")[2]
-
-
-def voices_in(manifest: Manifest) -> set[tuple[str | None, str]]:
-    """Corpus and name of each known speaker, and the content of each recording: a joined corpus renames speakers."""
-    speakers = {(u.corpus, u.speaker) for u in manifest if u.speaker is not None}
-    return speakers | {("recording", u.content_sha256) for u in manifest if u.content_sha256 is not None}
 
 
 def mean_answers(teachers: Mapping[Teacher, float], space: LabelSpace, answers: Sequence[FloatArray]) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Trackers of a fine-tuning run: begun or continued, and ended with it."""
+"""Trackers of a training run: begun or continued, and ended with it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,16 @@ from emotune.trackers import TRACKERS
 from emotune.trackers.tracker import TrackedRun, Tracker
 
 _KEYS = "trackers.json"
+
+
+def refuse_absent_trackers(recipe: Recipe) -> None:
+    """Tells of a tracker that is not installed, before an encoder is loaded.
+
+    Raises:
+        ConfigError: naming it and its cure.
+    """
+    for name in recipe.train.trackers:
+        _ = TRACKERS[name]
 
 
 @contextmanager

@@ -7,11 +7,12 @@ import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from emotune.corpora.join import joined
-from emotune.corpora.unlabelled import read_unlabelled
+from emotune.corpora.beside import with_others
+from emotune.corpora.unlabelled import ELSEWHERE, read_unlabelled
 from emotune.errors import CorpusError
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest
+from emotune.schema.speakers import Voice, voice_of
 from emotune.schema.splits import TRAIN
 
 
@@ -19,54 +20,70 @@ def with_unlabelled(
     manifest: Manifest | None,
     sources: Sequence[Path],
     *,
-    known: Collection[str | None] = (),
+    whole: Manifest | None = None,
     progress: Progress = silent,
 ) -> Manifest:
-    """Joins recordings without labels, all of split train, to a manifest, whose splits and labels stay.
+    """Adds recordings without labels, all of split train, to a manifest, whose own utterances stay as they are.
 
-    A recording whose content is known already is left out and counted: of training it would come twice, and one of
-    another split is not to be heard.
+    A recording that the whole corpus holds already is left out and counted: one of training would come twice, and one
+    of another split, or of none, is not to be heard. It is known by its content, and one in which anything but
+    training lies by its path too, so that it is not even opened. Nor is another recording heard of a speaker who is,
+    by corpus and name, of another split.
 
     Args:
-        manifest: None = there is none.
+        manifest: what training and its choices hear; None = nothing but ``sources``.
         sources: folders of recordings, or manifests, see ``read_unlabelled``.
-        known: fingerprints of contents of the whole corpus, those of ``manifest`` aside.
+        whole: the corpus that ``manifest`` was taken from.
         progress: shows how far the decoding is.
 
     Raises:
-        CorpusError: for a source without a usable recording, or without fingerprints of its contents.
+        CorpusError: for a source without a usable recording, or without lengths or fingerprints of its contents.
     """
-    parts: dict[str, Manifest] = {}
-    seen, left_out = set(known), dict[str, int]()
-    if manifest is not None:
-        parts[_name_of(str(manifest.information.get("corpus", "manifest")), parts)] = manifest
-        seen |= {utterance.content_sha256 for utterance in manifest}
-        left_out |= manifest.information.get("left_out", {})
+    seen, elsewhere, strangers = set[str | None](), frozenset[Path](), set[Voice | None]()
+    if manifest is not None and whole is not None:
+        learnt = {u.utterance_id: voice_of(u) for u in manifest if u.split == TRAIN}
+        others = [u for u in whole if u.utterance_id not in learnt]
+        elsewhere = frozenset(whole.path_of(u).resolve() for u in others)
+        strangers = {voice_of(u) for u in others} - {*learnt.values(), None}
+        seen = {u.content_sha256 for u in whole}
+    base, parts, left_out = manifest, dict[str, Manifest](), dict[str, int]()
     for source in sources:
-        found = read_unlabelled(source, progress=progress)
-        new = []
+        found = read_unlabelled(source, elsewhere=elsewhere, progress=progress)
+        name = _name_of(source.stem, base, parts)
+        unknown = next((u for u in found if u.duration_s is None or u.content_sha256 is None), None)
+        if unknown is not None:
+            raise CorpusError(
+                f"data.unlabelled: {unknown.utterance_id} of {source} has no duration_s or no content_sha256; read it"
+                " again with `emotune corpus read`."
+            )
+        new, of_strangers = [], 0
         for utterance in found:
-            if utterance.content_sha256 is None:
-                raise CorpusError(
-                    f"data.unlabelled: {utterance.utterance_id} of {source} has no content_sha256; read it again with"
-                    " `emotune corpus read`."
-                )
-            if utterance.content_sha256 not in seen:
+            is_new, is_strange = utterance.content_sha256 not in seen, voice_of(utterance) in strangers
+            of_strangers += is_new and is_strange
+            if is_new and not is_strange:
                 new.append(dataclasses.replace(utterance, split=TRAIN))
             seen.add(utterance.content_sha256)
-        name = _name_of(source.stem, parts)
-        if len(new) < len(found):
-            left_out[f"of {name} that were read before, such as from the manifest"] = len(found) - len(new)
-        parts[name] = found.replace_utterances(new)
-    heard = {name: part for name, part in parts.items() if len(part)} or parts
-    (first, *others) = heard.values()
-    whole = joined(heard, classes="all") if others else first
-    information = {**whole.information, **({"left_out": left_out} if left_out else {})}
-    return dataclasses.replace(whole, information=information)
+        unopened = sum(item.reason == ELSEWHERE for item in found.skipped)
+        if known := len(found) - len(new) - of_strangers + unopened:
+            left_out[f"of {name} that were read before, such as from the manifest"] = known
+        if of_strangers:
+            left_out[f"of {name} by speakers whom the manifest has in other splits than training"] = of_strangers
+        part = found.replace_utterances(new)
+        if base is None:
+            base = part
+        elif new:
+            parts[name] = part
+    assert base is not None, "a recipe has a manifest, or sources"
+    added = with_others(base, parts) if parts else base
+    counted = {**base.information.get("left_out", {}), **left_out}
+    return dataclasses.replace(added, information={**added.information, **({"left_out": counted} if counted else {})})
 
 
-def _name_of(text: str, taken: Collection[str]) -> str:
-    """A corpus's name of letters that a join takes, unlike those that are taken."""
+def _name_of(text: str, manifest: Manifest | None, parts: Collection[str]) -> str:
+    """A name for a corpus, of letters that a join takes, that names nothing else and stands before no id."""
+    taken = {*parts, "" if manifest is None else str(manifest.information.get("corpus"))}
+    for utterance in manifest or ():
+        taken |= {str(utterance.corpus), utterance.utterance_id.partition("/")[0]}
     plain = re.sub(r"[^\w.+-]+", "_", text) or "recordings"
-    names = [plain, *(f"{plain}_{number}" for number in range(2, len(taken) + 2))]
+    names = [plain, *(f"{plain}_{number}" for number in range(2, len(taken) + 3))]
     return next(name for name in names if name not in taken)

@@ -9,7 +9,8 @@ from emotune.corpora.unlabelled import without_labels
 from emotune.errors import CorpusError
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest
-from emotune.schema.splits import TRAIN
+from emotune.schema.splits import TRAIN, held_out
+from emotune.training.heard_before import refuse_heard
 from emotune.training.manifest import measured, source_manifest, with_splits_chosen, without_overlaps
 from emotune.training.unlabelled import with_unlabelled
 
@@ -22,13 +23,13 @@ def pretraining_manifest(recipe: Recipe, *, progress: Progress = silent) -> Mani
     Raises:
         CorpusError: for splits that share speakers or recordings, or where there is nothing to hear.
     """
-    train, known = None, frozenset[str | None]()
+    train = source = None
     if recipe.data.manifest is not None or recipe.data.corpus is not None:
         source = source_manifest(recipe, progress=progress)
-        known = frozenset(utterance.content_sha256 for utterance in source)
         chosen = measured(with_splits_chosen(source, recipe), recipe)
+        refuse_heard(recipe, held_out(chosen))
         train = without_labels(without_overlaps(chosen, recipe).split(TRAIN))
-    manifest = with_unlabelled(train, recipe.data.unlabelled, known=known, progress=progress)
+    manifest = with_unlabelled(train, recipe.data.unlabelled, whole=source, progress=progress)
     if not len(manifest):
         raise CorpusError("data.unlabelled: every recording is in the manifest already, so nothing is left to hear.")
     of_labels = ("class_mapping", "joined_classes", "consensus")

@@ -27,7 +27,7 @@ from emotune.models.store import save_model
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest
-from emotune.schema.run_folder import RunFolder
+from emotune.schema.run_folder import PRE_TRAINED, RunFolder
 from emotune.schema.splits import TRAIN
 from emotune.training.batching import clips_in
 from emotune.training.build import best_device, build_backbone, build_preprocessing, refuse_short_crop, settle_lengths
@@ -41,9 +41,8 @@ from emotune.training.pretraining.manifest import pretraining_manifest
 from emotune.training.pretraining.pretraining import Builder, Pretraining, PretrainingData
 from emotune.training.run import Beginning, opened, provenance_of, told_of_divergence, write_end, write_start
 from emotune.training.run_log import logged
-from emotune.training.start import PRE_TRAINED
+from emotune.training.tracking import refuse_absent_trackers, tracked
 
-KIND = PRE_TRAINED
 _HELD_OUT, _MOST_HELD_OUT = 0.05, 200
 """Share of the clips that choose the epoch, and how many do at most."""
 
@@ -83,7 +82,7 @@ def pretrain_run(
         ModelError: for an encoder that cannot be read, or training that diverges.
     """
     run = RunFolder(folder)
-    with processes.joined(), opened(run, recipe, KIND) as began:
+    with processes.joined(), opened(run, recipe, PRE_TRAINED) as began:
         processes.wait_for_all()
         return _pretrain(recipe, run, began, listener or Listener(), progress if processes.is_first() else silent)
 
@@ -105,14 +104,15 @@ def _pretrain(
         "batch_seconds": section.batch_seconds,
         "accumulate": section.accumulate,
     }
-    provenance = provenance_of(recipe, whole, began, kind=KIND, **counts)
+    provenance = provenance_of(recipe, whole, began, kind=PRE_TRAINED, **counts)
     if processes.is_first():
         write_start(run, recipe, whole, provenance, listener)
         if checkpoint is None and parts.kept is None:
             run.encoder_before.mkdir(exist_ok=True)
             save_encoder(run.encoder_before, parts.encoder(model))
         _say_what_is_heard(recipe, data, provenance, listener)
-    with logged(run, listener) as heard_by, told_of_divergence("train.encoder_lr and train.head_lr"):
+    log = logged(run, listener, tracked(run, recipe))
+    with log as heard_by, told_of_divergence("train.encoder_lr and train.head_lr"):
         trainer = pretraining_trainer(recipe, parts, data, section, folder=run.checkpoints, listener=heard_by)
         best = trainer.train(checkpoint)
     row = trainer.best_row()
@@ -197,6 +197,7 @@ def describe_pretraining(recipe: Recipe, *, progress: Progress = silent) -> dict
 
 def _prepared(recipe: Recipe, progress: Progress) -> tuple[PretrainingData, Backbone]:
     """The recordings, read by the first process, and the encoder."""
+    refuse_absent_trackers(recipe)
     manifest = processes.from_first(pretraining_manifest(recipe, progress=progress) if processes.is_first() else None)
     assert manifest is not None
     encoder = build_backbone(recipe)
