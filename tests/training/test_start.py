@@ -120,8 +120,8 @@ def test_speakers_that_the_start_was_trained_on_are_told_from_new_ones(tones):
     heard, new = {("others", "x"), (tones.utterances[0].corpus, voices[0].upper())}, {("others", voices[0])}
     (sentence,) = warnings_of_start(EarlierTraining("mine", frozenset(heard), complete=True), tones)
     assert sentence == (
-        f"Speaker-dependent: mine, from which this model goes on, was trained on 1 of {len(voices)} speakers of the"
-        " split development, by corpus and name; figures say nothing about new speakers."
+        f"Speaker-dependent: mine, from which this model goes on, heard 1 of {len(voices)} speakers of the split"
+        " development in training, by corpus and name; figures say nothing about new speakers."
     )
     unheard = EarlierTraining("mine", frozenset(new), complete=True)
     assert warnings_of_start(unheard, tones) == [] and unheard.stamp(False, tones) is False

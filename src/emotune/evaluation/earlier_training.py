@@ -34,8 +34,8 @@ class EarlierTraining:
         shared = len(heard & there)
         if shared:
             return [
-                f"Speaker-dependent: {self.name}, from which this model goes on, was trained on {shared} of"
-                f" {len(there)} speakers of {what}, by corpus and name; figures say nothing about new speakers."
+                f"Speaker-dependent: {self.name}, from which this model goes on, heard {shared} of {len(there)}"
+                f" speakers of {what} in training, by corpus and name; figures say nothing about new speakers."
             ]
         return [] if self.complete else [self.unknown]
 

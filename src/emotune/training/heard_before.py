@@ -1,4 +1,4 @@
-"""Speakers that the model of ``model.start`` was trained on, read from its run folder where it lies in one."""
+"""Speakers that models were trained on which a recipe goes on from or merges, read from their run folders."""
 
 from __future__ import annotations
 
@@ -8,27 +8,37 @@ from emotune.models.folder import find_model_folder
 from emotune.schema.manifest import Manifest
 from emotune.schema.run_folder import run_around
 from emotune.schema.splits import DEVELOPMENT, TEST, TRAIN
+from emotune.training.teacher import model_name
 
 
 def earlier_training(recipe: Recipe) -> EarlierTraining | None:
-    """Speakers that the model heard that a recipe goes on from, and the models before it; None without one.
+    """Speakers that the models heard that a recipe goes on from or merges, and those before them; None without any.
 
     Raises:
         ModelError: for a folder that is damaged or not there.
     """
-    if recipe.model.start is None:
+    start = recipe.model.start
+    named = {} if start is None else {start: recipe.model.encoder}
+    named |= {name: model_name(name) for name in recipe.model.merged}
+    if not named:
         return None
-    name, folder = recipe.model.encoder, find_model_folder(recipe.model.start).folder
+    found = [_training_of(name, called) for name, called in named.items()]
+    speakers = frozenset[tuple[str | None, str]]().union(*(own.speakers for own in found))
+    return EarlierTraining(" and ".join(named.values()), speakers, all(own.complete for own in found))
+
+
+def _training_of(name: str, called: str) -> EarlierTraining:
+    folder = find_model_folder(name).folder
     run = run_around(folder)
     if run is None or folder.name != run.model.name:
-        return EarlierTraining(name, frozenset(), complete=False)
+        return EarlierTraining(called, frozenset(), complete=False)
     trained_on = Manifest.read(run.manifest).filter(lambda utterance: utterance.split == TRAIN)
     speakers = {(u.corpus, u.speaker) for u in trained_on if u.speaker is not None}
     complete = all(u.speaker is not None for u in trained_on)
     before = EarlierTraining.of_run(run.information())
     if before is not None:
         speakers, complete = speakers | before.speakers, complete and before.complete
-    return EarlierTraining(name, frozenset(speakers), complete)
+    return EarlierTraining(called, frozenset(speakers), complete)
 
 
 def warnings_of_start(earlier: EarlierTraining, manifest: Manifest) -> list[str]:
