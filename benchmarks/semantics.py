@@ -112,13 +112,16 @@ def streams(
     """Runs the study, and compares its systems over sentences on test."""
     out.mkdir(parents=True, exist_ok=True)
     table = prepared(recogniser, out)
-    joined = ("streams", "streams_and_words")
-    folders = [f"data.manifest={table.resolve()}", f"model.backbone.checkpoint={encoder.resolve()}"]
-    folders += [f"steps.base.model.backbone.checkpoint={second.resolve()}", f"seeds={list(seeds)}"]
-    folders += [f"steps.{step}.model.second.backbone.checkpoint={second.resolve()}" for step in joined]
-    with_words = ("words", "streams_and_words")
-    folders += [f"steps.{step}.model.conditions.text.encoder={text_encoder.resolve()}" for step in with_words]
-    emotune("study", EXAMPLE / "streams.yaml", *folders, "-o", out / "study")
+    joined, with_words = ("streams", "streams_and_words"), ("words", "streams_and_words")
+    first = {step: second if step == "base" else encoder for step in {*ENCODERS, *joined, *with_words}}
+    given = {
+        "data.manifest": table,
+        **{f"steps.{step}.model.backbone.checkpoint": folder for step, folder in first.items()},
+        **{f"steps.{step}.model.second.backbone.checkpoint": second for step in joined},
+        **{f"steps.{step}.model.conditions.text.encoder": text_encoder for step in with_words},
+    }
+    paths = [f"{key}={path.resolve()}" for key, path in given.items()]
+    emotune("study", EXAMPLE / "streams.yaml", *paths, f"seeds={list(seeds)}", "-o", out / "study")
     found = over_sentences(Manifest.read(table), out / "study", seeds)
     (out / "streams.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return found
