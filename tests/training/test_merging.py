@@ -96,15 +96,18 @@ def test_an_interrupted_merge_goes_on_to_the_same_weights(recipe_of, parents, tm
     assert all(torch.equal(parts[name], weight) for name, weight in whole.items())
 
 
-def test_of_a_protocol_each_fold_merges_its_own_parent(recipe_of, tmp_path):
+def test_of_a_protocol_each_fold_merges_its_own_parent(recipe_of, parents, tmp_path):
     (tmp_path / "folds.yaml").write_text(yaml.safe_dump(THREE_FOLDS))
     for number in (1, 2, 3):
         (tmp_path / "parent" / f"fold_{number}" / "model").mkdir(parents=True)
         (tmp_path / "parent" / f"fold_{number}" / "model" / "config.json").write_text("{}")
     (tmp_path / "lone").mkdir()
     recipe = recipe_of(tmp_path / "parent", tmp_path / "lone")
-    under = first_fold(recipe.model_copy(update={"protocol": str(tmp_path / "folds.yaml")}))
-    assert under.model.merged == [str(tmp_path / "parent" / "fold_1"), str(tmp_path / "lone")]
+    whole = recipe.model_copy(update={"protocol": str(tmp_path / "folds.yaml")})
+    assert first_fold(whole).model.merged == [str(tmp_path / "parent" / "fold_1"), str(tmp_path / "lone")]
+    shutil.copytree(parents[0] / "model", tmp_path / "lone" / "model")
+    heard = earlier_training(whole)
+    assert heard is not None and heard.name == "lone", "what a fold's own parent heard is told of by the fold's run"
 
 
 def test_spread_weights_cannot_be_merged(recipe_of, parents):

@@ -62,6 +62,11 @@ def start_of_fold(start: str | None, fold: str) -> str | None:
     return start if own is None or not _holds_model(own) else str(own)
 
 
+def has_folds(name: str) -> bool:
+    """Tells if a folder holds a model of each fold of a protocol."""
+    return not _holds_model(Path(name)) and any(map(_holds_model, Path(name).glob("*")))
+
+
 def _of_any_fold(start: str | Path) -> str | Path:
     """A fold's model, of a folder with one for each fold: they differ in their weights alone."""
     return next((path for path in sorted(Path(start).glob("*")) if _holds_model(path)), start)

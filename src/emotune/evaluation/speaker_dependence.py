@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from emotune.evaluation.earlier_training import EarlierTraining
 from emotune.schema.manifest import Manifest
-from emotune.schema.speakers import voice_of
+from emotune.schema.speakers import voice_named, voice_of
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,18 @@ class SpeakerDependence:
         ]
 
 
-def speaker_dependence(trained_on: Manifest, scored: Manifest) -> SpeakerDependence:
+def speaker_dependence(
+    trained_on: Manifest, scored: Manifest, *, earlier: EarlierTraining | None = None
+) -> SpeakerDependence:
     """Compares the speakers of a run's training utterances with those of the scored ones.
 
     Args:
         trained_on: the training split alone.
         scored: the truth that predictions are held against.
+        earlier: training of the models that the run went on from.
     """
     heard, there = {voice_of(u) for u in trained_on}, {voice_of(u) for u in scored}
-    return SpeakerDependence(len((heard & there) - {None}), len(there - {None}), None not in heard | there)
+    all_known = None not in heard | there and (earlier is None or earlier.complete)
+    if earlier is not None:
+        heard |= {voice_named(corpus, name) for corpus, name in earlier.speakers}
+    return SpeakerDependence(len((heard & there) - {None}), len(there - {None}), all_known)

@@ -14,6 +14,7 @@ from emotune.config.start import start_of_fold
 from emotune.config.tasks import refuse_task
 from emotune.errors import ConfigError
 from emotune.evaluation import Evaluation, scores
+from emotune.evaluation.earlier_training import EarlierTraining
 from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dependence
 from emotune.inference import load
 from emotune.protocols.pool import training_pool
@@ -244,15 +245,20 @@ def _score_together(run: RunFolder, parts: list[_Tested], about: Mapping[str, st
         predictions,
         name=POOLED,
         held_out=True,
-        dependence=_dependence(parts),
+        dependence=_dependence(run, parts),
         extra={**about, **each, "model fingerprint": {part.fold: part.answers.model_fingerprint for part in parts}},
         notices=warnings,
     )
 
 
-def _dependence(parts: list[_Tested]) -> SpeakerDependence:
-    """Counts the tested speakers that were also in the training split of their fold."""
-    each = [speaker_dependence(part.manifest.split(TRAIN), part.truth) for part in parts]
+def _dependence(run: RunFolder, parts: list[_Tested]) -> SpeakerDependence:
+    """Counts the tested speakers that were also in the training split of their fold, or in that of its own start."""
+    told_of_all = EarlierTraining.of_run(run.information()) is not None
+    earlier = [None if told_of_all else EarlierTraining.of_run(part.run.information()) for part in parts]
+    each = [
+        speaker_dependence(part.manifest.split(TRAIN), part.truth, earlier=own)
+        for part, own in zip(parts, earlier, strict=True)
+    ]
     return SpeakerDependence(
         sum(item.shared for item in each), sum(item.scored for item in each), all(item.all_known for item in each)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from emotune.config.recipe import Recipe
+from emotune.config.start import has_folds
 from emotune.evaluation.earlier_training import EarlierTraining
 from emotune.models.folder import find_model_folder
 from emotune.schema.manifest import Manifest
@@ -20,6 +21,8 @@ def earlier_training(recipe: Recipe) -> EarlierTraining | None:
     start = recipe.model.start
     named = {} if start is None else {start: recipe.model.encoder}
     named |= {name: model_name(name) for name in recipe.model.merged}
+    if recipe.protocol is not None:  # of models of one fold each the fold's own run tells
+        named = {name: called for name, called in named.items() if not has_folds(name)}
     if not named:
         return None
     found = [_training_of(name, called) for name, called in named.items()]
