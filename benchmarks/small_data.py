@@ -23,7 +23,6 @@ from emotune.training.fine_tune import train_run
 
 ACTORS = {"train": range(1, 17), "development": range(17, 21), "test": range(21, 25)}
 SPLITS = {name: {"speaker": [f"{number:02}" for number in numbers]} for name, numbers in ACTORS.items()}
-EPOCHS = 20
 FOLDS = {"ravdess": 6, "emodb": 5}
 PARTS = ("sweep", "folds", "corpora")
 
@@ -58,7 +57,7 @@ def base(options: argparse.Namespace, manifest: str) -> dict[str, object]:
         "data.manifest": str((options.runs / manifest).resolve()),
         "data.cache": str((options.runs / "cache").resolve()),
         "model.backbone.checkpoint": str(options.base.resolve()),
-        "train.epochs": EPOCHS,
+        "train.epochs": options.epochs,
         "train.calibrate": False,
     }
 
@@ -132,7 +131,7 @@ def seconds_of(options: argparse.Namespace) -> tuple[float, float]:
 def plan(options: argparse.Namespace) -> None:
     """Prints what will be run and how long it takes at most, by the costliest arm."""
     encoding, epoch = seconds_of(options)
-    trial = EPOCHS * epoch
+    trial = options.epochs * epoch
     count = len(arms(options))
     rows = {
         "sweep": (
@@ -224,6 +223,7 @@ if __name__ == "__main__":
     for name in ("ravdess", "emodb", "nemo", "base", "tiny", "runs"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--plan", action="store_true")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     given = parser.parse_args()

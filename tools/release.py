@@ -36,6 +36,9 @@ FIRST = {
     "media": "import av",
     "tables": "import pyarrow.parquet",
     "audformat": "import audformat",
+    "mlflow": "import emotune.trackers.mlflow, sqlalchemy, alembic",
+    "trackio": "import emotune.trackers.trackio",
+    "wandb": "import emotune.trackers.wandb",
     "pandas": "import emotune; emotune.load('mini').predict('clip.ogg')._repr_html_(); import pandas",
     "polars": "import polars",
 }

@@ -38,8 +38,12 @@ def with_value(path: str, value: object) -> dict:
         place = place.setdefault(section, {})
     if path.startswith("model.adapter."):
         place["name"] = next(
-            name for name in ("lora", "bottleneck", "peft") if last in ("name", *ADAPTERS.options(name).model_fields)
+            name
+            for name in ("lora", "bottleneck", "peft", "task_vectors")
+            if last in ("name", *ADAPTERS.options(name).model_fields)
         )
+        if place["name"] == "task_vectors":
+            place["models"] = ["mini"]
     if path.startswith("model.pooling."):
         place["name"] = next(name for name in POOLINGS if (o := POOLINGS.options(name)) and last in o.model_fields)
     if path.startswith("task."):

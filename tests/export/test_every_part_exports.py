@@ -47,7 +47,7 @@ PARTS: dict[str, list] = {
     "backbone": list(FLAVOURS),
     "layer_mix": [*LAYER_MIXES, VARAN],
     "pooling": list(POOLINGS),
-    "adapter": [None, *ADAPTERS],
+    "adapter": [None, *(name for name in ADAPTERS if name != "task_vectors")],  # of these a saved model holds none
     "conditions": [(), *((name,) for name in CONDITIONS), tuple(CONDITIONS)],
     "join": list(JOINS),
     "hidden_size": [None, 8],

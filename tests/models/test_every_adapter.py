@@ -1,6 +1,7 @@
 """What every adapter of the table keeps to, on every backbone; a new entry is tested at once."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -27,12 +28,30 @@ ENDS = {
     for name in BACKBONES
 }
 SPACE = LabelSpace(("anger", "neutral"))
+TRAINED: dict[str, Path] = {}
+"""Backbone -> a model that was trained from it, front end aside, for adapters that merge one."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def trained(tmp_path_factory):
+    for name, config in CONFIGS.items():
+        encoder = tiny_backbone(config, name)
+        front_end = {id(parameter) for module in encoder.front_end() for parameter in module.parameters()}
+        generator = torch.Generator().manual_seed(3)
+        with torch.no_grad():
+            for parameter in encoder.parameters():
+                if id(parameter) not in front_end:
+                    parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+        TRAINED[name] = tmp_path_factory.mktemp("trained") / "model"
+        preprocessing = Preprocessing(encoder.normalize, min_samples=encoder.min_samples)
+        save_model(TRAINED[name], EmotionModel(encoder, SPACE), preprocessing)
 
 
 def options(adapter: str, backbone: str) -> dict:
     if adapter == "peft":
         pytest.importorskip("peft")
     return {
+        "task_vectors": {"name": "task_vectors", "models": [str(TRAINED[backbone])], "initial": 0.0},
         "bitfit": {"name": "bitfit"},
         "bottleneck": {
             "name": "bottleneck",
@@ -115,7 +134,7 @@ def test_what_is_kept_predicts_as_what_was_trained(adapter, backbone, tmp_path):
     encoder = model.backbone
     save_model(tmp_path, model, Preprocessing(encoder.normalize, min_samples=encoder.min_samples))
     torch.testing.assert_close(load_model(tmp_path).model(batch).heads["classes"], trained, rtol=0, atol=2e-5)
-    if adapter in ("lora", "peft"):
+    if adapter in ("lora", "peft", "task_vectors"):
         plain = model_with(None, backbone)
         assert model.state_dict().keys() == plain.state_dict().keys()
 

@@ -4,8 +4,10 @@ import json
 import math
 import sqlite3
 import struct
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
@@ -192,15 +194,56 @@ def test_every_tracker_is_read_back_here():
     assert set(READ) == set(TRACKERS.own)
 
 
-@pytest.mark.load
-@pytest.mark.parametrize("name", READ)
-def test_the_store_of_each_holds_an_interrupted_run_as_it_was(recipe, tmp_path, monkeypatch, name, capfd):
-    for package in {"mlflow": ("mlflow", "sqlalchemy", "alembic")}.get(name, (name,)):
-        pytest.importorskip(package, reason=f"the extra {name} is not installed")
+@pytest.fixture
+def kept_here(tmp_path, monkeypatch) -> Path:
+    """A folder for all stores; trackio looks for its own when it is first imported."""
     monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
-    monkeypatch.setattr(sys.modules.get("trackio.utils"), "TRACKIO_DIR", tmp_path / "trackio", raising=False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     monkeypatch.setenv("WANDB_MODE", "online")  # a run stays here whatever is set
+    return tmp_path
+
+
+def installed(name: str) -> None:
+    packages = {"mlflow": ("mlflow", "sqlalchemy", "alembic")}.get(name, (name,))
+    if not all(map(find_spec, packages)):
+        pytest.skip(f"the extra {name} is not installed")
+
+
+PARTS = """
+import sys
+from pathlib import Path
+from emotune.trackers import TRACKERS
+from emotune.trackers.tracker import TrackedRun
+key = None
+for steps in (range(1, 7), range(5, 9)):
+    tracker = TRACKERS[sys.argv[1]](TrackedRun("run", Path("run"), {"train.epochs": 2, "data.root": None}, key))
+    key = tracker.key
+    for step in steps:
+        tracker.step(step, 8, {"loss": 1 / step})
+        if step % 4 == 0:
+            tracker.epoch([{"epoch": step // 4, "step": step, "development_uar": step / 10, "train_loss": 1.0}])
+    tracker.close(finished=8 in steps)
+"""
+
+
+@pytest.mark.load
+@pytest.mark.parametrize("name", READ)
+def test_a_process_that_tracks_says_nothing_to_its_end_and_all_is_kept(kept_here, name):
+    installed(name)
+    (kept_here / "run").mkdir()
+    ended = subprocess.run(
+        [sys.executable, "-c", PARTS, name], cwd=kept_here, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert (ended.returncode, ended.stdout) == (0, ""), ended.stderr
+    figures = READ[name](kept_here)
+    assert figures["loss"] == pytest.approx({step: 1 / step for step in range(1, 9)})
+    assert figures["development/uar"] == pytest.approx({4: 0.4, 8: 0.8}) and figures["epoch"] == {4: 1, 8: 2}
+
+
+@pytest.mark.load
+@pytest.mark.parametrize("name", READ)
+def test_the_store_of_each_holds_an_interrupted_run_as_it_was(recipe, kept_here, tmp_path, name, capfd):
+    installed(name)
     with pytest.raises(KeyboardInterrupt):
         train_run(recipe(name), tmp_path / "run", listener=Interrupted())
     told: dict[int, Mapping[str, float]] = {}

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from emotune.config.conditions import ConditionsSection
 from emotune.config.entries import Chosen, EntrySection
 from emotune.models.adapters import ADAPTERS
+from emotune.models.adapters.options import TaskVectorOptions
 from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN
 from emotune.models.backbones import BACKBONES
 from emotune.models.conditions import JOINS
@@ -112,7 +113,7 @@ class ModelSection(Section):
     second: SecondSection | None = None
     """{backbone: {...}, layer_mix: weighted_sum, size: 512}: another encoder beside it"""
     adapter: Annotated[EntrySection | None, Chosen(ADAPTERS, example="{name: lora, rank: 8}")] = None
-    """{name: lora, rank: 8, ...}, {name: bottleneck, ...}, {name: peft, ...} or {name: bitfit}"""
+    """{name: lora, rank: 8, ...}, bottleneck, peft, bitfit, or {name: task_vectors, models: [...]}"""
     layer_mix: Annotated[str | EntrySection, Chosen(LAYER_MIXES, beside=(VARAN,))] = "weighted_sum"
     """how the layers' states become one"""
     layer_mix_initial: list[Annotated[float, Field(gt=0)]] | None = None
@@ -134,6 +135,11 @@ class ModelSection(Section):
     def encoder(self) -> str:
         """Name of the encoder, or of the model to go on from, for people and folders."""
         return self.backbone.encoder if self.start is None else encoder_name(self.backbone.name, self.start)
+
+    @property
+    def merged(self) -> list[str]:
+        """Models whose task vectors are merged into the encoder."""
+        return self.adapter.models if isinstance(self.adapter, TaskVectorOptions) else []
 
     @model_validator(mode="after")
     def _fits_together(self) -> ModelSection:

@@ -175,6 +175,8 @@ class Recipe(Section):
             faults.append("train.fsdp has no whole weights to average: set train.average to null")
         if self.train.adversarial is not None:
             faults.append("train.fsdp has no whole weights to attack: set train.adversarial to null")
+        if self.model.merged:
+            faults.append("train.fsdp has no whole weights to merge: choose another model.adapter")
         return faults
 
     def _sampled_by_class(self) -> list[str]:

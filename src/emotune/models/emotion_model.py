@@ -20,6 +20,7 @@ from emotune.models.adapters import ADAPTERS
 from emotune.models.adapters.insertion import Inserted, check_that_all_act
 from emotune.models.adapters.lora import merge_lora
 from emotune.models.adapters.peft import merge_peft
+from emotune.models.adapters.task_vectors import merge_task_vectors
 from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN
 from emotune.models.aggregations.varan import LayerPosterior
 from emotune.models.backbones import BACKBONES
@@ -225,12 +226,12 @@ class EmotionModel(nn.Module):
             check_that_all_act(self.backbone, self._inserted)
 
     def merge_adapter(self) -> None:
-        """Fold into the encoder's own weights what can be: LoRA, PEFT's, and BitFit's biases, its own already."""
+        """Fold into the encoder's own weights what can be; BitFit's biases are its own already."""
         adapter = self.options["adapter"]
-        if adapter is not None and adapter["name"] in ("lora", "peft", "bitfit"):
-            merge_lora(self.backbone)
-            if adapter["name"] == "peft":
-                merge_peft(self.backbone)
+        merges = {"lora": merge_lora, "peft": merge_peft, "task_vectors": merge_task_vectors}
+        if adapter is not None and adapter["name"] in (*merges, "bitfit"):
+            if adapter["name"] in merges:
+                merges[adapter["name"]](self.backbone)
             self.options["adapter"] = self._inserted = None
             self.adapter_parameters = frozenset()
 

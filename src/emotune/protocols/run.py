@@ -121,8 +121,11 @@ def _under(recipe: Recipe, protocol: Protocol, fold: Fold, source: Mapping[str, 
     backbone = recipe.model.backbone
     own = backbone.checkpoint and backbone.checkpoint.replace(OF_FOLD, fold.name)
     start = start_of_fold(recipe.model.start, fold.name)
+    adapter, merged = recipe.model.adapter, [start_of_fold(name, fold.name) for name in recipe.model.merged]
+    if adapter is not None and merged:
+        adapter = adapter.model_copy(update={"models": merged})
     backbone = backbone.model_copy(update={"checkpoint": own})
-    model = recipe.model.model_copy(update={"start": start, "backbone": backbone})
+    model = recipe.model.model_copy(update={"start": start, "backbone": backbone, "adapter": adapter})
     task = recipe.task.of_fold(fold.name) if isinstance(recipe.task, LessonOptions) else recipe.task
     changed = {"data": data, "task": task, "model": model, "protocol": None, "name": f"{recipe.name}/{fold.name}"}
     return recipe.model_copy(update=changed)

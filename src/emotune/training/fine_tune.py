@@ -17,6 +17,7 @@ from emotune.config.training import TrainSection
 from emotune.data.loading import Loading
 from emotune.errors import ConfigError
 from emotune.evaluation import Evaluation
+from emotune.models.adapters.task_vectors import task_coefficients
 from emotune.models.backbones.remembered import RememberedStates
 from emotune.models.emotion_model import EmotionModel
 from emotune.runtime.listener import Listener
@@ -49,6 +50,7 @@ from emotune.training.run import (
 from emotune.training.run_log import logged
 from emotune.training.sampling import mean_times
 from emotune.training.speaker_means import without_speaker_means
+from emotune.training.start import merged_models
 from emotune.training.tracking import refuse_absent_trackers, tracked
 
 _PROBED = "started_from_probe"
@@ -86,8 +88,10 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
         "accumulate": section.accumulate,
     }
     lesson = experiment.lesson
-    about = {} if lesson is None else lesson.provenance
-    _refuse_other_teachers(run, earlier, about)
+    about = {} if lesson is None else dict(lesson.provenance)
+    if merged := merged_models(recipe):
+        about["merged"] = merged
+    _refuse_other_models(run, earlier, about)
     provenance = provenance_of(recipe, manifest, began, kind="fine-tuned", **counts, **about)
     if checkpoint is not None and _PROBED in earlier:
         provenance[_PROBED] = earlier[_PROBED]
@@ -111,6 +115,8 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
         trainer = trainer_of(recipe, experiment, section, score, folder=run.checkpoints, listener=heard_by)
         best = trainer.train(checkpoint)
         del trainer  # and with it the optimiser's memory
+    if merged:
+        provenance["task_coefficients"] = task_coefficients(best.backbone)
     evaluation = None
     if processes.is_first():
         evaluation = finish_run(
@@ -142,15 +148,16 @@ def _built(recipe: Recipe, progress: Progress) -> Experiment:
     return build_experiment(recipe, build_manifest(recipe, progress=progress))
 
 
-def _refuse_other_teachers(run: RunFolder, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Refuses to go on with teachers that are not those of the run's beginning, whatever their names.
+def _refuse_other_models(run: RunFolder, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuses to go on with teachers or merged models that are not those of the run's beginning, whatever their names.
 
     Raises:
         ConfigError: naming the run.
     """
-    before, after = ([own["fingerprint"] for own in facts.get("teachers", ())] for facts in (earlier, now))
-    if earlier and before != after:
-        raise ConfigError(f"{run.path} holds an unfinished run of another teacher; choose another folder with -o.")
+    for key, what in (("teachers", "another teacher"), ("merged", "other merged models")):
+        before, after = ([own["fingerprint"] for own in facts.get(key, ())] for facts in (earlier, now))
+        if earlier and before != after:
+            raise ConfigError(f"{run.path} holds an unfinished run of {what}; choose another folder with -o.")
 
 
 def trainer_of(

@@ -43,7 +43,7 @@ class EarlierModel:
 
 
 def earlier_models(recipe: Recipe) -> list[EarlierModel]:
-    """The model that a recipe goes on from, encoders that come of runs, and teachers.
+    """The model that a recipe goes on from, those that it merges, encoders that come of runs, and teachers.
 
     Raises:
         ModelError: for a folder that is damaged or not there.
@@ -95,6 +95,8 @@ def _named(recipe: Recipe) -> Iterator[tuple[str, str, Path, bool]]:
     """Key, name and folder of each model, and if it is a teacher; of encoders those alone that come of a run."""
     if recipe.model.start is not None:
         yield "model.start", recipe.model.start, find_model_folder(recipe.model.start).folder, False
+    for name in recipe.model.merged:
+        yield "model.adapter.models", name, find_model_folder(name).folder, False
     checkpoints = {"model.backbone": recipe.model.backbone.checkpoint}
     if recipe.model.second is not None:
         checkpoints["model.second.backbone"] = recipe.model.second.backbone.checkpoint

@@ -1,4 +1,4 @@
-"""Licences that a trained model inherits: of its corpus, of the weights that it goes on from, of its teachers."""
+"""Licences that a trained model inherits: of its corpus, of weights that it goes on from or merges, of its teachers."""
 
 from __future__ import annotations
 
@@ -13,16 +13,23 @@ from emotune.models.folder import find_model_folder
 from emotune.training.teacher import model_name
 
 
-def inherited_licences(recipe: Recipe, of_corpus: str, teachers: Sequence[Mapping[str, Any]] = ()) -> str:
-    """Licence of the corpus, and those of the model or checkpoint and of teachers as their own cards state them.
+def inherited_licences(
+    recipe: Recipe,
+    of_corpus: str,
+    teachers: Sequence[Mapping[str, Any]] = (),
+    merged: Sequence[Mapping[str, Any]] = (),
+) -> str:
+    """Licence of the corpus, and those of the models or checkpoint and of teachers as their own cards state them.
 
     Args:
         recipe: of the training.
         of_corpus: licence of its recordings.
         teachers: name and licence of each, as provenance has them.
+        merged: likewise of the models whose task vectors are merged.
     """
+    parts = [f"of {model_name(own['name'])}, which is merged into it: {own['licence']}" for own in merged]
     taught = [f"of {model_name(own['name'])}, which taught it: {own['licence']}" for own in teachers]
-    return "; ".join([of_corpus, *_of_start(recipe), *taught])
+    return "; ".join([of_corpus, *_of_start(recipe), *parts, *taught])
 
 
 def _of_start(recipe: Recipe) -> list[str]:

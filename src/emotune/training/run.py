@@ -47,6 +47,7 @@ from emotune.training.licences import inherited_licences
 from emotune.training.loop import processes
 from emotune.training.prior import training_prior
 from emotune.training.recipe_changes import changes_of_work
+from emotune.training.teacher import model_name
 
 _VERSIONS = ("emotune", "python", "packages")
 _PACKAGES = ("torch", "numpy", "scikit-learn", "scipy", "soundfile", "soxr")
@@ -313,9 +314,13 @@ def _card(
     information = {
         **{name: str(manifest.information.get(name, "unknown")) for name in ("corpus", "reference")},
         "licence": inherited_licences(
-            recipe, str(manifest.information.get("licence", "unknown")), provenance.get("teachers", ())
+            recipe,
+            str(manifest.information.get("licence", "unknown")),
+            provenance.get("teachers", ()),
+            provenance.get("merged", ()),
         ),
         **{name: provenance[name] for name in ("encoder", "recipe", "kind", "seed", "manifest_fingerprint")},
+        **({"merged": ", ".join(model_name(name) for name in recipe.model.merged)} if recipe.model.merged else {}),
         "speaker_dependent": stamp if isinstance(stamp, str) else str(stamp).lower(),
     }
     return model_card(

@@ -1,4 +1,4 @@
-"""Training that goes on from a trained model: encoder, layer mix and pooling kept, heads where they answer the same."""
+"""Training that goes on from trained models: encoder, layer mix and pooling kept, heads where they answer the same."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from typing import Any
 from emotune.audio.preprocessing import Preprocessing
 from emotune.config.recipe import Recipe
 from emotune.errors import ConfigError
+from emotune.inference.known_models import licence_at
 from emotune.io.tables import read_json
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.exported import is_exported, read_exported
-from emotune.models.folder import PREPROCESSOR, find_model_folder
+from emotune.models.folder import PREPROCESSOR, digest_of, find_model_folder
 from emotune.models.heads.head import Head
-from emotune.models.store import StoredModel, load_model
+from emotune.models.store import StoredModel, fingerprint_of, is_ours, load_model
 from emotune.runtime.extras import needs
 
+_HOLDING = (".json", ".safetensors", ".bin")  # settings and weights of an encoder's folder
 _KEPT = ("layer_mix.", "pooling.", "standardize.")
 
 
@@ -47,6 +49,21 @@ def preprocessing_of_start(recipe: Recipe) -> Preprocessing | None:
     if is_exported(folder):
         return read_exported(folder).source_preprocessing
     return Preprocessing.from_json(read_json(folder / PREPROCESSOR, "The model's preprocessing"))
+
+
+def merged_models(recipe: Recipe) -> list[dict[str, str]]:
+    """Name, fingerprint and licence of each model whose task vectors a recipe merges, for provenance.
+
+    Raises:
+        ModelError: for a folder that is not there.
+    """
+    found = []
+    for name in recipe.model.merged:
+        folder = find_model_folder(name).folder
+        files = sorted(path for path in folder.iterdir() if path.suffix in _HOLDING)
+        digest = fingerprint_of(folder) if (folder / PREPROCESSOR).exists() and is_ours(folder) else digest_of(files)
+        found.append({"name": name, "fingerprint": digest, "licence": licence_at(folder) or "unknown"})
+    return found
 
 
 def refuse_another_encoder(recipe: Recipe, start: StoredModel) -> None:

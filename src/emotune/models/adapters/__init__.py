@@ -21,6 +21,10 @@ ADAPTERS: Registry[Callable[..., Inserted]] = Registry(
         ),
         "peft": ("emotune.models.adapters.peft:add_peft", "emotune.models.adapters.options:PeftOptions"),
         "bitfit": "emotune.models.adapters.bitfit:choose_biases",
+        "task_vectors": (
+            "emotune.models.adapters.task_vectors:add_task_vectors",
+            "emotune.models.adapters.options:TaskVectorOptions",
+        ),
     },
     extra="train",
 )

@@ -45,3 +45,12 @@ class PeftOptions(Section):
     """before each change; not of ia3"""
     targets: list[str] = Field(default=["q_proj", "v_proj"], min_length=1)
     """last parts of the names of linear layers"""
+
+
+class TaskVectorOptions(Section):
+    """Models that were trained from the encoder, merged into it layer by layer with learnt coefficients."""
+
+    models: list[str] = Field(min_length=1)
+    """run or model folders, encoders, or hf:owner/name; a protocol's folder stands for the run of each fold"""
+    initial: float | None = None
+    """where each coefficient starts: 0 is the encoder, 1 the model; null = 1 / number of models"""
