@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -170,7 +171,7 @@ def after_pretraining(path: Path) -> str:
     """
     run, folds = pretraining_in(path)[0], RunFolder(path)
     about: Any = yaml.safe_load(folds.recipe.read_text(encoding="utf-8")) if folds.recipe.is_file() else None
-    protocol = about.get("protocol") if isinstance(about, dict) else None
+    protocol = cast("Mapping[str, Any]", about).get("protocol") if isinstance(about, dict) else None
     data = f"{f'protocol={protocol} ' if protocol else ''}data.manifest=FILE"
     if run.encoder.is_dir():
         encoder = run.encoder if run.path == path else path / "{fold}" / run.encoder.name

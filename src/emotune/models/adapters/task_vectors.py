@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -113,7 +114,7 @@ def _give_own_class(module: nn.Module) -> None:
     """Parts a module from its copies: they share the class that PyTorch made for it, and changes of that are all's."""
     shared = type(module)
     own = {name: value for name, value in vars(shared).items() if name not in ("__dict__", "__weakref__")}
-    module.__class__ = type(shared.__name__, shared.__bases__, own)
+    module.__class__ = cast("type[nn.Module]", type(shared.__name__, shared.__bases__, own))
 
 
 def _groups(backbone: Backbone, top: int) -> Iterator[tuple[str, nn.Module, Sequence[nn.Parameter]]]:

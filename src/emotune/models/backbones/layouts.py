@@ -117,13 +117,13 @@ class Packed:
         for count in self.counts:
             clip = slice(start, start + count)
             start += count
-            parts = (split_heads(projected[None, clip], heads) for projected in (query, key, value))
+            own_query, own_key, own_value = (split_heads(part[None, clip], heads) for part in (query, key, value))
             if gate is None:
-                heard = F.scaled_dot_product_attention(*parts)[0]
+                heard = F.scaled_dot_product_attention(own_query, own_key, own_value)[0]
             else:
                 assert self.position_bias is not None
                 bias = self.position_bias[:, :count, :count]
-                heard = _with_bias(*(part[0] for part in parts), gate[clip].T[:, :, None], bias)
+                heard = _with_bias(own_query[0], own_key[0], own_value[0], gate[clip].T[:, :, None], bias)
             attended[clip] = heard.transpose(0, 1).flatten(1)
         return attended
 
