@@ -42,7 +42,7 @@ def with_value(path: str, value: object) -> dict:
             for name in ("lora", "bottleneck", "peft", "task_vectors")
             if last in ("name", *ADAPTERS.options(name).model_fields)
         )
-        if place["name"] == "task_vectors":
+        if "task_vectors" in (place["name"], value):
             place["models"] = ["mini"]
     if path.startswith("model.pooling."):
         place["name"] = next(name for name in POOLINGS if (o := POOLINGS.options(name)) and last in o.model_fields)

@@ -75,15 +75,12 @@ def test_a_model_that_heard_a_speaker_under_another_spelling_is_speaker_dependen
     assert speaker_dependence(manifest("Ana_1"), manifest("ana 1", "bo")).stamp is True
 
 
-def test_a_speaker_that_the_model_before_heard_counts_and_an_unknown_one_may_be_any():
+def test_a_speaker_that_a_model_before_heard_counts():
     trained_on, scored = manifest("cy"), manifest("ana 1", "bo")
-    corpus = scored.utterances[0].corpus
-    heard = EarlierTraining("before", frozenset({(corpus, "Ana_1")}), complete=True)
-    assert speaker_dependence(trained_on, scored, earlier=heard).shared == 1
+    heard = EarlierTraining("before", frozenset({(scored.utterances[0].corpus, "Ana_1")}), complete=True)
+    assert speaker_dependence(trained_on, scored, heard=heard.voices).shared == 1
     others = EarlierTraining("before", frozenset({("elsewhere", "Ana_1")}), complete=True)
-    assert speaker_dependence(trained_on, scored, earlier=others).stamp is False
-    unknown = EarlierTraining("before", frozenset(), complete=False)
-    assert speaker_dependence(trained_on, scored, earlier=unknown).stamp == "unknown"
+    assert speaker_dependence(trained_on, scored, heard=others.voices).stamp is False
 
 
 def test_reading_notes_spellings_the_doctor_and_split_refuse_them_and_an_option_cures(tmp_path, tones, emotune_command):

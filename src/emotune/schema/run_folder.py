@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
-
 from emotune.errors import TableError
 from emotune.io.tables import read_json, read_rows
 from emotune.schema.calibration import Calibration
@@ -169,6 +167,8 @@ def after_pretraining(path: Path) -> str:
     Raises:
         TableError: if it is damaged.
     """
+    import yaml  # noqa: PLC0415 (a prediction needs none)
+
     run, folds = pretraining_in(path)[0], RunFolder(path)
     about: Any = yaml.safe_load(folds.recipe.read_text(encoding="utf-8")) if folds.recipe.is_file() else None
     protocol = cast("Mapping[str, Any]", about).get("protocol") if isinstance(about, dict) else None

@@ -52,5 +52,5 @@ class TaskVectorOptions(Section):
 
     models: list[str] = Field(min_length=1)
     """run or model folders, encoders, or hf:owner/name; a protocol's folder stands for the run of each fold"""
-    initial: float | None = None
+    initial: float | None = Field(default=None, ge=0, le=1)
     """where each coefficient starts: 0 is the encoder, 1 the model; null = 1 / number of models"""
