@@ -115,6 +115,20 @@ def test_copied_layers_have_heard_nothing_of_the_run_that_taught_the_others(reci
     assert model.training.complete and not model.training.speakers
 
 
+def test_an_encoder_behind_a_link_is_that_of_its_run(recipe, made, tmp_path):
+    (tmp_path / "link").symlink_to(made("other", heard="development") / "encoder", target_is_directory=True)
+    chosen = recipe("encoder", tmp_path, inside="link")
+    with pytest.raises(CorpusError, match="has heard"):
+        build_experiment(chosen, build_manifest(chosen))
+
+
+def test_a_speaker_without_a_corpus_may_be_one_of_any(tones):
+    voices = sorted({u.speaker for u in tones.split("development")})
+    named = tones.replace_utterances([dataclasses.replace(u, corpus="tones") for u in tones])
+    heard = EarlierTraining("mine", frozenset({(None, voices[0])}), complete=True)
+    assert stamp_with_earlier(False, [heard], named.split("development")) is True
+
+
 def test_a_bare_encoder_is_no_model_and_one_without_its_run_may_have_heard_anybody(recipe, made, tmp_path):
     run = made("own", heard="train")
     for name in ("encoder", "model"):

@@ -130,6 +130,16 @@ def test_other_recordings_of_a_held_out_speaker_are_not_heard(recipe, tones, tmp
     assert left_out == ("of more by speakers whom the manifest has in other splits than training", 1)
 
 
+def test_a_held_out_speaker_whom_a_folder_names_is_not_heard_either(recipe, tones, tmp_path):
+    whole = dataclasses.replace(tones, root=tones.root.resolve())
+    whole.replace_utterances([dataclasses.replace(u, corpus="tones") for u in whole]).write(tmp_path / "own.csv")
+    for name in ("a", "b"):
+        write_recording(tmp_path / "more" / f"{name}.wav")
+    (tmp_path / "more" / "metadata.csv").write_text("file_name,speaker\na.wav,S4\nb.wav,new\n")
+    found = build_manifest(recipe(tmp_path / "more", manifest=tmp_path / "own.csv"))
+    assert [u.speaker for u in found if u.utterance_id.startswith("more/")] == ["more/new"]
+
+
 def test_classes_that_occur_in_votes_alone_and_scales_stay(recipe, tones, tmp_path, pool):
     rows = [
         dataclasses.replace(u, votes={"fear": 1.0, str(u.emotion): 2.0}, dimensions={"valence": 2.0}) for u in tones

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from emotune.schema.manifest import Manifest
-from emotune.schema.speakers import Voice, voice_of
+from emotune.schema.speakers import Voice, shared_voices, voice_of
 
 
 @dataclass(frozen=True)
@@ -41,5 +41,7 @@ def speaker_dependence(trained_on: Manifest, scored: Manifest, *, heard: Collect
         scored: the truth that predictions are held against.
         heard: further speakers, whom a model heard that the run learnt from.
     """
-    heard, there = {*heard, *(voice_of(u) for u in trained_on)}, {voice_of(u) for u in scored}
-    return SpeakerDependence(len((heard & there) - {None}), len(there - {None}), None not in heard | there)
+    trained, there = {voice_of(u) for u in trained_on}, {voice_of(u) for u in scored}
+    all_known = None not in trained | there
+    known, scored_voices = {*heard, *trained} - {None}, there - {None}
+    return SpeakerDependence(len(shared_voices(scored_voices, known)), len(scored_voices), all_known)

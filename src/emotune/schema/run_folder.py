@@ -156,9 +156,13 @@ def runs_with_models(path: Path) -> list[Path]:
 
 def pretraining_in(path: Path) -> list[RunFolder]:
     """The run of pre-training in a folder, or those of a protocol's folds inside it; none where it holds others."""
-    runs = [RunFolder(folder) for folder in (path, *sorted(file.parent for file in path.glob("*/provenance.json")))]
-    found = [run for run in runs if run.provenance.is_file() and run.information().get("kind") == PRE_TRAINED]
-    return found[:1] if found and found[0].path == path else found
+    run = RunFolder(path)
+    if run.provenance.is_file() and run.information().get("kind") == PRE_TRAINED:
+        return [run]
+    if not run.recipe.is_file():  # a folder of runs that have nothing to do with each other
+        return []
+    folds = [RunFolder(file.parent) for file in sorted(path.glob("*/provenance.json"))]
+    return folds if all(fold.information().get("kind") == PRE_TRAINED for fold in folds) else []
 
 
 def after_pretraining(path: Path) -> str:

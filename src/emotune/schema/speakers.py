@@ -6,7 +6,7 @@ import dataclasses
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 
 from emotune.errors import CorpusError
@@ -22,6 +22,16 @@ _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u221
 
 Voice = tuple[str | None, tuple[str, ...]]
 """A corpus, and a name that is the same however it is written."""
+
+
+def shared_voices(scored: Collection[Voice], heard: Collection[Voice]) -> set[Voice]:
+    """Scored voices that are, or may be, among those heard: one heard without a corpus may be of any.
+
+    >>> sorted(shared_voices({("a", ("bob",)), ("a", ("eve",))}, {(None, ("bob",)), ("b", ("eve",))}))
+    [('a', ('bob',))]
+    """
+    without_a_corpus = {name for corpus, name in heard if corpus is None}
+    return {voice for voice in scored if voice in heard or voice[1] in without_a_corpus}
 
 
 @lru_cache(maxsize=100_000)

@@ -1,7 +1,8 @@
 """Recordings and speakers that models heard before a recipe learns from them: one rule for starts, encoders, teachers.
 
-Such a model counts as trained on the training split of its own run, and on all that the models heard that it learnt
-from itself. A model without its run may have heard anybody; a published encoder is no such model.
+Such a model counts as trained on the training split of its own run, and on the speakers of the models that it learnt
+from itself; of their recordings nothing is kept. A model without its run may have heard anybody; a published encoder
+is no such model.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from emotune.models.backbones.checkpoint import local_checkpoint
 from emotune.models.folder import find_model_folder
 from emotune.schema.manifest import Manifest
 from emotune.schema.run_folder import RunFolder, run_around
-from emotune.schema.speakers import voice_of
-from emotune.schema.splits import DEVELOPMENT, TEST, TRAIN
+from emotune.schema.speakers import shared_voices, voice_of
+from emotune.schema.splits import TRAIN
 from emotune.schema.utterance import Utterance
 
 
@@ -62,7 +63,7 @@ def refuse_heard(recipe: Recipe, scored: Iterable[Utterance]) -> None:
     """
     models, utterances = earlier_models(recipe), list(scored)
     for model in models:
-        voices = model.training.voices
+        voices = shared_voices({v for u in utterances if (v := voice_of(u)) is not None}, model.training.voices)
         shared = {
             "speaker_overlap": [u for u in utterances if voice_of(u) in voices],
             "recording_overlap": [u for u in utterances if u.content_sha256 in model.recordings],
@@ -74,8 +75,8 @@ def refuse_heard(recipe: Recipe, scored: Iterable[Utterance]) -> None:
             of_splits = " and ".join(sorted({u.split for u in found if u.split is not None})) or "the manifest"
             raise CorpusError(
                 f"{model.key}: {model.name} has heard {_in_words(refused[0], found)} of {of_splits}: figures would be"
-                " better than they are. Train it on the training speakers of the same splits. To go on all the same:"
-                f" data.allow=[{', '.join(needed)}]."
+                " better than they are. Train it on the training speakers of the same splits. To go on all the same, or"
+                f" where other people have the same names: data.allow=[{', '.join(needed)}]."
             )
 
 
@@ -83,7 +84,7 @@ def warnings_of_earlier(earlier: Sequence[EarlierTraining], manifest: Manifest) 
     """Says before the work which held-out speakers were heard already."""
     found = [
         sentence
-        for split in (DEVELOPMENT, TEST)
+        for split in sorted({u.split for u in manifest if u.split not in (None, TRAIN)})
         for sentence in earlier_notices(
             earlier, manifest.filter(lambda u, own=split: u.split == own), f"the split {split}"
         )
@@ -116,17 +117,18 @@ def _named(recipe: Recipe) -> Iterator[tuple[str, str, Path, bool]]:
 
 def _run_of(folder: Path) -> RunFolder | None:
     """The run that made a model or an encoder; None where it lies in none, or is no part of the one that it lies in."""
+    folder = folder.resolve()
     run = run_around(folder)
     parts = () if run is None else (run.model.name, run.encoder.name, run.encoder_before.name)
     return run if folder.name in parts else None
 
 
 def _heard(key: str, name: str, folder: Path, is_teacher: bool) -> EarlierModel:
-    run = _run_of(folder)
+    run, part = _run_of(folder), folder.resolve().name
     if run is None:
         return EarlierModel(key, name, EarlierTraining(encoder_name(key, name), frozenset(), False, is_teacher))
     trained_on = Manifest.read(run.manifest).filter(
-        lambda utterance: utterance.split == TRAIN and folder.name != run.encoder_before.name
+        lambda utterance: utterance.split == TRAIN and part != run.encoder_before.name
     )
     before = earlier_in(run.information())
     training = EarlierTraining(

@@ -12,7 +12,7 @@ from emotune.corpora.unlabelled import ELSEWHERE, read_unlabelled
 from emotune.errors import CorpusError
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest
-from emotune.schema.speakers import Voice, voice_of
+from emotune.schema.speakers import Voice, shared_voices, voice_of
 from emotune.schema.splits import TRAIN
 
 
@@ -28,7 +28,7 @@ def with_unlabelled(
     A recording that the whole corpus holds already is left out and counted: one of training would come twice, and one
     of another split, or of none, is not to be heard. It is known by its content, and one in which anything but
     training lies by its path too, so that it is not even opened. Nor is another recording heard of a speaker who is,
-    by corpus and name, of another split.
+    by corpus and name, of another split; of folders by name alone.
 
     Args:
         manifest: what training and its choices hear; None = nothing but ``sources``.
@@ -39,12 +39,12 @@ def with_unlabelled(
     Raises:
         CorpusError: for a source without a usable recording, or without lengths or fingerprints of its contents.
     """
-    seen, elsewhere, strangers = set[str | None](), frozenset[Path](), set[Voice | None]()
+    seen, elsewhere, strangers = set[str | None](), frozenset[Path](), set[Voice]()
     if manifest is not None and whole is not None:
         learnt = {u.utterance_id: voice_of(u) for u in manifest if u.split == TRAIN}
         others = [u for u in whole if u.utterance_id not in learnt]
         elsewhere = frozenset(whole.path_of(u).resolve() for u in others)
-        strangers = {voice_of(u) for u in others} - {*learnt.values(), None}
+        strangers = {voice for u in others if (voice := voice_of(u)) is not None} - set(learnt.values())
         seen = {u.content_sha256 for u in whole}
     base, parts, left_out = manifest, dict[str, Manifest](), dict[str, int]()
     for source in sources:
@@ -56,9 +56,11 @@ def with_unlabelled(
                 f"data.unlabelled: {unknown.utterance_id} of {source} has no duration_s or no content_sha256; read it"
                 " again with `emotune corpus read`."
             )
+        voices = {voice for u in found if (voice := voice_of(u)) is not None}
+        strange = {voice for voice in voices if shared_voices(strangers, {voice})}
         new, of_strangers = [], 0
         for utterance in found:
-            is_new, is_strange = utterance.content_sha256 not in seen, voice_of(utterance) in strangers
+            is_new, is_strange = utterance.content_sha256 not in seen, voice_of(utterance) in strange
             of_strangers += is_new and is_strange
             if is_new and not is_strange:
                 new.append(dataclasses.replace(utterance, split=TRAIN))

@@ -96,5 +96,5 @@ def check_that_all_act(backbone: Backbone, inserted: Inserted) -> None:
     if idle:
         raise ConfigError(
             f"model.adapter: {len(idle)} of {len(inserted.outputs)} adapters have no effect on the encoder's output,"
-            f" such as the one at {idle[0]}. Choose other targets."
+            f" such as the one at {idle[0]}. Choose other targets, or other models."
         )
