@@ -43,5 +43,6 @@ def speaker_dependence(trained_on: Manifest, scored: Manifest, *, heard: Collect
     """
     trained, there = {voice_of(u) for u in trained_on}, {voice_of(u) for u in scored}
     all_known = None not in trained | there
-    known, scored_voices = {*heard, *trained} - {None}, there - {None}
+    known = {*heard, *(voice for voice in trained if voice is not None)}
+    scored_voices = {voice for voice in there if voice is not None}
     return SpeakerDependence(len(shared_voices(scored_voices, known)), len(scored_voices), all_known)
