@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emotune.schema.manifest import Manifest
-from emotune.schema.speakers import Voice, shared_voices, voice_named, voice_of
+from emotune.schema.speakers import Voice, known_voices, shared_voices, voice_named
 
 EARLIER = "earlier_training"
 """Its key in a run's provenance."""
@@ -36,7 +36,7 @@ class EarlierTraining:
 
     def notices(self, scored: Manifest, what: str = "this split") -> list[str]:
         """Says how many of the scored speakers it heard, or that nobody knows; empty where it heard none."""
-        there = _voices(scored)
+        there = known_voices(scored)
         shared = len(shared_voices(there, self.voices))
         if shared:
             part = "which taught this model" if self.is_teacher else "from which this model goes on"
@@ -86,11 +86,7 @@ def earlier_notices(earlier: Sequence[EarlierTraining], scored: Manifest, what: 
 
 def stamp_with_earlier(own: bool | str, earlier: Sequence[EarlierTraining], scored: Manifest) -> bool | str:
     """Speaker dependence of a run that is ``own`` by its own training alone: True, False, or ``unknown``."""
-    there = _voices(scored)
+    there = known_voices(scored)
     if own is True or any(shared_voices(there, one.voices) for one in earlier):
         return True
     return own if all(one.complete for one in earlier) else "unknown"
-
-
-def _voices(scored: Manifest) -> set[Voice]:
-    return {voice for utterance in scored if (voice := voice_of(utterance)) is not None}

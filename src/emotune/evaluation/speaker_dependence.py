@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from emotune.schema.manifest import Manifest
-from emotune.schema.speakers import Voice, shared_voices, voice_of
+from emotune.schema.speakers import Voice, known_voices, shared_voices
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,6 @@ def speaker_dependence(trained_on: Manifest, scored: Manifest, *, heard: Collect
         scored: the truth that predictions are held against.
         heard: further speakers, whom a model heard that the run learnt from.
     """
-    trained, there = {voice_of(u) for u in trained_on}, {voice_of(u) for u in scored}
-    all_known = None not in trained | there
-    known = {*heard, *(voice for voice in trained if voice is not None)}
-    scored_voices = {voice for voice in there if voice is not None}
-    return SpeakerDependence(len(shared_voices(scored_voices, known)), len(scored_voices), all_known)
+    there = known_voices(scored)
+    all_known = all(u.speaker is not None for part in (trained_on, scored) for u in part)
+    return SpeakerDependence(len(shared_voices(there, {*heard, *known_voices(trained_on)})), len(there), all_known)

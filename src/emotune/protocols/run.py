@@ -263,7 +263,7 @@ def _score_together(run: RunFolder, parts: list[_Tested], about: Mapping[str, st
 
 
 def _notices_of_earlier(parts: list[_Tested]) -> list[str]:
-    """What the models heard that the folds learnt from, each sentence once."""
+    """Sentences on whom the models heard that the folds learnt from, each once."""
     each = (earlier_notices(part.earlier, part.truth, f"the test of {part.fold}") for part in parts)
     return list(dict.fromkeys(sentence for sentences in each for sentence in sentences))
 

@@ -24,6 +24,11 @@ Voice = tuple[str | None, tuple[str, ...]]
 """A corpus, and a name that is the same however it is written."""
 
 
+def known_voices(utterances: Iterable[Utterance]) -> set[Voice]:
+    """Keys of the speakers that are known."""
+    return {voice for utterance in utterances if (voice := voice_of(utterance)) is not None}
+
+
 def shared_voices(scored: Collection[Voice], heard: Collection[Voice]) -> set[Voice]:
     """Scored voices that are, or may be, among those heard: one heard without a corpus may be of any.
 

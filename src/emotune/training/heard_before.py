@@ -21,7 +21,7 @@ from emotune.models.backbones.checkpoint import local_checkpoint
 from emotune.models.folder import find_model_folder
 from emotune.schema.manifest import Manifest
 from emotune.schema.run_folder import RunFolder, run_around
-from emotune.schema.speakers import shared_voices, voice_of
+from emotune.schema.speakers import known_voices, shared_voices, voice_of
 from emotune.schema.splits import TRAIN
 from emotune.schema.utterance import Utterance
 
@@ -63,7 +63,7 @@ def refuse_heard(recipe: Recipe, scored: Iterable[Utterance]) -> None:
     """
     models, utterances = earlier_models(recipe), list(scored)
     for model in models:
-        voices = shared_voices({v for u in utterances if (v := voice_of(u)) is not None}, model.training.voices)
+        voices = shared_voices(known_voices(utterances), model.training.voices)
         shared = {
             "speaker_overlap": [u for u in utterances if voice_of(u) in voices],
             "recording_overlap": [u for u in utterances if u.content_sha256 in model.recordings],

@@ -12,7 +12,7 @@ from emotune.corpora.unlabelled import ELSEWHERE, read_unlabelled
 from emotune.errors import CorpusError
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest
-from emotune.schema.speakers import Voice, shared_voices, voice_of
+from emotune.schema.speakers import Voice, known_voices, voice_of
 from emotune.schema.splits import TRAIN
 
 
@@ -44,8 +44,9 @@ def with_unlabelled(
         learnt = {u.utterance_id: voice_of(u) for u in manifest if u.split == TRAIN}
         others = [u for u in whole if u.utterance_id not in learnt]
         elsewhere = frozenset(whole.path_of(u).resolve() for u in others)
-        strangers = {voice for u in others if (voice := voice_of(u)) is not None} - set(learnt.values())
+        strangers = known_voices(others) - set(learnt.values())
         seen = {u.content_sha256 for u in whole}
+    names_of_strangers = {name for _, name in strangers}
     base, parts, left_out = manifest, dict[str, Manifest](), dict[str, int]()
     for source in sources:
         found = read_unlabelled(source, elsewhere=elsewhere, progress=progress)
@@ -56,8 +57,11 @@ def with_unlabelled(
                 f"data.unlabelled: {unknown.utterance_id} of {source} has no duration_s or no content_sha256; read it"
                 " again with `emotune corpus read`."
             )
-        voices = {voice for u in found if (voice := voice_of(u)) is not None}
-        strange = {voice for voice in voices if shared_voices(strangers, {voice})}
+        strange = {
+            (corpus, name)
+            for corpus, name in known_voices(found)
+            if (corpus, name) in strangers or (corpus is None and name in names_of_strangers)
+        }
         new, of_strangers = [], 0
         for utterance in found:
             is_new, is_strange = utterance.content_sha256 not in seen, voice_of(utterance) in strange
