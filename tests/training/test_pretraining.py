@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -174,17 +173,6 @@ def test_two_processes_pretrain_as_one_that_accumulates(tones, tmp_path):
 
 
 # --- data.unlabelled
-
-
-@pytest.fixture
-def pool(tones, tmp_path) -> Path:
-    """A folder with two new recordings, one of a test folder, and two that the tones have."""
-    folder = tmp_path / "pool"
-    for name in ("new.wav", "anger/other.wav", "test/held.wav"):
-        write_recording(folder / name, seconds=0.6)
-    for number in (0, 23):
-        shutil.copy(tones.path_of(tones.utterances[number]), folder / f"known{number}.wav")
-    return folder
 
 
 def test_unlabelled_recordings_come_beside_the_training_split(tones, pool, opened):

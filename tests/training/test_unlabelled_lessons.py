@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -39,17 +38,6 @@ def recipe(tones, task):
         return Recipe.model_validate(sections_over(manifest or tones.root / "manifest.csv", **sections))
 
     return build
-
-
-@pytest.fixture
-def pool(tones, tmp_path) -> Path:
-    """Two new recordings, one of a test folder, and copies of a training and of a development clip."""
-    folder = tmp_path / "pool"
-    for name in ("new.wav", "anger/other.wav", "test/held.wav"):
-        write_recording(folder / name, seconds=0.6)
-    for number in (0, 23):
-        shutil.copy(tones.path_of(tones.utterances[number]), folder / f"known{number}.wav")
-    return folder
 
 
 def heard_in(recipe: Recipe):
