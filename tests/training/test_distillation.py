@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from builders.lessons import prepared_experiment
 from builders.models import DEPTHWISE, save_tiny_model
 from builders.recipes import sections_over
 from emotune.batch import Batch, Output
@@ -20,15 +21,12 @@ from emotune.inference.loading import load
 from emotune.losses.combined import CombinedLoss
 from emotune.models.store import load_model
 from emotune.runtime.listener import Listener
-from emotune.runtime.progress import silent
 from emotune.schema.labels import LabelSpace, Scale
 from emotune.schema.manifest import Manifest
-from emotune.training.build import build_experiment
 from emotune.training.distillation import CLASSES, DIMENSIONS, EMBEDDING, DistillationTask
 from emotune.training.fine_tune import describe, train_run
 from emotune.training.loop.parallel import Replicated
 from emotune.training.loop.step import Piece, StepGradients
-from emotune.training.manifest import build_manifest
 from emotune.training.teacher import Teacher, mean_answers
 
 
@@ -57,13 +55,6 @@ def recipe(voices, tiny_model, tmp_path):
         return Recipe.model_validate(sections_over(manifest, **sections))
 
     return build
-
-
-def experiment_of(recipe: Recipe):
-    found = build_experiment(recipe, build_manifest(recipe))
-    assert found.lesson is not None
-    found.lesson.prepare(found.train, listener=Listener(), progress=silent)
-    return found
 
 
 def task_of(**weights: float) -> DistillationTask:
@@ -114,7 +105,7 @@ def test_an_embedding_of_any_size_that_holds_the_same_clips_alike_costs_nothing(
 
 
 def test_the_gradient_is_that_of_the_whole_step_however_it_is_cut(recipe):
-    found = experiment_of(recipe(embedding=0.5, labels=0.3))
+    found = prepared_experiment(recipe(embedding=0.5, labels=0.3))
     from emotune.data.dataset import collate
 
     batch = collate([found.dataset[0, index] for index in range(8)])
@@ -146,7 +137,7 @@ def test_a_model_taught_by_several_hears_their_weighted_mean_and_silence_on_clas
 
 
 def test_the_truth_is_what_the_teacher_says_softened_and_a_second_time_it_is_not_asked(recipe, tiny_model, monkeypatch):
-    found = experiment_of(recipe(embedding=1.0))
+    found = prepared_experiment(recipe(embedding=1.0))
     first = found.train.utterances[0]
     row = load(tiny_model).predict_manifest(found.train.replace_utterances([first])).rows[0]
     roots = np.sqrt(list(row.probabilities.values()))
@@ -156,13 +147,13 @@ def test_the_truth_is_what_the_teacher_says_softened_and_a_second_time_it_is_not
     assert len(truth[EMBEDDING]) == 32
     monkeypatch.setattr("emotune.inference.predictor.Predictor.predict_manifest", None)
     monkeypatch.setattr("emotune.training.teacher.embedded", None)
-    assert experiment_of(recipe(embedding=1.0)).dataset[0, 0].truth == truth
+    assert prepared_experiment(recipe(embedding=1.0)).dataset[0, 0].truth == truth
 
 
 @pytest.mark.load
 def test_no_label_is_read_and_no_clip_but_those_for_training_is_heard_by_the_teacher(recipe, voices, tmp_path, opened):
     opened.clear()
-    experiment_of(recipe())
+    prepared_experiment(recipe())
     assert set(opened) == {Path(utterance.file).name for utterance in voices.split("train")}
     stripped = voices.replace_utterances(
         [dataclasses.replace(u, emotion=None, dimensions={}) if u.split == "train" else u for u in voices]
@@ -203,11 +194,11 @@ def test_an_interrupted_run_goes_on_to_the_bit_and_tells_of_its_teacher(recipe, 
 
 
 def test_without_labels_the_prior_is_the_mean_of_the_teachers_answers(recipe, tmp_path):
-    found = experiment_of(recipe())
+    found = prepared_experiment(recipe())
     prior = found.lesson.prior
     assert list(prior) == ["anger", "neutral"]
     assert sum(prior.values()) == pytest.approx(1)
-    assert experiment_of(recipe(labels=1.0)).lesson.prior is None
+    assert prepared_experiment(recipe(labels=1.0)).lesson.prior is None
 
 
 def test_a_dry_run_asks_the_teacher_nothing(recipe, monkeypatch):
@@ -218,9 +209,9 @@ def test_a_dry_run_asks_the_teacher_nothing(recipe, monkeypatch):
 def test_what_a_teacher_cannot_teach_is_refused_by_name(recipe, tmp_path):
     other = save_tiny_model(tmp_path / "other", LabelSpace(("anger", "happiness")))
     with pytest.raises(ConfigError, match=r"knows anger, happiness, and not neutral.*data\.drop"):
-        experiment_of(recipe(teacher=str(other)))
+        prepared_experiment(recipe(teacher=str(other)))
     with pytest.raises(ConfigError, match=r"knows no dimensions, and not arousal"):
-        experiment_of(recipe(teacher=str(other), soft=0))
+        prepared_experiment(recipe(teacher=str(other), soft=0))
     with pytest.raises(ValueError, match="the teacher teaches nothing"):
         recipe(soft=0, dimensions=0)
     with pytest.raises(ValueError, match="two tasks"):

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from builders.lessons import prepared_experiment
 from builders.models import DEPTHWISE
 from builders.recipes import sections_over
 from builders.recordings import recorded, write_recording
 from emotune.config.recipe import Recipe
 from emotune.errors import CorpusError
-from emotune.runtime.listener import Listener
-from emotune.runtime.progress import silent
 from emotune.schema.labels import LabelSpace, Scale
 from emotune.schema.manifest import Manifest
 from emotune.training.build import build_experiment
@@ -40,15 +39,8 @@ def recipe(tones, task):
     return build
 
 
-def heard_in(recipe: Recipe):
-    found = build_experiment(recipe, build_manifest(recipe))
-    assert found.lesson is not None
-    found.lesson.prepare(found.train, listener=Listener(), progress=silent)
-    return found
-
-
 def test_folders_without_labels_are_heard_beside_the_training_split(recipe, pool, tones, opened):
-    found = heard_in(recipe(pool))
+    found = prepared_experiment(recipe(pool))
     new = [utterance for utterance in found.train if utterance.corpus == "pool"]
     assert {utterance.utterance_id for utterance in new} == {"pool/new", "pool/anger/other"}
     assert {(utterance.emotion, utterance.speaker) for utterance in new} == {(None, None)}
