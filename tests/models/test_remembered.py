@@ -39,6 +39,16 @@ def test_states_are_those_of_the_encoder_and_no_clip_is_encoded_twice(name, clip
         torch.testing.assert_close(state[found.mask], other[found.mask], atol=1e-5, rtol=1e-4)
 
 
+def test_the_last_state_alone_is_kept_apart_from_all_of_them(clips):
+    backbone, batch = tiny_backbone(WAVLM, seed=5).eval(), pad(clips)
+    last, rows = RememberedStates(backbone, most_gb=1, last_alone=True), counted(backbone)
+    whole = RememberedStates(backbone, most_gb=1)
+    for _ in range(2):
+        (state,) = last(batch.waveforms, batch.mask).states
+        assert torch.equal(state, whole(batch.waveforms, batch.mask).states[-1])
+    assert rows == [3, 3]
+
+
 def test_what_does_not_fit_is_encoded_anew(clips):
     backbone = tiny_backbone(WAVLM, seed=1).eval()
     remembered, rows = RememberedStates(backbone, most_gb=1e-9), counted(backbone)

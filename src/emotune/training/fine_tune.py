@@ -18,6 +18,7 @@ from emotune.data.loading import Loading
 from emotune.errors import ConfigError
 from emotune.evaluation import Evaluation
 from emotune.models.adapters.task_vectors import task_coefficients
+from emotune.models.aggregations.layer_mix import Last
 from emotune.models.backbones.remembered import RememberedStates
 from emotune.models.emotion_model import EmotionModel
 from emotune.runtime.listener import Listener
@@ -203,7 +204,8 @@ def remember(model: EmotionModel, recipe: Recipe) -> None:
         if any(parameter.requires_grad for parameter in stream.backbone.parameters()):
             stream.backbone.remember_front_end(most_gb=recipe.train.states_gb)
         else:
-            stream.remembered = RememberedStates(stream.backbone, most_gb=recipe.train.states_gb)
+            last_alone = isinstance(stream.layer_mix, Last)
+            stream.remembered = RememberedStates(stream.backbone, most_gb=recipe.train.states_gb, last_alone=last_alone)
 
 
 def _finished(model: EmotionModel) -> EmotionModel:
