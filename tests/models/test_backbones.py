@@ -282,3 +282,15 @@ def test_a_clip_beyond_a_window_has_the_states_of_its_windows_in_a_row(graph: bo
         torch.testing.assert_close(
             together.states[-1][0, :9], encode(backbone, [short]).states[-1][0], rtol=0, atol=1e-5
         )
+
+
+@over_all
+@pytest.mark.parametrize("graph", [False, True])
+def test_the_last_state_can_be_had_alone(name: str, flavour: str, graph: bool) -> None:
+    backbone = build(name, flavour)
+    with torch.set_grad_enabled(graph):
+        whole = encode(backbone, clips(backbone))
+        backbone.last_alone = True
+        alone = encode(backbone, clips(backbone))
+    assert len(alone.states) == 1 and torch.equal(alone.states[0], whole.states[-1])
+    assert torch.equal(alone.mask, whole.mask)

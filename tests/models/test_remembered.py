@@ -41,11 +41,12 @@ def test_states_are_those_of_the_encoder_and_no_clip_is_encoded_twice(name, clip
 
 def test_the_last_state_alone_is_kept_apart_from_all_of_them(clips):
     backbone, batch = tiny_backbone(WAVLM, seed=5).eval(), pad(clips)
-    last, rows = RememberedStates(backbone, most_gb=1, last_alone=True), counted(backbone)
-    whole = RememberedStates(backbone, most_gb=1)
+    rows = counted(backbone)
+    whole = RememberedStates(backbone, most_gb=1)(batch.waveforms, batch.mask)
+    backbone.last_alone = True
     for _ in range(2):
-        (state,) = last(batch.waveforms, batch.mask).states
-        assert torch.equal(state, whole(batch.waveforms, batch.mask).states[-1])
+        (state,) = RememberedStates(backbone, most_gb=1)(batch.waveforms, batch.mask).states
+        assert torch.equal(state, whole.states[-1])
     assert rows == [3, 3]
 
 

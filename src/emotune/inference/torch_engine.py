@@ -71,6 +71,7 @@ class TorchEngine:
         if precision == "int8":
             for encoder in stored.model.encoders:
                 to_eight_bits(encoder)
+        stored.model.ask_for_what_is_mixed()
         if chosen == "cpu":
             fix_positions(stored.model)
         return cls(

@@ -22,6 +22,7 @@ from emotune.models.adapters.lora import merge_lora
 from emotune.models.adapters.peft import merge_peft
 from emotune.models.adapters.task_vectors import merge_task_vectors
 from emotune.models.aggregations import LAYER_MIXES, POOLINGS, VARAN
+from emotune.models.aggregations.layer_mix import Last
 from emotune.models.aggregations.varan import LayerPosterior
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.base import Backbone, HiddenStates
@@ -137,6 +138,11 @@ class EmotionModel(nn.Module):
     def encoders(self) -> list[Backbone]:
         """Its encoders: one, or two."""
         return [self.backbone] if self.second is None else [self.backbone, self.second.backbone]
+
+    def ask_for_what_is_mixed(self) -> None:
+        """Lets its encoders give the last state alone where the layer mix takes no other."""
+        for stream in [self] if self.second is None else [self, self.second]:
+            stream.backbone.last_alone = isinstance(stream.layer_mix, Last)
 
     def network_options(self, name: str) -> dict[str, Any]:
         """Options of a head's ``HeadNetwork``."""

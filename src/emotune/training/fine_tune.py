@@ -18,7 +18,6 @@ from emotune.data.loading import Loading
 from emotune.errors import ConfigError
 from emotune.evaluation import Evaluation
 from emotune.models.adapters.task_vectors import task_coefficients
-from emotune.models.aggregations.layer_mix import Last
 from emotune.models.backbones.remembered import RememberedStates
 from emotune.models.emotion_model import EmotionModel
 from emotune.runtime.listener import Listener
@@ -200,12 +199,12 @@ def remember(model: EmotionModel, recipe: Recipe) -> None:
     frozen = not any(parameter.requires_grad for module in front_ends for parameter in module.parameters())
     if not frozen or not hears_the_same(recipe) or not recipe.train.states_gb or recipe.train.fsdp:
         return
+    model.ask_for_what_is_mixed()
     for stream in [model] if model.second is None else [model, model.second]:
         if any(parameter.requires_grad for parameter in stream.backbone.parameters()):
             stream.backbone.remember_front_end(most_gb=recipe.train.states_gb)
         else:
-            last_alone = isinstance(stream.layer_mix, Last)
-            stream.remembered = RememberedStates(stream.backbone, most_gb=recipe.train.states_gb, last_alone=last_alone)
+            stream.remembered = RememberedStates(stream.backbone, most_gb=recipe.train.states_gb)
 
 
 def _finished(model: EmotionModel) -> EmotionModel:

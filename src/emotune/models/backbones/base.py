@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
@@ -64,8 +64,10 @@ class Backbone(nn.Module, ABC):
         min_samples: the shortest clip that gives a frame.
         max_samples: the longest clip, None = any.
         window_samples: a longer clip is encoded in windows of so many samples, one after the other; None = whole.
+        layerdrop: probability that training leaves a layer out.
         recompute_layers: whether a forward with a graph keeps only the input of each transformer layer, and the
             backward pass computes the layer again: less memory, about a third more work.
+        last_alone: whether a forward gives the last state and no other, where nothing needs them: less memory.
     """
 
     model_type: ClassVar[str]
@@ -82,7 +84,9 @@ class Backbone(nn.Module, ABC):
     min_samples: int
     max_samples: int | None
     window_samples: int | None = None
+    layerdrop: float = 0.0
     recompute_layers: bool = False
+    last_alone: bool = False
 
     def __init__(self, settings: Mapping[str, Any], *, layers: int | None = None) -> None:
         """Called by `from_config`: settings must hold every key of `published_defaults`, checked by `read_config`.
@@ -216,6 +220,27 @@ class Backbone(nn.Module, ABC):
         index = name.removeprefix(layers_prefix).split(".")[0]
         return name.startswith(layers_prefix) and index.isdecimal() and int(index) in self._cut_layers
 
+    def states_of(
+        self, layers: Iterable[nn.Module], hidden: Tensor, *inputs: Any, first_stays: bool = False
+    ) -> list[Tensor]:
+        """Input of the first transformer layer and the output of each; with ``last_alone`` the last of them.
+
+        Args:
+            layers: each takes a state and the inputs.
+            hidden: input of the first layer.
+            inputs: of every layer beside the state.
+            first_stays: whether ``layerdrop`` spares the first layer.
+        """
+        drop = self.layerdrop if self.training else 0.0
+        states = [hidden]
+        for index, layer in enumerate(layers):
+            if drop == 0 or (first_stays and index == 0) or float(torch.rand(())) >= drop:
+                hidden = _output_of(layer, hidden, *inputs, recompute=self.recompute_layers)
+            if self.last_alone:
+                states.clear()
+            states.append(hidden)
+        return states
+
     def _lengths(self, mask: Tensor) -> tuple[Tensor, bool]:
         """Samples of each clip, shape (batch,), and whether any clip is padded. Refuses clips of impossible length."""
         lengths = mask.sum(dim=1)
@@ -236,8 +261,7 @@ class Backbone(nn.Module, ABC):
         return lengths, min(counts) < mask.shape[1]
 
 
-def run_layer(layer: nn.Module, *inputs: Any, recompute: bool) -> Tensor:
-    """A transformer layer's output; with ``recompute`` nothing inside it is kept for the backward pass."""
+def _output_of(layer: nn.Module, *inputs: Any, recompute: bool) -> Tensor:
     if recompute and torch.is_grad_enabled():
         return checkpoint(layer, *inputs, use_reentrant=False)
     return layer(*inputs)

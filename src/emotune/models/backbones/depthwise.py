@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from emotune.models.backbones.base import Backbone, HiddenStates, mask_of, run_layer
+from emotune.models.backbones.base import Backbone, HiddenStates, mask_of
 from emotune.models.backbones.layouts import Padded
 from emotune.models.backbones.log_mel import HOP, log_mel, mel_frame_count
 from emotune.models.backbones.product import dense
@@ -67,7 +67,7 @@ class Depthwise(Backbone):
         self.feature_projection = nn.Linear(_STRIDE * self.bins, settings["hidden_size"])
         self.layers = nn.ModuleList(DepthwiseLayer(settings) for _ in range(self.num_layers))
         self.dropout = nn.Dropout(settings["hidden_dropout"])
-        self.layerdrop: float = settings["layerdrop"]
+        self.layerdrop = settings["layerdrop"]
         self.hidden_size = settings["hidden_size"]
         self.frame_rate_hz = 16000 / (_STRIDE * HOP)
         self.normalize = "none"
@@ -88,13 +88,8 @@ class Depthwise(Backbone):
         pairs = self._pairs(waveforms.masked_fill(~mask, 0), lengths)
         frame_mask = mask_of(self.frame_count(lengths), pairs.shape[1])
         layout = Padded(frame_mask, None, is_padded=padded)
-        states = [self.dropout(self.feature_projection(pairs.to(self.feature_projection.weight.dtype)))]
-        for layer in self.layers:
-            dropped = self.training and self.layerdrop > 0 and float(torch.rand(())) < self.layerdrop
-            states.append(
-                states[-1] if dropped else run_layer(layer, states[-1], layout, recompute=self.recompute_layers)
-            )
-        return layout.states(states)
+        hidden = self.dropout(self.feature_projection(pairs.to(self.feature_projection.weight.dtype)))
+        return layout.states(self.states_of(self.layers, hidden, layout))
 
     def _pairs(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         """Two frames of the spectrogram side by side, each bin less its mean over the clip.

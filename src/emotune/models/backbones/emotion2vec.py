@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from emotune.models.backbones.base import Backbone, HiddenStates, mask_of, run_layer
+from emotune.models.backbones.base import Backbone, HiddenStates, mask_of
 from emotune.models.backbones.convolutions import FeatureExtractor
 from emotune.models.backbones.data2vec_audio import StackedPositions
 from emotune.models.backbones.layouts import Layout, Packed, Padded
@@ -120,7 +120,7 @@ class Emotion2vec(Backbone):
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
-        self.layerdrop: float = settings["layerdrop"]
+        self.layerdrop = settings["layerdrop"]
         self.hidden_size = features
         self.frame_rate_hz = 16000 / math.prod(settings["conv_stride"])
         self.normalize = "clip"
@@ -181,12 +181,7 @@ class Emotion2vec(Backbone):
     def _states(self, hidden: Tensor, layout: Layout) -> list[Tensor]:
         """The input of the first layer and each layer's output, with the extra tokens."""
         scale = self.alibi_scale.clamp(min=0).flatten()
-        states = [self.dropout(self.input_norm(hidden))]
-        for layer in self.layers:
-            dropped = self.training and self.layerdrop > 0 and float(torch.rand(())) < self.layerdrop
-            recompute = self.recompute_layers
-            states.append(states[-1] if dropped else run_layer(layer, states[-1], layout, scale, recompute=recompute))
-        return states
+        return self.states_of(self.layers, self.dropout(self.input_norm(hidden)), layout, scale)
 
     def _can_pack(self, waveforms: Tensor) -> bool:
         if waveforms.device.type != "cpu" or torch.compiler.is_compiling() or self.training:

@@ -83,6 +83,7 @@ class Wav2Vec2Family(Backbone):
                 nn.init.zeros_(module.bias)
         self.hidden_size = settings["hidden_size"]
         self.frame_rate_hz = 16000 / math.prod(settings["conv_stride"])
+        self.layerdrop = settings["layerdrop"]
         self.normalize = "clip" if settings["feat_extract_norm"] == "layer" else "none"
         self.min_samples = self.feature_extractor.min_samples()
         self.max_samples = None
@@ -130,7 +131,7 @@ class Wav2Vec2Family(Backbone):
             hidden = self.feature_projection(features)
             frame_mask = mask_of(self.frame_count(lengths), features.shape[1])
             layout = Padded(frame_mask, self._position_bias(features.shape[1], hidden.device), is_padded=padded)
-        return layout.states(self.encoder(hidden, layout, recompute=self.recompute_layers))
+        return layout.states(self.encoder(hidden, layout, self.states_of))
 
     def _features(self, waveforms: Tensor, lengths: Tensor, *, padded: bool) -> Tensor:
         """The front end's output, shape (batch, frames, channels)."""

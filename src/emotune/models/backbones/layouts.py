@@ -47,8 +47,8 @@ class Layout(Protocol):
         """
         ...
 
-    def states(self, layers: Sequence[Tensor]) -> HiddenStates:
-        """Outputs of the layers, each (..., features), as padded states with their mask."""
+    def states(self, layers: list[Tensor]) -> HiddenStates:
+        """Outputs of the layers, each (..., features), as padded states with their mask; the list may be used up."""
         ...
 
 
@@ -89,7 +89,7 @@ class Padded:
             attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout)
         return attended.transpose(1, 2).flatten(2)
 
-    def states(self, layers: Sequence[Tensor]) -> HiddenStates:
+    def states(self, layers: list[Tensor]) -> HiddenStates:
         return HiddenStates(tuple(layers), self.mask)
 
 
@@ -127,10 +127,12 @@ class Packed:
             attended[clip] = heard.transpose(0, 1).flatten(1)
         return attended
 
-    def states(self, layers: Sequence[Tensor]) -> HiddenStates:
+    def states(self, layers: list[Tensor]) -> HiddenStates:
         counts = torch.tensor(self.counts)
         mask = mask_of(counts, int(counts.max()))
-        return HiddenStates(tuple(self._padded(state, mask) for state in layers), mask)
+        for index in range(len(layers)):  # a packed state is free as soon as it is padded
+            layers[index] = self._padded(layers[index], mask)
+        return HiddenStates(tuple(layers), mask)
 
     def _padded(self, state: Tensor, mask: Tensor) -> Tensor:
         if len(self.counts) == 1:

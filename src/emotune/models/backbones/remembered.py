@@ -44,14 +44,12 @@ class RememberedStates:
     Args:
         backbone: in evaluation mode, none of whose parameters train.
         most_gb: memory for states; what comes when it is full, or is not finite, is encoded anew each time.
-        last_alone: gives the last state and no other, where nothing needs them: a fraction of the memory and time.
     """
 
-    def __init__(self, backbone: Backbone, *, most_gb: float, last_alone: bool = False) -> None:
+    def __init__(self, backbone: Backbone, *, most_gb: float) -> None:
         self.backbone = backbone
         self.most_bytes = most_gb * 1e9
-        self.wanted = slice(-1 if last_alone else 0, None)
-        self.encoder = _digest_of(backbone) + (", last state" if last_alone else "")
+        self.encoder = _digest_of(backbone) + (", last state" if backbone.last_alone else "")
         _STORE.use(self.encoder)
         self.store = _STORE
 
@@ -60,7 +58,7 @@ class RememberedStates:
 
     @torch.no_grad()
     def __call__(self, waveforms: Tensor, mask: Tensor) -> HiddenStates:
-        """As ``Backbone.forward``, with the states that are wanted."""
+        """As ``Backbone.forward``."""
         lengths = mask.sum(dim=1).tolist()
         clips = [waveform[:length] for waveform, length in zip(waveforms, lengths, strict=True)]
         precision = _precision_on(waveforms.device.type)
@@ -72,7 +70,7 @@ class RememberedStates:
             encoded = self.backbone(waveforms[new, :longest], mask[new, :longest])
             for place, row in enumerate(new):
                 own = encoded.mask[place]
-                found[keys[row]] = states = tuple(state[place][own].cpu() for state in encoded.states[self.wanted])
+                found[keys[row]] = states = tuple(state[place][own].cpu() for state in encoded.states)
                 self._keep(keys[row], states)
         return _padded([found[key] for key in keys], waveforms.device)
 

@@ -7,14 +7,13 @@ Everything works on tensors (..., features) in a layout, padded or packed; see `
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from emotune.models.backbones.base import run_layer
 from emotune.models.backbones.dropout import Dropout
 from emotune.models.backbones.layouts import Layout
 from emotune.models.backbones.product import dense, is_plain, product, suits_cpu
@@ -238,17 +237,16 @@ class TransformerEncoder(nn.Module):
         self.layer_norm = norm if settings["final_norm"] or not self.norm_last else None
         self.dropout = Dropout(settings["hidden_dropout"])
         self.layers = nn.ModuleList(EncoderLayer(attention, settings) for attention in attentions)
-        self.layerdrop: float = settings["layerdrop"]
 
-    def forward(self, hidden: Tensor, layout: Layout, *, recompute: bool = False) -> list[Tensor]:
-        """The input of the first layer and each layer's output, each shape (..., features) in the layout."""
+    def forward(self, hidden: Tensor, layout: Layout, states_of: Callable[..., list[Tensor]]) -> list[Tensor]:
+        """The input of the first layer and each layer's output, each shape (..., features) in the layout.
+
+        ``states_of`` is that of the backbone, which says what it keeps of them.
+        """
         hidden = hidden + self.pos_conv_embed(hidden, layout)
         if self.layer_norm is not None and not self.norm_last:
             hidden = self.layer_norm(hidden)
-        states = [self.dropout(hidden)]
-        for index, layer in enumerate(self.layers):
-            dropped = self.training and index > 0 and self.layerdrop > 0 and float(torch.rand(())) < self.layerdrop
-            states.append(states[-1] if dropped else run_layer(layer, states[-1], layout, recompute=recompute))
+        states = states_of(self.layers, self.dropout(hidden), layout, first_stays=True)
         if self.layer_norm is not None and self.norm_last:
             states[-1] = self.layer_norm(states[-1])
         return states

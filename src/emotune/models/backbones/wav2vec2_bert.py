@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from emotune.models.backbones.base import Backbone, HiddenStates, mask_of, run_layer, split_heads
+from emotune.models.backbones.base import Backbone, HiddenStates, mask_of, split_heads
 from emotune.models.backbones.filter_bank import HOP, STRIDE, WINDOW, filter_frame_count, normed_filter_bank
 from emotune.models.backbones.layouts import Layout, Packed, Padded
 from emotune.models.backbones.product import dense, product
@@ -172,7 +172,7 @@ class Wav2Vec2BERT(Backbone):
                 nn.init.zeros_(module.bias)
             if isinstance(module, nn.Conv1d):
                 nn.init.kaiming_normal_(module.weight)
-        self.layerdrop: float = settings["layerdrop"]
+        self.layerdrop = settings["layerdrop"]
         self.hidden_size = settings["hidden_size"]
         self.frame_rate_hz = 16000 / (STRIDE * HOP)
         self.normalize = "none"
@@ -212,12 +212,7 @@ class Wav2Vec2BERT(Backbone):
         else:
             hidden = self.feature_projection(features)
             layout = Padded(frame_mask, None, is_padded=padded)
-        states = [self.encoder.dropout(hidden)]
-        for layer in self.encoder.layers:
-            dropped = self.training and self.layerdrop > 0 and float(torch.rand(())) < self.layerdrop
-            output = states[-1] if dropped else run_layer(layer, states[-1], layout, recompute=self.recompute_layers)
-            states.append(output)
-        return layout.states(states)
+        return layout.states(self.states_of(self.encoder.layers, self.encoder.dropout(hidden), layout))
 
     def _features(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         """Two windows of the filter bank side by side, shape (batch, frames, 2 * bins)."""

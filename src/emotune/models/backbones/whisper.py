@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from emotune.models.backbones.base import Backbone, HiddenStates, mask_of, run_layer, split_heads
+from emotune.models.backbones.base import Backbone, HiddenStates, mask_of, split_heads
 from emotune.models.backbones.log_mel import HOP, log_mel, mel_frame_count
 from emotune.models.backbones.product import bias_of, dense
 from emotune.models.backbones.published import WHISPER
@@ -105,7 +105,7 @@ class Whisper(Backbone):
                     nn.init.zeros_(bias)
         self.layer_norm = nn.LayerNorm(features) if settings["final_norm"] else None
         self.hidden_size = features
-        self.layerdrop: float = settings["encoder_layerdrop"]
+        self.layerdrop = settings["encoder_layerdrop"]
         self.frame_rate_hz = 16000 / (2 * HOP)
         self.normalize = "none"
         self.min_samples = HOP
@@ -174,12 +174,7 @@ class Whisper(Backbone):
         hidden = F.gelu(self.conv2(hidden)).transpose(1, 2)
         frame_mask = mask_of(self.frame_count(lengths), hidden.shape[1])
         positions = self.embed_positions.weight[: hidden.shape[1]]
-        states = [self.dropout(hidden + positions)]
-        attended = frame_mask if padded else None
-        for layer in self.layers:
-            dropped = self.training and self.layerdrop > 0 and float(torch.rand(())) < self.layerdrop
-            output = states[-1] if dropped else run_layer(layer, states[-1], attended, recompute=self.recompute_layers)
-            states.append(output)
+        states = self.states_of(self.layers, self.dropout(hidden + positions), frame_mask if padded else None)
         if self.layer_norm is not None:
             states[-1] = self.layer_norm(states[-1])
         return HiddenStates(tuple(states), frame_mask)

@@ -56,6 +56,7 @@ class EncoderDecoder(nn.Module):
         if not prompt or not all(0 <= token < most for token in (*prompt, end)):
             raise ConfigError(f"prompt {list(prompt)} and end {end} must be tokens below vocab_size = {most}.")
         self.backbone, self.decoder, self.spelling = backbone, decoder, spelling
+        backbone.last_alone = True
         self.prompt, self.end = tuple(prompt), end
 
     def hear(self, waveforms: Tensor, mask: Tensor) -> Heard:
