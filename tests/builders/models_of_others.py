@@ -1,4 +1,4 @@
-"""Models of others that pages name, tiny and with random weights: in folders, and in a cache of the Hugging Face Hub."""
+"""Models of others that pages name, tiny and with random weights: in folders, and in a cache of the Hub."""
 
 import hashlib
 from functools import partial
@@ -13,7 +13,7 @@ TEXTS = ("I am livid.", "Kids are talking by the door.")
 
 
 def write_models_of_others(folder: Path, shared: Path) -> None:
-    """Writes ``trainer-output``, ``WavLM-Large.pt`` and ``hub``, the Hub's cache; the recogniser in it is a real one."""
+    """Writes ``trainer-output``, ``WavLM-Large.pt`` and ``hub``, the Hub's cache, in which the recogniser is real."""
     import transformers
 
     hub, extractor = partial(_snapshot, folder / "hub"), transformers.Wav2Vec2FeatureExtractor()
@@ -26,8 +26,7 @@ def write_models_of_others(folder: Path, shared: Path) -> None:
         extractor.save_pretrained(place)
     original = {"cfg": their_settings(SMALL, normalize=True), "model": their_weights(model_of("wavlm", SMALL))}
     torch.save(original, folder / "WavLM-Large.pt")
-    recogniser = hub("Systran/faster-whisper-small")
-    recogniser.symlink_to(shared / "models" / "whisper-tiny.en-ct2")
+    hub("Systran/faster-whisper-small").symlink_to(shared / "models" / "whisper-tiny.en-ct2")
     _write_text_encoder(hub("FacebookAI/roberta-large"))
 
 

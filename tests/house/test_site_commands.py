@@ -65,6 +65,7 @@ def whole_whisper(shared, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def models_of_others(shared, tmp_path_factory) -> Path:
     """Models of others that pages name, tiny ones."""
+    pytest.importorskip("transformers")
     folder = tmp_path_factory.mktemp("others")
     write_models_of_others(folder, shared)
     return folder
