@@ -68,7 +68,7 @@ def main() -> None:
         "trainable": counts["trainable"],
         "clips": options.clips,
         "seconds_each": options.seconds,
-        "loss": round(float(loss), 3),
+        "loss": round(loss.item(), 3),
         "build_s": round(built - began, 1),
         "step_s": round(time.perf_counter() - built, 1),
         "peak_gb": round(peak_gb, 2),

@@ -37,8 +37,12 @@ def write_desk(folder: Path, shared: Path) -> None:
     (folder / "path" / "to" / "ravdess").symlink_to(corpus / "audio")
     (folder / "path" / "to" / "whisper-tiny").symlink_to(shared / "models" / "whisper-tiny.en-encoder")
     soundfile.write(folder / "call.wav", _call([row for row in rows if row["speaker"] in CALLERS], corpus), 16000)
-    for name, module in (("emotune", "-m emotune"), ("python", ""), ("torchrun", "-m torch.distributed.run")):
-        (folder / "bin" / name).write_text(f'#!/bin/sh\nexec {sys.executable} {module} "$@"\n')
+    modules = {"emotune": "emotune", "torchrun": "torch.distributed.run"}
+    programs = {"python": sys.executable} | {name: f"{sys.executable} -m {module}" for name, module in modules.items()}
+    if curl := shutil.which("curl"):
+        programs["curl"] = f"{curl} --fail-with-body"  # an answer that is an error ends the page
+    for name, program in programs.items():
+        (folder / "bin" / name).write_text(f'#!/bin/sh\nexec {program} "$@"\n')
         (folder / "bin" / name).chmod(0o755)
 
 
@@ -57,5 +61,7 @@ def _call(rows: list[dict[str, str]], corpus: Path) -> np.ndarray:
 def environment(folder: Path, **more: str) -> dict[str, str]:
     """Variables of a shell at this desk: no network, no cache but its own, and a home of its own."""
     path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    own = {"PATH": path, "HOME": str(folder / "home"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", **more}
+    home = folder / "home"
+    own = {"PATH": path, "HOME": str(home), "HF_HOME": str(home / "huggingface"), "HF_HUB_OFFLINE": "1"}
+    own |= {"OMP_NUM_THREADS": "1", **more}
     return {**os.environ, **own}

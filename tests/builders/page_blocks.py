@@ -7,7 +7,7 @@ its sentences speak of. A comment of a page may give one reason for all of its b
 
 Python blocks of a page follow one another in one process, behind those of the shell; where they import nothing, they
 have the names of the module that the page named last. A page that asks a server at port 8000 has one, in place of the
-line that starts it.
+line that starts it, and one that asks a language model at port 8080 has an endpoint there.
 """
 
 import contextlib
@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from builders.chat_endpoint import chat_endpoint
 from builders.desk import environment
 
 BLOCK = re.compile(
@@ -33,7 +34,7 @@ BLOCK = re.compile(
 WHOLE_PAGE = re.compile(r"^<!-- snippets not run: (.+?) -->$", re.MULTILINE)
 FILE = re.compile(r"^```yaml\n# (?P<name>[\w-]+\.yaml)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"`(emotune(?:\.\w+)+)\.\w+`")
-SERVED = "127.0.0.1:8000"
+SERVED, ASKED = "127.0.0.1:8000", "127.0.0.1:8080"
 STARTS = re.compile(r"^emotune (serve(?!.*--(?:new-key|port))[^&#\n]*).*$", re.MULTILINE)
 SECONDS = 600
 CELLS = Path(__file__).with_name("page_cells.py")
@@ -87,10 +88,10 @@ def files_of(text: str) -> dict[str, str]:
 def run_page(blocks: Sequence[Snippet], desk: Path) -> None:
     """Runs the blocks of a page that have no reason against it."""
     wanted = [one for one in blocks if one.reason is None]
-    with server_for(wanted, desk) as address:
+    with server_for(wanted, desk) as address, chat_endpoint() as endpoint:
         for one in wanted:
             if one.kind != "python":
-                text = f"{one.before}\n{one.text}".replace(SERVED, address or SERVED)
+                text = f"{one.before}\n{one.text}".replace(SERVED, address or SERVED).replace(ASKED, endpoint)
                 text = STARTS.sub("", text) if address else text
                 run(["bash", "-euo", "pipefail", "-c", text], desk)
         cells = [asdict(one) for one in wanted if one.kind == "python"]

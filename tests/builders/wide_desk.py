@@ -61,6 +61,7 @@ def write_wide(desk: Path, shared: Path, manifest: Manifest) -> None:
     (desk / "path" / "to" / "few-of-ravdess").symlink_to(manifest.root)
     (desk / "examples").symlink_to(EXAMPLES)
     (desk / "path" / "to" / "emodb").symlink_to(shared / "data" / "emodb4" / "audio")
+    (desk / "path" / "to" / "nemo").symlink_to(shared / "data" / "nemo")
     iemocap.write_tree(desk / "path" / "to" / "IEMOCAP")
     crema_d.write_tree(desk / "path" / "to" / "CREMA-D")
     msp_podcast.write_tree(desk / "path" / "to" / "MSP-Podcast")
