@@ -135,13 +135,18 @@ class EmotionModel(nn.Module):
         self.adapter_parameters = self._names_of(self._inserted)
 
     @property
+    def streams(self) -> list[EmotionModel | SecondStream]:
+        """What has an encoder of its own: the model, and its second stream where it has one."""
+        return [self] if self.second is None else [self, self.second]
+
+    @property
     def encoders(self) -> list[Backbone]:
         """Its encoders: one, or two."""
-        return [self.backbone] if self.second is None else [self.backbone, self.second.backbone]
+        return [stream.backbone for stream in self.streams]
 
     def ask_for_what_is_mixed(self) -> None:
         """Lets its encoders give the last state alone where the layer mix takes no other."""
-        for stream in [self] if self.second is None else [self, self.second]:
+        for stream in self.streams:
             stream.backbone.last_alone = isinstance(stream.layer_mix, Last)
 
     def network_options(self, name: str) -> dict[str, Any]:

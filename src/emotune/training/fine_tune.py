@@ -200,7 +200,7 @@ def remember(model: EmotionModel, recipe: Recipe) -> None:
     if not frozen or not hears_the_same(recipe) or not recipe.train.states_gb or recipe.train.fsdp:
         return
     model.ask_for_what_is_mixed()
-    for stream in [model] if model.second is None else [model, model.second]:
+    for stream in model.streams:
         if any(parameter.requires_grad for parameter in stream.backbone.parameters()):
             stream.backbone.remember_front_end(most_gb=recipe.train.states_gb)
         else:
