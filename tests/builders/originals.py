@@ -15,7 +15,8 @@ SMALL = {
     "num_conv_pos_embedding_groups": 4,
     "conv_dim": [16] * 7,
 }
-LARGE = {**SMALL, "feat_extract_norm": "layer", "do_stable_layer_norm": True}
+FORM_OF_LARGE = {"feat_extract_norm": "layer", "do_stable_layer_norm": True}
+LARGE = {**SMALL, **FORM_OF_LARGE}
 KIND = {"wavlm": "WavLM", "hubert": "Hubert", "wav2vec2": "Wav2Vec2"}
 THEIR_WORDS = [
     ("masked_spec_embed", "mask_emb"),
@@ -33,11 +34,16 @@ THEIR_WORDS = [
 ]
 
 
-def model_of(kind: str, shape: dict):
+def drawn(kind: str, shape: dict):
+    """A model of transformers with the weights that it begins with."""
     import transformers
 
+    return getattr(transformers, KIND[kind] + "Model")(getattr(transformers, KIND[kind] + "Config")(**shape))
+
+
+def model_of(kind: str, shape: dict):
     torch.manual_seed(0)
-    return moved(getattr(transformers, KIND[kind] + "Model")(getattr(transformers, KIND[kind] + "Config")(**shape)))
+    return moved(drawn(kind, shape))
 
 
 def moved(model):

@@ -16,6 +16,8 @@ from torch.nn import functional as F
 
 import emotune
 from builders.command import run_command
+from builders.originals import FORM_OF_LARGE, drawn, model_of
+from builders.originals import SMALL as FOUR_HEADS
 from emotune.errors import ModelError
 from emotune.models.folder import find_model_folder
 from emotune.models.published import FORMATS
@@ -25,32 +27,14 @@ from emotune.models.published.read import fitting_encoder
 from emotune.models.store import load_model
 from emotune.models.weight_files import StateDict
 
-transformers = pytest.importorskip("transformers")
+pytest.importorskip("transformers")
 
 CLIP = (0.1 * np.random.default_rng(0).standard_normal(9000)).astype(np.float32)
-SMALL = {
-    "hidden_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 1,
-    "intermediate_size": 48,
-    "num_conv_pos_embeddings": 16,
-    "num_conv_pos_embedding_groups": 4,
-    "conv_dim": [16] * 7,
-}
-LARGE = {**SMALL, "feat_extract_norm": "layer", "do_stable_layer_norm": True}
-OF = {"wavlm": ("WavLMModel", "WavLMConfig"), "wav2vec2": ("Wav2Vec2Model", "Wav2Vec2Config")}
+SMALL = {**FOUR_HEADS, "num_attention_heads": 1}
+LARGE = {**SMALL, **FORM_OF_LARGE}
 ODYSSEY = ("Angry", "Sad", "Happy", "Surprise", "Fear", "Disgust", "Contempt", "Neutral")
 VOX = ("anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise", "other")
 OLD = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
-
-
-def encoder(kind: str, shape: dict):
-    torch.manual_seed(0)
-    model = getattr(transformers, OF[kind][0])(getattr(transformers, OF[kind][1])(**shape)).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    return model
 
 
 def under(prefix: str, model, *, old: bool = False) -> dict[str, Tensor]:
@@ -140,7 +124,7 @@ def odyssey_reference(model, head: dict[str, Tensor], clip: np.ndarray) -> Tenso
 
 
 def odyssey_folder(folder: Path, outputs: int, **config: object):
-    model = encoder("wavlm", LARGE)
+    model = model_of("wavlm", LARGE)
     head = odyssey_head(outputs, 64)
     head["ser_model.out.0.weight"] *= 0.1
     head["ser_model.out.0.bias"] = head["ser_model.out.0.bias"] * 0.1 + (0.5 if outputs < 8 else 0)
@@ -202,7 +186,7 @@ EHCALABRES = {
 
 
 def audeering_folder(folder: Path, **config: object):
-    model, head = encoder("wav2vec2", {**LARGE, "conv_bias": True}), dense_head(3, 64, "out_proj")
+    model, head = model_of("wav2vec2", {**LARGE, "conv_bias": True}), dense_head(3, 64, "out_proj")
     head["classifier.out_proj.weight"] *= 0.1
     head["classifier.out_proj.bias"] = torch.tensor([0.4, 0.5, 0.6])
     written(
@@ -220,7 +204,7 @@ def test_audeerings_dimensions_are_those_of_its_paper(tmp_path) -> None:
 
 @pytest.mark.parametrize("out", ["output", "out_proj"])
 def test_classes_behind_a_dense_layer_are_not_of_random_weights(tmp_path, out) -> None:
-    model, head = encoder("wav2vec2", LARGE), dense_head(8, 64, out)
+    model, head = model_of("wav2vec2", LARGE), dense_head(8, 64, out)
     written(tmp_path, under("wav2vec2.", model) | head, {**config_of(model), **EHCALABRES}, {"do_normalize": False})
     nouns = ("anger", "calm", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
     expected = dense_reference(model, head, out, normalised=False).softmax(dim=0)
@@ -246,7 +230,7 @@ def vox_reference(model, head: dict[str, Tensor], clip: np.ndarray) -> dict[str,
 
 
 def vox_folder(folder: Path, *, categorical: bool = True, **config: object):
-    model, head = encoder("wavlm", LARGE), vox_head(64, 2, categorical=categorical, width=32)
+    model, head = model_of("wavlm", LARGE), vox_head(64, 2, categorical=categorical, width=32)
     written(folder, under("backbone_model.", model) | head, {"pretrain_model": "wavlm_large", **config})
     return model, head
 
@@ -274,7 +258,7 @@ def test_vox_profiles_dimensions_come_alone_too(tmp_path) -> None:
 
 
 def speechbrain_folder(folder: Path):
-    model, out = encoder("wav2vec2", SMALL), random(4, 64)
+    model, out = model_of("wav2vec2", SMALL), random(4, 64)
     torch.save(under("model.", model, old=True), folder / "wav2vec2.ckpt")
     torch.save({"0.w.weight": out}, folder / "model.ckpt")
     lines = ["'neu' => 0", "'ang' => 1", "'hap' => 2", "'sad' => 3", "=" * 20, "'starting_index' => 0"]
@@ -381,7 +365,7 @@ TWELVE = {**PUBLISHED_LARGE, "num_hidden_layers": 12, "conv_bias": True}
 
 def shapes_of(kind: str, shape: dict) -> dict[str, Tensor]:
     with torch.device("meta"):
-        return dict(getattr(transformers, OF[kind][0])(getattr(transformers, OF[kind][1])(**shape)).state_dict())
+        return dict(drawn(kind, shape).state_dict())
 
 
 @pytest.mark.parametrize(
