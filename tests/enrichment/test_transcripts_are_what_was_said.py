@@ -12,11 +12,12 @@ from emotune.metrics.words import plain_words, word_errors
 
 SENTENCES = {"01": "kids are talking by the door", "02": "dogs are sitting by the door"}
 CLIPS = [f"03-01-01-01-{sentence}-01-{actor:02d}" for actor in (1, 2, 3, 4) for sentence in SENTENCES]  # neutral
+NO_RECOGNISER = "no speech recogniser: pip install 'emotune[asr]'"
 
 
 @pytest.fixture(scope="module")
 def transcriber(shared) -> Transcriber:
-    pytest.importorskip("faster_whisper", reason="no speech recogniser: pip install 'emotune[asr]'")
+    pytest.importorskip("faster_whisper", reason=NO_RECOGNISER)
     return Transcriber(shared / "models" / "whisper-tiny.en-ct2", device="cpu", batch_size=3)
 
 
@@ -46,6 +47,7 @@ def test_a_clip_is_heard_alike_alone_and_in_company(transcriber, clips, heard):
 
 def test_pytorch_keeps_its_number_of_threads(shared):
     torch = pytest.importorskip("torch")
+    pytest.importorskip("faster_whisper", reason=NO_RECOGNISER)
     before, other = torch.get_num_threads(), (os.cpu_count() or 1) + 1  # CTranslate2 takes one a core
     torch.set_num_threads(other)
     try:
