@@ -40,7 +40,8 @@ def write_desk(folder: Path, shared: Path) -> None:
     modules = {"emotune": "emotune", "torchrun": "torch.distributed.run"}
     programs = {"python": sys.executable} | {name: f"{sys.executable} -m {module}" for name, module in modules.items()}
     if curl := shutil.which("curl"):
-        programs["curl"] = f"{curl} --fail-with-body"  # an answer that is an error ends the page
+        fails = 'case " $* " in *" --fail "*) ;; *) echo --fail-with-body ;; esac'  # curl takes one of the two
+        programs["curl"] = f"{curl} $({fails})"  # an answer that is an error ends the page
     for name, program in programs.items():
         (folder / "bin" / name).write_text(f'#!/bin/sh\nexec {program} "$@"\n')
         (folder / "bin" / name).chmod(0o755)
