@@ -5,7 +5,7 @@ from types import MappingProxyType
 import torch
 from torch import nn
 
-from emotune.models.backbones.base import Backbone, HiddenStates, mask_of, run_layer
+from emotune.models.backbones.base import Backbone, HiddenStates, mask_of
 from emotune_parts.options import LADDER
 
 _HOP = 320
@@ -31,10 +31,9 @@ class Ladder(Backbone):
 
     def forward(self, waveforms, mask):
         lengths, _ = self._lengths(mask)
-        states = [torch.log1p(self.bands(waveforms[:, None]).abs()).transpose(1, 2)]
-        for rung in self.rungs:
-            states.append(run_layer(rung, states[-1], recompute=self.recompute_layers))
-        return HiddenStates(tuple(states), mask_of(self.frame_count(lengths), states[0].shape[1]))
+        loudness = torch.log1p(self.bands(waveforms[:, None]).abs()).transpose(1, 2)
+        states = self.states_of(self.rungs, loudness)
+        return HiddenStates(tuple(states), mask_of(self.frame_count(lengths), loudness.shape[1]))
 
     def frame_count(self, samples):
         return samples // _HOP
