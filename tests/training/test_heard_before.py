@@ -21,6 +21,8 @@ from emotune.evaluation.earlier_training import (
 from emotune.models.encoder_folder import save_encoder
 from emotune.models.store import load_model
 from emotune.schema.labels import LabelSpace
+from emotune.schema.manifest import Manifest
+from emotune.schema.speakers import UNNAMED_CORPORA
 from emotune.training.build import build_experiment
 from emotune.training.fine_tune import train_run
 from emotune.training.heard_before import earlier_models, refuse_heard, warnings_of_earlier
@@ -35,13 +37,13 @@ KEYS = {"start": "model.start", "encoder": "model.backbone.checkpoint", "teacher
 def made(tones, tmp_path):
     """A folder like that of a run: a model and an encoder that heard one split of the tones as ``train``."""
 
-    def make(name: str, *, heard: str, renamed: bool = False, **about: object) -> Path:
+    def make(name: str, *, heard: str, renamed: bool = False, corpus: str | None = None, **about: object) -> Path:
         run = tmp_path / name
         save_tiny_model(run / "model", LabelSpace(("anger", "neutral")), pooling="mean")
         for own in ("encoder", "encoder_before"):
             (run / own).mkdir()
             save_encoder(run / own, load_model(run / "model").model.backbone)
-        rows = [dataclasses.replace(u, split="train") for u in tones.split(heard)]
+        rows = [dataclasses.replace(u, split="train", corpus=corpus or u.corpus) for u in tones.split(heard)]
         rows = [dataclasses.replace(u, speaker=f"x{u.speaker}") for u in rows] if renamed else rows
         dataclasses.replace(tones, root=tones.root.resolve(), utterances=tuple(rows)).write(run / "manifest.csv")
         (run / "provenance.json").write_text(json.dumps(about))
@@ -127,6 +129,18 @@ def test_a_speaker_without_a_corpus_may_be_one_of_any(tones):
     named = tones.replace_utterances([dataclasses.replace(u, corpus="tones") for u in tones])
     heard = EarlierTraining("mine", frozenset({(None, voices[0])}), complete=True)
     assert stamp_with_earlier(False, [heard], named.split("development")) is True
+
+
+@pytest.mark.parametrize("way", KEYS)
+def test_a_speaker_of_a_folder_that_the_model_heard_may_be_one_of_any_corpus(way, recipe, made, tones, tmp_path):
+    folder = made("folder", heard="development", corpus="calls")
+    chosen = recipe(way, folder, allow=["recording_overlap"])
+    scored = [dataclasses.replace(u, corpus="tones") for u in tones.split("development")]
+    refuse_heard(chosen, scored)
+    found = Manifest.read(folder / "manifest.csv")
+    dataclasses.replace(found, information={UNNAMED_CORPORA: ["calls"]}).write(folder / "manifest.csv")
+    with pytest.raises(CorpusError, match=r"has heard 2 speakers \(s4, s5\) of development"):
+        refuse_heard(chosen, scored)
 
 
 def test_a_bare_encoder_is_no_model_and_one_without_its_run_may_have_heard_anybody(recipe, made, tmp_path):

@@ -13,8 +13,10 @@ from builders.recordings import recorded, write_recording
 from emotune.config.recipe import Recipe
 from emotune.corpora.beside import with_others
 from emotune.errors import CorpusError
+from emotune.evaluation.speaker_dependence import speaker_dependence
 from emotune.schema.labels import LabelSpace, Scale
 from emotune.schema.manifest import Manifest
+from emotune.schema.utterance import Utterance
 from emotune.training.build import build_experiment
 from emotune.training.fine_tune import describe, train_run
 from emotune.training.manifest import build_manifest
@@ -154,6 +156,19 @@ def test_a_held_out_speaker_whom_a_folder_names_is_not_heard_either(recipe, tone
     found = build_manifest(recipe(tmp_path / "more", manifest=tmp_path / "own.csv"))
     assert [u.speaker for u in found if u.utterance_id.startswith("more/")] == ["more/new"]
     assert "a.wav" not in opened
+
+
+def test_a_later_run_knows_speakers_of_folders_that_name_no_corpus(recipe, tmp_path):
+    for folder in ("one", "two"):
+        write_recording(tmp_path / folder / "a.wav")
+        (tmp_path / folder / "metadata.csv").write_text("file_name,speaker\na.wav,Ana 1\n")
+    found = build_manifest(recipe(tmp_path / "one", tmp_path / "two"))
+    assert {u.speaker for u in found if "/" in u.utterance_id} == {"one/Ana 1", "two/Ana 1"}, "they may be two people"
+    found.write(tmp_path / "run" / "manifest.csv")
+    heard = Manifest.read(tmp_path / "run" / "manifest.csv").split("train")
+    scored = [Utterance("x", "x.wav", corpus="calls", speaker="ana_1"), Utterance("y", "y.wav", corpus="two")]
+    named = Manifest(tuple(scored), LabelSpace(()), tmp_path)
+    assert speaker_dependence(heard, named).shared == 1
 
 
 def test_classes_that_occur_in_votes_alone_and_scales_stay(recipe, tones, tmp_path, pool):

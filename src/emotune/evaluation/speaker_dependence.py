@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from emotune.schema.manifest import Manifest
-from emotune.schema.speakers import Voice, known_voices, shared_voices
+from emotune.schema.speakers import Voice, heard_speakers, known_voices, shared_voices, voice_named
 
 
 @dataclass(frozen=True)
@@ -43,4 +43,5 @@ def speaker_dependence(trained_on: Manifest, scored: Manifest, *, heard: Collect
     """
     there = known_voices(scored)
     all_known = all(u.speaker is not None for part in (trained_on, scored) for u in part)
-    return SpeakerDependence(len(shared_voices(there, {*heard, *known_voices(trained_on)})), len(there), all_known)
+    trained = {voice_named(corpus, name) for corpus, name in heard_speakers(trained_on)}
+    return SpeakerDependence(len(shared_voices(there, {*heard, *trained})), len(there), all_known)

@@ -21,7 +21,7 @@ from emotune.models.backbones.checkpoint import local_checkpoint
 from emotune.models.folder import find_model_folder
 from emotune.schema.manifest import Manifest
 from emotune.schema.run_folder import RunFolder, run_around
-from emotune.schema.speakers import known_voices, shared_voices, voice_of
+from emotune.schema.speakers import heard_speakers, known_voices, shared_voices, voice_of
 from emotune.schema.splits import TRAIN
 from emotune.schema.utterance import Utterance
 
@@ -133,9 +133,7 @@ def _heard(key: str, name: str, folder: Path, is_teacher: bool) -> EarlierModel:
     before = earlier_in(run.information())
     training = EarlierTraining(
         run.path.name,
-        frozenset((u.corpus, u.speaker) for u in trained_on if u.speaker is not None).union(
-            *(one.speakers for one in before)
-        ),
+        frozenset(heard_speakers(trained_on)).union(*(one.speakers for one in before)),
         all(u.speaker is not None for u in trained_on) and all(one.complete for one in before),
         is_teacher,
     )
