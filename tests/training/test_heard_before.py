@@ -14,6 +14,7 @@ from emotune.errors import CorpusError
 from emotune.evaluation.earlier_training import (
     EARLIER,
     EarlierTraining,
+    as_one,
     earlier_in,
     earlier_notices,
     stamp_with_earlier,
@@ -179,6 +180,22 @@ def test_card_and_report_tell_of_a_teacher_that_may_have_heard_anybody(recipe, m
     assert report["information"]["speaker_dependent"] == "unknown"
     (of_student,) = earlier_models(recipe("start", tmp_path / "student"))
     assert not of_student.training.complete
+
+
+def test_the_models_before_several_folds_are_told_of_in_one_sentence(tones):
+    parts = [tones.filter(lambda u, own=own: u.speaker in own) for own in (("s0", "s1"), ("s2", "s3"))]
+    of_all = [EarlierTraining(f"fold_{n}", frozenset({(None, "S1"), (None, "S2")}), complete=True) for n in (1, 2)]
+    taught = EarlierTraining("teacher", frozenset({(None, "s0")}), complete=False, is_teacher=True)
+    each = [*zip(of_all, parts, strict=True), (taught, parts[1])]
+    tested = tones.filter(lambda u: u.speaker in ("s0", "s1", "s2", "s3"))
+    said = earlier_notices(as_one(each), tested)
+    assert said == [
+        "Speaker-dependent: fold_1, fold_2, from which this model goes on, was trained on 2 of 4 speakers of this"
+        " split, by corpus and name; figures say nothing about new speakers.",
+        taught.unknown,
+    ]
+    apart = [EarlierTraining("own", frozenset({(None, "s2")}), complete=True)]
+    assert earlier_notices(as_one([(apart[0], parts[0])]), tested) == [], "it heard nobody of the fold that it began"
 
 
 def test_speakers_that_were_heard_before_are_told_from_new_ones(tones):
