@@ -10,7 +10,7 @@ from typing import Literal
 
 from emotune.config.lessons import LessonOptions
 from emotune.config.recipe import Recipe
-from emotune.config.start import start_of_fold
+from emotune.config.start import OF_FOLD, model_of_fold
 from emotune.config.tasks import refuse_task
 from emotune.errors import ConfigError
 from emotune.evaluation import Evaluation, scores
@@ -38,8 +38,6 @@ Kind = Literal["train", "probe"]
 _RUNS: Mapping[Kind, Callable[..., Evaluation]] = {"train": train_run, "probe": probe_run}
 POOLED = "all"
 """Where the pooled results of several folds lie."""
-OF_FOLD = "{fold}"
-"""In ``model.backbone.checkpoint``: the fold's name, so that each has the encoder that heard its training speakers."""
 
 
 def run(
@@ -119,8 +117,8 @@ def _under(recipe: Recipe, protocol: Protocol, fold: Fold, source: Mapping[str, 
     data = recipe.data.model_copy(update={**source, "splits": splits, "allow": allow})
     backbone = recipe.model.backbone
     own = backbone.checkpoint and backbone.checkpoint.replace(OF_FOLD, fold.name)
-    start = start_of_fold(recipe.model.start, fold.name)
-    adapter, merged = recipe.model.adapter, [start_of_fold(name, fold.name) for name in recipe.model.merged]
+    start = recipe.model.start and model_of_fold(recipe.model.start, fold.name)
+    adapter, merged = recipe.model.adapter, [model_of_fold(name, fold.name) for name in recipe.model.merged]
     if adapter is not None and merged:
         adapter = adapter.model_copy(update={"models": merged})
     backbone = backbone.model_copy(update={"checkpoint": own})
