@@ -8,8 +8,10 @@ import pytest
 
 from builders.lessons import prepared_experiment
 from builders.models import DEPTHWISE
+from builders.processes import launched, run_together
 from builders.recipes import sections_over
 from builders.recordings import recorded, write_recording
+from emotune.audio import recordings
 from emotune.config.recipe import Recipe
 from emotune.corpora.beside import with_others
 from emotune.errors import CorpusError
@@ -189,6 +191,23 @@ def test_a_run_hears_them_and_says_that_its_speakers_are_not_all_known(recipe, p
     assert sum(u.corpus == "pool" for u in Manifest.read(tmp_path / "run" / "manifest.csv")) == 2
     report = json.loads((tmp_path / "run" / "development" / "report.json").read_text(encoding="utf-8"))
     assert report["information"]["speaker_dependent"] == "unknown"
+
+
+def _described(count: int, number: int, port: str, recipe: dict, folder: str) -> None:
+    """A process of a dry run, as a launcher starts it, which notes what it opened and described."""
+    launched(count, number, port)
+    opened, original = list[str](), recordings.opened_file
+    recordings.opened_file = lambda stream, name: opened.append(Path(name).name) or original(stream, name)
+    found = describe(Recipe.model_validate(recipe))
+    (Path(folder) / f"{number}.json").write_text(json.dumps([found["utterances"], opened]))
+
+
+@pytest.mark.load
+def test_of_several_processes_one_reads_them_for_all(recipe, pool, tmp_path):
+    run_together(_described, 2, recipe(pool).model_dump(mode="json"), str(tmp_path))
+    first, second = (json.loads((tmp_path / f"{number}.json").read_text()) for number in (0, 1))
+    assert first[0] == second[0] and first[0]["train"] == 18
+    assert "new.wav" in first[1] and second[1] == []
 
 
 def test_without_a_labelled_manifest_nothing_could_choose_the_epoch(recipe, pool):

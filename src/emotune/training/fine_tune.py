@@ -137,7 +137,7 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
 
 
 def _built(recipe: Recipe, progress: Progress) -> Experiment:
-    """All that a run, or its description, begins with.
+    """All that a run, or its description, begins with; the recordings are read by the first process.
 
     Raises:
         ConfigError, CorpusError, ModelError: for what cannot be trained, as far as it is known before the work.
@@ -145,7 +145,9 @@ def _built(recipe: Recipe, progress: Progress) -> Experiment:
     if recipe.train.fsdp and processes.count() == 1:
         raise ConfigError("train.fsdp needs several processes: start with torchrun, or leave it out.")
     refuse_absent_trackers(recipe)
-    return build_experiment(recipe, build_manifest(recipe, progress=progress))
+    manifest = processes.from_first(build_manifest(recipe, progress=progress) if processes.is_first() else None)
+    assert manifest is not None
+    return build_experiment(recipe, manifest)
 
 
 def _refuse_other_models(run: RunFolder, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
