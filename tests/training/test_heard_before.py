@@ -28,7 +28,7 @@ from emotune.training.build import build_experiment
 from emotune.training.fine_tune import train_run
 from emotune.training.heard_before import earlier_models, refuse_heard, warnings_of_earlier
 from emotune.training.manifest import build_manifest
-from emotune.training.pretraining.manifest import pretraining_manifest
+from emotune.training.pretraining.run import build_pretraining
 from emotune.training.probe import probe_run
 
 KEYS = {"start": "model.start", "encoder": "model.backbone.checkpoint", "teacher": "task.teacher"}
@@ -107,8 +107,25 @@ def test_it_answers_for_all_that_the_models_heard_that_it_learnt_from_itself(way
     before = dataclasses.replace(before, speakers=frozenset((corpus, "S4") for corpus in corpora))
     chosen = recipe(way, made("second", heard="train", **{EARLIER: [before.to_json()]}))
     with pytest.raises(CorpusError, match=r"second.* has heard 1 speaker \(s4\) of development"):
-        refuse_heard(chosen, build_manifest(chosen).split("development"))
+        refuse_heard(earlier_models(chosen), build_manifest(chosen).split("development"))
     assert not earlier_models(chosen)[0].training.complete
+
+
+def test_recordings_are_known_along_a_chain_of_starts(recipe, made, tmp_path):
+    run = made("first", heard="development", renamed=True)
+    for name in ("second", "third"):
+        chosen = recipe("start", run, allow=["recording_overlap"])
+        probe_run(chosen, tmp_path / name)
+        run = tmp_path / name
+    with pytest.raises(CorpusError, match=r"third has heard 8 recordings \(.* and 5 more\) of development"):
+        probe_run(recipe("start", run), tmp_path / "refused")
+
+
+def test_whom_a_start_heard_is_read_once_in_a_run(recipe, made, tmp_path, monkeypatch):
+    run, read, original = made("own", heard="train"), list[Path](), Manifest.read
+    monkeypatch.setattr(Manifest, "read", lambda path: read.append(Path(path)) or original(path))
+    probe_run(recipe("start", run), tmp_path / "probe")
+    assert read.count(run / "manifest.csv") == 1
 
 
 def test_copied_layers_have_heard_nothing_of_the_run_that_taught_the_others(recipe, made):
@@ -135,13 +152,13 @@ def test_a_speaker_without_a_corpus_may_be_one_of_any(tones):
 @pytest.mark.parametrize("way", KEYS)
 def test_a_speaker_of_a_folder_that_the_model_heard_may_be_one_of_any_corpus(way, recipe, made, tones, tmp_path):
     folder = made("folder", heard="development", corpus="calls")
-    chosen = recipe(way, folder, allow=["recording_overlap"])
-    scored = [dataclasses.replace(u, corpus="tones") for u in tones.split("development")]
-    refuse_heard(chosen, scored)
+    chosen = recipe(way, folder)
+    scored = [dataclasses.replace(u, corpus="tones", content_sha256=None) for u in tones.split("development")]
+    refuse_heard(earlier_models(chosen), scored)
     found = Manifest.read(folder / "manifest.csv")
     dataclasses.replace(found, information={UNNAMED_CORPORA: ["calls"]}).write(folder / "manifest.csv")
     with pytest.raises(CorpusError, match=r"has heard 2 speakers \(s4, s5\) of development"):
-        refuse_heard(chosen, scored)
+        refuse_heard(earlier_models(chosen), scored)
 
 
 def test_a_bare_encoder_is_no_model_and_one_without_its_run_may_have_heard_anybody(recipe, made, tmp_path):
@@ -163,7 +180,7 @@ def test_a_probe_and_pre_training_refuse_likewise(recipe, made, tmp_path):
         probe_run(nested, tmp_path / "nested")
     content = chosen.model_dump(mode="json", exclude={"probe"}) | {"task": {"name": "vesper", "layers": 2}}
     with pytest.raises(CorpusError, match=r"model\.backbone\.checkpoint: .* has heard 2 speakers"):
-        pretraining_manifest(Recipe.model_validate(content))
+        build_pretraining(Recipe.model_validate(content))
 
 
 @pytest.mark.load

@@ -92,11 +92,12 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
     if merged := merged_models(recipe):
         about["merged"] = merged
     _refuse_other_models(run, earlier, about)
-    provenance = provenance_of(recipe, manifest, began, kind="fine-tuned", **counts, **about)
+    heard = experiment.earlier
+    provenance = provenance_of(recipe, manifest, began, kind="fine-tuned", earlier=heard, **counts, **about)
     if checkpoint is not None and _PROBED in earlier:
         provenance[_PROBED] = earlier[_PROBED]
     if processes.is_first():
-        write_start(run, recipe, manifest, provenance, listener)
+        write_start(run, recipe, manifest, provenance, listener, earlier=heard)
         _say_what_trains(recipe, experiment, provenance, listener)
     if lesson is not None:
         said_to = listener if processes.is_first() else Listener()
