@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import pytest
 import yaml
@@ -180,6 +181,27 @@ def test_official_splits_that_share_speakers_run_and_every_report_says_so(writte
         assert report["information"]["speaker_dependent"] is True
         assert any(notice.startswith("Speaker-dependent: 6 of 6") for notice in report["notices"])
         assert "Speaker-dependent" in (folder / "report.html").read_text()
+
+
+def test_a_start_that_heard_tested_speakers_is_told_of_once(written, tmp_path, tones, tiny_model, emotune_command):
+    shutil.copytree(tiny_model, tmp_path / "start" / "model")
+    rows = [dataclasses.replace(u, split="train") for u in tones if u.speaker in ("s0", "s1", "s2")]
+    dataclasses.replace(tones, root=tones.root.resolve(), utterances=tuple(rows)).write(
+        tmp_path / "start" / "manifest.csv"
+    )
+    (tmp_path / "start" / "provenance.json").write_text("{}")
+    content = yaml.safe_load(written.read_text())
+    content |= {"model": {"start": str(tmp_path / "start")}, "probe": {"cache": str(tmp_path / "cache")}}
+    content["data"]["allow"] = ["speaker_overlap", "recording_overlap"]
+    written.write_text(yaml.safe_dump(content))
+    ended = emotune_command("probe", written, "-o", tmp_path / "run")
+    assert ended.code == 0, ended.err
+    report = json.loads((tmp_path / "run" / "all" / "report.json").read_text())
+    assert [notice for notice in report["notices"] if "Speaker-dependent" in notice] == [
+        "Speaker-dependent: start, from which this model goes on, was trained on 3 of 6 speakers of this split, by"
+        " corpus and name; figures say nothing about new speakers."
+    ]
+    assert report["information"]["speaker_dependent"] is True
 
 
 def test_official_splits_must_be_different(written, tmp_path, emotune_command):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from builders.runs import finished_run
+from emotune.evaluation.earlier_training import EARLIER, EarlierTraining
 from emotune.evaluation.robustness.degradations import BABBLE, DEGRADATIONS
 from emotune.schema.predictions import Predictions
 from emotune.schema.run_folder import RunFolder
@@ -52,6 +53,17 @@ def test_a_split_with_too_few_speakers_does_without_babble_and_says_so(run, emot
     pages = (run.results("development") / "robustness.html").read_text(encoding="utf-8")
     assert "Conditions left out" in pages
     assert "chose layer, epoch or settings by" in pages
+
+
+def test_what_the_model_before_heard_stands_on_this_page_as_on_the_report(run, tones, emotune_command):
+    heard = EarlierTraining("before", frozenset((u.corpus, "S4") for u in tones), complete=True)
+    run.provenance.write_text(json.dumps({**run.information(), EARLIER: [heard.to_json()]}))
+    ended = emotune_command("evaluate", run.path, "--split", "development", "--robustness", "--resamples", 0)
+    assert ended.code == 0, ended.err
+    folder = run.results("development")
+    plain, robust = (json.loads((folder / name).read_text())["notices"] for name in ("report.json", "robustness.json"))
+    assert robust == plain
+    assert any(words.startswith("Speaker-dependent: before, from which this model goes on, was") for words in robust)
 
 
 def test_a_recording_that_is_missing_fails_under_every_degradation_and_ends_with_1(run, tones, emotune_command):

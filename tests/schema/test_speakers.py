@@ -3,7 +3,6 @@
 import pytest
 
 from builders.manifests import manifest_of, utterances
-from emotune.evaluation.earlier_training import EarlierTraining
 from emotune.evaluation.speaker_dependence import speaker_dependence
 from emotune.schema.manifest import Manifest
 from emotune.schema.speakers import spelled_apart, spelling_key, with_merged_spellings
@@ -73,14 +72,6 @@ def test_sessions_are_merged_too():
 
 def test_a_model_that_heard_a_speaker_under_another_spelling_is_speaker_dependent():
     assert speaker_dependence(manifest("Ana_1"), manifest("ana 1", "bo")).stamp is True
-
-
-def test_a_speaker_that_a_model_before_heard_counts():
-    trained_on, scored = manifest("cy"), manifest("ana 1", "bo")
-    heard = EarlierTraining("before", frozenset({(scored.utterances[0].corpus, "Ana_1")}), complete=True)
-    assert speaker_dependence(trained_on, scored, heard=heard.voices).shared == 1
-    others = EarlierTraining("before", frozenset({("elsewhere", "Ana_1")}), complete=True)
-    assert speaker_dependence(trained_on, scored, heard=others.voices).stamp is False
 
 
 def test_reading_notes_spellings_the_doctor_and_split_refuse_them_and_an_option_cures(tmp_path, tones, emotune_command):

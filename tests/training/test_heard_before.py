@@ -14,6 +14,7 @@ from emotune.errors import CorpusError
 from emotune.evaluation.earlier_training import (
     EARLIER,
     EarlierTraining,
+    as_one,
     earlier_in,
     earlier_notices,
     stamp_with_earlier,
@@ -21,11 +22,13 @@ from emotune.evaluation.earlier_training import (
 from emotune.models.encoder_folder import save_encoder
 from emotune.models.store import load_model
 from emotune.schema.labels import LabelSpace
+from emotune.schema.manifest import Manifest
+from emotune.schema.speakers import UNNAMED_CORPORA
 from emotune.training.build import build_experiment
 from emotune.training.fine_tune import train_run
 from emotune.training.heard_before import earlier_models, refuse_heard, warnings_of_earlier
 from emotune.training.manifest import build_manifest
-from emotune.training.pretraining.manifest import pretraining_manifest
+from emotune.training.pretraining.run import build_pretraining
 from emotune.training.probe import probe_run
 
 KEYS = {"start": "model.start", "encoder": "model.backbone.checkpoint", "teacher": "task.teacher"}
@@ -35,13 +38,13 @@ KEYS = {"start": "model.start", "encoder": "model.backbone.checkpoint", "teacher
 def made(tones, tmp_path):
     """A folder like that of a run: a model and an encoder that heard one split of the tones as ``train``."""
 
-    def make(name: str, *, heard: str, renamed: bool = False, **about: object) -> Path:
+    def make(name: str, *, heard: str, renamed: bool = False, corpus: str | None = None, **about: object) -> Path:
         run = tmp_path / name
         save_tiny_model(run / "model", LabelSpace(("anger", "neutral")), pooling="mean")
         for own in ("encoder", "encoder_before"):
             (run / own).mkdir()
             save_encoder(run / own, load_model(run / "model").model.backbone)
-        rows = [dataclasses.replace(u, split="train") for u in tones.split(heard)]
+        rows = [dataclasses.replace(u, split="train", corpus=corpus or u.corpus) for u in tones.split(heard)]
         rows = [dataclasses.replace(u, speaker=f"x{u.speaker}") for u in rows] if renamed else rows
         dataclasses.replace(tones, root=tones.root.resolve(), utterances=tuple(rows)).write(run / "manifest.csv")
         (run / "provenance.json").write_text(json.dumps(about))
@@ -104,8 +107,25 @@ def test_it_answers_for_all_that_the_models_heard_that_it_learnt_from_itself(way
     before = dataclasses.replace(before, speakers=frozenset((corpus, "S4") for corpus in corpora))
     chosen = recipe(way, made("second", heard="train", **{EARLIER: [before.to_json()]}))
     with pytest.raises(CorpusError, match=r"second.* has heard 1 speaker \(s4\) of development"):
-        refuse_heard(chosen, build_manifest(chosen).split("development"))
+        refuse_heard(earlier_models(chosen), build_manifest(chosen).split("development"))
     assert not earlier_models(chosen)[0].training.complete
+
+
+def test_recordings_are_known_along_a_chain_of_starts(recipe, made, tmp_path):
+    run = made("first", heard="development", renamed=True)
+    for name in ("second", "third"):
+        chosen = recipe("start", run, allow=["recording_overlap"])
+        probe_run(chosen, tmp_path / name)
+        run = tmp_path / name
+    with pytest.raises(CorpusError, match=r"third has heard 8 recordings \(.* and 5 more\) of development"):
+        probe_run(recipe("start", run), tmp_path / "refused")
+
+
+def test_whom_a_start_heard_is_read_once_in_a_run(recipe, made, tmp_path, monkeypatch):
+    run, read, original = made("own", heard="train"), list[Path](), Manifest.read
+    monkeypatch.setattr(Manifest, "read", lambda path: read.append(Path(path)) or original(path))
+    probe_run(recipe("start", run), tmp_path / "probe")
+    assert read.count(run / "manifest.csv") == 1
 
 
 def test_copied_layers_have_heard_nothing_of_the_run_that_taught_the_others(recipe, made):
@@ -129,6 +149,18 @@ def test_a_speaker_without_a_corpus_may_be_one_of_any(tones):
     assert stamp_with_earlier(False, [heard], named.split("development")) is True
 
 
+@pytest.mark.parametrize("way", KEYS)
+def test_a_speaker_of_a_folder_that_the_model_heard_may_be_one_of_any_corpus(way, recipe, made, tones, tmp_path):
+    folder = made("folder", heard="development", corpus="calls")
+    chosen = recipe(way, folder)
+    scored = [dataclasses.replace(u, corpus="tones", content_sha256=None) for u in tones.split("development")]
+    refuse_heard(earlier_models(chosen), scored)
+    found = Manifest.read(folder / "manifest.csv")
+    dataclasses.replace(found, information={UNNAMED_CORPORA: ["calls"]}).write(folder / "manifest.csv")
+    with pytest.raises(CorpusError, match=r"has heard 2 speakers \(s4, s5\) of development"):
+        refuse_heard(earlier_models(chosen), scored)
+
+
 def test_a_bare_encoder_is_no_model_and_one_without_its_run_may_have_heard_anybody(recipe, made, tmp_path):
     run = made("own", heard="train")
     for name in ("encoder", "model"):
@@ -148,7 +180,7 @@ def test_a_probe_and_pre_training_refuse_likewise(recipe, made, tmp_path):
         probe_run(nested, tmp_path / "nested")
     content = chosen.model_dump(mode="json", exclude={"probe"}) | {"task": {"name": "vesper", "layers": 2}}
     with pytest.raises(CorpusError, match=r"model\.backbone\.checkpoint: .* has heard 2 speakers"):
-        pretraining_manifest(Recipe.model_validate(content))
+        build_pretraining(Recipe.model_validate(content))
 
 
 @pytest.mark.load
@@ -165,6 +197,22 @@ def test_card_and_report_tell_of_a_teacher_that_may_have_heard_anybody(recipe, m
     assert report["information"]["speaker_dependent"] == "unknown"
     (of_student,) = earlier_models(recipe("start", tmp_path / "student"))
     assert not of_student.training.complete
+
+
+def test_the_models_before_several_folds_are_told_of_in_one_sentence(tones):
+    parts = [tones.filter(lambda u, own=own: u.speaker in own) for own in (("s0", "s1"), ("s2", "s3"))]
+    of_all = [EarlierTraining(f"fold_{n}", frozenset({(None, "S1"), (None, "S2")}), complete=True) for n in (1, 2)]
+    taught = EarlierTraining("teacher", frozenset({(None, "s0")}), complete=False, is_teacher=True)
+    each = [*zip(of_all, parts, strict=True), (taught, parts[1])]
+    tested = tones.filter(lambda u: u.speaker in ("s0", "s1", "s2", "s3"))
+    said = earlier_notices(as_one(each), tested)
+    assert said == [
+        "Speaker-dependent: fold_1, fold_2, from which this model goes on, was trained on 2 of 4 speakers of this"
+        " split, by corpus and name; figures say nothing about new speakers.",
+        taught.unknown,
+    ]
+    apart = [EarlierTraining("own", frozenset({(None, "s2")}), complete=True)]
+    assert earlier_notices(as_one([(apart[0], parts[0])]), tested) == [], "it heard nobody of the fold that it began"
 
 
 def test_speakers_that_were_heard_before_are_told_from_new_ones(tones):

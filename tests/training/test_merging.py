@@ -108,6 +108,8 @@ def test_of_a_protocol_each_fold_merges_its_own_parent(recipe_of, parents, tmp_p
     recipe = recipe_of(tmp_path / "parent", tmp_path / "lone")
     whole = recipe.model_copy(update={"protocol": str(tmp_path / "folds.yaml")})
     assert first_fold(whole).model.merged == [str(tmp_path / "parent" / "fold_1"), str(tmp_path / "lone")]
+    named = recipe_of(tmp_path / "{fold}" / "encoder").model_copy(update={"protocol": whole.protocol})
+    assert first_fold(named).model.merged == [str(tmp_path / "fold_1" / "encoder")]
 
 
 def test_spread_weights_cannot_be_merged(recipe_of, parents):

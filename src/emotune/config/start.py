@@ -11,6 +11,8 @@ from emotune.io.tables import read_json
 from emotune.models.exported import is_exported
 from emotune.models.folder import CONFIG, GRAPH, PREPROCESSOR, WEIGHTS, find_model_folder
 
+OF_FOLD = "{fold}"
+"""In ``model.backbone.checkpoint`` and ``model.adapter.models``: the fold's name, for what heard its speakers."""
 _BELOW_HEADS = ("layer_mix", "varan", "pooling")
 _PARTS = (*_BELOW_HEADS, "hidden_size", "dropout")
 
@@ -56,10 +58,10 @@ def with_start(recipe: Any) -> Any:
     return {**recipe, "data": data, "model": {**parts, **model, "backbone": {**encoder, **backbone}}}
 
 
-def start_of_fold(start: str | None, fold: str) -> str | None:
-    """The model that a fold of a protocol goes on from: its own, where ``start`` is a folder with one for each fold."""
-    own = None if start is None else Path(start) / fold
-    return start if own is None or not _holds_model(own) else str(own)
+def model_of_fold(name: str, fold: str) -> str:
+    """A fold's own model: ``{fold}`` in a name is the fold's, and a folder with one for each stands for that one."""
+    own = name.replace(OF_FOLD, fold)
+    return str(Path(own) / fold) if _holds_model(Path(own) / fold) else own
 
 
 def _of_any_fold(start: str | Path) -> str | Path:

@@ -11,7 +11,7 @@ from typing import Any
 from emotune.corpora.licences import strictest_rule
 from emotune.errors import CorpusError
 from emotune.schema.manifest import Manifest, Skipped
-from emotune.schema.speakers import with_corpus
+from emotune.schema.speakers import UNNAMED_CORPORA, with_corpus
 from emotune.schema.utterance import Utterance
 
 
@@ -19,7 +19,7 @@ def with_others(manifest: Manifest, others: Mapping[str, Manifest]) -> Manifest:
     """Adds corpora without labels to a manifest, whose own rows, classes and scales stay as they are.
 
     ``utterance_id`` and ``copy_of`` of the others become ``<name>/<their own>``, and so do ``speaker`` and ``session``
-    of utterances without a corpus, which is ``<name>`` then.
+    of utterances without a corpus, which is ``<name>`` then, among the ``UNNAMED_CORPORA``.
 
     Args:
         manifest: with or without labels.
@@ -36,8 +36,11 @@ def with_others(manifest: Manifest, others: Mapping[str, Manifest]) -> Manifest:
     root = common_folder(roots)
     own = manifest.information
     told = own["corpora"] if is_joined(manifest) else {str(own.get("corpus", "manifest")): own}
+    unnamed = [name for name, part in others.items() if any(utterance.corpus is None for utterance in part)]
     information = {
         **own,
+        UNNAMED_CORPORA: [n for part in (manifest, *parts.values()) for n in part.information.get(UNNAMED_CORPORA, ())]
+        + unnamed,
         **licences_of({**told, **{name: part.information for name, part in parts.items()}}),
         "warnings": [
             *own.get("warnings", ()),

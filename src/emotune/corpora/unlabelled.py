@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from emotune.corpora.hearing import hear
@@ -17,11 +17,11 @@ from emotune.schema.splits import TRAIN
 from emotune.schema.utterance import Utterance
 
 _OTHER = "of split {}, which nothing is learnt from"
-ELSEWHERE = "the manifest has it in another split than training"
-"""Reason for which a recording is skipped."""
 
 
-def read_unlabelled(source: Path, *, elsewhere: Collection[Path] = (), progress: Progress = silent) -> Manifest:
+def read_unlabelled(
+    source: Path, *, unopened: Callable[[Path, Utterance], str | None] | None = None, progress: Progress = silent
+) -> Manifest:
     """Reads the recordings below a folder as ``audiofolder`` does, but for the labels; or a manifest's.
 
     What lies in a folder called after another split than training (``test``, ``dev``, ``validation``, ...), or is said
@@ -29,7 +29,7 @@ def read_unlabelled(source: Path, *, elsewhere: Collection[Path] = (), progress:
 
     Args:
         source: the folder, or the manifest.
-        elsewhere: recordings that are skipped unopened wherever they lie, with all links followed.
+        unopened: says why a recording at a path is skipped unopened too, or None.
         progress: shows how far the decoding is.
 
     Raises:
@@ -38,23 +38,11 @@ def read_unlabelled(source: Path, *, elsewhere: Collection[Path] = (), progress:
     """
     if source.is_file():
         manifest = without_labels(Manifest.read(source))
-        manifest = manifest.filter(lambda utterance: utterance.split in (None, TRAIN))
-        kept = [u for u in manifest if not elsewhere or manifest.path_of(u).resolve() not in elsewhere]
-        there = {utterance.utterance_id for utterance in kept}
-        skipped = (Skipped(u.file, ELSEWHERE) for u in manifest if u.utterance_id not in there)
-        return dataclasses.replace(manifest, utterances=tuple(kept), skipped=(*manifest.skipped, *skipped))
+        wanted, skipped = _parted(manifest.root, manifest, unopened)
+        return dataclasses.replace(manifest, utterances=tuple(wanted), skipped=(*manifest.skipped, *skipped))
     if not source.is_dir():
         raise CorpusError(f"data.unlabelled: {source} is neither a folder of recordings nor a manifest.")
-    wanted, skipped = list[Utterance](), list[Skipped]()
-    for item in suffixes_apart(audiofolder.recordings(source)):
-        if isinstance(item, Skipped):
-            skipped.append(item)
-        elif item.split not in (None, TRAIN):
-            skipped.append(Skipped(item.file, _OTHER.format(item.split)))
-        elif elsewhere and (source / item.file).resolve() in elsewhere:
-            skipped.append(Skipped(item.file, ELSEWHERE))
-        else:
-            wanted.append(item)
+    wanted, skipped = _parted(source, suffixes_apart(audiofolder.recordings(source)), unopened)
     heard = hear(source, wanted, cure="", progress=progress)
     skipped += heard.skipped
     if not heard.utterances:
@@ -70,6 +58,25 @@ def read_unlabelled(source: Path, *, elsewhere: Collection[Path] = (), progress:
         {**information, **({"warnings": warnings} if warnings else {})},
         tuple(skipped),
     )
+
+
+def _parted(
+    root: Path, items: Iterable[Utterance | Skipped], unopened: Callable[[Path, Utterance], str | None] | None
+) -> tuple[list[Utterance], list[Skipped]]:
+    """The utterances that are wanted, and all others with their reasons."""
+    wanted, skipped = list[Utterance](), list[Skipped]()
+    for item in items:
+        if isinstance(item, Skipped):
+            skipped.append(item)
+            continue
+        reason = None if item.split in (None, TRAIN) else _OTHER.format(item.split)
+        if reason is None and unopened is not None:
+            reason = unopened(root / item.file, item)
+        if reason is None:
+            wanted.append(item)
+        else:
+            skipped.append(Skipped(item.file, reason))
+    return wanted, skipped
 
 
 def without_labels(manifest: Manifest) -> Manifest:

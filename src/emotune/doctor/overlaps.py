@@ -10,7 +10,7 @@ from emotune.doctor.finding import Case, Finding, findings_of, ids, named
 from emotune.errors import CorpusError
 from emotune.schema.manifest import Manifest
 from emotune.schema.speakers import as_written, voice_of
-from emotune.schema.utterance import Utterance
+from emotune.schema.utterance import Utterance, end_of, share_sound
 
 ALLOWED_BY = {
     "speaker_overlap": "speaker_overlap",
@@ -206,16 +206,11 @@ def _touching(segments: Iterable[Utterance]) -> tuple[Utterance, Utterance] | No
     """Two stretches of one file, in different splits, with a part of a channel in common."""
     longest: dict[tuple[str, int | None], Utterance] = {}  # of those of a split and channel that began: the last to end
     for segment in sorted((u for u in segments if u.split), key=lambda u: u.start_s or 0.0):
-        for (split, channel), earlier in longest.items():
-            same = None in (channel, segment.channel) or channel == segment.channel
-            if same and split != segment.split and _end_s(earlier) > (segment.start_s or 0.0):
+        for (split, _), earlier in longest.items():
+            if split != segment.split and share_sound(earlier, segment):
                 return earlier, segment
         assert segment.split is not None
         before = longest.get((segment.split, segment.channel))
-        if before is None or _end_s(segment) > _end_s(before):
+        if before is None or end_of(segment) > end_of(before):
             longest[segment.split, segment.channel] = segment
     return None
-
-
-def _end_s(utterance: Utterance) -> float:
-    return float("inf") if utterance.end_s is None else utterance.end_s

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emotune.schema.manifest import Manifest
-from emotune.schema.speakers import Voice, known_voices, shared_voices, voice_named
+from emotune.schema.speakers import Voice, known_voices, shared_voices, voice_named, voice_of
 
 EARLIER = "earlier_training"
 """Its key in a run's provenance."""
@@ -34,14 +34,17 @@ class EarlierTraining:
         """Keys of the speakers, however their names are written."""
         return frozenset(voice_named(corpus, name) for corpus, name in self.speakers)
 
+    def heard_of(self, scored: Manifest) -> set[Voice]:
+        """Keys of the scored speakers that it heard."""
+        return shared_voices(known_voices(scored), self.voices)
+
     def notices(self, scored: Manifest, what: str = "this split") -> list[str]:
         """Says how many of the scored speakers it heard, or that nobody knows; empty where it heard none."""
-        there = known_voices(scored)
-        shared = len(shared_voices(there, self.voices))
-        if shared:
+        if shared := len(self.heard_of(scored)):
             part = "which taught this model" if self.is_teacher else "from which this model goes on"
             return [
-                f"Speaker-dependent: {self.name}, {part}, was trained on {shared} of {len(there)} speakers of {what},"
+                f"Speaker-dependent: {self.name}, {part}, was trained on {shared} of"
+                f" {len(known_voices(scored))} speakers of {what},"
                 " by corpus and name; figures say nothing about new speakers."
             ]
         return [] if self.complete else [self.unknown]
@@ -84,9 +87,27 @@ def earlier_notices(earlier: Sequence[EarlierTraining], scored: Manifest, what: 
     return [sentence for one in earlier for sentence in one.notices(scored, what)]
 
 
+def as_one(each: Sequence[tuple[EarlierTraining, Manifest]]) -> list[EarlierTraining]:
+    """One model in place of those that the folds of a protocol learnt from, and one in place of their teachers.
+
+    Args:
+        each: a fold's model, and what is scored of that fold: of its speakers alone the model's are told.
+    """
+    found = []
+    for is_teacher in sorted({one.is_teacher for one, _ in each}):
+        own = [(one, scored) for one, scored in each if one.is_teacher is is_teacher]
+        names = ", ".join(dict.fromkeys(one.name for one, _ in own))
+        speakers = set[tuple[str | None, str]]()
+        for one, scored in own:
+            heard = one.heard_of(scored)
+            speakers |= {(u.corpus, u.speaker) for u in scored if u.speaker is not None and voice_of(u) in heard}
+        complete = all(one.complete for one, _ in own)
+        found.append(EarlierTraining(names, frozenset(speakers), complete, is_teacher))
+    return found
+
+
 def stamp_with_earlier(own: bool | str, earlier: Sequence[EarlierTraining], scored: Manifest) -> bool | str:
     """Speaker dependence of a run that is ``own`` by its own training alone: True, False, or ``unknown``."""
-    there = known_voices(scored)
-    if own is True or any(shared_voices(there, one.voices) for one in earlier):
+    if own is True or any(one.heard_of(scored) for one in earlier):
         return True
     return own if all(one.complete for one in earlier) else "unknown"

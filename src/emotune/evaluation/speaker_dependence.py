@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from emotune.schema.manifest import Manifest
-from emotune.schema.speakers import Voice, known_voices, shared_voices
+from emotune.schema.speakers import heard_speakers, known_voices, shared_voices, voice_named
 
 
 @dataclass(frozen=True)
@@ -33,14 +32,14 @@ class SpeakerDependence:
         ]
 
 
-def speaker_dependence(trained_on: Manifest, scored: Manifest, *, heard: Collection[Voice] = ()) -> SpeakerDependence:
+def speaker_dependence(trained_on: Manifest, scored: Manifest) -> SpeakerDependence:
     """Compares the speakers of a run's training utterances with those of the scored ones.
 
     Args:
         trained_on: the training split alone.
         scored: the truth that predictions are held against.
-        heard: further speakers, whom a model heard that the run learnt from.
     """
     there = known_voices(scored)
+    trained = {voice_named(corpus, name) for corpus, name in heard_speakers(trained_on)}
     all_known = all(u.speaker is not None for part in (trained_on, scored) for u in part)
-    return SpeakerDependence(len(shared_voices(there, {*heard, *known_voices(trained_on)})), len(there), all_known)
+    return SpeakerDependence(len(shared_voices(there, trained)), len(there), all_known)

@@ -10,11 +10,11 @@ from typing import Literal
 
 from emotune.config.lessons import LessonOptions
 from emotune.config.recipe import Recipe
-from emotune.config.start import start_of_fold
+from emotune.config.start import OF_FOLD, model_of_fold
 from emotune.config.tasks import refuse_task
 from emotune.errors import ConfigError
 from emotune.evaluation import Evaluation, scores
-from emotune.evaluation.earlier_training import EarlierTraining, earlier_in, earlier_notices
+from emotune.evaluation.earlier_training import EarlierTraining, as_one, earlier_in
 from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dependence
 from emotune.inference import load
 from emotune.protocols.pool import training_pool
@@ -25,7 +25,6 @@ from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 from emotune.schema.run_folder import RunFolder
-from emotune.schema.speakers import Voice
 from emotune.schema.splits import TRAIN
 from emotune.training.conditions import enriched
 from emotune.training.fine_tune import train_run
@@ -39,8 +38,6 @@ Kind = Literal["train", "probe"]
 _RUNS: Mapping[Kind, Callable[..., Evaluation]] = {"train": train_run, "probe": probe_run}
 POOLED = "all"
 """Where the pooled results of several folds lie."""
-OF_FOLD = "{fold}"
-"""In ``model.backbone.checkpoint``: the fold's name, so that each has the encoder that heard its training speakers."""
 
 
 def run(
@@ -120,8 +117,8 @@ def _under(recipe: Recipe, protocol: Protocol, fold: Fold, source: Mapping[str, 
     data = recipe.data.model_copy(update={**source, "splits": splits, "allow": allow})
     backbone = recipe.model.backbone
     own = backbone.checkpoint and backbone.checkpoint.replace(OF_FOLD, fold.name)
-    start = start_of_fold(recipe.model.start, fold.name)
-    adapter, merged = recipe.model.adapter, [start_of_fold(name, fold.name) for name in recipe.model.merged]
+    start = recipe.model.start and model_of_fold(recipe.model.start, fold.name)
+    adapter, merged = recipe.model.adapter, [model_of_fold(name, fold.name) for name in recipe.model.merged]
     if adapter is not None and merged:
         adapter = adapter.model_copy(update={"models": merged})
     backbone = backbone.model_copy(update={"checkpoint": own})
@@ -210,11 +207,6 @@ class _Tested:
         """Models that the fold learnt from."""
         return earlier_in(self.run.information())
 
-    @property
-    def heard_before(self) -> set[Voice]:
-        """Speakers that these heard."""
-        return {voice for one in self.earlier for voice in one.voices}
-
 
 def _tested(run: RunFolder, fold: Fold, name: str) -> _Tested:
     inner = RunFolder(run.path / fold.name)
@@ -257,22 +249,15 @@ def _score_together(run: RunFolder, parts: list[_Tested], about: Mapping[str, st
         name=POOLED,
         held_out=True,
         dependence=_dependence(parts),
+        earlier=as_one([(one, part.truth) for part in parts for one in part.earlier]),
         extra={**about, **each, "model fingerprint": {part.fold: part.answers.model_fingerprint for part in parts}},
-        notices=[*warnings, *_notices_of_earlier(parts)],
+        notices=warnings,
     )
 
 
-def _notices_of_earlier(parts: list[_Tested]) -> list[str]:
-    """Sentences on whom the models heard that the folds learnt from, each once."""
-    each = (earlier_notices(part.earlier, part.truth, f"the test of {part.fold}") for part in parts)
-    return list(dict.fromkeys(sentence for sentences in each for sentence in sentences))
-
-
 def _dependence(parts: list[_Tested]) -> SpeakerDependence:
-    """Counts the tested speakers that their fold trained on, or a model that it learnt from."""
-    each = [speaker_dependence(part.manifest.split(TRAIN), part.truth, heard=part.heard_before) for part in parts]
+    """Counts the tested speakers that their fold trained on."""
+    each = [speaker_dependence(part.manifest.split(TRAIN), part.truth) for part in parts]
     return SpeakerDependence(
-        sum(item.shared for item in each),
-        sum(item.scored for item in each),
-        all(item.all_known for item in each) and all(one.complete for part in parts for one in part.earlier),
+        sum(item.shared for item in each), sum(item.scored for item in each), all(item.all_known for item in each)
     )

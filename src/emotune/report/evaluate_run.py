@@ -22,7 +22,7 @@ from emotune.io.tables import check_output
 from emotune.models.folder import find_model_folder
 from emotune.report.read_words import add_to_card, read_words
 from emotune.report.score_attacks import Attacks, score_attacks
-from emotune.report.score_run import TRAINED_ELSEWHERE, score_run, seen_before
+from emotune.report.score_run import known_before, score_run
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.gender import GENDER_CLASSES, gender_as_class
 from emotune.schema.manifest import Manifest
@@ -265,6 +265,5 @@ def _score_robustness(
 
 def _about(run: RunFolder, manifest: Manifest, name: str, notes: Sequence[str]) -> tuple[str, list[str]]:
     """Title of a page about a run, and what its readers must know."""
-    seen = [TRAINED_ELSEWHERE] if isinstance(run, LoneModel) else seen_before(Manifest.read(run.manifest), manifest)
-    notice = run.information().get("notice")
+    notice, (_, seen) = run.information().get("notice"), known_before(run, manifest)
     return f"{run.information().get('recipe', run.path.name)}: {name}", [*([notice] if notice else []), *seen, *notes]

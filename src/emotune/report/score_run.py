@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emotune.conditions.origins import origins_used
-from emotune.evaluation.earlier_training import earlier_in, earlier_notices, stamp_with_earlier
+from emotune.evaluation.earlier_training import EarlierTraining, earlier_in, earlier_notices, stamp_with_earlier
 from emotune.evaluation.evaluate import evaluate
 from emotune.evaluation.result import Evaluation
 from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dependence
@@ -39,6 +39,7 @@ def score_run(
     resamples: int = 1000,
     held_out: bool = False,
     dependence: SpeakerDependence | None = None,
+    earlier: Sequence[EarlierTraining] | None = None,
     extra: Mapping[str, Any] | None = None,
     notices: Sequence[str] = (),
     notes: Sequence[str] = (),
@@ -56,6 +57,7 @@ def score_run(
         resamples: of the bootstrap.
         held_out: the predictions are of a cross-validation, so that what the run trained on says nothing.
         dependence: how far training heard the scored speakers, where the run's manifest does not say it.
+        earlier: models that were learnt from, where the run's provenance does not say it.
         extra: more lines for the information table.
         notices: more banners.
         notes: what a reader should know of how truth and predictions came about.
@@ -72,15 +74,7 @@ def score_run(
     predictions.write(target / "predictions.csv")
     about = run.information()
     banners = [*([about["notice"]] if about.get("notice") else []), *notices]
-    if isinstance(run, LoneModel):
-        dependence, seen = _UNKNOWN, [TRAINED_ELSEWHERE]
-    else:
-        run_manifest = Manifest.read(run.manifest)
-        trained_on = run_manifest.filter(lambda utterance: utterance.split == "train" and not held_out)
-        dependence = dependence or speaker_dependence(trained_on, manifest)
-        seen = dependence.notices + ([] if held_out else seen_before(run_manifest, manifest))
-    earlier = earlier_in(about)
-    seen = [*seen, *earlier_notices(earlier, manifest)]
+    stamp, seen = known_before(run, manifest, held_out=held_out, dependence=dependence, earlier=earlier)
     banners += seen
     evaluation = dataclasses.replace(evaluation, notes=(*seen, *notes, *evaluation.notes), words=words)
     shown = {
@@ -92,7 +86,7 @@ def score_run(
         title=f"{about.get('recipe', run.path.name)}: {name}",
         information={
             "split": name,
-            "speaker_dependent": stamp_with_earlier(dependence.stamp, earlier, manifest),
+            "speaker_dependent": stamp,
             **{
                 key: manifest.information[key]
                 for key in ("corpus", "licence", "reference")
@@ -108,6 +102,29 @@ def score_run(
         notices=banners,
     )
     return evaluation
+
+
+def known_before(
+    run: RunFolder,
+    manifest: Manifest,
+    *,
+    held_out: bool = False,
+    dependence: SpeakerDependence | None = None,
+    earlier: Sequence[EarlierTraining] | None = None,
+) -> tuple[bool | str, list[str]]:
+    """Speaker dependence of a run on what is scored, and sentences on what it, or a model before it, heard of that.
+
+    Arguments are as for ``score_run``.
+    """
+    earlier = earlier_in(run.information()) if earlier is None else earlier
+    if isinstance(run, LoneModel):
+        dependence, seen = _UNKNOWN, [TRAINED_ELSEWHERE]
+    else:
+        run_manifest = Manifest.read(run.manifest)
+        trained_on = run_manifest.filter(lambda utterance: utterance.split == TRAIN and not held_out)
+        dependence = dependence or speaker_dependence(trained_on, manifest)
+        seen = dependence.notices + ([] if held_out else seen_before(run_manifest, manifest))
+    return stamp_with_earlier(dependence.stamp, earlier, manifest), [*seen, *earlier_notices(earlier, manifest)]
 
 
 def seen_before(run_manifest: Manifest, manifest: Manifest) -> list[str]:

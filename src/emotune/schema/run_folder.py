@@ -38,6 +38,15 @@ class RunFolder:
         return self.path / "manifest.csv"
 
     @property
+    def heard_before(self) -> Path:
+        """Contents of the recordings that models heard which the run learnt from, one a line; absent without any."""
+        return self.path / "heard_before.txt"
+
+    def recordings_before(self) -> set[str]:
+        """The lines of ``heard_before.txt``."""
+        return set(self.heard_before.read_text(encoding="utf-8").split()) if self.heard_before.exists() else set()
+
+    @property
     def metrics(self) -> Path:
         """One line an epoch."""
         return self.path / "metrics.jsonl"

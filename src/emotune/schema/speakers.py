@@ -24,6 +24,22 @@ Voice = tuple[str | None, tuple[str, ...]]
 """A corpus, and a name that is the same however it is written."""
 
 
+UNNAMED_CORPORA = "unnamed_corpora"
+"""In a manifest's information: corpora called after a folder or file alone, whose speakers may be of any."""
+
+
+def heard_speakers(manifest: Manifest) -> set[tuple[str | None, str]]:
+    """Corpus and name of each speaker that is known; None for a corpus that nobody has named."""
+    unnamed = manifest.information.get(UNNAMED_CORPORA, ())
+    return {
+        (None, without_corpus(utterance.corpus, utterance.speaker))
+        if utterance.corpus in unnamed
+        else (utterance.corpus, utterance.speaker)
+        for utterance in manifest
+        if utterance.speaker is not None
+    }
+
+
 def known_voices(utterances: Iterable[Utterance]) -> set[Voice]:
     """Keys of the speakers that are known."""
     return {voice for utterance in utterances if (voice := voice_of(utterance)) is not None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -72,6 +73,17 @@ COLUMNS = tuple(f.name for f in dataclasses.fields(Utterance) if f.name not in (
 def segment_of(utterance: Utterance) -> audio.Segment:
     """Segment of the recording that an utterance covers."""
     return audio.Segment(utterance.start_s, utterance.end_s, utterance.heard_channel)
+
+
+def share_sound(one: Utterance, other: Utterance) -> bool:
+    """Tells if two utterances of one recording have a part of a channel in common; one without times is all of it."""
+    on_one_channel = None in (one.channel, other.channel) or one.channel == other.channel
+    return on_one_channel and max(one.start_s or 0.0, other.start_s or 0.0) < min(end_of(one), end_of(other))
+
+
+def end_of(utterance: Utterance) -> float:
+    """Seconds from the recording's start to the utterance's end; infinity = the recording's end."""
+    return math.inf if utterance.end_s is None else utterance.end_s
 
 
 def check_utterance(utterance: Utterance, label_space: LabelSpace, where: str) -> None:

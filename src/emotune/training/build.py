@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,7 @@ from emotune.section import Section
 from emotune.training.build_task import build_loss, build_reversal, build_task, vote_targets
 from emotune.training.clip_lengths import with_lengths_settled
 from emotune.training.conditions import build_conditioner, condition_table
-from emotune.training.heard_before import refuse_heard
+from emotune.training.heard_before import EarlierModel, earlier_models, refuse_heard
 from emotune.training.label_task import LabelTask
 from emotune.training.lesson import Lesson, lesson_of
 from emotune.training.manifest import without_votes
@@ -191,8 +191,8 @@ def wanted_heads(recipe: Recipe) -> list[str]:
 class Experiment:
     """All that fine-tuning works with, as the recipe says.
 
-    ``heard`` are the development clips, where a cache keeps them; ``lesson`` is that of the recipe's task, to be
-    prepared before training.
+    ``earlier`` are the trained models that the recipe learns from; ``heard`` are the development clips, where a cache
+    keeps them; ``lesson`` is that of the recipe's task, to be prepared before training.
     """
 
     manifest: Manifest
@@ -204,6 +204,7 @@ class Experiment:
     task: LabelTask
     dataset: EmotionDataset
     conditioner: Conditioner | None
+    earlier: Sequence[EarlierModel] = ()
     heard: DecodedClips | None = None
     lesson: Lesson | None = None
 
@@ -268,7 +269,8 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
     """
     train, development = manifest.split(TRAIN), manifest.split(DEVELOPMENT)
     _refuse_no_choice(recipe, development)
-    refuse_heard(recipe, held_out(manifest))
+    earlier = earlier_models(recipe)
+    refuse_heard(earlier, held_out(manifest), allow=recipe.data.allow)
     space = build_label_space(recipe, manifest)
     if recipe.train.metric == VOTE_SIMILARITY and without_votes(development, space.classes) == len(development):
         raise CorpusError(f"train.metric: {VOTE_SIMILARITY} needs votes, and no development utterance has any.")
@@ -315,7 +317,7 @@ def build_experiment(recipe: Recipe, manifest: Manifest) -> Experiment:
         max_duration_s=preprocessing.longest_decoded_s,
     )
     return Experiment(
-        manifest, train, development, space, preprocessing, model, task, dataset, conditioner, heard, lesson
+        manifest, train, development, space, preprocessing, model, task, dataset, conditioner, earlier, heard, lesson
     )
 
 

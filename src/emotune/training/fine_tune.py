@@ -92,11 +92,12 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
     if merged := merged_models(recipe):
         about["merged"] = merged
     _refuse_other_models(run, earlier, about)
-    provenance = provenance_of(recipe, manifest, began, kind="fine-tuned", **counts, **about)
+    heard = experiment.earlier
+    provenance = provenance_of(recipe, manifest, began, kind="fine-tuned", earlier=heard, **counts, **about)
     if checkpoint is not None and _PROBED in earlier:
         provenance[_PROBED] = earlier[_PROBED]
     if processes.is_first():
-        write_start(run, recipe, manifest, provenance, listener)
+        write_start(run, recipe, manifest, provenance, listener, earlier=heard)
         _say_what_trains(recipe, experiment, provenance, listener)
     if lesson is not None:
         said_to = listener if processes.is_first() else Listener()
@@ -137,7 +138,7 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
 
 
 def _built(recipe: Recipe, progress: Progress) -> Experiment:
-    """All that a run, or its description, begins with.
+    """All that a run, or its description, begins with; the recordings are read by the first process.
 
     Raises:
         ConfigError, CorpusError, ModelError: for what cannot be trained, as far as it is known before the work.
@@ -145,7 +146,9 @@ def _built(recipe: Recipe, progress: Progress) -> Experiment:
     if recipe.train.fsdp and processes.count() == 1:
         raise ConfigError("train.fsdp needs several processes: start with torchrun, or leave it out.")
     refuse_absent_trackers(recipe)
-    return build_experiment(recipe, build_manifest(recipe, progress=progress))
+    manifest = processes.from_first(build_manifest(recipe, progress=progress) if processes.is_first() else None)
+    assert manifest is not None
+    return build_experiment(recipe, manifest)
 
 
 def _refuse_other_models(run: RunFolder, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:

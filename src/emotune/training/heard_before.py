@@ -1,13 +1,12 @@
 """Recordings and speakers that models heard before a recipe learns from them: one rule for starts, encoders, teachers.
 
-Such a model counts as trained on the training split of its own run, and on the speakers of the models that it learnt
-from itself; of their recordings nothing is kept. A model without its run may have heard anybody; a published encoder
-is no such model.
+Such a model counts as trained on the training split of its own run, and on all that the models heard that it learnt
+from itself. A model without its run may have heard anybody; a published encoder is no such model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from emotune.models.backbones.checkpoint import local_checkpoint
 from emotune.models.folder import find_model_folder
 from emotune.schema.manifest import Manifest
 from emotune.schema.run_folder import RunFolder, run_around
-from emotune.schema.speakers import known_voices, shared_voices, voice_of
+from emotune.schema.speakers import heard_speakers, known_voices, shared_voices, voice_of
 from emotune.schema.splits import TRAIN
 from emotune.schema.utterance import Utterance
 
@@ -34,7 +33,7 @@ class EarlierModel:
         key: of the recipe, which names it.
         name: as the recipe has it.
         training: the speakers that it heard.
-        recordings: contents of the recordings that it heard itself.
+        recordings: contents of the recordings that it heard.
     """
 
     key: str
@@ -52,16 +51,15 @@ def earlier_models(recipe: Recipe) -> list[EarlierModel]:
     return [_heard(*named) for named in _named(recipe)]
 
 
-def refuse_heard(recipe: Recipe, scored: Iterable[Utterance]) -> None:
+def refuse_heard(models: Sequence[EarlierModel], scored: Iterable[Utterance], *, allow: Collection[str] = ()) -> None:
     """Refuses models that have heard speakers or recordings of the utterances that choose or are scored.
 
-    ``data.allow`` lets them pass, as it does for splits.
+    ``allow`` lets them pass, as it does for splits.
 
     Raises:
         CorpusError: naming the model, whom it heard, and the cures.
-        ModelError: as ``earlier_models``.
     """
-    models, utterances = earlier_models(recipe), list(scored)
+    utterances = list(scored)
     for model in models:
         voices = shared_voices(known_voices(utterances), model.training.voices)
         shared = {
@@ -69,7 +67,7 @@ def refuse_heard(recipe: Recipe, scored: Iterable[Utterance]) -> None:
             "recording_overlap": [u for u in utterances if u.content_sha256 in model.recordings],
         }
         needed = [word for word, found in shared.items() if found]
-        refused = [word for word in needed if word not in recipe.data.allow]
+        refused = [word for word in needed if word not in allow]
         if refused:
             found = shared[refused[0]]
             of_splits = " and ".join(sorted({u.split for u in found if u.split is not None})) or "the manifest"
@@ -133,13 +131,12 @@ def _heard(key: str, name: str, folder: Path, is_teacher: bool) -> EarlierModel:
     before = earlier_in(run.information())
     training = EarlierTraining(
         run.path.name,
-        frozenset((u.corpus, u.speaker) for u in trained_on if u.speaker is not None).union(
-            *(one.speakers for one in before)
-        ),
+        frozenset(heard_speakers(trained_on)).union(*(one.speakers for one in before)),
         all(u.speaker is not None for u in trained_on) and all(one.complete for one in before),
         is_teacher,
     )
-    return EarlierModel(key, name, training, frozenset(u.content_sha256 for u in trained_on if u.content_sha256))
+    recordings = {u.content_sha256 for u in trained_on if u.content_sha256} | run.recordings_before()
+    return EarlierModel(key, name, training, frozenset(recordings))
 
 
 def _in_words(word: str, found: Sequence[Utterance]) -> str:

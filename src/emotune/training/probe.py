@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ from emotune.training.build import (
     settle_lengths,
 )
 from emotune.training.features import AugmentedCopy, layer_features, utterance_waveforms
-from emotune.training.heard_before import refuse_heard
+from emotune.training.heard_before import earlier_models, refuse_heard
 from emotune.training.manifest import build_manifest
 from emotune.training.parameters import count_parameters
 from emotune.training.run import (
@@ -72,7 +73,7 @@ class _Probing:
     preprocessing: Preprocessing
     features: np.ndarray
     copies: Sequence[np.ndarray]
-    began: Beginning
+    provenance: Mapping[str, Any]
 
     @property
     def grid(self) -> list[float]:
@@ -107,19 +108,20 @@ def _probe_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
     refuse_task(recipe, learner="A probe")
     if recipe.model.second is not None:
         raise ConfigError("A probe learns from one encoder: leave model.second out, or use `emotune train`.")
-    manifest = build_manifest(recipe, progress=progress)
+    manifest, earlier = build_manifest(recipe, progress=progress), earlier_models(recipe)
     if recipe.probe.leave_out is None:  # what cannot be probed is refused before the long work
         manifest.split(TRAIN)
         manifest.split(DEVELOPMENT)
-        refuse_heard(recipe, held_out(manifest))
+        refuse_heard(earlier, held_out(manifest), allow=recipe.data.allow)
     else:
         _groups(manifest, recipe.probe.leave_out)
-        refuse_heard(recipe, manifest)
+        refuse_heard(earlier, manifest, allow=recipe.data.allow)
     backbone = build_backbone(recipe).to(best_device())
     preprocessing = build_preprocessing(recipe, backbone)
     learnt = (TRAIN, DEVELOPMENT) if recipe.probe.leave_out is None else ()
     manifest = settle_lengths(recipe, manifest, preprocessing, learnt=learnt)
-    write_start(run, recipe, manifest, provenance_of(recipe, manifest, began, kind="probe"), listener)
+    provenance = provenance_of(recipe, manifest, began, kind="probe", earlier=earlier)
+    write_start(run, recipe, manifest, provenance, listener, earlier=earlier)
     features_of = partial(
         layer_features,
         backbone,
@@ -134,7 +136,7 @@ def _probe_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
     if copies:
         listener.say(f"augmented copies of each training utterance: {len(copies)}")
     space = build_label_space(recipe, manifest)
-    probing = _Probing(run, recipe, manifest, space, backbone, preprocessing, features, copies, began)
+    probing = _Probing(run, recipe, manifest, space, backbone, preprocessing, features, copies, provenance)
     if recipe.probe.leave_out is None:
         return _probe_on_development(probing, listener, progress)
     return _probe_leaving_out(probing, listener, progress)
@@ -190,7 +192,7 @@ def _probe_on_development(probing: _Probing, listener: Listener, progress: Progr
     )
     model = _probe_model(probing, choice.layer + 1, fitted)
     found = {"chosen": _chosen(choice), "seconds_per_fit": round(seconds, 4), **count_parameters(model)}
-    provenance = provenance_of(recipe, probing.manifest, probing.began, kind="probe", **found)
+    provenance = {**probing.provenance, **found}
     return finish_run(probing.run, recipe, model, probing.preprocessing, probing.manifest, provenance, progress)
 
 
@@ -209,8 +211,7 @@ def _probe_leaving_out(probing: _Probing, listener: Listener, progress: Progress
         listener.say(f"held out {name}: {_chosen(choice)}")
     chosen = {f"chosen without {name}": _chosen(choice) for name, choice in choices.items()}
     evaluation = score_run(probing.run, manifest, predictions, name="all", held_out=True, extra=chosen)
-    kind = f"probe, leave one {column} out"
-    write_end(probing.run, provenance_of(probing.recipe, manifest, probing.began, kind=kind, **chosen))
+    write_end(probing.run, {**probing.provenance, "kind": f"probe, leave one {column} out", **chosen})
     return evaluation
 
 

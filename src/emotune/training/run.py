@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,7 +42,7 @@ from emotune.schema.run_folder import RunFolder
 from emotune.schema.splits import DEVELOPMENT, TRAIN
 from emotune.training.build import best_device
 from emotune.training.calibrate import calibrated, with_calibration
-from emotune.training.heard_before import earlier_models, warnings_of_earlier
+from emotune.training.heard_before import EarlierModel, warnings_of_earlier
 from emotune.training.licences import inherited_licences
 from emotune.training.loop import processes
 from emotune.training.prior import training_prior
@@ -138,13 +138,18 @@ def _changed_versions(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     )
 
 
-def provenance_of(recipe: Recipe | SequenceRecipe, manifest: Manifest, began: Beginning, **more: Any) -> dict[str, Any]:
+def provenance_of(
+    recipe: Recipe | SequenceRecipe,
+    manifest: Manifest,
+    began: Beginning,
+    *,
+    earlier: Sequence[EarlierModel] = (),
+    **more: Any,
+) -> dict[str, Any]:
     """Origin of a run: recipe, encoder, data, versions and state of the code, with ``more`` beside them.
 
-    Models that it learns from are those of a single run: each fold of a protocol names its own.
+    ``earlier`` are the trained models that it learns from; each fold of a protocol names its own.
     """
-    if isinstance(recipe, Recipe) and recipe.protocol is None and not str(more.get("kind")).endswith("baseline"):
-        more[EARLIER] = [model.training.to_json() for model in earlier_models(recipe)]
     return {
         "recipe": recipe.name,
         "description": recipe.description,
@@ -159,6 +164,7 @@ def provenance_of(recipe: Recipe | SequenceRecipe, manifest: Manifest, began: Be
         "class_mapping": dict(manifest.information.get("class_mapping", {})),
         **{name: dict(counted) for name in ("left_out", "lengths") if (counted := manifest.information.get(name))},
         "began": datetime.fromtimestamp(began.at, UTC).isoformat(timespec="seconds"),
+        **({EARLIER: [model.training.to_json() for model in earlier]} if earlier else {}),
         **more,
     }
 
@@ -175,19 +181,27 @@ def _git_state() -> dict[str, Any]:
 
 
 def write_start(
-    run: RunFolder, recipe: Recipe, manifest: Manifest, provenance: Mapping[str, Any], listener: Listener
+    run: RunFolder,
+    recipe: Recipe,
+    manifest: Manifest,
+    provenance: Mapping[str, Any],
+    listener: Listener,
+    *,
+    earlier: Sequence[EarlierModel] = (),
 ) -> None:
     """Writes what is known before the work begins, and says what happened to the corpus on the way in.
+
+    What the models heard that it learns from is said and written too.
 
     Raises:
         ConfigError: when an interrupted run saw other data.
     """
-    earlier = run.information() if run.provenance.exists() else {}
-    if earlier.get("manifest_fingerprint") not in (None, manifest.fingerprint()):
+    before = run.information() if run.provenance.exists() else {}
+    if before.get("manifest_fingerprint") not in (None, manifest.fingerprint()):
         raise ConfigError(f"{run.path} holds an unfinished run on other data; choose another folder with -o.")
-    if earlier and any(earlier[name] != provenance[name] for name in _VERSIONS):
+    if before and any(before[name] != provenance[name] for name in _VERSIONS):
         listener.say(
-            f"warning: continued under other versions ({_changed_versions(earlier, provenance)}): the last bits may not"
+            f"warning: continued under other versions ({_changed_versions(before, provenance)}): the last bits may not"
             " be those of a run that was not interrupted"
         )
     for warning in manifest.information.get("warnings", []):
@@ -204,9 +218,11 @@ def write_start(
         listener.say(
             f"skipped when the corpus was read: {len(manifest.skipped)}, listed in {run.manifest.name}.meta.json"
         )
-    for warning in warnings_of_earlier(earlier_in(provenance), manifest):
+    for warning in warnings_of_earlier([model.training for model in earlier], manifest):
         listener.say(f"warning: {warning}")
     write_text(run.recipe, dump_recipe(recipe))
+    if heard := sorted({content for model in earlier for content in model.recordings}):
+        write_text(run.heard_before, "\n".join(heard) + "\n")
     manifest.write(run.manifest)
     write_provenance(run, provenance)
 

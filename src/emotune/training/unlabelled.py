@@ -4,16 +4,69 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from emotune.corpora.beside import with_others
-from emotune.corpora.unlabelled import ELSEWHERE, read_unlabelled
+from emotune.corpora.unlabelled import read_unlabelled
 from emotune.errors import CorpusError
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest
 from emotune.schema.speakers import Voice, known_voices, voice_of
 from emotune.schema.splits import TRAIN
+from emotune.schema.utterance import Utterance, share_sound
+
+_HELD_OUT = "the manifest has it in another split than training"
+_OF_A_STRANGER = "the manifest has its speaker in another split than training"
+_READ_BEFORE = "read before"
+_COUNTED = {
+    _HELD_OUT: "that the manifest has in other splits than training",
+    _OF_A_STRANGER: "by speakers whom the manifest has in other splits than training",
+    _READ_BEFORE: "that were read before, such as from the manifest",
+}
+"""Reason for which a recording is left out, and how those are called when they are counted."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """Knowledge of a corpus, by which recordings that come beside it are judged.
+
+    Args:
+        held_out: utterances that are not learnt, by their recording's path with all links followed.
+        strangers: speakers of such utterances alone, each also without its corpus, which a folder does not name.
+        contents: of all recordings.
+    """
+
+    held_out: Mapping[Path, Sequence[Utterance]]
+    strangers: frozenset[Voice]
+    contents: frozenset[str]
+
+    @classmethod
+    def of(cls, whole: Manifest, learnt: Collection[Utterance]) -> Known:
+        """What a whole corpus tells, of which these utterances are learnt."""
+        ids, held_out = {utterance.utterance_id for utterance in learnt}, dict[Path, list[Utterance]]()
+        others = [utterance for utterance in whole if utterance.utterance_id not in ids]
+        for utterance in others:
+            held_out.setdefault(whole.path_of(utterance).resolve(), []).append(utterance)
+        voices = known_voices(others) - known_voices(learnt)
+        strangers = frozenset(voices | {(None, name) for _, name in voices})
+        return cls(held_out, strangers, frozenset(u.content_sha256 for u in whole if u.content_sha256))
+
+    def why_unopened(self, path: Path, utterance: Utterance) -> str | None:
+        """Why a recording must not even be opened; None for one that may be heard."""
+        there = self.held_out.get(path.resolve(), ()) if self.held_out else ()
+        if any(not _told_apart(utterance, other) for other in there):
+            return _HELD_OUT
+        if voice_of(utterance) in self.strangers:
+            return _OF_A_STRANGER
+        return None
+
+
+def _told_apart(one: Utterance, other: Utterance) -> bool:
+    """Tells if two stretches of one recording share no sound, and both say whose they are: nobody may be anybody."""
+    return None not in (one.speaker, other.speaker) and not share_sound(one, other)
 
 
 def with_unlabelled(
@@ -25,10 +78,10 @@ def with_unlabelled(
 ) -> Manifest:
     """Adds recordings without labels, all of split train, to a manifest, whose own utterances stay as they are.
 
-    A recording that the whole corpus holds already is left out and counted: one of training would come twice, and one
-    of another split, or of none, is not to be heard. It is known by its content, and one in which anything but
-    training lies by its path too, so that it is not even opened. Nor is another recording heard of a speaker who is,
-    by corpus and name, of another split; of folders by name alone.
+    What must not be heard is not even opened: recordings in which the whole corpus has anything but training, save
+    stretches that lie apart from that and are of somebody else; and all others of a speaker who is of other splits, by
+    corpus and name, of folders by name alone. Of what is heard, a content that is there already is left out, since it
+    would come twice, or is held out somewhere else. All of that is counted.
 
     Args:
         manifest: what training and its choices hear; None = nothing but ``sources``.
@@ -39,42 +92,21 @@ def with_unlabelled(
     Raises:
         CorpusError: for a source without a usable recording, or without lengths or fingerprints of its contents.
     """
-    seen, elsewhere, strangers = set[str | None](), frozenset[Path](), set[Voice]()
+    known = Known({}, frozenset(), frozenset())
     if manifest is not None and whole is not None:
-        learnt = {u.utterance_id: voice_of(u) for u in manifest if u.split == TRAIN}
-        others = [u for u in whole if u.utterance_id not in learnt]
-        elsewhere = frozenset(whole.path_of(u).resolve() for u in others)
-        strangers = known_voices(others) - set(learnt.values())
-        seen = {u.content_sha256 for u in whole}
-    names_of_strangers = {name for _, name in strangers}
-    base, parts, left_out = manifest, dict[str, Manifest](), dict[str, int]()
+        known = Known.of(whole, [utterance for utterance in manifest if utterance.split == TRAIN])
+    base, parts, left_out, seen = manifest, dict[str, Manifest](), dict[str, int](), set(known.contents)
     for source in sources:
-        found = read_unlabelled(source, elsewhere=elsewhere, progress=progress)
-        name = _name_of(source.stem, base, parts)
-        unknown = next((u for u in found if u.duration_s is None or u.content_sha256 is None), None)
-        if unknown is not None:
-            raise CorpusError(
-                f"data.unlabelled: {unknown.utterance_id} of {source} has no duration_s or no content_sha256; read it"
-                " again with `emotune corpus read`."
-            )
-        strange = {
-            (corpus, name)
-            for corpus, name in known_voices(found)
-            if (corpus, name) in strangers or (corpus is None and name in names_of_strangers)
-        }
-        new, of_strangers = [], 0
+        found = read_unlabelled(source, unopened=known.why_unopened, progress=progress)
+        name, new = _name_of(source.stem, base, parts), dict[str, Utterance]()
         for utterance in found:
-            is_new, is_strange = utterance.content_sha256 not in seen, voice_of(utterance) in strange
-            of_strangers += is_new and is_strange
-            if is_new and not is_strange:
-                new.append(dataclasses.replace(utterance, split=TRAIN))
-            seen.add(utterance.content_sha256)
-        unopened = sum(item.reason == ELSEWHERE for item in found.skipped)
-        if known := len(found) - len(new) - of_strangers + unopened:
-            left_out[f"of {name} that were read before, such as from the manifest"] = known
-        if of_strangers:
-            left_out[f"of {name} by speakers whom the manifest has in other splits than training"] = of_strangers
-        part = found.replace_utterances(new)
+            content = _content_of(utterance, source)
+            if content not in seen:
+                new[content] = dataclasses.replace(utterance, split=TRAIN)
+                seen.add(content)
+        counts = Counter(item.reason for item in found.skipped) + Counter({_READ_BEFORE: len(found) - len(new)})
+        left_out |= {f"of {name} {words}": counts[reason] for reason, words in _COUNTED.items() if counts[reason]}
+        part = found.replace_utterances(list(new.values()))
         if base is None:
             base = part
         elif new:
@@ -83,6 +115,16 @@ def with_unlabelled(
     added = with_others(base, parts) if parts else base
     counted = {**base.information.get("left_out", {}), **left_out}
     return dataclasses.replace(added, information={**added.information, **({"left_out": counted} if counted else {})})
+
+
+def _content_of(utterance: Utterance, source: Path) -> str:
+    """Content of a recording that somebody has looked at."""
+    if utterance.duration_s is None or utterance.content_sha256 is None:
+        raise CorpusError(
+            f"data.unlabelled: {utterance.utterance_id} of {source} has no duration_s or no content_sha256; read it"
+            " again with `emotune corpus read`."
+        )
+    return utterance.content_sha256
 
 
 def _name_of(text: str, manifest: Manifest | None, parts: Collection[str]) -> str:

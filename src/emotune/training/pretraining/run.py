@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from emotune.schema.splits import TRAIN
 from emotune.training.batching import clips_in
 from emotune.training.build import best_device, build_backbone, build_preprocessing, refuse_short_crop, settle_lengths
 from emotune.training.fine_tune import last_checkpoint
+from emotune.training.heard_before import EarlierModel, earlier_models
 from emotune.training.loop import processes
 from emotune.training.loop.checkpoints import Checkpoints, state_of
 from emotune.training.loop.estimate import memory_estimate, within_memory
@@ -90,7 +91,8 @@ def pretrain_run(
 def _pretrain(
     recipe: Recipe, run: RunFolder, began: Beginning, listener: Listener, progress: Progress
 ) -> PretrainedEncoder:
-    data, encoder = _prepared(recipe, progress)
+    earlier = earlier_models(recipe)
+    data, encoder = _prepared(recipe, earlier, progress)
     parts = _built(recipe, encoder, data)
     model = parts.model.to(best_device())
     checkpoint = processes.from_first(last_checkpoint(Checkpoints(run.checkpoints), listener))
@@ -104,9 +106,9 @@ def _pretrain(
         "batch_seconds": section.batch_seconds,
         "accumulate": section.accumulate,
     }
-    provenance = provenance_of(recipe, whole, began, kind=PRE_TRAINED, **counts)
+    provenance = provenance_of(recipe, whole, began, kind=PRE_TRAINED, earlier=earlier, **counts)
     if processes.is_first():
-        write_start(run, recipe, whole, provenance, listener)
+        write_start(run, recipe, whole, provenance, listener, earlier=earlier)
         if checkpoint is None and parts.kept is None:
             run.encoder_before.mkdir(exist_ok=True)
             save_encoder(run.encoder_before, parts.encoder(model))
@@ -167,7 +169,7 @@ def build_pretraining(recipe: Recipe, *, progress: Progress = silent) -> tuple[P
     Raises:
         ConfigError, CorpusError, ModelError: as ``pretrain_run``.
     """
-    data, encoder = _prepared(recipe, progress)
+    data, encoder = _prepared(recipe, earlier_models(recipe), progress)
     return _built(recipe, encoder, data), data
 
 
@@ -195,10 +197,12 @@ def describe_pretraining(recipe: Recipe, *, progress: Progress = silent) -> dict
         }
 
 
-def _prepared(recipe: Recipe, progress: Progress) -> tuple[PretrainingData, Backbone]:
+def _prepared(recipe: Recipe, earlier: Sequence[EarlierModel], progress: Progress) -> tuple[PretrainingData, Backbone]:
     """The recordings, read by the first process, and the encoder."""
     refuse_absent_trackers(recipe)
-    manifest = processes.from_first(pretraining_manifest(recipe, progress=progress) if processes.is_first() else None)
+    manifest = processes.from_first(
+        pretraining_manifest(recipe, earlier=earlier, progress=progress) if processes.is_first() else None
+    )
     assert manifest is not None
     encoder = build_backbone(recipe)
     window_s = encoder.window_samples and encoder.window_samples / 16000
