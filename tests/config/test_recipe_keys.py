@@ -88,7 +88,7 @@ def test_a_number_is_taken_inside_its_range_and_refused_outside(key):
             (inside if is_in else outside).append(limit)
             inside.append(limit + direction * step)
             outside.append(limit - direction * step)
-    assert outside, text
+    assert outside, f"{key.path} ({text}) has no bound: give its Field one, such as ge=0 or gt=0"
     for value in inside:
         assert not faults(key.path, value), (text, value)
     for value in [*outside, "word", math.inf]:
@@ -129,6 +129,14 @@ def test_a_section_is_explained_with_all_its_keys():
         "train.unfreeze.layers_per_epoch",
         "train.unfreeze.stages",
     ]
+
+
+def test_a_key_of_a_choice_names_the_entries_that_have_it_and_what_differs_in_them():
+    assert recipe_keys()["model.pooling.size"].about.startswith("(covariance) ")
+    temperature = recipe_keys()["task.temperature"]
+    assert temperature.default == "2.0"
+    assert "; (views) number above 0; default 0.1; " in temperature.about
+    assert recipe_keys()["model.adapter.targets"].about.startswith("(lora, peft) ")
 
 
 @pytest.mark.parametrize(

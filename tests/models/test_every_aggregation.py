@@ -52,17 +52,6 @@ def test_a_pooled_vector_has_the_promised_size_and_a_finite_gradient_even_for_on
     assert frames.grad.isfinite().all()
 
 
-def test_covariance_is_that_of_the_projected_frames_in_signed_square_roots():
-    torch.manual_seed(1)
-    pool = POOLINGS.make({"name": "covariance", "size": 3}, FEATURES)
-    frames, mask = sequence()
-    found = pool(frames, mask)
-    for row, length in enumerate(LENGTHS):
-        covariance = torch.cov(pool.projection(frames[row, :length]).T, correction=0)
-        upper = torch.stack([covariance[a, b] for a in range(3) for b in range(a, 3)])
-        torch.testing.assert_close(found[row], upper.sign() * upper.abs().sqrt(), atol=5e-3, rtol=1e-3)
-
-
 def states(count: int) -> HiddenStates:
     generator = torch.Generator().manual_seed(2)
     return HiddenStates(tuple(torch.randn(3, 9, FEATURES, generator=generator) for _ in range(count)), sequence()[1])

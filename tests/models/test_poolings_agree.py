@@ -21,7 +21,7 @@ def sequence() -> tuple[torch.Tensor, torch.Tensor]:
     return frames.masked_fill(~mask[:, :, None], 1e4), mask
 
 
-def uniform(clip: np.ndarray, pool: torch.nn.Module) -> np.ndarray:
+def uniform(clip: np.ndarray) -> np.ndarray:
     return np.full(len(clip), 1 / len(clip))
 
 
@@ -37,73 +37,76 @@ def attention(clip: np.ndarray, pool: torch.nn.Module) -> np.ndarray:
 
 
 def mean(clip: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    total = np.zeros(FEATURES)
+    total = np.zeros(clip.shape[1])
     for frame, share in zip(clip, shares, strict=True):
         total += share * frame
     return total
 
 
 def std(clip: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    variance = np.zeros(FEATURES)
+    variance = np.zeros(clip.shape[1])
     for frame, share in zip(clip, shares, strict=True):
         variance += share * (frame - mean(clip, shares)) ** 2
     return np.sqrt(np.maximum(variance, 1e-5))
-
-
-def normed_mean(clip: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    everything = [value for frame in clip for value in frame]
-    centre = sum(everything) / len(everything)
-    variance = sum((value - centre) ** 2 for value in everything) / len(everything)
-    return mean((clip - centre) / np.sqrt(variance + 1e-5), shares)
 
 
 def mean_and_std(clip: np.ndarray, shares: np.ndarray) -> np.ndarray:
     return np.concatenate([mean(clip, shares), std(clip, shares)])
 
 
-EXPECTED: dict[str, tuple[Callable, Callable]] = {
-    "attention": (attention, mean),
-    "attentive_stats": (attention, mean_and_std),
-    "mean": (uniform, mean),
-    "mean_std": (uniform, mean_and_std),
-    "normed_mean": (uniform, normed_mean),
-    "std": (uniform, std),
+def normed_mean(clip: np.ndarray, pool: torch.nn.Module) -> np.ndarray:
+    everything = [value for frame in clip for value in frame]
+    centre = sum(everything) / len(everything)
+    variance = sum((value - centre) ** 2 for value in everything) / len(everything)
+    return mean((clip - centre) / np.sqrt(variance + 1e-5), uniform(clip))
+
+
+def projected_mean(clip: np.ndarray, pool: torch.nn.Module) -> np.ndarray:
+    projected = clip
+    for number, layer in enumerate(pool.layers):
+        inner = np.maximum(projected, 0) if number else projected
+        projected = np.stack([layer.weight.numpy() @ frame + layer.bias.numpy() for frame in inner])
+    return projected.mean(axis=0)
+
+
+def covariance(clip: np.ndarray, pool: torch.nn.Module) -> np.ndarray:
+    projected = clip @ pool.projection.weight.double().numpy().T + pool.projection.bias.double().numpy()
+    both = np.atleast_2d(np.cov(projected.T, bias=True)) if len(clip) > 1 else np.zeros((projected.shape[1],) * 2)
+    upper = both[np.triu_indices(len(both))]
+    return upper / np.sqrt(np.abs(upper) + 1e-5)
+
+
+# each pooling of one clip, frames x features, in plain NumPy; its second argument holds the learnt weights
+EXPECTED: dict[str, Callable[[np.ndarray, torch.nn.Module], np.ndarray]] = {
+    "attention": lambda clip, pool: mean(clip, attention(clip, pool)),
+    "attentive_stats": lambda clip, pool: mean_and_std(clip, attention(clip, pool)),
+    "covariance": covariance,
+    "mean": lambda clip, pool: mean(clip, uniform(clip)),
+    "mean_std": lambda clip, pool: mean_and_std(clip, uniform(clip)),
+    "normed_mean": normed_mean,
+    "projected_mean": projected_mean,
+    "std": lambda clip, pool: std(clip, uniform(clip)),
 }
+WITH_OPTIONS = [{"name": "covariance", "size": 3}, {"name": "projected_mean", "sizes": [4, 3]}]
 
 
 def test_every_pooling_and_every_mix_of_the_tables_has_its_formula_here():
-    assert set(POOLINGS) == {*EXPECTED, "projected_mean", "covariance"}  # the last has it in test_every_aggregation
+    assert set(POOLINGS) == set(EXPECTED)
     assert set(LAYER_MIXES) == {"attentive_merging", "last", "weighted_sum"}
 
 
-@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.parametrize("choice", [*EXPECTED, *WITH_OPTIONS], ids=str)
 @torch.no_grad()
-def test_a_pooling_is_the_plain_loop_over_clips(name):
+def test_a_pooling_is_the_plain_loop_over_clips(choice):
     torch.manual_seed(3)
-    pool = POOLINGS[name](FEATURES)
+    pool = POOLINGS.make(choice, FEATURES)
     frames, mask = sequence()
     found = pool(frames, mask)
-    weigh, summarise = EXPECTED[name]
-    assert found.shape == (len(LENGTHS), pool.output_size)
+    formula = EXPECTED[choice if isinstance(choice, str) else choice["name"]]
     for row, length in enumerate(LENGTHS):
-        clip = frames[row, :length].double().numpy()
-        np.testing.assert_allclose(found[row], summarise(clip, weigh(clip, pool)), rtol=1e-4, atol=1e-5)
-
-
-@torch.no_grad()
-def test_a_projected_mean_is_the_mean_of_frames_that_each_passed_the_network():
-    torch.manual_seed(3)
-    pool = POOLINGS.make({"name": "projected_mean", "sizes": [4, 3]}, FEATURES)
-    first, second = pool.layers
-    frames, mask = sequence()
-    found = pool(frames, mask)
-    assert found.shape == (len(LENGTHS), pool.output_size) == (4, 3)
-    for row, length in enumerate(LENGTHS):
-        projected = []
-        for frame in frames[row, :length].numpy():
-            inner = np.maximum(first.weight.numpy() @ frame + first.bias.numpy(), 0)
-            projected.append(second.weight.numpy() @ inner + second.bias.numpy())
-        np.testing.assert_allclose(found[row], np.mean(projected, axis=0), rtol=1e-4, atol=1e-5)
+        expected = formula(frames[row, :length].double().numpy(), pool)
+        assert expected.shape == (pool.output_size,)
+        np.testing.assert_allclose(found[row], expected, rtol=1e-4, atol=1e-5)
 
 
 def states(count: int) -> HiddenStates:

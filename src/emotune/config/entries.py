@@ -90,7 +90,12 @@ class Chosen:
         with_options = [name for name in self.registry if self.registry.options(name) is not None]
         sections = [handler(self.section(name).__pydantic_core_schema__) for name in with_options]
         names = sorted(self.names) if self.example is None else self.names
-        return {"choices": names, "optional": self.example is not None, "oneOf": sections}
+        return {
+            "choices": names,
+            "with_options": with_options,
+            "optional": self.example is not None,
+            "oneOf": sections,
+        }
 
 
 def _fault(message: str, value: object, *place: str) -> ValidationError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -83,14 +83,23 @@ def _keys_in(section: Mapping[str, Any], defined: Mapping[str, Any], above: str)
 def _keys_of_choice(
     path: str, field: Mapping[str, Any], sections: list[Any], defined: Mapping[str, Any], about: str
 ) -> Iterator[RecipeKey]:
-    """A choice of an entry, and the options of all entries; one that several share stands once."""
+    """A choice of an entry, and the options of all entries, each once, with the names of its entries."""
     names, default = f"one of {', '.join(field['choices'])}", _as_yaml(field["default"])
     yield RecipeKey(path, "" if field["optional"] else names, default, about)
     if field["optional"]:
         yield RecipeKey(f"{path}.name", names, "", f"the kind of {path.rpartition('.')[2]}")
-    keys = {key.path: key for section in reversed(sections) for key in _keys_in(section, defined, f"{path}.")}
-    order = dict.fromkeys(key.path for section in sections for key in _keys_in(section, defined, f"{path}."))
-    yield from (keys[name] for name in order if name != f"{path}.name")
+    owners: dict[str, dict[RecipeKey, list[str]]] = {}
+    for name, section in zip(field["with_options"], sections, strict=True):
+        for key in _keys_in(section, defined, f"{path}."):
+            owners.setdefault(key.path, {}).setdefault(key, []).append(name)
+    owners.pop(f"{path}.name", None)
+    for own in owners.values():
+        first = next(iter(own))
+        said: list[str] = []
+        for key, those in own.items():
+            alike = (key.allowed, key.default) == (first.allowed, first.default)
+            said.append(f"({', '.join(those)}) {key.about if alike else key.in_words}")
+        yield replace(first, about="; ".join(said))
 
 
 def _sections(field: Mapping[str, Any], defined: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
