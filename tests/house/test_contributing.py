@@ -19,7 +19,7 @@ BLOCK = re.compile(
 PARTS = {
     "harbour": ("tests/corpora/test_every_corpus.py",),
     "unispeech": ("tests/models/test_backbones.py", "tests/models/test_models_do_not_depend_on_batch_mates.py"),
-    "maximum": ("tests/models/test_every_aggregation.py", "tests/models/test_poolings_agree.py"),
+    "generalised_mean": ("tests/models/test_every_aggregation.py", "tests/models/test_poolings_agree.py"),
     "hinge": ("tests/losses/test_every_loss.py",),
     "room": ("tests/conditions/test_every_condition.py",),
     "mean_absolute_error": ("tests/metrics/test_every_metric.py",),
@@ -97,7 +97,7 @@ def test_a_recipe_uses_all_examples_together(tree, tiny_wavlm, tmp_path):
                     key: value for key, value in tiny_wavlm.items() if "bucket" not in key and "max_" not in key
                 },
             },
-            "pooling": "maximum",
+            "pooling": {"name": "generalised_mean", "power": 2},
             "conditions": {"room": {"size": 4}},
         },
         "loss": {"cross_entropy": {"weight": 0}, "hinge": {"weight": 1, "margin": 0.5}},
@@ -109,7 +109,7 @@ def test_a_recipe_uses_all_examples_together(tree, tiny_wavlm, tmp_path):
     run(tree, "emotune", "train", "recipe.yaml", "-o", "run", folder=tmp_path)
     kept = yaml.safe_load((tmp_path / "run" / "recipe.yaml").read_text())
     assert kept["loss"]["hinge"]["margin"] == 0.5
-    assert kept["model"]["pooling"] == "maximum"
+    assert kept["model"]["pooling"] == {"name": "generalised_mean", "power": 2.0}
     assert "room (given)" in (tmp_path / "run" / "model" / "README.md").read_text()
     assert "margin" in run(tree, "emotune", "explain", "loss.hinge", folder=tmp_path)
 
