@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from emotune.errors import ConfigError
 from emotune.fusion.objective import CCC, Objective
 from emotune.metrics.division import FloatArray
+from emotune.runtime.threads import one_thread
 from emotune.schema.softmax import softmax
 
 _SMALLEST = 1e-6
@@ -122,8 +123,7 @@ def _logistic(features: FloatArray, objective: Objective, fold: NDArray[np.int64
             logits[~trained] = features[~trained] @ coefficients + bias
         return objective.score(logits)
 
-    threads = importlib.import_module("threadpoolctl")  # comes with scikit-learn
-    with threads.threadpool_limits(1):  # the matrices are small: more threads wait for each other
+    with one_thread():
         return _regression(features, truth, objective, max(_INVERSE_REGULARISATIONS, key=figure))
 
 

@@ -330,6 +330,7 @@ def _start_from_probe(experiment: Experiment, recipe: Recipe, progress: Progress
         grid=recipe.probe.inverse_regularisation,
         score=partial(metric_of, metric=recipe.train.metric),
         times=np.concatenate([times, np.ones(len(experiment.development))]),
+        progress=progress,
     )
     fitted = [
         linear.fit_linear(

@@ -13,6 +13,7 @@ from emotune.errors import CorpusError
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.heads.network import HeadNetwork, LayerHeads
 from emotune.runtime.progress import Progress, silent
+from emotune.runtime.threads import one_thread
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Prediction, Predictions
@@ -79,7 +80,8 @@ def fit_linear(
         if absent:
             raise CorpusError(f"No training utterance of class {', '.join(absent)}; drop it, or change the splits.")
         logistic = LogisticRegression(C=inverse_regularisation, max_iter=2000, class_weight="balanced")
-        logistic.fit(standard[truth >= 0], truth[truth >= 0], sample_weight=of_known(truth >= 0))
+        with one_thread():
+            logistic.fit(standard[truth >= 0], truth[truth >= 0], sample_weight=of_known(truth >= 0))
         weight, bias = np.asarray(logistic.coef_), np.asarray(logistic.intercept_)
         if len(space.classes) == 2:  # scikit-learn keeps one row for two classes
             weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
@@ -90,7 +92,8 @@ def fit_linear(
         if known.sum() < 2:
             raise CorpusError(f"Fewer than two training utterances have a value for dimension '{name}'.")
         ridge = Ridge(alpha=1 / inverse_regularisation)
-        ridge.fit(standard[known], values[known, column], sample_weight=of_known(known))
+        with one_thread():
+            ridge.fit(standard[known], values[known, column], sample_weight=of_known(known))
         rows.append(ridge.coef_)
         offsets.append(ridge.intercept_)
     return LinearModel(
@@ -174,6 +177,7 @@ def choose(
     grid: Sequence[float],
     score: Score,
     times: FloatArray | None = None,
+    progress: Progress = silent,
 ) -> LayerChoice:
     """Fits every layer and regularisation on ``train`` and keeps the pair that scores best on ``development``.
 
@@ -182,7 +186,8 @@ def choose(
         train, development: which utterances, boolean masks of shape (utterances,).
         times: how often each utterance counts in training, shape (utterances,); None = once.
     """
-    return choose_by_folds(features, manifest, [(train, development)], space, grid=grid, score=score, times=times)
+    folds = [(train, development)]
+    return choose_by_folds(features, manifest, folds, space, grid=grid, score=score, times=times, progress=progress)
 
 
 def choose_by_folds(
@@ -194,10 +199,12 @@ def choose_by_folds(
     grid: Sequence[float],
     score: Score,
     times: FloatArray | None = None,
+    progress: Progress = silent,
 ) -> LayerChoice:
     """As ``choose``, over several (train, development) folds whose predictions are pooled and scored once."""
     scores: dict[tuple[int, float], float] = {}
-    for layer in range(features.shape[1]):
+    count = features.shape[1]
+    for layer in progress(range(count), total=count, title="fit layers"):
         for strength in grid:
             rows: list[Prediction] = []
             for train, development in folds:

@@ -174,7 +174,11 @@ def _probe_on_development(probing: _Probing, listener: Listener, progress: Progr
         features[train] = without_speaker_means(features[train], [u.speaker for u in manifest.split(TRAIN)])
     started = time.perf_counter()
     choice = linear.choose(
-        features, manifest, train, development, probing.space, grid=probing.grid, score=probing.score, times=times
+        *(features, manifest, train, development, probing.space),
+        grid=probing.grid,
+        score=probing.score,
+        times=times,
+        progress=progress,
     )
     seconds = (time.perf_counter() - started) / len(choice.scores)
     for layer in range(features.shape[1]):

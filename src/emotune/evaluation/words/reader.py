@@ -12,6 +12,7 @@ from emotune.enrichment.lexicon import emotion_of_text, lexicon_classes
 from emotune.enrichment.text_encoder import FloatArray
 from emotune.errors import CorpusError
 from emotune.runtime.extras import needs
+from emotune.runtime.threads import one_thread
 from emotune.schema.manifest import Manifest
 from emotune.schema.utterance import Utterance
 
@@ -132,5 +133,6 @@ class FittedReader:
             taken = np.ones(len(self._parts), dtype=bool) if part is None else self._parts != part
             of_two = len(set(self._labels[taken].tolist())) > 1
             classifier = LogisticRegression(max_iter=2000, class_weight="balanced") if of_two else None
-            self._classifiers[part] = classifier and classifier.fit(self._embeddings[taken], self._labels[taken])
+            with one_thread():
+                self._classifiers[part] = classifier and classifier.fit(self._embeddings[taken], self._labels[taken])
         return self._classifiers[part]
