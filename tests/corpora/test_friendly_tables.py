@@ -6,17 +6,20 @@ import pytest
 
 from builders.recordings import write_recording
 from emotune.corpora import CORPORA, ReadingOptions, read_corpus
-from emotune.errors import CorpusError, TableError
+from emotune.errors import CorpusError
 from emotune.inference.inputs import items_of
 from emotune.io.tables import read_rows
 from emotune.schema.labels import LabelSpace, Scale
 from emotune.schema.manifest import Manifest
 
 
-def test_a_table_separated_by_semicolons_is_named_as_such(tmp_path):
-    (tmp_path / "own.csv").write_text("file;label\na.wav;anger\n")
-    with pytest.raises(TableError, match="is separated by semicolons"):
-        read_rows(tmp_path / "own.csv")
+def test_a_table_that_a_german_spreadsheet_wrote_is_read(people):
+    manifest = read(
+        people,
+        "Datei;Sprecher;Emotion\na.wav;Ann;Ärger\nb.wav;Bob;Freude\n",
+        columns={"file": "Datei", "speaker": "Sprecher"},
+    )
+    assert [utterance.emotion for utterance in manifest] == ["anger", "happiness"]
 
 
 def test_dev_is_short_for_development_in_shares(tmp_path, tones, emotune_command):

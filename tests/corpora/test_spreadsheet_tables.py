@@ -84,9 +84,26 @@ def test_a_row_of_a_tsv_that_is_too_long_is_named(tmp_path):
         read_rows(tmp_path / "own.tsv")
 
 
-def test_a_csv_separated_by_tabs_gets_the_cure(tmp_path):
-    (tmp_path / "own.csv").write_text("file\temotion\na.wav\tsad\n")
-    with pytest.raises(TableError, match=r"is separated by tabs: give it a name that ends in \.tsv"):
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("own.csv", 'file;emotion\na.wav;sad\n"b;c.wav";\n'),
+        ("own.csv", '\n\nfile;emotion\na.wav;sad\n"b;c.wav";\n'),
+        ("own.csv", "file\temotion\na.wav\tsad\nb;c.wav\t\n"),
+        ("own.tsv", "file,emotion\na.wav,sad\nb;c.wav,\n"),
+    ],
+)
+def test_a_table_is_separated_by_what_its_header_is(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    assert list(read_rows(tmp_path / name)) == [
+        {"file": "a.wav", "emotion": "sad"},
+        {"file": "b;c.wav", "emotion": None},
+    ]
+
+
+def test_a_field_too_many_between_semicolons_is_told_so(tmp_path):
+    (tmp_path / "own.csv").write_text("file;emotion\na.wav;sad;sad\n")
+    with pytest.raises(TableError, match=r"line 2: 3 fields, but the header has 2; quote fields that hold a semicolon"):
         read_rows(tmp_path / "own.csv")
 
 

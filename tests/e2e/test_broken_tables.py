@@ -141,7 +141,7 @@ MANIFEST_FAULTS = {
     "skipped in words": (metadata(skipped=["3.wav"]), [META, "'skipped' a list of objects"]),
     "information in words": (metadata(information="none"), [META, "'information' must be an object"]),
     "not UTF-8": (line(3, b"u2,\xff\xfe.wav"), ["is not UTF-8 text", "iconv"]),
-    "ragged row": (line(3, b"u2,2.wav"), ["line 4: 2 fields, but the header has", "Quote fields that hold a comma"]),
+    "ragged row": (line(3, b"u2,2.wav"), ["line 4: 2 fields, but the header has", "quote fields that hold a comma"]),
     "open quote": (line(3, b'"u2,2.wav'), ["not valid CSV"]),
     "columns twice": (line(0, b"utterance_id,file,file"), ["column names appear twice: file"]),
     "empty": (lambda path: path.write_bytes(b""), ["is empty, expected a header line"]),

@@ -13,24 +13,30 @@ from emotune.errors import TableError, quoted
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n?', re.IGNORECASE)
 _LIKE_A_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+_WORDS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
 _HIDDEN_FORMULA = re.compile(r"'+[=+\-@\t\r\n]")
 
 
 def iter_delimited(path: Path, *, delimiter: str) -> Iterator[dict[str, str | None]]:
     """The rows under a header line; an empty field is None.
 
-    Excel's habits do no harm: a first line ``sep=,``, spaces around names, columns without name or value at the end,
-    rows of nothing, UTF-16. In a row of a TSV file a quotation mark that does not enclose a field is a letter.
+    Excel's habits do no harm: semicolons where the header line has no comma, a first line ``sep=,``, spaces
+    around names, columns without name or value at the end, rows of nothing, UTF-16. In a row between tabs a quotation
+    mark that does not enclose a field is a letter.
 
     Raises:
         TableError: for what is broken, naming file and line.
     """
     with path.open(newline="", encoding=_encoding(path)) as stream:
-        said = _SEPARATOR_LINE.fullmatch(stream.readline())
+        first = stream.readline()
+        said = _SEPARATOR_LINE.fullmatch(first)
         if said:
             delimiter = said.group(1)
         else:
             stream.seek(0)
+            delimiter = _delimiter_of(next((line for line in stream if line.strip()), ""), delimiter)
+            stream.seek(0)
+        quote = f"quote fields that hold {_WORDS.get(delimiter, repr(delimiter))}."
         records = _records(stream, path, delimiter, 1 if said else 0)
         _, header = next(records, (0, []))
         names = _names(header, path)
@@ -40,15 +46,21 @@ def iter_delimited(path: Path, *, delimiter: str) -> Iterator[dict[str, str | No
             named, unnamed = fields[: len(names)], fields[len(names) :]
             if len(named) < len(names) or (len(fields) > len(header) and any(fields[len(header) :])):
                 raise TableError(
-                    f"{path}, line {line}: {len(fields)} fields, but the header has {len(header)}."
-                    " Quote fields that hold a comma."
+                    f"{path}, line {line}: {len(fields)} fields, but the header has {len(header)}; {quote}"
                 )
             if any(unnamed):
                 raise TableError(
                     f"{path}, line {line}: {quoted(next(filter(None, unnamed)))} stands in a column without a name."
-                    " Name the column in the header, or quote fields that hold a comma."
+                    f" Name the column in the header, or {quote}"
                 )
             yield {name: value or None for name, value in zip(names, named, strict=True)}
+
+
+def _delimiter_of(header: str, expected: str) -> str:
+    """What separates a header line: what its file's name says, or another where that would leave it one field."""
+    if expected in header:
+        return expected
+    return next((other for other in _WORDS if other in header), expected)
 
 
 def _encoding(path: Path) -> str:
@@ -83,10 +95,6 @@ def _names(header: list[str], path: Path) -> list[str]:
     """The columns' names, without those at the end that have none."""
     if not header:
         raise TableError(f"{path} is empty, expected a header line and one row an utterance.")
-    if len(header) == 1 and ";" in header[0]:
-        raise TableError(f"{path} is separated by semicolons; save it again with commas.")
-    if len(header) == 1 and "\t" in header[0]:
-        raise TableError(f"{path} is separated by tabs: give it a name that ends in .tsv.")
     names = [name.strip() for name in header]
     while names and not names[-1]:
         names.pop()
