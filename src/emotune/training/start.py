@@ -32,7 +32,7 @@ def start_of(recipe: Recipe) -> StoredModel | None:
     folder = find_model_folder(recipe.model.start).folder
     if not is_exported(folder):
         return load_model(folder)
-    with needs("export", f"Going on from {folder}, an exported model,"):
+    with needs("train", f"Going on from {folder}, an exported model,"):
         from emotune.export.read_back import read_back  # noqa: PLC0415 (training needs no ONNX otherwise)
     return read_back(folder)
 
