@@ -11,6 +11,7 @@ from emotune.config.reading import load_recipe
 from emotune.config.recipe import Recipe
 from emotune.config.sequences import SequenceRecipe, load_sequence_recipe
 from emotune.corpora.tables.rows import COLUMN_NAMES, DIMENSION_NAMES
+from emotune.models.aggregations import POOLINGS
 from emotune.recipes import recipe_names
 from emotune.schema.labels import LabelSpace
 
@@ -87,3 +88,14 @@ def test_every_name_of_a_tables_column_is_in_the_documentation():
     words = set(re.findall(r"[\w.]+", section))
     names = {name for names in (*COLUMN_NAMES.values(), *DIMENSION_NAMES.values()) for name in names}
     assert names <= words
+
+
+def test_the_table_of_poolings_has_each_with_its_options():
+    text = (ROOT / "docs" / "reference" / "recipes.md").read_text(encoding="utf-8")
+    section = text[text.index("## Poolings") : text.index("## Attentive merging")]
+    rows = dict(re.findall(r"^\| `(\w+)` \|.*\|([^|]*)\|$", section, re.MULTILINE))
+    assert set(rows) == set(POOLINGS)
+    for name, said in rows.items():
+        options = POOLINGS.options(name)
+        keys = {} if options is None else {key: field.default for key, field in options.model_fields.items()}
+        assert yaml.safe_load("{" + said.replace("`", "").strip() + "}") == keys, name

@@ -87,26 +87,41 @@ EXPECTED: dict[str, Callable[[np.ndarray, torch.nn.Module], np.ndarray]] = {
     "projected_mean": projected_mean,
     "std": lambda clip, pool: std(clip, uniform(clip)),
 }
-WITH_OPTIONS = [{"name": "covariance", "size": 3}, {"name": "projected_mean", "sizes": [4, 3]}]
+WITH_OPTIONS: dict[str, dict[str, object]] = {"covariance": {"size": 3}, "projected_mean": {"sizes": [4, 3]}}
+CHOICES = [*EXPECTED, *({"name": name, **options} for name, options in WITH_OPTIONS.items())]
 
 
 def test_every_pooling_and_every_mix_of_the_tables_has_its_formula_here():
     assert set(POOLINGS) == set(EXPECTED)
+    assert {name for name in POOLINGS if POOLINGS.options(name)} == set(WITH_OPTIONS)
     assert set(LAYER_MIXES) == {"attentive_merging", "last", "weighted_sum"}
 
 
-@pytest.mark.parametrize("choice", [*EXPECTED, *WITH_OPTIONS], ids=str)
 @torch.no_grad()
-def test_a_pooling_is_the_plain_loop_over_clips(choice):
+def pooled(choice: object) -> tuple[torch.nn.Module, torch.Tensor]:
+    """A pooling whose weights have left where they start, and what it makes of the batch."""
     torch.manual_seed(3)
     pool = POOLINGS.make(choice, FEATURES)
-    frames, mask = sequence()
-    found = pool(frames, mask)
+    for weight in pool.parameters():
+        weight.add_(0.1 * torch.rand_like(weight))
+    return pool, pool(*sequence())
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=str)
+def test_a_pooling_is_the_plain_loop_over_clips(choice):
+    pool, found = pooled(choice)
     formula = EXPECTED[choice if isinstance(choice, str) else choice["name"]]
     for row, length in enumerate(LENGTHS):
-        expected = formula(frames[row, :length].double().numpy(), pool)
+        with torch.no_grad():
+            expected = formula(sequence()[0][row, :length].double().numpy(), pool)
         assert expected.shape == (pool.output_size,)
         np.testing.assert_allclose(found[row], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", WITH_OPTIONS)
+def test_an_option_of_a_pooling_changes_its_vector(name):
+    plain, other = pooled(name)[1], pooled({"name": name, **WITH_OPTIONS[name]})[1]
+    assert plain.shape != other.shape or not torch.allclose(plain, other, rtol=1e-3)
 
 
 def states(count: int) -> HiddenStates:
