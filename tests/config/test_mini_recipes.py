@@ -2,12 +2,20 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from emotune.config.reading import load_recipe
 from emotune.config.recipe import Recipe
+from emotune.corpora import CORPORA, ReadingOptions
+from emotune.corpora.annotations import annotations_of
+from emotune.models.folder import training_duration_in
 
-FOLDER = Path(__file__).parents[2] / "examples" / "mini"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "examples" / "mini"
+CLASSES = ("anger", "happiness", "sadness", "neutral")
+SOURCES = {"ravdess": ("ravdess", "ravdess"), "emodb": ("emodb", "emodb4"), "nemo": ("table", "nemo/labels.csv")}
 SPEAKERS = {"ravdess": 24, "emodb": 10, "nemo": 9}
 
 
@@ -39,3 +47,15 @@ def test_the_variant_on_emodb_keeps_the_splits_of_its_speakers():
     for split in ("train", "development", "test"):
         named = {name for name in speakers(mini, split) if name.startswith("emodb/")}
         assert {f"emodb/{name}" for name in speakers(alone, split)} == named
+
+
+@pytest.mark.parametrize(("package", "of"), [("emotune-mini", ""), ("emotune-mini-emodb", "emodb/")])
+def test_the_installed_models_say_how_long_their_training_clips_are(shared, package, of):
+    learnt = {name for name in speakers(load_recipe(FOLDER / "mini.yaml"), "train") if name.startswith(of)}
+    durations = []
+    for name, (reader, place) in SOURCES.items():
+        found = annotations_of(CORPORA[reader], shared / "data" / place, ReadingOptions())
+        own = [one for one in found.utterances if f"{name}/{one.speaker}" in learnt and one.emotion in CLASSES]
+        durations += [soundfile.info(found.folder / one.file).duration for one in own]
+    (model,) = (ROOT / "packages" / package / "src").glob("*/model")
+    assert training_duration_in(model) == pytest.approx(np.percentile(durations, 99), abs=0.001)

@@ -18,7 +18,7 @@ from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 from emotune.schema.run_folder import RunFolder
 from emotune.schema.utterance import Utterance
-from emotune.training.clip_lengths import with_lengths_settled
+from emotune.training.clip_lengths import training_duration_s, with_lengths_settled
 from emotune.training.fine_tune import describe, train_run
 from emotune.training.probe import probe_run
 
@@ -86,6 +86,8 @@ def test_what_is_cut_or_padded_is_trained_scored_and_predicted_so_ever_after(rec
         "longer than 1.5 s, cut to that: train 2, development 2, test 2": 6,
         "shorter than 0.04125 s, padded with silence: train 2, development 2, test 2": 6,
     }
+    config = read_json(tmp_path / "run" / "model" / "config.json", "Config")
+    assert config["training_duration_s"] == MOST_S  # the two of 2 s were cut
     development = Predictions.read(RunFolder(tmp_path / "run").predictions("development"))
     assert not development.failed and len(development) == 12
     predictor = load(tmp_path / "run")
@@ -146,3 +148,13 @@ def test_preprocessing_cuts_and_pads_only_when_told():
     assert Preprocessing.from_json(told.to_json()) == told
     with pytest.raises(ModelError, match="too_long must be error or cut, got 'pad'"):
         dataclasses.replace(told, too_long="pad")
+
+
+def test_nearly_all_training_clips_keep_to_the_duration_that_a_model_says(tones):
+    """Of 101 clips of 1, 2, ... 101 s the 99th percentile is the hundredth, whatever one outlier lasts."""
+    rows = [Utterance(str(n), f"{n}.wav", duration_s=float(n)) for n in range(1, 101)]
+    rows += [Utterance("outlier", "outlier.wav", duration_s=1000.0), Utterance("unknown", "unknown.wav")]
+    train = Manifest(tuple(rows), tones.label_space, tones.root)
+    assert training_duration_s(train, Preprocessing(max_duration_s=200.0)) == 100.0
+    assert training_duration_s(train, Preprocessing(max_duration_s=30.0)) == 30.0
+    assert training_duration_s(train.replace_utterances(rows[-1:]), Preprocessing()) is None

@@ -16,7 +16,7 @@ from emotune.inference.engine import Engine
 from emotune.inference.engines import engine_of
 from emotune.inference.predictor import POOL_BATCHES, Predictor
 from emotune.models.exported import is_exported
-from emotune.models.folder import ModelFolder, find_model_folder
+from emotune.models.folder import ModelFolder, find_model_folder, training_duration_in
 from emotune.runtime.listener import Listener
 from emotune.schema.labels import LabelSpace
 from emotune.schema.utterance import Utterance
@@ -88,6 +88,7 @@ def load(
         name=found.name if adapted is None else str(Path(model).absolute()),
         adaptation=None if adapted is None else adapted.adaptation,
         pool_batches=1 if one_by_one else POOL_BATCHES,
+        training_duration_s=training_duration_in(found.folder),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 from emotune.errors import AudioError, ConfigError, ModelError
 from emotune.inference.items import holds_several, items_given
 from emotune.inference.loading import load
+from emotune.inference.long_clips import LongClips
 from emotune.inference.predictor import Predictor
 from emotune.schema.predictions import Prediction
 
@@ -72,11 +73,13 @@ class Pipeline:
         items = items_given((_as_array(source) for source in inputs), self.sampling_rate, "mix")
         waiting: dict[int, Prediction] = {}
         following = 0
-        for position, prediction in self.predictor.stream(items):
+        long = LongClips(self.predictor.training_duration_s)
+        for position, prediction in self.predictor.stream(items, long=long):
             waiting[position] = prediction
             while following in waiting:
                 yield _scores(waiting.pop(following), count)
                 following += 1
+        long.log()
 
 
 def _as_array(source: Any) -> Any:

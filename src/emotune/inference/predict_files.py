@@ -15,6 +15,7 @@ from emotune.inference.adaptation.adaptation import adaptation_to, classes_of
 from emotune.inference.adaptation.groups import check_way, groups_of
 from emotune.inference.inputs import Inputs
 from emotune.inference.loading import load_and_say
+from emotune.inference.long_clips import LongClips
 from emotune.io.tables import check_output
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
@@ -117,7 +118,9 @@ def predict_files(
         agreement = agreement_with_exact(predictor, model, items, loading, listener)
         kept = kept if agreement is None else agreement.to_json()
     if windows is None:
-        predictions = predictor.predict_items(items, progress=progress)
+        long = LongClips(predictor.training_duration_s)
+        predictions = predictor.predict_items(items, progress=progress, long=long)
+        say_long(long, listener)
     else:
         from emotune.inference.timeline.window_items import predict_windows  # noqa: PLC0415 (most commands cut none)
 
@@ -132,6 +135,12 @@ def predict_files(
         predictions.write(output, spreadsheet_safe=spreadsheet_safe)
     say_unknown(loading, [predictions], listener)
     return PredictedFiles.of(predictions)
+
+
+def say_long(long: LongClips, listener: Listener) -> None:
+    """Says of clips that are longer than the model knows."""
+    for note in long.notes:
+        listener.say(f"warning: {note}")
 
 
 def say_unknown(

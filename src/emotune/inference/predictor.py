@@ -23,6 +23,7 @@ from emotune.inference.adaptation.folder import adapted_fingerprint
 from emotune.inference.conditioner import Conditioner, Given
 from emotune.inference.engine import Engine, EngineError, EngineOutput
 from emotune.inference.items import Item, holds_several, items_given
+from emotune.inference.long_clips import LongClips
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest, checked
@@ -54,6 +55,7 @@ class Predictor:
         adaptation: shifts that move the answers; None = the plain answers.
         pool_batches: batches of sound that are decoded and sorted by length at a time, for each thread of the engine;
             two pools are in memory, one that is run and the next.
+        training_duration_s: see ``LongClips``.
 
     Raises:
         ModelError: for a coverage, when the model does not know its confidence.
@@ -69,6 +71,7 @@ class Predictor:
         name: str = "",
         adaptation: Adaptation | None = None,
         pool_batches: int = POOL_BATCHES,
+        training_duration_s: float | None = None,
     ) -> None:
         if not batch_seconds > 0:
             raise ConfigError(f"batch_seconds must be above 0, got {batch_seconds}.")
@@ -78,6 +81,7 @@ class Predictor:
         self.name = name
         self.adaptation = adaptation
         self.pool_batches = pool_batches
+        self.training_duration_s = training_duration_s
         self.answered_from = 0.0 if coverage is None else engine.calibration.threshold(coverage)
 
     @property
@@ -129,7 +133,9 @@ class Predictor:
         Raises:
             AudioError: when a single recording cannot be used.
         """
-        found = dict(self.stream(items_given(source, sampling_rate_hz, channel)))
+        long = LongClips(self.training_duration_s)
+        found = dict(self.stream(items_given(source, sampling_rate_hz, channel), long=long))
+        long.log()
         rows = tuple(found[position] for position in range(len(found)))
         if holds_several(source):
             return Predictions(rows, self.label_space, self.fingerprint)
@@ -156,20 +162,24 @@ class Predictor:
         predictions = self.predict_items(items_of(manifest), progress=progress)
         return Predictions(predictions.rows, self.label_space, self.fingerprint, manifest.fingerprint())
 
-    def predict_items(self, items: Sequence[Item], *, progress: Progress = silent) -> Predictions:
+    def predict_items(
+        self, items: Sequence[Item], *, progress: Progress = silent, long: LongClips | None = None
+    ) -> Predictions:
         """Predicts items in order; a failure becomes an error row, and the rest goes on."""
         rows: list[Prediction | None] = [None] * len(items)
-        for position, row in progress(self.stream(items), total=len(items), title="predicting"):
+        for position, row in progress(self.stream(items, long=long), total=len(items), title="predicting"):
             rows[position] = row
         return Predictions(tuple(row for row in rows if row is not None), self.label_space, self.fingerprint)
 
-    def stream(self, items: Iterable[Item], *, pool_items: int = _POOL) -> Iterator[tuple[int, Prediction]]:
+    def stream(
+        self, items: Iterable[Item], *, pool_items: int = _POOL, long: LongClips | None = None
+    ) -> Iterator[tuple[int, Prediction]]:
         """Yields each item's position and prediction as they come, with only a pool of items in memory."""
-        decoded = self._decoded(enumerate(items), pool_items)
+        decoded, long = self._decoded(enumerate(items), pool_items), long or LongClips(None)
         with _threads(1) as ahead:  # decodes while the engine works
-            coming = ahead.submit(self._next_pool, decoded, pool_items)
+            coming = ahead.submit(self._next_pool, decoded, pool_items, long)
             while (pool := coming.result()).size:
-                coming = ahead.submit(self._next_pool, decoded, pool_items)
+                coming = ahead.submit(self._next_pool, decoded, pool_items, long)
                 yield from pool.failed
                 ready, failed = self._conditioned(pool.ready)
                 yield from failed
@@ -228,7 +238,9 @@ class Predictor:
             position, item = group[number]
             yield position, item, checked(heard, item.content_sha256, item.utterance_id)
 
-    def _next_pool(self, decoded: Iterator[tuple[int, Item, audio.Clip | AudioError]], most: int) -> _Pool:
+    def _next_pool(
+        self, decoded: Iterator[tuple[int, Item, audio.Clip | AudioError]], most: int, long: LongClips
+    ) -> _Pool:
         """The next items, prepared and sorted by length, and the rows of those that cannot be used."""
         pool, seconds = _Pool([], []), 0.0
         while pool.size < most and seconds < self._pool_seconds and (following := next(decoded, None)) is not None:
@@ -236,7 +248,9 @@ class Predictor:
             try:
                 clip = self._prepare(position, item, heard)
                 pool.ready.append(clip)
-                seconds += len(clip.waveform) / self.engine.preprocessing.sampling_rate_hz
+                own_s = len(clip.waveform) / self.engine.preprocessing.sampling_rate_hz
+                long.hear(item.utterance_id, own_s)
+                seconds += own_s
             except AudioError as error:
                 pool.failed.append((position, Prediction(item.utterance_id, error=str(error), extra=item.extra)))
         pool.ready.sort(key=lambda clip: len(clip.waveform))

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from emotune.errors import ModelError
+from emotune.errors import ModelError, quoted
 from emotune.io.hub import CARD, Download, download_snapshot, fetch, is_hub_name, no_folder
+from emotune.io.tables import read_json
 from emotune.models.installed import cure_of_absence, installed_model
 from emotune.models.sequences.folder import find_sequences
 from emotune.schema.run_folder import why_no_model
@@ -31,6 +33,8 @@ FUNASR = ("model.pt", "config.yaml", "tokens.txt")
 """likewise of FunASR"""
 GRAPH, HEADS_GRAPH = "model.onnx", "heads.onnx"
 """of an exported model, in place of the weights: the whole, and what comes behind the pooling"""
+TRAINING_DURATION = "training_duration_s"
+"""key of the config"""
 _LOG = logging.getLogger(__name__)
 
 
@@ -111,6 +115,21 @@ def _holds_model(folder: Path) -> bool:
     """Tells whether a folder has a config, or what PEFT, SpeechBrain or FunASR have in its place."""
     places = ([CONFIG], [PEFT_CONFIG], SPEECHBRAIN[:2], FUNASR[:2])
     return any(all((folder / name).exists() for name in names) for names in places)
+
+
+def training_duration_in(folder: Path) -> float | None:
+    """Seconds that 99 % of a model's training clips keep to, by its config; None where it does not say.
+
+    Raises:
+        ModelError: if that is no number of seconds.
+    """
+    config = folder / CONFIG
+    found = read_json(config, "The model's config").get(TRAINING_DURATION) if config.exists() else None
+    if found is None:
+        return None
+    if not isinstance(found, int | float) or isinstance(found, bool) or not 0 < found < math.inf:
+        raise ModelError(f"{config}: {TRAINING_DURATION} must be a number of seconds, got {quoted(found)}.")
+    return float(found)
 
 
 def digest_of(files: Sequence[Path]) -> str:

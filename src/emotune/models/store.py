@@ -19,7 +19,7 @@ from emotune.io.hub import CARD
 from emotune.io.tables import atomic_path, read_json, to_json, write_text
 from emotune.models.backbones.base import Backbone
 from emotune.models.emotion_model import EmotionModel
-from emotune.models.folder import CONFIG, PREPROCESSOR, WEIGHTS, digest_of, find_model_folder
+from emotune.models.folder import CONFIG, PREPROCESSOR, TRAINING_DURATION, WEIGHTS, digest_of, find_model_folder
 from emotune.models.published.read import read_published
 from emotune.models.weights import WeightsFile, is_finite, nothing_drawn, without_memory
 from emotune.schema.calibration import Calibration
@@ -46,13 +46,16 @@ def save_model(
     *,
     calibration: Calibration | None = None,
     training_prior: Mapping[str, float] | None = None,
+    training_duration_s: float | None = None,
     card: str = "",
 ) -> None:
     """Writes config, preprocessing, weights and card; the weights last, each file atomically.
 
     ``config.json`` follows the Hub's conventions (``id2label``, ``label2id``, ``problem_type``) beside our own keys.
     """
-    save_config(folder, model, calibration=calibration, training_prior=training_prior)
+    save_config(
+        folder, model, calibration=calibration, training_prior=training_prior, training_duration_s=training_duration_s
+    )
     write_text(folder / PREPROCESSOR, to_json(preprocessing.to_json()) + "\n")
     if card:
         write_text(folder / CARD, card)
@@ -67,10 +70,12 @@ def save_config(
     *,
     calibration: Calibration | None = None,
     training_prior: Mapping[str, float] | None = None,
+    training_duration_s: float | None = None,
 ) -> None:
     """Writes ``config.json`` alone, such as for a calibration that was fitted after the weights were saved.
 
-    ``training_prior`` are the shares of the classes that training taught, which `emotune adjust` starts from.
+    ``training_prior`` are the shares of the classes that training taught, which `emotune adjust` starts from;
+    ``training_duration_s`` are the seconds that 99 % of the training clips keep to.
     """
     space = model.label_space
     config = {
@@ -83,6 +88,7 @@ def save_config(
         **model.settings,
         "calibration": (calibration or Calibration()).to_json(),
         **({"training_prior": dict(training_prior)} if training_prior else {}),
+        **({TRAINING_DURATION: training_duration_s} if training_duration_s else {}),
     }
     write_text(folder / CONFIG, to_json(config) + "\n")
 

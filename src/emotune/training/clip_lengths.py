@@ -6,6 +6,8 @@ import dataclasses
 from collections import Counter
 from collections.abc import Collection, Sequence
 
+import numpy as np
+
 from emotune.audio.preprocessing import Preprocessing
 from emotune.errors import AudioError, CorpusError
 from emotune.schema.manifest import Manifest
@@ -62,6 +64,19 @@ def with_lengths_settled(
     kept = manifest.filter(lambda utterance: utterance.utterance_id not in dropped)
     information = {**manifest.information, "left_out": left_out, "lengths": lengths}
     return dataclasses.replace(kept, information={name: value for name, value in information.items() if value})
+
+
+def training_duration_s(train: Manifest, preprocessing: Preprocessing) -> float | None:
+    """Seconds that 99 % of the training clips keep to; None where the manifest knows no durations.
+
+    Args:
+        train: the training split.
+        preprocessing: whose limit holds for clips that are cut to it.
+    """
+    durations = [utterance.duration_s for utterance in train if utterance.duration_s is not None]
+    if not durations:
+        return None
+    return round(min(float(np.percentile(durations, 99)), preprocessing.max_duration_s), 3)
 
 
 def _by_split(utterances: Sequence[Utterance]) -> str:

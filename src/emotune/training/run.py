@@ -42,6 +42,7 @@ from emotune.schema.run_folder import RunFolder
 from emotune.schema.splits import DEVELOPMENT, TRAIN
 from emotune.training.build import best_device
 from emotune.training.calibrate import calibrated, with_calibration
+from emotune.training.clip_lengths import training_duration_s
 from emotune.training.heard_before import EarlierModel, warnings_of_earlier
 from emotune.training.licences import inherited_licences
 from emotune.training.loop import processes
@@ -286,7 +287,8 @@ def finish_run(
     ``prior`` is class -> share that training taught; None = that of the recipe's losses.
     """
     prior = prior or _prior_of(recipe, model, manifest, str(provenance["kind"]))
-    save_model(run.model, model, preprocessing, training_prior=prior)
+    duration_s = training_duration_s(manifest.split(TRAIN), preprocessing)
+    save_model(run.model, model, preprocessing, training_prior=prior, training_duration_s=duration_s)
     stored = load_model(run.model)
     engine = TorchEngine(stored.model.to(best_device()), stored.preprocessing, fingerprint=stored.fingerprint)
     development = manifest.split(DEVELOPMENT)
@@ -294,7 +296,7 @@ def finish_run(
     predictions = predictor.predict_manifest(development, progress=progress)
     if recipe.train.calibrate:
         calibration = calibrated(development, predictions)
-        save_config(run.model, model, calibration=calibration, training_prior=prior)
+        save_config(run.model, model, calibration=calibration, training_prior=prior, training_duration_s=duration_s)
         predictions = with_calibration(predictions, calibration, fingerprint_of(run.model))
     chose = "Layer and regularisation" if provenance["kind"] == "probe" else "Epoch and settings"
     evaluation = score_run(

@@ -18,7 +18,8 @@ from emotune.inference.inputs import Inputs, say_passed_over
 from emotune.inference.items import Item
 from emotune.inference.jobs.parts import PredictionParts, parts_in, predict_in_parts
 from emotune.inference.loading import load, load_and_say
-from emotune.inference.predict_files import SHOWN, PredictedFiles, say_unknown
+from emotune.inference.long_clips import LongClips
+from emotune.inference.predict_files import SHOWN, PredictedFiles, say_long, say_unknown
 from emotune.io.tables import SUFFIXES
 from emotune.models.folder import find_model_folder
 from emotune.runtime.extras import needs
@@ -112,7 +113,13 @@ def _local_job(
     """The model's fingerprint, and the prediction of a job's parts."""
     predictor = load_and_say(model, listener, loading)
     agreement_with_exact(predictor, model, inputs.items(Counter[str]()), loading, listener)
-    return predictor.fingerprint, partial(predict_in_parts, predictor)
+
+    def run(items: Iterator[Item], parts: PredictionParts, *, total: int, progress: Progress) -> None:
+        long = LongClips(predictor.training_duration_s)
+        predict_in_parts(predictor, items, parts, total=total, progress=progress, long=long)
+        say_long(long, listener)
+
+    return predictor.fingerprint, run
 
 
 def _ray_job(

@@ -19,6 +19,7 @@ from typing import Any
 
 from emotune.errors import ConfigError, TableError, quoted
 from emotune.inference.items import Item
+from emotune.inference.long_clips import LongClips
 from emotune.inference.predictor import Predictor
 from emotune.io.locks import alone_in
 from emotune.io.tables import check_output, read_json, to_json, write_text
@@ -233,7 +234,13 @@ class PredictionParts:
 
 
 def predict_in_parts(
-    predictor: Predictor, items: Iterable[Item], parts: PredictionParts, *, total: int, progress: Progress = silent
+    predictor: Predictor,
+    items: Iterable[Item],
+    parts: PredictionParts,
+    *,
+    total: int,
+    progress: Progress = silent,
+    long: LongClips | None = None,
 ) -> None:
     """Predicts the missing parts one by one, in bounded memory.
 
@@ -242,12 +249,13 @@ def predict_in_parts(
         items: all inputs of the job, those of finished parts too.
         parts: the folder, opened by ``parts_in``.
         total: how many items there are.
+        long: counts those that are longer than the model knows.
     """
 
     def rows() -> Iterator[Prediction]:
         """Number of predicted rows."""
         for number, piece in parts.missing(items):
-            found = dict(predictor.stream(piece))
+            found = dict(predictor.stream(piece, long=long))
             ordered = tuple(found[position] for position in range(len(piece)))
             predictions = Predictions(ordered, predictor.label_space, predictor.fingerprint)
             parts.enter(number, parts.write(number, piece, predictions), predictor.label_space)
