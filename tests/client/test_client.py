@@ -344,7 +344,7 @@ def test_a_recording_that_outlasts_a_request_is_a_job(client, server, here, tmp_
     ended = run_command(
         "timeline", "loudness", tmp_path / "long.wav", "--server", server.url, "-o", made, "--vad", "none"
     )
-    assert ended.code == 0 and json.loads(made.read_text())["recordings"][0]["duration_s"] == 80
+    assert ended.code == 0 and json.loads(made.read_text())["timelines"][0]["duration_s"] == 80
     assert server.service.jobs.active == 0 and server.service.jobs._jobs == {}  # nothing is kept
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from emotune.server.problems import MEDIA_TYPE, TITLES
 from emotune.server.rendering import JSON, MEDIA_TYPES
 from emotune.server.schemas import JobAnswer, PredictAnswer, ProblemAnswer, TimelineAnswer
+from emotune.timelines.formats.table import SCHEMA
 
 URL = "http://127.0.0.1:8000"
 """Address of the server in examples."""
@@ -160,7 +161,7 @@ END_JOB: dict[str, Any] = {
 LIST_MODELS: dict[str, Any] = {"openapi_extra": _sample(f"curl {URL}/v1/models"), "responses": OF_CLIENTS}
 
 _PREDICTED = {"model": _MODEL, "predictions": [_PREDICTION]}
-_FOLLOWED = {"model": _MODEL, "timelines": [_RECORDING], "settings": _SETTINGS}
+_FOLLOWED = {"schema": SCHEMA, "model": _MODEL, "timelines": [_RECORDING], "settings": _SETTINGS}
 _LISTED = {"models": [_MODEL | {"default": True, "threshold": {"0.8": 0.52}}]}
 _EXAMPLES: Mapping[tuple[str, str, str], Any] = {
     ("/v1/predict", "post", "200"): _PREDICTED,
