@@ -69,6 +69,9 @@ def timeline(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="CPU processes of one thread, a model in each.")] = None,
     server: Server = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a document of JSON, as -o FILE.json writes it, and nothing else.")
+    ] = False,
 ) -> None:
     """Show what a recording's voices express from moment to moment.
 
@@ -88,7 +91,7 @@ def timeline(
             found = files.timeline_files(
                 client, named, output, summary=summary, rule=rule, listener=Words(), progress=show_progress
             )
-        _show(found, [*output, *(path for path in (summary,) if path is not None)])
+        _show(found, [*output, *(path for path in (summary,) if path is not None)], as_json=as_json)
         return
     pages = None
     if plot is not None or page is not None:
@@ -113,13 +116,17 @@ def timeline(
         pages.write_timeline_pictures(plot, found)
     if pages is not None and page is not None:
         pages.write_timeline_page(page, found)
-    _show(found, [*output, *(path for path in (summary, plot, page) if path is not None)])
+    _show(found, [*output, *(path for path in (summary, plot, page) if path is not None)], as_json=as_json)
 
 
-def _show(found: Timelines, written: list[Path]) -> None:
+def _show(found: Timelines, written: list[Path], *, as_json: bool) -> None:
     """Prints summaries, and segments where no file was asked for; leaves with the exit code for failures."""
+    from emotune.timelines.formats.json_document import json_text
+
     whole = [one for one in found if one.error is None]
-    if not written:
+    if as_json:
+        typer.echo(json_text(found), nl=False)
+    elif not written:
         for one in whole:
             _print(one)
     else:
