@@ -13,7 +13,7 @@ def prediction_json(row: Prediction) -> dict[str, Any]:
         "file": row.extra["file"],
         "channel": row.extra.get("channel"),
         "emotion": row.emotion,
-        "confidence": max(row.probabilities.values(), default=None),
+        "confidence": row.confidence,
         "uncertain": row.uncertain,
         "probabilities": dict(row.probabilities),
         "dimensions": dict(row.dimensions),
