@@ -33,7 +33,7 @@ _EMOTION = {
     "dimensions": {},
 }
 _PREDICTION = {
-    "file": "call.wav",
+    "file": "clip.wav",
     "channel": None,
     **_EMOTION,
     "conditions_used": None,
@@ -135,7 +135,7 @@ def _sample(command: str) -> dict[str, Any]:
 
 
 PREDICT: dict[str, Any] = {
-    "openapi_extra": _upload(f"curl -F file=@call.wav '{URL}/v1/predict?channel=mix'"),
+    "openapi_extra": _upload(f"curl -F file=@clip.wav '{URL}/v1/predict?channel=mix'"),
     "responses": _OF_UPLOADS | {200: _in_formats(PredictAnswer)},
 }
 TIMELINE: dict[str, Any] = {
