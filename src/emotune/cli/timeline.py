@@ -12,6 +12,7 @@ from emotune.cli.console import (
     Model,
     Server,
     Words,
+    err,
     inputs_named,
     leave_with,
     out,
@@ -119,8 +120,15 @@ def timeline(
     _show(found, [*output, *(path for path in (summary, plot, page) if path is not None)], as_json=as_json)
 
 
+_ONE_VOICE = (
+    "all speech of a recording is taken for one voice: --channel each parts those on channels of their own, --speakers"
+    " FILE.rttm those that share one"
+)
+
+
 def _show(found: Timelines, written: list[Path], *, as_json: bool) -> None:
     """Prints summaries, and segments where no file was asked for; leaves with the exit code for failures."""
+    from emotune.timelines import Track
     from emotune.timelines.formats.json_document import json_text
 
     whole = [one for one in found if one.error is None]
@@ -132,6 +140,8 @@ def _show(found: Timelines, written: list[Path], *, as_json: bool) -> None:
     else:
         _print_summaries(found)
         out.print(f"{', '.join(map(str, written))}: {len(whole)} of {len(found)} recordings", markup=False)
+    if any(one.segments and one.tracks in ((Track(),), (Track(0),)) for one in whole):
+        err.print(_ONE_VOICE, markup=False)
     leave_with(found.errors, len(found.errors))
 
 
