@@ -34,7 +34,7 @@ def opened(stream: BinaryIO, name: str) -> Iterator[Sound]:
     except ImportError as error:
         raise AudioError(
             f"{name} is no recording that libsndfile can read. If it is a video, or of a format such as m4a, that needs"
-            " the extra 'media' (pip install 'emotune[media]'); or convert it, for example with ffmpeg -i input output.wav."
+            " the extra 'media' (pip install 'emotune[media]'); or convert it, as with ffmpeg -i input output.wav."
         ) from error
     try:
         with av.open(stream, options={"format_whitelist": CONTAINERS}) as container:
