@@ -126,7 +126,7 @@ def test_one_model_is_shown_with_its_card(mini, emotune_command, tmp_path, monke
     shown = emotune_command("models", named)
     assert shown.code == 0 and str(card) in shown.out and "anger, neutral" in shown.out
     assert json.loads(emotune_command("models", named, "--json").out)["card"] == str(card)
-    assert "did you mean 'mini'" in emotune_command("models", "minni").err
+    assert "'mini' is an installed model" in emotune_command("models", "minni").err
 
 
 def test_encoders_are_those_that_recipes_name():

@@ -70,7 +70,7 @@ def models(
 def _one(name: Path, *, as_json: bool) -> None:
     from emotune.inference.known_models import known_model
 
-    model = known_model(name)
+    model = known_model(str(name))  # a path is never the name of an installed one
     if as_json:
         typer.echo(to_json(model.to_json()))
         return

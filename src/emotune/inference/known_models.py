@@ -62,7 +62,7 @@ def known_models(folder: str | Path = "runs") -> list[KnownModel]:
     return [*(model for model in installed if model is not None), *absent, *_below(Path(folder))]
 
 
-def known_model(name: str | Path) -> KnownModel:
+def known_model(name: str) -> KnownModel:
     """The installed model of this name, or the one in a model folder or run folder.
 
     Raises:
