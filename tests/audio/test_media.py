@@ -157,7 +157,9 @@ def test_without_pyav_the_message_names_the_extra(tmp_path, monkeypatch):
         return imported(name, *rest)
 
     monkeypatch.setattr(importlib, "import_module", refuse)
-    with pytest.raises(AudioError, match=r"clip\.mp4 cannot be decoded by libsndfile.*pip install 'emotune\[media\]'"):
+    with pytest.raises(
+        AudioError, match=r"clip\.mp4 is no recording that libsndfile can read\..*pip install 'emotune\[media\]'"
+    ):
         audio.decode(path)
 
 

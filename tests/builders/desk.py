@@ -15,9 +15,10 @@ CALLERS = ("21", "22")
 
 
 def write_desk(folder: Path, shared: Path) -> None:
-    """Writes ``call.wav``, ``recordings``, ``clips``, ``calls.csv`` and ``path/to/ravdess`` into a folder.
+    """Writes recordings, ``calls.csv`` and ``path/to/ravdess`` into a folder.
 
-    All of it is of RAVDESS. ``call.wav`` has two channels, an actor on each, who speak in turn for half a minute.
+    All of it is of RAVDESS. ``call.wav`` has two channels, an actor on each, who speak in turn for half a minute;
+    ``clip.wav`` is one sentence.
     """
     corpus = shared / "data" / "ravdess"
     with (corpus / "labels.csv").open(encoding="utf-8") as stream:
@@ -36,6 +37,7 @@ def write_desk(folder: Path, shared: Path) -> None:
         shutil.copyfile(corpus / row["file"], folder / "recordings" / Path(row["file"]).name)
     (folder / "path" / "to" / "ravdess").symlink_to(corpus / "audio")
     (folder / "path" / "to" / "whisper-tiny").symlink_to(shared / "models" / "whisper-tiny.en-encoder")
+    shutil.copyfile(corpus / chosen[0]["file"], folder / "clip.wav")
     soundfile.write(folder / "call.wav", _call([row for row in rows if row["speaker"] in CALLERS], corpus), 16000)
     modules = {"emotune": "emotune", "torchrun": "torch.distributed.run"}
     programs = {"python": sys.executable} | {name: f"{sys.executable} -m {module}" for name, module in modules.items()}

@@ -38,6 +38,15 @@ def test_rows_are_lines_of_json(emotune_command, tiny_model, tmp_path):
     assert refused.code == 2 and not (tmp_path / "out.csv").exists()
 
 
+def test_a_timeline_is_printed_as_the_document_that_a_file_holds(emotune_command, tiny_model, tmp_path):
+    write_recording(tmp_path / "a.wav")
+    asked = ("timeline", tiny_model, tmp_path / "a.wav", tmp_path / "no.wav", "--vad", "none", "--json")
+    printed = emotune_command(*asked)
+    assert printed.code == 1 and [bool(one["error"]) for one in json.loads(printed.out)["timelines"]] == [False, True]
+    written = emotune_command(*asked, "-o", tmp_path / "a.json")
+    assert written.out == printed.out == (tmp_path / "a.json").read_text("utf-8")
+
+
 def test_a_recording_from_standard_input_has_the_answer_of_the_file(emotune_command, tiny_model, tmp_path, monkeypatch):
     write_recording(tmp_path / "a.wav")
     file = json.loads(emotune_command("predict", tiny_model, tmp_path / "a.wav", "--json").out)

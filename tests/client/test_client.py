@@ -85,7 +85,7 @@ def test_predictions_of_files_are_those_of_load(client, server, here, tmp_path):
 
 def test_each_channel_is_a_row_as_with_load(client, here, tmp_path):
     path = write_recording(tmp_path / "call.wav", channels=2)
-    assert client.predict(path, channel="each") == here.predict(path, channel="each")
+    assert client.predict(path, channel="each").rows == here.predict(path, channel="each").rows
     assert client.predict(path, channel=1) == here.predict(path, channel=1)
     assert client.predict([path], channel="each").rows == here.predict([path], channel="each").rows
 
@@ -344,7 +344,7 @@ def test_a_recording_that_outlasts_a_request_is_a_job(client, server, here, tmp_
     ended = run_command(
         "timeline", "loudness", tmp_path / "long.wav", "--server", server.url, "-o", made, "--vad", "none"
     )
-    assert ended.code == 0 and json.loads(made.read_text())["recordings"][0]["duration_s"] == 80
+    assert ended.code == 0 and json.loads(made.read_text())["timelines"][0]["duration_s"] == 80
     assert server.service.jobs.active == 0 and server.service.jobs._jobs == {}  # nothing is kept
 
 
@@ -355,7 +355,7 @@ def test_a_large_recording_is_a_job_from_the_beginning(server, here, monkeypatch
     with Client(server.url, transport=network) as client:
         for source in (encoded(tone()), (tone().astype("f4"), RATE)):
             assert client.predict(source) == here.predict(source)
-        assert client.predict(encoded(tone()), channel="each") == here.predict(encoded(tone()), channel="each")
+        assert client.predict([encoded(tone())]).rows == here.predict([encoded(tone())]).rows
     assert "/v1/predict" not in came and came.count("/v1/jobs") == 3
 
 

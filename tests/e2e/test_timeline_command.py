@@ -48,9 +48,17 @@ def test_a_picture_and_a_page_show_each_voice(emotune_command, tiny_model, recor
     assert ended.code == 0, ended.err
     picture, page = ((tmp_path / name).read_text(encoding="utf-8") for name in ("a.svg", "a.html"))
     assert "<svg" in picture
-    for words in ("channel 0", "channel 1", "no speech"):
+    for words in ("channel 0", "channel 1", "no speech", "The model's fingerprint begins with"):
         assert words in page
     assert "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_one_voice_is_said_where_nothing_parts_speakers(emotune_command, tiny_model, recordings):
+    asked = ("timeline", tiny_model, recordings / "a.wav", "--vad", "energy")
+    words = "all speech of a recording is taken for one voice"
+    assert words in emotune_command(*asked).err
+    assert words not in emotune_command(*asked, "--channel", "each").err
+    assert words not in emotune_command(*asked, "--quiet").err
 
 
 def test_speakers_come_from_a_diarisation(emotune_command, tiny_model, recordings, tmp_path):

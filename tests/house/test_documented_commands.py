@@ -11,7 +11,7 @@ from emotune.config.reading import recipe_content
 from emotune.models.installed import OWN
 
 ROOT = Path(__file__).parents[2]
-USERS_OWN = {"calls.csv", "new_recordings/", "other.csv", "call.wav", *OWN}
+USERS_OWN = {"calls.csv", "new_recordings/", "other.csv", "clip.wav", "call.wav", *OWN}
 """What a reader of the README has beforehand: recordings, tables and the models of emotune's own packages."""
 OF_CORPORA = ("split", "check", "show")
 TAKEN_AS_FIRST = {

@@ -15,7 +15,10 @@ from emotune.inference.conditioner import Conditioner
 from emotune.inference.engine import EngineOutput
 from emotune.inference.items import with_unique_ids
 from emotune.inference.predictor import _POOL
+from emotune.io.tables import read_json
+from emotune.schema.calibration import Calibration
 from emotune.schema.labels import LabelSpace, Scale
+from emotune.schema.predictions import Predictions
 
 
 class Lengths:
@@ -156,3 +159,13 @@ def test_where_silence_is_trimmed_a_longer_recording_is_still_heard(tmp_path):
     engine.preprocessing = Preprocessing(min_samples=1600, trim_silence_db=40.0)
     row = Predictor(engine).predict((clip, 16000))
     assert row.probabilities["anger"] == pytest.approx(0.2, abs=0.005)
+
+
+def test_a_table_keeps_the_confidence_under_which_the_model_abstained(tmp_path, monkeypatch):
+    monkeypatch.setattr(Lengths, "calibration", Calibration(thresholds=tuple(np.linspace(1, 0.5, 100))), raising=False)
+    found = Predictor(Lengths(), coverage=0.5).predict_items(items(1.0, 4.0))
+    assert [row.emotion for row in found] == ["neutral", "uncertain"]  # confidences of .9 and .6
+    found.write(tmp_path / "p.csv")
+    written = read_json(tmp_path / "p.csv.meta.json", "The metadata")
+    assert written["uncertain_below"] == pytest.approx(1 - 0.5 * 49 / 99)
+    assert Predictions.read(tmp_path / "p.csv").uncertain_below == written["uncertain_below"]

@@ -1,6 +1,7 @@
 """A plain name is an installed model in every working folder; a folder has a slash."""
 
 import importlib.metadata
+import json
 import logging
 import re
 import tomllib
@@ -114,6 +115,18 @@ def test_the_command_prints_the_list(mini, emotune_command, tmp_path):
     said = emotune_command("models", tmp_path)
     assert said.code == 0 and "cc-by-nc-sa-4.0" in said.out and "pip install 'emotune[mini-emodb]'" in said.out
     assert all(name in said.out for name in encoders_of_recipes())
+
+
+@pytest.mark.parametrize("named", ["mini", "runs/calls", "runs/calls/model"])
+def test_one_model_is_shown_with_its_card(mini, emotune_command, tmp_path, monkeypatch, named):
+    monkeypatch.chdir(tmp_path)
+    save_exported(tmp_path / "runs" / "calls" / "model", LabelSpace(("anger", "neutral")))
+    (tmp_path / "runs" / "calls" / "model" / "README.md").write_text("# calls\n")
+    card = (mini if named == "mini" else tmp_path / "runs" / "calls" / "model") / "README.md"
+    shown = emotune_command("models", named)
+    assert shown.code == 0 and str(card) in shown.out and "anger, neutral" in shown.out
+    assert json.loads(emotune_command("models", named, "--json").out)["card"] == str(card)
+    assert "'mini' is an installed model" in emotune_command("models", "minni").err
 
 
 def test_encoders_are_those_that_recipes_name():

@@ -28,10 +28,10 @@ def test_a_written_table_holds_ids_own_columns_emotion_probabilities_and_values_
     table.write(tmp_path / "p.csv")
     first, second = read_rows(tmp_path / "p.csv")
     assert list(first) == [
-        "utterance_id", "note", "emotion", "p.anger", "p.happiness", "p.neutral", "arousal", "conditions_used",
-        "warning", "error",
+        "utterance_id", "note", "emotion", "p.anger", "p.happiness", "p.neutral", "confidence", "arousal",
+        "conditions_used", "warning", "error",
     ]  # fmt: skip
-    assert first["emotion"] == "happiness"
+    assert (first["emotion"], first["confidence"], second["confidence"]) == ("happiness", "0.5", None)
     assert [second[name] for name in ("emotion", "p.anger", "arousal", "error")] == [None, None, None, "broken"]
     assert [row.utterance_id for row in table.failed] == ["b"]
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import emotune
+from builders.command import run_command
 from builders.recordings import encoded, noise, tone
 from builders.served import served, wait_until
 from emotune.server.settings import Settings
@@ -119,6 +120,18 @@ def test_a_timeline_is_that_of_the_library(server, loudness):
 
 
 FORMATS = {"rttm": "SPEAKER", "textgrid": "ooTextFile", "txt": "\t", "vtt": "WEBVTT", "eaf": "ANNOTATION_DOCUMENT"}
+
+
+def test_the_document_of_a_timeline_has_one_shape_in_a_file_and_over_http(server, loudness, tmp_path, monkeypatch):
+    (tmp_path / "call.wav").write_bytes(SPEECH)
+    monkeypatch.chdir(tmp_path)
+    run_command("timeline", loudness, "call.wav", "--vad", "energy", "-o", "call.json")
+    written = json.loads((tmp_path / "call.json").read_text("utf-8"))
+    answer = server.client.post("/v1/timeline?vad=energy", files={"file": ("call.wav", SPEECH)}).json()
+    assert answer["model"].items() >= written["model"].items()
+    for document in (written, answer):
+        del document["model"]
+    assert written == answer
 
 
 @pytest.mark.parametrize("form", [*FORMATS, "csv", "jsonl"])

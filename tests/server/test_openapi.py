@@ -33,7 +33,7 @@ def operations(api: dict):
 def check(value: dict, schema: dict) -> None:
     """The value is what the schema says, and holds nothing else."""
     model = getattr(schemas, schema["$ref"].rpartition("/")[2])
-    assert model.model_validate(value).model_dump() == value
+    assert model.model_validate(value).model_dump(by_alias=True) == value
 
 
 def run(command: str, server, job: str) -> httpx.Response:
@@ -82,6 +82,20 @@ def test_every_example_is_answered_as_the_description_shows_it(server, api):
                 found, shown = found | {"expires": None}, shown | {"status": found["status"]}
             assert shape(found) == shape(shown), path
     assert run_here == 7
+
+
+def test_an_unknown_route_and_a_method_that_is_not_answered_name_those_that_are(server):
+    lost = server.client.get("/v1/emotion").json()["detail"]
+    assert "There is no route /v1/emotion." in lost and "/v1/predict" in lost
+    assert server.client.get("/v1/predict").json()["detail"] == "GET is not answered here; POST is."
+
+
+def test_an_answer_is_described_in_the_formats_that_it_has(api):
+    def media(path: str) -> set[str]:
+        return set(api["paths"][path]["post"]["responses"]["200"]["content"])
+
+    assert media("/v1/predict") == {"application/json", "application/jsonl", "text/csv; charset=utf-8"}
+    assert "application/xml" in media("/v1/timeline")
 
 
 def test_every_route_is_described_with_its_problems(api):

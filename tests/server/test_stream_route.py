@@ -25,7 +25,7 @@ from emotune.server.backlog import Backlog
 from emotune.server.cancellation import Cancellation, Cancelled
 from emotune.server.keys import new_key
 from emotune.server.settings import Limits, Settings
-from emotune.timelines.answer_json import segment_to_json, unanswered_to_json
+from emotune.timelines.formats.json_document import segment_to_json, unanswered_to_json
 
 RATE = 16000
 END = {"type": "end"}

@@ -12,7 +12,7 @@ from emotune.timelines import Timeline, Timelines, TimelineSegment, Track
 from emotune.timelines.formats import SUFFIXES, check_formats, write_timelines
 from emotune.timelines.formats.labels import decoded
 from emotune.timelines.formats.rttm import rttm_text
-from emotune.timelines.formats.table import json_text, rows_of
+from emotune.timelines.formats.table import rows_of
 from emotune.timelines.timeline import UnansweredWindow
 
 LABELS = ("anger", 'so "called" joy', "très heureux", "不安 & <b>", "two\nlines", "100 %20 sure", "a\tb", "--> x")
@@ -168,11 +168,12 @@ def test_tables_and_json_hold_all_and_times_without_speech(tmp_path):
         assert any(row["emotion"] == "uncertain" and float(row["confidence"]) == 0.5 for row in mine)
         assert all(not row["confidence"] for row in mine if row["emotion"] == "no speech")
     read = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
-    segments = read["recordings"][0]["segments"]
-    assert len(segments) == len(rows) - 1
-    spoken = [one for one in segments if one["emotion"] != "no speech"]
-    assert [one["probabilities"] for one in spoken[:3]] == [dict(one.probabilities) for one in made.segments[:3]]
-    assert read["recordings"][1] == {"recording": "bad.wav", "error": "bad.wav is empty (0 bytes)."}
+    whole, failed = read["timelines"]
+    assert read["schema"] == "emotune-timeline/2"
+    assert read["model"]["classes"] == list(made.label_space.classes)
+    assert len(whole["segments"]) + len(whole["silences"]) == len(rows) - 1
+    assert [one["probabilities"] for one in whole["segments"]] == [dict(one.probabilities) for one in made.segments]
+    assert (failed["file"], failed["error"], failed["segments"]) == ("bad.wav", "bad.wav is empty (0 bytes).", [])
 
 
 @every_track
@@ -266,8 +267,4 @@ def test_a_window_without_an_answer_is_a_row_with_its_error_and_no_silence():
         (2.0, 4.0, None, "it broke"),
         (4.0, 5.0, "no speech", None),
     ]
-    timelines = Timelines((found,), space)
-    assert timelines.errors == ["it broke"]
-    (recording,) = json.loads(json_text(timelines))["recordings"]
-    assert recording["errors"] == [{"start_s": 2.0, "end_s": 4.0, "error": "it broke"}]
-    assert len(recording["segments"]) == 2
+    assert Timelines((found,), space).errors == ["it broke"]

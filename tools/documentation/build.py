@@ -51,7 +51,7 @@ def navigation(source: Path) -> list[object]:
         found.append({pages.title_of(index): inner})
     return [
         *found,
-        {"Results": ["results.md", "benchmarks.md", "findings.md"]},
+        {"Results": ["results.md", "mini.md", "mini-emodb.md", "benchmarks.md", "findings.md"]},
         {"Glossary": "glossary.md"},
         {"Project": ["changelog.md", "contributing.md"]},
     ]

@@ -10,6 +10,8 @@ FROM_ELSEWHERE = {
     "benchmarks/README.md": "benchmarks.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
+    "packages/emotune-mini/src/emotune_mini/model/README.md": "mini.md",
+    "packages/emotune-mini-emodb/src/emotune_mini_emodb/model/README.md": "mini-emodb.md",
 }
 FINDINGS = {"findings/README.md": "findings.md"}
 LINK = re.compile(r"(!?\[[^\]]*\])\(([^)#\s]+)(#[^)\s]*)?\)")

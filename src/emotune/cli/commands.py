@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
+
+from emotune.errors import ConfigError
 
 SENTENCES: Mapping[str, str] = {
     "env": "Show versions, cores, GPU, extras and caches here, what is missing and the cure; nothing is changed.",
@@ -54,6 +56,23 @@ SENTENCES: Mapping[str, str] = {
 """Command -> the first sentence of its own help, so that a list of all commands imports none of them."""
 
 
+class Command(TyperCommand):
+    """A command that refuses an option which is no list and is given twice."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Reads the words of the command line.
+
+        Raises:
+            ConfigError: naming the option that is given again.
+        """
+        given = [] if ctx.resilient_parsing else self.make_parser(ctx).parse_args(list(args))[2]
+        for at, option in enumerate(given):
+            once = not getattr(option, "multiple", True) and not getattr(option, "is_flag", True)
+            if once and option in given[:at]:
+                raise ConfigError(f"{option.opts[-1]} is given twice, and would be taken once: leave one out.")
+        return super().parse_args(ctx, args)
+
+
 class ByName(Mapping[str, Any]):
     """Commands of the command line by name, each made when it is asked for.
 
@@ -69,9 +88,11 @@ class ByName(Mapping[str, Any]):
             return self.registered[name]
         command = _command(name)
         if isinstance(command, typer.Typer):
+            for one in command.registered_commands:
+                one.cls = Command
             return typer.main.get_group(command)  # without options of completion, which are those of `emotune`
         app = _app()
-        app.command(name)(command)
+        app.command(name, cls=Command)(command)
         return typer.main.get_command(app)
 
     def __iter__(self) -> Iterator[str]:

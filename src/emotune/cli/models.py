@@ -9,22 +9,28 @@ from typing import Annotated
 import typer
 
 from emotune.cli.console import out, table
-from emotune.errors import ConfigError, page_here
+from emotune.errors import page_here
 from emotune.io.tables import to_json
 
 
 def models(
     folder: Annotated[
-        Path | None, typer.Argument(help="Whose models are listed too, such as those of runs; default runs.")
+        Path | None,
+        typer.Argument(
+            help="Whose models are listed too, such as those of runs; default runs. Or one model by its name or folder:"
+            " what it is, and where its card lies."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
     """List the models that `emotune predict` takes by name: licence, size, classes, published figures."""
     from emotune.inference.known_models import encoders_of_recipes, known_models
+    from emotune.models.folder import holds_model
     from emotune.models.published.known import PUBLISHED
 
-    if folder is not None and not folder.is_dir():
-        raise ConfigError(f"{folder} is no folder, expected one with models, such as runs.")
+    if folder is not None and (holds_model(folder) or holds_model(folder / "model") or not folder.is_dir()):
+        _one(folder, as_json=as_json)
+        return
     found, encoders = known_models(folder or "runs"), encoders_of_recipes()
     if as_json:
         published = [asdict(one) for one in PUBLISHED]
@@ -59,3 +65,22 @@ def models(
     out.print("published encoders that recipes train from; they predict nothing before:", markup=False)
     for name, recipes in sorted(encoders.items()):
         out.print(f"  {name} ({', '.join(recipes)})", markup=False)
+
+
+def _one(name: Path, *, as_json: bool) -> None:
+    from emotune.inference.known_models import known_model
+
+    model = known_model(str(name))  # a path is never the name of an installed one
+    if as_json:
+        typer.echo(to_json(model.to_json()))
+        return
+    about = {
+        "predicts": ", ".join([*model.classes, *model.dimensions]),
+        "licence": model.licence or "not stated",
+        "size": f"{model.megabytes:.1f} MB",
+        "folder": model.folder,
+        "card": model.card or "none",
+    }
+    out.print(model.name, markup=False)
+    for what, words in about.items():
+        out.print(f"  {what:<9} {words}", markup=False)

@@ -12,6 +12,7 @@ from emotune.cli.console import (
     Model,
     Server,
     Words,
+    err,
     inputs_named,
     leave_with,
     out,
@@ -69,6 +70,9 @@ def timeline(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default a GPU where there is one.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="CPU processes of one thread, a model in each.")] = None,
     server: Server = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a document of JSON, as -o FILE.json writes it, and nothing else.")
+    ] = False,
 ) -> None:
     """Show what a recording's voices express from moment to moment.
 
@@ -88,7 +92,7 @@ def timeline(
             found = files.timeline_files(
                 client, named, output, summary=summary, rule=rule, listener=Words(), progress=show_progress
             )
-        _show(found, [*output, *(path for path in (summary,) if path is not None)])
+        _show(found, [*output, *(path for path in (summary,) if path is not None)], as_json=as_json)
         return
     pages = None
     if plot is not None or page is not None:
@@ -113,18 +117,31 @@ def timeline(
         pages.write_timeline_pictures(plot, found)
     if pages is not None and page is not None:
         pages.write_timeline_page(page, found)
-    _show(found, [*output, *(path for path in (summary, plot, page) if path is not None)])
+    _show(found, [*output, *(path for path in (summary, plot, page) if path is not None)], as_json=as_json)
 
 
-def _show(found: Timelines, written: list[Path]) -> None:
+_ONE_VOICE = (
+    "all speech of a recording is taken for one voice: --channel each parts those on channels of their own, --speakers"
+    " FILE.rttm those that share one"
+)
+
+
+def _show(found: Timelines, written: list[Path], *, as_json: bool) -> None:
     """Prints summaries, and segments where no file was asked for; leaves with the exit code for failures."""
+    from emotune.timelines import Track
+    from emotune.timelines.formats.json_document import json_text
+
     whole = [one for one in found if one.error is None]
-    if not written:
+    if as_json:
+        typer.echo(json_text(found), nl=False)
+    elif not written:
         for one in whole:
             _print(one)
     else:
         _print_summaries(found)
         out.print(f"{', '.join(map(str, written))}: {len(whole)} of {len(found)} recordings", markup=False)
+    if any(one.segments and one.tracks in ((Track(),), (Track(0),)) for one in whole):
+        err.print(_ONE_VOICE, markup=False)
     leave_with(found.errors, len(found.errors))
 
 

@@ -15,7 +15,7 @@ from emotune.inference.stream import Estimate
 from emotune.schema.labels import LabelSpace, Scale
 from emotune.schema.predictions import Prediction
 from emotune.timelines import Timeline, TimelineSegment, UnansweredWindow
-from emotune.timelines.answer_json import segment_from_json, timeline_from_json, unanswered_from_json
+from emotune.timelines.formats.json_document import segment_from_json, timeline_from_json, unanswered_from_json
 
 Json = Mapping[str, Any]
 Event = Estimate | TimelineSegment | UnansweredWindow

@@ -10,10 +10,10 @@ from typing import Any, cast
 
 import yaml
 
-from emotune.errors import EmotuneError
+from emotune.errors import EmotuneError, ModelError
 from emotune.io.hub import CARD, licence_of
 from emotune.io.tables import read_json
-from emotune.models.folder import CONFIG, GRAPH, WEIGHTS
+from emotune.models.folder import CONFIG, GRAPH, WEIGHTS, find_model_folder
 from emotune.models.installed import MODELS, OWN, is_plain
 from emotune.recipes import recipe_folder, recipe_names
 from emotune.schema.run_folder import RunFolder
@@ -35,6 +35,7 @@ class KnownModel:
         classes: that it tells apart.
         dimensions: that it predicts.
         install: what installs it, where it is not there.
+        card: the file that says what it was trained on, how good it is and where it is not; None where there is none.
     """
 
     name: str
@@ -44,6 +45,7 @@ class KnownModel:
     classes: tuple[str, ...] = ()
     dimensions: tuple[str, ...] = ()
     install: str | None = None
+    card: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The same for a JSON file."""
@@ -58,6 +60,19 @@ def known_models(folder: str | Path = "runs") -> list[KnownModel]:
     installed = [_described(Path(MODELS[name]), name) for name in sorted(MODELS)]
     absent = [KnownModel(name, install=f"pip install 'emotune[{OWN[name]}]'") for name in OWN if name not in MODELS]
     return [*(model for model in installed if model is not None), *absent, *_below(Path(folder))]
+
+
+def known_model(name: str) -> KnownModel:
+    """The installed model of this name, or the one in a model folder or run folder.
+
+    Raises:
+        ModelError: where there is none, or what is there was not made by emotune.
+    """
+    found = find_model_folder(name)
+    described = _described(found.folder, found.name)
+    if described is None:
+        raise ModelError(f"{name}: its {CONFIG} is none of emotune's, which says classes and dimensions.")
+    return described
 
 
 def encoders_of_recipes() -> dict[str, list[str]]:
@@ -106,6 +121,7 @@ def _described(folder: Path, name: str) -> KnownModel | None:
         round(megabytes, 1),
         _names(config.get("classes")),
         _names(config.get("dimensions")),
+        card=str(folder.absolute() / CARD) if (folder / CARD).is_file() else None,
     )
 
 

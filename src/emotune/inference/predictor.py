@@ -138,10 +138,14 @@ class Predictor:
         long.log()
         rows = tuple(found[position] for position in range(len(found)))
         if holds_several(source):
-            return Predictions(rows, self.label_space, self.fingerprint)
+            return self.table(rows)
         if rows[0].error is not None and (channel != EACH or len(rows) == 1):
             raise AudioError(rows[0].error)
-        return Predictions(rows, self.label_space, self.fingerprint) if channel == EACH else rows[0]
+        return self.table(rows) if channel == EACH else rows[0]
+
+    def table(self, rows: Iterable[Prediction]) -> Predictions:
+        """Rows as a table that says by which model, and from which confidence, they were answered."""
+        return Predictions(tuple(rows), self.label_space, self.fingerprint, uncertain_below=self.answered_from)
 
     def timeline(
         self,
@@ -160,7 +164,7 @@ class Predictor:
     def predict_manifest(self, manifest: Manifest, *, progress: Progress = silent) -> Predictions:
         """Predicts every utterance of a manifest, in its order."""
         predictions = self.predict_items(items_of(manifest), progress=progress)
-        return Predictions(predictions.rows, self.label_space, self.fingerprint, manifest.fingerprint())
+        return dataclasses.replace(predictions, manifest_fingerprint=manifest.fingerprint())
 
     def predict_items(
         self, items: Sequence[Item], *, progress: Progress = silent, long: LongClips | None = None
@@ -169,7 +173,7 @@ class Predictor:
         rows: list[Prediction | None] = [None] * len(items)
         for position, row in progress(self.stream(items, long=long), total=len(items), title="predicting"):
             rows[position] = row
-        return Predictions(tuple(row for row in rows if row is not None), self.label_space, self.fingerprint)
+        return self.table(row for row in rows if row is not None)
 
     def stream(
         self, items: Iterable[Item], *, pool_items: int = _POOL, long: LongClips | None = None

@@ -66,11 +66,11 @@ def find_model_folder(name: str | Path, *, download: Download = download_snapsho
             fetch(
                 found.name, patterns=[*OTHER_WEIGHTS, *SPEECHBRAIN, *FUNASR], what="model's weights", download=download
             )
-        if not _holds_model(found.folder):
+        if not holds_model(found.folder):
             raise ModelError(f"{name} on the Hugging Face Hub holds no {CONFIG}, so it is no model. Name another one.")
         return ModelFolder(found.folder, found.name)
     path = Path(name)
-    here = next((folder.absolute() for folder in (path, path / "model") if _holds_model(folder)), None)
+    here = next((folder.absolute() for folder in (path, path / "model") if holds_model(folder)), None)
     installed = installed_model(name)
     if installed is not None:
         if here is not None:
@@ -111,7 +111,7 @@ def is_adapter(folder: Path) -> bool:
     return (folder / PEFT_CONFIG).exists() and not any((folder / name).exists() for name in _WHOLE)
 
 
-def _holds_model(folder: Path) -> bool:
+def holds_model(folder: Path) -> bool:
     """Tells whether a folder has a config, or what PEFT, SpeechBrain or FunASR have in its place."""
     places = ([CONFIG], [PEFT_CONFIG], SPEECHBRAIN[:2], FUNASR[:2])
     return any(all((folder / name).exists() for name in names) for names in places)

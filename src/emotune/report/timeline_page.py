@@ -89,6 +89,7 @@ def timeline_page(timelines: Timelines) -> str:
         dimensions=list(timelines.label_space.dimensions),
         colours=colours_of(timelines.label_space.classes),
         settings=views[0].timeline.settings if views else {},
+        fingerprint=views[0].timeline.model_fingerprint if views else None,
     )
 
 

@@ -62,6 +62,11 @@ class Prediction:
         """The most probable class, whether the model abstains or not; None where there are no probabilities."""
         return max(self.probabilities, key=self.probabilities.__getitem__) if self.probabilities else None
 
+    @property
+    def confidence(self) -> float | None:
+        """The largest probability; None where there are none."""
+        return max(self.probabilities.values(), default=None)
+
     def _repr_html_(self) -> str:
         return view_of_one(self)
 
@@ -73,7 +78,7 @@ class Predictions:
     ``emotion`` in a written table is the most probable class or ``uncertain``; reading derives the class anew.
     ``precision`` tells how far they lie from exact ones where the model did not compute exactly, see
     ``inference.agreement``. ``adaptation`` holds the statistics of the collection that moved the answers, see
-    ``inference.adaptation``.
+    ``inference.adaptation``. Below a confidence of ``uncertain_below`` the model abstained; None where it is not known.
     """
 
     rows: tuple[Prediction, ...]
@@ -82,6 +87,7 @@ class Predictions:
     manifest_fingerprint: str | None = None
     adaptation: Mapping[str, Any] | None = None
     precision: Mapping[str, Any] | None = None
+    uncertain_below: float | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -124,6 +130,8 @@ class Predictions:
             if self.label_space.classes:
                 cells["emotion"] = row.emotion
             cells.update({f"p.{name}": row.probabilities.get(name) for name in self.label_space.classes})
+            if self.label_space.classes:
+                cells["confidence"] = row.confidence
             cells.update({name: row.dimensions.get(name) for name in self.label_space.dimensions})
             rows.append(cells | {"conditions_used": row.conditions_used, "warning": row.warning, "error": row.error})
         return rows
@@ -137,6 +145,7 @@ class Predictions:
             "manifest_fingerprint": self.manifest_fingerprint,
             **({} if self.adaptation is None else {"adaptation": self.adaptation}),
             **({} if self.precision is None else {"precision": self.precision}),
+            **({} if self.uncertain_below is None else {"uncertain_below": self.uncertain_below}),
         }
         write_rows(
             Path(path),
@@ -149,7 +158,7 @@ class Predictions:
 
     def _numbers(self) -> list[str]:
         """The columns that are numbers even where all of them are missing."""
-        return [*(f"p.{name}" for name in self.label_space.classes), *self.label_space.dimensions]
+        return _number_columns(self.label_space)
 
     def to_pandas(self) -> Any:
         """The table as a ``pandas.DataFrame``: ``columns`` in their order, NaN where a value is missing.
@@ -202,14 +211,19 @@ class Predictions:
         repeated = [key for key, count in Counter(p.utterance_id for p in predictions).items() if count > 1]
         if repeated:
             raise TableError(f"{path}: utterance_id must be unique, '{repeated[0]}' appears more than once.")
-        about = ("model_fingerprint", "manifest_fingerprint", "adaptation", "precision")
+        about = ("model_fingerprint", "manifest_fingerprint", "adaptation", "precision", "uncertain_below")
         named = (metadata.get(name) for name in about)
         return cls(tuple(predictions), label_space, *named)
 
 
 def _predicted_columns(space: LabelSpace) -> list[str]:
-    named = [*(["emotion"] if space.classes else []), *(f"p.{name}" for name in space.classes)]
-    return [*named, *space.dimensions, "conditions_used", "warning", "error"]
+    emotion = ["emotion"] if space.classes else []
+    return [*emotion, *_number_columns(space), "conditions_used", "warning", "error"]
+
+
+def _number_columns(space: LabelSpace) -> list[str]:
+    confidence = ["confidence"] if space.classes else []
+    return [*(f"p.{name}" for name in space.classes), *confidence, *space.dimensions]
 
 
 def _from_row(row: Row, where: str, label_space: LabelSpace) -> Prediction:

@@ -1,12 +1,10 @@
-"""Answers in JSON: predictions, and what timelines have in common."""
+"""Predictions in the JSON of answers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from emotune.schema.predictions import Prediction
-from emotune.timelines import Timeline
 
 
 def prediction_json(row: Prediction) -> dict[str, Any]:
@@ -15,7 +13,7 @@ def prediction_json(row: Prediction) -> dict[str, Any]:
         "file": row.extra["file"],
         "channel": row.extra.get("channel"),
         "emotion": row.emotion,
-        "confidence": max(row.probabilities.values(), default=None),
+        "confidence": row.confidence,
         "uncertain": row.uncertain,
         "probabilities": dict(row.probabilities),
         "dimensions": dict(row.dimensions),
@@ -23,8 +21,3 @@ def prediction_json(row: Prediction) -> dict[str, Any]:
         "warning": row.warning,
         "error": row.error,
     }
-
-
-def settings_of(timelines: Sequence[Timeline]) -> dict[str, Any]:
-    """Settings of the first timeline that there is; they are those of all."""
-    return next((dict(one.settings) for one in timelines if one.error is None), {})

@@ -108,11 +108,17 @@ async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kind, headers = _KINDS.get(error.status_code, "not-found"), dict(error.headers or {})
     route = getattr(request.scope.get("route"), "path", "")
+    told = f"{error.detail}."
+    if error.status_code == 404:
+        there = ", ".join(sorted(request.app.openapi()["paths"]))
+        told = f"There is no route {request.url.path[:100]}. There are {there}."
     if error.status_code == 405 and route in request.app.openapi()["paths"]:  # Starlette names those of one route alone
         headers["Allow"] = _allowed(map(str.upper, request.app.openapi()["paths"][route]))
     elif error.status_code == 405:
         headers["Allow"] = _allowed(headers.get("allow", headers.get("Allow", "")).split(", "))
-    return _answer(request, Problem(kind, str(error.detail) + ".", headers=headers))
+    if error.status_code == 405:
+        told = f"{request.method} is not answered here; {headers['Allow'] or 'nothing'} is."
+    return _answer(request, Problem(kind, told, headers=headers))
 
 
 def _allowed(methods: Iterable[str]) -> str:

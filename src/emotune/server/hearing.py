@@ -18,7 +18,7 @@ from emotune.server.backlog import Backlog
 from emotune.server.options import StreamEncoding, StreamOptions
 from emotune.server.settings import Limits
 from emotune.timelines import UnansweredWindow
-from emotune.timelines.answer_json import segment_to_json, unanswered_to_json
+from emotune.timelines.formats.json_document import segment_to_json, unanswered_to_json
 
 Event = dict[str, Any]
 Send = Callable[[Event], None]

@@ -17,13 +17,13 @@ from emotune.io.locks import LOCK, held
 from emotune.io.tables import read_json, to_json, write_text
 from emotune.schema.labels import LabelSpace
 from emotune.schema.predictions import Prediction, Predictions
-from emotune.server.answers import prediction_json, settings_of
+from emotune.server.answers import prediction_json
 from emotune.server.job import Job, Result
 from emotune.server.logs import log
 from emotune.server.options import JobOptions
 from emotune.server.uploads import Upload
 from emotune.timelines import Timelines
-from emotune.timelines.answer_json import timeline_from_json, timeline_to_json
+from emotune.timelines.formats.json_document import settings_of, timeline_from_json, timeline_to_json
 
 SCHEMA = "emotune-job/1"
 _ABOUT = "job.json"
@@ -188,7 +188,7 @@ def _result_json(result: Result) -> dict[str, Any]:
         return {"predictions": rows, "fingerprint": result.model_fingerprint}
     fingerprint = next((row.model_fingerprint for row in result if row.error is None), None)
     timelines = [timeline_to_json(row) for row in result]
-    return {"timelines": timelines, "settings": settings_of(result.rows), "fingerprint": fingerprint}
+    return {"timelines": timelines, "settings": settings_of(result), "fingerprint": fingerprint}
 
 
 def _result_of(data: dict[str, Any], space: LabelSpace) -> Result:

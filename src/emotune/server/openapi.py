@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from emotune.server.options import PredictionFormat, TimelineFormat
 from emotune.server.problems import MEDIA_TYPE, TITLES
 from emotune.server.rendering import JSON, MEDIA_TYPES
 from emotune.server.schemas import JobAnswer, PredictAnswer, ProblemAnswer, TimelineAnswer
+from emotune.timelines.formats.table import SCHEMA
 
 URL = "http://127.0.0.1:8000"
 """Address of the server in examples."""
@@ -32,7 +34,7 @@ _EMOTION = {
     "dimensions": {},
 }
 _PREDICTION = {
-    "file": "call.wav",
+    "file": "clip.wav",
     "channel": None,
     **_EMOTION,
     "conditions_used": None,
@@ -117,9 +119,9 @@ OF_CLIENTS = problems(401, 403)
 _OF_UPLOADS = problems(400, 401, 403, 408, 413, 415, 422, 429, 503)
 
 
-def _in_formats(answer: type[BaseModel]) -> dict[str, Any]:
+def _in_formats(answer: type[BaseModel], formats: Any) -> dict[str, Any]:
     """Description of an answer that comes in other formats too."""
-    texts = sorted({form for form in MEDIA_TYPES.values() if form != JSON})
+    texts = sorted({MEDIA_TYPES[form] for form in get_args(formats)} - {JSON})
     content: dict[str, Any] = {form: {"schema": {"type": "string"}} for form in texts}
     return {"model": answer, "description": "Answers", "content": content}
 
@@ -134,12 +136,12 @@ def _sample(command: str) -> dict[str, Any]:
 
 
 PREDICT: dict[str, Any] = {
-    "openapi_extra": _upload(f"curl -F file=@call.wav '{URL}/v1/predict?channel=mix'"),
-    "responses": _OF_UPLOADS | {200: _in_formats(PredictAnswer)},
+    "openapi_extra": _upload(f"curl -F file=@clip.wav '{URL}/v1/predict?channel=mix'"),
+    "responses": _OF_UPLOADS | {200: _in_formats(PredictAnswer, PredictionFormat)},
 }
 TIMELINE: dict[str, Any] = {
     "openapi_extra": _upload(f"curl -F file=@call.wav '{URL}/v1/timeline?vad=energy&coverage=1'"),
-    "responses": _OF_UPLOADS | {200: _in_formats(TimelineAnswer)},
+    "responses": _OF_UPLOADS | {200: _in_formats(TimelineAnswer, TimelineFormat)},
 }
 BEGIN_JOB: dict[str, Any] = {
     "openapi_extra": _upload(f"curl -F file=@call.wav '{URL}/v1/jobs?kind=timeline'"),
@@ -151,7 +153,7 @@ LOOK_AT_JOB: dict[str, Any] = {
 }
 RESULT_OF_JOB: dict[str, Any] = {
     "openapi_extra": _sample(f"curl '{URL}/v1/jobs/ID/result?format=json'"),
-    "responses": problems(401, 403, 404, 409, 413, 422, 500, 503) | {200: _in_formats(TimelineAnswer)},
+    "responses": problems(401, 403, 404, 409, 413, 422, 500, 503) | {200: _in_formats(TimelineAnswer, TimelineFormat)},
 }
 END_JOB: dict[str, Any] = {
     "openapi_extra": _sample(f"curl -X DELETE {URL}/v1/jobs/ID"),
@@ -160,7 +162,7 @@ END_JOB: dict[str, Any] = {
 LIST_MODELS: dict[str, Any] = {"openapi_extra": _sample(f"curl {URL}/v1/models"), "responses": OF_CLIENTS}
 
 _PREDICTED = {"model": _MODEL, "predictions": [_PREDICTION]}
-_FOLLOWED = {"model": _MODEL, "timelines": [_RECORDING], "settings": _SETTINGS}
+_FOLLOWED = {"schema": SCHEMA, "model": _MODEL, "timelines": [_RECORDING], "settings": _SETTINGS}
 _LISTED = {"models": [_MODEL | {"default": True, "threshold": {"0.8": 0.52}}]}
 _EXAMPLES: Mapping[tuple[str, str, str], Any] = {
     ("/v1/predict", "post", "200"): _PREDICTED,

@@ -10,12 +10,12 @@ from starlette.responses import Response
 
 from emotune.io.tables import to_json, write_csv, write_jsonl
 from emotune.schema.predictions import Predictions
-from emotune.server.answers import prediction_json, settings_of
+from emotune.server.answers import prediction_json
 from emotune.server.problems import Problem
 from emotune.server.served_models import ServedModel
 from emotune.timelines import Timelines
-from emotune.timelines.answer_json import timeline_to_json
 from emotune.timelines.formats import OF_MANY, OF_ONE
+from emotune.timelines.formats.json_document import timelines_to_json
 from emotune.timelines.formats.table import columns_of, rows_of
 
 JSON = "application/json"
@@ -59,8 +59,7 @@ def timelines_answer(model: ServedModel, found: Timelines, form: str, *, spreads
         Problem: for several where the format holds one.
     """
     if form == "json":
-        rows = [timeline_to_json(row) for row in found]
-        return json_answer({"model": model.to_json(), "timelines": rows, "settings": settings_of(found.rows)})
+        return json_answer(timelines_to_json(found, model.to_json()))
     if form in ("csv", "jsonl"):
         return _table(columns_of(found), [cells for row in found for cells in rows_of(row)], form, spreadsheet_safe)
     return _text(_timelines_text(found, _SUFFIXES.get(form, f".{form}")), form)

@@ -138,8 +138,9 @@ class RecordingAnswer(BaseModel):
 
 
 class TimelineAnswer(BaseModel):
-    """Answer of ``/v1/timeline``."""
+    """Answer of ``/v1/timeline``, and the file that ``emotune timeline -o FILE.json`` writes."""
 
+    schema_: str = Field(alias="schema", description="Kind of document, and the number of its form.")
     model: ModelAnswer
     timelines: list[RecordingAnswer]
     settings: dict[str, Any]

@@ -23,6 +23,7 @@ from emotune.models.installed import is_plain
 from emotune.server.problems import Problem
 from emotune.server.scheduler import Asker, Scheduler
 from emotune.server.settings import Settings
+from emotune.timelines.formats.json_document import scales_to_json
 
 DEFAULT = "mini"
 _NAME = re.compile(r"[\w.@+-]+(/[\w.@+-]+)?")
@@ -86,13 +87,12 @@ class ServedModel:
 
     def to_json(self) -> dict[str, Any]:
         """Description for answers."""
-        preprocessing, space = self.predictor.engine.preprocessing, self.predictor.label_space
+        preprocessing = self.predictor.engine.preprocessing
         return {
             "name": self.name,
             "fingerprint": self.predictor.fingerprint,
             "licence": self.licence,
-            "classes": list(space.classes),
-            "dimensions": {name: {"low": scale.low, "high": scale.high} for name, scale in space.dimensions.items()},
+            **scales_to_json(self.predictor.label_space),
             "conditions": list(self.predictor.conditioner.about),
             "max_duration_s": preprocessing.max_duration_s,
             "preprocessing": {"sampling_rate_hz": preprocessing.sampling_rate_hz},

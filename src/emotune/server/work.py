@@ -19,7 +19,7 @@ from emotune.server.scheduler import Asker
 from emotune.server.served_models import ServedModels
 from emotune.server.settings import Limits
 from emotune.server.uploads import Upload
-from emotune.timelines import Timeline, Timelines
+from emotune.timelines import Timeline, Timelines, TimelineSegment
 
 
 def predictions_of(
@@ -75,19 +75,17 @@ def job_result(models: ServedModels, limits: Limits, job: Job) -> Result:
 def with_threshold(found: Result, threshold: float) -> Result:
     """The same answers, uncertain where their confidence is under another threshold."""
     if isinstance(found, Predictions):
-        rows = (replace(row, uncertain=_confidence(row) < threshold) for row in found)
-        return replace(found, rows=tuple(rows))
+        rows = (replace(row, uncertain=_is_under(row, threshold)) for row in found)
+        return replace(found, rows=tuple(rows), uncertain_below=threshold)
     return replace(found, rows=tuple(_timeline_with(row, threshold) for row in found))
 
 
-def _confidence(row: Prediction) -> float:
-    return max(row.probabilities.values(), default=1.0)
+def _is_under(answer: Prediction | TimelineSegment, threshold: float) -> bool:
+    return answer.confidence is not None and answer.confidence < threshold
 
 
 def _timeline_with(timeline: Timeline, threshold: float) -> Timeline:
-    segments = tuple(
-        replace(one, uncertain=one.confidence is not None and one.confidence < threshold) for one in timeline.segments
-    )
+    segments = tuple(replace(one, uncertain=_is_under(one, threshold)) for one in timeline.segments)
     return replace(timeline, segments=segments, settings={**timeline.settings, "uncertain_below": threshold})
 
 

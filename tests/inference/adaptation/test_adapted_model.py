@@ -134,7 +134,7 @@ def test_the_commands_say_what_moves(tiny_model, tones, tmp_path, emotune_comman
     assert ended.code == 0, ended.err
     assert "estimated shares of the classes: anger" in ended.out
     assert "all together" in ended.out
-    assert "nothing is moved" in ended.out
+    assert "nothing is moved" in ended.out and "one clip, or clips that seem to be in one mood" in ended.out
     ended = emotune_command("predict", tmp_path / "adapted", tmp_path / "m.csv", "-o", tmp_path / "p.csv")
     assert ended.code == 0, ended.err
     assert COLUMN in (tmp_path / "p.csv").read_text().splitlines()[0]

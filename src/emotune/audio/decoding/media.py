@@ -33,8 +33,8 @@ def opened(stream: BinaryIO, name: str) -> Iterator[Sound]:
         av = importlib.import_module("av")
     except ImportError as error:
         raise AudioError(
-            f"{name} cannot be decoded by libsndfile. Videos and formats such as m4a need the extra 'media'"
-            " (pip install 'emotune[media]'); or convert it, for example with ffmpeg -i input output.wav."
+            f"{name} is no recording that libsndfile can read. If it is a video, or of a format such as m4a, that needs"
+            " the extra 'media' (pip install 'emotune[media]'); or convert it, as with ffmpeg -i input output.wav."
         ) from error
     try:
         with av.open(stream, options={"format_whitelist": CONTAINERS}) as container:

@@ -106,6 +106,7 @@ class Cut:
 def too_long(shown: str, max_duration_s: float) -> str:
     """The words for a clip that is ``shown``, such as '31.2 s long', where that is too long."""
     return (
-        f"the clip is {shown}; the model takes at most {max_duration_s:g} s. `emotune timeline` hears recordings of any"
-        " length; or cut it into segments: a table with the columns file, start_s and end_s."
+        f"the clip is {shown}; the model takes at most {max_duration_s:g} s. Of any length: `emotune timeline`, in"
+        " Python `model.timeline(...)`, over HTTP POST /v1/timeline. Or cut it into segments, as by a table with the"
+        " columns file, start_s and end_s."
     )

@@ -46,7 +46,8 @@ class Adaptation:
     def in_words(self) -> str:
         """A sentence on what moves: ``adapted: 12 of 24 speakers or recordings by themselves, ...``."""
         if not self.moved and (self.corpus is None or self.corpus.strength == 0):
-            return "nothing is moved: the answers are the plain ones"
+            why = "each group has one clip, or clips that seem to be in one mood"
+            return f"nothing is moved: the answers are the plain ones, since {why}"
         own = f"adapted: {self.moved} of {len(self.groups)} groups by shifts of their own"
         if self.corpus is None:
             return f"{own}; the others keep the plain answer"

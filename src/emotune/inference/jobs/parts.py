@@ -257,7 +257,7 @@ def predict_in_parts(
         for number, piece in parts.missing(items):
             found = dict(predictor.stream(piece, long=long))
             ordered = tuple(found[position] for position in range(len(piece)))
-            predictions = Predictions(ordered, predictor.label_space, predictor.fingerprint)
+            predictions = predictor.table(ordered)
             parts.enter(number, parts.write(number, piece, predictions), predictor.label_space)
             yield from ordered
 

@@ -59,8 +59,7 @@ def predict_windows(
         more = ", ..." if len(without_speech) > _NAMED else ""
         named = ", ".join(without_speech[:_NAMED])
         listener.say(f"warning: nobody speaks in {len(without_speech)} of {len(items)}: {named}{more}: no rows of them")
-    found = tuple(rows[position] for position in range(len(rows)))
-    return Predictions(found, predictor.label_space, predictor.fingerprint)
+    return predictor.table(rows[position] for position in range(len(rows)))
 
 
 def window_items(

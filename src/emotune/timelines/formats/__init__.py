@@ -10,9 +10,10 @@ from emotune.io.tables import check_file, write_text
 from emotune.timelines.formats.audacity import audacity_text
 from emotune.timelines.formats.elan import elan_text
 from emotune.timelines.formats.hume import hume_batch_text, hume_text
+from emotune.timelines.formats.json_document import json_text
 from emotune.timelines.formats.labels import plain_name
 from emotune.timelines.formats.rttm import rttm_text
-from emotune.timelines.formats.table import json_text, write_table
+from emotune.timelines.formats.table import write_table
 from emotune.timelines.formats.textgrid import textgrid_text
 from emotune.timelines.formats.webvtt import webvtt_text
 from emotune.timelines.timeline import Timeline, Timelines

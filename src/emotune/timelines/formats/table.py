@@ -1,16 +1,15 @@
-"""Tables of segments, and JSON: all that is known, times without speech among it."""
+"""Tables of segments: all that is known, times without speech among it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from emotune.io.tables import Row, to_json, write_rows
+from emotune.io.tables import Row, write_rows
 from emotune.schema.labels import LabelSpace
-from emotune.timelines.summary import summaries
 from emotune.timelines.timeline import NO_SPEECH, Timeline, Timelines
 
-SCHEMA = "emotune-timeline/1"
+SCHEMA = "emotune-timeline/2"
 
 
 def write_table(path: Path, timelines: Timelines) -> None:
@@ -71,59 +70,6 @@ def rows_of(timeline: Timeline) -> list[Row]:
     ]
     rows.sort(key=lambda row: (row["channel"] or 0, row["start_s"], row.get("speaker") or ""))
     return [{"recording": timeline.recording, **row} for row in rows]
-
-
-def json_text(timelines: Timelines) -> str:
-    """All recordings with their segments and summaries."""
-    return (
-        to_json(
-            {
-                "schema": SCHEMA,
-                **timelines.label_space.to_json(),
-                **_about(timelines),
-                "recordings": [_json(timeline) for timeline in timelines],
-            }
-        )
-        + "\n"
-    )
-
-
-def _json(timeline: Timeline) -> dict[str, Any]:
-    if timeline.error is not None:
-        return {"recording": timeline.recording, "error": timeline.error}
-    segments: list[dict[str, Any]] = []
-    errors: list[dict[str, Any]] = []
-    for row in rows_of(timeline):
-        if row.get("error") is not None:
-            errors.append({name: value for name, value in row.items() if name != "recording" and value is not None})
-            continue
-        kept = {name: row[name] for name in ("channel", "speaker") if row.get(name) is not None}
-        kept |= {name: row[name] for name in ("start_s", "end_s", "emotion") if row.get(name) is not None}
-        if row["emotion"] != NO_SPEECH or "confidence" in row:
-            shares = {name[2:]: value for name, value in row.items() if name.startswith("p.")}
-            kept |= {"confidence": row["confidence"], "probabilities": shares} if shares else {}
-            dimensions = {name: row[name] for name in timeline.label_space.dimensions}
-            kept |= {"dimensions": dimensions} if dimensions else {}
-        segments.append(kept)
-    return {
-        "recording": timeline.recording,
-        "duration_s": timeline.duration_s,
-        "summary": [
-            {
-                "channel": one.track.channel,
-                "speaker": one.track.speaker,
-                "speech_s": one.speech_s,
-                "silence_s": one.silence_s,
-                "shares": dict(one.shares),
-                "uncertain": one.uncertain,
-                "changes": one.changes,
-                "dimensions": dict(one.dimensions),
-            }
-            for one in summaries(timeline)
-        ],
-        "segments": segments,
-        **({"errors": errors} if errors else {}),
-    }
 
 
 def _about(timelines: Timelines) -> dict[str, Any]:

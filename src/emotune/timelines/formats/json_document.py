@@ -1,16 +1,46 @@
-"""Timelines in the JSON of the server's answers, and back."""
+"""Timelines in JSON, the same in files and in the answers of a server, and back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from emotune.io.tables import to_json
 from emotune.schema.labels import LabelSpace
 from emotune.timelines.formats.labels import milliseconds
+from emotune.timelines.formats.table import SCHEMA
 from emotune.timelines.summary import Summary, summaries
-from emotune.timelines.timeline import NO_SPEECH, Timeline, TimelineSegment, Track, UnansweredWindow
+from emotune.timelines.timeline import NO_SPEECH, Timeline, Timelines, TimelineSegment, Track, UnansweredWindow
 
 Json = Mapping[str, Any]
+
+
+def json_text(timelines: Timelines) -> str:
+    """All that is known of recordings, as a document; of the model its fingerprint, classes and dimensions."""
+    fingerprint = next((one.model_fingerprint for one in timelines if one.error is None), None)
+    model = {"fingerprint": fingerprint, **scales_to_json(timelines.label_space)}
+    return to_json(timelines_to_json(timelines, model)) + "\n"
+
+
+def timelines_to_json(timelines: Timelines, model: Json) -> dict[str, Any]:
+    """All that is known of recordings, with a description of the model that answered."""
+    return {
+        "schema": SCHEMA,
+        "model": model,
+        "timelines": [timeline_to_json(one) for one in timelines],
+        "settings": settings_of(timelines),
+    }
+
+
+def scales_to_json(space: LabelSpace) -> dict[str, Any]:
+    """Classes, and dimensions with the ends of their scales."""
+    scales = {name: {"low": scale.low, "high": scale.high} for name, scale in space.dimensions.items()}
+    return {"classes": list(space.classes), "dimensions": scales}
+
+
+def settings_of(timelines: Timelines) -> dict[str, Any]:
+    """Settings of the first timeline that there is; they are those of all."""
+    return next((dict(one.settings) for one in timelines if one.error is None), {})
 
 
 def timeline_to_json(timeline: Timeline) -> dict[str, Any]:

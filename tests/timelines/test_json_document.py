@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from emotune.io.tables import to_json
 from emotune.schema.labels import LabelSpace, Scale
 from emotune.timelines import Timeline, Timelines, TimelineSegment, Track
-from emotune.timelines.answer_json import timeline_from_json, timeline_to_json
 from emotune.timelines.formats.hume import hume_batch_text
+from emotune.timelines.formats.json_document import timeline_from_json, timeline_to_json
 from emotune.timelines.timeline import UnansweredWindow
 
 SPACE = LabelSpace(("anger", "neutral"), {"arousal": Scale(1, 7)})
