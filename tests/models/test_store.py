@@ -232,9 +232,11 @@ def test_words_of_a_corpus_are_no_markup_in_the_card(tiny_wavlm):
         information={"corpus": hostile, "licence": hostile, hostile: {"a": hostile}},
         scores={hostile: hostile},
         notice=hostile,
+        corpora=[hostile],
     )
     front, body = card.removeprefix("---\n").split("\n---\n", 1)
-    assert yaml.safe_load(front) == {"library_name": "emotune", "pipeline_tag": "audio-classification"}
+    named = {"datasets": [" ".join(hostile.split())]}
+    assert yaml.safe_load(front) == {"library_name": "emotune", "pipeline_tag": "audio-classification", **named}
     shown = MarkdownIt("commonmark").render(body)
     assert not re.search("<img|<strong>bold|<a |<hr|href", shown)
     assert re.findall(r"<h1>.*?</h1>", shown, flags=re.S) == [

@@ -23,7 +23,13 @@ from emotune.config.recipe import Recipe
 from emotune.config.sequences import SequenceRecipe
 from emotune.errors import ConfigError, CorpusError, ModelError
 from emotune.evaluation import Evaluation, scores
-from emotune.evaluation.earlier_training import EARLIER, earlier_in, earlier_notices, stamp_with_earlier
+from emotune.evaluation.earlier_training import (
+    EARLIER,
+    EarlierTraining,
+    earlier_in,
+    earlier_notices,
+    stamp_with_earlier,
+)
 from emotune.evaluation.speaker_dependence import speaker_dependence
 from emotune.inference.conditioner import Conditioner
 from emotune.inference.predictor import Predictor
@@ -345,4 +351,13 @@ def _card(
         information=information,
         scores=headline,
         notice=" ".join(notices) or None,
+        corpora=_corpora(manifest, earlier),
     )
+
+
+def _corpora(manifest: Manifest, earlier: Sequence[EarlierTraining]) -> list[str]:
+    """Names of the corpora that a model heard, and that those heard which it learnt from."""
+    own = [*str(manifest.information.get("corpus", "")).split(","), *(u.corpus for u in manifest.split(TRAIN))]
+    before = [name for one in earlier for name in (*one.corpora, *sorted({corpus or "" for corpus, _ in one.speakers}))]
+    named = dict.fromkeys((name or "").strip() for name in (*own, *before))
+    return [name for name in named if name not in ("", "table", "unknown")]
