@@ -19,6 +19,7 @@ from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dep
 from emotune.inference import load
 from emotune.protocols.pool import training_pool
 from emotune.protocols.protocol import Fold, Protocol, class_changes, doubts, folds_of, load_protocol, under_protocol
+from emotune.report.card_figures import add_figures
 from emotune.report.score_run import score_run
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
@@ -181,6 +182,7 @@ def _run_one(
     for name, tested in tests.items():
         predictions = predictor.predict_manifest(tested, progress=progress)
         evaluation = score_run(run, tested, predictions, name=name)
+        add_figures(run, name, evaluation.overall, utterances=evaluation.scored, speakers=evaluation.speakers)
         metric = recipe.train.metric
         score = evaluation.overall.get(metric)  # None where only votes can be scored
         figures.append(f"{name} {metric} {'undefined' if score is None else format(score.value, '.3f')}")

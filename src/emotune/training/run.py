@@ -39,12 +39,14 @@ from emotune.io.tables import to_json, write_text
 from emotune.models.card import model_card
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.store import fingerprint_of, load_model, save_config, save_model
+from emotune.report.card_figures import in_card_words
 from emotune.report.score_run import score_run
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 from emotune.schema.run_folder import RunFolder
+from emotune.schema.speakers import known_voices
 from emotune.schema.splits import DEVELOPMENT, TRAIN
 from emotune.training.build import best_device
 from emotune.training.calibrate import calibrated, with_calibration
@@ -168,11 +170,18 @@ def provenance_of(
         **_git_state(),
         "manifest_fingerprint": manifest.fingerprint(),
         "class_mapping": dict(manifest.information.get("class_mapping", {})),
+        "classes_read": classes_read(manifest),
         **{name: dict(counted) for name in ("left_out", "lengths") if (counted := manifest.information.get(name))},
         "began": datetime.fromtimestamp(began.at, UTC).isoformat(timespec="seconds"),
         **({EARLIER: [model.training.to_json() for model in earlier]} if earlier else {}),
         **more,
     }
+
+
+def classes_read(manifest: Manifest) -> dict[str, str]:
+    """Words of the corpus, as they are written there, -> the class that each became, where that is another word."""
+    pairs = {(u.emotion_original, u.emotion) for u in manifest if u.emotion_original and u.emotion}
+    return {original: name for original, name in sorted(pairs) if original != name}
 
 
 def _git_state() -> dict[str, Any]:
@@ -323,13 +332,14 @@ def _card(
 ) -> str:
     measured = f"{evaluation.scored} utterances, {evaluation.speakers} speakers"
     headline = {
-        f"{name} on the development split, which chose epoch or layer ({measured})": (
-            f"{estimate.in_words()}{', 95 % over speakers' if estimate.has_interval else ''}"
+        f"{name} on the development split, which chose epoch or layer, so optimistic ({measured})": (
+            in_card_words(estimate)
         )
         for name, estimate in evaluation.overall.items()
     }
     development = manifest.split(DEVELOPMENT)
-    dependence, earlier = speaker_dependence(manifest.split(TRAIN), development), earlier_in(provenance)
+    trained_on = manifest.split(TRAIN)
+    dependence, earlier = speaker_dependence(trained_on, development), earlier_in(provenance)
     stamp = stamp_with_earlier(dependence.stamp, earlier, development)
     told = [recipe.notice] if recipe.notice else []
     notices = [*told, *dependence.notices, *earlier_notices(earlier, development)]
@@ -344,6 +354,8 @@ def _card(
         **{name: provenance[name] for name in ("encoder", "recipe", "kind", "seed", "manifest_fingerprint")},
         **({"merged": ", ".join(model_name(name) for name in recipe.model.merged)} if recipe.model.merged else {}),
         "speaker_dependent": stamp if isinstance(stamp, str) else str(stamp).lower(),
+        "trained_on": f"{len(trained_on)} utterances, {len(known_voices(trained_on))} speakers",
+        **{name: provenance[name] for name in ("chosen", "classes_read") if provenance.get(name)},
     }
     return model_card(
         title=recipe.name,
@@ -351,6 +363,7 @@ def _card(
         information=information,
         scores=headline,
         notice=" ".join(notices) or None,
+        licence=information["licence"],
         corpora=_corpora(manifest, earlier),
     )
 

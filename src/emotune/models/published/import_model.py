@@ -49,6 +49,7 @@ def import_model(name: str | Path, output: Path, *, download: Download = downloa
         config=published.model.settings,
         information={"licence": licence or "unknown", "source": source, "format": published.format},
         scores={},
+        licence=licence,
         corpora=corpora_of(found.folder / CARD),
         notice="Made by others and imported: figures, data and conditions of use are on its own card.",
     )
