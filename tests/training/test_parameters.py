@@ -136,6 +136,9 @@ def test_of_a_probe_the_head_alone_trains(recipe, tmp_path):
     chosen = chosen.model_copy(update={"probe": chosen.probe.model_copy(update={"pooling": "mean"})})
     probe_run(chosen, tmp_path / "run")
     told = RunFolder(tmp_path / "run").information()
+    assert told["pooling"] == "mean" and told["encoder"] == chosen.model.encoder
+    page = (tmp_path / "run" / "development" / "report.html").read_text(encoding="utf-8")
+    assert "tiny, mean pooling: development" in page and told["chosen"] in page
     head = 2 * (WAVLM["hidden_size"] + 1)  # two classes, the mean over frames
     assert told["trainable"] == told["trainable_by_part"]["heads"] == sum(told["trainable_by_part"].values()) == head
     assert told["parameters"] == sum(p.numel() for p in load_model(tmp_path / "run" / "model").model.parameters())

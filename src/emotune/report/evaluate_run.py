@@ -23,7 +23,7 @@ from emotune.models.folder import find_model_folder
 from emotune.report.card_figures import add_figures
 from emotune.report.read_words import add_to_card, read_words
 from emotune.report.score_attacks import Attacks, score_attacks
-from emotune.report.score_run import known_before, score_run
+from emotune.report.score_run import known_before, score_run, title_of
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.gender import GENDER_CLASSES, gender_as_class
 from emotune.schema.manifest import Manifest
@@ -278,4 +278,4 @@ def _score_robustness(
 def _about(run: RunFolder, manifest: Manifest, name: str, notes: Sequence[str]) -> tuple[str, list[str]]:
     """Title of a page about a run, and what its readers must know."""
     notice, (_, seen) = run.information().get("notice"), known_before(run, manifest)
-    return f"{run.information().get('recipe', run.path.name)}: {name}", [*([notice] if notice else []), *seen, *notes]
+    return title_of(run, name), [*([notice] if notice else []), *seen, *notes]

@@ -75,12 +75,14 @@ def score_run(
     banners += seen
     evaluation = dataclasses.replace(evaluation, notes=(*seen, *notes, *evaluation.notes), words=words)
     shown = {
-        key: about[key] for key in ("recipe", "seed", "kind", "encoder", "emotune", "git_commit") if about.get(key)
+        key: about[key]
+        for key in ("recipe", "description", "seed", "kind", "encoder", "pooling", "chosen", "emotune", "git_commit")
+        if about.get(key)
     }
     write_report(
         target,
         evaluation,
-        title=f"{about.get('recipe', run.path.name)}: {name}",
+        title=title_of(run, name),
         information={
             "split": name,
             "speaker_dependent": stamp,
@@ -99,6 +101,13 @@ def score_run(
         notices=banners,
     )
     return evaluation
+
+
+def title_of(run: RunFolder, name: str) -> str:
+    """Title of a page about a run: its recipe and pooling, by which runs of one recipe often differ, and the split."""
+    about = run.information()
+    pooling = f", {about['pooling']} pooling" if about.get("pooling") else ""
+    return f"{about.get('recipe', run.path.name)}{pooling}: {name}"
 
 
 def known_before(

@@ -151,6 +151,7 @@ def provenance_of(
     manifest: Manifest,
     began: Beginning,
     *,
+    kind: str,
     earlier: Sequence[EarlierModel] = (),
     **more: Any,
 ) -> dict[str, Any]:
@@ -163,7 +164,8 @@ def provenance_of(
         "description": recipe.description,
         "notice": recipe.notice,
         "seed": recipe.seed,
-        "encoder": recipe.model.encoder,
+        "kind": kind,
+        **_what_hears(recipe, kind),
         **versions_here(),
         "platform": platform.platform(),
         **({"earlier_versions": list(began.earlier_versions)} if began.earlier_versions else {}),
@@ -175,6 +177,19 @@ def provenance_of(
         "began": datetime.fromtimestamp(began.at, UTC).isoformat(timespec="seconds"),
         **({EARLIER: [model.training.to_json() for model in earlier]} if earlier else {}),
         **more,
+    }
+
+
+def _what_hears(recipe: Recipe | SequenceRecipe, kind: str) -> dict[str, Any]:
+    """Encoder and pooling of a run; none of a baseline, whose recipe may name both."""
+    if "baseline" in kind:
+        return {"encoder": None}
+    if isinstance(recipe, SequenceRecipe):
+        return {"encoder": recipe.model.encoder}
+    pooling = recipe.probe.pooling if kind.startswith("probe") else recipe.model.pooling
+    return {
+        "encoder": recipe.model.encoder,
+        "pooling": pooling if isinstance(pooling, str) else pooling.name,
     }
 
 
@@ -311,6 +326,7 @@ def finish_run(
         calibration = calibrated(development, predictions)
         save_config(run.model, model, calibration=calibration, training_prior=prior)
         predictions = with_calibration(predictions, calibration, fingerprint_of(run.model))
+    write_provenance(run, provenance)  # which reports read
     chose = "Layer and regularisation" if provenance["kind"] == "probe" else "Epoch and settings"
     evaluation = score_run(
         run, development, predictions, name=DEVELOPMENT, notes=few_choosers(development, chose=chose)
@@ -355,7 +371,7 @@ def _card(
         **({"merged": ", ".join(model_name(name) for name in recipe.model.merged)} if recipe.model.merged else {}),
         "speaker_dependent": stamp if isinstance(stamp, str) else str(stamp).lower(),
         "trained_on": f"{len(trained_on)} utterances, {len(known_voices(trained_on))} speakers",
-        **{name: provenance[name] for name in ("chosen", "classes_read") if provenance.get(name)},
+        **{name: provenance[name] for name in ("pooling", "chosen", "classes_read") if provenance.get(name)},
     }
     return model_card(
         title=recipe.name,
