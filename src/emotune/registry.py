@@ -15,12 +15,17 @@ if TYPE_CHECKING:
 Entry = TypeVar("Entry")
 
 
+_LISTED = 20
+"""names beside a likely one: more of them hide it"""
+
+
 def unknown_name_message(kind: str, name: object, known: Iterable[str]) -> str:
     """The one wording for a name that does not exist: what it was, the likely intent, what there is."""
     names = sorted(known)
     close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
     suggestion = f", did you mean '{close[0]}'?" if close else "."
-    return f"Unknown {kind} '{name}'{suggestion} Known: {', '.join(names)}."
+    listed = "" if close and len(names) > _LISTED else f" Known: {', '.join(names)}."
+    return f"Unknown {kind} '{name}'{suggestion}{listed}"
 
 
 class Registry(Mapping[str, Entry], Generic[Entry]):

@@ -114,7 +114,8 @@ def test_an_extra_is_missing_half_there_or_too_old(monkeypatch):
     }
     assert cures["extra a"] == "pip install 'emotune[a]'" and cures["extra b"] == "pip install -U 'emotune[b]'"
     assert "a GPU is here and PyTorch is a build for processors" in cures
-    assert list(room._lacks([Extra("x", {"y": None})], [], {"emotune-mini": "1"})) == []
+    shared = [Extra("x", {"y": None, "numpy": "2", "soxr": "1"}), Extra("z", {"soxr": "1"})]
+    assert list(room._lacks(shared, [], {"emotune-mini": "1"}, ["numpy"])) == []  # nobody asked for x
 
 
 def test_a_new_recipe_reads_as_the_one_it_starts_from(emotune_command, tmp_path, monkeypatch):

@@ -127,6 +127,31 @@ def test_a_run_is_named_after_the_encoder_that_it_uses(tmp_path, overrides, name
     assert load_recipe(written) == recipe
 
 
+@pytest.mark.parametrize(
+    ("overrides", "description"),
+    [
+        ([], "Mean of whisper."),
+        (["data.manifest=n.csv", "seed=3", "probe.cache=c", "name=x"], "Mean of whisper."),
+        (["probe.pooling=mean_std"], "Mean of whisper. Changed: probe.pooling=mean_std."),
+        (
+            ["model.start=null", "model.backbone.checkpoint=/home/me/whisper-base", "probe.pooling=mean"],
+            "tiny-on-whisper-base. Changed: model.start=null, model.backbone.checkpoint=whisper-base,"
+            " probe.pooling=mean.",
+        ),
+        (["model.pooling=std", "description=mine"], "mine"),
+    ],
+)
+def test_a_description_says_what_was_changed_and_nothing_of_another_model(tmp_path, overrides, description):
+    content = {
+        "name": "tiny",
+        "description": "Mean of whisper.",
+        "data": {"manifest": "m.csv"},
+        "model": {"backbone": {"name": "whisper", "checkpoint": "openai/whisper-tiny.en"}},
+    }
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(content))
+    assert load_recipe(tmp_path / "tiny.yaml", overrides).description == description
+
+
 def test_a_recipe_with_chosen_entries_goes_to_another_process():
     chosen = [DATA, "model.backbone.train_front_end=false", "model.adapter={name: lora, rank: 3}"]
     for name in ("tiny/labels", "tiny/distilled"):

@@ -132,6 +132,11 @@ def test_a_corpus_whose_recordings_are_elsewhere_names_the_cure_once(people):
         read(people, f"file,label\n{rows}")
 
 
+def test_a_folder_of_recordings_that_is_not_there_is_said_to_be_missing(people):
+    with pytest.raises(CorpusError, match="/clip, a folder that is not there; give another folder"):
+        read(people, "file,label\na.wav,sad\n", audio_root=people / "clip")
+
+
 def test_dimensions_that_are_read_say_how_they_are_learnt(people, emotune_command):
     (people / "own.csv").write_text("file,arousal,valence\na.wav,3,4\nb.wav,2,1\n")
     scales = ("--scale", "arousal=1:7", "--scale", "valence=1:5")

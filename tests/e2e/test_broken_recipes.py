@@ -130,7 +130,8 @@ OVERRIDES = {
     "metric of nothing learnt": ("train.metric=ccc", "train.metric: Unknown metric 'ccc'"),
     "copies for every speaker": (
         "probe={copies: 2, leave_out: speaker}",
-        "probe.copies goes neither with probe.leave_out nor with augmentation.mix: leave out either",
+        "probe.leave_out does not go with augmented copies, and probe.copies is 2, here or in the recipe that this"
+        " comes from: set probe.copies to 0, or leave out probe.leave_out",
     ),
     "unknown leave-out": ("probe.leave_out=speakers", "probe.leave_out: input should be 'speaker' or 'session'"),
     "noise upside down": (

@@ -55,6 +55,7 @@ def test_every_utterance_is_tested_once_and_the_pool_is_scored_once(written, tmp
         Predictions.read(tmp_path / "run" / fold / "test" / "predictions.csv").model_fingerprint for fold in folds
     }
     assert "not saved as a model" not in (tmp_path / "run" / "all" / "report.html").read_text()
+    assert "## Figures on test" in (tmp_path / "run" / "fold_1" / "model" / "README.md").read_text(encoding="utf-8")
     again = emotune_command("train", written, "-o", tmp_path / "run")
     assert again.code == 2
     assert "already holds a finished run" in again.err

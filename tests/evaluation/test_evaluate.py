@@ -27,6 +27,12 @@ manifest, predictions = partial(manifest_of, classes=CLASSES), partial(predictio
 said = partial(builders.predictions.said, classes=CLASSES)
 
 
+def test_an_evaluation_is_shown_in_a_line():
+    shown = repr(evaluate(*small()[:2], resamples=0))
+    assert shown.startswith("Evaluation(uar 0.") and shown.endswith("; 12 utterances, 3 speakers)")
+    assert "\n" not in shown and len(shown) < 200
+
+
 def small(speaker=lambda n: f"s{n % 3}"):
     """Twelve utterances, every third one wrong."""
     truth = [CLASSES[n % 4] for n in range(12)]

@@ -102,7 +102,8 @@ def test_a_dry_run_asks_no_hub_and_says_what_is_missing(run: Path, monkeypatch) 
     assert "nothing was sent" in ended.out
     manifest_of(*utterances(2, emotion="anger"), classes=["anger"]).write(run / "manifest.csv")
     (run / "recipe.yaml").write_text(yaml.safe_dump({"model": {"backbone": {"checkpoint": "/encoders/big"}}}))
-    with pytest.raises(ConfigError, match=r"licence \(--licence.*base_model \(--base-model.*datasets \(--dataset"):
+    lacks = r"licence \(--licence.*base_model \(--base-model.*datasets \(--dataset.*sent: config\.json 0\."
+    with pytest.raises(ConfigError, match=lacks):
         push(run, "someone/mine", dry_run=True)
 
 

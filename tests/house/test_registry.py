@@ -59,6 +59,12 @@ def test_a_misspelt_name_is_answered_with_the_likely_one_and_all_there_are():
     )
 
 
+def test_beside_a_likely_name_a_long_list_of_others_is_left_out():
+    many = [f"corpus/recipe_{number}" for number in range(50)]
+    assert unknown_name_message("recipe", "corpus/recipe7", many).endswith(", did you mean 'corpus/recipe_7'?")
+    assert unknown_name_message("recipe", "x", many).count("corpus/") == 50
+
+
 def test_a_name_like_no_other_gets_no_suggestion():
     assert unknown_name_message("loss", "zzz", ["mean"]) == "Unknown loss 'zzz'. Known: mean."
 

@@ -15,6 +15,7 @@ from builders.models import WHISPER, tiny_backbone
 from emotune.audio.preprocessing import Preprocessing
 from emotune.batch import Batch
 from emotune.errors import ModelError
+from emotune.inference.known_models import licence_at
 from emotune.models.backbones import BACKBONES
 from emotune.models.card import model_card
 from emotune.models.emotion_model import EmotionModel
@@ -223,6 +224,23 @@ def test_the_card_names_data_licence_figures_and_limits(tiny_wavlm):
     assert "licen" in card.split("## Data and licences")[1].split("##")[0]
 
 
+@pytest.mark.parametrize(
+    ("licence", "named", "stated"),
+    [
+        ("CC BY-NC-SA 4.0", "cc-by-nc-sa-4.0", "cc-by-nc-sa-4.0"),
+        ("CC0; of whisper, which it goes on from: mit", "other", "CC0; of whisper, which it goes on from: mit"),
+        ("unknown", None, None),
+    ],
+)
+def test_the_front_of_a_card_states_a_licence_that_programs_know(tiny_wavlm, tmp_path, licence, named, stated):
+    settings = build("wavlm", tiny_wavlm).settings
+    about = {"licence": licence}
+    card = model_card(title="m", config=settings, information=about, scores={}, notice=None, licence=licence)
+    assert yaml.safe_load(card.split("---\n")[1]).get("license") == named
+    (tmp_path / "README.md").write_text(card, encoding="utf-8")
+    assert licence_at(tmp_path) == stated
+
+
 def test_words_of_a_corpus_are_no_markup_in_the_card(tiny_wavlm):
     hostile = "<img src=x onerror=alert(1)> **bold** [text](http://x) `code`\n# heading\n---\nlicense: mit"
     model = EmotionModel(BACKBONES["wavlm"].from_config(tiny_wavlm), LabelSpace(("anger", hostile)))
@@ -232,9 +250,11 @@ def test_words_of_a_corpus_are_no_markup_in_the_card(tiny_wavlm):
         information={"corpus": hostile, "licence": hostile, hostile: {"a": hostile}},
         scores={hostile: hostile},
         notice=hostile,
+        corpora=[hostile],
     )
     front, body = card.removeprefix("---\n").split("\n---\n", 1)
-    assert yaml.safe_load(front) == {"library_name": "emotune", "pipeline_tag": "audio-classification"}
+    named = {"datasets": [" ".join(hostile.split())]}
+    assert yaml.safe_load(front) == {"library_name": "emotune", "pipeline_tag": "audio-classification", **named}
     shown = MarkdownIt("commonmark").render(body)
     assert not re.search("<img|<strong>bold|<a |<hr|href", shown)
     assert re.findall(r"<h1>.*?</h1>", shown, flags=re.S) == [

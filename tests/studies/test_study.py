@@ -27,6 +27,7 @@ from emotune.schema.utterance import Utterance
 from emotune.studies import fusion as study_fusion
 from emotune.studies.carry_out import carry_out
 from emotune.studies.load import load_study
+from emotune.studies.outlook import outlook
 from emotune.studies.page import write_study
 from emotune.studies.plan import as_override
 from emotune.studies.run import run as run_study
@@ -122,6 +123,22 @@ def test_the_best_is_chosen_on_development_whatever_the_test_says(tmp_path):
     assert scores["mean"].value < scores["std"].value
     assert (best.choice.step, best.choice.seeds, best.against) == ("mean", (0, 1), "mean")
     assert best.changes == ("model.dropout: 0.3 → 0.5",)
+
+
+def test_the_folds_of_a_protocol_are_counted_before_anything_is_trained(tmp_path):
+    path = written(tmp_path, STEPS, set={"protocol": "folds", "data.corpus": None})
+    rows = [
+        dataclasses.replace(utterance, split=f"fold_{number % 5}")
+        for number, utterance in enumerate(Manifest.read(tmp_path / "manifest.csv"))
+    ]
+    Manifest(tuple(rows), SPACE, tmp_path).write(tmp_path / "manifest.csv")
+    plan = load_study(path)
+    assert [step.folds for step in outlook(plan, tmp_path / "out")] == [5, 5, 5]
+
+
+def test_what_is_taken_out_in_every_step_is_told_as_it_was_written(tmp_path):
+    result = ran(written(tmp_path, STEPS, set={"data.corpus": None}), tmp_path / "out")
+    assert result.common == ("data.corpus = null",)
 
 
 def test_a_step_is_compared_with_the_step_that_it_names(tmp_path):

@@ -7,11 +7,14 @@ from builders.recipes import sections_over
 from emotune.config.recipe import Recipe
 from emotune.config.training import UnfreezeSection
 from emotune.inference import load
+from emotune.models.store import load_model
 from emotune.schema.predictions import Predictions
+from emotune.schema.run_folder import RunFolder
 from emotune.training.build import build_experiment
 from emotune.training.fine_tune import describe, train_run
 from emotune.training.manifest import build_manifest
 from emotune.training.parameters import GradualUnfreezing, parameter_groups
+from emotune.training.probe import probe_run
 
 
 @pytest.fixture
@@ -126,6 +129,19 @@ def test_every_way_trains_and_what_is_kept_predicts(recipe, tmp_path, model, ton
     reported = Predictions.read(tmp_path / "run" / "development" / "predictions.csv")
     for row, told in zip(rows, reported, strict=True):
         assert dict(row.probabilities) == pytest.approx(dict(told.probabilities), abs=1e-5)
+
+
+def test_of_a_probe_the_head_alone_trains(recipe, tmp_path):
+    chosen = recipe()
+    chosen = chosen.model_copy(update={"probe": chosen.probe.model_copy(update={"pooling": "mean"})})
+    probe_run(chosen, tmp_path / "run")
+    told = RunFolder(tmp_path / "run").information()
+    assert told["pooling"] == "mean" and told["encoder"] == chosen.model.encoder
+    page = (tmp_path / "run" / "development" / "report.html").read_text(encoding="utf-8")
+    assert "tiny, mean pooling: development" in page and told["chosen"] in page
+    head = 2 * (WAVLM["hidden_size"] + 1)  # two classes, the mean over frames
+    assert told["trainable"] == told["trainable_by_part"]["heads"] == sum(told["trainable_by_part"].values()) == head
+    assert told["parameters"] == sum(p.numel() for p in load_model(tmp_path / "run" / "model").model.parameters())
 
 
 def test_a_description_says_what_trains_by_part(recipe):

@@ -12,6 +12,7 @@ from builders.models import WAVLM, save_tiny_model
 from builders.recipes import sections_over
 from emotune.config.recipe import Recipe
 from emotune.errors import ConfigError, ModelError
+from emotune.io.hub import corpora_of
 from emotune.models.store import load_model
 from emotune.schema.labels import LabelSpace, Scale
 from emotune.training.build import build_experiment
@@ -112,6 +113,16 @@ def test_a_probe_hears_with_the_encoder_that_is_gone_on_from(start, recipe_from,
     assert "- speaker_dependent: unknown" in card.splitlines()
     report = json.loads((tmp_path / "run" / "development" / "report.json").read_text(encoding="utf-8"))
     assert any("goes on from model, and which speakers that heard is not known here" in one for one in report["notes"])
+
+
+def test_a_model_says_what_the_one_that_it_goes_on_from_was_trained_on(start, recipe_from, tmp_path):
+    start = shutil.copytree(start, tmp_path / "model")
+    (start / "README.md").write_text("---\ndatasets: [Harbour, '# Quay: 2']\n---\n")
+    chosen = recipe_from(start, probe={"cache": str(tmp_path / "cache"), "inverse_regularisation": [1.0]})
+    probe_run(chosen, tmp_path / "run")
+    report = json.loads((tmp_path / "run" / "development" / "report.json").read_text(encoding="utf-8"))
+    assert any("goes on from model, by its card trained on Harbour, # Quay: 2, and" in one for one in report["notes"])
+    assert corpora_of(tmp_path / "run" / "model" / "README.md")[-2:] == ("Harbour", "# Quay: 2")
 
 
 def test_the_licence_of_a_checkpoint_is_inherited(tmp_path):

@@ -12,7 +12,7 @@ from emotune.choices import Precision
 from emotune.cli import sequences
 from emotune.cli.console import Condition, counts_text, err, out, pairs, show_progress, warn_all
 from emotune.cli.train import print_evaluation
-from emotune.cli.ways import SEQUENCES, refuse_idle
+from emotune.cli.ways import SEQUENCES, refuse_idle, refuse_others
 from emotune.models.sequences.folder import find_sequences
 from emotune.runtime.extras import needs
 
@@ -69,12 +69,24 @@ def evaluate(
         float | None, typer.Option(help="Say 'uncertain' in predictions.csv beyond this share, such as 0.8.")
     ] = None,
     condition: Condition = [],
+    figures_from: Annotated[
+        Path | None,
+        typer.Option(help="Score nothing: put the pooled figures of this run of folds into the model's card."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON, as report.json has them.")] = False,
 ) -> None:
     """Score a split that training did not see: table of predictions, report.json and report.html."""
     if find_sequences(run_path) is not None:
         refuse_idle(context, SEQUENCES, run_path)
         sequences.evaluate_run(run_path, split, output, resamples, device)
+        return
+    if figures_from is not None:
+        refuse_others(context, "--figures-from")
+        with needs("train"):
+            from emotune.protocols.card import add_figures_of_folds
+        for metric, score in add_figures_of_folds(run_path, figures_from).items():
+            out.print(f"speakers left out {metric} {score.in_words()}", markup=False)
+        out.print(f"card: {Path(run_path) / 'model' / 'README.md'}", markup=False)
         return
     with needs("train"):
         from emotune.report.evaluate_run import Scored, evaluate_run

@@ -28,6 +28,7 @@ SERVES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         **dict.fromkeys(("--manifest", "--map", "--drop", "--shared-classes", "--condition"), _HERE),
         **dict.fromkeys(("--robustness", "--adversarial", "--attack", "--attack-clips"), _HERE),
         **dict.fromkeys(("--words", "--text-encoder", "--coverage", "--precision", "--json"), _HERE),
+        "--figures-from": _HERE,
     },
 }
 """Command -> option -> the ways that it serves; an option that is not named serves all."""
@@ -65,6 +66,16 @@ def refuse_idle(context: typer.Context, way: str, model: str) -> None:
         raise ConfigError(f"{', '.join(idle)}: this is a sequence model, for which that does nothing; leave it out.")
     none = f"{first} goes with a sequence model, and {model} is none: leave it out."
     raise ConfigError(_REFUSALS.get((way, first), none))
+
+
+def refuse_others(context: typer.Context, option: str) -> None:
+    """Refuses all options beside one that does its work alone.
+
+    Raises:
+        ConfigError: naming them.
+    """
+    if others := [name for name in _given(context) if name != option]:
+        raise ConfigError(f"{option} scores nothing, so {', '.join(others)} would do nothing: leave out either.")
 
 
 def _given(context: typer.Context) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +19,13 @@ from emotune.registry import unknown_name_message
 from emotune.section import Section
 
 SectionType = TypeVar("SectionType", bound=Section)
+_PLACES = (
+    *(f"data.{key}." for key in ("manifest", "corpus", "root", "labels", "cache", "cache_gb")),
+    *("name.", "notice.", "seed.", "protocol.", "probe.cache.", "task.cache.", "train.trackers."),
+)
+"""overrides that are no part of what a recipe is: places, and what is recorded beside its description"""
+_FOLDERS = re.compile(r"(?<![\w.:-])~?/(?:[^\s,\]}'\"]*/)?")
+"""of a path from the root on, which a report need not tell"""
 TOO_DEEP = "its lists or sections lie in each other hundreds of levels deep; a recipe has five at most"
 
 
@@ -25,8 +33,9 @@ def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Reads a recipe by path or by the name of one that comes with emotune, with ``key.path=value`` overrides.
 
     Of a key given twice the last value counts. A file with ``base``, the name or file of another recipe, has of that
-    one all that it does not give itself, but for name and description. Overrides that put another encoder in the place
-    of the recipe's own add it to the name, unless they give a name.
+    one all that it does not give itself, but for name and description. Overrides are added to the description, and
+    stand in its place where they change the model; another encoder than the recipe's own is added to the name. A name
+    or description that is given stays.
 
     Raises:
         ConfigError: with every fault found, each with its path and, for a misspelt key, the likely one.
@@ -37,10 +46,21 @@ def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         raise ConfigError(f"{path} is a recipe of sequences: it goes with `emotune train`, and not with this.")
     own = _encoder_in(data)
     recipe = section_of(Recipe, path, data, overrides)
-    used = recipe.model.encoder
-    if own in (None, used) or any(parse_override(override)[0] == "name" for override in overrides):
-        return recipe
-    return recipe.model_copy(update={"name": f"{recipe.name}-on-{used}"})
+    given, used = [parse_override(override)[0] for override in overrides], recipe.model.encoder
+    if own not in (None, used) and "name" not in given:
+        recipe = recipe.model_copy(update={"name": f"{recipe.name}-on-{used}"})
+    if "description" not in given:
+        recipe = recipe.model_copy(update={"description": _described(recipe, overrides)})
+    return recipe
+
+
+def _described(recipe: Recipe, overrides: Sequence[str]) -> str:
+    """The description and what was changed; the changes alone, where it would tell of another model than this."""
+    changes = [override for override in overrides if not f"{parse_override(override)[0]}.".startswith(_PLACES)]
+    if not changes:
+        return recipe.description
+    said = "" if any(override.startswith("model") for override in changes) else recipe.description.strip()
+    return f"{said or f'{recipe.name}.'} Changed: {_FOLDERS.sub('', ', '.join(changes))}."
 
 
 def recipe_content(name: str | Path) -> dict[str, Any]:
@@ -56,6 +76,8 @@ def _encoder_in(data: Mapping[str, Any]) -> str | None:
     """The encoder that a recipe's file names; None where it leaves that open."""
     model = data.get("model")
     backbone = model.get("backbone") if isinstance(model, dict) else None
+    if isinstance(model, dict) and model.get("start"):
+        return encoder_name("", str(model["start"]))
     if not isinstance(backbone, dict) or not (backbone.get("checkpoint") or backbone.get("config")):
         return None
     return encoder_name(str(backbone.get("name")), backbone.get("checkpoint") and str(backbone["checkpoint"]))

@@ -69,7 +69,11 @@ class Recipe(Section):
         if self.protocol is not None and probe.leave_out is not None:
             faults.append("protocol says what is held out: leave out either protocol or probe.leave_out")
         if probe.copies and (probe.leave_out is not None or self.augmentation.mix is not None):
-            faults.append("probe.copies goes neither with probe.leave_out nor with augmentation.mix: leave out either")
+            other = "augmentation.mix" if probe.leave_out is None else "probe.leave_out"
+            faults.append(
+                f"{other} does not go with augmented copies, and probe.copies is {probe.copies}, here or in the recipe"
+                f" that this comes from: set probe.copies to 0, or leave out {other}"
+            )
         if probe.standardize == "speaker" and probe.leave_out is not None:
             faults.append("probe.standardize=speaker does not go with probe.leave_out: leave out either")
         return faults

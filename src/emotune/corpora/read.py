@@ -72,7 +72,10 @@ def _check_classes(annotations: Annotations, options: ReadingOptions) -> None:
 def _recordings(corpus: Corpus, annotations: Annotations, options: ReadingOptions, progress: Progress) -> Recordings:
     if options.labels_only:
         return Recordings(annotations.utterances, [], {})
-    cure = f" Paths start from {annotations.folder}; give another folder with --audio-root."
+    which = f"Paths start from {annotations.folder}" + (
+        "" if annotations.folder.is_dir() else ", a folder that is not there"
+    )
+    cure = f" {which}; give another folder with --audio-root."
     cure = cure if "audio_root" in corpus.takes else ""
     return hear(annotations.folder, annotations.utterances, cure=cure, progress=progress)
 

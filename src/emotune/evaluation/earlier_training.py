@@ -22,12 +22,14 @@ class EarlierTraining:
         speakers: corpus, or None, and name of each that is known.
         complete: these are all.
         is_teacher: the run learns its answers; else it goes on from it.
+        corpora: that it was trained on by its card, where it comes without its run.
     """
 
     name: str
     speakers: frozenset[tuple[str | None, str]]
     complete: bool
     is_teacher: bool = False
+    corpora: tuple[str, ...] = ()
 
     @property
     def voices(self) -> frozenset[Voice]:
@@ -53,9 +55,10 @@ class EarlierTraining:
     def unknown(self) -> str:
         """Sentence for a model whose speakers are not all known."""
         part = "was taught by" if self.is_teacher else "goes on from"
+        known = f", by its card trained on {', '.join(self.corpora)}" if self.corpora else ""
         return (
-            f"This model {part} {self.name}, and which speakers that heard is not known here: where it heard some of"
-            " these, figures are optimistic."
+            f"This model {part} {self.name}{known}, and which speakers that heard is not known here: where it heard"
+            " some of these, figures are optimistic."
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -66,6 +69,7 @@ class EarlierTraining:
             "is_teacher": self.is_teacher,
             "speakers": [list(pair) for pair in speakers],
             "complete": self.complete,
+            **({"corpora": list(self.corpora)} if self.corpora else {}),
         }
 
 
@@ -77,6 +81,7 @@ def earlier_in(about: Mapping[str, Any]) -> list[EarlierTraining]:
             frozenset((corpus, str(name)) for corpus, name in found["speakers"]),
             bool(found["complete"]),
             bool(found["is_teacher"]),
+            tuple(map(str, found.get("corpora", ()))),
         )
         for found in about.get(EARLIER, ())
     ]
@@ -102,7 +107,8 @@ def as_one(each: Sequence[tuple[EarlierTraining, Manifest]]) -> list[EarlierTrai
             heard = one.heard_of(scored)
             speakers |= {(u.corpus, u.speaker) for u in scored if u.speaker is not None and voice_of(u) in heard}
         complete = all(one.complete for one, _ in own)
-        found.append(EarlierTraining(names, frozenset(speakers), complete, is_teacher))
+        corpora = tuple(dict.fromkeys(name for one, _ in own for name in one.corpora))
+        found.append(EarlierTraining(names, frozenset(speakers), complete, is_teacher, corpora))
     return found
 
 

@@ -87,7 +87,7 @@ class Group:
     scores: Mapping[str, Estimate]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """Evaluation of one model's predictions on one manifest.
 
@@ -134,6 +134,11 @@ class Evaluation:
     fairness: Fairness | None = None
     corpora_mean: Mapping[str, Estimate] = field(default_factory=dict[str, Estimate])
     words: WordsAgainstVoice | None = None
+
+    def __repr__(self) -> str:
+        """Scores in a line, for notebooks."""
+        scores = ", ".join(f"{name} {score.in_words()}" for name, score in self.overall.items())
+        return f"Evaluation({scores}; {self.scored} utterances, {self.speakers} speakers)"
 
     @property
     def chance(self) -> float:

@@ -22,6 +22,8 @@ _REPORT = "report.json"
 _ON_HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _FRONT = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _FIGURES = re.compile(r"^## Figures\n(?:.*\n)*?(?=^## |\Z)", re.MULTILINE)
+_FIGURES_ON_TEST = re.compile(r"^## Figures on test\n(?:.*\n)*?(?=^## |\Z)", re.MULTILINE)
+"""which are those that come in place of the section Figures"""
 _FOLDERS = re.compile(r"(?<![\w.:/])(?:~|[A-Za-z]:)?(?:[\\/][\w.-]+){2,}")
 
 
@@ -53,6 +55,7 @@ def hub_card(run: RunFolder, repository: str, stated: StatedMetadata) -> str:
     metadata = _metadata(run, repository, stated, report)
     body = _FRONT.sub("", (run.model / CARD).read_text(encoding="utf-8"))
     body = _FIGURES.sub(lambda _: _figures(report), body, count=1).replace("this/folder", f"hf:{repository}")
+    body = _FIGURES_ON_TEST.sub("", body)
     body = _FOLDERS.sub(lambda found: Path(found[0].replace("\\", "/")).name, body)  # nobody's folders
     return f"---\n{yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True)}---\n{body}"
 

@@ -81,8 +81,15 @@ def push(
     files = [run.model / name for name in FILES if (run.model / name).is_file()]
     for file in files:
         _refuse_folders(file)
-    card = hub_card(run, repository, stated or StatedMetadata())
-    sizes = {file.name: file.stat().st_size for file in files} | {CARD: len(card.encode())}
+    sizes = {file.name: file.stat().st_size for file in files}
+    try:
+        card = hub_card(run, repository, stated or StatedMetadata())
+    except ConfigError as error:
+        if not dry_run:
+            raise
+        listed = ", ".join(f"{name} {size / 1e6:.3f} MB" for name, size in sizes.items())
+        raise ConfigError(f"{error} Beside the card would be sent: {listed}.") from error
+    sizes |= {CARD: len(card.encode())}
     if dry_run:
         return Push(repository, sizes, card, None)
     address = _upload(repository, files, card, private=private, endpoint=endpoint, token=token)

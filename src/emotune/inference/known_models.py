@@ -129,10 +129,10 @@ def licence_at(folder: Path) -> str | None:
     """Licence of a model folder's card: of its front matter, else of its list of data and licences."""
     card = folder / CARD
     stated = licence_of(card)
-    if stated is not None or not card.is_file():
+    if stated not in (None, "other") or not card.is_file():
         return stated
     line = _LICENCE.search(card.read_text(encoding="utf-8", errors="replace"))
-    return None if line is None or line[1] == "unknown" else line[1]
+    return stated if line is None or line[1] == "unknown" else line[1]
 
 
 def _names(value: object) -> tuple[str, ...]:

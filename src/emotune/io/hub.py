@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from emotune.errors import ConfigError, ModelError
 
@@ -22,6 +22,7 @@ _SHAPE = "expected hf:owner/name, or hf:owner/name@revision with a branch, tag o
 _SHORT_COMMIT = 12
 _NEIGHBOURS = 10_000  # folders looked at beside a name that leads nowhere
 _LICENCE_AT_MOST = 80
+_CORPORA_AT_MOST, _CORPUS_AT_MOST = 12, 60
 _LOG = logging.getLogger(__name__)
 
 
@@ -164,6 +165,22 @@ def _nearest(path: Path) -> Path | None:
 
 def licence_of(card: Path) -> str | None:
     """``license`` of a card's front matter, ``license_name`` where that says only 'other'."""
+    about = _front_matter(card)
+    licence = about.get("license")
+    stated = about.get("license_name") if licence == "other" and about.get("license_name") else licence
+    words = ", ".join(map(str, stated)) if isinstance(stated, list) else str(stated or "")
+    return " ".join(words.split())[:_LICENCE_AT_MOST] or None
+
+
+def corpora_of(card: Path) -> tuple[str, ...]:
+    """``datasets`` of a card's front matter: the corpora that a model was trained on, as its makers name them."""
+    stated = _front_matter(card).get("datasets") or []
+    names = stated if isinstance(stated, list) else [stated]
+    return tuple(" ".join(str(name).split())[:_CORPUS_AT_MOST] for name in names[:_CORPORA_AT_MOST])
+
+
+def _front_matter(card: Path) -> dict[Any, Any]:
+    """The YAML in front of a card; empty where there is none that can be read."""
     import yaml  # noqa: PLC0415 (a folder needs none of it)
 
     try:
@@ -171,10 +188,5 @@ def licence_of(card: Path) -> str | None:
         front = text.split("\n---", 1)[0].removeprefix("---") if text.startswith("---") else ""
         about = yaml.safe_load(front)
     except (OSError, yaml.YAMLError, ValueError, RecursionError):
-        return None
-    if not isinstance(about, dict):
-        return None
-    licence = about.get("license")
-    stated = about.get("license_name") if licence == "other" and about.get("license_name") else licence
-    words = ", ".join(map(str, stated)) if isinstance(stated, list) else str(stated or "")
-    return " ".join(words.split())[:_LICENCE_AT_MOST] or None
+        return {}
+    return about if isinstance(about, dict) else {}

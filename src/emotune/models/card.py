@@ -4,15 +4,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from emotune.conditions import CONDITIONS
 from emotune.conditions.gender import LIMITS
 from emotune.models.card_text import plain
 from emotune.models.heads import HEADS
 from emotune.schema.gender import GENDER_CLASSES
+
+_NAMES_OF_HUB = re.compile(r"cc0-1\.0|cc-by(-nc)?(-nd|-sa)?-\d\.\d|mit|apache-2\.0")
+"""of the licences that are usual for recordings and weights; the card's list has the others in their words"""
 
 
 def model_card(
@@ -22,6 +29,8 @@ def model_card(
     information: Mapping[str, Any],
     scores: Mapping[str, Any],
     notice: str | None,
+    licence: str | None = None,
+    corpora: Sequence[str] = (),
 ) -> str:
     """The card that lies beside the weights: what it is, of what data under which licence, how good, and its limits.
 
@@ -31,12 +40,14 @@ def model_card(
         information: corpus, licence, reference, backbone, recipe and so on, printed as a list.
         scores: figures by name, with the split that they were measured on in the name.
         notice: a warning for the top, such as that the corpus is synthetic.
+        licence: for programs that read the front matter; None or ``unknown`` = none is stated there.
+        corpora: that training heard, for programs that read the front matter.
     """
     classes = ", ".join(map(plain, config["classes"])) or "none"
     dimensions = (
         ", ".join(f"{plain(name)} [{low:g}, {high:g}]" for name, (low, high) in config["dimensions"].items()) or "none"
     )
-    lines = ["---", "library_name: emotune", "pipeline_tag: audio-classification", "---", f"# {plain(title)}", ""]
+    lines = [*_front_matter(licence, corpora), f"# {plain(title)}", ""]
     lines += [f"> **{plain(notice)}**", ""] if notice else []
     lines += [
         "Made by emotune: a speech encoder adapted to speech emotion recognition.",
@@ -77,6 +88,16 @@ def model_card(
         "```",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _front_matter(licence: str | None, corpora: Sequence[str]) -> list[str]:
+    """Lines of YAML for the Hub and for whoever scores the model without its run."""
+    front: dict[str, Any] = {"library_name": "emotune", "pipeline_tag": "audio-classification"}
+    if licence not in (None, "unknown"):
+        named = licence.strip().lower().replace(" ", "-")
+        front["license"] = named if _NAMES_OF_HUB.fullmatch(named) else "other"
+    front |= {"datasets": [" ".join(name.split()) for name in corpora]} if corpora else {}
+    return ["---", *yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=math.inf).splitlines(), "---"]
 
 
 def _condition_lines(config: Mapping[str, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,8 +19,9 @@ from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dep
 from emotune.inference import load
 from emotune.protocols.pool import training_pool
 from emotune.protocols.protocol import Fold, Protocol, class_changes, doubts, folds_of, load_protocol, under_protocol
+from emotune.report.card_figures import add_figures
 from emotune.report.score_run import score_run
-from emotune.runtime.listener import Listener
+from emotune.runtime.listener import Listener, WarningsOnce
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
@@ -74,7 +75,7 @@ def run(
         raise ConfigError("A protocol is run by one process, which starts its folds itself: see --folds-at-a-time.")
     if kind == "probe":
         refuse_task(recipe, learner="A probe")
-    listener = listener or Listener()
+    listener = WarningsOnce(listener or Listener())
     protocol = load_protocol(recipe.protocol)
     run_folder, what = RunFolder(folder), f"{kind}, protocol {protocol.name}"
     with opened(run_folder, recipe, what) as began:
@@ -129,7 +130,12 @@ def _under(recipe: Recipe, protocol: Protocol, fold: Fold, source: Mapping[str, 
 
 
 def _run_all(
-    recipes: Mapping[Fold, Recipe], run: RunFolder, kind: Kind, processes: int, listener: Listener, progress: Progress
+    recipes: Mapping[Fold, Recipe],
+    run: RunFolder,
+    kind: Kind,
+    processes: int,
+    listener: WarningsOnce,
+    progress: Progress,
 ) -> None:
     waiting = {fold: recipe for fold, recipe in recipes.items() if not _is_done(run, fold)}
     for fold in recipes:
@@ -141,19 +147,24 @@ def _run_all(
             listener.say(_run_one(recipe, run.path / fold.name, fold, kind, listener, progress))
         return
     with training_pool(processes) as pool:
-        jobs = [pool.submit(_run_one, recipe, run.path / fold.name, fold, kind) for fold, recipe in waiting.items()]
+        told = frozenset(listener.warned)
+        jobs = [
+            pool.submit(_run_one, recipe, run.path / fold.name, fold, kind, told=told)
+            for fold, recipe in waiting.items()
+        ]
         for job in progress(as_completed(jobs), total=len(jobs), title="folds"):
             listener.say(job.result())
 
 
 class _Warnings(Listener):
-    """Keeps the warnings of a fold that runs beside others, for its one answer at the end."""
+    """Keeps the new warnings of a fold that runs beside others, for its one answer at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: Collection[str]) -> None:
         self.lines: list[str] = []
+        self.told = told
 
     def say(self, message: str) -> None:
-        if message.startswith("warning:"):
+        if message.startswith("warning:") and message not in self.told:
             self.lines.append(message)
 
 
@@ -164,9 +175,11 @@ def _run_one(
     kind: Kind,
     listener: Listener | None = None,
     progress: Progress = silent,
+    *,
+    told: Collection[str] = (),
 ) -> str:
     """Trains one fold, predicts and scores its tests; returns a sentence on it."""
-    run, collected = RunFolder(folder), _Warnings()
+    run, collected = RunFolder(folder), _Warnings(told)
     if recipe.pretrains:
         made = pretrain_run(recipe, folder, listener=listener or collected, progress=progress)
         reached = f"{made.metric} {made.score:.3f}, {made.folder}"
@@ -181,6 +194,7 @@ def _run_one(
     for name, tested in tests.items():
         predictions = predictor.predict_manifest(tested, progress=progress)
         evaluation = score_run(run, tested, predictions, name=name)
+        add_figures(run, name, evaluation.overall, utterances=evaluation.scored, speakers=evaluation.speakers)
         metric = recipe.train.metric
         score = evaluation.overall.get(metric)  # None where only votes can be scored
         figures.append(f"{name} {metric} {'undefined' if score is None else format(score.value, '.3f')}")

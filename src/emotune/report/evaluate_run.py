@@ -20,14 +20,16 @@ from emotune.inference.loading import load
 from emotune.inference.predictor import Predictor
 from emotune.io.tables import check_output
 from emotune.models.folder import find_model_folder
+from emotune.report.card_figures import add_figures
 from emotune.report.read_words import add_to_card, read_words
 from emotune.report.score_attacks import Attacks, score_attacks
-from emotune.report.score_run import known_before, score_run
+from emotune.report.score_run import known_before, score_run, title_of
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.gender import GENDER_CLASSES, gender_as_class
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 from emotune.schema.run_folder import LoneModel, RunFolder, pretraining_in, runs_with_models, why_no_model
+from emotune.schema.splits import DEVELOPMENT
 
 if TYPE_CHECKING:
     from emotune.evaluation.adversarial.audit import Audit
@@ -200,8 +202,18 @@ def evaluate_run(
         extra=extra,
         words=against_voice,
     )
-    if words and against_voice is not None and not isinstance(run, LoneModel):
-        add_to_card(run, against_voice, name)
+    if not isinstance(run, LoneModel):
+        if words and against_voice is not None:
+            add_to_card(run, against_voice, name)
+        if scored.manifest_path is not None or name != DEVELOPMENT:  # the card has that one from training
+            add_figures(
+                run,
+                name,
+                evaluation.overall,
+                utterances=evaluation.scored,
+                speakers=evaluation.speakers,
+                notes=[*known_before(run, manifest)[1], *notes],
+            )
     found = audit = None
     if robustness:
         found = _score_robustness(run, predictor, manifest, predictions, folder, name, resamples, notes, progress)
@@ -266,4 +278,4 @@ def _score_robustness(
 def _about(run: RunFolder, manifest: Manifest, name: str, notes: Sequence[str]) -> tuple[str, list[str]]:
     """Title of a page about a run, and what its readers must know."""
     notice, (_, seen) = run.information().get("notice"), known_before(run, manifest)
-    return f"{run.information().get('recipe', run.path.name)}: {name}", [*([notice] if notice else []), *seen, *notes]
+    return title_of(run, name), [*([notice] if notice else []), *seen, *notes]

@@ -14,6 +14,7 @@ from emotune.evaluation.result import Evaluation
 from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dependence
 from emotune.evaluation.words.against_voice import WordsAgainstVoice, words_against_voice
 from emotune.evaluation.words.reader import LexiconReader
+from emotune.io.hub import CARD, corpora_of
 from emotune.report.evaluation_page import write_report
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
@@ -22,10 +23,6 @@ from emotune.schema.speakers import voice_of
 from emotune.schema.splits import DEVELOPMENT, TRAIN
 
 _UNKNOWN = SpeakerDependence(shared=0, scored=0, all_known=False)
-TRAINED_ELSEWHERE = (
-    "This model's training data are not known here: where it heard some of these recordings or speakers, figures are"
-    " optimistic."
-)
 
 
 def score_run(
@@ -78,12 +75,14 @@ def score_run(
     banners += seen
     evaluation = dataclasses.replace(evaluation, notes=(*seen, *notes, *evaluation.notes), words=words)
     shown = {
-        key: about[key] for key in ("recipe", "seed", "kind", "encoder", "emotune", "git_commit") if about.get(key)
+        key: about[key]
+        for key in ("recipe", "description", "seed", "kind", "encoder", "pooling", "chosen", "emotune", "git_commit")
+        if about.get(key)
     }
     write_report(
         target,
         evaluation,
-        title=f"{about.get('recipe', run.path.name)}: {name}",
+        title=title_of(run, name),
         information={
             "split": name,
             "speaker_dependent": stamp,
@@ -104,6 +103,13 @@ def score_run(
     return evaluation
 
 
+def title_of(run: RunFolder, name: str) -> str:
+    """Title of a page about a run: its recipe and pooling, by which runs of one recipe often differ, and the split."""
+    about = run.information()
+    pooling = f", {about['pooling']} pooling" if about.get("pooling") else ""
+    return f"{about.get('recipe', run.path.name)}{pooling}: {name}"
+
+
 def known_before(
     run: RunFolder,
     manifest: Manifest,
@@ -118,13 +124,26 @@ def known_before(
     """
     earlier = earlier_in(run.information()) if earlier is None else earlier
     if isinstance(run, LoneModel):
-        dependence, seen = _UNKNOWN, [TRAINED_ELSEWHERE]
+        dependence, seen = _UNKNOWN, [trained_elsewhere(run)]
     else:
         run_manifest = Manifest.read(run.manifest)
         trained_on = run_manifest.filter(lambda utterance: utterance.split == TRAIN and not held_out)
         dependence = dependence or speaker_dependence(trained_on, manifest)
         seen = dependence.notices + ([] if held_out else seen_before(run_manifest, manifest))
     return stamp_with_earlier(dependence.stamp, earlier, manifest), [*seen, *earlier_notices(earlier, manifest)]
+
+
+def trained_elsewhere(model: LoneModel) -> str:
+    """Says what the card of a model without its run names as its training data, or that nobody knows."""
+    if corpora := corpora_of(model.path / CARD):
+        return (
+            f"By its card this model was trained on {', '.join(corpora)}: of recordings or speakers from there,"
+            " whatever they are called here, figures are optimistic."
+        )
+    return (
+        "This model's training data are not known here: where it heard some of these recordings or speakers, figures"
+        " are optimistic."
+    )
 
 
 def seen_before(run_manifest: Manifest, manifest: Manifest) -> list[str]:

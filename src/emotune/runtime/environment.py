@@ -8,7 +8,7 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -98,7 +98,7 @@ def environment() -> Environment:
         versions=versions,
         extras=extras,
         caches=dict(_caches()),
-        lacks=tuple(_lacks(extras, gpus, versions)),
+        lacks=tuple(_lacks(extras, gpus, versions, base)),
     )
 
 
@@ -190,13 +190,19 @@ def _caches() -> Iterator[tuple[str, float]]:
             yield str(own), sum(path.stat().st_size for path in files) / 1e6
 
 
-def _lacks(extras: Iterable[Extra], gpus: Iterable[str], versions: Mapping[str, str | None]) -> Iterator[Lack]:
+def _lacks(
+    extras: Iterable[Extra], gpus: Iterable[str], versions: Mapping[str, str | None], base: Collection[str] = ()
+) -> Iterator[Lack]:
+    """What is missing; an extra where packages are here that neither ``base`` nor a complete extra brings."""
+    extras = list(extras)
+    complete = {name for extra in extras if extra.complete for name in extra.packages}.union(base)
     for extra in extras:
+        own = [name for name, there in extra.packages.items() if there and name not in complete]
         if extra.too_old:
             yield Lack(
                 f"extra {extra.name}, too old: {', '.join(extra.too_old)}", f"pip install -U 'emotune[{extra.name}]'"
             )
-        elif extra.missing and len(extra.missing) < len(extra.packages):
+        elif extra.missing and own:
             yield Lack(
                 f"extra {extra.name}, half installed: {', '.join(extra.missing)}",
                 f"pip install 'emotune[{extra.name}]'",

@@ -58,3 +58,19 @@ class Listeners(Listener):
         """Passes it on."""
         for listener in self.listeners:
             listener.epoch(rows)
+
+
+class WarningsOnce(Listeners):
+    """Passes everything on, but each warning only once, however many runs repeat it."""
+
+    def __init__(self, *listeners: Listener) -> None:
+        super().__init__(*listeners)
+        self.warned: set[str] = set()
+
+    def say(self, message: str) -> None:
+        """Passes it on, unless it is a warning that was passed on before."""
+        if message.startswith("warning:"):
+            if message in self.warned:
+                return
+            self.warned.add(message)
+        super().say(message)

@@ -18,7 +18,7 @@ from emotune.schema.predictions import Predictions
 from emotune.schema.run_folder import RunFolder
 from emotune.studies.fusion import NOTHING_FUSED, FusedSystem, of_one_task
 from emotune.studies.gather import ComparableRuns
-from emotune.studies.plan import Plan, chosen_metric, shown_metrics
+from emotune.studies.plan import Plan, as_override, chosen_metric, shown_metrics
 from emotune.studies.results import StepResult, StudyResult, TestResult
 from emotune.studies.study_run import StudyRun, tested_manifest
 
@@ -139,8 +139,8 @@ def _truth(name: str, runs: Mapping[str, Sequence[StudyRun]], metrics: Sequence[
 
 
 def _common(plan: Plan) -> list[str]:
-    shown = [f"{key} = {value}" for key, value in plan.study.changes.items()]
-    shown += [item.replace("=", " = ", 1) for item in plan.overrides]
+    items = [*(as_override(key, value) for key, value in plan.study.changes.items()), *plan.overrides]
+    shown = [item.replace("=", " = ", 1) for item in items]
     return [item for item in shown if not any(Path(word).is_absolute() for word in item.split())]
 
 

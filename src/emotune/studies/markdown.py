@@ -20,7 +20,7 @@ def markdown(result: StudyResult) -> str:
             lines += [f"## {title_of(test)}: {metric_name(metric)}", "", f"{counted(test)}", ""]
             lines += _curve(result, test, metric)
             heads = ["step", "what changes", f"development {metric_name(result.chosen_by)}", metric_name(metric)]
-            heads += ["against", "difference", "p", "corrected p", "s a run", "parameters"]
+            heads += ["against", "difference", "p", "corrected p", "s a run", "parameters (trained)"]
             lines += [_line(heads), _line(["---"] * len(heads))]
             lines += [
                 _line(cells_of(row)) for row in rows_of(result) if (row["test"], row["metric"]) == (test.name, metric)

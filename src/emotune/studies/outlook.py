@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from emotune.protocols.protocol import load_protocol
+from emotune.protocols.protocol import folds_of, load_protocol, under_protocol
 from emotune.schema.run_folder import RunFolder
 from emotune.studies.plan import Plan, run_folder_of
+from emotune.training.manifest import source_manifest
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,13 @@ def _step(plan: Plan, name: str, folder: Path) -> StepOutlook:
     recipe = plan.recipe(name, seeds[0], starts, folder)
     folds = 1
     if recipe.protocol is not None:
-        groups = load_protocol(recipe.protocol).groups
-        folds = len(groups.folds) if groups is not None else _folds_in(folder, name, seeds)
+        protocol = load_protocol(recipe.protocol)
+        if protocol.groups is not None:
+            folds = len(protocol.groups.folds)
+        elif recipe.data.manifest is not None and recipe.data.manifest.is_file():
+            folds = len(folds_of(protocol, under_protocol(source_manifest(recipe), protocol)))
+        else:
+            folds = _folds_in(folder, name, seeds)
     known = [RunFolder(run_folder_of(folder, name, seed)) for seed in seeds]
     seconds = [run.information().get("seconds") for run in known if run.finished]
     timed = [second for second in seconds if second is not None]

@@ -78,7 +78,7 @@ def cells_of(row: Row) -> list[str]:
         p_text(row["p"]) if has_difference else "–",
         p_text(row["corrected_p"]) if has_difference else "–",
         seconds(row["seconds"]),
-        _count(row["parameters"]),
+        _parameters(row["parameters"], row["trainable"]),
     ]
 
 
@@ -95,7 +95,12 @@ def seconds(value: float) -> str:
     return f"{value:,.0f}" if math.isfinite(value) else "–"
 
 
-def _count(value: int | None) -> str:
-    if value is None:
+def _parameters(together: int | None, trained: int | None) -> str:
+    """All parameters, encoder included, and in brackets those that train where they are not all."""
+    if together is None:
         return "–"
+    return _count(together) if trained in (None, together) else f"{_count(together)} ({_count(trained)})"
+
+
+def _count(value: int) -> str:
     return f"{value / 1e6:.1f} M" if value >= 1e6 else f"{value:,}"

@@ -16,6 +16,7 @@ from emotune.config.recipe import Recipe
 from emotune.config.views import ViewsOptions
 from emotune.errors import CorpusError, ModelError
 from emotune.evaluation.earlier_training import EarlierTraining, earlier_in, earlier_notices
+from emotune.io.hub import CARD, corpora_of
 from emotune.models.backbones.checkpoint import local_checkpoint
 from emotune.models.folder import find_model_folder
 from emotune.schema.manifest import Manifest
@@ -124,7 +125,10 @@ def _run_of(folder: Path) -> RunFolder | None:
 def _heard(key: str, name: str, folder: Path, is_teacher: bool) -> EarlierModel:
     run, part = _run_of(folder), folder.resolve().name
     if run is None:
-        return EarlierModel(key, name, EarlierTraining(encoder_name(key, name), frozenset(), False, is_teacher))
+        corpora = corpora_of(folder / CARD)
+        return EarlierModel(
+            key, name, EarlierTraining(encoder_name(key, name), frozenset(), False, is_teacher, corpora)
+        )
     trained_on = Manifest.read(run.manifest).filter(
         lambda utterance: utterance.split == TRAIN and part != run.encoder_before.name
     )

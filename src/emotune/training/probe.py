@@ -301,4 +301,5 @@ def _probe_model(probing: _Probing, layer: int, fitted: linear.LinearModel) -> E
     cut.load_state_dict({name: weights[name] for name in cut.state_dict()})
     model = EmotionModel(cut, probing.space, layer_mix="last", pooling=probing.recipe.probe.pooling)
     linear.copy_into(model, [fitted])
+    model.choose_trainable(layers="none", front_end=False)
     return model.eval()

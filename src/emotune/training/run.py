@@ -23,7 +23,13 @@ from emotune.config.recipe import Recipe
 from emotune.config.sequences import SequenceRecipe
 from emotune.errors import ConfigError, CorpusError, ModelError
 from emotune.evaluation import Evaluation, scores
-from emotune.evaluation.earlier_training import EARLIER, earlier_in, earlier_notices, stamp_with_earlier
+from emotune.evaluation.earlier_training import (
+    EARLIER,
+    EarlierTraining,
+    earlier_in,
+    earlier_notices,
+    stamp_with_earlier,
+)
 from emotune.evaluation.speaker_dependence import speaker_dependence
 from emotune.inference.conditioner import Conditioner
 from emotune.inference.predictor import Predictor
@@ -33,12 +39,14 @@ from emotune.io.tables import to_json, write_text
 from emotune.models.card import model_card
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.store import fingerprint_of, load_model, save_config, save_model
+from emotune.report.card_figures import in_card_words
 from emotune.report.score_run import score_run
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions
 from emotune.schema.run_folder import RunFolder
+from emotune.schema.speakers import known_voices
 from emotune.schema.splits import DEVELOPMENT, TRAIN
 from emotune.training.build import best_device
 from emotune.training.calibrate import calibrated, with_calibration
@@ -144,6 +152,7 @@ def provenance_of(
     manifest: Manifest,
     began: Beginning,
     *,
+    kind: str,
     earlier: Sequence[EarlierModel] = (),
     **more: Any,
 ) -> dict[str, Any]:
@@ -156,18 +165,39 @@ def provenance_of(
         "description": recipe.description,
         "notice": recipe.notice,
         "seed": recipe.seed,
-        "encoder": recipe.model.encoder,
+        "kind": kind,
+        **_what_hears(recipe, kind),
         **versions_here(),
         "platform": platform.platform(),
         **({"earlier_versions": list(began.earlier_versions)} if began.earlier_versions else {}),
         **_git_state(),
         "manifest_fingerprint": manifest.fingerprint(),
         "class_mapping": dict(manifest.information.get("class_mapping", {})),
+        "classes_read": classes_read(manifest),
         **{name: dict(counted) for name in ("left_out", "lengths") if (counted := manifest.information.get(name))},
         "began": datetime.fromtimestamp(began.at, UTC).isoformat(timespec="seconds"),
         **({EARLIER: [model.training.to_json() for model in earlier]} if earlier else {}),
         **more,
     }
+
+
+def _what_hears(recipe: Recipe | SequenceRecipe, kind: str) -> dict[str, Any]:
+    """Encoder and pooling of a run; none of a baseline, whose recipe may name both."""
+    if "baseline" in kind:
+        return {"encoder": None}
+    if isinstance(recipe, SequenceRecipe):
+        return {"encoder": recipe.model.encoder}
+    pooling = recipe.probe.pooling if kind.startswith("probe") else recipe.model.pooling
+    return {
+        "encoder": recipe.model.encoder,
+        "pooling": pooling if isinstance(pooling, str) else pooling.name,
+    }
+
+
+def classes_read(manifest: Manifest) -> dict[str, str]:
+    """Words of the corpus, as they are written there, -> the class that each became, where that is another word."""
+    pairs = {(u.emotion_original, u.emotion) for u in manifest if u.emotion_original and u.emotion}
+    return {original: name for original, name in sorted(pairs) if original != name}
 
 
 def _git_state() -> dict[str, Any]:
@@ -298,6 +328,7 @@ def finish_run(
         calibration = calibrated(development, predictions)
         save_config(run.model, model, calibration=calibration, training_prior=prior, training_duration_s=duration_s)
         predictions = with_calibration(predictions, calibration, fingerprint_of(run.model))
+    write_provenance(run, provenance)  # which reports read
     chose = "Layer and regularisation" if provenance["kind"] == "probe" else "Epoch and settings"
     evaluation = score_run(
         run, development, predictions, name=DEVELOPMENT, notes=few_choosers(development, chose=chose)
@@ -319,13 +350,14 @@ def _card(
 ) -> str:
     measured = f"{evaluation.scored} utterances, {evaluation.speakers} speakers"
     headline = {
-        f"{name} on the development split, which chose epoch or layer ({measured})": (
-            f"{estimate.in_words()}{', 95 % over speakers' if estimate.has_interval else ''}"
+        f"{name} on the development split, which chose epoch or layer, so optimistic ({measured})": (
+            in_card_words(estimate)
         )
         for name, estimate in evaluation.overall.items()
     }
     development = manifest.split(DEVELOPMENT)
-    dependence, earlier = speaker_dependence(manifest.split(TRAIN), development), earlier_in(provenance)
+    trained_on = manifest.split(TRAIN)
+    dependence, earlier = speaker_dependence(trained_on, development), earlier_in(provenance)
     stamp = stamp_with_earlier(dependence.stamp, earlier, development)
     told = [recipe.notice] if recipe.notice else []
     notices = [*told, *dependence.notices, *earlier_notices(earlier, development)]
@@ -340,6 +372,8 @@ def _card(
         **{name: provenance[name] for name in ("encoder", "recipe", "kind", "seed", "manifest_fingerprint")},
         **({"merged": ", ".join(model_name(name) for name in recipe.model.merged)} if recipe.model.merged else {}),
         "speaker_dependent": stamp if isinstance(stamp, str) else str(stamp).lower(),
+        "trained_on": f"{len(trained_on)} utterances, {len(known_voices(trained_on))} speakers",
+        **{name: provenance[name] for name in ("pooling", "chosen", "classes_read") if provenance.get(name)},
     }
     return model_card(
         title=recipe.name,
@@ -347,4 +381,14 @@ def _card(
         information=information,
         scores=headline,
         notice=" ".join(notices) or None,
+        licence=information["licence"],
+        corpora=_corpora(manifest, earlier),
     )
+
+
+def _corpora(manifest: Manifest, earlier: Sequence[EarlierTraining]) -> list[str]:
+    """Names of the corpora that a model heard, and that those heard which it learnt from."""
+    own = [*str(manifest.information.get("corpus", "")).split(","), *(u.corpus for u in manifest.split(TRAIN))]
+    before = [name for one in earlier for name in (*one.corpora, *sorted({corpus or "" for corpus, _ in one.speakers}))]
+    named = dict.fromkeys((name or "").strip() for name in (*own, *before))
+    return [name for name in named if name not in ("", "table", "unknown")]

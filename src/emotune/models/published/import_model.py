@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotune.errors import ConfigError
-from emotune.io.hub import CARD, Download, download_snapshot, licence_of
+from emotune.io.hub import CARD, Download, corpora_of, download_snapshot, licence_of
 from emotune.io.new_folders import check_new, new_folder
 from emotune.models.card import model_card
 from emotune.models.folder import find_model_folder
@@ -49,6 +49,8 @@ def import_model(name: str | Path, output: Path, *, download: Download = downloa
         config=published.model.settings,
         information={"licence": licence or "unknown", "source": source, "format": published.format},
         scores={},
+        licence=licence,
+        corpora=corpora_of(found.folder / CARD),
         notice="Made by others and imported: figures, data and conditions of use are on its own card.",
     )
     with new_folder(output) as made:
