@@ -127,7 +127,10 @@ def test_the_licence_of_a_checkpoint_is_inherited(tmp_path):
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        ({"backbone": {"name": "wavlm", "checkpoint": "x"}}, "leave out model.backbone.checkpoint, or, .* model.start=null"),
+        (
+            {"backbone": {"name": "wavlm", "checkpoint": "x"}},
+            "leave out model.backbone.checkpoint, or, .* model.start=null",
+        ),
         ({"backbone": {"config": dict(WAVLM)}}, "leave out model.backbone.config, or, .* model.start=null"),
         ({"backbone": {"layers": 1}}, "leave out model.backbone.layers, or, .* model.start=null"),
     ],
