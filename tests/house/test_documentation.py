@@ -87,3 +87,12 @@ def test_every_name_of_a_tables_column_is_in_the_documentation():
     words = set(re.findall(r"[\w.]+", section))
     names = {name for names in (*COLUMN_NAMES.values(), *DIMENSION_NAMES.values()) for name in names}
     assert names <= words
+
+
+def test_the_site_says_how_to_cite_as_the_citation_file_does():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    page = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    (author,) = citation["authors"]
+    for key, value in {**citation, "author": f"{{{author['name']}}}"}.items():
+        if key in ("title", "author", "version"):
+            assert f"{key} = {{{value}}}" in page
