@@ -279,3 +279,37 @@ def test_a_budget_is_reported_and_kept_to(written, tmp_path, tones, emotune_comm
     assert ended.code == 0, ended.err
     assert "left out: 8 utterances beyond data.budget" in ended.err
     assert len(Manifest.read(tmp_path / "run" / "manifest.csv").split("train")) == 8
+
+
+def test_a_baseline_under_a_protocol_is_compared_with_a_probe_of_the_same_folds(
+    written, tmp_path, tones, emotune_command
+):
+    for kind in ("probe", "baseline"):
+        ended = emotune_command(kind, written, "-o", tmp_path / kind, f"probe.cache={tmp_path / 'cache'}")
+        assert ended.code == 0, ended.err
+        assert "all uar" in ended.out
+    pooled = Predictions.read(tmp_path / "baseline" / "all" / "predictions.csv").by_id()
+    folds = [Predictions.read(path) for path in sorted((tmp_path / "baseline").glob("fold_*/test/predictions.csv"))]
+    assert len(folds) == 3 and sorted(pooled) == sorted(u.utterance_id for u in tones)
+    assert all(pooled[row.utterance_id].probabilities == row.probabilities for fold in folds for row in fold)
+    compared = emotune_command(
+        "compare",
+        f"a={tmp_path / 'probe'}",
+        f"b={tmp_path / 'baseline'}",
+        "-o",
+        tmp_path / "both",
+        "--resamples",
+        "200",
+    )
+    assert compared.code == 0, compared.err
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [("probe.leave_out=speaker", "protocol=folds"), ("data.splits.development.speaker=[s9]", "development")],
+)
+def test_a_baseline_that_cannot_be_leaves_no_run_behind(given, words, tmp_path, tones, emotune_command):
+    recipe = write_recipe(tmp_path / "recipe.yaml", tones.root / "manifest.csv")
+    ended = emotune_command("baseline", recipe, given, "-o", tmp_path / "run")
+    assert ended.code == 2 and words in ended.err
+    assert not (tmp_path / "run" / "manifest.csv").exists()

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from emotune.config.reading import load_recipe
+from emotune.errors import ConfigError
 from emotune.training.probe import probe_run
 
 pytest.importorskip("emotune_mini", reason="mini is not installed: pip install packages/emotune-mini")
@@ -39,3 +40,13 @@ def test_an_installed_model_is_scored_on_a_table(tones, tmp_path, emotune_comman
 def test_a_model_without_its_run_says_what_it_lacks(given, words, emotune_command):
     said = emotune_command("evaluate", "mini", *given)
     assert said.code == 2 and words in said.err
+
+
+def test_another_encoder_than_minis_is_asked_for_as_the_refusal_says():
+    folder = "model.backbone.checkpoint=encoder"
+    with pytest.raises(ConfigError, match=r"model.start=null, model.backbone.name=FAMILY") as refused:
+        load_recipe("general/small_cpu", ["data.manifest=m.csv", folder])
+    assert "FOLDER" in str(refused.value)
+    given = ["data.manifest=m.csv", "model.start=null", "model.backbone.name=whisper", folder]
+    backbone = load_recipe("general/small_cpu", given).model.backbone
+    assert (backbone.checkpoint, backbone.train) == ("encoder", "none")

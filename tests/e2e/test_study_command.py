@@ -348,6 +348,7 @@ def test_a_study_of_probes_under_a_protocol_compares_what_the_folds_tested(writt
     steps = [
         {"name": "mean", "recipe": "recipe.yaml", "set": {"probe.pooling": "mean"}},
         {"name": "both", "recipe": "recipe.yaml", "set": {"probe.pooling": "mean_std"}},
+        {"name": "pitch", "recipe": "recipe.yaml", "kind": "baseline"},
     ]
     change(written, kind="probe", seeds=[0], set=common, steps=steps)
     ended = emotune_command("study", written, "-o", tmp_path / "out", "--resamples", "200")
@@ -355,6 +356,7 @@ def test_a_study_of_probes_under_a_protocol_compares_what_the_folds_tested(writt
     found = json.loads((tmp_path / "out" / "study.json").read_text())
     assert list(found["tests"]) == ["all"]
     assert found["tests"]["all"]["comparison"]["compared"] == 24
+    assert set(found["tests"]["all"]["comparison"]["scores"]["uar"]) == {"mean", "both", "pitch"}
     folds = [
         json.loads(path.read_text())["overall"]["uar"]["value"]
         for path in (tmp_path / "out" / "runs" / "mean" / "seed_0").glob("fold_*/development/report.json")

@@ -99,3 +99,12 @@ def test_the_table_of_poolings_has_each_with_its_options():
         options = POOLINGS.options(name)
         keys = {} if options is None else {key: field.default for key, field in options.model_fields.items()}
         assert yaml.safe_load("{" + said.replace("`", "").strip() + "}") == keys, name
+
+
+def test_the_site_says_how_to_cite_as_the_citation_file_does():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    page = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    (author,) = citation["authors"]
+    for key, value in {**citation, "author": f"{{{author['name']}}}"}.items():
+        if key in ("title", "author", "version"):
+            assert f"{key} = {{{value}}}" in page

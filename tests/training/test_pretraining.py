@@ -95,7 +95,7 @@ def test_a_run_leaves_an_encoder_that_recipes_and_commands_take(run, tmp_path, e
     for command in (("predict", folder, recording), ("evaluate", folder, "--split", "test")):
         said = emotune_command(*command).err
         assert f"{folder} is a run of pre-training, and predicts nothing yet." in said
-        probe = "emotune probe general/wavlm_base_plus data.manifest=FILE model.backbone.name=wavlm"
+        probe = "emotune probe general/frozen_encoder data.manifest=FILE model.backbone.name=wavlm"
         assert f"{probe} model.backbone.checkpoint={folder / 'encoder'}" in said
 
 

@@ -138,9 +138,12 @@ def test_the_licence_of_a_checkpoint_is_inherited(tmp_path):
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        ({"backbone": {"name": "wavlm", "checkpoint": "x"}}, "leave out model.backbone.checkpoint, or start"),
-        ({"backbone": {"config": dict(WAVLM)}}, "leave out model.backbone.config, or start"),
-        ({"backbone": {"layers": 1}}, "leave out model.backbone.layers, or start"),
+        (
+            {"backbone": {"name": "wavlm", "checkpoint": "x"}},
+            "leave out model.backbone.checkpoint, or, .* model.start=null",
+        ),
+        ({"backbone": {"config": dict(WAVLM)}}, "leave out model.backbone.config, or, .* model.start=null"),
+        ({"backbone": {"layers": 1}}, "leave out model.backbone.layers, or, .* model.start=null"),
     ],
 )
 def test_an_encoder_beside_a_start_is_refused(start, recipe_from, model, words):

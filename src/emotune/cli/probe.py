@@ -36,12 +36,21 @@ def probe(
     print_evaluation(evaluation, split, folder / split)
 
 
-def baseline(recipe_name: RecipeName, overrides: Overrides = None, output: RunPath = None) -> None:
+def baseline(
+    recipe_name: RecipeName,
+    overrides: Overrides = None,
+    output: RunPath = None,
+    folds_at_a_time: FoldsAtATime = 1,
+) -> None:
     """Pitch and energy statistics with logistic regression: what an encoder should beat."""
     with needs("train"):
         from emotune.config.reading import load_recipe
         from emotune.training.probe import baseline_run
     recipe = load_recipe(recipe_name, overrides or [])
     folder = output or default_folder(recipe).with_name(f"{default_folder(recipe).name}-baseline")
-    split, evaluation = baseline_run(recipe, folder, listener=TrainingDisplay(), progress=show_progress)
-    print_evaluation(evaluation, split, folder / split)
+    if recipe.protocol is not None:
+        run_protocol(recipe, folder, "baseline", folds_at_a_time)
+        return
+    evaluations = baseline_run(recipe, folder, listener=TrainingDisplay(), progress=show_progress)
+    split = "test" if "test" in evaluations else "development"
+    print_evaluation(evaluations[split], split, folder / split)

@@ -76,7 +76,7 @@ def train(
         leave()
 
 
-def run_protocol(recipe: Any, folder: Path, kind: Literal["train", "probe"], folds_at_a_time: int) -> None:
+def run_protocol(recipe: Any, folder: Path, kind: Literal["train", "probe", "baseline"], folds_at_a_time: int) -> None:
     """Every fold of a recipe's protocol, and the pooled figures."""
     with needs("train"):
         from emotune.protocols.run import run

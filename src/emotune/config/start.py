@@ -34,7 +34,10 @@ def with_start(recipe: Any) -> Any:
     given = [name for name in ("checkpoint", "revision", "layers") if backbone.get(name)]
     if given or ("name" in backbone) != ("config" in backbone):
         extra = given[0] if given else "name" if "name" in backbone else "config"
-        raise ValueError(f"model.start brings its encoder: leave out model.backbone.{extra}, or start")
+        raise ValueError(
+            f"model.start brings its encoder: leave out model.backbone.{extra}, or, for an encoder of your own, give"
+            " model.start=null, model.backbone.name=FAMILY and model.backbone.checkpoint=FOLDER"
+        )
     if "name" in backbone:
         return recipe
     try:

@@ -32,11 +32,16 @@ from emotune.training.fine_tune import train_run
 from emotune.training.loop.processes import launched_count
 from emotune.training.manifest import source_manifest
 from emotune.training.pretraining.run import pretrain_run
-from emotune.training.probe import probe_run
+from emotune.training.probe import baseline_run, probe_run
 from emotune.training.run import opened, provenance_of, write_end, write_start
 
-Kind = Literal["train", "probe"]
-_RUNS: Mapping[Kind, Callable[..., Evaluation]] = {"train": train_run, "probe": probe_run}
+Kind = Literal["train", "probe", "baseline"]
+RUNS: Mapping[Kind, Callable[..., Evaluation | dict[str, Evaluation]]] = {
+    "train": train_run,
+    "probe": probe_run,
+    "baseline": baseline_run,
+}
+"""What each kind of run is, of one fold or without folds."""
 POOLED = "all"
 """Where the pooled results of several folds lie."""
 
@@ -73,8 +78,8 @@ def run(
         raise ConfigError(f"processes must be at least 1, got {processes}.")
     if launched_count() > 1:
         raise ConfigError("A protocol is run by one process, which starts its folds itself: see --folds-at-a-time.")
-    if kind == "probe":
-        refuse_task(recipe, learner="A probe")
+    if kind != "train":
+        refuse_task(recipe, learner=f"A {kind}")
     listener = WarningsOnce(listener or Listener())
     protocol = load_protocol(recipe.protocol)
     run_folder, what = RunFolder(folder), f"{kind}, protocol {protocol.name}"
@@ -178,26 +183,27 @@ def _run_one(
     *,
     told: Collection[str] = (),
 ) -> str:
-    """Trains one fold, predicts and scores its tests; returns a sentence on it."""
+    """Trains one fold, predicts and scores its tests, as a baseline does itself; returns a sentence on it."""
     run, collected = RunFolder(folder), _Warnings(told)
     if recipe.pretrains:
         made = pretrain_run(recipe, folder, listener=listener or collected, progress=progress)
         reached = f"{made.metric} {made.score:.3f}, {made.folder}"
         return "\n".join(f"{fold.name}: {line}" for line in [*collected.lines, reached])
     if not run.finished:
-        _RUNS[kind](recipe, folder, listener=listener or collected, progress=progress)
+        RUNS[kind](recipe, folder, listener=listener or collected, progress=progress)
     manifest = Manifest.read(run.manifest)
     tests = {name: manifest.split(name) for name in fold.tests}
-    scored = [utterance for tested in tests.values() for utterance in tested]
-    predictor = load(folder, batch_seconds=recipe.train.batch_seconds, scored=scored)
+    if kind != "baseline":
+        scored = [utterance for tested in tests.values() for utterance in tested]
+        predictor = load(folder, batch_seconds=recipe.train.batch_seconds, scored=scored)
+        for name, tested in tests.items():
+            evaluation = score_run(run, tested, predictor.predict_manifest(tested, progress=progress), name=name)
+            add_figures(run, name, evaluation.overall, utterances=evaluation.scored, speakers=evaluation.speakers)
     figures = []
     for name, tested in tests.items():
-        predictions = predictor.predict_manifest(tested, progress=progress)
-        evaluation = score_run(run, tested, predictions, name=name)
-        add_figures(run, name, evaluation.overall, utterances=evaluation.scored, speakers=evaluation.speakers)
         metric = recipe.train.metric
-        score = evaluation.overall.get(metric)  # None where only votes can be scored
-        figures.append(f"{name} {metric} {'undefined' if score is None else format(score.value, '.3f')}")
+        score = scores(tested, Predictions.read(run.predictions(name))).get(metric)  # None: only votes can be scored
+        figures.append(f"{name} {metric} {'undefined' if score is None else format(score, '.3f')}")
     return "\n".join(f"{fold.name}: {line}" for line in [*collected.lines, ", ".join(figures)])
 
 

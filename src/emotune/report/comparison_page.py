@@ -8,6 +8,7 @@ from emotune.evaluation.comparing.comparison import Comparison
 from emotune.evaluation.statistics.bootstrap import Estimate
 from emotune.io.tables import to_json, write_text
 from emotune.report.figures.dots import forest
+from emotune.report.methods import methods_of_comparison
 from emotune.report.metric_names import metric_name
 from emotune.report.numbers import interval, number
 from emotune.report.template import Markup, render
@@ -29,6 +30,7 @@ def page(comparison: Comparison) -> str:
         "comparison.html.j2",
         title=f"Comparison of {' and '.join(_listed(list(comparison.runs)))}",
         comparison=comparison,
+        methods=methods_of_comparison(comparison),
         several_runs=any(count > 1 for count in comparison.runs.values()),
         figures={metric: _figures(comparison, metric) for metric in comparison.scores},
     )

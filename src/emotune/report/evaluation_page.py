@@ -16,6 +16,7 @@ from emotune.report.evaluation_words import by_kinds, calibration_words, drawn_o
 from emotune.report.fairness_words import conclusions
 from emotune.report.figures.dots import NAMED_SPEAKERS
 from emotune.report.learning import History, learning_curves
+from emotune.report.methods import methods_of_evaluation
 from emotune.report.metric_names import shown_metrics
 from emotune.report.template import render
 from emotune.report.words_section import words_values
@@ -81,6 +82,7 @@ def page(
         calibration_words=calibration_words(calibration) if calibration else "",
         promised=PROMISED,
         learning=learning_curves(history),
+        methods=methods_of_evaluation(evaluation, information),
         information={name.replace("_", " "): _shown(value) for name, value in information.items()},
         figures=evaluation_figures(evaluation),
         drawn_of=drawn_of,

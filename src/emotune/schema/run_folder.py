@@ -190,7 +190,7 @@ def after_pretraining(path: Path) -> str:
         encoder = run.encoder if run.path == path else path / "{fold}" / run.encoder.name
         kind = read_json(run.encoder / "config.json", "The encoder's config").get("model_type")
         backbone = f"model.backbone.name={kind} model.backbone.checkpoint={encoder}"
-        return f"emotune probe general/wavlm_base_plus {data} {backbone}"
+        return f"emotune probe general/frozen_encoder {data} {backbone}"
     return f'emotune train pretraining/few_labels {data} model.start={path} "model.backbone={{train: none}}"'
 
 

@@ -11,6 +11,7 @@ from emotune.errors import EmotuneError
 from emotune.evaluation import scores
 from emotune.inference import load
 from emotune.io.tables import write_text
+from emotune.protocols.run import RUNS
 from emotune.protocols.run import run as run_protocol
 from emotune.report.score_run import score_run
 from emotune.runtime.listener import Listener
@@ -20,10 +21,8 @@ from emotune.schema.predictions import Predictions
 from emotune.schema.run_folder import RunFolder
 from emotune.schema.splits import select_splits
 from emotune.studies.study_run import StudyRun, is_scored, tested_manifest
-from emotune.training.fine_tune import train_run
 from emotune.training.manifest import source_manifest
 from emotune.training.pretraining.run import pretrain_run
-from emotune.training.probe import probe_run
 
 Runner: TypeAlias = Callable[[StudyRun, Listener, Progress], object]
 """Leaves in a run's folder what training and scoring leave; its answer is what to say of it."""
@@ -52,8 +51,7 @@ def carry_out(run: StudyRun, listener: Listener, progress: Progress) -> str:
             run_protocol(run.recipe, run.folder, kind=run.kind, listener=listener, progress=progress)
     else:
         if not own.finished:
-            how: Callable[..., object] = train_run if run.kind == "train" else probe_run
-            how(run.recipe, run.folder, listener=listener, progress=progress)
+            RUNS[run.kind](run.recipe, run.folder, listener=listener, progress=progress)
         score_tests(run, own, progress)
     return ", ".join(_reached(own, name, run.recipe.train.metric) for name in run.results) or "pre-trained"
 
@@ -63,6 +61,8 @@ def score_tests(run: StudyRun, own: RunFolder, progress: Progress) -> None:
     manifest = Manifest.read(own.manifest)
     labelled = {utterance.split for utterance in manifest}
     left = [name for name in run.results if not is_scored(own, name)]
+    if not left:  # as of a baseline, which scores its tests itself and keeps no model
+        return
     tests = {name: (manifest if name in labelled else source_of(run.recipe)).split(name) for name in left}
     tested = [utterance for test in tests.values() for utterance in test]
     predictor = load(run.folder, batch_seconds=run.recipe.train.batch_seconds, scored=tested)

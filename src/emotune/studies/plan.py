@@ -88,11 +88,11 @@ class Plan:
         wanted = [as_override(key, value) for key, value in changes.items()]
         try:
             recipe = load_recipe(own if own.is_file() else source, [*wanted, *overrides])
-            if self.kind(name) == "probe":
-                refuse_task(recipe, learner="A probe")
+            if self.kind(name) != "train":
+                refuse_task(recipe, learner=f"A {self.kind(name)}")
         except ConfigError as error:
             raise ConfigError(f"step {name}: {error}") from error
-        if self.kind(name) == "probe" and recipe.probe.leave_out is not None:
+        if self.kind(name) != "train" and recipe.probe.leave_out is not None:
             raise ConfigError(
                 f"step {name}: probe.leave_out leaves no development score to choose by; name a protocol instead."
             )

@@ -17,6 +17,11 @@ from emotune.section import Section
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=60)]
 """A step's name is a folder's as well."""
 Seeds = Annotated[list[Annotated[int, Field(ge=0, le=LARGEST_SEED)]], Field(min_length=1)]
+Kind = Literal["train", "probe", "baseline"]
+_USED: Mapping[Kind, Sequence[str]] = {
+    "probe": ("data", "probe", "protocol", "model.backbone", "train.metric"),
+    "baseline": ("data", "probe.inverse_regularisation", "protocol", "train.metric"),
+}
 RUN_OF = re.compile(r"\{run:([^{}]*)\}")
 """``{run:NAME}`` in a value: the run folder of that step, of the same seed."""
 
@@ -40,7 +45,7 @@ class StudyStep(Section):
     changes: dict[str, Any] = Field(default={}, alias="set")
     against: str | None = None
     scored: bool = True
-    kind: Literal["train", "probe"] | None = None
+    kind: Kind | None = None
     seeds: Seeds | None = None
 
     @property
@@ -100,7 +105,7 @@ class Study(Section):
 
     name: str = ""
     description: str = ""
-    kind: Literal["train", "probe"] = "train"
+    kind: Kind = "train"
     seeds: Seeds = Field(default=[0])
     tests: list[str] = Field(default=["test"], min_length=1)
     metrics: list[str] = Field(default=[])
@@ -122,7 +127,8 @@ class Study(Section):
             )
         if any(key.partition(".")[0] == "seed" for part in (self, *self.steps) for key in part.changes):
             faults.append("set.seed: the study's seeds say that")
-        faults += _no_part_of_a_probe([step for step in self.steps if (step.kind or self.kind) == "probe"])
+        for kind, used in _USED.items():
+            faults += _no_part_of(kind, used, [step for step in self.steps if (step.kind or self.kind) == kind])
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -194,11 +200,10 @@ def _not_earlier(name: str, known: Sequence[str], names: Sequence[str], earlier:
     return unknown_name_message("step", name, known or names)
 
 
-def _no_part_of_a_probe(steps: Sequence[StudyStep]) -> list[str]:
-    """Keys that a probe does not look at: steps that differ in them alone would score the same."""
-    used = ("data", "probe", "protocol", "model.backbone", "train.metric")
+def _no_part_of(kind: Kind, used: Sequence[str], steps: Sequence[StudyStep]) -> list[str]:
+    """Keys that a probe, or a baseline, does not look at: steps that differ in them alone would score the same."""
     return [
-        f"step {step.name}: a probe does not look at {key}; it has {', '.join(used)}"
+        f"step {step.name}: a {kind} does not look at {key}; it has {', '.join(used)}"
         for step in steps
         for key in step.changes
         if not any(key == one or key.startswith(f"{one}.") for one in used)

@@ -20,7 +20,7 @@ def about(result: StudyResult) -> str:
     steps = [step for step in result.steps if step.scored and not step.is_composed]
     common = f" In every step: {', '.join(result.common)}." if result.common else ""
     only = f" Predicted without labels: {', '.join(result.predicted_only)}." if result.predicted_only else ""
-    how = {"train": "trained", "probe": "probed"}[result.kind]
+    how = {"train": "trained", "probe": "probed", "baseline": "baselines of pitch and energy"}[result.kind]
     several = len(result.seeds) > 1
     seeds = f"{len(result.seeds)} seeds ({', '.join(map(str, result.seeds))})" if several else f"seed {result.seeds[0]}"
     others = [step.name for step in result.steps if not step.scored]

@@ -31,7 +31,7 @@ def build_manifest(recipe: Recipe, *, progress: Progress = silent) -> Manifest:
         CorpusError: when splits share speakers or recordings and the recipe does not allow it.
     """
     if recipe.protocol is not None:
-        raise ConfigError("A recipe with a protocol is run by `emotune train` or `emotune probe`, fold by fold.")
+        raise ConfigError("A recipe with a protocol is run by `emotune train`, `probe` or `baseline`, fold by fold.")
     if recipe.task is not None and recipe.pretrains:
         raise ConfigError(
             f"Task {recipe.task.name} is pre-training, which goes with `emotune train`, and not with this."

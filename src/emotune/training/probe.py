@@ -28,7 +28,7 @@ from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest
 from emotune.schema.predictions import Predictions, align
 from emotune.schema.run_folder import RunFolder
-from emotune.schema.splits import DEVELOPMENT, TEST, TRAIN, held_out
+from emotune.schema.splits import DEVELOPMENT, TRAIN, held_out
 from emotune.training import linear
 from emotune.training.build import (
     best_device,
@@ -225,10 +225,10 @@ def _chosen(choice: linear.LayerChoice) -> str:
 
 def baseline_run(
     recipe: Recipe, folder: Path, *, listener: Listener | None = None, progress: Progress = silent
-) -> tuple[str, Evaluation]:
+) -> dict[str, Evaluation]:
     """Pitch and energy statistics with logistic regression: what any encoder should beat.
 
-    Regularisation is chosen on development. Returns which split is scored, ``test`` where there is one, and the scores.
+    Regularisation is chosen on development. Returns the evaluation of every split but the training split, by its name.
 
     Raises:
         ConfigError, CorpusError: as ``train_run`` does.
@@ -241,9 +241,15 @@ def baseline_run(
 
 def _baseline_run(
     recipe: Recipe, run: RunFolder, began: Beginning, listener: Listener, progress: Progress
-) -> tuple[str, Evaluation]:
+) -> dict[str, Evaluation]:
     refuse_task(recipe, learner="The baseline")
+    if recipe.probe.leave_out is not None:
+        raise ConfigError(
+            "The baseline leaves no one out: set probe.leave_out=null; protocol=folds, or one of `emotune protocols`,"
+            " tests every speaker."
+        )
     manifest = build_manifest(recipe, progress=progress)
+    train, development = _mask(manifest, TRAIN), _mask(manifest, DEVELOPMENT)
     space = build_label_space(recipe, manifest)
     write_start(
         run, recipe, manifest, provenance_of(recipe, manifest, began, kind="pitch and energy baseline"), listener
@@ -253,7 +259,6 @@ def _baseline_run(
         acoustics.functionals(waveform, audio.SAMPLING_RATE_HZ)
         for _, waveform in progress(waveforms, total=len(manifest), title="pitch and energy")
     ]
-    train, development = _mask(manifest, TRAIN), _mask(manifest, DEVELOPMENT)
     features = np.array(rows)
     usable = ~np.isnan(features[train]).all(axis=0)
     features = features[:, usable]
@@ -271,14 +276,15 @@ def _baseline_run(
         features[train, 0], manifest.split(TRAIN), space, inverse_regularisation=choice.inverse_regularisation
     )
     predictions = linear.predict_linear(fitted, features[:, 0], manifest, space)
-    name = TEST if any(utterance.split == TEST for utterance in manifest) else DEVELOPMENT
-    part = manifest.split(name)
-    chosen = Predictions(tuple(align(predictions, [u.utterance_id for u in part])), space)
     notes = few_choosers(manifest.split(DEVELOPMENT), chose="Regularisation")
     about = {"model": "pitch and energy, logistic regression"}
-    evaluation = score_run(run, part, chosen, name=name, extra=about, notes=notes)
+    evaluations = {}
+    for name in sorted({str(utterance.split) for utterance in held_out(manifest)}):
+        part = manifest.split(name)
+        chosen = Predictions(tuple(align(predictions, [u.utterance_id for u in part])), space)
+        evaluations[name] = score_run(run, part, chosen, name=name, extra=about, notes=notes)
     write_end(run, provenance_of(recipe, manifest, began, kind="pitch and energy baseline"))
-    return name, evaluation
+    return evaluations
 
 
 def _mask(manifest: Manifest, split: str) -> np.ndarray:
