@@ -27,6 +27,7 @@ OF_PREDICTION = {
 OF_ITSELF = {
     *("inputs", "items", "loading", "predict_files", "predictor", "conditioner", "engine", "engines", "onnx_engine"),
     "adaptation",  # asked whether the folder is an adapted model
+    "long_clips",  # warns of what is longer than clips of the training
 }
 """Modules of the room ``inference``: what tables, parts, workers and other engines need is left alone."""
 

@@ -79,7 +79,16 @@ def test_index_and_numbers_are_those_of_audinterface(ours, theirs, folder, call)
 def test_columns_are_those_of_a_prediction_table(ours, folder):
     found = ours.process_file(folder / "a.wav")
     assert list(found.columns) == ours.feature_names
-    assert ours.feature_names == ["emotion", "p.anger", "p.neutral", "arousal", "conditions_used", "warning", "error"]
+    assert ours.feature_names == [
+        "emotion",
+        "p.anger",
+        "p.neutral",
+        "confidence",
+        "arousal",
+        "conditions_used",
+        "warning",
+        "error",
+    ]
     assert audformat.is_segmented_index(found)
 
 

@@ -442,7 +442,7 @@ def test_models_of_a_folder_that_is_not_there_are_not_listed(tmp_path, monkeypat
     assert run_command("models").code == 0  # there are no runs yet
     assert run_command("models", tmp_path).code == 0
     ended = run_command("models", "nope")
-    assert ended.code == 2 and "nope is no folder" in ended.err and not ended.out
+    assert ended.code == 2 and "There is no folder nope" in ended.err and not ended.out
 
 
 def test_a_published_model_of_the_hub_is_fetched_with_the_files_that_it_has(tmp_path) -> None:

@@ -58,7 +58,9 @@ def test_a_value_beyond_the_scale_is_brought_to_its_nearer_end():
     assert Scale(0.1, 0.7).from_unit(1.0) <= 0.7
 
 
-@pytest.mark.parametrize("name", ["error", "uncertain", "emotion", "p.x", "warning", "channel", "Votes.joy", " AGE "])
+@pytest.mark.parametrize(
+    "name", ["error", "confidence", "uncertain", "emotion", "p.x", "warning", "channel", "Votes.joy", " AGE "]
+)
 def test_what_our_tables_need_for_themselves_names_neither_class_nor_dimension(name):
     with pytest.raises(CorpusError, match=r"A class cannot be called .* --map"):
         LabelSpace(("anger", name))
@@ -71,7 +73,16 @@ def test_what_our_tables_need_for_themselves_names_neither_class_nor_dimension(n
 def test_every_column_of_our_tables_is_reserved():
     row = Prediction("u1", {"anger": 1.0}, {"arousal": 1.0})
     written = Predictions((row,), LabelSpace(("anger",), {"arousal": Scale(0, 1)})).columns()
-    assert written == ["utterance_id", "emotion", "p.anger", "arousal", "conditions_used", "warning", "error"]
+    assert written == [
+        "utterance_id",
+        "emotion",
+        "p.anger",
+        "confidence",
+        "arousal",
+        "conditions_used",
+        "warning",
+        "error",
+    ]
     own = {*written, *COLUMNS, UNCERTAIN} - {"arousal"}
     assert {name for name in own if not (name in RESERVED or name.startswith(RESERVED_PREFIXES))} == set()
 
