@@ -50,8 +50,8 @@ ENGLISH = {word: noun for noun, words in _WORDS.items() for word in (noun, *word
 RESERVED = {
     "utterance_id", "file", "start_s", "end_s", "duration_s", "content_sha256", "copy_of", "corpus", "speaker",
     "session", "gender", "gender_predicted", "age", "language", "text", "text_predicted", "split", "emotion",
-    "emotion_original", "conditions_used", "condition", "channel", "warning", "confidence", "error", "uncertain", "p", "votes",
-    "given",
+    "emotion_original", "conditions_used", "condition", "channel", "warning", "error", "confidence",
+    "uncertain", "p", "votes", "given",
 }  # fmt: skip
 """Words that no class and no dimension may have: the columns of our tables, and the answer of a model that abstains."""
 
