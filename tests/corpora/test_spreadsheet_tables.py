@@ -5,6 +5,7 @@ import csv
 import pytest
 
 from emotune.errors import TableError
+from emotune.io.cells import number_or_none
 from emotune.io.tables import read_rows, write_rows
 from emotune.schema.labels import LabelSpace
 from emotune.schema.predictions import Prediction, Predictions
@@ -91,6 +92,8 @@ def test_a_row_of_a_tsv_that_is_too_long_is_named(tmp_path):
         ("own.csv", '\n\nfile;emotion\na.wav;sad\n"b;c.wav";\n'),
         ("own.csv", "file\temotion\na.wav\tsad\nb;c.wav\t\n"),
         ("own.tsv", "file,emotion\na.wav,sad\nb;c.wav,\n"),
+        ("own.tsv", "file\temotion\na.wav\tsad\nb;c.wav\t\n"),
+        ("own.csv", '"file";"emotion"\n"a.wav";"sad"\n"b;c.wav";\n'),
     ],
 )
 def test_a_table_is_separated_by_what_its_header_is(tmp_path, name, text):
@@ -99,6 +102,21 @@ def test_a_table_is_separated_by_what_its_header_is(tmp_path, name, text):
         {"file": "a.wav", "emotion": "sad"},
         {"file": "b;c.wav", "emotion": None},
     ]
+
+
+def test_a_header_with_commas_in_its_names_is_parted_by_semicolons(tmp_path):
+    (tmp_path / "own.csv").write_text("file;emotion;remark, if any\na.wav;sad;\n")
+    assert list(read_rows(tmp_path / "own.csv")) == [{"file": "a.wav", "emotion": "sad", "remark, if any": None}]
+
+
+def test_a_header_between_tabs_may_hold_more_commas(tmp_path):
+    (tmp_path / "own.tsv").write_text("file\tremark, if any, or none\na.wav\t\n")
+    assert list(read_rows(tmp_path / "own.tsv")) == [{"file": "a.wav", "remark, if any, or none": None}]
+
+
+def test_a_decimal_comma_brings_its_cure():
+    with pytest.raises(TableError, match=r"got '3,5'; write a point in place of the comma"):
+        number_or_none("3,5", "row 1, arousal")
 
 
 def test_a_field_too_many_between_semicolons_is_told_so(tmp_path):

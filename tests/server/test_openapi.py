@@ -87,7 +87,9 @@ def test_every_example_is_answered_as_the_description_shows_it(server, api):
 def test_an_unknown_route_and_a_method_that_is_not_answered_name_those_that_are(server):
     lost = server.client.get("/v1/emotion").json()["detail"]
     assert "There is no route /v1/emotion." in lost and "/v1/predict" in lost
-    assert server.client.get("/v1/predict").json()["detail"] == "GET is not answered here; POST is."
+    assert "/v1/stream (WebSocket)" in lost
+    assert server.client.get("/v1/stream").json()["detail"] == "/v1/stream is a WebSocket."
+    assert server.client.get("/v1/predict").json()["detail"] == "GET is not answered here; allowed: POST."
 
 
 def test_an_answer_is_described_in_the_formats_that_it_has(api):

@@ -121,8 +121,8 @@ def timeline(
 
 
 _ONE_VOICE = (
-    "all speech of a recording is taken for one voice: --channel each parts those on channels of their own, --speakers"
-    " FILE.rttm those that share one"
+    "note: all speech of a recording is taken for one voice: --channel each parts those on channels of their own,"
+    " --speakers FILE.rttm those that share one"
 )
 
 
@@ -140,7 +140,7 @@ def _show(found: Timelines, written: list[Path], *, as_json: bool) -> None:
     else:
         _print_summaries(found)
         out.print(f"{', '.join(map(str, written))}: {len(whole)} of {len(found)} recordings", markup=False)
-    if any(one.segments and one.tracks in ((Track(),), (Track(0),)) for one in whole):
+    if any(one.segments and one.tracks == (Track(),) for one in whole):  # no channel was asked for
         err.print(_ONE_VOICE, markup=False)
     leave_with(found.errors, len(found.errors))
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 
 from emotune.errors import TableError, quoted
+
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 
 
 def number_or_none(value: object, where: str) -> float | None:
@@ -21,7 +24,8 @@ def number_or_none(value: object, where: str) -> float | None:
             raise TypeError
         number = float(value)  # pyright: ignore[reportArgumentType]
     except (TypeError, ValueError, OverflowError) as error:
-        raise TableError(f"{where}: expected a number, got {quoted(value)}.") from error
+        comma = "; write a point in place of the comma" if _DECIMAL_COMMA.fullmatch(str(value)) else ""
+        raise TableError(f"{where}: expected a number, got {quoted(value)}{comma}.") from error
     if not math.isfinite(number):
         raise TableError(f"{where}: expected a finite number or an empty field, got {quoted(value)}.")
     return number

@@ -57,10 +57,17 @@ def iter_delimited(path: Path, *, delimiter: str) -> Iterator[dict[str, str | No
 
 
 def _delimiter_of(header: str, expected: str) -> str:
-    """What separates a header line: what its file's name says, or another where that would leave it one field."""
-    if expected in header:
+    """What separates a header line: what its file's name says, or another that parts it into more fields."""
+
+    def fields(delimiter: str) -> int:
+        try:
+            return len(next(csv.reader([header], delimiter=delimiter), []))
+        except csv.Error:  # which is told where the table is read
+            return 0
+
+    if expected == "\t" and expected in header:  # words between tabs hold commas
         return expected
-    return next((other for other in _WORDS if other in header), expected)
+    return max((expected, *_WORDS), key=fields)
 
 
 def _encoding(path: Path) -> str:

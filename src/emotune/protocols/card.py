@@ -50,13 +50,19 @@ def add_figures_of_folds(run_path: str | Path, folds_path: str | Path) -> dict[s
             f"{folds.path} is of another recipe than {run.path} ({'; '.join(changes[:3])}): its figures say nothing of"
             " that model. Run the folds with the same keys."
         )
-    known = {utterance.content_sha256 for utterance in Manifest.read(folds.manifest)}
-    trained = Manifest.read(run.manifest).split(TRAIN)
+    of_folds, own = Manifest.read(folds.manifest), Manifest.read(run.manifest)
+    if of_folds.label_space.classes != own.label_space.classes:
+        raise ConfigError(
+            f"{folds.path} tells {', '.join(of_folds.label_space.classes) or 'no'} classes apart and {run.path}"
+            f" {', '.join(own.label_space.classes) or 'no'}: run the folds with the same classes."
+        )
+    known, trained = {utterance.content_sha256 for utterance in of_folds}, own.split(TRAIN)
     if new := sum(utterance.content_sha256 not in known for utterance in trained):
         raise ConfigError(
             f"{run.path} was trained on {new} recordings that {folds.path} does not have: its figures are of other"
             " data. Run the folds on the same recordings."
         )
+    heard = len(known & {utterance.content_sha256 for utterance in trained})
     overall = {name: _estimate(score) for name, score in report["overall"].items()}
     add_figures(
         run,
@@ -66,7 +72,8 @@ def add_figures_of_folds(run_path: str | Path, folds_path: str | Path) -> dict[s
         speakers=report["speakers"],
         notes=[
             f"Of the models of {report['information'].get('protocol', kinds[1])}: the same recipe, each speaker"
-            " answered by a model that did not hear it. This model heard them; of new speakers expect these figures.",
+            f" answered by a model that did not hear it. This model was trained on {heard} of these {len(known)}"
+            " recordings; of new speakers expect these figures.",
             *report["notices"],
         ],
     )

@@ -198,7 +198,14 @@ def _run_one(
         predictor = load(folder, batch_seconds=recipe.train.batch_seconds, scored=scored)
         for name, tested in tests.items():
             evaluation = score_run(run, tested, predictor.predict_manifest(tested, progress=progress), name=name)
-            add_figures(run, name, evaluation.overall, utterances=evaluation.scored, speakers=evaluation.speakers)
+            add_figures(
+                run,
+                name,
+                evaluation.overall,
+                utterances=evaluation.scored,
+                speakers=evaluation.speakers,
+                notes=evaluation.notes,
+            )
     figures = []
     for name, tested in tests.items():
         metric = recipe.train.metric

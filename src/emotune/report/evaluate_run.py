@@ -205,14 +205,14 @@ def evaluate_run(
     if not isinstance(run, LoneModel):
         if words and against_voice is not None:
             add_to_card(run, against_voice, name)
-        if scored.manifest_path is not None or name != DEVELOPMENT:  # the card has that one from training
+        if output is None and (scored.manifest_path is not None or name != DEVELOPMENT):  # that one is of training
             add_figures(
                 run,
                 name,
                 evaluation.overall,
                 utterances=evaluation.scored,
                 speakers=evaluation.speakers,
-                notes=[*known_before(run, manifest)[1], *notes],
+                notes=evaluation.notes,
             )
     found = audit = None
     if robustness:

@@ -94,11 +94,12 @@ def _model(information: Mapping[str, Any]) -> list[str]:
     recipe, kind = information.get("recipe"), information.get("kind")
     if not recipe:
         return []
-    listens = not str(kind).endswith(" baseline") and not str(kind).startswith("baseline")
+    listens = "baseline" not in str(kind)  # to an encoder
+    what = recipe if listens else f"pitch and energy, logistic regression, data of {recipe}"
     encoder = f"encoder {information['encoder']}" if listens and information.get("encoder") else ""
     seed = f"seed {information['seed']}" if "seed" in information else ""
     version = f"emotune {information['emotune']}" if information.get("emotune") else ""
-    return [f"Model: {recipe} ({', '.join(str(part) for part in (kind, encoder, seed, version) if part)})."]
+    return [f"Model: {what} ({', '.join(str(part) for part in (kind, encoder, seed, version) if part)})."]
 
 
 def _figure(score: Estimate) -> str:

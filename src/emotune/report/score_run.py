@@ -77,7 +77,8 @@ def score_run(
     shown = {
         key: about[key]
         for key in ("recipe", "description", "seed", "kind", "encoder", "pooling", "chosen", "emotune", "git_commit")
-        if about.get(key)
+        if about.get(key) not in (None, "", {}, [])
+        and not (key == "description" and "baseline" in str(about.get("kind")))  # it tells of an encoder
     }
     write_report(
         target,

@@ -110,14 +110,15 @@ async def _of_http(request: Request, error: Exception) -> Response:
     route = getattr(request.scope.get("route"), "path", "")
     told = f"{error.detail}."
     if error.status_code == 404:
-        there = ", ".join(sorted(request.app.openapi()["paths"]))
-        told = f"There is no route {request.url.path[:100]}. There are {there}."
+        asked, listens = request.url.path[:100], stream.router.url_path_for("stream")
+        there = ", ".join(sorted([*request.app.openapi()["paths"], f"{listens} (WebSocket)"]))
+        told = f"{asked} is a WebSocket." if asked == listens else f"There is no route {asked}. There are {there}."
     if error.status_code == 405 and route in request.app.openapi()["paths"]:  # Starlette names those of one route alone
         headers["Allow"] = _allowed(map(str.upper, request.app.openapi()["paths"][route]))
     elif error.status_code == 405:
         headers["Allow"] = _allowed(headers.get("allow", headers.get("Allow", "")).split(", "))
     if error.status_code == 405:
-        told = f"{request.method} is not answered here; {headers['Allow'] or 'nothing'} is."
+        told = f"{request.method} is not answered here; allowed: {headers['Allow'] or 'nothing'}."
     return _answer(request, Problem(kind, told, headers=headers))
 
 

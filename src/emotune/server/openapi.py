@@ -11,7 +11,7 @@ from emotune.server.options import PredictionFormat, TimelineFormat
 from emotune.server.problems import MEDIA_TYPE, TITLES
 from emotune.server.rendering import JSON, MEDIA_TYPES
 from emotune.server.schemas import JobAnswer, PredictAnswer, ProblemAnswer, TimelineAnswer
-from emotune.timelines.formats.table import SCHEMA
+from emotune.timelines.formats.json_document import SCHEMA
 
 URL = "http://127.0.0.1:8000"
 """Address of the server in examples."""

@@ -214,8 +214,10 @@ def _probe_leaving_out(probing: _Probing, listener: Listener, progress: Progress
     for name, choice in choices.items():
         listener.say(f"held out {name}: {_chosen(choice)}")
     chosen = {f"chosen without {name}": _chosen(choice) for name, choice in choices.items()}
-    evaluation = score_run(probing.run, manifest, predictions, name="all", held_out=True, extra=chosen)
-    write_end(probing.run, {**probing.provenance, "kind": f"probe, leave one {column} out", **chosen})
+    kind = f"probe, leave one {column} out"
+    extra = {"kind": kind, **chosen}
+    evaluation = score_run(probing.run, manifest, predictions, name="all", held_out=True, extra=extra)
+    write_end(probing.run, {**probing.provenance, **extra})
     return evaluation
 
 

@@ -8,11 +8,11 @@ from typing import Any
 from emotune.io.tables import to_json
 from emotune.schema.labels import LabelSpace
 from emotune.timelines.formats.labels import milliseconds
-from emotune.timelines.formats.table import SCHEMA
 from emotune.timelines.summary import Summary, summaries
 from emotune.timelines.timeline import NO_SPEECH, Timeline, Timelines, TimelineSegment, Track, UnansweredWindow
 
 Json = Mapping[str, Any]
+SCHEMA = "emotune-timeline/2"  # of the document; tables have one of their own
 
 
 def json_text(timelines: Timelines) -> str:

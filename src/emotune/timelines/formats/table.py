@@ -9,7 +9,7 @@ from emotune.io.tables import Row, write_rows
 from emotune.schema.labels import LabelSpace
 from emotune.timelines.timeline import NO_SPEECH, Timeline, Timelines
 
-SCHEMA = "emotune-timeline/2"
+SCHEMA = "emotune-timeline/1"
 
 
 def write_table(path: Path, timelines: Timelines) -> None:
