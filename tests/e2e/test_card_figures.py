@@ -1,6 +1,7 @@
 """Figures of a model's card: of each set that it was scored on, and of folds of its recipe."""
 
 import json
+import re
 
 import pytest
 import yaml
@@ -35,6 +36,13 @@ def test_the_card_has_what_the_model_was_chosen_by_and_scored_on(probed, tmp_pat
     section = text.split("## Figures on train\n")[1].split("\n## ")[0]
     assert text.count("## Figures on train") == 1 and f"- uar: {score['value']:.3f}" in section
     assert "- Speaker-dependent: 4 of 4 speakers" in section
+    for note in json.loads((tmp_path / "model" / "train" / "report.json").read_text(encoding="utf-8"))["notes"]:
+        assert note.partition(".")[0] in section  # what limits the report limits the card
+    elsewhere = emotune_command(
+        "evaluate", tmp_path / "model", "--split", "train", "--resamples", 30, "-o", tmp_path / "x"
+    )
+    assert elsewhere.code == 0, elsewhere.err
+    assert card.read_text(encoding="utf-8") == text
 
 
 def test_the_card_gets_the_pooled_figures_of_folds_of_the_same_recipe(probed, tmp_path, emotune_command):
@@ -46,6 +54,7 @@ def test_the_card_gets_the_pooled_figures_of_folds_of_the_same_recipe(probed, tm
     section = text.split("## Figures on speakers left out\n")[1].split("\n## ")[0]
     assert f"- uar: {pooled['overall']['uar']['value']:.3f}" in section
     assert f"- of {pooled['scored']} utterances, {pooled['speakers']} speakers" in section
+    assert re.search(r"This model was trained on \d+ of these \d+ recordings", section)
     others = emotune_command("evaluate", tmp_path / "model", "--figures-from", tmp_path / "folds", "--words")
     assert others.code == 2 and "so --words would do nothing" in others.err
     probed("others", f"protocol={tmp_path / 'protocol.yaml'}", "probe.inverse_regularisation=[0.5]")

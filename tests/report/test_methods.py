@@ -67,6 +67,13 @@ def test_a_baseline_is_not_said_to_have_an_encoder():
     for kind in ("pitch and energy baseline", "baseline, protocol folds"):
         said = methods_of_evaluation(evaluation(), {**RUN, "kind": kind})
         assert kind in said and "whisper" not in said
+        assert "Model: pitch and energy, logistic regression" in said
+
+
+def test_seed_zero_is_a_seed_and_a_table_has_no_name():
+    assert "seed 0" in methods_of_evaluation(evaluation(), {**RUN, "seed": 0})
+    assert "20 utterances by 5 speakers" in methods_of_evaluation(evaluation(), {"corpus": "table"})
+    assert "20 utterances of RAVDESS by 5 speakers" in methods_of_evaluation(evaluation(), {"corpus": "RAVDESS"})
 
 
 def test_a_comparison_names_systems_test_and_correction():

@@ -76,7 +76,8 @@ def _scored(utterances: int, speakers: int, of: str = "") -> str:
 
 
 def _corpora(information: Mapping[str, Any]) -> str:
-    return f" of {information['corpus']}" if isinstance(information.get("corpus"), str) else ""
+    corpus = information.get("corpus")  # a table has no name
+    return f" of {corpus}" if isinstance(corpus, str) and corpus != "table" else ""
 
 
 def _tested(information: Mapping[str, Any]) -> list[str]:
