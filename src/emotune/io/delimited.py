@@ -20,9 +20,9 @@ _HIDDEN_FORMULA = re.compile(r"'+[=+\-@\t\r\n]")
 def iter_delimited(path: Path, *, delimiter: str) -> Iterator[dict[str, str | None]]:
     """The rows under a header line; an empty field is None.
 
-    Excel's habits do no harm: semicolons where the header line has no comma, a first line ``sep=,``, spaces
-    around names, columns without name or value at the end, rows of nothing, UTF-16. In a row between tabs a quotation
-    mark that does not enclose a field is a letter.
+    Excel's habits do no harm: semicolons where they part the header line into more fields, a first line ``sep=,``,
+    spaces around names, columns without name or value at the end, rows of nothing, UTF-16. In a row between tabs
+    a quotation mark that does not enclose a field is a letter.
 
     Raises:
         TableError: for what is broken, naming file and line.
@@ -57,7 +57,7 @@ def iter_delimited(path: Path, *, delimiter: str) -> Iterator[dict[str, str | No
 
 
 def _delimiter_of(header: str, expected: str) -> str:
-    """What separates a header line: what its file's name says, or another that parts it into more fields."""
+    """Delimiter of a header line: that of its file's name, or another which parts it into more fields."""
 
     def fields(delimiter: str) -> int:
         try:

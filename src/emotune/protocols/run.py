@@ -19,7 +19,7 @@ from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dep
 from emotune.inference import load
 from emotune.protocols.pool import training_pool
 from emotune.protocols.protocol import Fold, Protocol, class_changes, doubts, folds_of, load_protocol, under_protocol
-from emotune.report.card_figures import add_figures
+from emotune.report.card_figures import add_evaluation
 from emotune.report.score_run import score_run
 from emotune.runtime.listener import Listener, WarningsOnce
 from emotune.runtime.progress import Progress, silent
@@ -41,7 +41,7 @@ RUNS: Mapping[Kind, Callable[..., Evaluation | dict[str, Evaluation]]] = {
     "probe": probe_run,
     "baseline": baseline_run,
 }
-"""What each kind of run is, of one fold or without folds."""
+"""Runner of each kind, for one fold or without folds."""
 POOLED = "all"
 """Where the pooled results of several folds lie."""
 
@@ -198,14 +198,7 @@ def _run_one(
         predictor = load(folder, batch_seconds=recipe.train.batch_seconds, scored=scored)
         for name, tested in tests.items():
             evaluation = score_run(run, tested, predictor.predict_manifest(tested, progress=progress), name=name)
-            add_figures(
-                run,
-                name,
-                evaluation.overall,
-                utterances=evaluation.scored,
-                speakers=evaluation.speakers,
-                notes=evaluation.notes,
-            )
+            add_evaluation(run, name, evaluation)
     figures = []
     for name, tested in tests.items():
         metric = recipe.train.metric

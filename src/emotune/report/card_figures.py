@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from emotune.evaluation import Evaluation
 from emotune.evaluation.statistics.bootstrap import Estimate
 from emotune.io.tables import write_text
 from emotune.models.card_text import plain, with_section
@@ -45,6 +46,18 @@ def add_figures(
     lines = [f"- {metric}: {in_card_words(score)}" for metric, score in overall.items()]
     lines += [f"- of {utterances} utterances, {speakers} speakers", *(f"- {plain(note)}" for note in notes)]
     write_text(card, with_section(card.read_text(encoding="utf-8"), figures_title(name), lines))
+
+
+def add_evaluation(run: RunFolder, name: str, evaluation: Evaluation) -> None:
+    """Puts the figures of an evaluation, with what limits them, into the card of a run's model: see ``add_figures``."""
+    add_figures(
+        run,
+        name,
+        evaluation.overall,
+        utterances=evaluation.scored,
+        speakers=evaluation.speakers,
+        notes=evaluation.notes,
+    )
 
 
 def figures_title(name: str) -> str:

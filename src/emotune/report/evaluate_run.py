@@ -20,7 +20,7 @@ from emotune.inference.loading import load
 from emotune.inference.predictor import Predictor
 from emotune.io.tables import check_output
 from emotune.models.folder import find_model_folder
-from emotune.report.card_figures import add_figures
+from emotune.report.card_figures import add_evaluation
 from emotune.report.read_words import add_to_card, read_words
 from emotune.report.score_attacks import Attacks, score_attacks
 from emotune.report.score_run import known_before, score_run, title_of
@@ -206,14 +206,7 @@ def evaluate_run(
         if words and against_voice is not None:
             add_to_card(run, against_voice, name)
         if output is None and (scored.manifest_path is not None or name != DEVELOPMENT):  # that one is of training
-            add_figures(
-                run,
-                name,
-                evaluation.overall,
-                utterances=evaluation.scored,
-                speakers=evaluation.speakers,
-                notes=evaluation.notes,
-            )
+            add_evaluation(run, name, evaluation)
     found = audit = None
     if robustness:
         found = _score_robustness(run, predictor, manifest, predictions, folder, name, resamples, notes, progress)

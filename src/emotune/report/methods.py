@@ -25,7 +25,7 @@ _HEARD = {
 
 
 def methods_of_evaluation(evaluation: Evaluation, information: Mapping[str, Any]) -> str:
-    """What was scored, of which model, by which metric and interval.
+    """Paragraph on an evaluation: utterances, model, metrics, intervals.
 
     Args:
         evaluation: the figures.
@@ -49,7 +49,7 @@ def methods_of_evaluation(evaluation: Evaluation, information: Mapping[str, Any]
 
 
 def methods_of_comparison(comparison: Comparison) -> str:
-    """What was compared, by which metric, interval and test."""
+    """Paragraph on a comparison: systems, metrics, intervals, test."""
     systems = ", ".join(f"{name} ({count} run{'s' * (count > 1)})" for name, count in comparison.runs.items())
     who = "speakers" if comparison.speakers else "utterances"
     said = [f"{_scored(comparison.compared, comparison.speakers)} were answered by every system: {systems}."]

@@ -193,7 +193,7 @@ def _caches() -> Iterator[tuple[str, float]]:
 def _lacks(
     extras: Iterable[Extra], gpus: Iterable[str], versions: Mapping[str, str | None], base: Collection[str] = ()
 ) -> Iterator[Lack]:
-    """What is missing; an extra where packages are here that neither ``base`` nor a complete extra brings."""
+    """Packages that are missing; an extra where packages are here that neither ``base`` nor a complete extra brings."""
     extras = list(extras)
     complete = {name for extra in extras if extra.complete for name in extra.packages}.union(base)
     for extra in extras:

@@ -45,7 +45,7 @@ class Known:
 
     @classmethod
     def of(cls, whole: Manifest, learnt: Collection[Utterance]) -> Known:
-        """What a whole corpus tells, of which these utterances are learnt."""
+        """Takes up a whole corpus, of which these utterances are learnt."""
         ids, held_out = {utterance.utterance_id for utterance in learnt}, dict[Path, list[Utterance]]()
         others = [utterance for utterance in whole if utterance.utterance_id not in ids]
         for utterance in others:
