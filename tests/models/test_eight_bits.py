@@ -99,6 +99,17 @@ def test_an_encoder_stays_near_and_a_clip_is_the_same_alone_and_in_a_batch(tiny_
     assert 0 < (alone - expected).norm() < 0.1 * expected.norm()
 
 
+@needs_vnni
+@pytest.mark.parametrize(("width", "exact"), [(64, True), (1024, False)])
+@torch.no_grad()
+def test_narrow_encoders_of_whisper_keep_values_and_outputs_of_the_attention_exact(width, exact):
+    sizes = {"d_model": width, "encoder_attention_heads": 2, "encoder_ffn_dim": 128, "encoder_layers": 1}
+    encoder = tiny_backbone(sizes, "whisper").eval()
+    to_eight_bits(encoder)
+    kept = {name.rpartition(".")[2] for name, module in encoder.named_modules() if type(module) is nn.Linear}
+    assert kept == ({"v_proj", "out_proj"} if exact else set())
+
+
 def test_a_processor_without_the_instructions_is_told_so(tiny_wavlm, monkeypatch):
     monkeypatch.setattr(eight_bits, "has_eight_bits", lambda: False)
     with pytest.raises(ConfigError, match="needs a processor with VNNI"):

@@ -109,6 +109,16 @@ def test_every_scored_step_is_there_at_each_value_and_compared_at_the_same(sourc
     assert again == plan.study, "what is written into the folder of the study reads back to the same"
 
 
+def test_seeds_of_a_step_go_before_those_of_the_curve(source):
+    study = yaml.safe_load(source.read_text(encoding="utf-8"))
+    study["steps"][-1]["seeds"] = [7]
+    own = source.with_name("own_seeds.yaml")
+    write_text(own, yaml.safe_dump(study))
+    plan = load_study(own)
+    assert {plan.seeds(name)[0] for name in ("probe-0.1", "probe-1")} == {7}
+    assert plan.seeds("pretrained-0.1") == [0, 1]
+
+
 def test_one_pre_training_serves_all_seeds_and_an_override_of_the_encoder_reaches_it(source):
     plan = load_study(source, ["model.backbone.layers=3"])
     before = plan.recipe("pretrained-0.1", 1, {}, source.parent / "none")

@@ -166,7 +166,7 @@ def test_thresholds_are_those_of_the_clip_itself_and_spans_change_from_epoch_to_
 
 
 @pytest.mark.parametrize("name", TINY)
-def test_hidden_frames_are_one_vector_at_the_first_layer_and_above_the_middle(name):
+def test_hidden_frames_are_one_vector_and_their_added_position_at_the_first_layer_and_above_the_middle(name):
     encoder = with_copied_layers(whole_of(name), 2).eval()
     student = VesperStudent(encoder)
     inputs: list[torch.Tensor] = []
@@ -179,9 +179,12 @@ def test_hidden_frames_are_one_vector_at_the_first_layer_and_above_the_middle(na
     hidden = [[[2, 30], [5]], [[8], [1]]]
     for given, starts, span in zip(inputs, hidden, (SMALL, LARGE), strict=True):
         extra = given.shape[1] - max(counts)
+        positions = encoder.added_positions(given.shape[1])
+        assert (positions is None) == (name != "whisper")
+        vector = student.hidden_frame if positions is None else student.hidden_frame + positions
         for row, count in enumerate(counts):
             expected = {frame for start in starts[row] for frame in range(start, min(start + span, count))}
-            same = (given[row] == student.hidden_frame).all(dim=1)
+            same = (given[row] == vector).all(dim=1)
             assert {int(frame) - extra for frame in same.nonzero()} == expected
     assert [len(part) for part in (output.middle, output.whole)] == [24, sum(counts)]
     assert output.last.shape == (min(counts[0] - 8, LARGE) + min(counts[1] - 1, LARGE), encoder.hidden_size)

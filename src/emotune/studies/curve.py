@@ -46,7 +46,7 @@ def _at(step: StudyStep, value: float, curve: Curve, scored: Sequence[str]) -> S
             "starts_from": [_name_at(name, value) for name in step.starts_from],
             "changes": {**_with_runs_at(step.changes, value, scored), curve.key: value},
             "against": before and _name_at(before, value),
-            "seeds": curve.seeds.get(value, step.seeds),
+            "seeds": step.seeds or curve.seeds.get(value),
         }
     )
 

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from emotune.models.backbones.product import dense
+
 _LAYER_NORM_FLOOR = 1e-5
 _SMALLEST_VARIANCE = 1e-5  # keeps the gradient of the square root finite; Odyssey 2024 baseline's value
 
@@ -93,7 +95,7 @@ class ProjectedMean(Pooling):
 
     def forward(self, sequence: Tensor, mask: Tensor) -> Tensor:
         for number, layer in enumerate(self.layers):
-            sequence = layer(sequence if number == 0 else F.relu(sequence))
+            sequence = dense(layer, sequence if number == 0 else F.relu(sequence))
         return weighted_mean(sequence, self.weights(sequence, mask))
 
 

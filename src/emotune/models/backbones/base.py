@@ -178,6 +178,13 @@ class Backbone(nn.Module, ABC):
     def front_end(self) -> list[nn.Module]:
         """The convolutions before the transformer, which fine-tuning usually freezes."""
 
+    def added_positions(self, frames: int) -> Tensor | None:
+        """Position embeddings added before the first layer, shape (frames, features).
+
+        None where positions reach the encoder otherwise: by a convolution, or within attention.
+        """
+        return None
+
     def remember_front_end(self, *, most_gb: float) -> None:
         """Keeps what the front end gives for each clip on a CPU, where it is slow; it must be frozen from now on.
 

@@ -135,13 +135,18 @@ class VesperStudent(nn.Module):
         layers[len(layers) // 2].register_forward_pre_hook(partial(self._hide, "large"))
 
     def _hide(self, which: str, layer: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        """Puts the vector of hidden frames into a layer's input, (batch, frames, features); None = as it is."""
+        """Puts the vector of hidden frames into a layer's input, (batch, frames, features); None = as it is.
+
+        Where positions are added to the frames, hidden ones keep theirs: without it all of a clip would be alike.
+        """
         if self._masks is None:
             return None
         states, *others = inputs
         mask: Tensor = getattr(self._masks, which)
         mask = F.pad(mask, (states.shape[1] - mask.shape[1], 0))  # an encoder's extra tokens come before its frames
-        return (torch.where(mask[:, :, None], self.hidden_frame.to(states.dtype), states), *others)
+        positions = self.backbone.added_positions(states.shape[1])
+        vector = self.hidden_frame if positions is None else self.hidden_frame + positions
+        return (torch.where(mask[:, :, None], vector.to(states.dtype), states), *others)
 
     def forward(self, batch: Batch) -> FramePredictions:
         """Encodes a batch with hidden frames and predicts the states of the whole encoder."""
