@@ -69,6 +69,16 @@ def projected_mean(clip: np.ndarray, pool: torch.nn.Module) -> np.ndarray:
     return projected.mean(axis=0)
 
 
+def refined_mean(clip: np.ndarray, pool: torch.nn.Module) -> np.ndarray:
+    weights = {name: value.double().numpy() for name, value in pool.state_dict().items()}
+    refined = []
+    for frame in clip:
+        normed = (frame - frame.mean()) / np.sqrt(frame.var() + 1e-5)
+        inner = np.maximum(weights["inner.weight"] @ normed + weights["inner.bias"], 0)
+        refined.append(frame + weights["outer.weight"] @ inner + weights["outer.bias"])
+    return mean(np.stack(refined), uniform(clip))
+
+
 def covariance(clip: np.ndarray, pool: torch.nn.Module) -> np.ndarray:
     projected = clip @ pool.projection.weight.double().numpy().T + pool.projection.bias.double().numpy()
     both = np.atleast_2d(np.cov(projected.T, bias=True)) if len(clip) > 1 else np.zeros((projected.shape[1],) * 2)
@@ -85,9 +95,14 @@ EXPECTED: dict[str, Callable[[np.ndarray, torch.nn.Module], np.ndarray]] = {
     "mean_std": lambda clip, pool: mean_and_std(clip, uniform(clip)),
     "normed_mean": normed_mean,
     "projected_mean": projected_mean,
+    "refined_mean": refined_mean,
     "std": lambda clip, pool: std(clip, uniform(clip)),
 }
-WITH_OPTIONS: dict[str, dict[str, object]] = {"covariance": {"size": 3}, "projected_mean": {"sizes": [4, 3]}}
+WITH_OPTIONS: dict[str, dict[str, object]] = {
+    "covariance": {"size": 3},
+    "projected_mean": {"sizes": [4, 3]},
+    "refined_mean": {"hidden_size": 3},
+}
 CHOICES = [*EXPECTED, *({"name": name, **options} for name, options in WITH_OPTIONS.items())]
 
 
@@ -122,6 +137,12 @@ def test_a_pooling_is_the_plain_loop_over_clips(choice):
 def test_an_option_of_a_pooling_changes_its_vector(name):
     plain, other = pooled(name)[1], pooled({"name": name, **WITH_OPTIONS[name]})[1]
     assert plain.shape != other.shape or not torch.allclose(plain, other, rtol=1e-3)
+
+
+@torch.no_grad()
+def test_an_untrained_refined_mean_is_the_plain_mean():
+    refined = POOLINGS.make("refined_mean", FEATURES)(*sequence())
+    torch.testing.assert_close(refined, POOLINGS.make("mean", FEATURES)(*sequence()))
 
 
 def states(count: int) -> HiddenStates:

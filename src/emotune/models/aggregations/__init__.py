@@ -39,6 +39,10 @@ POOLINGS: Registry[type[Pooling]] = Registry(
             "emotune.models.aggregations.pooling:ProjectedMean",
             "emotune.models.aggregations.options:ProjectedMeanOptions",
         ),
+        "refined_mean": (
+            "emotune.models.aggregations.pooling:RefinedMean",
+            "emotune.models.aggregations.options:RefinedMeanOptions",
+        ),
         "std": "emotune.models.aggregations.pooling:Std",
     },
     extra="train",

@@ -21,3 +21,10 @@ class ProjectedMeanOptions(Section):
 
     sizes: list[Annotated[int, Field(ge=1)]] = Field(default=[256, 256, 256], min_length=1)
     """outputs of its layers"""
+
+
+class RefinedMeanOptions(Section):
+    """Mean of frames to which a small network has added what it learnt."""
+
+    hidden_size: int = Field(default=256, ge=1)
+    """of the network's hidden layer"""
