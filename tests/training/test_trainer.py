@@ -456,6 +456,23 @@ def test_a_head_started_from_a_probe_begins_where_the_probe_ends(recipe, tmp_pat
     assert not torch.equal(weights(tmp_path / "run")["standardize.std"], torch.ones(32))
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_probe_that_no_epoch_betters_is_kept_across_an_interruption(recipe, tmp_path, interrupted):
+    chosen = recipe(epochs=3, start_from_probe=True, encoder_lr=1e-9, head_lr=1e-9, patience=2)
+    recorder = Recorder()
+    if interrupted:
+        with pytest.raises(KeyboardInterrupt):
+            train_run(chosen, tmp_path / "run", listener=Impatient(epoch=2))
+    train_run(chosen, tmp_path / "run", listener=recorder)
+    assert "no epoch is better on development than the probe it started from, which is kept" in recorder.said
+    rows = read_rows(tmp_path / "run" / "metrics.jsonl")
+    assert [row["epoch"] for row in rows] == [1, 2], "the patience counts from the start"
+    assert not any(row["best"] for row in rows)
+    train_run(recipe(epochs=1, start_from_probe=True, encoder_lr=1e-9, head_lr=1e-9), tmp_path / "other")
+    kept = weights(tmp_path / "run")
+    assert_same_weights(kept, weights(tmp_path / "other"), rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("layer_mix", ["last", "varan"])
 def test_features_are_standardised_by_the_training_split_alone(recipe, tones, tmp_path, tiny_wavlm, layer_mix):
     backbone = {"name": "wavlm", "config": tiny_wavlm, "train": "none"}

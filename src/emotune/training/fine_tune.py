@@ -115,7 +115,10 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
     with log as heard_by, told_of_divergence("train.encoder_lr and train.head_lr"):
         trainer = trainer_of(recipe, experiment, section, score, folder=run.checkpoints, listener=heard_by)
         best = trainer.train(checkpoint)
+        chosen = trainer.best_row()
         del trainer  # and with it the optimiser's memory
+    if chosen is not None and not chosen["epoch"] and processes.is_first():
+        listener.say("no epoch is better on development than the probe it started from, which is kept")
     if merged:
         provenance["task_coefficients"] = task_coefficients(best.backbone)
     evaluation = None
@@ -193,6 +196,7 @@ def trainer_of(
         seed=recipe.seed,
         folder=folder,
         listener=listener,
+        scores_start=section.start_from_probe,
     )
 
 

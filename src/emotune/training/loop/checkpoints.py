@@ -42,7 +42,8 @@ class State(BaseModel):
         rows: one for each epoch that was scored.
         losses: of the steps since then.
         seconds: spent on these.
-        best_step: that of the best epoch so far, whose weights are kept.
+        start: figures before the first step, where these were asked for.
+        best_step: that of the best epoch so far, whose weights are kept; 0 is the start.
         processes: that train together.
         most_samples: what each of them has learnt to fit into memory.
         batch_seconds: of this run, which may have been cut to fit into memory.
@@ -56,6 +57,7 @@ class State(BaseModel):
     rows: list[dict[str, int | float | None]]
     losses: list[float]
     seconds: float = Field(ge=0)
+    start: dict[str, int | float | None] | None = None
     best_step: int | None
     processes: int = Field(ge=1)
     most_samples: list[int | None]
@@ -70,7 +72,8 @@ class State(BaseModel):
         since = self.step - len(self.rows) * self.steps_an_epoch
         if not 0 <= since <= self.steps_an_epoch or len(self.losses) != since:
             raise ValueError(f"step {self.step} does not go with {len(self.rows)} rows and {len(self.losses)} losses")
-        if self.best_step is not None and self.best_step not in dict(scored).values():
+        known = [step for _, step in scored] if self.start is None else [0, *(step for _, step in scored)]
+        if self.best_step is not None and self.best_step not in known:
             raise ValueError(f"best_step {self.best_step} is that of no epoch")
         if len(self.most_samples) != self.processes:
             raise ValueError(f"most_samples has {len(self.most_samples)} entries for {self.processes} processes")

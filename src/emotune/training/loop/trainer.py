@@ -53,12 +53,14 @@ class TrainingProgress:
         rows: one for each epoch that was scored.
         losses: of the steps of the running epoch.
         seconds: spent on the running epoch.
+        start: figures before the first step, where they are asked for.
     """
 
     step: int = 0
     rows: list[Row] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     seconds: float = 0.0
+    start: Row | None = None
 
 
 class Trainer(Generic[Model]):
@@ -78,6 +80,7 @@ class Trainer(Generic[Model]):
         seed: of what is random in the model.
         folder: where checkpoints go.
         listener: hears of every step and epoch.
+        scores_start: the weights are scored before the first step too, and given back where no epoch is better.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class Trainer(Generic[Model]):
         seed: int,
         folder: Path,
         listener: Listener,
+        scores_start: bool = False,
     ) -> None:
         self.parallel = Sharded(model) if train.fsdp else Replicated(model)
         self.model = model
@@ -103,6 +107,7 @@ class Trainer(Generic[Model]):
         self.seed = seed
         self.train_section = train
         self.listener = listener
+        self.scores_start = scores_start
         self.checkpoints = Checkpoints(folder)
         self.batches = batches
         self.steps_an_epoch = len(self.batches) // self.batches.together
@@ -151,9 +156,10 @@ class Trainer(Generic[Model]):
         return model
 
     def best_row(self) -> Row | None:
-        """The first of the epochs with the highest score; None where there is no score."""
+        """The first of the epochs with the highest score, epoch 0 being the start; None where there is no score."""
         name = f"development_{self.train_section.metric}"
-        scored = [row for row in self.progress.rows if row[name] is not None and not math.isnan(row[name])]
+        rows = self.progress.rows if self.progress.start is None else [self.progress.start, *self.progress.rows]
+        scored = [row for row in rows if row[name] is not None and not math.isnan(row[name])]
         return max(scored, key=lambda row: row[name], default=None)
 
     def _rows(self) -> list[Row]:
@@ -166,6 +172,8 @@ class Trainer(Generic[Model]):
         return patience is not None and since >= patience
 
     def _run_epochs(self) -> None:
+        if self.scores_start and not self.progress.step:
+            self._score_start()
         for epoch in range(len(self.progress.rows), self.train_section.epochs):
             if self._patience_is_over():
                 break
@@ -185,17 +193,31 @@ class Trainer(Generic[Model]):
         self._score_epoch(epoch)
         self._save()
 
+    def _score_start(self) -> None:
+        scored = self._scored_model()
+        row: Row = {"epoch": 0, "step": 0, **self._figures(scored)}
+        with self._as_a_whole():
+            self.progress.start = row
+            self._keep_if_best(scored)
+        self.parallel.put_away()
+
+    def _figures(self, scored: Model) -> dict[str, float]:
+        return {f"development_{name}": value for name, value in self.score(scored).items()}
+
+    def _keep_if_best(self, scored: Model) -> None:
+        best = self.best_row()
+        if best is not None and best["step"] == self.progress.step and processes.is_first():
+            self.checkpoints.keep_best(self.progress.step, scored.state_dict())
+
     def _score_epoch(self, epoch: int) -> None:
         progress, scored = self.progress, self._scored_model()
-        figures = {f"development_{name}": value for name, value in self.score(scored).items()}
+        figures = self._figures(scored)
         row: Row = {"epoch": epoch + 1, "step": progress.step, "train_loss": math.fsum(progress.losses)}
         row["train_loss"] /= len(progress.losses)
         with self._as_a_whole():
             progress.rows.append(row | figures | {"seconds": round(progress.seconds, 1)})
             progress.losses, progress.seconds = [], 0.0
-            best = self.best_row()
-            if best is not None and best["step"] == progress.step and processes.is_first():
-                self.checkpoints.keep_best(progress.step, scored.state_dict())
+            self._keep_if_best(scored)
         self.parallel.put_away()
         self.listener.epoch(self._rows())
 
@@ -292,7 +314,7 @@ class Trainer(Generic[Model]):
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         state = checkpoint.state
-        self.progress = TrainingProgress(state.step, list(state.rows), list(state.losses), state.seconds)
+        self.progress = TrainingProgress(state.step, list(state.rows), list(state.losses), state.seconds, state.start)
         self._most_samples = list(state.most_samples)
         self.gradients.most_samples = state.most_samples[processes.number()]
         if self.begin_epoch is not None:  # the optimiser's state is that of the parameters that were trained then
