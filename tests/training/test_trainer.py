@@ -202,8 +202,9 @@ def test_the_average_of_the_weights_is_what_is_scored_and_kept(recipe, tmp_path,
     chosen = recipe(epochs=2, average=0.7)
     train_run(chosen, tmp_path / "run")
     average = after_steps[0]
-    for moved in after_steps[1:]:
-        average = [0.7 * old + 0.3 * new for old, new in zip(average, moved, strict=True)]
+    for number, moved in enumerate(after_steps[1:], start=1):
+        decay = min(0.7, (1 + number) / (10 + number))
+        average = [decay * old + (1 - decay) * new for old, new in zip(average, moved, strict=True)]
     model = build_experiment(chosen, build_manifest(chosen)).model
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     order = [names[id(p)] for group in parameter_groups(model, chosen.train) for p in group["params"]]

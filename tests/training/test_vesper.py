@@ -165,6 +165,45 @@ def test_thresholds_are_those_of_the_clip_itself_and_spans_change_from_epoch_to_
 # --- what the student hears
 
 
+def positions_of(student: VesperStudent, frames: int) -> torch.Tensor | float:
+    """What a hidden frame keeps beside the vector: its position, where that is added to the frames."""
+    added = student.backbone.added_positions(frames)
+    if student.backbone.position_layer() is not None:
+        assert added is None and student._positions is not None
+        return student._positions
+    return 0.0 if added is None else added
+
+
+ADDED_POSITIONS = {"wav2vec2", "hubert", "data2vec-audio", "unispeech-sat", "whisper"}
+
+
+@pytest.mark.parametrize("name", [name for name in TINY if name.split(",")[0] in ADDED_POSITIONS])
+def test_hidden_frames_differ_where_positions_are_added_to_frames(name):
+    encoder = with_copied_layers(whole_of(name), 2).eval()
+    student = VesperStudent(encoder)
+    inputs: list[torch.Tensor] = []
+    for layer in encoder.layer_modules():
+        layer.register_forward_pre_hook(lambda _, given: inputs.append(given[0][0]))
+    student(batch_of([1.2], [[2.0, 30.0]], [[8.0]]))
+    for given, start, span in zip(inputs, (30, 8), (SMALL, LARGE), strict=True):
+        frames = given[start : start + span]
+        assert torch.pdist(frames).min() > 1e-6
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_an_encoder_either_adds_positions_or_knows_them_in_its_attention(name):
+    encoder = whole_of(name)
+    has_added = encoder.added_positions(3) is not None or encoder.position_layer() is not None
+    assert has_added == (name.split(",")[0] in ADDED_POSITIONS)
+
+
+def test_no_layer_of_the_student_is_dropped_and_no_checkpoint_holds_the_teacher():
+    whole = whole_of("wavlm")
+    whole.layerdrop = 0.5
+    assert VesperStudent(with_copied_layers(whole, 2)).backbone.layerdrop == 0.0
+    assert VesperTask(whole, kept_gb=0.0).state_dict() == {}
+
+
 @pytest.mark.parametrize("name", TINY)
 def test_hidden_frames_are_one_vector_and_their_added_position_at_the_first_layer_and_above_the_middle(name):
     encoder = with_copied_layers(whole_of(name), 2).eval()
@@ -179,12 +218,10 @@ def test_hidden_frames_are_one_vector_and_their_added_position_at_the_first_laye
     hidden = [[[2, 30], [5]], [[8], [1]]]
     for given, starts, span in zip(inputs, hidden, (SMALL, LARGE), strict=True):
         extra = given.shape[1] - max(counts)
-        positions = encoder.added_positions(given.shape[1])
-        assert (positions is None) == (name != "whisper")
-        vector = student.hidden_frame if positions is None else student.hidden_frame + positions
+        vector = student.hidden_frame + positions_of(student, given.shape[1])
         for row, count in enumerate(counts):
             expected = {frame for start in starts[row] for frame in range(start, min(start + span, count))}
-            same = (given[row] == vector).all(dim=1)
+            same = (given[row] == vector.expand_as(given)[row]).all(dim=1)
             assert {int(frame) - extra for frame in same.nonzero()} == expected
     assert [len(part) for part in (output.middle, output.whole)] == [24, sum(counts)]
     assert output.last.shape == (min(counts[0] - 8, LARGE) + min(counts[1] - 1, LARGE), encoder.hidden_size)

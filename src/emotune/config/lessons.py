@@ -130,5 +130,10 @@ def lesson_faults(recipe: Recipe) -> Iterator[str]:
     if isinstance(task, SemiSupervisedOptions):
         if recipe.augmentation.mix is not None:
             yield f"augmentation.mix mixes labels, which task: {name} has not got yet: leave it out"
+        if recipe.train.average is not None and task.threshold is None:
+            yield (
+                f"train.average: development hears the averaged model, and in task: {name} the other one labels; leave"
+                " train.average out, or give task.threshold"
+            )
         if not recipe.data.classes:
             yield f"task: {name} labels classes, and data.classes is false; use task: distillation for dimensions"

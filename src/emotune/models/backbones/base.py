@@ -181,7 +181,14 @@ class Backbone(nn.Module, ABC):
     def added_positions(self, frames: int) -> Tensor | None:
         """Position embeddings added before the first layer, shape (frames, features).
 
-        None where positions reach the encoder otherwise: by a convolution, or within attention.
+        None where positions reach the encoder otherwise.
+        """
+        return None
+
+    def position_layer(self) -> nn.Module | None:
+        """The layer that works out positions from the frames, where nothing else tells the encoder of them.
+
+        Its first input and its output have shape (batch, frames, features). None where attention knows positions too.
         """
         return None
 

@@ -147,6 +147,9 @@ class Wav2Vec2Family(Backbone):
             return self.feature_extractor.of_each_clip(clips)
         return self.remembered_clips.of_each_clip(self.feature_extractor.of_each_clip, clips)
 
+    def position_layer(self) -> nn.Module | None:
+        return self.encoder.pos_conv_embed
+
     def remember_front_end(self, *, most_gb: float) -> None:
         self.remembered_clips = RememberedClips(most_gb=most_gb)
 

@@ -41,6 +41,9 @@ _STORE = _Store()
 class RememberedStates:
     """Stands in for a frozen encoder and gives what it gives, to the rounding of float32.
 
+    Each clip is encoded by itself: its states are the same bits whatever came before and beside it, so that a run that
+    was interrupted goes on to the same bits.
+
     Args:
         backbone: in evaluation mode, none of whose parameters train.
         most_gb: memory for states; what comes when it is full, or is not finite, is encoded anew each time.
@@ -64,14 +67,11 @@ class RememberedStates:
         precision = _precision_on(waveforms.device.type)
         keys = [(self.encoder, precision, _digest_of_clip(clip)) for clip in clips]
         found = {key: self.store.states[key] for key in keys if key in self.store.states}
-        new = [row for row, key in enumerate(keys) if key not in found]
-        if new:
-            longest = max(lengths[row] for row in new)
-            encoded = self.backbone(waveforms[new, :longest], mask[new, :longest])
-            for place, row in enumerate(new):
-                own = encoded.mask[place]
-                found[keys[row]] = states = tuple(state[place][own].cpu() for state in encoded.states)
-                self._keep(keys[row], states)
+        for key, clip in zip(keys, clips, strict=True):
+            if key not in found:
+                encoded = self.backbone(clip[None], torch.ones_like(clip[None], dtype=torch.bool))
+                found[key] = states = tuple(state[0].cpu() for state in encoded.states)
+                self._keep(key, states)
         return _padded([found[key] for key in keys], waveforms.device)
 
     def _keep(self, key: tuple[str, str, bytes], states: tuple[Tensor, ...]) -> None:

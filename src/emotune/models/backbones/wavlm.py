@@ -82,6 +82,9 @@ class WavLM(Wav2Vec2Family):
             faults.append("num_buckets is not a multiple of 4, or max_bucket_distance is not above a quarter of it")
         return faults
 
+    def position_layer(self) -> None:
+        return None  # attention has a bias by distance
+
     def _position_bias(self, frames: int, device: torch.device) -> Tensor:
         buckets = relative_position_buckets(
             frames,

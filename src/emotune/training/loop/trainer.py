@@ -15,14 +15,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from emotune.batch import Batch
 from emotune.config.training import TrainSection
@@ -61,6 +62,15 @@ class TrainingProgress:
     losses: list[float] = field(default_factory=list)
     seconds: float = 0.0
     start: Row | None = None
+
+
+@torch.no_grad()
+def _average(decay: float, averages: Sequence[Tensor], weights: Sequence[Tensor], count: Tensor | int) -> None:
+    """Moves averages on; early on by larger shares, or a short run would keep much of its random beginning."""
+    count = int(count)
+    share = 1 - min(decay, (1 + count) / (10 + count))
+    for average, weight in zip(averages, weights, strict=True):
+        average.lerp_(weight, share)
 
 
 class Trainer(Generic[Model]):
@@ -120,7 +130,7 @@ class Trainer(Generic[Model]):
         self.optimiser = torch.optim.AdamW(own_groups, fused=fused or None)
         self.rates = [group["lr"] for group in self.optimiser.param_groups]
         decay = train.average
-        averaging = None if decay is None else get_ema_multi_avg_fn(decay)
+        averaging = None if decay is None else partial(_average, decay)
         self.average = None if averaging is None else AveragedModel(model, multi_avg_fn=averaging, use_buffers=False)
         self.progress = TrainingProgress()
         self._is_whole = True

@@ -103,6 +103,11 @@ class FramePredictions:
     whole: Tensor
 
 
+def _at_frames(mask: Tensor, states: Tensor) -> Tensor:
+    """The mask for states that begin with an encoder's extra tokens, shape (batch, tokens and frames, 1)."""
+    return F.pad(mask, (states.shape[1] - mask.shape[1], 0))[:, :, None]
+
+
 class PredictionHead(nn.Module):
     """A norm without weights and two linear layers, the first of which halves the features."""
 
@@ -119,17 +124,23 @@ class VesperStudent(nn.Module):
     """An encoder with a vector for hidden frames, and heads that are left behind when it has learnt.
 
     Args:
-        backbone: with an even number of layers; its convolutions are frozen.
+        backbone: with an even number of layers; its convolutions are frozen, and no layer is dropped: those at which
+            frames are hidden must run.
     """
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
         self.backbone = backbone
+        backbone.layerdrop = 0.0
         for module in backbone.front_end():
             module.requires_grad_(False)
         self.hidden_frame = nn.Parameter(torch.rand(backbone.hidden_size))
         self.heads = nn.ModuleDict({name: PredictionHead(backbone.hidden_size) for name in (_MIDDLE, _LAST, _WHOLE)})
         self._masks: FrameMasks | None = None
+        self._positions: Tensor | None = None
+        if (positions := backbone.position_layer()) is not None:
+            positions.register_forward_pre_hook(self._hide_from_positions)
+            positions.register_forward_hook(self._keep_positions)
         layers = backbone.layer_modules()
         layers[0].register_forward_pre_hook(partial(self._hide, "small"))
         layers[len(layers) // 2].register_forward_pre_hook(partial(self._hide, "large"))
@@ -137,16 +148,24 @@ class VesperStudent(nn.Module):
     def _hide(self, which: str, layer: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """Puts the vector of hidden frames into a layer's input, (batch, frames, features); None = as it is.
 
-        Where positions are added to the frames, hidden ones keep theirs: without it all of a clip would be alike.
+        Hidden frames keep positions that are added to the frames: without them all of a clip would be alike.
         """
         if self._masks is None:
             return None
         states, *others = inputs
-        mask: Tensor = getattr(self._masks, which)
-        mask = F.pad(mask, (states.shape[1] - mask.shape[1], 0))  # an encoder's extra tokens come before its frames
-        positions = self.backbone.added_positions(states.shape[1])
+        positions = self.backbone.added_positions(states.shape[1]) if self._positions is None else self._positions
         vector = self.hidden_frame if positions is None else self.hidden_frame + positions
-        return (torch.where(mask[:, :, None], vector.to(states.dtype), states), *others)
+        return (torch.where(_at_frames(getattr(self._masks, which), states), vector.to(states.dtype), states), *others)
+
+    def _hide_from_positions(self, layer: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        if self._masks is None:
+            return None
+        states, *others = inputs
+        hidden = _at_frames(self._masks.small, states)
+        return (torch.where(hidden, self.hidden_frame.to(states.dtype), states), *others)
+
+    def _keep_positions(self, layer: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
+        self._positions = None if self._masks is None else output
 
     def forward(self, batch: Batch) -> FramePredictions:
         """Encodes a batch with hidden frames and predicts the states of the whole encoder."""
@@ -165,6 +184,6 @@ class VesperStudent(nn.Module):
     @torch.no_grad()
     def heard(self, batch: Batch) -> Tensor:
         """Predictions for the middle state of every real frame when nothing is hidden, shape (frames, features)."""
-        self._masks = None
+        self._masks = self._positions = None
         found = self.backbone(batch.waveforms, batch.mask)
         return self.heads[_WHOLE](found.states[-1][found.mask])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,6 +43,10 @@ class VesperTask(Task[FramePredictions]):
         super().train(mode)
         self.teacher.eval()
         return self
+
+    def state_dict(self, *args: Any, **options: Any) -> dict[str, Any]:
+        """Nothing: the teacher stays as the recipe names it, and no checkpoint needs to hold it."""
+        return {}
 
     @torch.no_grad()
     def taught(self, batch: Batch) -> tuple[Tensor, Tensor]:
