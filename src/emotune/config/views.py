@@ -24,7 +24,7 @@ class ViewsOptions(OpenSection, PretrainingOptions):
 
     entries = VIEWS
     least = Section
-    heeds = ("model.layer_mix", "model.layer_mix_initial", "model.pooling", "model.backbone.train")
+    heeds = ("model.layer_mix", "model.layer_mix_initial", "model.pooling", "model.backbone.train", "train.mix_lr")
 
     mel: MelView | None = MelView()
     """{}: a spectrogram; null = not a view"""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -26,6 +26,7 @@ from emotune.models.emotion_model import EmotionModel
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest, by_recording
 from emotune.schema.utterance import Utterance
+from emotune.training.loop import processes
 
 FloatArray = NDArray[np.float32]
 _BATCH_SECONDS = 40.0
@@ -134,6 +135,18 @@ def pooled_features(
     rows = _encoded(lambda batch: model(batch).features, manifest, preprocessing, device)
     found = {u.utterance_id: features for u, features in progress(rows, total=len(manifest), title="features")}
     return np.stack([found[utterance.utterance_id] for utterance in manifest])
+
+
+def pooled_together(
+    model: EmotionModel, preprocessing: Preprocessing, manifest: Manifest, *, progress: Progress = silent
+) -> FloatArray:
+    """As ``pooled_features``, of all processes that train together, each of which encodes its part."""
+
+    def own_part(utterances: Sequence[Utterance]) -> list[FloatArray]:
+        part = manifest.replace_utterances(utterances)
+        return list(pooled_features(model, preprocessing, part, progress=progress))
+
+    return np.stack(processes.shared_out(manifest.utterances, own_part))
 
 
 def _encoded(

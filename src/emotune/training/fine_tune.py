@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,11 @@ from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest
 from emotune.schema.run_folder import RunFolder
 from emotune.schema.splits import DEVELOPMENT, TRAIN
-from emotune.schema.utterance import Utterance
 from emotune.training import linear
 from emotune.training.batching import clips_of, fitting
 from emotune.training.build import Experiment, best_device, build_experiment, hears_the_same
 from emotune.training.development import development_scores
-from emotune.training.features import pooled_features
+from emotune.training.features import pooled_together
 from emotune.training.loop import processes
 from emotune.training.loop.checkpoints import Checkpoints, state_of
 from emotune.training.loop.estimate import memory_estimate
@@ -301,12 +300,7 @@ def _standardize(experiment: Experiment, progress: Progress) -> None:
 
 def _pooled(experiment: Experiment, manifest: Manifest, progress: Progress) -> FloatArray:
     """Pooled features of the untrained model, shape (utterances, features), encoded by all processes together."""
-
-    def own_part(utterances: Sequence[Utterance]) -> list[FloatArray]:
-        part = manifest.replace_utterances(utterances)
-        return list(pooled_features(experiment.model, experiment.preprocessing, part, progress=progress))
-
-    return np.stack(processes.shared_out(manifest.utterances, own_part))
+    return pooled_together(experiment.model, experiment.preprocessing, manifest, progress=progress)
 
 
 def _start_from_probe(experiment: Experiment, recipe: Recipe, progress: Progress) -> float:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from emotune.batch import Batch
 from emotune.models.emotion_model import EmotionModel
+from emotune.models.heads.network import Standardize
 from emotune.models.views.view import View
 
 MODEL = "model"
@@ -22,7 +23,8 @@ class ViewModel(nn.Module):
     """Views of the same clips in one space of unit vectors, where those of a clip are to lie together.
 
     Args:
-        model: without heads; what is kept in the end.
+        model: without heads; what is kept in the end. Its pooled features are standardised before they are projected,
+            or what all clips have in common would outweigh what tells them apart.
         others: the views beside it, by name.
         width: of the common space.
     """
@@ -32,6 +34,7 @@ class ViewModel(nn.Module):
         self.model = model
         self.others = nn.ModuleDict(dict(others))
         sizes = {MODEL: model.pooling.output_size, **{name: view.output_size for name, view in others.items()}}
+        self.standardize = Standardize([sizes[MODEL]])
         self.projections = nn.ModuleDict({name: nn.Linear(size, width) for name, size in sizes.items()})
 
     @property
@@ -40,6 +43,6 @@ class ViewModel(nn.Module):
         return list(self.projections)
 
     def forward(self, batch: Batch) -> Embeddings:
-        vectors: dict[str, Tensor] = {MODEL: self.model.pooled(batch.waveforms, batch.mask)}
+        vectors: dict[str, Tensor] = {MODEL: self.standardize(self.model.pooled(batch.waveforms, batch.mask))}
         vectors |= {name: view(batch) for name, view in self.others.items()}
         return {name: F.normalize(self.projections[name](own).float(), dim=1) for name, own in vectors.items()}

@@ -48,6 +48,7 @@ class Pretraining:
         encoder: model -> the encoder that others take.
         information: further lines for the card, by name.
         kept: model -> a model without heads that others start from, in place of the encoder; None = there is none.
+        prepare: called with the model on its device before the first step, not where a run goes on.
     """
 
     model: nn.Module
@@ -58,6 +59,7 @@ class Pretraining:
     encoder: Callable[[Any], Backbone]
     information: Mapping[str, Any] = field(default_factory=dict)
     kept: Callable[[Any], EmotionModel] | None = None
+    prepare: Callable[[Any], None] | None = None
 
 
 Builder = Callable[[Recipe, Backbone, PretrainingData], Pretraining]

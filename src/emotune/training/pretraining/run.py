@@ -113,6 +113,8 @@ def _pretrain(
             run.encoder_before.mkdir(exist_ok=True)
             save_encoder(run.encoder_before, parts.encoder(model))
         _say_what_is_heard(recipe, data, provenance, listener)
+    if parts.prepare is not None and checkpoint is None:
+        parts.prepare(model)
     log = logged(run, listener, tracked(run, recipe))
     with log as heard_by, told_of_divergence("train.encoder_lr and train.head_lr"):
         trainer = pretraining_trainer(recipe, parts, data, section, folder=run.checkpoints, listener=heard_by)
@@ -253,11 +255,13 @@ def _fitting(recipe: Recipe, parts: Pretraining, data: PretrainingData, checkpoi
 
 
 def _parameter_groups(model: nn.Module, *, encoder: Any, train: TrainSection) -> Groups:
-    """Encoder and what is built on it with their learning rates; no weight decay on vectors."""
+    """Encoder, layer mix and what is built on them with their learning rates; no weight decay on vectors."""
     inside = {id(parameter) for parameter in encoder(model).parameters()}
 
-    def rate(_: str, parameter: nn.Parameter) -> float:
-        return train.encoder_lr if id(parameter) in inside else train.head_lr
+    def rate(name: str, parameter: nn.Parameter) -> float:
+        if id(parameter) in inside:
+            return train.encoder_lr
+        return train.mix_lr if ".layer_mix." in name else train.head_lr
 
     return groups_by_rate(model, rate, train)
 

@@ -19,7 +19,7 @@ from emotune.models.views.view import View
 from emotune.models.views.view_model import ViewModel
 from emotune.schema.labels import LabelSpace
 from emotune.training.build import build_augmentation, build_cache, build_model
-from emotune.training.features import pooled_features
+from emotune.training.features import pooled_features, pooled_together
 from emotune.training.fine_tune import remember
 from emotune.training.pretraining.pretraining import Pretraining, PretrainingData
 from emotune.training.views.data import clip_truth, measured_numbers, refuse_unknown_speakers
@@ -93,7 +93,14 @@ def build_views(recipe: Recipe, encoder: Backbone, data: PretrainingData) -> Pre
             "retrieval by chance": f"{1 / len(data.held_out):.3f}",
         },
         partial(kept, data),
+        partial(standardise, data),
     )
+
+
+def standardise(data: PretrainingData, model: ViewModel) -> None:
+    """Measures what the untrained model's pooled features are standardised by, over the clips that are learnt from."""
+    features = torch.from_numpy(pooled_together(model.model, data.preprocessing, data.learnt, progress=data.progress))
+    model.standardize.set(features.mean(dim=0), features.std(dim=0, correction=0))
 
 
 def kept(data: PretrainingData, model: ViewModel) -> EmotionModel:
