@@ -138,8 +138,9 @@ def minutes_of(recipe: Recipe) -> float:
             trainer: Trainer = pretraining_trainer(recipe, parts, data, section, folder=Path(folder), listener=stops)
         else:
             experiment = build_experiment(recipe, build_manifest(recipe))
+            none = {recipe.train.metric: 0.0}
             trainer = trainer_of(
-                recipe, experiment, recipe.train, lambda model: {}, folder=Path(folder), listener=stops
+                recipe, experiment, recipe.train, lambda model: none, folder=Path(folder), listener=stops
             )
         with contextlib.suppress(EnoughError):
             trainer.train(None)

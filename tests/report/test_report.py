@@ -147,6 +147,8 @@ def test_the_best_epoch_is_that_of_the_highest_development_score_or_the_marked_o
     marked = [row | {"best": row["epoch"] == 5} for row in HISTORY]
     _, page = write(tmp_path, history=marked)
     assert "Epoch 5, dashed, was kept." in page.text
+    _, page = write(tmp_path, history=[row | {"best": False} for row in HISTORY])
+    assert "No epoch is better than the start, which was kept." in page.text
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,21 @@ def test_a_trial_that_a_living_process_holds_is_not_taken_again(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:The reported value is ignored")
+def test_a_trial_whose_start_is_kept_counts_by_it(tmp_path):
+    path = written(tmp_path, trials=3, prune_from=1, sampler="random")
+    ends = []
+
+    def by_start(kind, recipe, folder, listener, progress):
+        listener.started({"epoch": 0, "development_uar": 0.5 if folder.name == "0000" else 0.9})
+        listener.epoch([{"epoch": 1, "development_uar": 0.1}])
+        ends.append(folder.name)
+        untrained(kind, recipe, folder, listener, progress)
+
+    run(path, tmp_path / "out", run_one=by_start)
+    assert ends[:3] == ["0000", "0001", "0002"]
+
+
+@pytest.mark.filterwarnings("ignore:The reported value is ignored")
 def test_a_hopeless_trial_ends_early_and_counts(tmp_path):
     path = written(tmp_path, trials=6, prune_from=1, sampler="random")
     ends = []

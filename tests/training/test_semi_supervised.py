@@ -133,3 +133,6 @@ def test_what_cannot_be_learnt_so_is_refused(recipe, tones, tmp_path):
         Recipe.model_validate(sections | {"augmentation": {"mix": {}}})
     with pytest.raises(ValueError, match="Unknown task 'distilation', did you mean 'distillation'"):
         Recipe.model_validate(sections | {"task": {"name": "distilation"}})
+    with pytest.raises(ValueError, match="development hears the averaged model"):
+        recipe({"average": 0.9})
+    recipe({"average": 0.9}, threshold=0.95)

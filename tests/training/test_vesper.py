@@ -13,7 +13,7 @@ from builders.models import TINY, tiny_backbone
 from builders.recordings import noise
 from emotune.audio.preprocessing import Preprocessing
 from emotune.batch import Batch, pad
-from emotune.errors import ConfigError
+from emotune.errors import ConfigError, ModelError
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.family import LARGE_SHAPE
 from emotune.models.weights import without_memory
@@ -169,8 +169,8 @@ def positions_of(student: VesperStudent, frames: int) -> torch.Tensor | float:
     """What a hidden frame keeps beside the vector: its position, where that is added to the frames."""
     added = student.backbone.added_positions(frames)
     if student.backbone.position_layer() is not None:
-        assert added is None and student._positions is not None
-        return student._positions
+        assert added is None and student._positions.of_batch is not None
+        return student._positions.of_batch
     return 0.0 if added is None else added
 
 
@@ -197,11 +197,18 @@ def test_an_encoder_either_adds_positions_or_knows_them_in_its_attention(name):
     assert has_added == (name.split(",")[0] in ADDED_POSITIONS)
 
 
-def test_no_layer_of_the_student_is_dropped_and_no_checkpoint_holds_the_teacher():
-    whole = whole_of("wavlm")
-    whole.layerdrop = 0.5
-    assert VesperStudent(with_copied_layers(whole, 2)).backbone.layerdrop == 0.0
-    assert VesperTask(whole, kept_gb=0.0).state_dict() == {}
+def test_no_layer_of_the_student_is_dropped():
+    copied = with_copied_layers(whole_of("wavlm"), 2)
+    copied.layerdrop = 0.5
+    assert VesperStudent(copied).backbone.layerdrop == 0.0
+
+
+def test_a_checkpoint_knows_the_teacher_by_a_digest_and_refuses_another():
+    state = VesperTask(whole_of("wavlm"), kept_gb=0.0).state_dict()
+    assert sum(tensor.nbytes for tensor in state.values()) == 32
+    VesperTask(whole_of("wavlm"), kept_gb=0.0).load_state_dict(state)
+    with pytest.raises(ModelError, match="taught by another encoder"):
+        VesperTask(whole_of("wavlm", seed=3), kept_gb=0.0).load_state_dict(state)
 
 
 @pytest.mark.parametrize("name", TINY)
@@ -237,8 +244,10 @@ def test_nothing_is_hidden_where_the_encoder_is_scored_or_taken(taught):
     torch.testing.assert_close(heard, student.heads["whole"](again.states[-1][again.mask]), rtol=0, atol=1e-5)
 
 
-def test_a_copy_such_as_a_moving_average_hides_nothing_of_its_own(taught):
-    student, _, batch = taught
+@pytest.mark.parametrize("name", ["wavlm", "hubert", "whisper"])
+def test_a_copy_such_as_a_moving_average_hides_nothing_of_its_own(taught, name):
+    batch = taught[2]
+    student = VesperStudent(with_copied_layers(whole_of(name), 2)).eval()
     student(batch)
     averaged = copy.deepcopy(student)
     heard = averaged.heard(batch)

@@ -12,6 +12,7 @@ from builders.processes import launched, run_together
 from builders.recipes import sections_over
 from emotune.batch import Batch
 from emotune.config.recipe import Recipe
+from emotune.data.dataset import collate
 from emotune.errors import ConfigError, CorpusError, ModelError
 from emotune.inference import load
 from emotune.io.tables import read_rows, to_json
@@ -25,6 +26,7 @@ from emotune.training.loop import processes
 from emotune.training.manifest import build_manifest
 from emotune.training.pretraining import run
 from emotune.training.pretraining.run import (
+    _parameter_groups,
     build_pretraining,
     describe_pretraining,
     pretrain_run,
@@ -56,6 +58,22 @@ def recipe(tones, tmp_path, monkeypatch):
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_model(folder / "model").model.state_dict()
+
+
+def test_the_models_view_is_standardized_before_it_is_projected_and_its_mix_has_a_rate_of_its_own(recipe):
+    parts, data = build_pretraining(recipe(train={"mix_lr": 0.25}))
+    view = parts.model.eval()
+    assert parts.prepare is not None
+    parts.prepare(view)
+    batch = collate([parts.dataset[0, index] for index in range(len(data.learnt))])
+    with torch.no_grad():
+        features = view.standardize(view.model.pooled(batch.waveforms, batch.mask))
+    assert features.mean(dim=0).abs().max() < 1e-3
+    spread = features.std(dim=0, correction=0)
+    assert (spread - 1)[spread > 0.5].abs().max() < 1e-2
+    groups = _parameter_groups(view, encoder=parts.encoder, train=recipe(train={"mix_lr": 0.25}).train)
+    (mix,) = [group for group in groups if group["lr"] == 0.25]
+    assert {id(one) for one in mix["params"]} == {id(one) for one in view.model.layer_mix.parameters()}
 
 
 @pytest.mark.load

@@ -170,7 +170,8 @@ class AdversarialSection(Section):
 class TrainSection(Section):
     """Fine-tuning. Learning rates rise over ``warmup_share`` of the steps and fall to zero as ``schedule`` says.
 
-    ``average`` is the decay a step of a moving average of the weights, which then is what is scored and kept.
+    ``average`` is the decay d of a moving average of the weights, min(d, (1 + n) / (10 + n)) after n steps; it is then
+    the average that is scored and kept.
     ``layer_decay`` d gives layer l of L the rate encoder_lr d^(L - l). A checkpoint is written after every epoch, and
     inside one every ``checkpoint_minutes``. With ``memory_gb`` batches are cut into as many as fit into it.
     ``calibrate`` fits a temperature, and thresholds for abstaining, to the finished model on development.
@@ -213,7 +214,7 @@ class TrainSection(Section):
     clip_norm: float = Field(default=1.0, ge=0)
     """largest norm of a gradient; 0 = any"""
     average: float | None = Field(default=None, gt=0, lt=1)
-    """0.98: decay a step of a moving average of the weights, which is scored and kept"""
+    """0.98: decay a step, smaller at first, of a moving average of the weights, which is scored and kept"""
     patience: int | None = Field(default=None, ge=1)
     """stop after so many epochs without a better development score"""
     checkpoint_minutes: float = Field(default=10.0, ge=0)
@@ -238,7 +239,8 @@ class TrainSection(Section):
     calibrate: bool = True
     """fit a temperature and thresholds for abstaining on development, at the end"""
     states_gb: float = Field(default=4.0, ge=0)
-    """memory for what a frozen encoder or front end makes of clips that are the same each epoch; 0 = none"""
+    """memory for what a frozen encoder or front end makes of clips that are the same each epoch, one by one;
+    0 = none"""
     workers: int = Field(default=0, ge=0)
     """processes that decode and augment"""
     trackers: list[Annotated[str, OneOf(TRACKERS.kind, TRACKERS)]] = Field(default=[])

@@ -41,10 +41,15 @@ def learning_curves(history: History) -> LearningCurves | None:
 
 
 def _best_epoch(history: History, metrics: Sequence[str]) -> tuple[float | None, str]:
-    """The epoch to mark, and why: by its own mark, else the first metric's maximum, else the least loss."""
+    """The epoch to mark, and why: by its own mark, else the first metric's maximum, else the least loss.
+
+    None where all have been looked at and none was kept.
+    """
     marked = [row["epoch"] for row in history if row.get("best") and "epoch" in row]
     if marked:
         return marked[-1], f"Epoch {marked[-1]:g}, dashed, was kept."
+    if any(row.get("best") is False for row in history):
+        return None, "No epoch is better than the start, which was kept."
     for key, sign, word in (*((key, 1, "highest") for key in metrics[:1]), ("development_loss", -1, "lowest")):
         rows = [row for row in history if "epoch" in row and math.isfinite(row.get(key, math.nan))]
         if rows:

@@ -24,6 +24,9 @@ class Listener:
     def continues(self, rows: Sequence[Row]) -> None:
         """Training goes on after an interruption; the rows are those of all epochs before it."""
 
+    def started(self, row: Row) -> None:
+        """Weights were scored before the first step, since they are kept where no epoch is better."""
+
     def epoch(self, rows: Sequence[Row]) -> None:
         """An epoch was scored; the rows are those of all epochs so far, it is the last."""
 
@@ -53,6 +56,11 @@ class Listeners(Listener):
         """Passes it on."""
         for listener in self.listeners:
             listener.continues(rows)
+
+    def started(self, row: Row) -> None:
+        """Passes it on."""
+        for listener in self.listeners:
+            listener.started(row)
 
     def epoch(self, rows: Sequence[Row]) -> None:
         """Passes it on."""

@@ -49,6 +49,10 @@ class _Watch(Listener):
         """Takes up the best score of the epochs before an interruption."""
         self.best = max([self.best, *(float(row.get(f"development_{self.metric}", -np.inf)) for row in rows)])
 
+    def started(self, row: Row) -> None:
+        """Takes up the score of a start that is kept where no epoch is better."""
+        self.continues([row])
+
     def epoch(self, rows: Sequence[Row]) -> None:
         """Reports the best score so far, which is what a run would keep."""
         self.continues(rows)

@@ -116,7 +116,9 @@ def _train_run(recipe: Recipe, run: RunFolder, began: Beginning, listener: Liste
         best = trainer.train(checkpoint)
         chosen = trainer.best_row()
         del trainer  # and with it the optimiser's memory
-    if chosen is not None and not chosen["epoch"] and processes.is_first():
+    assert chosen is not None  # or training would have said so
+    provenance["kept_epoch"] = chosen["epoch"]
+    if not chosen["epoch"] and processes.is_first():
         listener.say("no epoch is better on development than the probe it started from, which is kept")
     if merged:
         provenance["task_coefficients"] = task_coefficients(best.backbone)

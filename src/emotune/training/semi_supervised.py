@@ -56,7 +56,7 @@ class SemiSupervisedTask(LabelTask):
         self.weight = weight
         self.precision = precision
         self.is_fixed = threshold is not None
-        start = NONE if threshold is None else threshold  # before the first epoch nobody knows how sure is sure
+        start = NONE if threshold is None else threshold  # before a first score nobody knows how sure is sure
         self.register_buffer("threshold", torch.tensor(start, dtype=torch.float64))
 
     def heard(self, model: nn.Module, batch: Batch) -> Batch:

@@ -132,7 +132,8 @@ def to_eight_bits(encoder: nn.Module) -> None:
     """Replaces an encoder's linear layers, in place, and lets its front end multiply whole numbers.
 
     Layers that something else was made of, such as an adapter, stay as they are. So do values and outputs of Whisper's
-    attention in narrow encoders, where rounding them makes half of the error and saves a tenth of the time.
+    attention in narrow encoders, where rounding them makes a third of the error or more, and saves a tenth of
+    the time.
 
     Raises:
         ConfigError: on a processor that cannot do it quickly.

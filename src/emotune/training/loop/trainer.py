@@ -149,6 +149,8 @@ class Trainer(Generic[Model]):
         """
         if checkpoint is not None:
             self._restore(self.checkpoints.load(checkpoint))
+            if self.progress.start is not None:
+                self.listener.started(self.progress.start)
             self.listener.continues(self._rows())
         with self.loading:
             try:
@@ -210,6 +212,7 @@ class Trainer(Generic[Model]):
             self.progress.start = row
             self._keep_if_best(scored)
         self.parallel.put_away()
+        self.listener.started(row)
 
     def _figures(self, scored: Model) -> dict[str, float]:
         return {f"development_{name}": value for name, value in self.score(scored).items()}
@@ -329,7 +332,13 @@ class Trainer(Generic[Model]):
         self.gradients.most_samples = state.most_samples[processes.number()]
         if self.begin_epoch is not None:  # the optimiser's state is that of the parameters that were trained then
             self.begin_epoch((self.progress.step - 1) // self.steps_an_epoch)
-        self.parallel.load_weights(checkpoint.tensors["model"])
+        try:
+            self.parallel.load_weights(checkpoint.tensors["model"])
+        except RuntimeError as error:
+            raise ModelError(
+                f"The checkpoint of step {state.step} holds other weights than this version trains ({error}). Finish"
+                " the run with the version that began it, or remove its folder to train anew."
+            ) from error
         self.parallel.load_optimiser(self.optimiser, checkpoint.optimiser)
         if self.average is not None:
             self.average.load_state_dict(checkpoint.tensors["average"])

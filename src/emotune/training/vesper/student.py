@@ -120,6 +120,15 @@ class PredictionHead(nn.Module):
         return self.layers(F.layer_norm(states, states.shape[-1:]))
 
 
+class _Positions:
+    """Positions that were worked out of a batch, shape (batch, frames, features); a copy begins without."""
+
+    of_batch: Tensor | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Positions:
+        return _Positions()
+
+
 class VesperStudent(nn.Module):
     """An encoder with a vector for hidden frames, and heads that are left behind when it has learnt.
 
@@ -137,7 +146,7 @@ class VesperStudent(nn.Module):
         self.hidden_frame = nn.Parameter(torch.rand(backbone.hidden_size))
         self.heads = nn.ModuleDict({name: PredictionHead(backbone.hidden_size) for name in (_MIDDLE, _LAST, _WHOLE)})
         self._masks: FrameMasks | None = None
-        self._positions: Tensor | None = None
+        self._positions = _Positions()
         if (positions := backbone.position_layer()) is not None:
             positions.register_forward_pre_hook(self._hide_from_positions)
             positions.register_forward_hook(self._keep_positions)
@@ -153,7 +162,9 @@ class VesperStudent(nn.Module):
         if self._masks is None:
             return None
         states, *others = inputs
-        positions = self.backbone.added_positions(states.shape[1]) if self._positions is None else self._positions
+        positions = self._positions.of_batch
+        if positions is None:
+            positions = self.backbone.added_positions(states.shape[1])
         vector = self.hidden_frame if positions is None else self.hidden_frame + positions
         return (torch.where(_at_frames(getattr(self._masks, which), states), vector.to(states.dtype), states), *others)
 
@@ -165,7 +176,7 @@ class VesperStudent(nn.Module):
         return (torch.where(hidden, self.hidden_frame.to(states.dtype), states), *others)
 
     def _keep_positions(self, layer: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
-        self._positions = None if self._masks is None else output
+        self._positions.of_batch = None if self._masks is None else output
 
     def forward(self, batch: Batch) -> FramePredictions:
         """Encodes a batch with hidden frames and predicts the states of the whole encoder."""
@@ -184,6 +195,6 @@ class VesperStudent(nn.Module):
     @torch.no_grad()
     def heard(self, batch: Batch) -> Tensor:
         """Predictions for the middle state of every real frame when nothing is hidden, shape (frames, features)."""
-        self._masks = self._positions = None
+        self._masks = self._positions.of_batch = None
         found = self.backbone(batch.waveforms, batch.mask)
         return self.heads[_WHOLE](found.states[-1][found.mask])

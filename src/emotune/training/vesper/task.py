@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from emotune.batch import Batch
+from emotune.errors import ModelError
 from emotune.models.backbones.base import Backbone
 from emotune.models.backbones.remembered import RememberedClips
 from emotune.training.loop.task import Task
@@ -18,6 +20,7 @@ from emotune.training.vesper.student import FramePredictions, frame_masks
 
 WEIGHTS = {"middle": 1.0, "last": 0.1, "whole": 1.0}
 """Of the three losses in their sum."""
+_TEACHER = "teacher"
 _MIDDLE_STATE, _LAST_STATE = "middle_state", "last_state"
 
 
@@ -36,6 +39,7 @@ class VesperTask(Task[FramePredictions]):
     def __init__(self, teacher: Backbone, *, kept_gb: float) -> None:
         super().__init__()
         self.teacher = teacher.requires_grad_(False).eval()
+        self._known: Tensor | None = None
         self.kept = RememberedClips(most_gb=kept_gb) if kept_gb else None
 
     def train(self, mode: bool = True) -> VesperTask:
@@ -45,8 +49,27 @@ class VesperTask(Task[FramePredictions]):
         return self
 
     def state_dict(self, *args: Any, **options: Any) -> dict[str, Any]:
-        """Nothing: the teacher stays as the recipe names it, and no checkpoint needs to hold it."""
-        return {}
+        """The teacher's digest: no checkpoint needs its weights, which stay as they are."""
+        return {_TEACHER: self._digest()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **options: Any) -> Any:
+        """Compares the teacher with that of an unfinished run.
+
+        Raises:
+            ModelError: for another one.
+        """
+        if _TEACHER in state_dict and not torch.equal(state_dict[_TEACHER], self._digest()):
+            raise ModelError(
+                "The unfinished run was taught by another encoder than model.backbone names now, though perhaps under"
+                " the same name. Bring the first one back, or choose another folder with -o."
+            )
+
+    def _digest(self) -> Tensor:
+        if self._known is None:
+            found = hashlib.sha256()
+            self.teacher.add_weights_to(found.update)
+            self._known = torch.tensor(list(found.digest()), dtype=torch.uint8)
+        return self._known
 
     @torch.no_grad()
     def taught(self, batch: Batch) -> tuple[Tensor, Tensor]:

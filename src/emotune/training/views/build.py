@@ -93,11 +93,11 @@ def build_views(recipe: Recipe, encoder: Backbone, data: PretrainingData) -> Pre
             "retrieval by chance": f"{1 / len(data.held_out):.3f}",
         },
         partial(kept, data),
-        partial(standardise, data),
+        partial(standardize, data),
     )
 
 
-def standardise(data: PretrainingData, model: ViewModel) -> None:
+def standardize(data: PretrainingData, model: ViewModel) -> None:
     """Measures what the untrained model's pooled features are standardised by, over the clips that are learnt from."""
     features = torch.from_numpy(pooled_together(model.model, data.preprocessing, data.learnt, progress=data.progress))
     model.standardize.set(features.mean(dim=0), features.std(dim=0, correction=0))
