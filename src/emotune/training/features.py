@@ -140,7 +140,7 @@ def pooled_features(
 def pooled_together(
     model: EmotionModel, preprocessing: Preprocessing, manifest: Manifest, *, progress: Progress = silent
 ) -> FloatArray:
-    """As ``pooled_features``, of all processes that train together, each of which encodes its part."""
+    """Pooled features as of ``pooled_features``, encoded by all processes that train together, each its part."""
 
     def own_part(utterances: Sequence[Utterance]) -> list[FloatArray]:
         part = manifest.replace_utterances(utterances)

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from emotune.audio import FloatArray
 from emotune.config.recipe import Recipe
 from emotune.config.training import TrainSection
 from emotune.data.loading import Loading
@@ -22,7 +21,6 @@ from emotune.models.backbones.remembered import RememberedStates
 from emotune.models.emotion_model import EmotionModel
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
-from emotune.schema.manifest import Manifest
 from emotune.schema.run_folder import RunFolder
 from emotune.schema.splits import DEVELOPMENT, TRAIN
 from emotune.training import linear
@@ -296,13 +294,9 @@ def last_checkpoint(checkpoints: Checkpoints, listener: Listener) -> Path | None
 
 def _standardize(experiment: Experiment, progress: Progress) -> None:
     """Gives the model mean and standard deviation of the untrained model's pooled features over the training split."""
-    features = torch.from_numpy(_pooled(experiment, experiment.train, progress))
+    pooled = pooled_together(experiment.model, experiment.preprocessing, experiment.train, progress=progress)
+    features = torch.from_numpy(pooled)
     experiment.model.standardize.set(features.mean(dim=0), features.std(dim=0, correction=0))
-
-
-def _pooled(experiment: Experiment, manifest: Manifest, progress: Progress) -> FloatArray:
-    """Pooled features of the untrained model, shape (utterances, features), encoded by all processes together."""
-    return pooled_together(experiment.model, experiment.preprocessing, manifest, progress=progress)
 
 
 def _start_from_probe(experiment: Experiment, recipe: Recipe, progress: Progress) -> float:
@@ -315,7 +309,7 @@ def _start_from_probe(experiment: Experiment, recipe: Recipe, progress: Progress
     """
     model, train = experiment.model, experiment.train
     both = train.replace_utterances([*train, *experiment.development])
-    features = _pooled(experiment, both, progress)
+    features = pooled_together(model, experiment.preprocessing, both, progress=progress)
     features = features.reshape(len(both), -1, features.shape[-1])  # (utterances, heads, features)
     in_train = np.arange(len(both)) < len(train)
     if recipe.probe.standardize == "speaker":

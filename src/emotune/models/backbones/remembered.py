@@ -52,7 +52,7 @@ class RememberedStates:
     def __init__(self, backbone: Backbone, *, most_gb: float) -> None:
         self.backbone = backbone
         self.most_bytes = most_gb * 1e9
-        self.encoder = _digest_of(backbone) + (", last state" if backbone.last_alone else "")
+        self.encoder = digest_of(backbone) + (", last state" if backbone.last_alone else "")
         _STORE.use(self.encoder)
         self.store = _STORE
 
@@ -131,7 +131,8 @@ def _padded(clips: list[tuple[Tensor, ...]], device: torch.device) -> HiddenStat
     return HiddenStates(tuple(layer.to(device) for layer in layers), mask.to(device))
 
 
-def _digest_of(backbone: Backbone) -> str:
+def digest_of(backbone: Backbone) -> str:
+    """SHA-256 of an encoder's config and weights, in hexadecimal."""
     digest = hashlib.sha256(repr(backbone.config).encode())
     backbone.add_weights_to(digest.update)
     return digest.hexdigest()

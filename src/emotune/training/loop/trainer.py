@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.distributed.tensor import DTensor
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from emotune.batch import Batch
 from emotune.config.training import TrainSection
@@ -62,15 +62,6 @@ class TrainingProgress:
     losses: list[float] = field(default_factory=list)
     seconds: float = 0.0
     start: Row | None = None
-
-
-@torch.no_grad()
-def _average(decay: float, averages: Sequence[Tensor], weights: Sequence[Tensor], count: Tensor | int) -> None:
-    """Moves averages on; early on by larger shares, or a short run would keep much of its random beginning."""
-    count = int(count)
-    share = 1 - min(decay, (1 + count) / (10 + count))
-    for average, weight in zip(averages, weights, strict=True):
-        average.lerp_(weight, share)
 
 
 class Trainer(Generic[Model]):
@@ -130,7 +121,7 @@ class Trainer(Generic[Model]):
         self.optimiser = torch.optim.AdamW(own_groups, fused=fused or None)
         self.rates = [group["lr"] for group in self.optimiser.param_groups]
         decay = train.average
-        averaging = None if decay is None else partial(_average, decay)
+        averaging = None if decay is None else partial(self._move_average, decay)
         self.average = None if averaging is None else AveragedModel(model, multi_avg_fn=averaging, use_buffers=False)
         self.progress = TrainingProgress()
         self._is_whole = True
@@ -272,6 +263,11 @@ class Trainer(Generic[Model]):
             self.progress.step = step + 1
             self.progress.losses.append(loss)
         return loss, norm
+
+    def _move_average(self, decay: float, averages: Any, weights: Any, count: Any) -> None:
+        """Moves averages on; early on by larger shares, or a short run would keep much of its random beginning."""
+        done = self.progress.step  # as many as ``count``, for which a GPU would have to be waited
+        get_ema_multi_avg_fn(min(decay, (1 + done) / (10 + done)))(averages, weights, count)
 
     # --- checkpoints
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from emotune.batch import Batch
 from emotune.errors import ModelError
 from emotune.models.backbones.base import Backbone
-from emotune.models.backbones.remembered import RememberedClips
+from emotune.models.backbones.remembered import RememberedClips, digest_of
 from emotune.training.loop.task import Task
 from emotune.training.vesper.student import FramePredictions, frame_masks
 
@@ -66,9 +65,7 @@ class VesperTask(Task[FramePredictions]):
 
     def _digest(self) -> Tensor:
         if self._known is None:
-            found = hashlib.sha256()
-            self.teacher.add_weights_to(found.update)
-            self._known = torch.tensor(list(found.digest()), dtype=torch.uint8)
+            self._known = torch.tensor(list(bytes.fromhex(digest_of(self.teacher))), dtype=torch.uint8)
         return self._known
 
     @torch.no_grad()
