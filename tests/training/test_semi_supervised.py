@@ -77,6 +77,19 @@ def test_no_clip_gets_a_label_before_development_has_said_how_sure_is_sure(recip
     assert bool(torch.isnan(found.task.heard(found.model, batch).targets[PSEUDO]).all())
 
 
+def test_without_weight_the_labels_alone_are_learnt_over_the_same_clips(recipe):
+    found, other = experiment_of(recipe(threshold=1e-6, weight=0)), experiment_of(recipe(threshold=1e-6))
+    assert len(found.train) == len(other.train)
+    batch = collate([found.dataset[0, index] for index in range(len(found.train))])
+    heard, labelled = found.task.heard(found.model, batch), other.task.heard(other.model, batch)
+    assert bool(torch.isnan(heard.targets[PSEUDO]).all()) and not bool(torch.isnan(labelled.targets[PSEUDO]).all())
+    output = found.model.eval()(heard)
+    losses = found.task.mean_losses(output, heard, found.task.normalisers(heard))
+    more = other.task.mean_losses(output, labelled, other.task.normalisers(labelled))
+    assert losses[PSEUDO] == 0 and more[PSEUDO] > 0
+    assert all(torch.equal(losses[name], more[name]) for name in losses if name != PSEUDO)
+
+
 def test_the_threshold_is_the_lowest_that_is_right_often_enough():
     generator = np.random.default_rng(0)
     sure = generator.choice(np.linspace(0.3, 1.0, 30), 200)

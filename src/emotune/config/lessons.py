@@ -93,8 +93,8 @@ class SemiSupervisedOptions(LessonOptions):
     It labels such a clip as it is, and learns from it as ``augmentation`` changes it.
     """
 
-    weight: float = Field(default=1.0, gt=0)
-    """of the cross-entropy with the labels that the model gave"""
+    weight: float = Field(default=1.0, ge=0)
+    """of the cross-entropy with the labels that the model gave; 0 = labels alone, over the same steps"""
     precision: float = Field(default=0.9, gt=0, le=1)
     """share of right answers above the threshold, which development sets after every epoch"""
     threshold: Annotated[float, Field(gt=0, le=1)] | None = None

@@ -62,7 +62,7 @@ class SemiSupervisedTask(LabelTask):
     def heard(self, model: nn.Module, batch: Batch) -> Batch:
         unlabelled = _unlabelled(batch)
         own = torch.full_like(batch.targets["classes"], torch.nan)
-        if unlabelled.any() and self.threshold < 1.0 + 1e-9:
+        if self.weight and unlabelled.any() and self.threshold < 1.0 + 1e-9:
             own[unlabelled] = self._labels(model, (batch.unchanged or batch).rows(unlabelled.to(batch.mask.device)))
         return dataclasses.replace(batch, targets={**batch.targets, PSEUDO: own})
 
