@@ -165,13 +165,11 @@ def test_thresholds_are_those_of_the_clip_itself_and_spans_change_from_epoch_to_
 # --- what the student hears
 
 
-def positions_of(student: VesperStudent, frames: int) -> torch.Tensor | float:
+def positions_of(student: VesperStudent) -> torch.Tensor | float:
     """What a hidden frame keeps beside the vector: its position, where that is added to the frames."""
-    added = student.backbone.added_positions(frames)
-    if student.backbone.position_layer() is not None:
-        assert added is None and student._positions.of_batch is not None
-        return student._positions.of_batch
-    return 0.0 if added is None else added
+    kept = student._positions.of_batch
+    assert (kept is None) == (student.backbone.position_layer() is None)
+    return 0.0 if kept is None else kept
 
 
 ADDED_POSITIONS = {"wav2vec2", "hubert", "data2vec-audio", "unispeech-sat", "whisper"}
@@ -192,9 +190,7 @@ def test_hidden_frames_differ_where_positions_are_added_to_frames(name):
 
 @pytest.mark.parametrize("name", TINY)
 def test_an_encoder_either_adds_positions_or_knows_them_in_its_attention(name):
-    encoder = whole_of(name)
-    has_added = encoder.added_positions(3) is not None or encoder.position_layer() is not None
-    assert has_added == (name.split(",")[0] in ADDED_POSITIONS)
+    assert (whole_of(name).position_layer() is not None) == (name.split(",")[0] in ADDED_POSITIONS)
 
 
 def test_no_layer_of_the_student_is_dropped():
@@ -225,7 +221,7 @@ def test_hidden_frames_are_one_vector_and_their_added_position_at_the_first_laye
     hidden = [[[2, 30], [5]], [[8], [1]]]
     for given, starts, span in zip(inputs, hidden, (SMALL, LARGE), strict=True):
         extra = given.shape[1] - max(counts)
-        vector = student.hidden_frame + positions_of(student, given.shape[1])
+        vector = student.hidden_frame + positions_of(student)
         for row, count in enumerate(counts):
             expected = {frame for start in starts[row] for frame in range(start, min(start + span, count))}
             same = (given[row] == vector.expand_as(given)[row]).all(dim=1)

@@ -178,17 +178,11 @@ class Backbone(nn.Module, ABC):
     def front_end(self) -> list[nn.Module]:
         """The convolutions before the transformer, which fine-tuning usually freezes."""
 
-    def added_positions(self, frames: int) -> Tensor | None:
-        """Position embeddings added before the first layer, shape (frames, features).
-
-        None where positions reach the encoder otherwise.
-        """
-        return None
-
     def position_layer(self) -> nn.Module | None:
-        """The layer that works out positions from the frames, where nothing else tells the encoder of them.
+        """The layer whose output is added to the frames before the first layer, to tell where each is.
 
-        Its first input and its output have shape (batch, frames, features). None where attention knows positions too.
+        Its first input has shape (batch, frames, features), its output that shape or (frames, features). None where
+        attention knows positions too.
         """
         return None
 

@@ -53,6 +53,10 @@ class FixedPositions(nn.Module):
         super().__init__()
         self.register_buffer("weight", sinusoids(positions, features))
 
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Those of as many frames, shape (batch, frames, features) to (frames, features)."""
+        return self.weight[: hidden.shape[1]]
+
 
 class WhisperLayer(nn.Module):
     """A transformer layer with its norms first."""
@@ -173,8 +177,8 @@ class Whisper(Backbone):
             hidden = hidden.masked_fill(~mask_of(mel_frame_count(lengths), hidden.shape[2])[:, None, :], 0)
         hidden = F.gelu(self.conv2(hidden)).transpose(1, 2)
         frame_mask = mask_of(self.frame_count(lengths), hidden.shape[1])
-        positions = self.added_positions(hidden.shape[1])
-        states = self.states_of(self.layers, self.dropout(hidden + positions), frame_mask if padded else None)
+        hidden = self.dropout(hidden + self.embed_positions(hidden))
+        states = self.states_of(self.layers, hidden, frame_mask if padded else None)
         if self.layer_norm is not None:
             states[-1] = self.layer_norm(states[-1])
         return HiddenStates(tuple(states), frame_mask)
@@ -182,8 +186,8 @@ class Whisper(Backbone):
     def frame_count(self, samples: Tensor) -> Tensor:
         return torch.div(mel_frame_count(samples) - 1, 2, rounding_mode="floor") + 1
 
-    def added_positions(self, frames: int) -> Tensor:
-        return self.embed_positions.weight[:frames]
+    def position_layer(self) -> nn.Module:
+        return self.embed_positions
 
     def front_end(self) -> list[nn.Module]:
         return [self.conv1, self.conv2]

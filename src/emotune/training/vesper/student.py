@@ -121,7 +121,7 @@ class PredictionHead(nn.Module):
 
 
 class _Positions:
-    """Positions that were worked out of a batch, shape (batch, frames, features); a copy begins without."""
+    """Positions that were added to the frames of a batch, broadcasting with them; a copy begins without."""
 
     of_batch: Tensor | None = None
 
@@ -163,8 +163,6 @@ class VesperStudent(nn.Module):
             return None
         states, *others = inputs
         positions = self._positions.of_batch
-        if positions is None:
-            positions = self.backbone.added_positions(states.shape[1])
         vector = self.hidden_frame if positions is None else self.hidden_frame + positions
         return (torch.where(_at_frames(getattr(self._masks, which), states), vector.to(states.dtype), states), *others)
 
