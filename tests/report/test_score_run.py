@@ -11,7 +11,7 @@ from builders.manifests import utterance, utterances
 from emotune.errors import AudioError, ConfigError
 from emotune.evaluation.speaker_dependence import speaker_dependence
 from emotune.io.tables import to_json, write_text
-from emotune.report.score_run import seen_before
+from emotune.report.seen_before import clips_seen
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest
 from emotune.schema.run_folder import RunFolder
@@ -37,22 +37,22 @@ RUN = manifest_of(("a", "s1", "train"), ("b", "s2", "development"), ("c", "s3", 
 
 
 def test_an_unseen_test_split_brings_no_word():
-    assert seen_before(RUN, RUN.split("test")) == []
+    assert clips_seen(RUN, RUN.split("test")) == []
 
 
 def test_training_utterances_speakers_and_the_split_that_chose_are_named():
-    (sentence,) = seen_before(RUN, RUN.split("train"))
+    (sentence,) = clips_seen(RUN, RUN.split("train"))
     assert "was trained on 1 of these 1 utterances" in sentence
-    (sentence,) = seen_before(RUN, RUN.split("development"))
+    (sentence,) = clips_seen(RUN, RUN.split("development"))
     assert "chose layer, epoch or settings by 1 of these" in sentence
-    (sentence,) = seen_before(RUN, manifest_of(("new", "s2", "test")))
+    (sentence,) = clips_seen(RUN, manifest_of(("new", "s2", "test")))
     assert "chose layer, epoch or settings by 1 of these speakers" in sentence
 
 
 def test_another_corpus_may_use_the_same_speaker_names():
     other = manifest_of(("new", "s1", "test"))
     other = other.replace_utterances([dataclasses.replace(u, corpus="other") for u in other])
-    assert seen_before(RUN, other) == []
+    assert clips_seen(RUN, other) == []
 
 
 def test_a_split_without_a_class_is_named():

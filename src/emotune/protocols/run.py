@@ -20,7 +20,8 @@ from emotune.inference import load
 from emotune.protocols.pool import training_pool
 from emotune.protocols.protocol import Fold, Protocol, class_changes, doubts, folds_of, load_protocol, under_protocol
 from emotune.report.card_figures import add_evaluation
-from emotune.report.score_run import score_run
+from emotune.report.score_run import Remarks, score_run
+from emotune.report.seen_before import SeenBefore
 from emotune.runtime.listener import Listener, WarningsOnce
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.manifest import Manifest
@@ -245,7 +246,10 @@ def _pooled(run: RunFolder, protocol: Protocol, folds: list[Fold], warnings: lis
     for name in fold.tests:
         part = _tested(run, fold, name)
         evaluations[name] = score_run(
-            part.run, part.truth, part.answers, name=name, folder=run.results(name), extra=about, notices=warnings
+            *(part.run, part.truth, part.answers),
+            name=name,
+            folder=run.results(name),
+            remarks=Remarks(about, notices=warnings),
         )
     return evaluations
 
@@ -262,17 +266,13 @@ def _score_together(run: RunFolder, parts: list[_Tested], about: Mapping[str, st
         )
         for part in parts
     }
-    return score_run(
-        run,
-        pooled,
-        predictions,
-        name=POOLED,
-        held_out=True,
-        dependence=_dependence(parts),
-        earlier=as_one([(one, part.truth) for part in parts for one in part.earlier]),
-        extra={**about, **each, "model fingerprint": {part.fold: part.answers.model_fingerprint for part in parts}},
+    earlier = as_one([(one, part.truth) for part in parts for one in part.earlier])
+    remarks = Remarks(
+        {**about, **each, "model fingerprint": {part.fold: part.answers.model_fingerprint for part in parts}},
         notices=warnings,
+        seen=SeenBefore.of(pooled, _dependence(parts), earlier),
     )
+    return score_run(run, pooled, predictions, name=POOLED, remarks=remarks)
 
 
 def _dependence(parts: list[_Tested]) -> SpeakerDependence:

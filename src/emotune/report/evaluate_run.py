@@ -12,9 +12,11 @@ from emotune.choices import Precision
 from emotune.conditions.origins import asked_notes
 from emotune.corpora import map_classes
 from emotune.errors import ConfigError, ModelError
-from emotune.evaluation import scores
+from emotune.evaluation import evaluate, scores
 from emotune.evaluation.comparing.shared_classes import on_shared_classes, shared_classes
 from emotune.evaluation.result import Evaluation
+from emotune.evaluation.words.against_voice import words_against_voice
+from emotune.evaluation.words.reader import LexiconReader
 from emotune.inference.agreement import Agreement
 from emotune.inference.loading import load
 from emotune.inference.predictor import Predictor
@@ -23,7 +25,7 @@ from emotune.models.folder import find_model_folder
 from emotune.report.card_figures import add_evaluation
 from emotune.report.read_words import add_to_card, read_words
 from emotune.report.score_attacks import Attacks, score_attacks
-from emotune.report.score_run import known_before, score_run, title_of
+from emotune.report.score_run import Remarks, report_run, title_and_notices
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.gender import GENDER_CLASSES, gender_as_class
 from emotune.schema.manifest import Manifest
@@ -177,7 +179,6 @@ def evaluate_run(
         notes, extra = [note, *notes], {**extra, "shared classes": note}
     if exact is not None:
         extra["precision"] = {**(predictions.precision or {}), "scores_in_fp32": scores(manifest, exact)}
-    against_voice = None
     if words or text_encoder is not None:
         against_voice = read_words(
             run,
@@ -190,17 +191,14 @@ def evaluate_run(
             resamples=resamples,
             progress=progress,
         )
-    evaluation = score_run(
-        run,
-        manifest,
-        predictions,
-        name=name,
-        unrestricted=unrestricted,
-        folder=output,
-        resamples=resamples,
-        notes=notes,
-        extra=extra,
-        words=against_voice,
+    else:
+        against_voice = words_against_voice(manifest, predictions, LexiconReader(), resamples=resamples)
+    evaluation = evaluate(
+        manifest, predictions, resamples=resamples, calibration=run.calibration(), unrestricted=unrestricted
+    )
+    evaluation = dataclasses.replace(evaluation, words=against_voice)
+    evaluation = report_run(
+        *(run, manifest, predictions, evaluation), name=name, folder=output, remarks=Remarks(extra, notes=notes)
     )
     if not isinstance(run, LoneModel):
         if words and against_voice is not None:
@@ -211,7 +209,7 @@ def evaluate_run(
     if robustness:
         found = _score_robustness(run, predictor, manifest, predictions, folder, name, resamples, notes, progress)
     if attacks:
-        title, notices = _about(run, manifest, name, notes)
+        title, notices = title_and_notices(run, manifest, name, notes)
         audit = score_attacks(
             attacks, predictor, manifest, predictions, folder, title, notices, resamples=resamples, progress=progress
         )
@@ -263,12 +261,6 @@ def _score_robustness(
     from emotune.report.robustness_page import write_robustness  # noqa: PLC0415
 
     found = run_robustness(predictor, manifest, clean, folder / FOLDER, resamples=resamples, progress=progress)
-    title, notices = _about(run, manifest, name, notes)
+    title, notices = title_and_notices(run, manifest, name, notes)
     write_robustness(folder, found, title=f"{title}, robustness", notices=notices)
     return found
-
-
-def _about(run: RunFolder, manifest: Manifest, name: str, notes: Sequence[str]) -> tuple[str, list[str]]:
-    """Title of a page about a run, and what its readers must know."""
-    notice, (_, seen) = run.information().get("notice"), known_before(run, manifest)
-    return title_of(run, name), [*([notice] if notice else []), *seen, *notes]

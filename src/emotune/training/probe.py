@@ -21,7 +21,8 @@ from emotune.errors import ConfigError, CorpusError
 from emotune.evaluation import Evaluation
 from emotune.models.backbones.base import Backbone
 from emotune.models.emotion_model import EmotionModel
-from emotune.report.score_run import score_run
+from emotune.report.score_run import Remarks, score_run
+from emotune.report.seen_before import seen_by_none
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.labels import LabelSpace
@@ -216,7 +217,8 @@ def _probe_leaving_out(probing: _Probing, listener: Listener, progress: Progress
     chosen = {f"chosen without {name}": _chosen(choice) for name, choice in choices.items()}
     kind = f"probe, leave one {column} out"
     extra = {"kind": kind, **chosen}
-    evaluation = score_run(probing.run, manifest, predictions, name="all", held_out=True, extra=extra)
+    remarks = Remarks(extra, seen=seen_by_none(probing.run, manifest))
+    evaluation = score_run(probing.run, manifest, predictions, name="all", remarks=remarks)
     write_end(probing.run, {**probing.provenance, **extra})
     return evaluation
 
@@ -278,13 +280,15 @@ def _baseline_run(
         features[train, 0], manifest.split(TRAIN), space, inverse_regularisation=choice.inverse_regularisation
     )
     predictions = linear.predict_linear(fitted, features[:, 0], manifest, space)
-    notes = few_choosers(manifest.split(DEVELOPMENT), chose="Regularisation")
-    about = {"model": "pitch and energy, logistic regression"}
+    remarks = Remarks(
+        {"model": "pitch and energy, logistic regression"},
+        notes=few_choosers(manifest.split(DEVELOPMENT), chose="Regularisation"),
+    )
     evaluations = {}
     for name in sorted({str(utterance.split) for utterance in held_out(manifest)}):
         part = manifest.split(name)
         chosen = Predictions(tuple(align(predictions, [u.utterance_id for u in part])), space)
-        evaluations[name] = score_run(run, part, chosen, name=name, extra=about, notes=notes)
+        evaluations[name] = score_run(run, part, chosen, name=name, remarks=remarks)
     write_end(run, provenance_of(recipe, manifest, began, kind="pitch and energy baseline"))
     return evaluations
 

@@ -40,7 +40,7 @@ from emotune.models.card import model_card
 from emotune.models.emotion_model import EmotionModel
 from emotune.models.store import fingerprint_of, load_model, save_config, save_model
 from emotune.report.card_figures import in_card_words
-from emotune.report.score_run import score_run
+from emotune.report.score_run import Remarks, score_run
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress
 from emotune.schema.manifest import Manifest
@@ -330,9 +330,8 @@ def finish_run(
         predictions = with_calibration(predictions, calibration, fingerprint_of(run.model))
     write_provenance(run, provenance)  # which reports read
     chose = "Layer and regularisation" if provenance["kind"] == "probe" else "Epoch and settings"
-    evaluation = score_run(
-        run, development, predictions, name=DEVELOPMENT, notes=few_choosers(development, chose=chose)
-    )
+    remarks = Remarks(notes=few_choosers(development, chose=chose))
+    evaluation = score_run(run, development, predictions, name=DEVELOPMENT, remarks=remarks)
     write_text(run.model / "README.md", _card(recipe, model, manifest, provenance, evaluation))
     write_end(run, provenance)
     return evaluation
