@@ -1,4 +1,4 @@
-"""A report says when the model knew what it is scored on."""
+"""A run that goes on is the one that began, and notes say what its figures rest on."""
 
 import dataclasses
 
@@ -9,9 +9,7 @@ import soundfile
 from builders import manifests
 from builders.manifests import utterance, utterances
 from emotune.errors import AudioError, ConfigError
-from emotune.evaluation.speaker_dependence import speaker_dependence
 from emotune.io.tables import to_json, write_text
-from emotune.report.seen_before import clips_seen
 from emotune.schema.labels import LabelSpace
 from emotune.schema.manifest import Manifest
 from emotune.schema.run_folder import RunFolder
@@ -34,25 +32,6 @@ def manifest_of(*rows: tuple[str, str, str]) -> Manifest:
 
 
 RUN = manifest_of(("a", "s1", "train"), ("b", "s2", "development"), ("c", "s3", "test"))
-
-
-def test_an_unseen_test_split_brings_no_word():
-    assert clips_seen(RUN, RUN.split("test")) == []
-
-
-def test_training_utterances_speakers_and_the_split_that_chose_are_named():
-    (sentence,) = clips_seen(RUN, RUN.split("train"))
-    assert "was trained on 1 of these 1 utterances" in sentence
-    (sentence,) = clips_seen(RUN, RUN.split("development"))
-    assert "chose layer, epoch or settings by 1 of these" in sentence
-    (sentence,) = clips_seen(RUN, manifest_of(("new", "s2", "test")))
-    assert "chose layer, epoch or settings by 1 of these speakers" in sentence
-
-
-def test_another_corpus_may_use_the_same_speaker_names():
-    other = manifest_of(("new", "s1", "test"))
-    other = other.replace_utterances([dataclasses.replace(u, corpus="other") for u in other])
-    assert clips_seen(RUN, other) == []
 
 
 def test_a_split_without_a_class_is_named():
@@ -96,24 +75,6 @@ def test_an_interrupted_run_of_another_kind_or_on_other_data_is_not_continued(tm
     write_text(run.provenance, to_json({**run.information(), "finished": "now"}))
     with pytest.raises(ConfigError, match="finished run"), opened(run, recipe, "probe"):
         pass
-
-
-def test_speakers_that_training_heard_make_a_split_speaker_dependent():
-    train = RUN.split("train")
-    half = speaker_dependence(train, manifest_of(("x", "s1", "test"), ("y", "s1", "test"), ("z", "s4", "test")))
-    assert half.stamp is True
-    assert half.notices == [
-        "Speaker-dependent: 1 of 2 speakers of this split were trained on; figures say nothing about new speakers."
-    ]
-    none = speaker_dependence(train, RUN.split("test"))
-    assert (none.stamp, none.notices) == (False, [])
-
-
-def test_a_speaker_without_a_name_may_be_one_that_training_heard():
-    nameless = manifest_of(("x", "s9", "test"), ("y", "s8", "test"))
-    nameless = nameless.replace_utterances([dataclasses.replace(u, speaker=None) for u in nameless])
-    assert speaker_dependence(RUN.split("train"), nameless).stamp == "unknown"
-    assert speaker_dependence(nameless, RUN.split("test")).stamp == "unknown"
 
 
 @pytest.mark.parametrize(("speakers", "said"), [(1, "by 1 speaker"), (2, "by 2 speakers"), (4, None), (0, None)])

@@ -87,6 +87,7 @@ def test_without_weight_the_labels_alone_are_learnt_over_the_same_clips(recipe):
     losses = found.task.mean_losses(output, heard, found.task.normalisers(heard))
     more = other.task.mean_losses(output, labelled, other.task.normalisers(labelled))
     assert losses[PSEUDO] == 0 and more[PSEUDO] > 0
+    assert losses.keys() > {PSEUDO}
     assert all(torch.equal(losses[name], more[name]) for name in losses if name != PSEUDO)
 
 

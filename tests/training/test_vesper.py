@@ -16,6 +16,7 @@ from emotune.batch import Batch, pad
 from emotune.errors import ConfigError, ModelError
 from emotune.models.backbones import BACKBONES
 from emotune.models.backbones.family import LARGE_SHAPE
+from emotune.models.backbones.whisper import Whisper
 from emotune.models.weights import without_memory
 from emotune.training.loop.whole_step import summed
 from emotune.training.vesper.data import LARGE_STARTS, SMALL_STARTS, HiddenSpans
@@ -168,6 +169,8 @@ def test_thresholds_are_those_of_the_clip_itself_and_spans_change_from_epoch_to_
 def positions_of(student: VesperStudent) -> torch.Tensor | float:
     """What a hidden frame keeps beside the vector: its position, where that is added to the frames."""
     kept = student._positions.of_batch
+    if isinstance(student.backbone, Whisper):
+        assert torch.equal(kept, student.backbone.embed_positions.weight[: len(kept)])
     assert (kept is None) == (student.backbone.position_layer() is None)
     return 0.0 if kept is None else kept
 

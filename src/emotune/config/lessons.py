@@ -130,7 +130,7 @@ def lesson_faults(recipe: Recipe) -> Iterator[str]:
     if isinstance(task, SemiSupervisedOptions):
         if recipe.augmentation.mix is not None:
             yield f"augmentation.mix mixes labels, which task: {name} has not got yet: leave it out"
-        if recipe.train.average is not None and task.threshold is None:
+        if recipe.train.average is not None and task.threshold is None and task.weight:
             yield (
                 f"train.average: development hears the averaged model, and in task: {name} the other one labels; leave"
                 " train.average out, or give task.threshold"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from emotune.schema.manifest import Manifest
@@ -43,3 +44,11 @@ def speaker_dependence(trained_on: Manifest, scored: Manifest) -> SpeakerDepende
     trained = {voice_named(corpus, name) for corpus, name in heard_speakers(trained_on)}
     all_known = all(u.speaker is not None for part in (trained_on, scored) for u in part)
     return SpeakerDependence(len(shared_voices(there, trained)), len(there), all_known)
+
+
+def speaker_dependence_of_parts(parts: Iterable[tuple[Manifest, Manifest]]) -> SpeakerDependence:
+    """Counts over the parts of a cross-validation: pairs of what was trained on and what was scored of it."""
+    each = [speaker_dependence(trained_on, scored) for trained_on, scored in parts]
+    return SpeakerDependence(
+        sum(one.shared for one in each), sum(one.scored for one in each), all(one.all_known for one in each)
+    )

@@ -15,7 +15,7 @@ from emotune.config.tasks import refuse_task
 from emotune.errors import ConfigError
 from emotune.evaluation import Evaluation, scores
 from emotune.evaluation.earlier_training import EarlierTraining, as_one, earlier_in
-from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dependence
+from emotune.evaluation.speaker_dependence import speaker_dependence_of_parts
 from emotune.inference import load
 from emotune.protocols.pool import training_pool
 from emotune.protocols.protocol import Fold, Protocol, class_changes, doubts, folds_of, load_protocol, under_protocol
@@ -246,7 +246,9 @@ def _pooled(run: RunFolder, protocol: Protocol, folds: list[Fold], warnings: lis
     for name in fold.tests:
         part = _tested(run, fold, name)
         evaluations[name] = score_run(
-            *(part.run, part.truth, part.answers),
+            part.run,
+            part.truth,
+            part.answers,
             name=name,
             folder=run.results(name),
             remarks=Remarks(about, notices=warnings),
@@ -266,18 +268,11 @@ def _score_together(run: RunFolder, parts: list[_Tested], about: Mapping[str, st
         )
         for part in parts
     }
+    dependence = speaker_dependence_of_parts((part.manifest.split(TRAIN), part.truth) for part in parts)
     earlier = as_one([(one, part.truth) for part in parts for one in part.earlier])
     remarks = Remarks(
         {**about, **each, "model fingerprint": {part.fold: part.answers.model_fingerprint for part in parts}},
         notices=warnings,
-        seen=SeenBefore.of(pooled, _dependence(parts), earlier),
+        seen=SeenBefore.of(pooled, dependence, earlier),
     )
     return score_run(run, pooled, predictions, name=POOLED, remarks=remarks)
-
-
-def _dependence(parts: list[_Tested]) -> SpeakerDependence:
-    """Counts the tested speakers that their fold trained on."""
-    each = [speaker_dependence(part.manifest.split(TRAIN), part.truth) for part in parts]
-    return SpeakerDependence(
-        sum(item.shared for item in each), sum(item.scored for item in each), all(item.all_known for item in each)
-    )

@@ -198,7 +198,7 @@ def evaluate_run(
     )
     evaluation = dataclasses.replace(evaluation, words=against_voice)
     evaluation = report_run(
-        *(run, manifest, predictions, evaluation), name=name, folder=output, remarks=Remarks(extra, notes=notes)
+        run, manifest, predictions, evaluation, name=name, folder=output, remarks=Remarks(extra, notes=notes)
     )
     if not isinstance(run, LoneModel):
         if words and against_voice is not None:

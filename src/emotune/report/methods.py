@@ -29,7 +29,7 @@ def methods_of_evaluation(evaluation: Evaluation, information: Mapping[str, Any]
 
     Args:
         evaluation: the figures.
-        information: as the report has it, see ``score_run``; what it lacks is left out.
+        information: as the report has it, see ``report_run``; what it lacks is left out.
     """
     said = [f"{_scored(evaluation.scored, evaluation.speakers, _corpora(information))} were scored."]
     said += [*_tested(information), *_model(information)]

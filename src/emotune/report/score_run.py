@@ -49,7 +49,7 @@ def score_run(
     folder: Path | None = None,
     remarks: Remarks | None = None,
 ) -> Evaluation:
-    """Evaluate, with a look at words and voice where there are transcripts, and write predictions and report.
+    """Evaluates, with a look at words and voice where there are transcripts, and write predictions and report.
 
     Args:
         run: the run that the model comes from, or the model alone.
@@ -57,7 +57,7 @@ def score_run(
         predictions: of that manifest.
         name: of the split, for title and folder.
         folder: where to write; ``<run>/<name>`` when None.
-        remarks: beside the figures.
+        remarks: that the report makes of the figures.
     """
     evaluation = evaluate(manifest, predictions, calibration=run.calibration())
     words = words_against_voice(manifest, predictions, LexiconReader())

@@ -18,11 +18,11 @@ _UNKNOWN = SpeakerDependence(shared=0, scored=0, all_known=False)
 
 @dataclass(frozen=True)
 class SeenBefore:
-    """Facts that figures must be read with.
+    """Overlap of what a model has learnt from with what it is scored on.
 
     Args:
         speaker_dependent: True, False or ``unknown``, as ``SpeakerDependence.stamp``.
-        sentences: a sentence a fact; none for an honest test.
+        sentences: one for each kind of overlap; none for an honest test.
     """
 
     speaker_dependent: bool | str
@@ -49,19 +49,13 @@ class SeenBefore:
 
 
 def seen_by(run: RunFolder, manifest: Manifest) -> SeenBefore:
-    """Tells what a run, or a model without its run, had heard of a manifest."""
+    """Overlap of a manifest with what a run, or a model without its run, has learnt from."""
     earlier = earlier_in(run.information())
     if isinstance(run, LoneModel):
         return SeenBefore.of(manifest, _UNKNOWN, earlier, [trained_elsewhere(run)])
     own = Manifest.read(run.manifest)
     dependence = speaker_dependence(own.filter(lambda utterance: utterance.split == TRAIN), manifest)
-    return SeenBefore.of(manifest, dependence, earlier, clips_seen(own, manifest))
-
-
-def seen_by_none(run: RunFolder, manifest: Manifest) -> SeenBefore:
-    """Tells it where each speaker was held out from the model that answered, as in a cross-validation."""
-    nobody = manifest.filter(lambda utterance: False)
-    return SeenBefore.of(manifest, speaker_dependence(nobody, manifest), earlier_in(run.information()))
+    return SeenBefore.of(manifest, dependence, earlier, overlap_sentences(own, manifest))
 
 
 def trained_elsewhere(model: LoneModel) -> str:
@@ -77,7 +71,7 @@ def trained_elsewhere(model: LoneModel) -> str:
     )
 
 
-def clips_seen(run_manifest: Manifest, manifest: Manifest) -> list[str]:
+def overlap_sentences(run_manifest: Manifest, manifest: Manifest) -> list[str]:
     """Says which of the scored utterances the run knew already, one sentence a fact; empty for an honest test.
 
     Speakers of the training split are not named here: ``speaker_dependence`` counts them.

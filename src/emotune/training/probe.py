@@ -19,10 +19,12 @@ from emotune.config.recipe import Recipe
 from emotune.config.tasks import refuse_task
 from emotune.errors import ConfigError, CorpusError
 from emotune.evaluation import Evaluation
+from emotune.evaluation.earlier_training import earlier_in
+from emotune.evaluation.speaker_dependence import SpeakerDependence, speaker_dependence_of_parts
 from emotune.models.backbones.base import Backbone
 from emotune.models.emotion_model import EmotionModel
 from emotune.report.score_run import Remarks, score_run
-from emotune.report.seen_before import seen_by_none
+from emotune.report.seen_before import SeenBefore
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress, silent
 from emotune.schema.labels import LabelSpace
@@ -217,7 +219,8 @@ def _probe_leaving_out(probing: _Probing, listener: Listener, progress: Progress
     chosen = {f"chosen without {name}": _chosen(choice) for name, choice in choices.items()}
     kind = f"probe, leave one {column} out"
     extra = {"kind": kind, **chosen}
-    remarks = Remarks(extra, seen=seen_by_none(probing.run, manifest))
+    seen = SeenBefore.of(manifest, _dependence(manifest, column), earlier_in(probing.provenance))
+    remarks = Remarks(extra, seen=seen)
     evaluation = score_run(probing.run, manifest, predictions, name="all", remarks=remarks)
     write_end(probing.run, {**probing.provenance, **extra})
     return evaluation
@@ -303,6 +306,18 @@ def _groups(manifest: Manifest, column: str) -> list[str]:
     if any(group is None for group in groups):
         raise CorpusError(f"probe.leave_out: {column} needs a {column} for every utterance; some have none.")
     return groups
+
+
+def _dependence(manifest: Manifest, column: str) -> SpeakerDependence:
+    """Counts the speakers of each group that are in another one, as those of a session may be."""
+    groups = sorted(set(_groups(manifest, column)))
+    return speaker_dependence_of_parts(
+        (
+            manifest.filter(lambda u, group=group: getattr(u, column) != group),
+            manifest.filter(lambda u, group=group: getattr(u, column) == group),
+        )
+        for group in groups
+    )
 
 
 def _probe_model(probing: _Probing, layer: int, fitted: linear.LinearModel) -> EmotionModel:

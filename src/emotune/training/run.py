@@ -27,8 +27,6 @@ from emotune.evaluation.earlier_training import (
     EARLIER,
     EarlierTraining,
     earlier_in,
-    earlier_notices,
-    stamp_with_earlier,
 )
 from emotune.evaluation.speaker_dependence import speaker_dependence
 from emotune.inference.conditioner import Conditioner
@@ -41,6 +39,7 @@ from emotune.models.emotion_model import EmotionModel
 from emotune.models.store import fingerprint_of, load_model, save_config, save_model
 from emotune.report.card_figures import in_card_words
 from emotune.report.score_run import Remarks, score_run
+from emotune.report.seen_before import SeenBefore
 from emotune.runtime.listener import Listener
 from emotune.runtime.progress import Progress
 from emotune.schema.manifest import Manifest
@@ -356,10 +355,10 @@ def _card(
     }
     development = manifest.split(DEVELOPMENT)
     trained_on = manifest.split(TRAIN)
-    dependence, earlier = speaker_dependence(trained_on, development), earlier_in(provenance)
-    stamp = stamp_with_earlier(dependence.stamp, earlier, development)
-    told = [recipe.notice] if recipe.notice else []
-    notices = [*told, *dependence.notices, *earlier_notices(earlier, development)]
+    earlier = earlier_in(provenance)
+    seen = SeenBefore.of(development, speaker_dependence(trained_on, development), earlier)
+    stamp = seen.speaker_dependent
+    notices = [*([recipe.notice] if recipe.notice else []), *seen.sentences]
     information = {
         **{name: str(manifest.information.get(name, "unknown")) for name in ("corpus", "reference")},
         "licence": inherited_licences(

@@ -156,4 +156,5 @@ class SemiSupervision(Lesson):
 
     def prepare(self, train: Manifest, *, listener: Listener, progress: Progress) -> None:
         without = sum(utterance.emotion is None for utterance in train)
-        listener.say(f"{len(train) - without} training utterances have a label, {without} are labelled by the model")
+        by_model = "are labelled by the model" if self.options.weight else "teach nothing: task.weight is 0"
+        listener.say(f"{len(train) - without} training utterances have a label, {without} {by_model}")

@@ -182,7 +182,7 @@ class Backbone(nn.Module, ABC):
         """The layer whose output is added to the frames before the first layer, to tell where each is.
 
         Its first input has shape (batch, frames, features), its output that shape or (frames, features). None where
-        attention knows positions too.
+        nothing is added.
         """
         return None
 

@@ -54,7 +54,7 @@ class FixedPositions(nn.Module):
         self.register_buffer("weight", sinusoids(positions, features))
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Those of as many frames, shape (batch, frames, features) to (frames, features)."""
+        """Positions of as many frames: shape (batch, frames, features) to (frames, features)."""
         return self.weight[: hidden.shape[1]]
 
 
