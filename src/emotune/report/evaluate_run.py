@@ -165,20 +165,16 @@ def evaluate_run(
         manifest = gender_as_class(manifest)
     if shared:  # what cannot be scored is refused before the long work
         shared_classes([predictor.label_space, manifest.label_space])
-    predictions = predictor.predict_manifest(manifest, progress=progress)
-    exact = None if precision == "fp32" else load(run_path, **loading).predict_manifest(manifest, progress=progress)
-    if exact is not None:
-        agreement = Agreement.of(precision, exact, predictions)
-        predictions = dataclasses.replace(predictions, precision=agreement.to_json())
-    notes = asked_notes(sources, (row.conditions_used for row in predictions))
-    extra: dict[str, Any] = {"conditions_asked_for": sources} if sources else {}
-    unrestricted = predictions if shared else None
+    answered = _Answered(manifest, predictor.predict_manifest(manifest, progress=progress))
+    if precision != "fp32":
+        exact = load(run_path, **loading).predict_manifest(manifest, progress=progress)
+        answered = answered.beside(exact, precision)
+    if sources:
+        answered = answered.asked_for(sources)
+    unrestricted = answered.predictions if shared else None
     if shared:
-        exact = None if exact is None else on_shared_classes(manifest, exact)[1]
-        manifest, predictions, note = on_shared_classes(manifest, predictions)
-        notes, extra = [note, *notes], {**extra, "shared classes": note}
-    if exact is not None:
-        extra["precision"] = {**(predictions.precision or {}), "scores_in_fp32": scores(manifest, exact)}
+        answered = answered.on_shared_classes()
+    manifest, predictions, notes = answered.manifest, answered.predictions, answered.notes
     if words or text_encoder is not None:
         against_voice = read_words(
             run,
@@ -197,9 +193,7 @@ def evaluate_run(
         manifest, predictions, resamples=resamples, calibration=run.calibration(), unrestricted=unrestricted
     )
     evaluation = dataclasses.replace(evaluation, words=against_voice)
-    evaluation = report_run(
-        run, manifest, predictions, evaluation, name=name, folder=output, remarks=Remarks(extra, notes=notes)
-    )
+    evaluation = report_run(run, manifest, predictions, evaluation, name=name, folder=output, remarks=answered.remarks)
     if not isinstance(run, LoneModel):
         if words and against_voice is not None:
             add_to_card(run, against_voice, name)
@@ -213,8 +207,57 @@ def evaluate_run(
         audit = score_attacks(
             attacks, predictor, manifest, predictions, folder, title, notices, resamples=resamples, progress=progress
         )
-    in_fp32 = {} if exact is None else scores(manifest, exact)
-    return EvaluatedRun(name, folder, evaluation, manifest, predictions, changes, found, audit, in_fp32)
+    return EvaluatedRun(name, folder, evaluation, manifest, predictions, changes, found, audit, answered.exact_scores)
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """A manifest and the answers to it, with what a report tells of how they came about.
+
+    Args:
+        manifest: the truth.
+        predictions: of it.
+        exact: those in fp32, where another precision was asked for.
+        information: for the report's table.
+        notes: for its reader.
+    """
+
+    manifest: Manifest
+    predictions: Predictions
+    exact: Predictions | None = None
+    information: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    notes: Sequence[str] = ()
+
+    @property
+    def exact_scores(self) -> Mapping[str, float]:
+        """In fp32; empty where no other precision was asked for."""
+        return {} if self.exact is None else scores(self.manifest, self.exact)
+
+    @property
+    def remarks(self) -> Remarks:
+        """Beside the figures."""
+        information = dict(self.information)
+        if self.exact is not None:
+            information["precision"] = {**(self.predictions.precision or {}), "scores_in_fp32": self.exact_scores}
+        return Remarks(information, notes=self.notes)
+
+    def beside(self, exact: Predictions, precision: Precision) -> _Answered:
+        """Says how far the answers are from exact ones."""
+        agreement = Agreement.of(precision, exact, self.predictions)
+        predictions = dataclasses.replace(self.predictions, precision=agreement.to_json())
+        return dataclasses.replace(self, predictions=predictions, exact=exact)
+
+    def asked_for(self, sources: Mapping[str, str]) -> _Answered:
+        """Says where conditions were asked to come from, and where they came from."""
+        notes = asked_notes(sources, (row.conditions_used for row in self.predictions))
+        return dataclasses.replace(self, notes=notes, information={**self.information, "conditions_asked_for": sources})
+
+    def on_shared_classes(self) -> _Answered:
+        """Leaves out what is not of the classes that both have."""
+        exact = None if self.exact is None else on_shared_classes(self.manifest, self.exact)[1]
+        manifest, predictions, note = on_shared_classes(self.manifest, self.predictions)
+        information = {**self.information, "shared classes": note}
+        return _Answered(manifest, predictions, exact, information, [note, *self.notes])
 
 
 def _check_together(
