@@ -35,10 +35,7 @@ from emotune.models.heads.network import HeadNetwork, LayerHeads, Standardize
 from emotune.models.second_stream import SecondStream
 from emotune.schema.labels import LabelSpace
 
-_OPTIONS = (
-    *("layer_mix", "varan", "pooling", "hidden_size", "dropout", "adapter"),
-    *("conditions", "join", "heads", "networks"),
-)
+_SINCE_THE_FIRST = ("layer_mix", "pooling", "hidden_size", "dropout", "heads")
 _LATER = ("varan", "adapter", "conditions", "join", "networks")  # models saved before there were any lack these
 
 
@@ -95,16 +92,18 @@ class EmotionModel(nn.Module):
         contracts = {name: HEADS[name](label_space) for name in heads}
         self.learns: dict[str, Head] = {name: head for name, head in contracts.items() if head.size}
         """the contracts of its heads"""
-        self.options: dict[str, Any] = dict(
-            zip(
-                _OPTIONS,
-                (
-                    *(layer_mix, varan, pooling, hidden_size, dropout, adapter),
-                    *(conditions, join, list(self.learns), networks),
-                ),
-                strict=True,
-            )
-        )
+        self.options: dict[str, Any] = {
+            "layer_mix": layer_mix,
+            "varan": varan,
+            "pooling": pooling,
+            "hidden_size": hidden_size,
+            "dropout": dropout,
+            "adapter": adapter,
+            "conditions": conditions,
+            "join": join,
+            "heads": list(self.learns),
+            "networks": networks,
+        }
         _refuse_unknown_heads(networks or {}, self.learns)
         _check_finite(self.options, "")
         if second is not None and layer_mix == VARAN:
@@ -290,13 +289,12 @@ class EmotionModel(nn.Module):
         Raises:
             ConfigError: for unknown names or values.
         """
-        needed = [name for name in _OPTIONS if name not in _LATER]
-        _check_keys(config, ("backbone", "classes", "dimensions", *needed), "config")
+        _check_keys(config, ("backbone", "classes", "dimensions", *_SINCE_THE_FIRST), "config")
         return cls(
             _stored_backbone(config["backbone"]),
             LabelSpace.from_json(config),
             second=_stored_second(config["second"]) if config.get("second") else None,
-            **{name: config[name] for name in _OPTIONS if name in config},
+            **{name: config[name] for name in (*_SINCE_THE_FIRST, *_LATER) if name in config},
         )
 
 
