@@ -153,7 +153,7 @@ def test_the_curve_is_a_table_and_a_picture_with_differences_at_each_value(sourc
     assert found.estimate.value == pytest.approx(gain)
     assert gain > 0.15
     page, markdown = ((tmp_path / "out" / f"study.{kind}").read_text() for kind in ("html", "md"))
-    assert "UAR over share of labels" in page
+    assert "UAR over share of labels" in page and "trained with 1 to 2 seeds each" in page
     row = next(line for line in markdown.splitlines() if line.startswith("| pretrained |"))
     assert f"{scores['pretrained-0.1'].value:.3f} [" in row
     assert f"{gain:+.3f} (p " in row

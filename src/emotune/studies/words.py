@@ -21,11 +21,20 @@ def about(result: StudyResult) -> str:
     common = f" In every step: {', '.join(result.common)}." if result.common else ""
     only = f" Predicted without labels: {', '.join(result.predicted_only)}." if result.predicted_only else ""
     how = {"train": "trained", "probe": "probed", "baseline": "baselines of pitch and energy"}[result.kind]
-    several = len(result.seeds) > 1
-    seeds = f"{len(result.seeds)} seeds ({', '.join(map(str, result.seeds))})" if several else f"seed {result.seeds[0]}"
     others = [step.name for step in result.steps if not step.scored]
     beside = f" Trained for other steps alone: {', '.join(others)}." if others else ""
-    return f"{len(steps)} steps, {how} with {seeds}.{beside}{common}{only}"
+    return f"{len(steps)} steps, {how} with {_seeds(result)}.{beside}{common}{only}"
+
+
+def _seeds(result: StudyResult) -> str:
+    """Seeds of all steps, or how many each has where some have their own."""
+    counts = {len(step.runs) for step in result.steps if step.scored and step.runs and not step.is_composed} | {
+        len(result.seeds)
+    }
+    if len(counts) > 1:
+        return f"{min(counts)} to {max(counts)} seeds each, see every run"
+    several = len(result.seeds) > 1
+    return f"{len(result.seeds)} seeds ({', '.join(map(str, result.seeds))})" if several else f"seed {result.seeds[0]}"
 
 
 def counted(test: TestResult) -> str:

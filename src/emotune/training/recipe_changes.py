@@ -12,13 +12,19 @@ from emotune.section import Section
 
 _SOURCES = ("data.manifest", "data.root")
 _TOLD = ("description", "notice", "train.trackers")
+_OF_START = tuple(f"model.backbone.{key}" for key in ("name", "checkpoint", "config", "layers"))
 _CACHES = ("data.cache", "data.cache_gb", "probe.cache", "task.cache")
 
 
 def changes_between(
     before: Recipe, after: Recipe, *, but: Sequence[str] = ("name", "description", "seed", "notice")
 ) -> list[str]:
-    """Lists the differences between two recipes, one text a key, such as ``model.pooling: mean → std``."""
+    """Lists the differences between two recipes, one text a key, such as ``model.pooling: mean → std``.
+
+    A start brings its encoder, so that where starts differ, what the encoder is said to be is none beside.
+    """
+    if before.model.start != after.model.start:
+        but = (*but, *_OF_START)
     return _in_words(before.model_dump(mode="json"), after.model_dump(mode="json"), but)
 
 
