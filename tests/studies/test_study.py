@@ -141,6 +141,13 @@ def test_what_is_taken_out_in_every_step_is_told_as_it_was_written(tmp_path):
     assert result.common == ("data.corpus = null",)
 
 
+def test_what_an_override_replaces_in_every_step_is_not_told_beside_it(tmp_path):
+    path = written(tmp_path, STEPS, set={"model.dropout": 0.1, "data.corpus": None})
+    plan = load_study(path, ["model.dropout=0.2"])
+    result = run_study(plan, tmp_path / "out", resamples=500, run_one=untrained)
+    assert result.common == ("data.corpus = null", "model.dropout = 0.2")
+
+
 def test_a_step_is_compared_with_the_step_that_it_names(tmp_path):
     steps = [*STEPS[:2], {"name": "other", "recipe": "recipe.yaml", "against": "mean"}]
     result = ran(written(tmp_path, steps), tmp_path / "out")

@@ -139,7 +139,9 @@ def _truth(name: str, runs: Mapping[str, Sequence[StudyRun]], metrics: Sequence[
 
 
 def _common(plan: Plan) -> list[str]:
-    items = [*(as_override(key, value) for key, value in plan.study.changes.items()), *plan.overrides]
+    overridden = {override.partition("=")[0] for override in plan.overrides}
+    own = [as_override(key, value) for key, value in plan.study.changes.items() if key not in overridden]
+    items = [*own, *plan.overrides]
     shown = [item.replace("=", " = ", 1) for item in items]
     return [item for item in shown if not any(Path(word).is_absolute() for word in item.split())]
 
