@@ -20,4 +20,6 @@ def test_a_key_that_differs_is_told_with_both_values():
 def test_of_a_start_the_encoder_that_it_brings_is_no_change_beside():
     brought = {"checkpoint": None, "config": {"d_model": 384}, "layers": None, "train": "all"}
     started = with_model(brought, start="runs/views")
+    started_elsewhere = with_model({"checkpoint": "elsewhere"}, start="runs/views")
+    assert "model.backbone.checkpoint: openai/whisper-tiny.en → elsewhere" in changes_between(OWN, started_elsewhere)
     assert changes_between(OWN, started) == ["model.start: none → runs/views", "model.backbone.train: none → all"]

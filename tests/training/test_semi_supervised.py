@@ -150,3 +150,4 @@ def test_what_cannot_be_learnt_so_is_refused(recipe, tones, tmp_path):
     with pytest.raises(ValueError, match="development hears the averaged model"):
         recipe({"average": 0.9})
     recipe({"average": 0.9}, threshold=0.95)
+    recipe({"average": 0.9}, weight=0)

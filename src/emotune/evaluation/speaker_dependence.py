@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from emotune.schema.manifest import Manifest
-from emotune.schema.speakers import heard_speakers, known_voices, shared_voices, voice_named
+from emotune.schema.speakers import Voice, heard_speakers, known_voices, shared_voices, voice_named
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,16 @@ def speaker_dependence(trained_on: Manifest, scored: Manifest) -> SpeakerDepende
         trained_on: the training split alone.
         scored: the truth that predictions are held against.
     """
-    there = known_voices(scored)
-    trained = {voice_named(corpus, name) for corpus, name in heard_speakers(trained_on)}
-    all_known = all(u.speaker is not None for part in (trained_on, scored) for u in part)
-    return SpeakerDependence(len(shared_voices(there, trained)), len(there), all_known)
+    return speaker_dependence_of_parts([(trained_on, scored)])
 
 
 def speaker_dependence_of_parts(parts: Iterable[tuple[Manifest, Manifest]]) -> SpeakerDependence:
-    """Counts over the parts of a cross-validation: pairs of what was trained on and what was scored of it."""
-    each = [speaker_dependence(trained_on, scored) for trained_on, scored in parts]
-    return SpeakerDependence(
-        sum(one.shared for one in each), sum(one.scored for one in each), all(one.all_known for one in each)
-    )
+    """Counts speakers over the parts of a cross-validation, each once: pairs of trained on and scored."""
+    scored, shared, all_known = set[Voice](), set[Voice](), True
+    for trained_on, tested in parts:
+        there = known_voices(tested)
+        heard = {voice_named(corpus, name) for corpus, name in heard_speakers(trained_on)}
+        scored |= there
+        shared |= shared_voices(there, heard)
+        all_known = all_known and all(u.speaker is not None for part in (trained_on, tested) for u in part)
+    return SpeakerDependence(len(shared), len(scored), all_known)

@@ -104,6 +104,7 @@ class EmotionModel(nn.Module):
             "heads": list(self.learns),
             "networks": networks,
         }
+        assert self.options.keys() == {*_SINCE_THE_FIRST, *_LATER}  # or ``from_config`` would lose one
         _refuse_unknown_heads(networks or {}, self.learns)
         _check_finite(self.options, "")
         if second is not None and layer_mix == VARAN:

@@ -173,7 +173,7 @@ def evaluate_run(
         answered = answered.asked_for(sources)
     unrestricted = answered.predictions if shared else None
     if shared:
-        answered = answered.on_shared_classes()
+        answered = answered.of_shared_classes()
     manifest, predictions, notes = answered.manifest, answered.predictions, answered.notes
     if words or text_encoder is not None:
         against_voice = read_words(
@@ -230,12 +230,12 @@ class _Answered:
 
     @property
     def exact_scores(self) -> Mapping[str, float]:
-        """In fp32; empty where no other precision was asked for."""
+        """Scores of the exact answers; empty where no other precision was asked for."""
         return {} if self.exact is None else scores(self.manifest, self.exact)
 
     @property
     def remarks(self) -> Remarks:
-        """Beside the figures."""
+        """Remarks of the report."""
         information = dict(self.information)
         if self.exact is not None:
             information["precision"] = {**(self.predictions.precision or {}), "scores_in_fp32": self.exact_scores}
@@ -252,7 +252,7 @@ class _Answered:
         notes = asked_notes(sources, (row.conditions_used for row in self.predictions))
         return dataclasses.replace(self, notes=notes, information={**self.information, "conditions_asked_for": sources})
 
-    def on_shared_classes(self) -> _Answered:
+    def of_shared_classes(self) -> _Answered:
         """Leaves out what is not of the classes that both have."""
         exact = None if self.exact is None else on_shared_classes(self.manifest, self.exact)[1]
         manifest, predictions, note = on_shared_classes(self.manifest, self.predictions)

@@ -49,7 +49,7 @@ def score_run(
     folder: Path | None = None,
     remarks: Remarks | None = None,
 ) -> Evaluation:
-    """Evaluates, with a look at words and voice where there are transcripts, and write predictions and report.
+    """Evaluates, with a look at words and voice where there are transcripts, and writes predictions and report.
 
     Args:
         run: the run that the model comes from, or the model alone.

@@ -19,10 +19,9 @@ from emotune.protocols.protocol import load_protocol
 from emotune.protocols.run import POOLED, Kind
 from emotune.schema.run_folder import RunFolder
 from emotune.studies.study import RUN_OF, Study, StudyStep
+from emotune.training.recipe_changes import ENCODER_KEYS
 
-_ENCODER = tuple(
-    f"model.backbone.{key}=" for key in ("name", "checkpoint", "revision", "config", "layers", "final_norm")
-)
+_ENCODER = tuple(f"model.backbone.{key}=" for key in ENCODER_KEYS)
 
 
 @dataclass(frozen=True)

@@ -27,14 +27,14 @@ def about(result: StudyResult) -> str:
 
 
 def _seeds(result: StudyResult) -> str:
-    """Seeds of all steps, or how many each has where some have their own."""
-    counts = {len(step.runs) for step in result.steps if step.scored and step.runs and not step.is_composed} | {
-        len(result.seeds)
-    }
-    if len(counts) > 1:
-        return f"{min(counts)} to {max(counts)} seeds each, see every run"
-    several = len(result.seeds) > 1
-    return f"{len(result.seeds)} seeds ({', '.join(map(str, result.seeds))})" if several else f"seed {result.seeds[0]}"
+    """Seeds that all steps have, or how many each has."""
+    steps = [step for step in result.steps if step.scored and step.runs and not step.is_composed]
+    each = {tuple(run.seed for run in step.runs) for step in steps} or {tuple(result.seeds)}
+    if len(each) > 1:
+        fewest, most = min(map(len, each)), max(map(len, each))
+        return f"{fewest} to {most} seeds each" if fewest < most else f"{most} seed{'s' * (most > 1)} each"
+    seeds = list(next(iter(each)))
+    return f"{len(seeds)} seeds ({', '.join(map(str, seeds))})" if len(seeds) > 1 else f"seed {seeds[0]}"
 
 
 def counted(test: TestResult) -> str:

@@ -12,7 +12,8 @@ from emotune.section import Section
 
 _SOURCES = ("data.manifest", "data.root")
 _TOLD = ("description", "notice", "train.trackers")
-_OF_START = tuple(f"model.backbone.{key}" for key in ("name", "checkpoint", "config", "layers"))
+ENCODER_KEYS = ("name", "checkpoint", "revision", "config", "layers", "final_norm")
+"""Keys of ``model.backbone`` that a start brings."""
 _CACHES = ("data.cache", "data.cache_gb", "probe.cache", "task.cache")
 
 
@@ -21,11 +22,13 @@ def changes_between(
 ) -> list[str]:
     """Lists the differences between two recipes, one text a key, such as ``model.pooling: mean → std``.
 
-    A start brings its encoder, so that where starts differ, what the encoder is said to be is none beside.
+    A start brings its encoder: where starts differ, what only one of the two recipes says of an encoder is none beside.
     """
+    first, second = before.model_dump(mode="json"), after.model_dump(mode="json")
     if before.model.start != after.model.start:
-        but = (*but, *_OF_START)
-    return _in_words(before.model_dump(mode="json"), after.model_dump(mode="json"), but)
+        own, other = first["model"]["backbone"], second["model"]["backbone"]
+        but = (*but, *(f"model.backbone.{key}" for key in ENCODER_KEYS if not (own.get(key) and other.get(key))))
+    return _in_words(first, second, but)
 
 
 def changes_of_work(before: Recipe | SequenceRecipe, after: Recipe | SequenceRecipe) -> list[str]:
