@@ -109,7 +109,7 @@ def draw(rows: list[dict[str, float]], path: Path) -> None:
             if key == "clips" and value == "seconds":
                 axis.set(yscale="log")
             else:
-                axis.set(ylim=(0, None))
+                axis.set(ylim=(0, 1.15 * max(r[value] for r in found)))
             axis.legend(fontsize=8)
     figure.savefig(path, dpi=150)
 
