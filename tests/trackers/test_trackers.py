@@ -196,8 +196,12 @@ def test_every_tracker_is_read_back_here():
 
 @pytest.fixture
 def kept_here(tmp_path, monkeypatch) -> Path:
-    """A folder for all stores; trackio looks for its own when it is first imported."""
+    """A folder for all stores; trackio looks for its own when it is first imported, so it is imported anew."""
     monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
+    for module in [
+        name for name in sys.modules if name.split(".")[0] == "trackio" or name == "emotune.trackers.trackio"
+    ]:
+        monkeypatch.delitem(sys.modules, module)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     monkeypatch.setenv("WANDB_MODE", "online")  # a run stays here whatever is set
     return tmp_path
