@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -228,7 +229,7 @@ class _Answered:
     information: Mapping[str, Any] = field(default_factory=dict[str, Any])
     notes: Sequence[str] = ()
 
-    @property
+    @cached_property
     def exact_scores(self) -> Mapping[str, float]:
         """Scores of the exact answers; empty where no other precision was asked for."""
         return {} if self.exact is None else scores(self.manifest, self.exact)

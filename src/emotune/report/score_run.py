@@ -25,7 +25,7 @@ _OF_RUN = ("recipe", "description", "seed", "kind", "encoder", "pooling", "chose
 
 @dataclass(frozen=True)
 class Remarks:
-    """What a report tells beside its figures.
+    """Lines, banners and notes of a report beside its figures.
 
     Args:
         information: more lines for the table of where the figures come from.
@@ -124,6 +124,6 @@ def _notice(about: Mapping[str, Any]) -> list[str]:
 
 
 def _shown(about: Mapping[str, Any]) -> dict[str, Any]:
-    """What a report says of a run; a baseline's description tells of an encoder, which it has not."""
+    """Facts on a run for its report; a baseline's description tells of an encoder, which it has not."""
     left_out = {"description"} if "baseline" in str(about.get("kind")) else set[str]()
     return {key: about[key] for key in _OF_RUN if about.get(key) not in (None, "", {}, []) and key not in left_out}

@@ -1,4 +1,4 @@
-"""What a model, or one that it learnt from, had heard of what it is scored on, before it was scored."""
+"""Overlap of what a model, or one before it, has learnt from with what it is scored on, in words for reports."""
 
 from __future__ import annotations
 

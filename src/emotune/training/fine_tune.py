@@ -295,8 +295,7 @@ def last_checkpoint(checkpoints: Checkpoints, listener: Listener) -> Path | None
 def _standardize(experiment: Experiment, progress: Progress) -> None:
     """Gives the model mean and standard deviation of the untrained model's pooled features over the training split."""
     pooled = pooled_together(experiment.model, experiment.preprocessing, experiment.train, progress=progress)
-    features = torch.from_numpy(pooled)
-    experiment.model.standardize.set(features.mean(dim=0), features.std(dim=0, correction=0))
+    experiment.model.standardize.fit(torch.from_numpy(pooled))
 
 
 def _start_from_probe(experiment: Experiment, recipe: Recipe, progress: Progress) -> float:

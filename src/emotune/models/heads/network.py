@@ -31,6 +31,10 @@ class Standardize(nn.Module):
         self.mean.copy_(mean)
         self.std.copy_(torch.where(std > 1e-8, std, torch.ones_like(std)))
 
+    def fit(self, features: Tensor) -> None:
+        """Takes the statistics of features of the training split, shape (utterances, ...)."""
+        self.set(features.mean(dim=0), features.std(dim=0, correction=0))
+
     def forward(self, features: Tensor) -> Tensor:
         return (features - self.mean) / self.std
 

@@ -100,13 +100,13 @@ def build_views(recipe: Recipe, encoder: Backbone, data: PretrainingData) -> Pre
 def standardize(data: PretrainingData, model: ViewModel) -> None:
     """Measures what the untrained model's pooled features are standardised by, over the clips that are learnt from."""
     features = torch.from_numpy(pooled_together(model.model, data.preprocessing, data.learnt, progress=data.progress))
-    model.standardize.set(features.mean(dim=0), features.std(dim=0, correction=0))
+    model.standardize.fit(features)
 
 
 def kept(data: PretrainingData, model: ViewModel) -> EmotionModel:
     """The recipe's own model on the CPU, its pooled features standardised over the clips that were learnt from."""
     trunk = model.model
     features = torch.from_numpy(pooled_features(trunk, data.preprocessing, data.learnt, progress=data.progress))
-    trunk.standardize.set(features.mean(dim=0), features.std(dim=0, correction=0))
+    trunk.standardize.fit(features)
     trunk.merge_adapter()
     return trunk.cpu().eval()
